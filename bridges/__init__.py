@@ -1,0 +1,1 @@
+"""Where do events go? The delivery runtime, the sinks and `manage.py consume`."""

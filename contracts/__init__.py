@@ -1,0 +1,1 @@
+"""What must an event look like? JSON Schemas, contracts and their versions."""

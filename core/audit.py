@@ -1,0 +1,36 @@
+"""The record of who changed what."""
+
+from typing import Any
+
+from django.db import models
+
+from core.models import AuditEntry
+from core.principal import Principal
+
+
+def record(
+    actor: Principal, action: str, target: models.Model | str, *, before: Any = None, after: Any = None
+) -> AuditEntry:
+    """Write one audit entry in the transaction of the change it tells of.
+
+    `before` and `after` are JSON values: `describe()` makes them from a model.
+    """
+    return AuditEntry.objects.create(
+        actor=str(actor), action=action, target=name_of(target), before=before, after=after
+    )
+
+
+def name_of(target: models.Model | str) -> str:
+    """Return how an audit entry names a thing: its kind and its own name."""
+    if isinstance(target, str):
+        return target
+    return f"{target._meta.verbose_name} {target}"
+
+
+def describe(instance: models.Model) -> dict[str, Any]:
+    """Return the values of a model's own columns as JSON values, for `before` and `after`."""
+    described: dict[str, Any] = {}
+    for field in instance._meta.concrete_fields:
+        value = field.value_from_object(instance)
+        described[field.name] = value if isinstance(value, (dict, list, int, bool, type(None))) else str(value)
+    return described

@@ -1,0 +1,54 @@
+"""The catalog's version number, and who hears that it rose.
+
+A save or delete of any `CatalogModel` raises the number in the same transaction, so no crash can keep the change and
+lose the number. After the commit, this process hears of it at once (`on_change`); others read `current()`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import F
+from django.db.models.signals import post_delete, post_save
+
+from core.models import CatalogModel, CatalogVersion
+
+_ROW = 1
+_listeners: list[Callable[[], None]] = []
+
+
+def current() -> int:
+    """Return the number: it is higher after every committed change of the catalog."""
+    row = CatalogVersion.objects.filter(pk=_ROW).values_list("number", flat=True).first()
+    return row or 0
+
+
+def bump() -> None:
+    """Raise the number in the running transaction and tell this process after the commit.
+
+    For changes that send no signal (`QuerySet.update`, `bulk_create`); saves and deletes do it by themselves.
+    """
+    if not CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1):
+        CatalogVersion.objects.get_or_create(pk=_ROW, defaults={"number": 1})
+    transaction.on_commit(_tell)
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Call `listener` after each committed change that this process made."""
+    _listeners.append(listener)
+
+
+def watch() -> None:
+    """Connect the one signal receiver of the project."""
+    post_save.connect(_changed, dispatch_uid="catalog-saved")
+    post_delete.connect(_changed, dispatch_uid="catalog-deleted")
+
+
+def _changed(sender: type[models.Model], **_: Any) -> None:
+    if issubclass(sender, CatalogModel):
+        bump()
+
+
+def _tell() -> None:
+    for listener in _listeners:
+        listener()

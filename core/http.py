@@ -1,0 +1,74 @@
+"""HTTP requests and answers as plain values, so that one function can serve both lanes.
+
+The express lane and the Django views translate to and from these; what decides an answer sees nothing else.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from core import problems
+from core.principal import ANONYMOUS, Principal
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, wholly read.
+
+    `headers` have lower-case names. `query` holds the last value of a repeated name. `params` are the parts that
+    the route's pattern named.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    principal: Principal = ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One HTTP answer, wholly written."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What the front door answers on the event loop: an exact method and path, and who answers.
+
+    `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash
+    is the same route.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    max_body: int = 0
+
+
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `value` as a JSON answer."""
+    return Response(status=status, body=orjson.dumps(value), headers=headers or {})
+
+
+def problem_response(problem: problems.Problem) -> Response:
+    """Return the problem as an `application/problem+json` answer (RFC 9457)."""
+    return Response(
+        status=problem.status,
+        body=problems.render(problem),
+        content_type=problems.PROBLEM_JSON,
+        headers=problem.headers,
+    )

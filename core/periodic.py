@@ -1,0 +1,54 @@
+"""Work that a long-running process repeats: a loop over a step that can be called by hand."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class Periodic:
+    """Calls `step` every `seconds` in a daemon thread, beginning at once.
+
+    A step that fails is logged (once for the same reason in a row) and tried again with the next turn: a database or
+    Redis that is away for a while must not end the work.
+    """
+
+    def __init__(self, name: str, seconds: float, step: Callable[[], object]) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._step = step
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_failure = ""
+
+    def start(self) -> None:
+        """Start the thread; a second call changes nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end, and wait until its current step is done."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            self._thread = None
+        self._stop.clear()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self.turn()
+            self._stop.wait(self._seconds)
+
+    def turn(self) -> None:
+        """Do one step and log its failure."""
+        try:
+            self._step()
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            if failure != self._last_failure:
+                logger.warning("%s: %s", self._name, failure, exc_info=logger.isEnabledFor(logging.DEBUG))
+            self._last_failure = failure
+        else:
+            self._last_failure = ""

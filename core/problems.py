@@ -1,0 +1,100 @@
+"""One way to say that something is wrong: an exception that knows its HTTP answer.
+
+Every app's errors descend from `Problem`. Whoever answers (the express lane, Django REST framework, a management
+command) renders them with the same function, as the problem document of RFC 9457.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_PREFIX = "urn:synapse:problem:"
+
+
+class Problem(Exception):
+    """Something that a caller must hear about.
+
+    `detail` is one sentence for a person. `members` are further members of the problem document (RFC 9457, 3.2);
+    `headers` go into the HTTP answer.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong inside Synapse"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+class BadRequest(Problem):
+    """The request itself is not well formed."""
+
+    status = 400
+    slug = "bad-request"
+    title = "The request is not well formed"
+
+
+class BadParameter(Problem):
+    """A query parameter has a value that cannot be used."""
+
+    status = 400
+    slug = "bad-parameter"
+    title = "A query parameter has a value that cannot be used"
+
+
+class NotFound(Problem):
+    """Nothing is served under this path."""
+
+    status = 404
+    slug = "not-found"
+    title = "Nothing is here"
+
+
+class MethodNotAllowed(Problem):
+    """The path exists; the method does not."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "This method is not served here"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        names = ", ".join(allowed)
+        super().__init__(f"{method} is not served here; use {names}.", headers={"Allow": names})
+
+
+class PayloadTooLarge(Problem):
+    """The body is larger than what is read."""
+
+    status = 413
+    slug = "too-large"
+    title = "The request is larger than what is accepted"
+
+
+class UnsupportedMediaType(Problem):
+    """The body's content type is not one that is read here."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "This content type is not accepted"
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """Return the problem document. `error` repeats the detail for clients that were written before RFC 9457."""
+    return {
+        "type": TYPE_PREFIX + problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "error": problem.detail,
+        **problem.members,
+    }
+
+
+def render(problem: Problem) -> bytes:
+    """Return the problem document as JSON (UTF-8)."""
+    return orjson.dumps(document(problem))

@@ -1,0 +1,173 @@
+"""JSON as RFC 8259 means it, and nothing that two parsers could read differently.
+
+Refused beside malformed text: duplicate keys (RFC 8259, 4: unpredictable), integers that 64 bits cannot hold and
+numbers beyond a double (RFC 8259, 6: not interoperable), NUL characters (PostgreSQL cannot store them), lone
+surrogates, and nesting deeper than `MAX_DEPTH`.
+
+The common case is fast: when the parsed value written again gives the same bytes, no key was lost and no number was
+changed, so only the byte scans remain. Everything else takes the exact parser.
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+MAX_DEPTH = 64
+MAX_KEYS = 1024
+MAX_NODES = 10_000
+MAX_STRING = 64 * 1024
+_INTEGER_LIMITS = (-(2**63), 2**64 - 1)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+# A value needs this many bytes before it can break a limit on nodes, keys or strings.
+SMALL = 4 * 1024
+
+
+class BadJSON(ValueError):
+    """The text is not JSON that can be accepted; the message is a sentence that says why and where."""
+
+
+def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        BadJSON: for everything that the module's description refuses.
+    """
+    if data.count(b"{") + data.count(b"[") > max_depth:
+        _check_depth(data, max_depth)
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadJSON(_explain(data, error)) from None
+    if orjson.dumps(value) != data:
+        value = _loads_exactly(data)
+    if b"\\u0000" in data:
+        _check_nul(value)
+    return value
+
+
+def check_size(value: Any, size: int) -> None:
+    """Hold one value, whose text was `size` bytes long, to the limits on keys, strings and parts.
+
+    Raises:
+        BadJSON: when it breaks one.
+    """
+    if size > SMALL:
+        _check_size(value)
+
+
+def _explain(data: bytes, error: orjson.JSONDecodeError) -> str:
+    if not data.strip():
+        return "The body is empty; a JSON value was expected."
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as bad:
+        return f"The text is not UTF-8: byte {bad.start} (0x{data[bad.start]:02x}) does not belong there."
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "The text begins with a byte order mark; send UTF-8 without one (RFC 8259, 8.1)."
+    reason = error.msg.split(": line ")[0]
+    return f"Not valid JSON: {reason} (line {error.lineno}, column {error.colno})."
+
+
+def _check_depth(data: bytes, max_depth: int) -> None:
+    """Count brackets outside strings: a parser must not be asked to recurse before the depth is known."""
+    depth = 0
+    for match in _BRACKETS.finditer(_STRINGS.sub(b'""', data)):
+        if match[0] in b"[{":
+            depth += 1
+            if depth > max_depth:
+                raise BadJSON(f"The value is nested more than {max_depth} levels deep.")
+        else:
+            depth -= 1
+
+
+def _loads_exactly(data: bytes) -> Any:
+    return json.loads(
+        data.decode("utf-8"),
+        object_pairs_hook=_object_without_duplicates,
+        parse_int=_integer,
+        parse_float=_number,
+        parse_constant=_no_constant,
+    )
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise BadJSON(f"The key {_shown(key)} appears twice in one object.")
+            seen.add(key)
+    return result
+
+
+def _integer(text: str) -> int:
+    low, high = _INTEGER_LIMITS
+    # 20 digits and a sign are the longest that can fit; converting a million digits would take seconds.
+    if len(text) > 20 or not low <= (value := int(text)) <= high:
+        raise BadJSON(f"The integer {_shown(text)} does not fit in 64 bits; send it as a string.")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise BadJSON(f"The number {_shown(text)} is larger than a double can hold.")
+    return value
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise BadJSON(f"{text} is not a JSON value (RFC 8259, 6).")
+
+
+def _check_nul(value: Any) -> None:
+    if any("\0" in text for text in _strings(value)):
+        raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.")
+
+
+def _check_size(value: Any) -> None:
+    nodes = 0
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        nodes += 1
+        if isinstance(node, dict):
+            if len(node) > MAX_KEYS:
+                raise BadJSON(f"An object has {len(node)} keys; at most {MAX_KEYS} are accepted.")
+            for key in node:
+                _check_length(key)
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, str):
+            _check_length(node)
+        if nodes + len(waiting) > MAX_NODES:
+            raise BadJSON(f"The value has more than {MAX_NODES} parts.")
+
+
+def _check_length(text: str) -> None:
+    # A character takes at most four bytes: most strings need no encoding to be measured.
+    if len(text) * 4 > MAX_STRING and len(text.encode()) > MAX_STRING:
+        raise BadJSON(f"A string is longer than {MAX_STRING} bytes.")
+
+
+def _strings(value: Any) -> list[str]:
+    found: list[str] = []
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            found.append(node)
+        elif isinstance(node, dict):
+            found.extend(node)
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return found
+
+
+def _shown(text: str) -> str:
+    return json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)

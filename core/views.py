@@ -1,0 +1,91 @@
+"""How Django answers with the values of core.http and core.problems."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.response import Response as RestResponse
+
+from core.http import Request, Response, problem_response
+from core.principal import ANONYMOUS, Principal
+from core.problems import BadRequest, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
+
+logger = logging.getLogger(__name__)
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Answers in JSON whatever the Accept header says, as the express lane does."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class RequestRefused(Problem):
+    """A refusal of Django REST framework's own: its status is that of the exception."""
+
+    slug = "request-refused"
+    title = "The request was refused"
+
+
+def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params: str) -> Request:
+    """Return the Django request as a value."""
+    return Request(
+        method=request.method or "",
+        path=request.path,
+        params=params,
+        query=request.GET.dict(),
+        headers={name.lower(): text for name, text in request.headers.items()},
+        body=request.body,
+        principal=principal,
+    )
+
+
+def to_django(response: Response) -> HttpResponse:
+    """Return the value as Django's answer."""
+    answer = HttpResponse(response.body, status=response.status, content_type=response.content_type)
+    for name, text in response.headers.items():
+        answer[name] = text
+    return answer
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | RestResponse | None:
+    """Answer every error of a view as a problem document (REST framework's EXCEPTION_HANDLER)."""
+    problem = as_problem(error, context["request"])
+    return None if problem is None else to_django(problem_response(problem))
+
+
+def as_problem(error: Exception, request: Any) -> Problem | None:
+    """Return the problem that an exception stands for, or None for one that nobody expected."""
+    match error:
+        case Problem():
+            return error
+        case exceptions.MethodNotAllowed():
+            view = request.parser_context["view"]
+            return MethodNotAllowed(request.method, view.allowed_methods)
+        case RequestDataTooBig():
+            return PayloadTooLarge("The body is larger than what is accepted.")
+        case Http404():
+            return NotFound("Nothing is served under this path.")
+        case SuspiciousOperation():
+            return BadRequest("The request was refused.")
+        case exceptions.APIException():
+            refused = RequestRefused(str(error.detail))
+            refused.status = error.status_code  # type: ignore[misc]  # its class has none of its own
+            return refused
+    return None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an unknown path with a problem document; pages of the admin keep Django's own."""
+    return to_django(problem_response(NotFound(f"Nothing is served under {request.path[:200]}.")))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an error that nobody expected; the log has the details."""
+    return to_django(problem_response(Problem("Something went wrong inside Synapse; its log says more.")))

@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class StreamsConfig(AppConfig):
+    name = "streams"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core import catalog_version  # noqa: PLC0415 - needs the loaded apps
+        from streams import snapshot  # noqa: PLC0415
+
+        catalog_version.on_change(snapshot.holder.heard)

@@ -1,0 +1,59 @@
+"""A Redis command as a value, and conversations: what to ask, in steps, without saying how it is sent."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Argument = bytes | str | int | float
+T = TypeVar("T")
+
+
+class ReplyError(Exception):
+    """Redis answered one command with an error. `code` is its first word, such as WRONGTYPE, OOM or NOSCRIPT."""
+
+    @property
+    def code(self) -> str:
+        return str(self).partition(" ")[0]
+
+
+def as_it_is(reply: Any) -> Any:
+    """Leave a reply as it came: for commands whose reply needs no parsing."""
+    return reply
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its words, and how its reply (RESP2, bytes) is read.
+
+    `otherwise` is sent when the server answers NOSCRIPT: the same script with its text.
+    """
+
+    words: tuple[Argument, ...]
+    parse: Callable[[Any], Any] = as_it_is
+    otherwise: "Command | None" = None
+
+    def read(self, reply: Any) -> Any:
+        """Return the parsed reply; an error stays the `ReplyError` it is."""
+        return reply if isinstance(reply, ReplyError) else self.parse(reply)
+
+
+# Yields the commands of one round trip and is sent their replies; returns what was found out. Written once, it runs on
+# either executor. A reply is the command's parsed value or a ReplyError. When the server cannot be used, the
+# executor throws the matching streams.errors.Unavailable in at the yield.
+Conversation = Generator[Sequence[Command], list[Any], T]
+
+
+def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list[tuple[int, Command]]:
+    """Return what to send again, with its place: commands whose script the server did not know."""
+    return [
+        (place, command.otherwise)
+        for place, (command, reply) in enumerate(zip(commands, replies, strict=True))
+        if command.otherwise is not None and isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"
+    ]
+
+
+def value(reply: Any) -> Any:
+    """Return a reply, raising it when it is an error."""
+    if isinstance(reply, ReplyError):
+        raise reply
+    return reply

@@ -1,0 +1,29 @@
+"""The names of our own keys. All that belongs to a stream lies beside it in a cluster: same hash tag, same slot."""
+
+
+def stats(stream: str) -> str:
+    """Hash of a stream's counters."""
+    return f"syn:{{{stream}}}:stats"
+
+
+def pins(stream: str) -> str:
+    """Hash of when each group that no bridge owns last moved: what the janitor remembers."""
+    return f"syn:{{{stream}}}:pins"
+
+
+def waiting(stream: str, group: str) -> str:
+    """Sorted set of the events that a group will get again: entry id by when it is due, in milliseconds."""
+    return f"syn:{{{stream}}}:due:{group}"
+
+
+def messages(stream: str, group: str) -> str:
+    """Hash of the copies of those events, and what is known of their attempts."""
+    return f"syn:{{{stream}}}:msg:{group}"
+
+
+def counters(stream: str, group: str) -> str:
+    """Hash of a group's counters."""
+    return f"syn:{{{stream}}}:cnt:{group}"
+
+
+JANITOR_LEASE = "syn:janitor"

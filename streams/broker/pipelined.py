@@ -1,0 +1,125 @@
+"""One connection to Redis on the event loop: all commands of one tick go out in one write, replies come back in order.
+
+redis-py opens the connection and logs in; from then on the bytes are ours. Measured against redis-py's own asyncio
+pipelines this carries nearly twice the publishes, because nothing is scheduled per command.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from streams.broker.command import Command, ReplyError
+from streams.errors import BrokerDown, OutcomeUnknown
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The commands of one call: how many replies are still to come, and where they go."""
+
+    missing: int
+    replies: list[Any]
+    future: asyncio.Future[list[Any]]
+    since: float
+
+
+class PipelinedConnection(asyncio.Protocol):
+    """Sends commands and hands each caller its replies.
+
+    An answer that takes longer than `timeout` seconds closes the connection: replies are matched by order alone, so
+    a late one must never arrive.
+    """
+
+    def __init__(self, opened: asyncio.StreamWriter, *, timeout: float) -> None:
+        # Kept although only its transport is used: a writer that nobody holds closes the transport.
+        self._opened = opened
+        self._transport = opened.transport
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(replyError=ReplyError)
+        self._waiting: deque[_Waiting] = deque()
+        self._outgoing: list[bytes] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self.pending = 0
+        self.closed = False
+        self._transport.set_protocol(self)
+
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        """Queue the commands for this tick's write. The future has a raw reply, or a ReplyError, for each.
+
+        It fails with OutcomeUnknown when the connection ends after the write, and with BrokerDown when it had ended
+        before.
+        """
+        future = self._loop.create_future()
+        if self.closed:
+            future.set_exception(BrokerDown("The connection to Redis was just lost."))
+            return future
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.extend(hiredis.pack_command(command.words) for command in commands)  # type: ignore[arg-type]
+        self._waiting.append(_Waiting(len(commands), [], future, self._loop.time()))
+        self.pending += len(commands)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout, self._check_oldest)
+        return future
+
+    def close(self) -> None:
+        """Close the connection; calls that still wait fail."""
+        self._transport.abort()
+        self.connection_lost(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the replies that are complete."""
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._take(reply)
+        except hiredis.ProtocolError:
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail whoever still waits: their commands were sent, and their fate is not known."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._watch is not None:
+            self._watch.cancel()
+        reason = f": {exc}" if exc else ""
+        waiting, self._waiting = self._waiting, deque()
+        self.pending = 0
+        for call in waiting:
+            if not call.future.done():
+                call.future.set_exception(
+                    OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}.")
+                )
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if not self.closed:
+            self._transport.write(b"".join(outgoing))
+
+    def _take(self, reply: Any) -> None:
+        if not self._waiting:
+            raise hiredis.ProtocolError("a reply that nobody asked for")
+        call = self._waiting[0]
+        call.replies.append(reply)
+        call.missing -= 1
+        self.pending -= 1
+        if call.missing == 0:
+            self._waiting.popleft()
+            # A caller that went away has cancelled its future; the replies are counted off all the same.
+            if not call.future.done():
+                call.future.set_result(call.replies)
+
+    def _check_oldest(self) -> None:
+        self._watch = None
+        if not self._waiting:
+            return
+        left = self._waiting[0].since + self._timeout - self._loop.time()
+        if left <= 0:
+            self.close()
+        else:
+            self._watch = self._loop.call_later(left, self._check_oldest)

@@ -1,0 +1,96 @@
+"""What happens to one published event before it is stored: made canonical, checked, encoded. No I/O, no Django."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.violations import Violation
+from core.names import RULE, is_name
+from streams import entry
+from streams.definitions import StreamDefinition
+from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownEventType
+
+# W3C Trace Context, 3.2: a header that does not match is ignored.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An event that may be stored: its canonical form and what is known of it.
+
+    `contract_version` is None when it was checked against nothing. `warnings` is what it breaks of a contract that
+    its stream only warns of. `registered` says whether its stream defines its type.
+    """
+
+    event: Mapping[str, Any]
+    event_type: str
+    contract_version: int | None
+    warnings: Sequence[Violation]
+    registered: bool
+
+
+def check(stream: StreamDefinition, value: Any) -> Accepted:
+    """Return the event, ready to be encoded.
+
+    Raises:
+        BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
+        BadEventType: when it does not say what it is.
+        UnknownEventType: when its stream takes no such events.
+        ContractViolated: when its stream enforces a contract that it breaks.
+    """
+    if not isinstance(value, dict):
+        raise BadEvent("An event is a JSON object.")
+    for name in value:
+        if name.startswith(entry.OWN_PREFIX):
+            raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
+    event = entry.canonical(value)
+    event_type = _event_type(event)
+    definition = stream.event_types.get(event_type)
+    if definition is None and stream.unknown_event_types == "reject":
+        known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"
+        raise UnknownEventType(f"The stream “{stream.name}” takes no “{event_type}” events. It takes: {known}.")
+    contract = definition.contract if definition else None
+    if contract is None or stream.enforcement == "off":
+        version, violations = None, []
+    else:
+        version = contract.version
+        violations = [] if contract.schema.accepts(event) else contract.schema.violations(event)
+        if violations and stream.enforcement == "enforce":
+            places = "one place" if len(violations) == 1 else f"{len(violations)} places"
+            raise ContractViolated(
+                f"The event breaks version {version} of the contract “{contract.subject}” in {places}: "
+                f"{violations[0].message}",
+                [violation.as_dict() for violation in violations],
+                stream=stream.name,
+                event_type=event_type,
+                contract_version=version,
+            )
+    return Accepted(
+        event=event,
+        event_type=event_type,
+        contract_version=version,
+        warnings=violations,
+        registered=definition is not None,
+    )
+
+
+def encode(stream: StreamDefinition, accepted: Accepted, *, now: str, source: str, traceparent: str) -> list[bytes]:
+    """Return the fields of the event's entry. `now` is its timestamp, and `source` its source, when it has none."""
+    return entry.encode(
+        accepted.event,
+        layout=stream.layout,
+        timestamp=now,
+        source=source,
+        contract_version=accepted.contract_version or 0,
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+    )
+
+
+def _event_type(event: Mapping[str, Any]) -> str:
+    if "event_type" not in event:
+        raise BadEventType("The event has no “event_type”.")
+    event_type = event["event_type"]
+    if not isinstance(event_type, str) or not is_name(event_type):
+        raise BadEventType(f"“event_type” is a name: {RULE}.")
+    return event_type

@@ -1,0 +1,51 @@
+"""The catalog's definitions as values: what the hot path reads instead of the database. No Django."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from contracts.schemas import CompiledSchema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveContract:
+    """The version of a contract that events are checked against."""
+
+    subject: str
+    version: int
+    schema: CompiledSchema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypeDefinition:
+    """An event type; without a contract its events are not checked."""
+
+    name: str
+    contract: ActiveContract | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamDefinition:
+    """A stream's definition; `max_length` is resolved: the server's default where the stream has none."""
+
+    name: str
+    purpose: str = ""
+    layout: Literal["flat", "dual"] = "flat"
+    enforcement: Literal["enforce", "warn", "off"] = "enforce"
+    unknown_event_types: Literal["accept", "reject"] = "accept"
+    max_length: int = 100_000
+    max_age: timedelta | None = None
+    hard_length: int = 1_000_000
+    when_full: Literal["drop_oldest", "reject"] = "drop_oldest"
+    event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
+    # By event type: how the text of foreign entries is to be read (see streams.entry.decode).
+    types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The catalog at one version."""
+
+    version: int
+    streams: Mapping[str, StreamDefinition]

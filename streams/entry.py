@@ -1,0 +1,252 @@
+"""How an event lies in Redis: between canonical events and the fields of a stream entry. `docs/wire-format.md` is the
+specification, the golden files in `tests/wire/` hold it. Pure: no I/O, no Django.
+
+Writing is for anybody's reader: every top-level property is a field of its own. Reading takes whatever anybody wrote:
+entries of ours give back exactly the event that was published; foreign ones are understood as far as they go.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+Layout = Literal["flat", "dual", "envelope", "foreign"]
+TopLevelTypes = Mapping[str, frozenset[str]]
+
+OWN_PREFIX = "synapse_"
+ADDED = "synapse_added"
+VERSION = "synapse_version"
+TYPES = "synapse_types"
+LAYOUT = "synapse_layout"
+
+# What encoding adds for other readers, by the letter that `synapse_added` lists it under.
+_LETTERS = {
+    "e": "event",
+    "t": "timestamp",
+    "s": "source",
+    "c": "traceparent",
+    "p": "payload",
+    "d": "sender",
+    "r": "priority",
+}
+_LETTER_OF = {name: letter for letter, name in _LETTERS.items()}
+# `synapse_types`: a string that reads as JSON, and a null that was left out.
+_STRING, _NULL = "s", "n"
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_JSON_WORDS = {"true": True, "false": False, "null": None}
+_ENVELOPE_FIELDS = frozenset(
+    {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
+    | {"ttl_sec", "ttl", "retry_count", "max_retries"}
+)
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedEntry:
+    """An event as it was read, and what its entry says about it.
+
+    `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were
+    added. `contract_version` is 0 when the event was checked against no contract, None when nobody checked.
+    """
+
+    event: dict[str, Any]
+    event_type: str
+    timestamp: str | None
+    source: str | None
+    contract_version: int | None
+    layout: Layout
+
+
+def canonical(published: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it.
+
+    An event that names no type comes back without one; what to do then is the caller's decision.
+    """
+    event = dict(published)
+    if "event_type" not in event and isinstance(event.get("event"), str):
+        # First, as in every event that we write: a stable order keeps entries small.
+        event = {"event_type": event.pop("event"), **event}
+    elif "event" in event and event["event"] == event.get("event_type"):
+        del event["event"]
+    return event
+
+
+def encode(
+    event: Mapping[str, Any],
+    *,
+    layout: Literal["flat", "dual"],
+    timestamp: str,
+    source: str,
+    contract_version: int,
+    traceparent: str = "",
+) -> list[bytes]:
+    """Return the entry of a canonical event: names and values in turn, UTF-8, as XADD takes them.
+
+    `timestamp` and `source` are used when the event has none. `contract_version` 0 says that nothing was checked.
+    """
+    fields: dict[str, str] = {}
+    types: dict[str, str] = {}
+    for name, value in event.items():
+        if isinstance(value, str):
+            fields[name] = value
+            if _reads_as_json(value):
+                types[name] = _STRING
+        elif value is None:
+            types[name] = _NULL
+        else:
+            fields[name] = _dumps(value)
+    added = _add(fields, {"event": event["event_type"], "timestamp": timestamp, "source": source})
+    if traceparent:
+        added += _add(fields, {"traceparent": traceparent})
+    if layout == "dual":
+        if "payload" in event:
+            # Consumers of this layout parse `payload`, so a string stands there as JSON too.
+            fields["payload"] = _dumps(event["payload"])
+            types.pop("payload", None)
+        added += _add(fields, {"payload": _dumps(event), "sender": fields["source"], "priority": "normal"})
+        fields[LAYOUT] = "dual"
+    fields[VERSION] = str(contract_version)
+    fields[ADDED] = added
+    if types:
+        fields[TYPES] = _dumps(types)
+    return [part.encode() for pair in fields.items() for part in pair]
+
+
+def _add(fields: dict[str, str], values: Mapping[str, str]) -> str:
+    letters = ""
+    for name, value in values.items():
+        if name not in fields:
+            fields[name] = value
+            letters += _LETTER_OF[name]
+    return letters
+
+
+def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
+    """Return the event of an entry, whoever wrote it. Never fails: a byte that is not UTF-8 becomes U+FFFD.
+
+    `types_of` gives, by event type, the JSON types of its top-level properties; foreign text is read by them.
+    """
+    texts = text_fields(fields)
+    if VERSION in texts or LAYOUT in texts:
+        return _decode_own(texts)
+    return _decode_envelope(texts) or _decode_foreign(texts, types_of or {})
+
+
+def text_fields(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return an entry's fields as text, read leniently."""
+    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in fields.items()}
+
+
+def pairs(parts: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the fields of an entry from the flat list of names and values that Redis answers."""
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _decode_own(texts: dict[str, str]) -> DecodedEntry:
+    layout: Layout = "dual" if texts.get(LAYOUT) == "dual" else "flat"
+    added = {_LETTERS[letter] for letter in texts.get(ADDED, "") if letter in _LETTERS}
+    types = _object(texts.get(TYPES, "{}"))
+    event: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name in added or name.startswith(OWN_PREFIX):
+            continue
+        if layout == "dual" and name == "payload":
+            event[name] = _loads(text, otherwise=text)
+        else:
+            event[name] = text if types.get(name) == _STRING else _read(text)
+    event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
+    return _decoded(event, texts, layout=layout, contract_version=_number(texts.get(VERSION, "")))
+
+
+def _decode_envelope(texts: dict[str, str]) -> DecodedEntry | None:
+    """Read the envelope of other publishers: a JSON object in `payload`, and only fields about it beside."""
+    if "payload" not in texts or not _ENVELOPE_FIELDS.issuperset(texts):
+        return None
+    payload = _loads(texts["payload"], otherwise=None)
+    if not isinstance(payload, dict):
+        return None
+    event = canonical(payload)
+    if not isinstance(event.get("event_type"), str) and (name := texts.get("event_type") or texts.get("event")):
+        event = {**event, "event_type": name}
+    if texts.get("sender"):
+        event.setdefault("source", texts["sender"])
+    return _decoded(event, texts, layout="envelope", contract_version=None)
+
+
+def _decode_foreign(texts: dict[str, str], types_of: Mapping[str, TopLevelTypes]) -> DecodedEntry:
+    types = types_of.get(texts.get("event_type") or texts.get("event") or "", {})
+    # The names of events stay text even where they look like a number.
+    event = {
+        name: text if name in ("event_type", "event") else value
+        for name, text in texts.items()
+        if (value := _read_as(text, types.get(name, frozenset()))) is not _MISSING
+    }
+    return _decoded(canonical(event), texts, layout="foreign", contract_version=None)
+
+
+def _decoded(
+    event: dict[str, Any], texts: Mapping[str, str], *, layout: Layout, contract_version: int | None
+) -> DecodedEntry:
+    event_type = event.get("event_type")
+    return DecodedEntry(
+        event=event,
+        event_type=event_type if isinstance(event_type, str) else "",
+        timestamp=_text(event.get("timestamp")) or texts.get("timestamp"),
+        source=_text(event.get("source")) or texts.get("source") or texts.get("sender"),
+        contract_version=contract_version,
+        layout=layout,
+    )
+
+
+def _reads_as_json(text: str) -> bool:
+    return not isinstance(_read(text), str)
+
+
+def _read(text: str) -> Any:
+    """Return the number, boolean, null, object or array that a text is in JSON, else the text itself."""
+    first = text[:1]
+    if first in ("{", "["):
+        return _loads(text, otherwise=text)
+    if first == "-" or first.isdigit():
+        return _loads(text, otherwise=text) if _JSON_NUMBER.fullmatch(text) else text
+    return _JSON_WORDS.get(text, text)
+
+
+def _read_as(text: str, types: frozenset[str]) -> Any:
+    """Read a foreign text as one of the types its contract names; `_MISSING` when it stands for no value."""
+    if not types:
+        return _read(text)
+    if "boolean" in types and text in ("True", "False"):
+        return text == "True"
+    if "string" in types and not types & {"object", "array"}:
+        return text
+    if text in ("", "undefined", "None", "null"):
+        return None if "null" in types else _MISSING
+    return _read(text)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _loads(text: str, *, otherwise: Any) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return otherwise
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _loads(text, otherwise=None)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,141 @@
+"""What can go wrong with streams.
+
+Problem
+├── UnknownStream           no stream has this name
+├── UnknownEntry            the stream holds no entry with this id
+├── BadEvent                the event cannot be read as one
+├── BadEventType            the event does not say what it is, or in a way that cannot be a name
+├── EventTooLarge           the event, or the batch, is larger than what is accepted
+├── ContractViolated        the event breaks its contract
+├── UnknownEventType        the stream takes no events of types that are not defined
+├── BatchRefused            no event of a batch was stored
+└── Unavailable             Redis cannot be used now
+    ├── BrokerDown          it cannot be reached: nothing was stored
+    ├── BrokerRefused       it answered with an error: nothing was stored
+    ├── Busy                too much is waiting already: nothing was stored
+    ├── OutcomeUnknown      the connection was lost after sending: the event may be stored
+    └── StreamFull          the stream takes no more events until some are dropped
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.problems import Problem
+
+
+class UnknownStream(Problem):
+    """No stream has this name."""
+
+    status = 404
+    slug = "unknown-stream"
+    title = "No stream has this name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no stream “{name[:100]}”. GET /streams lists those that are defined.")
+
+
+class UnknownEntry(Problem):
+    """The stream holds no entry with this id."""
+
+    status = 404
+    slug = "unknown-entry"
+    title = "The stream holds no entry with this id"
+
+
+class BadEvent(Problem):
+    """The event cannot be read as one."""
+
+    status = 400
+    slug = "bad-event"
+    title = "This cannot be read as an event"
+
+
+class EventTooLarge(Problem):
+    """The event, or the batch, is larger than what is accepted."""
+
+    status = 413
+    slug = "too-large"
+    title = "The event is larger than what is accepted"
+
+
+class BadEventType(Problem):
+    """The event does not say what it is, or in a way that cannot be a name."""
+
+    status = 422
+    slug = "bad-event-type"
+    title = "The event does not say what it is"
+
+
+class ContractViolated(Problem):
+    """The event breaks its contract. `violations` lists each place (see contracts.violations)."""
+
+    status = 422
+    slug = "contract-violated"
+    title = "The event breaks its contract"
+
+    def __init__(self, detail: str, violations: Sequence[Mapping[str, str]], **members: Any) -> None:
+        super().__init__(detail, **members, violations=list(violations))
+
+
+class UnknownEventType(Problem):
+    """The stream takes no events of types that are not defined."""
+
+    status = 422
+    slug = "unknown-event-type"
+    title = "The stream does not take events of this type"
+
+
+class BatchRefused(Problem):
+    """No event of a batch was stored. `results` says why, for each."""
+
+    status = 422
+    slug = "batch-refused"
+    title = "No event of the batch was stored"
+
+
+class Unavailable(Problem):
+    """Redis cannot be used now; trying again later is right."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Redis cannot be used now"
+    retry_after = 1
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(self.retry_after)}, **members)
+
+
+class BrokerDown(Unavailable):
+    """Redis cannot be reached: nothing was stored."""
+
+    slug = "redis-down"
+    title = "Redis cannot be reached"
+
+
+class BrokerRefused(Unavailable):
+    """Redis answered with an error: nothing was stored."""
+
+    slug = "redis-refused"
+    title = "Redis refused the command"
+
+
+class Busy(Unavailable):
+    """Too much is waiting already: nothing was stored."""
+
+    slug = "busy"
+    title = "Too many requests are waiting for Redis"
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection was lost, or the answer took too long, after sending: the event may or may not be stored."""
+
+    slug = "outcome-unknown"
+    title = "It is not known whether the event was stored"
+
+
+class StreamFull(Unavailable):
+    """The stream takes no more events until some are dropped."""
+
+    slug = "stream-full"
+    title = "The stream is full"
+    retry_after = 5

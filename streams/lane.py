@@ -1,0 +1,23 @@
+"""The express lane: what streams answer on the event loop, without a thread or a database query."""
+
+from core.http import Request, Response, Route
+from streams import connections, publishing
+from streams.reading import MAX_BATCH_BYTES
+from streams.snapshot import holder
+
+
+async def publish(request: Request) -> Response:
+    """Answer `POST /events/{stream}`."""
+    conversation = publishing.publish(request, holder.current(), connections.tally)
+    return await connections.async_executor().run(conversation)
+
+
+async def validate(request: Request) -> Response:
+    """Answer `POST /events/{stream}/validate`."""
+    return publishing.validate(request, holder.current())
+
+
+ROUTES = (
+    Route(method="POST", path="/events/{stream}", handler=publish, max_body=MAX_BATCH_BYTES),
+    Route(method="POST", path="/events/{stream}/validate", handler=validate, max_body=MAX_BATCH_BYTES),
+)

@@ -1,0 +1,7 @@
+"""Streams and their event types, the services that use them, and what each may do."""
+
+from streams.models.access import Grant
+from streams.models.service import Service
+from streams.models.stream import EventType, Stream
+
+__all__ = ["EventType", "Grant", "Service", "Stream"]

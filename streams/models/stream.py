@@ -1,0 +1,110 @@
+"""A stream's definition and its event types."""
+
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from contracts.models import Contract
+from core.models import CatalogModel
+from core.validators import validate_name
+
+DEFAULT_HARD_LENGTH = 1_000_000
+
+
+def validate_age(age: timedelta) -> None:
+    """Refuse an age that would keep nothing (a Django validator)."""
+    if age < timedelta(seconds=1):
+        raise ValidationError("Events must be kept for a second or longer.")
+
+
+class Stream(CatalogModel):
+    """A named Redis Stream: what it is for, how its events lie, and how long they are kept."""
+
+    class Layout(models.TextChoices):
+        FLAT = "flat", "flat: one field a property"
+        DUAL = "dual", "dual: flat, and one typed copy in payload"
+
+    class Enforcement(models.TextChoices):
+        ENFORCE = "enforce", "enforce: refuse what breaks its contract"
+        WARN = "warn", "warn: accept it and count it"
+        OFF = "off", "off: check nothing"
+
+    class UnknownEventTypes(models.TextChoices):
+        ACCEPT = "accept", "accept events of types that are not defined here"
+        REJECT = "reject", "reject them"
+
+    class WhenFull(models.TextChoices):
+        DROP_OLDEST = "drop_oldest", "drop the oldest events, even unread ones"
+        REJECT = "reject", "refuse new events"
+
+    name = models.CharField(max_length=100, unique=True, validators=[validate_name])
+    purpose = models.TextField(blank=True)
+    layout = models.CharField(
+        max_length=10, choices=Layout, default=Layout.FLAT, help_text="How an event lies in Redis."
+    )
+    enforcement = models.CharField(
+        max_length=10,
+        choices=Enforcement,
+        default=Enforcement.ENFORCE,
+        help_text="What happens to an event that breaks its contract.",
+    )
+    unknown_event_types = models.CharField(max_length=10, choices=UnknownEventTypes, default=UnknownEventTypes.ACCEPT)
+    max_length = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many events are kept; empty for the server's default. Events that a group still owes stay.",
+    )
+    max_age = models.DurationField(
+        null=True,
+        blank=True,
+        validators=[validate_age],
+        help_text="How long events are kept, as “7 00:00:00” for seven days; empty for no limit.",
+    )
+    hard_length = models.PositiveBigIntegerField(
+        default=DEFAULT_HARD_LENGTH,
+        validators=[MinValueValidator(1)],
+        help_text="The length at which “when full” decides, whoever still owes what.",
+    )
+    when_full = models.CharField(max_length=12, choices=WhenFull, default=WhenFull.DROP_OLDEST)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.max_length is not None and self.hard_length is not None and self.hard_length < self.max_length:
+            raise ValidationError({"hard_length": "The hard length cannot be smaller than the maximum length."})
+
+
+class EventType(CatalogModel):
+    """A kind of event on a stream, with the contract that its events keep."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="event_types")
+    name = models.CharField(max_length=100, validators=[validate_name])
+    description = models.TextField(blank=True)
+    contract = models.ForeignKey(
+        Contract,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="event_types",
+        help_text="Empty: events of this type are accepted unchecked.",
+    )
+    example = models.JSONField(null=True, blank=True, help_text="An event as a publisher sends it.")
+
+    class Meta:
+        ordering = ["stream", "name"]
+        constraints = [models.UniqueConstraint(fields=["stream", "name"], name="one_event_type_name_a_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.stream.name}/{self.name}"
+
+    @property
+    def own_subject(self) -> str:
+        """The subject of the contract that belongs to this event type alone."""
+        return f"{self.stream.name}.{self.name}"

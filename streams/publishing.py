@@ -1,0 +1,236 @@
+"""The publish pipeline: from a request to commands, and from their replies to the answer. No I/O, no Django.
+
+Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `reading.py`, what happens to
+one event in `checking.py`; here the events are stored, together or each for itself, and the answer is made.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from core import problems
+from core.http import Request, Response, json_response
+from core.problems import BadParameter, Problem
+from streams import checking, reading
+from streams.broker import commands
+from streams.broker.command import Command, Conversation, ReplyError
+from streams.broker.script import load
+from streams.checking import Accepted
+from streams.definitions import Snapshot, StreamDefinition
+from streams.errors import BatchRefused, BrokerRefused, EventTooLarge, StreamFull, Unavailable, UnknownStream
+from streams.tally import Tally
+
+_TOGETHER = load("publish_together")
+# Redis takes no command of more words than this.
+_MAX_WORDS = 1024 * 1024
+
+
+def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
+    """Store the events of `POST /events/{stream}`.
+
+    One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
+
+    Raises:
+        Problem: for everything else, each with its own status (see streams.errors).
+    """
+    stream = _stream(request, catalog)
+    body = reading.read(request)
+    outcomes = [_checked(stream, item) for item in body.items]
+    good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    if refused := len(outcomes) - len(good):
+        tally.add(stream.name, "refused", refused)
+    together = _is_true(request, "atomic")
+    if not good or (together and refused):
+        stored: list[str | Problem | None] = [None] * len(good)
+    else:
+        stored = yield from _store(stream, [_encoded(stream, found, request) for found in good], together=together)
+    _count(tally, stream, [found for found, id_ in zip(good, stored, strict=True) if isinstance(id_, str)])
+    if body.batch:
+        return _batch_answer(stream, _fates(outcomes, stored))
+    return _single_answer(stream, outcomes[0], stored[0] if stored else None)
+
+
+def validate(request: Request, catalog: Snapshot) -> Response:
+    """Answer `POST /events/{stream}/validate`: what `publish` would say of the same body, and nothing is stored.
+
+    Raises:
+        Problem: as `publish` does, but for what only Redis can refuse.
+    """
+    stream = _stream(request, catalog)
+    body = reading.read(request)
+    outcomes = [_checked(stream, item) for item in body.items]
+    if body.batch:
+        together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
+        good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+        return _batch_answer(stream, _fates(outcomes, [None if together else "" for _ in good]))
+    if isinstance(outcomes[0], Problem):
+        raise outcomes[0]
+    return json_response({"valid": True, **_description(stream, outcomes[0])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fate:
+    """What became of one event of a batch: stored (with its id), refused for a problem of its own, or not stored
+    although it was good."""
+
+    status: Literal["accepted", "rejected", "aborted"]
+    id: str | None = None
+    problem: Problem | None = None
+    accepted: Accepted | None = None
+
+
+def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
+    name = request.params["stream"]
+    stream = catalog.streams.get(name)
+    if stream is None:
+        raise UnknownStream(name)
+    return stream
+
+
+def _checked(stream: StreamDefinition, item: Any) -> Accepted | Problem:
+    if isinstance(item, Problem):
+        return item
+    try:
+        return checking.check(stream, item)
+    except Problem as problem:
+        return problem
+
+
+def _encoded(stream: StreamDefinition, accepted: Accepted, request: Request) -> list[bytes]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return checking.encode(
+        stream,
+        accepted,
+        now=now.removesuffix("+00:00") + "Z",
+        source=request.principal.name,
+        traceparent=request.headers.get("traceparent", ""),
+    )
+
+
+def _store(
+    stream: StreamDefinition, entries: Sequence[Sequence[bytes]], *, together: bool
+) -> Conversation[list[str | Problem | None]]:
+    """Append the entries and return for each its id, or why Redis did not take it."""
+    if stream.when_full == "reject":
+        groups = [entries] if together else [[fields] for fields in entries]
+        replies = yield [_append_unless_full(stream, group) for group in groups]
+        return [
+            fate
+            for group, reply in zip(groups, replies, strict=True)
+            for fate in _fates_of_script(stream, reply, len(group))
+        ]
+    appends = [commands.xadd(stream.name, fields) for fields in entries]
+    if together:
+        replies = yield [commands.multi(), *appends, commands.execute(appends)]
+        done = replies[-1]
+        return [_fate_of(reply) for reply in (done if isinstance(done, list) else [done] * len(appends))]
+    return [_fate_of(reply) for reply in (yield appends)]
+
+
+def _append_unless_full(stream: StreamDefinition, entries: Sequence[Sequence[bytes]]) -> Command:
+    words: list[bytes | int] = [stream.hard_length]
+    for fields in entries:
+        words.append(len(fields))
+        words.extend(fields)
+    if len(words) > _MAX_WORDS - 10:
+        raise EventTooLarge("The batch has too many properties to be stored at once; send it in parts.")
+    return _TOGETHER.call([stream.name], words)
+
+
+def _fates_of_script(stream: StreamDefinition, reply: Any, count: int) -> list[str | Problem | None]:
+    if reply is None:
+        full = StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
+        return [full] * count
+    return [_fate_of(part) for part in (reply if isinstance(reply, list) else [reply] * count)]
+
+
+def _fate_of(reply: Any) -> str | Problem:
+    if isinstance(reply, ReplyError):
+        return BrokerRefused(f"Redis did not store the event: {reply}.")
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+def _single_answer(stream: StreamDefinition, outcome: Accepted | Problem, stored: str | Problem | None) -> Response:
+    for problem in (outcome, stored):
+        if isinstance(problem, Problem):
+            raise problem
+    assert isinstance(outcome, Accepted)  # noqa: S101 - told to the type checker: the loop raised everything else
+    ids = {"id": stored, "entry_id": stored, "message_id": stored}
+    return json_response({**ids, **_description(stream, outcome)}, status=201)
+
+
+def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "stream": stream.name,
+        "event_type": accepted.event_type,
+        "contract_version": accepted.contract_version,
+    }
+    if accepted.warnings:
+        described["warnings"] = [violation.as_dict() for violation in accepted.warnings]
+    return described
+
+
+def _fates(outcomes: Sequence[Accepted | Problem], stored: Sequence[str | Problem | None]) -> list[_Fate]:
+    """Join what the checks said of all events with what Redis said of the good ones."""
+    rest = iter(stored)
+    return [_fate(outcome, None if isinstance(outcome, Problem) else next(rest)) for outcome in outcomes]
+
+
+def _fate(outcome: Accepted | Problem, stored: str | Problem | None) -> _Fate:
+    if isinstance(outcome, Problem):
+        return _Fate(status="rejected", problem=outcome)
+    if isinstance(stored, str):
+        return _Fate(status="accepted", id=stored or None, accepted=outcome)
+    return _Fate(status="aborted", problem=stored, accepted=outcome)
+
+
+def _batch_answer(stream: StreamDefinition, fates: Sequence[_Fate]) -> Response:
+    counts = Counter(fate.status for fate in fates)
+    answer = {
+        "stream": stream.name,
+        "accepted": counts["accepted"],
+        "rejected": counts["rejected"],
+        "aborted": counts["aborted"],
+        "results": [_result(index, fate) for index, fate in enumerate(fates)],
+    }
+    if counts["accepted"]:
+        return json_response(answer, status=200 if counts["accepted"] == len(fates) else 207)
+    # When Redis refused good events, sending them again is right: that answer is a 503, not a 422.
+    unavailable = next((fate.problem for fate in fates if isinstance(fate.problem, Unavailable)), None)
+    refused = unavailable or BatchRefused(f"None of the {len(fates)} events was stored; “results” says why.")
+    refused.members.update(answer)
+    raise refused
+
+
+def _result(index: int, fate: _Fate) -> dict[str, Any]:
+    result: dict[str, Any] = {"index": index, "id": fate.id, "status": fate.status, "errors": _errors(fate.problem)}
+    if fate.accepted is not None and fate.accepted.warnings:
+        result["warnings"] = [violation.as_dict() for violation in fate.accepted.warnings]
+    return result
+
+
+def _errors(problem: Problem | None) -> list[dict[str, str]]:
+    """Return what was wrong with one event of a batch: each violation of its contract, or the one problem."""
+    if problem is None:
+        return []
+    kind = problems.TYPE_PREFIX + problem.slug
+    violations = problem.members.get("violations") or [{"message": problem.detail}]
+    return [{"type": kind, **violation} for violation in violations]
+
+
+def _count(tally: Tally, stream: StreamDefinition, stored: Sequence[Accepted]) -> None:
+    if stored:
+        tally.add(stream.name, "published", len(stored))
+    if warned := sum(1 for accepted in stored if accepted.warnings):
+        tally.add(stream.name, "warned", warned)
+    if unregistered := sum(1 for accepted in stored if not accepted.registered):
+        tally.add(stream.name, "unregistered", unregistered)
+
+
+def _is_true(request: Request, parameter: str) -> bool:
+    text = request.query.get(parameter, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise BadParameter(f"“{parameter}” is true or false.", parameter=parameter)
+    return text in ("true", "1")

@@ -1,0 +1,118 @@
+"""The first step of publishing: from the body of a request to JSON values. No I/O, no Django."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from core import strict_json
+from core.http import Request
+from core.problems import Problem, UnsupportedMediaType
+from streams.errors import BadEvent, EventTooLarge
+
+MAX_EVENT_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_BATCH_ITEMS = 10_000
+JSON, NDJSON = "application/json", "application/x-ndjson"
+
+# A problem stands where an item could not be read.
+Item = Any | Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a request brought: the values in their order, and whether they came as a batch."""
+
+    items: list[Item]
+    batch: bool
+
+
+def read(request: Request) -> Body:
+    """Return the values of the request's body.
+
+    Raises:
+        UnsupportedMediaType: when it is neither JSON nor NDJSON in UTF-8.
+        EventTooLarge: when it is over a limit.
+        BadEvent: when it cannot be read as a whole. A line of NDJSON that cannot be read is an item of its own.
+    """
+    kind = _content_type(request.headers.get("content-type", ""))
+    body = request.body
+    if kind == NDJSON:
+        return Body(items=_lines(body), batch=True)
+    if body.lstrip()[:1] == b"[":
+        return Body(items=_array(body), batch=True)
+    return Body(items=[_value(body)], batch=False)
+
+
+def _content_type(header: str) -> str:
+    kind, _, parameters = header.partition(";")
+    kind = kind.strip().lower()
+    if kind not in (JSON, NDJSON):
+        sent = f"this is “{kind[:100]}”" if kind else "the request names none"
+        raise UnsupportedMediaType(f"Send events with Content-Type {JSON} or {NDJSON}; {sent}.")
+    name, _, charset = parameters.strip().lower().partition("=")
+    if name == "charset" and charset.strip('"') not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType("JSON is sent in UTF-8 (RFC 8259, 8.1).")
+    return kind
+
+
+def _value(data: bytes) -> Any:
+    if len(data) > MAX_EVENT_BYTES:
+        raise EventTooLarge(f"The event is {len(data)} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
+    try:
+        value = strict_json.loads(data)
+        strict_json.check_size(value, len(data))
+    except strict_json.BadJSON as error:
+        raise BadEvent(str(error)) from None
+    return value
+
+
+def _array(body: bytes) -> list[Item]:
+    _check_batch(body)
+    try:
+        # The array itself is one level more than its events.
+        values = strict_json.loads(body, max_depth=strict_json.MAX_DEPTH + 1)
+    except strict_json.BadJSON as error:
+        raise BadEvent(str(error)) from None
+    _check_count(len(values))
+    if len(body) <= strict_json.SMALL:
+        return list(values)
+    return [_within_limits(value) for value in values]
+
+
+def _within_limits(value: Any) -> Item:
+    size = len(orjson.dumps(value))
+    if size > MAX_EVENT_BYTES:
+        return EventTooLarge(f"The event is {size} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
+    try:
+        strict_json.check_size(value, size)
+    except strict_json.BadJSON as error:
+        return BadEvent(str(error))
+    return value
+
+
+def _lines(body: bytes) -> list[Item]:
+    _check_batch(body)
+    # Only LF ends a line; white space around a value is JSON's own, and empty lines are passed over.
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    _check_count(len(lines))
+    return [_line(line) for line in lines]
+
+
+def _line(line: bytes) -> Item:
+    try:
+        return _value(line)
+    except Problem as problem:
+        return problem
+
+
+def _check_batch(body: bytes) -> None:
+    if len(body) > MAX_BATCH_BYTES:
+        raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
+
+
+def _check_count(count: int) -> None:
+    if count == 0:
+        raise BadEvent("The batch holds no events.")
+    if count > MAX_BATCH_ITEMS:
+        raise EventTooLarge(f"The batch holds {count} events; at most {MAX_BATCH_ITEMS} are accepted.")

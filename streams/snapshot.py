@@ -1,0 +1,110 @@
+"""The catalog as the hot path reads it: an immutable picture, replaced as a whole when the catalog changes.
+
+A publish makes no query. This process reloads right after its own changes; others' changes are seen by asking for the
+catalog's version number every `POLL_SECONDS`, in a thread (see background.py).
+"""
+
+import threading
+from collections.abc import Mapping
+
+from django.conf import settings
+
+from contracts import schemas
+from contracts.models import ContractVersion, Schema
+from contracts.schemas import CompiledSchema
+from core import catalog_version
+from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, StreamDefinition
+from streams.models import EventType, Stream
+
+POLL_SECONDS = 0.3
+
+
+class SnapshotHolder:
+    """Keeps the current snapshot, and compiled schemas across reloads: a schema's text never changes under its id."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._compiled: dict[int, CompiledSchema] = {}
+        self._lock = threading.Lock()
+
+    def current(self) -> Snapshot:
+        """Return the snapshot: no query once it was loaded."""
+        return self._snapshot or self.refresh()
+
+    def refresh(self) -> Snapshot:
+        """Load the catalog when its number rose, and return the snapshot."""
+        with self._lock:
+            version = catalog_version.current()
+            if self._snapshot is None or self._snapshot.version != version:
+                self._snapshot = self._load()
+            return self._snapshot
+
+    def heard(self) -> None:
+        """Take up a change that this process made (listener of core.catalog_version)."""
+        self.refresh()
+
+    def forget(self) -> None:
+        """Drop what was loaded: the next question loads it anew."""
+        with self._lock:
+            self._snapshot = None
+            self._compiled.clear()
+
+    def _load(self) -> Snapshot:
+        while True:
+            # Read between two looks at the number: what changed meanwhile is read again, and no lock is held.
+            version = catalog_version.current()
+            streams = self._streams()
+            if catalog_version.current() == version:
+                return Snapshot(version=version, streams=streams)
+
+    def _streams(self) -> dict[str, StreamDefinition]:
+        contracts = self._contracts()
+        event_types: dict[int, dict[str, EventTypeDefinition]] = {}
+        for stream_id, name, contract_id in EventType.objects.values_list("stream_id", "name", "contract_id"):
+            contract = None if contract_id is None else contracts.get(contract_id)
+            event_types.setdefault(stream_id, {})[name] = EventTypeDefinition(name=name, contract=contract)
+        return {row.name: _definition(row, event_types.get(row.pk, {})) for row in Stream.objects.all()}
+
+    def _contracts(self) -> dict[int, ActiveContract]:
+        """Return the highest active version of each contract that an event type uses, by contract."""
+        rows = (
+            ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, contract__event_types__isnull=False)
+            .order_by("number")
+            .values_list("contract_id", "contract__subject", "number", "schema_id")
+            .distinct()
+        )
+        latest = {contract_id: (subject, number, schema_id) for contract_id, subject, number, schema_id in rows}
+        self._compile({schema_id for _, _, schema_id in latest.values() if schema_id is not None})
+        return {
+            contract_id: ActiveContract(subject=subject, version=number or 0, schema=self._compiled[schema_id])
+            for contract_id, (subject, number, schema_id) in latest.items()
+            if schema_id is not None
+        }
+
+    def _compile(self, schema_ids: set[int]) -> None:
+        missing = schema_ids - self._compiled.keys()
+        for pk, text in Schema.objects.filter(pk__in=missing).values_list("pk", "text"):
+            self._compiled[pk] = schemas.compile_schema(schemas.parse(text))
+
+
+def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> StreamDefinition:
+    return StreamDefinition(
+        name=row.name,
+        purpose=row.purpose,
+        layout=row.layout,  # type: ignore[arg-type]  # the model's choices are the same words
+        enforcement=row.enforcement,  # type: ignore[arg-type]
+        unknown_event_types=row.unknown_event_types,  # type: ignore[arg-type]
+        max_length=row.max_length or settings.STREAM_MAX_LENGTH,
+        max_age=row.max_age,
+        hard_length=row.hard_length,
+        when_full=row.when_full,  # type: ignore[arg-type]
+        event_types=event_types,
+        types_of={
+            name: event_type.contract.schema.top_level_types()
+            for name, event_type in event_types.items()
+            if event_type.contract is not None
+        },
+    )
+
+
+holder = SnapshotHolder()

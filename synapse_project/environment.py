@@ -1,0 +1,208 @@
+"""Reading the environment: each setting declared once, parsed once, and refused loudly.
+
+`docs/reference/settings.md` is written from this list, and a test holds the two together. Every setting can also be
+read from a file: `NAME_FILE=/path` (as container secrets are), and from `.env` beside `manage.py`.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import environ
+
+
+class BadSetting(Exception):
+    """A setting has a value that cannot be used; the message is one line that names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One variable of the environment. `parse` raises ValueError with what was expected."""
+
+    name: str
+    default: Any
+    meaning: str
+    parse: Callable[[str], Any] = str
+    shown_default: str = ""
+
+
+def _boolean(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise ValueError("true or false")
+    return known[text.lower()]
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _redis_port(text: str) -> int:
+    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod beside a Service that is named `redis`.
+    return _between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
+
+
+def _milliseconds(text: str) -> float:
+    return _between(1, 600_000)(text) / 1000
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _redis_url(text: str) -> str:
+    schemes = ("redis", "rediss", "unix")
+    if urlsplit(text).scheme not in schemes:
+        raise ValueError("a URL that begins with " + ", ".join(f"{scheme}://" for scheme in schemes))
+    return text
+
+
+def _database_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError("a URL that begins with sqlite:// or postgresql://")
+    return text
+
+
+def _level(text: str) -> str:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    if text.upper() not in levels:
+        raise ValueError("one of " + ", ".join(levels))
+    return text.upper()
+
+
+def _origins(text: str) -> list[str]:
+    for origin in (origins := _names(text)):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+            raise ValueError("origins such as http://localhost:5173, separated by commas")
+    return origins
+
+
+SETTINGS = (
+    Setting(
+        name="REDIS_URL",
+        default="",
+        parse=_redis_url,
+        shown_default="the embedded server",
+        meaning="The Redis or Valkey that holds the events.",
+    ),
+    Setting(
+        name="REDIS_HOST",
+        default="",
+        shown_default="the embedded server",
+        meaning="Host of the Redis, when `REDIS_URL` is not set.",
+    ),
+    Setting(name="REDIS_PORT", default=6379, parse=_redis_port, meaning="Port that goes with `REDIS_HOST`."),
+    Setting(name="REDIS_PASSWORD", default="", meaning="Password that goes with `REDIS_HOST`."),
+    Setting(name="REDIS_DB", default=0, parse=_between(0, 1023), meaning="Database that goes with `REDIS_HOST`."),
+    Setting(
+        name="DATABASE_URL",
+        default="",
+        parse=_database_url,
+        shown_default="SQLite in the data folder",
+        meaning="The database of the definitions, as `postgresql://user:password@host/name`.",
+    ),
+    Setting(name="HOST", default="127.0.0.1", meaning="Address the web server listens on (0.0.0.0 in the image)."),
+    Setting(name="PORT", default=8002, parse=_between(1, 65535), meaning="Port the web server listens on."),
+    Setting(
+        name="SECRET_KEY",
+        default="",
+        shown_default="made once, kept in the data folder",
+        meaning="Django's secret key, at least 50 characters. Machines that share a database must share it.",
+    ),
+    Setting(name="DEBUG", default=False, parse=_boolean, meaning="Django's debug mode; never where others can reach."),
+    Setting(
+        name="ALLOWED_HOSTS",
+        default=["localhost", "127.0.0.1", "[::1]", "synapse", ".deepiri.local", "deepiri-synapse-dev"],
+        parse=_names,
+        meaning="Host names that requests may ask for, separated by commas.",
+    ),
+    Setting(
+        name="CORS_ALLOWED_ORIGINS",
+        default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
+        parse=_origins,
+        meaning="Origins whose pages may call the API from a browser, separated by commas.",
+    ),
+    Setting(
+        name="STREAM_MAX_LENGTH",
+        default=100_000,
+        parse=_between(1, 10**12),
+        meaning="How many events a stream keeps when its definition does not say.",
+    ),
+    Setting(
+        name="SYNAPSE_VAR",
+        default="",
+        shown_default="`var` beside `manage.py`",
+        meaning="The data folder: embedded Redis, SQLite, generated secrets.",
+    ),
+    Setting(
+        name="SYNAPSE_ADMIN_PASSWORD",
+        default="",
+        shown_default="generated and printed once",
+        meaning="Password of the user `admin` that `manage.py up` makes when there is none.",
+    ),
+    Setting(
+        name="SYNAPSE_CATALOG",
+        default="",
+        shown_default="`catalog/deepiri.yaml`",
+        meaning="The catalog file that `manage.py up` applies.",
+    ),
+    Setting(
+        name="SYNAPSE_REDIS_TIMEOUT",
+        default=0.9,
+        parse=_milliseconds,
+        shown_default="900",
+        meaning="Milliseconds to wait for an answer of Redis before a request is refused with 503.",
+    ),
+    Setting(
+        name="SYNAPSE_WORKERS",
+        default=1,
+        parse=_between(1, 64),
+        meaning="Web server processes.",
+    ),
+    Setting(name="SYNAPSE_LOG_LEVEL", default="INFO", parse=_level, meaning="DEBUG, INFO, WARNING or ERROR."),
+)
+
+
+def read(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the value of each setting by name, from `variables` (the process's own when None) and `base/.env`.
+
+    Raises:
+        BadSetting: when a value cannot be used.
+    """
+    if variables is None:
+        environ.Env.read_env(str(base / ".env")) if (base / ".env").is_file() else None
+        variables = os.environ
+    return {setting.name: _value(setting, variables) for setting in SETTINGS}
+
+
+def redis_url(values: Mapping[str, Any]) -> str:
+    """Return the URL of the Redis that the settings name, or "" for the embedded server."""
+    if values["REDIS_URL"] or not values["REDIS_HOST"]:
+        return str(values["REDIS_URL"])
+    password = f":{quote(values['REDIS_PASSWORD'], safe='')}@" if values["REDIS_PASSWORD"] else ""
+    return f"redis://{password}{values['REDIS_HOST']}:{values['REDIS_PORT']}/{values['REDIS_DB']}"
+
+
+def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
+    text = variables.get(setting.name, "")
+    if not text and (path := variables.get(f"{setting.name}_FILE", "")):
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSetting(f"{setting.name}_FILE: cannot read {path}: {error}") from None
+    if not text:
+        return setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        shown = "(not shown)" if any(word in setting.name for word in ("SECRET", "PASSWORD", "URL")) else repr(text)
+        raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None

@@ -1,0 +1,159 @@
+"""The front door: an ASGI application that answers the express lanes on the event loop and hands all else to Django.
+
+Django's own ASGI handler is not used: every synchronous middleware and signal is a thread hop there. Its synchronous
+handler runs in a small pool instead, one hop a request.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from re import Pattern
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from core.http import Handler, Request, Response, Route, problem_response
+from core.patterns import compiled
+from core.problems import BadRequest, PayloadTooLarge, Problem
+from streams import access
+from synapse_project.django_lane import DjangoLane
+from synapse_project.lifespan import Lifespan
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+HeaderPairs = list[tuple[bytes, bytes]]
+
+logger = logging.getLogger(__name__)
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """The routes of one path, by method. `prefix` is the path up to its first named part, to find it fast."""
+
+    pattern: Pattern[str]
+    prefix: str
+    routes: Mapping[str, Route]
+
+
+class FrontDoor:
+    """Finds who answers a request, and turns ASGI's messages into values and back."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._lanes = _lanes(routes)
+        self._django = DjangoLane()
+        self._lifespan = Lifespan()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        # Any other kind (websocket) is refused by the server when nobody accepts it.
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+        route, params = self._route(scope["method"], scope["path"])
+        try:
+            _check_host(headers)
+            if route is None:
+                body = await _body(receive, headers, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+                await _send(send, *await self._django(scope, body))
+                return
+            request = Request(
+                method=scope["method"],
+                path=scope["path"],
+                params=params,
+                query=_query(scope["query_string"]),
+                headers=headers,
+                body=await _body(receive, headers, route.max_body),
+                principal=access.identify(headers),
+            )
+            response = await _handled(route.handler, request)
+        except Problem as problem:
+            response = problem_response(problem)
+        except ClientGone:
+            return
+        await _send(send, response.status, _header_pairs(response, headers), response.body)
+
+    def _route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
+        for lane in self._lanes:
+            if path.startswith(lane.prefix) and (match := lane.pattern.fullmatch(path)):
+                # A method that the lane does not serve is Django's to refuse or to answer.
+                return lane.routes.get(method), match.groupdict()
+        return None, {}
+
+
+def _lanes(routes: Iterable[Route]) -> list[_Lane]:
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
+
+
+async def _handled(handler: Handler, request: Request) -> Response:
+    try:
+        return await handler(request)
+    except Problem:
+        raise
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
+
+
+async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """Read the body, and refuse one over `limit` bytes before it fills the memory."""
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length[:20]) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
+
+
+def _check_host(headers: Mapping[str, str]) -> None:
+    """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
+    domain, _ = split_domain_port(headers.get("host", ""))
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        raise BadRequest(f"The host “{headers.get('host', '')[:100]}” is not in ALLOWED_HOSTS.")
+
+
+def _query(query_string: bytes) -> dict[str, str]:
+    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
+
+
+def _header_pairs(response: Response, asked: Mapping[str, str]) -> HeaderPairs:
+    pairs = [
+        (b"content-type", response.content_type.encode()),
+        (b"content-length", b"%d" % len(response.body)),
+        (b"x-content-type-options", b"nosniff"),
+        (b"vary", b"origin"),
+    ]
+    pairs += [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in response.headers.items()]
+    origin = asked.get("origin")
+    if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
+        pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))
+    return pairs
+
+
+async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

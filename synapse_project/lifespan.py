@@ -1,0 +1,30 @@
+"""What the web server starts before its first request and ends after its last (ASGI lifespan)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from streams import background, connections
+from streams.snapshot import holder
+
+
+class Lifespan:
+    """Answers the server's start and stop messages."""
+
+    async def __call__(
+        self,
+        receive: Callable[[], Awaitable[Mapping[str, Any]]],
+        send: Callable[[Mapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                # In a thread: Django refuses queries on the event loop.
+                await asyncio.to_thread(holder.refresh)
+                background.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(background.stop)
+                connections.async_executor().close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,170 @@
+"""Django's settings, made from the environment (see `environment.py` for what can be set)."""
+
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import environ
+
+from synapse_project import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+try:
+    _env = environment.read(BASE_DIR)
+except environment.BadSetting as error:
+    sys.exit(f"synapse: {error}")
+
+VAR_DIR = Path(_env["SYNAPSE_VAR"] or BASE_DIR / "var").resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _secret_key() -> str:
+    """Return the configured key, else this installation's own: made once, readable by its owner only."""
+    if _env["SECRET_KEY"]:
+        return str(_env["SECRET_KEY"])
+    path = VAR_DIR / "secret-key"
+    if not path.exists():
+        # Written beside and then linked: two processes that start at once agree on one whole key.
+        with tempfile.NamedTemporaryFile("w", dir=VAR_DIR) as file:
+            file.write(secrets.token_urlsafe(64))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text(encoding="utf-8")
+
+
+SECRET_KEY = _secret_key()
+DEBUG = _env["DEBUG"]
+ALLOWED_HOSTS = _env["ALLOWED_HOSTS"]
+
+HOST = _env["HOST"]
+PORT = _env["PORT"]
+WORKERS = _env["SYNAPSE_WORKERS"]
+ADMIN_PASSWORD = _env["SYNAPSE_ADMIN_PASSWORD"]
+CATALOG_FILE = Path(_env["SYNAPSE_CATALOG"] or BASE_DIR / "catalog" / "deepiri.yaml")
+
+# Events. An empty URL means the embedded server, whose address is recorded in the file.
+REDIS_URL = environment.redis_url(_env)
+EMBEDDED_REDIS_DIR = VAR_DIR / "redis"
+REDIS_LOCATOR = "synapse_project.location.redis_url"
+REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
+STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
+
+# Definitions.
+if _env["DATABASE_URL"].startswith("postgres"):
+    _database = environ.Env.db_url_config(_env["DATABASE_URL"])
+    _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
+else:
+    _path = (
+        environ.Env.db_url_config(_env["DATABASE_URL"])["NAME"] if _env["DATABASE_URL"] else VAR_DIR / "synapse.sqlite3"
+    )
+    _database = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": _path,
+        # The server, the bridges and a command write side by side: readers never wait, writers queue from the start.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+    }
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "core",
+    "contracts",
+    "streams",
+    "bridges",
+    "synapse_project",
+]
+
+# Synchronous only: the front door runs the whole chain in one thread hop.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "synapse_project.urls"
+WSGI_APPLICATION = "synapse_project.wsgi.application"
+# The API answers with and without a trailing slash and never redirects: a redirect loses the body of a POST.
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+# Served straight from the packages: a bare checkout has no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
+# A batch is the largest body; the front door refuses more before Django reads it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["streams.access.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.views.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Synapse",
+    "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": _env["SYNAPSE_LOG_LEVEL"]},
+}

@@ -1,0 +1,80 @@
+"""The cast of the tests: a real Valkey, the platform's catalog, and the lanes that answer."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis as redis_py
+
+from streams import connections
+from streams.broker import SyncExecutor
+from streams.snapshot import holder
+from tests.valkey import Valkey, running_valkey
+
+
+def need(found: object, what: str) -> None:
+    """Skip the test when a part of the machine is missing; under CI that is a failure."""
+    if not found:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is not installed")
+
+
+@pytest.fixture(scope="session")
+def valkey_of_session() -> Iterator[Valkey]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(valkey_of_session: Valkey, settings: object) -> Iterator[redis_py.Redis]:
+    """The events' server, empty, as a plain client for arranging and looking; the project uses the same server."""
+    with using(valkey_of_session, settings), valkey_of_session.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def own_valkey(settings: object) -> Iterator[Valkey]:
+    """A server for this test alone: it may be killed, frozen and started again."""
+    with running_valkey() as server, using(server, settings):
+        yield server
+
+
+class using:
+    """The project's connections go to this server for as long as the block lasts."""
+
+    def __init__(self, server: Valkey, settings: object) -> None:
+        settings.REDIS_URL = server.url  # type: ignore[attr-defined]
+
+    def __enter__(self) -> None:
+        self._clear()
+
+    def __exit__(self, *_: object) -> None:
+        connections.executor().close()
+        self._clear()
+
+    def _clear(self) -> None:
+        connections.executor.cache_clear()
+        connections.async_executor.cache_clear()
+        connections.tally.flush()
+
+
+@pytest.fixture
+def executor(redis: redis_py.Redis) -> SyncExecutor:
+    """The project's own executor."""
+    return connections.executor()
+
+
+@pytest.fixture(autouse=True)
+def fresh_snapshot() -> Iterator[None]:
+    """No test sees the catalog of another."""
+    holder.forget()
+    yield
+    holder.forget()
+
+
+@pytest.fixture
+def define(db: None) -> Callable[..., object]:
+    """Define a stream with event types: `define("orders", {"order-placed": schema_or_None}, layout="dual")`."""
+    from tests.definitions import define
+
+    return define

@@ -1,0 +1,23 @@
+"""Settings of the tests: the project's own, in a data folder of their own and with none of the caller's variables."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from synapse_project.environment import SETTINGS
+
+for setting in SETTINGS:
+    os.environ.pop(setting.name, None)
+    os.environ.pop(f"{setting.name}_FILE", None)
+
+_folder = tempfile.mkdtemp(prefix="synapse-tests-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+os.environ["SYNAPSE_VAR"] = _folder
+os.environ["SYNAPSE_LOG_LEVEL"] = "WARNING"
+
+from synapse_project.settings import *  # noqa: E402, F403
+
+# Nothing hashes many passwords here; the slow hasher would only slow the tests.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

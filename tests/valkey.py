@@ -1,0 +1,78 @@
+"""A real Valkey for the tests: on loopback, on a free port, with a password, without persistence."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from synapse_project.embedded.process import binary
+
+PASSWORD = "redispassword"
+
+
+@dataclass
+class Valkey:
+    """A server process that a test may stop, freeze and start again."""
+
+    port: int
+    folder: Path
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    def client(self, **options: object) -> redis.Redis:
+        """Return a plain client for arranging and looking: bytes, and no retries."""
+        return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=5, **options)
+
+    def start(self) -> None:
+        words = [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
+        words += ["--dir", str(self.folder), "--save", "", "--maxmemory-policy", "noeviction", *self.options]
+        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        with self.client() as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.RedisError:
+                    if time.monotonic() > deadline or self.process.poll() is not None:
+                        raise
+                    time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End the process as kill -9 does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_valkey(*options: str) -> Iterator[Valkey]:
+    """Run a server for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="synapse-valkey-") as folder:
+        server = Valkey(port=free_port(), folder=Path(folder), options=options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

@@ -56,7 +56,6 @@ class Route:
     method: str
     path: str
     handler: Handler
-    max_body: int = 0
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,11 +3,13 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
+from rest_framework.views import APIView
 
 from core.http import Request, Response, problem_response
 from core.principal import ANONYMOUS, Principal
@@ -24,6 +26,16 @@ class AlwaysJSON(BaseContentNegotiation):
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """A view of the API: always JSON, and no headers that the express lane does not send."""
+
+    content_negotiation_class = AlwaysJSON
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {}
 
 
 class RequestRefused(Problem):
@@ -69,7 +81,7 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
             view = request.parser_context["view"]
             return MethodNotAllowed(request.method, view.allowed_methods)
         case RequestDataTooBig():
-            return PayloadTooLarge("The body is larger than what is accepted.")
+            return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case Http404():
             return NotFound("Nothing is served under this path.")
         case SuspiciousOperation():
@@ -84,6 +96,22 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an unknown path with a problem document; pages of the admin keep Django's own."""
     return to_django(problem_response(NotFound(f"Nothing is served under {request.path[:200]}.")))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django itself finds suspicious, such as one for a host that is not ours."""
+    problem = bad_host(request.META.get("HTTP_HOST", "")) if isinstance(exception, DisallowedHost) else None
+    return to_django(problem_response(problem or BadRequest("The request was refused.")))
+
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """Return the problem of a body that is not even read."""
+    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
+
+
+def bad_host(host: str) -> BadRequest:
+    """Return the problem of a request that asks for a host that is not in ALLOWED_HOSTS."""
+    return BadRequest(f"The host “{host[:100]}” is not in ALLOWED_HOSTS.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from core.http import Request, Response, Route
 from streams import connections, publishing
-from streams.reading import MAX_BATCH_BYTES
 from streams.snapshot import holder
 
 
@@ -18,6 +17,6 @@ async def validate(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(method="POST", path="/events/{stream}", handler=publish, max_body=MAX_BATCH_BYTES),
-    Route(method="POST", path="/events/{stream}/validate", handler=validate, max_body=MAX_BATCH_BYTES),
+    Route(method="POST", path="/events/{stream}", handler=publish),
+    Route(method="POST", path="/events/{stream}/validate", handler=validate),
 )

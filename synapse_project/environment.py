@@ -206,3 +206,14 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     except ValueError as error:
         shown = "(not shown)" if any(word in setting.name for word in ("SECRET", "PASSWORD", "URL")) else repr(text)
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
+
+
+def shown_default(setting: Setting) -> str:
+    """Return a setting's default as the documentation writes it."""
+    if setting.shown_default:
+        return setting.shown_default
+    if isinstance(setting.default, list):
+        return f"`{','.join(setting.default)}`"
+    if isinstance(setting.default, bool):
+        return f"`{str(setting.default).lower()}`"
+    return f"`{setting.default}`" if setting.default != "" else "none"

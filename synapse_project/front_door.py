@@ -16,7 +16,8 @@ from django.http.request import split_domain_port, validate_host
 
 from core.http import Handler, Request, Response, Route, problem_response
 from core.patterns import compiled
-from core.problems import BadRequest, PayloadTooLarge, Problem
+from core.problems import Problem
+from core.views import bad_host, too_large
 from streams import access
 from synapse_project.django_lane import DjangoLane
 from synapse_project.lifespan import Lifespan
@@ -63,8 +64,7 @@ class FrontDoor:
         try:
             _check_host(headers)
             if route is None:
-                body = await _body(receive, headers, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-                await _send(send, *await self._django(scope, body))
+                await _send(send, *await self._django(scope, await _body(receive, headers)))
                 return
             request = Request(
                 method=scope["method"],
@@ -72,7 +72,7 @@ class FrontDoor:
                 params=params,
                 query=_query(scope["query_string"]),
                 headers=headers,
-                body=await _body(receive, headers, route.max_body),
+                body=await _body(receive, headers),
                 principal=access.identify(headers),
             )
             response = await _handled(route.handler, request)
@@ -107,11 +107,12 @@ async def _handled(handler: Handler, request: Request) -> Response:
         return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
 
 
-async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """Read the body, and refuse one over `limit` bytes before it fills the memory."""
+async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
+    """Read the body, and refuse one that is too large before it fills the memory."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     length = headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()
     more = True
     while more:
@@ -121,19 +122,15 @@ async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> byt
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return bytes(body)
-
-
-def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
 
 
 def _check_host(headers: Mapping[str, str]) -> None:
     """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
     domain, _ = split_domain_port(headers.get("host", ""))
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-        raise BadRequest(f"The host “{headers.get('host', '')[:100]}” is not in ALLOWED_HOSTS.")
+        raise bad_host(headers.get("host", ""))
 
 
 def _query(query_string: bytes) -> dict[str, str]:

@@ -9,6 +9,7 @@ import redis as redis_py
 from streams import connections
 from streams.broker import SyncExecutor
 from streams.snapshot import holder
+from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.valkey import Valkey, running_valkey
 
 
@@ -78,3 +79,19 @@ def define(db: None) -> Callable[..., object]:
     from tests.definitions import define
 
     return define
+
+
+@pytest.fixture(params=LANES, ids=lambda lane: lane.name)
+def ask(request: pytest.FixtureRequest, redis: redis_py.Redis, db: None) -> Iterator[ExpressLane | DjangoAlone]:
+    """Ask either lane: `ask("POST", "/events/orders", body, headers={})` returns status, headers, body and json."""
+    lane = request.param()
+    yield lane
+    lane.close()
+
+
+@pytest.fixture
+def express_lane(redis: redis_py.Redis, db: None) -> Iterator[ExpressLane]:
+    """The express lane alone."""
+    lane = ExpressLane()
+    yield lane
+    lane.close()

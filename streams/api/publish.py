@@ -2,28 +2,23 @@
 
 from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from core.views import AlwaysJSON, to_django, to_request
+from core.views import ApiView, to_django, to_request
 from streams import connections, publishing
 from streams.access import principal_of
 from streams.snapshot import holder
 
 
-class Publish(APIView):
+class Publish(ApiView):
     """Publish one event, a JSON array of events, or NDJSON."""
-
-    content_negotiation_class = AlwaysJSON
 
     def post(self, request: Request, stream: str) -> HttpResponse:
         asked = to_request(request._request, principal_of(request), stream=stream)
         return to_django(connections.executor().run(publishing.publish(asked, holder.current(), connections.tally)))
 
 
-class Validate(APIView):
+class Validate(ApiView):
     """Check events as publishing would, and store nothing."""
-
-    content_negotiation_class = AlwaysJSON
 
     def post(self, request: Request, stream: str) -> HttpResponse:
         return to_django(

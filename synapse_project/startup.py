@@ -1,0 +1,228 @@
+"""The steps of `manage.py up`, one function each. What stops the start is a `CannotStart` with one clear line."""
+
+import http.client
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import OperationalError, connection
+
+from streams.broker import ReplyError, Server, SyncExecutor, commands
+from streams.errors import Unavailable
+from synapse_project import file_lock, ports
+from synapse_project.processes import Child, Supervisor
+
+ADMIN = "admin"
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
+# How long the processes of an `up` that was killed may take to notice it and stop, in seconds.
+LEFTOVERS_PATIENCE = 25.0
+HEALTH_PATIENCE = 60.0
+POLL = 0.05
+
+Say = Callable[[str], None]
+
+
+class CannotStart(Exception):
+    """Synapse cannot start. The message is one line that says why and what to do."""
+
+
+class NotThere(Exception):
+    """Something that Synapse needs does not answer; the message says how that showed."""
+
+
+def hold_folder(folder: Path, say: Say) -> int:
+    """Return a lock that says: this folder has its `up`. Programs that `up` starts inherit it.
+
+    Raises:
+        CannotStart: when another `up` works on this folder.
+    """
+    path = folder / "up.lock"
+    deadline = time.monotonic() + LEFTOVERS_PATIENCE
+    told = False
+    while (lock := file_lock.take(path)) is None:
+        holder = path.read_text(encoding="ascii").strip()
+        if _is_running(holder) or time.monotonic() > deadline:
+            raise CannotStart(f"Synapse runs already on {folder} (process {holder}); stop it first: kill {holder}")
+        if not told:
+            say("Waiting for the web server of the last run to stop.")
+            told = True
+        time.sleep(POLL)
+    os.truncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode("ascii"))
+    return lock
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Make sure that the web server can listen there.
+
+    Raises:
+        CannotStart: when it cannot.
+    """
+    try:
+        free = ports.is_free(host, port)
+    except OSError as error:
+        raise CannotStart(f"The web server cannot listen on {host}:{port}: {error.strerror or error}.") from error
+    if not free:
+        other = port + 1000 if port + 1000 < 65_536 else 9002
+        raise CannotStart(f"Port {port} is taken by another program. Choose another one: make run PORT={other}")
+
+
+def wait_for_redis(url: str, say: Say) -> str:
+    """Wait until the Redis at `url` answers. Return its address, without its password."""
+    server = Server(locate=lambda: url, timeout=settings.REDIS_TIMEOUT)
+    executor = SyncExecutor(server)
+
+    def ask() -> None:
+        try:
+            (reply,) = executor.execute([commands.ping()])
+        except Unavailable as error:
+            raise NotThere(_reason(error)) from error
+        if isinstance(reply, ReplyError):
+            raise NotThere(str(reply))
+
+    wait_for(f"Redis at {server.address()}", ask, say)
+    executor.close()
+    return server.address()
+
+
+def wait_for_database(say: Say) -> None:
+    """Wait until the database accepts a connection. SQLite always does, or never will."""
+    if connection.vendor == "sqlite":
+        return
+
+    def ask() -> None:
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise NotThere(_reason(error)) from error
+
+    place = connection.settings_dict
+    wait_for(f"the database at {place['HOST'] or 'localhost'}:{place['PORT'] or 5432}", ask, say)
+
+
+def wait_for(what: str, ask: Callable[[], None], say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Call `ask` until it does not raise `NotThere`, with longer and longer waits and a line for each."""
+    for wait in _waits():
+        try:
+            ask()
+        except NotThere as error:
+            say(f"waiting for {what} ({error}), next try in {wait:g} s")
+            sleep(wait)
+        else:
+            return
+
+
+def migrate(say: Say) -> None:
+    """Bring the tables of the database up to date."""
+    say("Preparing the database ...")
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def apply_catalog() -> None:
+    """Define what the catalog file names; where nothing changed, nothing happens."""
+    call_command("catalog", "apply", str(settings.CATALOG_FILE))
+
+
+def create_admin() -> str:
+    """Make the user `admin` when there is no superuser yet. Return how a person logs in, in words."""
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return "with your password (forgotten? manage.py changepassword)"
+    if users.filter(username=ADMIN).exists():
+        return "no superuser yet: manage.py createsuperuser"
+    password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
+    users.create_superuser(ADMIN, password=password)
+    if settings.ADMIN_PASSWORD:
+        return f"user {ADMIN}, password from SYNAPSE_ADMIN_PASSWORD"
+    return f"user {ADMIN}, password {password}  (shown this once)"
+
+
+def start_web(supervisor: Supervisor) -> Child:
+    """Start the web server and keep it running."""
+    return supervisor.add("web server", [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"])
+
+
+def wait_until_healthy(web: Child) -> None:
+    """Wait until the web server says that all is well.
+
+    Raises:
+        CannotStart: when it ends instead, or does not say so within a minute.
+    """
+    deadline = time.monotonic() + HEALTH_PATIENCE
+    while (found := _health()) != "answers 200":
+        if how := web.ended():
+            raise CannotStart(f"The web server {how} before it answered; see above.")
+        if time.monotonic() > deadline:
+            raise CannotStart(f"The web server is not healthy after {HEALTH_PATIENCE:.0f} s: /health {found}.")
+        time.sleep(0.5 if found.startswith("answers") else POLL)
+
+
+def summary(*, redis: str, login: str) -> str:
+    """Return what a person wants to know first: what runs, where, and what to try."""
+    api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
+    return f"""
+Synapse is running.
+
+  API     {api}    documentation {api}/docs
+  Admin   {api}/admin/    {login}
+  Redis   {redis}
+  Data    {settings.VAR_DIR}
+
+Try it:
+  curl {api}/events/model-events -H 'Content-Type: application/json' \\
+       -d '{{"event_type": "model-deprecated", "model_name": "task-classifier-v1"}}'
+  curl '{api}/streams/model-events/messages?count=10'
+
+Ctrl-C stops all of it.
+"""
+
+
+def _waits() -> Iterator[float]:
+    wait = FIRST_WAIT
+    while True:
+        yield wait
+        wait = min(wait * 2, LONGEST_WAIT)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the operating system's word for what went wrong, if it is at the bottom of this, in one line."""
+    bottom: BaseException | None = error
+    while bottom is not None:
+        if isinstance(bottom, OSError) and bottom.strerror:
+            return bottom.strerror.lower()
+        bottom = bottom.__cause__ or bottom.__context__
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _health() -> str:
+    """Return what GET /health does, in words: "answers 200", or why it does not."""
+    caller = http.client.HTTPConnection(ports.reachable(settings.HOST), settings.PORT, timeout=5)
+    try:
+        caller.request("GET", "/health")
+        return f"answers {caller.getresponse().status}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"gives no answer ({_reason(error)})"
+    finally:
+        caller.close()
+
+
+def _shown(host: str) -> str:
+    """Return the name by which a person on this machine calls a server that listens on `host`."""
+    reached = ports.reachable(host)
+    return {"127.0.0.1": "localhost", "::1": "[::1]"}.get(reached, f"[{reached}]" if ":" in reached else reached)

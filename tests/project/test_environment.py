@@ -1,0 +1,84 @@
+"""Settings come from the environment, are refused loudly, and are all documented."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synapse_project import environment
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(tmp_path, **variables):
+    return environment.read(tmp_path, variables)
+
+
+def test_defaults_need_nothing(tmp_path):
+    values = read(tmp_path)
+
+    assert (values["HOST"], values["PORT"], values["DEBUG"]) == ("127.0.0.1", 8002, False)
+    assert environment.redis_url(values) == ""
+
+
+def test_a_secret_can_be_read_from_a_file(tmp_path):
+    (tmp_path / "secret").write_text("from a file\n")
+
+    assert read(tmp_path, SECRET_KEY_FILE=str(tmp_path / "secret"))["SECRET_KEY"] == "from a file"
+
+
+def test_the_platforms_redis_variables_make_a_url(tmp_path):
+    values = read(tmp_path, REDIS_HOST="redis", REDIS_PASSWORD="p@ss/word", REDIS_DB="2")
+
+    assert environment.redis_url(values) == "redis://:p%40ss%2Fword@redis:6379/2"
+
+
+def test_a_redis_url_wins_over_its_parts(tmp_path):
+    values = read(tmp_path, REDIS_HOST="redis", REDIS_URL="rediss://other:7000/1")
+
+    assert environment.redis_url(values) == "rediss://other:7000/1"
+
+
+def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
+    assert read(tmp_path, REDIS_PORT="tcp://10.0.0.1:6380")["REDIS_PORT"] == 6380
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("PORT", "http", "a whole number from 1 to 65535, got 'http'"),
+        ("PORT", "70000", "a whole number from 1 to 65535"),
+        ("DEBUG", "perhaps", "true or false"),
+        ("REDIS_URL", "http://secret@host", r"redis://.*\(not shown\)"),
+        ("DATABASE_URL", "mysql://host/name", "sqlite:// or postgresql://"),
+        ("CORS_ALLOWED_ORIGINS", "localhost", "origins such as"),
+        ("SYNAPSE_LOG_LEVEL", "LOUD", "one of DEBUG"),
+        ("SYNAPSE_REDIS_TIMEOUT", "-1", "a whole number"),
+    ],
+)
+def test_a_bad_value_is_refused_and_named(tmp_path, name, text, words):
+    with pytest.raises(environment.BadSetting, match=f"^{name}: expected .*{words}"):
+        read(tmp_path, **{name: text})
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(environment.BadSetting, match="^SECRET_KEY_FILE: cannot read"):
+        read(tmp_path, SECRET_KEY_FILE=str(tmp_path / "nowhere"))
+
+
+def test_a_bad_value_stops_the_start_with_one_line():
+    run = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env={"PORT": "x"}, capture_output=True, text=True, check=False
+    )
+
+    assert run.returncode == 1
+    assert run.stderr == "synapse: PORT: expected a whole number from 1 to 65535, got 'x'\n"
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other():
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", (ROOT / "docs/reference/settings.md").read_text(), re.M)
+
+    expected = [(setting.name, environment.shown_default(setting), setting.meaning) for setting in environment.SETTINGS]
+    assert rows == expected

@@ -1,0 +1,69 @@
+"""The two lanes give one answer: status, body, and the headers that matter, for every kind of request."""
+
+import re
+
+import orjson
+import pytest
+
+from tests.lanes import DjangoAlone
+
+GOOD = orjson.dumps({"event_type": "order-placed", "order_id": 7})
+TEXT = {"content-type": "text/plain"}
+NDJSON = {"content-type": "application/x-ndjson"}
+HEADERS_THAT_MATTER = (
+    *("content-type", "retry-after", "allow", "vary", "x-content-type-options", "access-control-allow-origin"),
+)
+
+# what is asked: method, path, body, headers
+REQUESTS = {
+    "a good event": ("POST", "/events/orders", GOOD, {}),
+    "a good event with a slash": ("POST", "/events/orders/", GOOD, {}),
+    "a good event in a charset": ("POST", "/events/orders", GOOD, {"content-type": "application/json; charset=utf-8"}),
+    "a good event from a page": ("POST", "/events/orders", GOOD, {"origin": "http://localhost:5173"}),
+    "a good event from a strange page": ("POST", "/events/orders", GOOD, {"origin": "http://evil.example"}),
+    "an event that breaks its contract": ("POST", "/events/orders", b'{"event_type":"order-placed"}', {}),
+    "a batch": ("POST", "/events/orders", b"[" + GOOD + b"," + GOOD + b"]", {}),
+    "a mixed batch": ("POST", "/events/orders", b"[" + GOOD + b",5]", {}),
+    "an atomic mixed batch": ("POST", "/events/orders?atomic=true", b"[" + GOOD + b",5]", {}),
+    "a batch in lines": ("POST", "/events/orders", GOOD + b"\n" + GOOD, NDJSON),
+    "a validation": ("POST", "/events/orders/validate", GOOD, {}),
+    "a failed validation": ("POST", "/events/orders/validate/", b'{"event_type":"order-placed"}', {}),
+    "an unknown stream": ("POST", "/events/nowhere", GOOD, {}),
+    "a stream of a strange name": ("POST", "/events/%7B%7D", GOOD, {}),
+    "no content type": ("POST", "/events/orders", GOOD, {"content-type": ""}),
+    "a wrong content type": ("POST", "/events/orders", GOOD, TEXT),
+    "a body that is no JSON": ("POST", "/events/orders", b"{oops", {}),
+    "no body": ("POST", "/events/orders", b"", {}),
+    "a wrong parameter": ("POST", "/events/orders?atomic=perhaps", b"[" + GOOD + b"]", {}),
+    "a wrong method": ("GET", "/events/orders", b"", {}),
+    "another wrong method": ("DELETE", "/events/orders/validate", b"", {}),
+    "a preflight": ("OPTIONS", "/events/orders", b"", {"origin": "http://localhost:5173"}),
+    "an unknown path": ("GET", "/nowhere", b"", {}),
+    "a body over every limit": ("POST", "/events/orders", b"[" + b"1," * 5_000_000 + b"1]", {}),
+    "a host that is not ours": ("POST", "/events/orders", GOOD, {"host": "evil.example"}),
+}
+
+
+def what_matters(answer):
+    body = re.sub(rb"\d{13}-\d+", b"<id>", answer.body)
+    return answer.status, {name: answer.headers.get(name) for name in HEADERS_THAT_MATTER}, body
+
+
+@pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
+def test_both_lanes_answer_alike(express_lane, define, asked):
+    define("orders", {"order-placed": {"required": ["order_id"]}})
+
+    assert what_matters(express_lane(*asked)) == what_matters(DjangoAlone()(*asked))
+
+
+def test_both_lanes_answer_alike_when_redis_is_down(express_lane, define, own_valkey):
+    define("orders", {"order-placed": {"required": ["order_id"]}})
+    own_valkey.kill()
+    asked = REQUESTS["a good event"]
+
+    answer = express_lane(*asked)
+
+    assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:redis-down")
+    assert answer.headers["retry-after"] == "1"
+    other = DjangoAlone()(*asked)
+    assert (other.status, other.json["type"]) == (503, "urn:synapse:problem:redis-down")

@@ -43,10 +43,12 @@ def violation_of(error: jsonschema_rs.ValidationError) -> Violation:
 
 
 def _keyword(error: jsonschema_rs.ValidationError) -> str:
-    # `false` as a schema is no keyword of its own; it stands where a keyword put it.
-    if error.kind.name == "falseSchema" or not error.schema_path:
+    if not error.schema_path:
         return "false"
-    return str(error.schema_path[-1])
+    # `false` as a schema is no keyword of its own. Under these two it is about what else an object or array holds;
+    # elsewhere it stands where a property's or item's schema would.
+    last = str(error.schema_path[-1])
+    return "false" if error.kind.name == "falseSchema" and last not in ("additionalProperties", "items") else last
 
 
 def json_pointer(path: Sequence[str | int]) -> str:
@@ -60,6 +62,9 @@ def sentence(error: jsonschema_rs.ValidationError) -> str:
     kind = error.kind
     # as_dict() holds what the keyword is about: a limit, a list of types, the unexpected names.
     facts = kind.as_dict()
+    if kind.name == "falseSchema" and _keyword(error) == "additionalProperties":
+        # The validator names none of them here: the schema defines no properties at all.
+        return f"{place} has properties that its contract does not allow."
     say = _SENTENCES.get(kind.name)
     if say is None:
         return f"{place} breaks “{kind.name}”: {_shortened(error.message)}."

@@ -167,6 +167,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     # A strange host is answered with a problem document; its traceback tells nobody anything.
-    "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}},
+    "loggers": {
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "uvicorn": {"level": "WARNING"},
+    },
     "root": {"handlers": ["stderr"], "level": _env["SYNAPSE_LOG_LEVEL"]},
 }

@@ -1,0 +1,170 @@
+"""Both executors mean the same: one suite that each must pass."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands
+from streams.broker.script import Script, load
+from streams.errors import BrokerDown, OutcomeUnknown
+from tests.patience import eventually
+from tests.proxy import proxy_to
+from tests.valkey import PASSWORD, free_port
+
+
+class Waiting:
+    """The asynchronous executor, used like the other one."""
+
+    def __init__(self, server):
+        self._executor = AsyncExecutor(server)
+        self._runner = asyncio.Runner()
+
+    def execute(self, words):
+        return self._runner.run(self._execute(words))
+
+    async def _execute(self, words):
+        return await self._executor.execute(words)
+
+    def run(self, conversation):
+        return self._runner.run(self._executor.run(conversation))
+
+    def close(self):
+        self._runner.run(self._close())
+        self._runner.close()
+
+    async def _close(self):
+        self._executor.close()
+
+
+@pytest.fixture(params=[SyncExecutor, Waiting], ids=["in a thread", "on the event loop"])
+def connect(request):
+    """Make an executor for a server: `connect(url)`."""
+    made = []
+
+    def make(url, timeout=2.0):
+        made.append(request.param(Server(locate=lambda: url, timeout=timeout)))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture
+def either(connect, redis, valkey_of_session):
+    return connect(valkey_of_session.url)
+
+
+def test_replies_come_back_in_order_and_parsed(either):
+    first, second, length = either.execute(
+        [commands.xadd("s", [b"n", b"1"]), commands.xadd("s", [b"n", b"2"]), commands.xlen("s")]
+    )
+
+    assert length == 2
+    ((one, two),) = [either.execute([commands.xrange("s", "-", "+", 10)])[0]]
+    assert [(one.id, one.parts), (two.id, two.parts)] == [(first, [b"n", b"1"]), (second, [b"n", b"2"])]
+
+
+def test_a_command_that_fails_harms_no_other(either, redis):
+    redis.set("s", "not a stream")
+
+    refused, stored = either.execute([commands.xadd("s", [b"n", b"1"]), commands.xadd("t", [b"n", b"1"])])
+
+    assert isinstance(refused, ReplyError)
+    assert refused.code == "WRONGTYPE"
+    assert redis.xlen("t") == 1
+    assert stored
+
+
+def test_a_script_that_the_server_forgot_is_sent_again_and_runs_once(either, redis):
+    script = load("publish_together")
+    append = script.call(["s"], [100, 2, b"n", b"1"])
+    either.execute([append])
+    redis.script_flush()
+
+    (ids,) = either.execute([append])
+
+    assert len(ids) == 1
+    assert redis.xlen("s") == 2
+
+
+def test_a_script_that_fails_says_so(either):
+    broken = Script("return redis.call('XADD')", "0" * 40)
+
+    (reply,) = either.execute([broken.call([], [])])
+
+    assert isinstance(reply, ReplyError)
+
+
+def test_a_conversation_asks_in_steps(either):
+    def twice():
+        (first,) = yield [commands.xadd("s", [b"n", b"1"])]
+        (found,) = yield [commands.xrange("s", first, first, 1)]
+        return found[0].parts
+
+    assert either.run(twice()) == [b"n", b"1"]
+
+
+def test_a_server_that_is_not_there_is_down(connect):
+    executor = connect(f"redis://127.0.0.1:{free_port()}")
+
+    with pytest.raises(BrokerDown):
+        executor.execute([commands.ping()])
+
+
+def test_a_wrong_password_is_said_to_be_one(connect, valkey_of_session):
+    executor = connect(f"redis://:wrong@127.0.0.1:{valkey_of_session.port}")
+
+    with pytest.raises(BrokerDown, match=r"(?i)password"):
+        executor.execute([commands.ping()])
+
+
+def test_a_conversation_hears_that_the_server_is_down(connect):
+    executor = connect(f"redis://127.0.0.1:{free_port()}")
+
+    def careful():
+        try:
+            yield [commands.ping()]
+        except BrokerDown:
+            return "heard"
+
+    assert executor.run(careful()) == "heard"
+
+
+def test_an_answer_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_twice(connect, redis, valkey_of_session):
+    with proxy_to(valkey_of_session.port) as proxy:
+        executor = connect(f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}")
+        executor.execute([commands.ping()])
+        proxy.drop_replies = True
+
+        with pytest.raises(OutcomeUnknown):
+            executor.execute([commands.xadd("s", [b"n", b"1"])])
+
+    assert redis.xlen("s") == 1
+    assert proxy.dropped == 1
+
+
+def test_a_frozen_server_is_given_up_on_after_the_timeout(connect, own_valkey):
+    executor = connect(own_valkey.url, timeout=0.2)
+    executor.execute([commands.ping()])
+    os.kill(own_valkey.process.pid, signal.SIGSTOP)
+
+    with pytest.raises(OutcomeUnknown):
+        executor.execute([commands.xadd("s", [b"n", b"1"])])
+
+    os.kill(own_valkey.process.pid, signal.SIGCONT)
+
+
+def test_a_server_that_came_back_is_used_again(connect, own_valkey):
+    executor = connect(own_valkey.url)
+    executor.execute([commands.ping()])
+    own_valkey.kill()
+    with pytest.raises((BrokerDown, OutcomeUnknown)):
+        executor.execute([commands.ping()])
+    with pytest.raises(BrokerDown):
+        executor.execute([commands.ping()])
+    own_valkey.start()
+
+    assert eventually(lambda: executor.execute([commands.ping()]), despite=BrokerDown) == ["PONG"]

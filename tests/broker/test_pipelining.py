@@ -1,0 +1,91 @@
+"""Many callers on one event loop share one connection; each gets its own replies."""
+
+import asyncio
+import random
+
+import pytest
+
+from streams.broker import AsyncExecutor, ReplyError, Server, commands
+from streams.errors import Busy
+
+
+@pytest.fixture
+def server(redis, valkey_of_session):
+    return Server(locate=lambda: valkey_of_session.url, timeout=5)
+
+
+def test_replies_reach_their_callers_with_mixed_sizes_and_failures(server, redis):
+    redis.set("not-a-stream", "x")
+    chance = random.Random(1)
+
+    async def publish(executor, number):
+        size = chance.choice([1, 10, 100_000])
+        stream = "not-a-stream" if number % 7 == 0 else "s"
+        replies = await executor.execute(
+            [commands.xadd(stream, [b"n", b"%d" % number, b"x", b"y" * size])] * chance.choice([1, 3])
+        )
+        return number, replies
+
+    async def work():
+        executor = AsyncExecutor(server)
+        answers = await asyncio.gather(*(publish(executor, number) for number in range(300)))
+        executor.close()
+        return answers
+
+    answers = asyncio.run(work())
+
+    stored = {entry_id.decode(): int(fields[b"n"]) for entry_id, fields in redis.xrange("s")}
+    for number, replies in answers:
+        if number % 7 == 0:
+            assert all(isinstance(reply, ReplyError) for reply in replies)
+        else:
+            assert [stored.pop(reply) for reply in replies] == [number] * len(replies)
+    assert not stored
+
+
+def test_a_caller_that_goes_away_leaves_the_others_their_replies(server, redis):
+    async def work():
+        executor = AsyncExecutor(server)
+        await executor.execute([commands.ping()])
+        gone = asyncio.create_task(executor.execute([commands.xadd("s", [b"n", b"1"])]))
+        stays = asyncio.create_task(executor.execute([commands.xlen("s")]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        reply = await stays
+        executor.close()
+        return reply
+
+    assert asyncio.run(work()) == [1]
+
+
+def test_callers_are_refused_at_once_when_too_much_is_waiting(server):
+    async def work():
+        executor = AsyncExecutor(server, max_pending=10)
+        await executor.execute([commands.ping()])
+        waiting = [asyncio.create_task(executor.execute([commands.ping()] * 5)) for _ in range(3)]
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        executor.close()
+        return answers
+
+    first, second, third = asyncio.run(work())
+
+    assert first == second == ["PONG"] * 5
+    assert isinstance(third, Busy)
+
+
+def test_callers_that_come_together_share_one_attempt_to_connect(server):
+    opened = []
+
+    class Counted(Server):
+        async def open(self):
+            opened.append(1)
+            return await super().open()
+
+    async def work():
+        executor = AsyncExecutor(Counted(locate=server.locate, timeout=5))
+        await asyncio.gather(*(executor.execute([commands.ping()]) for _ in range(20)))
+        executor.close()
+
+    asyncio.run(work())
+
+    assert len(opened) == 1

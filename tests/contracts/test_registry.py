@@ -1,0 +1,113 @@
+"""The life of a contract's versions."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from contracts import registry
+from contracts.errors import BadSchema, UnknownContract, UnknownVersion, WrongState
+from contracts.models import Contract, ContractVersion, Schema
+from core.models import AuditEntry
+from core.principal import Principal
+
+ALICE = Principal(kind="person", name="editor")
+NUMBER = '{"type": "object", "properties": {"n": {"type": "number"}}}'
+TEXT = '{"type": "object", "properties": {"n": {"type": "string"}}}'
+
+pytestmark = pytest.mark.django_db
+
+
+def activated(subject, text):
+    return registry.activate(registry.draft(subject, text, by=ALICE), by=ALICE)
+
+
+def test_a_draft_has_no_number_and_is_checked_against_by_nobody():
+    draft = registry.draft("orders.placed", NUMBER, by=ALICE)
+
+    assert (draft.number, draft.schema, draft.state) == (None, None, "draft")
+    assert registry.active_version(draft.contract) is None
+
+
+def test_a_contract_has_one_draft_that_is_replaced():
+    registry.draft("orders.placed", NUMBER, by=ALICE)
+    registry.draft("orders.placed", TEXT, by=ALICE)
+
+    assert [version.text for version in ContractVersion.objects.all()] == [TEXT]
+
+
+def test_activation_numbers_versions_from_one():
+    first = activated("orders.placed", NUMBER)
+    second = activated("orders.placed", TEXT)
+
+    assert (first.number, second.number) == (1, 2)
+    assert registry.active_version(second.contract) == second
+    assert registry.version(second.contract, 1).text == NUMBER
+
+
+def test_one_text_has_one_global_id():
+    here = activated("orders.placed", NUMBER)
+    there = activated("orders.changed", NUMBER)
+
+    assert here.schema_id == there.schema_id
+    assert Schema.objects.count() == 1
+
+
+def test_activating_the_text_that_is_active_adds_no_version():
+    first = activated("orders.placed", NUMBER)
+
+    again = activated("orders.placed", NUMBER)
+
+    assert again == first
+    assert ContractVersion.objects.count() == 1
+
+
+def test_deprecating_a_version_brings_back_the_one_before():
+    first = activated("orders.placed", NUMBER)
+    second = activated("orders.placed", TEXT)
+
+    registry.deprecate(second, by=ALICE)
+
+    assert registry.active_version(first.contract) == first
+
+
+def test_only_drafts_are_activated_and_only_active_versions_deprecated():
+    version = activated("orders.placed", NUMBER)
+
+    with pytest.raises(WrongState):
+        registry.activate(version, by=ALICE)
+    registry.deprecate(version, by=ALICE)
+    with pytest.raises(WrongState):
+        registry.deprecate(version, by=ALICE)
+
+
+def test_who_activated_and_deprecated_what_is_recorded():
+    version = activated("orders.placed", NUMBER)
+    registry.deprecate(version, by=ALICE)
+
+    entries = [(entry.actor, entry.action, entry.target) for entry in AuditEntry.objects.order_by("id")]
+    assert entries == [
+        ("person:editor", "activate", "contract orders.placed"),
+        ("person:editor", "deprecate", "contract version orders.placed version 1"),
+    ]
+
+
+def test_what_does_not_exist_is_named():
+    with pytest.raises(UnknownContract, match="nowhere"):
+        registry.contract("nowhere")
+    with pytest.raises(UnknownVersion, match="no version 7"):
+        registry.version(activated("orders.placed", NUMBER).contract, 7)
+
+
+def test_a_text_that_is_no_schema_never_becomes_a_draft():
+    with pytest.raises(BadSchema):
+        registry.draft("orders.placed", '{"type": "objekt"}', by=ALICE)
+
+    assert not Contract.objects.exists()
+
+
+def test_the_admin_form_refuses_a_bad_schema_on_its_field():
+    version = ContractVersion(contract=Contract.objects.create(subject="s"), draft_text='{"properties": 5}')
+
+    with pytest.raises(ValidationError) as refused:
+        version.full_clean()
+
+    assert "at /properties" in refused.value.message_dict["draft_text"][0]

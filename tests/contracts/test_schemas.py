@@ -1,0 +1,108 @@
+"""A schema is hostile until proven otherwise; an event that breaks one is told why in words."""
+
+import pytest
+
+from contracts import schemas
+from contracts.errors import BadSchema
+
+BAD_SCHEMAS = {
+    "no JSON": ("{oops", "Not valid JSON"),
+    "a key twice": ('{"type":"object","type":"array"}', "appears twice"),
+    "a list": ("[]", "a JSON object"),
+    "true": ("true", "a JSON object"),
+    "too large": ('{"title":"' + "x" * 65_536 + '"}', "at most 65536"),
+    "an unknown type": ('{"type":"objekt"}', "Not a valid JSON Schema"),
+    "properties that are no object": ('{"properties":3}', "Not a valid JSON Schema"),
+    "a remote reference": ('{"$ref":"http://127.0.0.1:9/x"}', "nothing is ever fetched"),
+    "a file reference": ('{"properties":{"a":{"$ref":"file:///etc/passwd"}}}', "nothing is ever fetched"),
+    "a relative reference under a base": ('{"$id":"http://h/a","properties":{"a":{"$ref":"b"}}}', "nothing is ever"),
+    "a reference to nowhere": ('{"$ref":"#/$defs/x"}', "does not exist"),
+    "a reference to itself": ('{"$ref":"#"}', "check nothing"),
+    "a strange draft": ('{"$schema":"http://127.0.0.1:9/draft"}', "must be one of"),
+    "a draft that is a number": ('{"$schema":5}', "must be one of"),
+    "look-around": ('{"pattern":"(?=a)b"}', "linear-time"),
+    "a broken pattern": ('{"properties":{"a":{"pattern":"("}}}', "linear-time"),
+    "a pattern that explodes": ('{"pattern":"((a{1,1000}){1,1000}){1,1000}"}', ""),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BAD_SCHEMAS.values(), ids=BAD_SCHEMAS.keys())
+def test_a_bad_schema_is_refused_with_a_reason(text, reason):
+    with pytest.raises(BadSchema) as refused:
+        schemas.compile_schema(schemas.parse(text))
+
+    assert reason in refused.value.detail
+
+
+@pytest.mark.parametrize("draft", schemas.DRAFTS)
+def test_every_published_draft_is_understood(draft):
+    compiled = schemas.compile_schema({"$schema": draft, "required": ["a"]})
+
+    assert compiled.accepts({"a": 1})
+    assert not compiled.accepts({})
+
+
+def test_a_schema_without_a_draft_is_of_2020_12():
+    compiled = schemas.compile_schema({"prefixItems": [{"type": "string"}]})
+
+    assert not compiled.accepts([1])
+
+
+def test_a_slow_pattern_is_fast_here():
+    compiled = schemas.compile_schema({"pattern": "^(a+)+$"})
+
+    assert not compiled.accepts("a" * 50_000 + "!")
+
+
+SENTENCES = [
+    ({"type": "integer"}, "five", 'must be of type integer, but is a string ("five")'),
+    ({"type": ["null", "number"]}, [1], "must be of type null or number, but is an array"),
+    ({"minimum": 0}, -1, "must be 0 or more, but is -1"),
+    ({"exclusiveMaximum": 10}, 10, "must be less than 10, but is 10"),
+    ({"maxLength": 2}, "abc", "must have 2 characters or fewer, but has 3"),
+    ({"minItems": 1}, [], "must have 1 items or more, but has 0"),
+    ({"enum": ["a", "b", 3]}, "c", 'must be "a", "b" or 3, but is "c"'),
+    ({"const": True}, False, "must be true, but is false"),
+    ({"pattern": "^[a-z]+$"}, "A", 'must match ^[a-z]+$, but is "A"'),
+    ({"format": "email"}, "x", 'must be a valid email, but is "x"'),
+    ({"multipleOf": 5}, 7, "must be a multiple of 5, but is 7"),
+    ({"uniqueItems": True}, [1, 1], "must not hold the same item twice"),
+    ({"required": ["b"]}, {}, "must have the property “b”"),
+    ({"additionalProperties": False}, {"z": 1}, "has properties that its contract does not allow"),
+    (
+        {"properties": {"b": {}}, "additionalProperties": False},
+        {"z": 1},
+        "has properties that its contract does not allow: “z”",
+    ),
+    ({"propertyNames": {"maxLength": 1}}, {"zz": 1}, "has a property whose name is not allowed"),
+    ({"not": {}}, 1, "has a form that its contract forbids"),
+    ({"anyOf": [{"type": "null"}]}, 1, "fits none of the forms that its contract allows"),
+    ({"contains": {"const": 1}}, [2], "does not hold the items that its contract asks for"),
+]
+
+
+@pytest.mark.parametrize(("schema", "value", "words"), SENTENCES, ids=lambda part: str(part)[:30])
+def test_a_violation_is_a_sentence(schema, value, words):
+    (violation,) = schemas.compile_schema({"properties": {"a": schema}}).violations({"a": value})
+
+    assert violation.message.startswith(f"“a” {words}")
+    assert violation.pointer == "/a"
+
+
+def test_pointers_are_escaped():
+    (violation,) = schemas.compile_schema({"properties": {"a/b~c": {"type": "null"}}}).violations({"a/b~c": 1})
+
+    assert violation.pointer == "/a~1b~0c"
+    assert violation.schema_pointer == "/properties/a~1b~0c/type"
+
+
+def test_a_hopeless_event_has_a_bounded_number_of_violations():
+    compiled = schemas.compile_schema({"items": {"type": "null"}})
+
+    assert len(compiled.violations([1] * 10_000)) == schemas.MAX_VIOLATIONS
+
+
+def test_what_schema_says_of_the_types_of_properties_is_read():
+    compiled = schemas.compile_schema({"properties": {"a": {"type": ["null", "number"]}, "b": True, "c": {}}})
+
+    assert compiled.top_level_types() == {"a": frozenset({"null", "number"})}

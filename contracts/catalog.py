@@ -89,13 +89,16 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
 def apply(change: Change, *, by: Principal) -> None:
     """Carry out one change of the plan, in the transaction of the caller."""
     after = change.after or {}
-    contract, _ = Contract.objects.get_or_create(subject=change.name)
-    told = {key: after[key] for key in ("description",) if key in after}
-    if change.action == "create" or told:
-        contract.description = after.get("description", contract.description)
-        contract.save()
-        before = {key: value for key, value in (change.before or {}).items() if key in told}
-        audit.record(by, change.action, contract, before=before or None, after=told)
+    if change.action == "create":
+        contract = Contract.objects.create(subject=change.name, description=after.get("description", ""))
+        audit.record(by, "create", contract, after=audit.describe(contract))
+    else:
+        contract = registry.contract(change.name)
+        if "description" in after:
+            before = audit.describe(contract)
+            contract.description = after["description"]
+            contract.save()
+            audit.record(by, "update", contract, before=before, after=audit.describe(contract))
     if "schema" in after:
         # A version of its own: whoever works on the contract's draft meanwhile keeps it.
         text = schemas.canonical_text(after["schema"])

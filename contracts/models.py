@@ -69,6 +69,11 @@ class ContractVersion(CatalogModel):
         ordering = ["contract", "-number"]
         constraints = [
             models.UniqueConstraint(fields=["contract", "number"], name="one_number_a_contract"),
+            models.UniqueConstraint(
+                fields=["contract"],
+                condition=models.Q(state="draft"),
+                name="one_draft_a_contract",
+            ),
             models.CheckConstraint(
                 condition=models.Q(state="draft", number=None, schema=None)
                 | (~models.Q(state="draft") & models.Q(number__isnull=False, schema__isnull=False)),

@@ -64,7 +64,7 @@ def test_a_bad_value_is_refused_and_named(tmp_path, name, text, words):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(environment.BadSetting, match="^SECRET_KEY_FILE: cannot read"):
+    with pytest.raises(environment.BadSetting, match=r"^SECRET_KEY_FILE: cannot read"):
         read(tmp_path, SECRET_KEY_FILE=str(tmp_path / "nowhere"))
 
 

@@ -1,0 +1,203 @@
+"""A catalog file while it is read: what it asks for, and everything that is wrong with it.
+
+Each app reads the sections it knows, through `Item`. A value that is wrong is noted with its place, and reading goes
+on, so that a person hears of all mistakes at once. Pure: whether the file was YAML or anything else is not known here.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from core.names import RULE, is_name
+from core.plan import Values
+from core.problems import Problem
+
+# Keys and positions from the top of the file: ("streams", 1, "name").
+Place = tuple[str | int, ...]
+_Type = TypeVar("_Type")
+LARGEST_NUMBER = 2**63 - 1
+_MOST_LISTED = 20
+
+
+class BadCatalog(Problem):
+    """The catalog file cannot be used. `problems` says why, a line for each mistake."""
+
+    status = 422
+    slug = "bad-catalog"
+    title = "The catalog file cannot be used"
+
+    def __init__(self, detail: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(detail, problems=list(problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing that is wrong. `pointer` is a JSON Pointer into the schema or the example at `place`.
+
+    `line` is set when only the reader of the text knows it.
+    """
+
+    place: Place
+    message: str
+    pointer: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (shown(self.place), self.pointer) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class CatalogFile:
+    """What a catalog file asks for, by kind and name, and what is wrong with it."""
+
+    def __init__(self, document: dict[str, Any], sections: Collection[str], mistakes: Sequence[Mistake] = ()) -> None:
+        self.mistakes = list(mistakes)
+        self._wanted: dict[str, dict[str, Values]] = {}
+        self._places: dict[tuple[str, str], Place] = {}
+        self._top = Item(self, (), document)
+        self._top.only(*sections)
+
+    def section(self, name: str) -> list["Item"]:
+        """Return the definitions of one section: none when the file leaves it out."""
+        return self._top.items(name)
+
+    def says(self, section: str) -> bool:
+        """Say whether the file has the section, be it empty: only then may anything of it be deleted."""
+        return self._top.values.get(section) is not None
+
+    def add(self, kind: str, name: str, values: Values, place: Place) -> bool:
+        """Note a definition that the file asks for. Return False when its name is taken: that is a mistake."""
+        first = self._places.setdefault((kind, name), place)
+        if first != place:
+            self.refuse(place, f"the {kind} “{name}” is already at {shown(first)}")
+            return False
+        self._wanted.setdefault(kind, {})[name] = values
+        return True
+
+    def wanted(self, kind: str) -> Mapping[str, Values]:
+        """Return the definitions of a kind by name. Values that the file does not state are not there."""
+        return self._wanted.get(kind, {})
+
+    def place_of(self, kind: str, name: str) -> Place:
+        """Return where the file asks for a definition."""
+        return self._places[kind, name]
+
+    def refuse(self, place: Place, message: str, pointer: str = "") -> None:
+        """Note a mistake."""
+        self.mistakes.append(Mistake(place=place, message=message, pointer=pointer))
+
+
+class Item:
+    """One mapping of a catalog file. A key with nothing after it (null) is a key left out."""
+
+    def __init__(self, file: CatalogFile, place: Place, values: dict[str, Any]) -> None:
+        self.file = file
+        self.place = place
+        self.values = values
+
+    def only(self, *keys: str) -> None:
+        """Refuse every other key: it is a spelling mistake, or meant for another version."""
+        for key in self.values:
+            if key not in keys:
+                self.refuse(key, f"there is no such key; {nearest(key, keys)}")
+
+    def refuse(self, key: str, message: str, pointer: str = "") -> None:
+        """Note a mistake in the value of a key."""
+        self.file.refuse((*self.place, key), message, pointer)
+
+    def text(self, key: str) -> str:
+        """Return a text, "" when it is left out."""
+        return self._value(key, str, "text") or ""
+
+    def name(self, key: str, *, valid: Callable[[str], bool] = is_name, rule: str = RULE) -> str | None:
+        """Return a text that must be there and that names something; None when it is wrong."""
+        if self.values.get(key) is None:
+            self.file.refuse(self.place, f"“{key}” is missing")
+            return None
+        text = self._value(key, str, "text")
+        if text is not None and not valid(text):
+            self.refuse(key, f"{quoted(text)} cannot be used: {rule}")
+            return None
+        return text
+
+    def choice(self, key: str, choices: Collection[str], default: str) -> str:
+        """Return one of some words."""
+        word = self._value(key, str, "text")
+        if word is None or word in choices:
+            return default if word is None else word
+        self.refuse(key, f"must be {' or '.join(choices)}, but is {quoted(word)}")
+        return default
+
+    def count(self, key: str, default: int | None) -> int | None:
+        """Return a whole number from 1."""
+        number = self._value(key, int, "a whole number")
+        if number is not None and not 1 <= number <= LARGEST_NUMBER:
+            self.refuse(key, f"must be between 1 and {LARGEST_NUMBER}, but is {number}")
+            return default
+        return default if number is None else number
+
+    def mapping(self, key: str) -> dict[str, Any] | None:
+        """Return a mapping as it stands; None when it is left out."""
+        return self._value(key, dict, "a mapping")
+
+    def items(self, key: str) -> list["Item"]:
+        """Return the mappings of a list: none when it is left out."""
+        items = []
+        for index, value in enumerate(self._value(key, list, "a list") or []):
+            place = (*self.place, key, index)
+            if isinstance(value, dict):
+                items.append(Item(self.file, place, value))
+            else:
+                self.file.refuse(place, f"must be a mapping, but is {kind_of(value)}")
+        return items
+
+    def _value(self, key: str, wanted: type[_Type], what: str) -> _Type | None:
+        """Return the value of a key when it is of the type; to Python, true is an int: not to us."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, wanted) and not isinstance(value, bool):
+            return value
+        advice = "; put it in quotes" if wanted is str and isinstance(value, (bool, int, float)) else ""
+        self.refuse(key, f"must be {what}, but is {kind_of(value)}{advice}")
+        return None
+
+
+def shown(place: Place) -> str:
+    """Return a place as a person reads it: `streams[1].event_types[0].schema`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{_short(part)}" if text else _short(part)
+    return text
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return what a person may have meant: the name most like this one, else the known ones."""
+    close = get_close_matches(name, known, n=1, cutoff=0.7)
+    if close:
+        return f"did you mean “{close[0]}”?"
+    listed = sorted(known)[:_MOST_LISTED]
+    return f"known here: {', '.join(listed)}" if listed else "none is known here"
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, in a file's words."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {quoted(value)}"
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "nothing"
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes on one line, cut when it is long."""
+    return f"“{_short(text)}”"
+
+
+def _short(text: str) -> str:
+    line = "".join(character if character.isprintable() else "�" for character in text[:61])
+    return line if len(line) <= 60 else line[:60] + "…"

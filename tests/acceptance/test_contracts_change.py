@@ -1,0 +1,48 @@
+"""A contract that is changed in the admin, in a browser's own way, is obeyed by the next publish."""
+
+import json
+import re
+
+import httpx
+import pytest
+
+from tests.acceptance.hub import ADMIN_PASSWORD
+from tests.patience import eventually
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+def admin(hub):
+    """A person who is logged in to the admin."""
+    with httpx.Client(base_url=hub.url, follow_redirects=True) as browser:
+        submit(browser, "/admin/login/", username="admin", password=ADMIN_PASSWORD)
+        yield browser
+
+
+def submit(browser, page, **fields):
+    """Open a page's form, fill it in and send it."""
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(page).text)[1]
+    return browser.post(page, data={"csrfmiddlewaretoken": token, **fields}, headers={"referer": str(browser.base_url)})
+
+
+def contract_id(browser, subject):
+    page = browser.get("/admin/contracts/contract/", params={"q": subject}).text
+    return re.search(rf"/admin/contracts/contract/(\d+)/change/[^>]*>{re.escape(subject)}<", page)[1]
+
+
+def test_a_contract_changed_in_the_admin_is_obeyed_by_the_next_publish(hub, admin):
+    event = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
+    assert httpx.post(f"{hub.url}/events/platform-events", json=event).status_code == 201
+    schema = json.dumps({"required": ["event_type", "session_id"]})
+
+    owner = contract_id(admin, "platform-events.user-action")
+    saved = submit(admin, "/admin/contracts/contractversion/add/", contract=owner, draft_text=schema, activate="on")
+
+    assert saved.status_code == 200
+    refused = eventually(
+        lambda: (answer := httpx.post(f"{hub.url}/events/platform-events", json=event)).status_code == 422 and answer,
+        within=1,
+    )
+    assert refused.json()["contract_version"] == 2
+    assert "session_id" in refused.json()["violations"][0]["message"]

@@ -4,7 +4,6 @@ Django's own ASGI handler is not used: every synchronous middleware and signal i
 handler runs in a small pool instead, one hop a request.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,17 +28,6 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 HeaderPairs = list[tuple[bytes, bytes]]
 
 logger = logging.getLogger(__name__)
-
-
-MAX_BODY_SECONDS = 30.0
-
-
-class TooSlow(Problem):
-    """The body did not arrive in time."""
-
-    status = 408
-    slug = "too-slow"
-    title = "The request took too long to arrive"
 
 
 class ClientGone(Exception):
@@ -119,14 +107,6 @@ async def _handled(handler: Handler, request: Request) -> Response:
         return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
 
 
-async def _before(deadline: float, receive: Receive) -> Mapping[str, Any]:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await receive()
-    except TimeoutError:
-        raise TooSlow(f"The body took longer than {MAX_BODY_SECONDS:g} seconds to arrive.") from None
-
-
 async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """Read the body, and refuse one that is too large before it fills the memory."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -135,11 +115,8 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         raise too_large(limit)
     body = bytearray()
     more = True
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + MAX_BODY_SECONDS
     while more:
-        # The first part is usually the whole body and always there: only later ones can keep us waiting.
-        message = await (receive() if not body else _before(deadline, receive))
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         body += message.get("body", b"")

@@ -1,76 +1,93 @@
-"""uvicorn's HTTP protocol with two limits that it lacks: how large a request's head may be, and how long it may take.
+"""uvicorn's HTTP protocol with limits that it lacks: how large a request's head may be, and how long a request may take
+to arrive.
 
 Without them a client can fill the memory with headers that never end, or hold thousands of connections open by
-sending a byte now and then (RFC 6585, 5 gives the status for the first).
+sending a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_SECONDS = 10.0
+MAX_BODY_SECONDS = 30.0
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose next request's head is too large (431) or does not come in time."""
+    """Closes a connection whose next request is too large in its head, or does not arrive in time.
+
+    A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._reading: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
-        self._too_large = False
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._expect_head()
+        self._head_is_too_large = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch(MAX_HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_whole()
+        self._unwatch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        reading_head = self._head_timer is not None
+        before = self._reading
         super().data_received(data)
-        # Still reading the same head: none of it was a body.
-        if reading_head and self._head_timer is not None and not self.transport.is_closing():
+        if self.transport.is_closing() or self._reading is None:
+            self._unwatch()
+        elif self._reading != before or self._timer is None:
+            self._watch(MAX_HEAD_SECONDS if self._reading == "head" else MAX_BODY_SECONDS)
+        if self._reading == before == "head":
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse()
+                self._refuse(431)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._reading = "head"
         self._head_bytes = 0
-        if self._head_timer is None:
-            self._expect_head()
 
     def on_headers_complete(self) -> None:
-        self._head_is_whole()
+        self._reading = "body"
         if len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers) > MAX_HEAD_BYTES:
-            # Raised through the parser, which then asks for `send_400_response`.
-            self._too_large = True
+            # Raised through the parser, after which uvicorn asks for `send_400_response`.
+            self._head_is_too_large = True
             raise ValueError("the request's head is too large")
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._reading = None
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:
-        if self._too_large:
-            self._refuse()
+        if self._head_is_too_large:
+            self._refuse(431)
         else:
             super().send_400_response(msg)
 
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(MAX_HEAD_SECONDS, self._too_slow)
+    def _watch(self, seconds: float) -> None:
+        self._unwatch()
+        self._timer = self.loop.call_later(seconds, self._give_up)
 
-    def _head_is_whole(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _too_slow(self) -> None:
-        self._head_timer = None
-        self.transport.close()
+    def _give_up(self) -> None:
+        self._timer = None
+        if self._reading == "body" and self.cycle is not None and not self.cycle.response_started:
+            self._refuse(408)
+        else:
+            self.transport.close()
 
-    def _refuse(self) -> None:
-        self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+    def _refuse(self, status: int) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
 
 
 def options(**others: Any) -> dict[str, Any]:

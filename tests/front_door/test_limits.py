@@ -1,0 +1,115 @@
+"""What clients may do to a connection: bytes over a real socket, to the real protocol."""
+
+import asyncio
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from synapse_project import front_door, http_protocol
+from tests.patience import eventually
+
+
+class FakeDoor:
+    """An application with the front door's own way to read a body."""
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return
+        try:
+            body = await front_door._body(receive, dict(_texts(scope["headers"])))
+        except front_door.ClientGone:
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _texts(headers):
+    return ((name.decode(), text.decode()) for name, text in headers)
+
+
+@pytest.fixture
+def address(monkeypatch):
+    monkeypatch.setattr(http_protocol, "MAX_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "MAX_BODY_SECONDS", 0.3)
+    options = http_protocol.options(lifespan="off", loop="asyncio")
+    server = uvicorn.Server(uvicorn.Config(FakeDoor(), **options))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    thread.start()
+    eventually(lambda: server.started)
+    yield listener.getsockname()
+    server.should_exit = True
+    thread.join()
+
+
+def ask(address, *parts, wait_for_close=False):
+    with socket.create_connection(address, timeout=5) as connection:
+        for part in parts:
+            connection.sendall(part)
+        answer = connection.recv(65536)
+        while wait_for_close and (more := connection.recv(65536)):
+            answer += more
+        return answer
+
+
+HEAD = b"POST /x HTTP/1.1\r\nhost: localhost\r\n"
+
+
+def test_a_request_is_answered(address):
+    assert ask(address, HEAD + b"content-length: 2\r\n\r\nhi").startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_that_is_too_large_is_refused(address):
+    assert ask(address, HEAD + b"x: " + b"y" * 20_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
+
+
+def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(address):
+    parts = [HEAD, *(b"x%d: %s\r\n" % (n, b"y" * 1000) for n in range(40))]
+
+    assert ask(address, *parts).startswith(b"HTTP/1.1 431")
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(address):
+    started = time.monotonic()
+
+    assert ask(address, b"POST /x HT") == b""
+    assert time.monotonic() - started < 3
+
+
+def test_a_connection_that_says_nothing_is_not_held(address):
+    with socket.create_connection(address, timeout=5) as connection:
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("part", [b"", b"hal"])
+def test_a_body_that_does_not_come_is_not_waited_for(address, part):
+    assert ask(address, HEAD + b"content-length: 10\r\n\r\n" + part).startswith(b"HTTP/1.1 408")
+
+
+def test_requests_that_are_sent_together_are_answered_in_order(address):
+    one, two = (HEAD + b"content-length: 3\r\n\r\n" + body for body in (b"one", b"two"))
+
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(one + two)
+        answer = b""
+        while b"two" not in answer:
+            answer += connection.recv(65536)
+
+    assert answer.index(b"one") < answer.index(b"two")
+
+
+def test_the_limit_counts_each_head_for_itself(address):
+    body = b"z" * 30_000
+    request = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
+
+    with socket.create_connection(address, timeout=5) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            answer = b""
+            while answer.count(b"z") < len(body):
+                answer += connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 200")

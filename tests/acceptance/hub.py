@@ -28,6 +28,7 @@ class Hub:
 
     folder: Path
     port: int
+    others: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] = field(init=False)
 
     @property
@@ -47,6 +48,7 @@ class Hub:
             "SYNAPSE_URL": self.url,
             # More than a test publishes: what is missing then was lost, not let go by the janitor.
             "STREAM_MAX_LENGTH": "500000",
+            **self.others,
         }
 
     @property
@@ -55,6 +57,11 @@ class Hub:
 
     def start(self) -> None:
         """Start it, and wait until it is healthy."""
+        self.launch()
+        eventually(self.is_healthy, within=60)
+
+    def launch(self) -> None:
+        """Start it."""
         with (self.folder / "output").open("a") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
@@ -64,7 +71,6 @@ class Hub:
                 stderr=output,
                 text=True,
             )
-        eventually(self.is_healthy, within=60)
 
     def is_healthy(self) -> bool:
         assert self.process.poll() is None, self.output

@@ -11,7 +11,10 @@ def main() -> None:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - a missing venv is explained below
     except ImportError:
         sys.exit("synapse: Django is not installed for this Python. Run `make install` and use .venv/bin/python.")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def create_admin() -> str:
     """Make the user `admin` when there is no superuser yet. Return how a person logs in, in words."""
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
-        return "with your password (forgotten? manage.py changepassword)"
+        return "log in as before"
     if users.filter(username=ADMIN).exists():
         return "no superuser yet: manage.py createsuperuser"
     password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)

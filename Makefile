@@ -1,0 +1,79 @@
+# make run      start everything on this machine: Redis, database, catalog, web server (http://localhost:8002)
+#               make run PORT=9002 HOST=0.0.0.0 takes another address
+# make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
+# make lint     format, lint, types, import rules, Django's own checks, missing migrations
+# make check    lint and test
+# make bench    measure
+# make install  only prepare .venv, which the others do when it is needed
+# make clean    remove .venv and caches; the data in var/ stays
+#
+# Needs Python 3.11 or newer and nothing else. PYTHON=/path/to/python chooses one.
+
+PYTHON = python3.14 python3.13 python3.12 python3.11 python3
+
+BIN := .venv/bin
+RUN := .venv/.for-running
+TESTING := .venv/.for-testing
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+IS_NEW_ENOUGH := -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
+CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
+
+# A .venv whose Python is gone (upgraded, removed) is made anew.
+$(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING))
+
+.PHONY: help install run test lint check bench clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+install: $(RUN)
+
+run: $(RUN)
+	@exec $(BIN)/python manage.py up
+
+test: $(TESTING)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(TESTING)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python manage.py check --deploy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+check: lint test
+
+bench: $(TESTING)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): requirements.txt
+	@$(BIN)/python $(IS_NEW_ENOUGH) || { \
+	  for python in $(PYTHON); do \
+	    $$python $(IS_NEW_ENOUGH) || continue; \
+	    found=$$python; \
+	    $$python $(CAN_MAKE_VENV) && break; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "synapse: needs Python 3.11 or newer; looked for: $(PYTHON). Name one: make run PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	  fi; \
+	  if ! $$found $(CAN_MAKE_VENV); then \
+	    echo "synapse: this Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Making .venv with `$$found -V` ..."; \
+	  $$found -m venv --clear .venv; \
+	}
+	@echo "Installing what Synapse needs into .venv ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(TESTING): requirements-dev.txt $(RUN)
+	@echo "Installing what the tests and linters need into .venv ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

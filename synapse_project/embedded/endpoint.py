@@ -1,0 +1,64 @@
+"""Where the embedded server listens: the one fact that other processes need, kept in one file."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+RECORD = "endpoint.json"
+LOOPBACK = "127.0.0.1"
+
+
+class EmbeddedRedisError(Exception):
+    """The embedded server cannot be used. The message says why and what to do, for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Address and password of the embedded server. `str()` leaves the password out."""
+
+    host: str = LOOPBACK
+    port: int
+    password: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The address with the password, as redis-py takes it."""
+        return f"redis://:{self.password}@{self.host}:{self.port}/0"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def recorded_endpoint(folder: Path) -> Endpoint | None:
+    """Return where the server of `folder` listens or last listened; None when there never was one.
+
+    Reads one file and asks nobody: the server may be down.
+
+    Raises:
+        EmbeddedRedisError: when the record cannot be read.
+    """
+    path = folder / RECORD
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Endpoint(host=str(values["host"]), port=int(values["port"]), password=str(values["password"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EmbeddedRedisError(f"Cannot read the address of the embedded Redis from {path}: {error!r}") from error
+
+
+def record(folder: Path, endpoint: Endpoint) -> None:
+    """Write down the endpoint, for its owner's eyes only, so that a reader sees the old record or the new one."""
+    write_private(folder / RECORD, json.dumps(asdict(endpoint), indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file as a whole; only its owner can read it, and a crash leaves the old or the new one."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,107 @@
+"""`manage.py up`: everything on one machine, what `make run` calls."""
+
+import contextlib
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from synapse_project import startup
+from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
+from synapse_project.embedded.endpoint import RECORD
+from synapse_project.embedded.watch import Watch
+from synapse_project.processes import Supervisor
+
+POLL = 0.25
+
+
+class Command(BaseCommand):
+    help = "Run everything on this machine: Redis (unless REDIS_URL names one), migrations, catalog, web server."
+    requires_system_checks: list[str] = []  # some ask the database, which may not be there yet
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        _stop_on_signals()
+        up = Up()
+        try:
+            up.start()
+            up.run()
+        except KeyboardInterrupt:
+            say("\nStopping ...")
+        except (startup.CannotStart, EmbeddedRedisError) as error:
+            self.stderr.write(f"synapse: {error}")
+            sys.exit(1)
+        finally:
+            up.stop()
+        say("Stopped.")
+
+
+class Up:
+    """All that runs while `up` does."""
+
+    def __init__(self) -> None:
+        self._supervisor = Supervisor(say=say)
+        self._redis: EmbeddedRedis | None = None
+        self._watch: Watch | None = None
+
+    def start(self) -> None:
+        """Start everything, in the order in which one needs the other, and say where it is."""
+        self._supervisor.inherit(startup.hold_folder(settings.VAR_DIR, say))
+        startup.require_free_port(settings.HOST, settings.PORT)
+        redis = self._start_redis()
+        startup.wait_for_database(say)
+        startup.migrate(say)
+        startup.apply_catalog()
+        startup.wait_until_healthy(startup.start_web(self._supervisor))
+        # Made last: nothing can come between the new password and the one time it is shown.
+        say(startup.summary(redis=redis, login=startup.create_admin()))
+
+    def run(self) -> NoReturn:
+        """Keep everything running, until a signal ends it with KeyboardInterrupt."""
+        while True:
+            self.step()
+            time.sleep(POLL)
+
+    def step(self) -> None:
+        """Look once at everything that should run, and start again what does not."""
+        if self._watch:
+            self._watch.step()
+        self._supervisor.step()
+
+    def stop(self) -> None:
+        """Stop everything, programs first. A second Ctrl-C does not let them finish what they are doing."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            self._supervisor.stop()
+        except KeyboardInterrupt:
+            self._supervisor.kill()
+        if self._redis:
+            try:
+                self._redis.stop()
+            except (KeyboardInterrupt, EmbeddedRedisError) as error:
+                say(f"The embedded Redis was left running; the next `up` finds it. {error}")
+
+    def _start_redis(self) -> str:
+        """Start the embedded Redis, or wait for the one that the settings name. Return what to say of it."""
+        if settings.REDIS_URL:
+            return startup.wait_for_redis(settings.REDIS_URL, say)
+        self._redis = EmbeddedRedis(settings.EMBEDDED_REDIS_DIR, say=say)
+        endpoint = self._redis.ensure_running()
+        self._watch = Watch(self._redis, endpoint)
+        return f"{endpoint} (embedded Valkey, password in {settings.EMBEDDED_REDIS_DIR / RECORD})"
+
+
+def say(line: str) -> None:
+    """Print at once, also into a pipe. A terminal that is gone must not keep `up` from stopping what it started."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
+def _stop_on_signals() -> None:
+    """Let each signal that asks a program to stop raise KeyboardInterrupt, as Ctrl-C does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, signal.default_int_handler)

@@ -1,0 +1,70 @@
+"""What the embedded server is like when it has started."""
+
+import stat
+from dataclasses import replace
+
+import pytest
+import redis
+
+from synapse_project.embedded import EmbeddedRedis, recorded_endpoint
+from tests.embedded.machine import client
+
+
+def test_a_new_folder_gets_a_server_that_answers_to_its_password(embedded: EmbeddedRedis) -> None:
+    endpoint = embedded.ensure_running()
+
+    with client(endpoint) as caller:
+        assert caller.ping()
+
+
+def test_a_caller_who_guesses_the_password_is_refused(embedded: EmbeddedRedis) -> None:
+    endpoint = embedded.ensure_running()
+
+    with client(replace(endpoint, password="guessed")) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+
+
+def test_what_was_acknowledged_is_on_disk_and_nothing_is_ever_thrown_away(embedded: EmbeddedRedis) -> None:
+    endpoint = embedded.ensure_running()
+
+    with client(endpoint) as caller:
+        settings = caller.config_get("append*", "aof-*", "maxmemory-policy", "save")
+    assert settings["appendonly"] == "yes"
+    assert settings["appendfsync"] == "always"
+    assert settings["aof-use-rdb-preamble"] == "yes"
+    assert settings["aof-load-truncated"] == "yes"
+    assert settings["maxmemory-policy"] == "noeviction"
+    assert settings["save"] == ""
+
+
+def test_only_this_machine_can_reach_the_server(embedded: EmbeddedRedis) -> None:
+    endpoint = embedded.ensure_running()
+
+    with client(endpoint) as caller:
+        assert caller.config_get("bind", "protected-mode") == {"bind": "127.0.0.1 -::1", "protected-mode": "yes"}
+    assert endpoint.host == "127.0.0.1"
+
+
+def test_only_the_owner_can_read_the_data_and_the_password(embedded: EmbeddedRedis) -> None:
+    embedded.folder.mkdir(mode=0o755)
+
+    embedded.ensure_running()
+
+    assert stat.S_IMODE(embedded.folder.stat().st_mode) == 0o700
+    for name in ("valkey.conf", "endpoint.json"):
+        assert stat.S_IMODE((embedded.folder / name).stat().st_mode) == 0o600
+
+
+def test_another_process_finds_the_server_by_its_record(embedded: EmbeddedRedis) -> None:
+    assert recorded_endpoint(embedded.folder) is None
+
+    endpoint = embedded.ensure_running()
+
+    assert recorded_endpoint(embedded.folder) == endpoint
+
+
+def test_the_password_is_not_shown_with_the_address(embedded: EmbeddedRedis) -> None:
+    endpoint = embedded.ensure_running()
+
+    assert str(endpoint) == f"127.0.0.1:{endpoint.port}"
+    assert endpoint.password not in repr(endpoint)

@@ -1,0 +1,119 @@
+"""The steps of a start that can go wrong, and what a person reads then."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from synapse_project import startup
+
+SILENCE = [].append
+
+
+def test_a_port_that_is_taken_is_named_with_another_to_try() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with pytest.raises(startup.CannotStart, match=rf"Port {port} is taken .* make run PORT=\d+"):
+            startup.require_free_port("127.0.0.1", port)
+
+    startup.require_free_port("127.0.0.1", port)
+
+
+def test_a_port_that_is_taken_on_one_address_is_taken_for_all_addresses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(startup.CannotStart, match="is taken"):
+        startup.require_free_port("0.0.0.0", other.getsockname()[1])
+
+
+def test_an_address_that_this_machine_does_not_have_is_told_apart() -> None:
+    with pytest.raises(startup.CannotStart, match=r"cannot listen on 192\.0\.2\.1:8002"):
+        startup.require_free_port("192.0.2.1", 8002)
+
+
+def test_a_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
+    held = startup.hold_folder(tmp_path, SILENCE)
+
+    with pytest.raises(startup.CannotStart, match=rf"runs already on .* \(process {os.getpid()}\)"):
+        startup.hold_folder(tmp_path, SILENCE)
+
+    os.close(held)
+    os.close(startup.hold_folder(tmp_path, SILENCE))
+
+
+def test_programs_of_an_up_that_was_killed_are_waited_for(tmp_path: Path) -> None:
+    held = startup.hold_folder(tmp_path, SILENCE)
+    (tmp_path / "up.lock").write_text("")  # whoever held it is gone
+    leftover = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[held])
+    os.close(held)
+    said: list[str] = []
+
+    def hear_and_end_it(line: str) -> None:
+        said.append(line)
+        leftover.communicate()
+
+    os.close(startup.hold_folder(tmp_path, hear_and_end_it))
+
+    assert said == ["Waiting for the web server of the last run to stop."]
+
+
+def test_what_does_not_answer_is_asked_again_with_longer_waits() -> None:
+    said: list[str] = []
+    waited: list[float] = []
+
+    def ask() -> None:
+        if len(waited) < 7:
+            raise startup.NotThere("connection refused")
+
+    startup.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
+
+    assert waited == [0.5, 1, 2, 4, 8, 10, 10]
+    assert said[2] == "waiting for Redis at redis:6379 (connection refused), next try in 2 s"
+
+
+def test_a_redis_that_is_not_there_yet_is_waited_for_and_its_password_is_not_shown(own_valkey) -> None:
+    own_valkey.kill()
+    said: list[str] = []
+
+    def hear_and_start_it(line: str) -> None:
+        said.append(line)
+        own_valkey.start()
+
+    assert startup.wait_for_redis(own_valkey.url, hear_and_start_it) == f"127.0.0.1:{own_valkey.port}"
+
+    assert said == [f"waiting for Redis at 127.0.0.1:{own_valkey.port} (connection refused), next try in 0.5 s"]
+
+
+@pytest.mark.django_db
+def test_the_first_admin_gets_a_password_that_is_shown_once(settings) -> None:
+    settings.ADMIN_PASSWORD = ""
+
+    first, second = startup.create_admin(), startup.create_admin()
+
+    admin = get_user_model().objects.get(username="admin")
+    password = first.split("password ")[1].split()[0]
+    assert admin.is_superuser
+    assert admin.check_password(password)
+    assert password not in second
+
+
+@pytest.mark.django_db
+def test_a_password_that_was_given_is_not_shown(settings) -> None:
+    settings.ADMIN_PASSWORD = "a given password"
+
+    told = startup.create_admin()
+
+    assert get_user_model().objects.get(username="admin").check_password("a given password")
+    assert told == "user admin, password from SYNAPSE_ADMIN_PASSWORD"
+
+
+@pytest.mark.django_db
+def test_a_superuser_of_another_name_is_enough() -> None:
+    get_user_model().objects.create_superuser("ada", password="unimportant")
+
+    startup.create_admin()
+
+    assert not get_user_model().objects.filter(username="admin").exists()

@@ -14,12 +14,13 @@ PYTHON = python3.14 python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 RUN := .venv/.for-running
 TESTING := .venv/.for-testing
+NODE_PARTS := .venv/.for-testing-with-node
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 IS_NEW_ENOUGH := -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
 CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 
 # A .venv whose Python is gone (upgraded, removed) is made anew.
-$(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING))
+$(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS))
 
 .PHONY: help install run test lint check bench clean
 
@@ -31,7 +32,7 @@ install: $(RUN)
 run: $(RUN)
 	@exec $(BIN)/python manage.py up
 
-test: $(TESTING)
+test: $(TESTING) $(NODE_PARTS)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(TESTING)
@@ -76,4 +77,12 @@ $(RUN): requirements.txt
 $(TESTING): requirements-dev.txt $(RUN)
 	@echo "Installing what the tests and linters need into .venv ..."
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# The guide's own snippet runs under Node in the tests; without Node that test is skipped.
+$(NODE_PARTS): $(TESTING) tests/acceptance/node/package.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  echo "Installing what the tests run under Node ..."; \
+	  cd tests/acceptance/node && npm install --no-package-lock --no-audit --no-fund --silent; \
+	fi
 	@touch $@

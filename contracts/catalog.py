@@ -41,7 +41,7 @@ def read(file: CatalogFile) -> None:
     for item in file.section("contracts"):
         item.only("subject", "description", "schema")
         subject = item.name("subject", valid=_is_subject, rule=_SUBJECT_RULE)
-        values = {"description": item.text("description"), **read_schema(item)}
+        values = {"description": item.text("description") or "", **read_schema(item)}
         if subject is not None:
             file.add(CONTRACT, subject, values, item.place)
 
@@ -100,10 +100,7 @@ def apply(change: Change, *, by: Principal) -> None:
             contract.save()
             audit.record(by, "update", contract, before=before, after=audit.describe(contract))
     if "schema" in after:
-        # A version of its own: whoever works on the contract's draft meanwhile keeps it.
-        text = schemas.canonical_text(after["schema"])
-        version = ContractVersion.objects.create(contract=contract, draft_text=text, author=str(by))
-        registry.activate(version, by=by)
+        registry.register(contract.subject, schemas.canonical_text(after["schema"]), by=by)
 
 
 def export(document: dict[str, Any]) -> None:

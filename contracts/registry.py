@@ -70,8 +70,7 @@ def activate(version: ContractVersion, *, by: Principal) -> ContractVersion:
         BadSchema: when the draft's text cannot be a contract's schema.
         WrongState: when the version is no draft.
     """
-    # The lock makes two people who activate at once take turns, so that no number is given twice.
-    owner = Contract.objects.select_for_update().get(pk=version.contract_id)
+    owner = _locked(version.contract_id)
     version.refresh_from_db()
     if version.state != State.DRAFT:
         raise WrongState(f"{version} is {version.state}; only a draft can be activated.")
@@ -80,9 +79,38 @@ def activate(version: ContractVersion, *, by: Principal) -> ContractVersion:
     if before is not None and before.schema_id == kept.pk:
         version.delete()
         return before
+    return _number(version, kept, before, by=by)
+
+
+@transaction.atomic
+def register(subject: str, text: str, *, by: Principal) -> ContractVersion:
+    """Make a text the active version of a contract, which is made when there is none; a draft stays as it is.
+
+    The text that is active already adds no version.
+
+    Raises:
+        BadSchema: when the text cannot be a contract's schema.
+    """
+    kept = keep(text)
+    owner = _locked(Contract.objects.get_or_create(subject=subject)[0].pk)
+    before = active_version(owner)
+    if before is not None and before.schema_id == kept.pk:
+        return before
+    return _number(ContractVersion(contract=owner, author=str(by)), kept, before, by=by)
+
+
+def _locked(pk: int) -> Contract:
+    """Return the contract, and make whoever else gives it a version wait: no number is given twice."""
+    return Contract.objects.select_for_update().get(pk=pk)
+
+
+def _number(
+    version: ContractVersion, schema: Schema, before: ContractVersion | None, *, by: Principal
+) -> ContractVersion:
+    owner = version.contract
     version.number = (owner.versions.aggregate(highest=Max("number"))["highest"] or 0) + 1
     version.state = State.ACTIVE
-    version.schema = kept
+    version.schema = schema
     version.draft_text = ""
     version.activated_at = timezone.now()
     version.save()
@@ -91,7 +119,7 @@ def activate(version: ContractVersion, *, by: Principal) -> ContractVersion:
         "activate",
         owner,
         before=before and {"version": before.number, "schema": before.schema_id},
-        after={"version": version.number, "schema": kept.pk},
+        after={"version": version.number, "schema": schema.pk},
     )
     return version
 
@@ -103,7 +131,7 @@ def deprecate(version: ContractVersion, *, by: Principal) -> None:
     Raises:
         WrongState: when the version is not active.
     """
-    Contract.objects.select_for_update().get(pk=version.contract_id)
+    _locked(version.contract_id)
     version.refresh_from_db()
     if version.state != State.ACTIVE:
         raise WrongState(f"{version} is {version.state}; only an active version can be deprecated.")

@@ -65,7 +65,7 @@ class CatalogFile:
 
     def says(self, section: str) -> bool:
         """Say whether the file has the section, be it empty: only then may anything of it be deleted."""
-        return self._top.values.get(section) is not None
+        return self._top.has(section)
 
     def add(self, kind: str, name: str, values: Values, place: Place) -> bool:
         """Note a definition that the file asks for. Return False when its name is taken: that is a mistake."""
@@ -107,16 +107,19 @@ class Item:
         """Note a mistake in the value of a key."""
         self.file.refuse((*self.place, key), message, pointer)
 
-    def text(self, key: str) -> str:
-        """Return a text, "" when it is left out."""
-        return self._value(key, str, "text") or ""
+    def has(self, key: str) -> bool:
+        """Say whether something stands after the key."""
+        return self.values.get(key) is not None
+
+    def text(self, key: str) -> str | None:
+        """Return a text; None when it is left out or wrong."""
+        return self._value(key, str, "text")
 
     def name(self, key: str, *, valid: Callable[[str], bool] = is_name, rule: str = RULE) -> str | None:
         """Return a text that must be there and that names something; None when it is wrong."""
-        if self.values.get(key) is None:
+        if not self.has(key):
             self.file.refuse(self.place, f"“{key}” is missing")
-            return None
-        text = self._value(key, str, "text")
+        text = self.text(key)
         if text is not None and not valid(text):
             self.refuse(key, f"{quoted(text)} cannot be used: {rule}")
             return None
@@ -124,7 +127,7 @@ class Item:
 
     def choice(self, key: str, choices: Collection[str], default: str) -> str:
         """Return one of some words."""
-        word = self._value(key, str, "text")
+        word = self.text(key)
         if word is None or word in choices:
             return default if word is None else word
         self.refuse(key, f"must be {' or '.join(choices)}, but is {quoted(word)}")

@@ -125,8 +125,8 @@ def migrate(say: Say) -> None:
 
 
 def apply_catalog() -> None:
-    """Define what the catalog file names; where nothing changed, nothing happens."""
-    call_command("catalog", "apply", str(settings.CATALOG_FILE))
+    """Define what the catalog file names and nobody has defined yet. What was edited in the admin stays as it is."""
+    call_command("catalog", "apply", str(settings.CATALOG_FILE), only_new=True)
 
 
 def create_admin() -> str:

@@ -23,7 +23,6 @@ def define(name: str, event_types: dict[str, dict[str, Any] | None] | None = Non
 
 def contract(subject: str, schema: dict[str, Any]) -> ContractVersion:
     """Activate a version of a contract."""
-    draft = registry.draft(subject, schemas.canonical_text(schema), by=SYSTEM)
-    version = registry.activate(draft, by=SYSTEM)
+    version = registry.register(subject, schemas.canonical_text(schema), by=SYSTEM)
     holder.forget()
     return version

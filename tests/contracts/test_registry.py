@@ -111,3 +111,15 @@ def test_the_admin_form_refuses_a_bad_schema_on_its_field():
         version.full_clean()
 
     assert "at /properties" in refused.value.message_dict["draft_text"][0]
+
+
+def test_a_text_can_become_the_active_version_at_once_and_leaves_the_draft_alone():
+    draft = registry.draft("orders.placed", NUMBER, by=ALICE)
+
+    registered = registry.register("orders.placed", TEXT, by=ALICE)
+    again = registry.register("orders.placed", TEXT, by=ALICE)
+
+    assert (registered.number, again) == (1, registered)
+    assert registry.active_version(draft.contract) == registered
+    draft.refresh_from_db()
+    assert (draft.text, draft.state) == (NUMBER, "draft")

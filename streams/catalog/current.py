@@ -1,0 +1,47 @@
+"""The definitions that the database holds, in the form that `reading` gives: one query a kind."""
+
+from typing import Any
+
+from core import iso_duration
+from core.plan import Values
+from streams.catalog.reading import grant_name
+from streams.models import EventType, Grant, Service, Stream
+
+_COLUMNS = ("purpose", "layout", "enforcement", "unknown_event_types", "max_length", "hard_length", "when_full")
+
+
+def streams() -> dict[str, Values]:
+    """Return every stream by name."""
+    rows = Stream.objects.values("name", "max_age", *_COLUMNS)
+    return dict(sorted((row.pop("name"), {**row, "max_age": _age(row)}) for row in rows))
+
+
+def event_types() -> dict[str, Values]:
+    """Return every event type by `stream/name`. `contract` is a subject or None."""
+    rows = EventType.objects.order_by().values_list(
+        "stream__name", "name", "description", "contract__subject", "example"
+    )
+    keys = ("stream", "name", "description", "contract", "example")
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=_stream_and_name)}
+
+
+def services() -> dict[str, Values]:
+    """Return every service by name."""
+    rows = Service.objects.values_list("name", "description")
+    return {name: {"description": description} for name, description in sorted(rows)}
+
+
+def grants() -> dict[str, Values]:
+    """Return every grant by the words that name it."""
+    rows = Grant.objects.order_by().values_list("service__name", "action", "stream", "event_type")
+    found = [dict(zip(("service", "action", "stream", "event_type"), row, strict=True)) for row in sorted(rows)]
+    return {grant_name(each): each for each in found}
+
+
+def _age(row: dict[str, Any]) -> str | None:
+    return None if row["max_age"] is None else iso_duration.text_of(row["max_age"])
+
+
+def _stream_and_name(values: dict[str, Any]) -> tuple[str, str]:
+    return values["stream"], values["name"]

@@ -1,0 +1,175 @@
+"""The catalog as one file: the parts that the apps offer, joined. `docs/catalog.md` describes the file."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.db import transaction
+
+import contracts.catalog
+import streams.catalog
+from core import catalog_version
+from core.catalog_file import BadCatalog, CatalogFile, Mistake
+from core.plan import Change
+from core.principal import Principal
+from synapse_project import yaml_reading, yaml_writing
+from synapse_project.yaml_reading import Source
+
+# A file with more mistakes than this is of another kind: nobody reads on.
+_MOST_MISTAKES = 100
+ACTOR = Principal(kind="system", name="catalog")
+
+
+class Part(Protocol):
+    """What an app offers for its part of the catalog.
+
+    `KINDS` are in the order in which one needs the other: creations follow it, deletions go backwards.
+    """
+
+    @property
+    def KINDS(self) -> Sequence[str]: ...
+    @property
+    def SECTIONS(self) -> Sequence[str]: ...
+
+    def read(self, file: CatalogFile) -> None:
+        """Read the part's sections: add what they ask for to the file, and note what is wrong."""
+
+    def plan(self, file: CatalogFile, *, delete: bool) -> list[Change]:
+        """Return what would change, and note what only the database can tell to be wrong."""
+
+    def apply(self, change: Change, *, by: Principal) -> None:
+        """Carry out one change in the running transaction, and record it."""
+
+    def export(self, document: dict[str, Any]) -> None:
+        """Add the part's sections. Parts are asked in order and may take from what earlier ones wrote."""
+
+
+# Lowest first. An app joins with one line here.
+PARTS: tuple[Part, ...] = (
+    contracts.catalog,
+    streams.catalog,
+)
+_PART_OF = {kind: part for part in PARTS for kind in part.KINDS}
+_ORDER = {kind: index for index, kind in enumerate(_PART_OF)}
+
+
+class Catalog:
+    """A catalog file that was read without a mistake, ready to be compared and applied."""
+
+    def __init__(self, data: bytes, *, name: str) -> None:
+        """Read the text of a catalog file; `name` is what messages call it.
+
+        Raises:
+            BadCatalog: with every mistake.
+        """
+        self._name = name
+        self._source = _source(data, name)
+        sections = [section for part in PARTS for section in part.SECTIONS]
+        self._file = CatalogFile(self._source.value, sections, self._source.mistakes)
+        for part in PARTS:
+            part.read(self._file)
+
+    def plan(self, *, delete: bool = False) -> list[Change]:
+        """Return what `apply` would change, in its order.
+
+        Raises:
+            BadCatalog: with every mistake.
+        """
+        # The database is asked even when a mistake is known already: all of them are to be told at once.
+        known = list(self._file.mistakes)
+        try:
+            changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
+            self._refuse(self._file.mistakes)
+        finally:
+            self._file.mistakes[:] = known
+        return _ordered(changes)
+
+    def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
+        """Make the database say what the file says, all of it or nothing, and return what changed.
+
+        What the file does not name is deleted only when `delete` says so. With `only_new`, what is missing is made and
+        what is there stays as it is.
+
+        Raises:
+            BadCatalog: with every mistake.
+        """
+        if not self._chosen(delete, only_new):
+            return []
+        with transaction.atomic():
+            # Raising the number makes those who apply at once take turns; what there is to do may be done by then.
+            catalog_version.bump()
+            changes = self._chosen(delete, only_new)
+            if not changes:
+                transaction.set_rollback(True)
+            for change in changes:
+                _PART_OF[change.kind].apply(change, by=ACTOR)
+        return changes
+
+    def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
+        changes = self.plan(delete=delete)
+        return [change for change in changes if change.action == "create"] if only_new else changes
+
+    def _refuse(self, mistakes: Sequence[Mistake]) -> None:
+        if not mistakes:
+            return
+        found = sorted((self._line_of(mistake), str(mistake)) for mistake in mistakes[:_MOST_MISTAKES])
+        lines = [f"line {line}: {text}" for line, text in found]
+        if len(mistakes) > _MOST_MISTAKES:
+            lines.append(f"… and {len(mistakes) - _MOST_MISTAKES} more")
+        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise BadCatalog(f"{self._name} has {count}", lines)
+
+    def _line_of(self, mistake: Mistake) -> int:
+        if mistake.line is not None:
+            return mistake.line
+        return self._source.line_of((*mistake.place, *_parts(mistake.pointer)))
+
+
+def load(path: str) -> Catalog:
+    """Return the catalog of a file; “-” is the standard input.
+
+    Raises:
+        BadCatalog: when it cannot be read, or is no catalog.
+    """
+    limit = yaml_reading.MAX_BYTES + 1
+    if path == "-":
+        return Catalog(sys.stdin.buffer.read(limit), name="the standard input")
+    try:
+        with Path(path).open("rb") as file:
+            return Catalog(file.read(limit), name=path)
+    except OSError as error:
+        raise BadCatalog(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def export() -> str:
+    """Return the database's catalog as the text of a file that plans to no change."""
+    document: dict[str, Any] = {}
+    for part in PARTS:
+        part.export(document)
+    return yaml_writing.write(document)
+
+
+def _source(data: bytes, name: str) -> Source:
+    try:
+        source = yaml_reading.read(data)
+    except BadCatalog as error:
+        raise BadCatalog(f"{name} cannot be read: {error.detail}") from None
+    if not isinstance(source.value, dict):
+        sections = ", ".join(section for part in PARTS for section in part.SECTIONS)
+        raise BadCatalog(f"{name} is no catalog: it must be a mapping with the sections {sections}")
+    return source
+
+
+def _ordered(changes: Iterable[Change]) -> list[Change]:
+    """Put what others need first, and deletions last: these in the opposite order."""
+    return sorted(changes, key=_rank)
+
+
+def _rank(change: Change) -> tuple[bool, int]:
+    order = _ORDER[change.kind]
+    return (True, -order) if change.action == "delete" else (False, order)
+
+
+def _parts(pointer: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

@@ -1,0 +1,63 @@
+"""`manage.py catalog`: the definitions as a file."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from core.catalog_file import BadCatalog
+from synapse_project import catalog, catalog_report
+
+
+class Command(BaseCommand):
+    help = "Compare a catalog file with the database, apply it, or write the database's catalog as such a file."
+    requires_system_checks: list[str] = []  # `up` runs this at every start
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="plan | apply | export")
+        plan = verbs.add_parser("plan", help="print what apply would change")
+        plan.add_argument("file", help="the catalog file, - for the standard input")
+        plan.add_argument("--delete", action="store_true", help="also show what apply --delete would delete")
+        plan.add_argument("--check", action="store_true", help="exit with status 1 when there is something to change")
+        apply = verbs.add_parser("apply", help="make the database say what the file says, all of it or nothing")
+        apply.add_argument("file", help="the catalog file, - for the standard input")
+        choice = apply.add_mutually_exclusive_group()
+        choice.add_argument("--delete", action="store_true", help="delete what the file does not name")
+        choice.add_argument("--only-new", action="store_true", help="make what is missing, leave what is there alone")
+        export = verbs.add_parser("export", help="write the database's catalog as a file")
+        export.add_argument("file", nargs="?", default="-", help="the file to write (default: the standard output)")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        try:
+            getattr(self, options["verb"])(options)
+        except BadCatalog as error:
+            raise CommandError("\n  ".join([f"{error.detail}; nothing was changed.", *error.problems])) from None
+        except DatabaseError as error:
+            reason = str(error).splitlines()[0]
+            raise CommandError(f"The database refused: {reason}. Nothing was changed. Is it migrated?") from error
+
+    def plan(self, options: dict[str, Any]) -> None:
+        changes = catalog.load(options["file"]).plan(delete=options["delete"])
+        for line in catalog_report.difference(changes):
+            self.stdout.write(line)
+        self.stdout.write(catalog_report.summary(changes, done=False))
+        if changes and options["check"]:
+            sys.exit(1)
+
+    def apply(self, options: dict[str, Any]) -> None:
+        changes = catalog.load(options["file"]).apply(delete=options["delete"], only_new=options["only_new"])
+        if options["verbosity"]:
+            self.stdout.write(catalog_report.summary(changes, done=True))
+
+    def export(self, options: dict[str, Any]) -> None:
+        text = catalog.export()
+        if options["file"] == "-":
+            self.stdout.write(text, ending="")
+            return
+        try:
+            Path(options["file"]).write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CommandError(f"{options['file']} cannot be written: {reason}") from None

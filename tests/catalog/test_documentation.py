@@ -1,0 +1,47 @@
+"""`docs/catalog.md` shows what really happens."""
+
+import io
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from streams.catalog.reading import STREAM_KEYS
+
+PAGE = Path("docs/catalog.md").resolve()
+BLOCK = re.compile(r"```(yaml|console)\n(.*?)```", re.DOTALL)
+
+
+def run(line: str) -> str:
+    """Run one line of a shell and return what it prints."""
+    _, *words = shlex.split(line)
+    out = io.StringIO()
+    try:
+        call_command(*words, stdout=out)
+    except CommandError as error:
+        return f"CommandError: {error}\n"
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_the_examples_of_the_page_print_what_it_says(tmp_path, monkeypatch):
+    text = PAGE.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    blocks = BLOCK.findall(text)
+
+    assert [kind for kind, _ in blocks] == ["yaml", "console"] * 3
+    for (_, file), (_, session) in list(pairwise(blocks))[::2]:
+        Path("orders.yaml").write_text(file)
+        for part in session.split("$ ")[1:]:
+            line, printed = part.split("\n", 1)
+            assert run(line) == printed
+
+
+def test_every_key_of_a_stream_is_described():
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert [key for key in STREAM_KEYS if f"| `{key}` |" not in text] == []

@@ -1,6 +1,5 @@
 """Admin pages whose every change is recorded, and the record itself."""
 
-
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm

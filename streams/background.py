@@ -1,10 +1,13 @@
-"""What every long-running process does beside its work: follow the catalog, flush its counters, keep the streams in
-bounds."""
+"""What every long-running process does beside its work: follow the catalog, flush its counters, keep the streams
+there and in bounds."""
 
 from django.db import close_old_connections
 
 from core.periodic import Periodic
 from streams import connections
+from streams.creation import Keeper
+from streams.janitor import Janitor
+from streams.server_checks import ServerCheck
 from streams.snapshot import POLL_SECONDS, holder
 
 
@@ -23,6 +26,9 @@ def flush_tally() -> None:
 WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
     Periodic("counters", 1.0, flush_tally),
+    Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
+    Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
+    Periodic("server check", 60.0, ServerCheck(connections.executor).step),
 )
 
 

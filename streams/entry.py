@@ -42,6 +42,8 @@ _ENVELOPE_FIELDS = frozenset(
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
 )
 _MISSING = object()
+# orjson writes 254 levels; fewer brackets than this cannot be that deep.
+_MANY_BRACKETS = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,9 +236,13 @@ def _dumps(value: Any) -> str:
 
 def _loads(text: str, *, otherwise: Any) -> Any:
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = orjson.loads(text)
+        if text.count("[") + text.count("{") > _MANY_BRACKETS:
+            # A foreign value can be nested deeper than can be written as JSON again; then it stays text.
+            orjson.dumps(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return otherwise
+    return value
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Problem
 ├── UnknownStream           no stream has this name
 ├── UnknownEntry            the stream holds no entry with this id
+├── NotAStream              another program keeps something else under the stream's key
 ├── BadEvent                the event cannot be read as one
 ├── BadEventType            the event does not say what it is, or in a way that cannot be a name
 ├── EventTooLarge           the event, or the batch, is larger than what is accepted
@@ -40,6 +41,19 @@ class UnknownEntry(Problem):
     status = 404
     slug = "unknown-entry"
     title = "The stream holds no entry with this id"
+
+
+class NotAStream(Problem):
+    """Another program keeps something else under the stream's key in Redis."""
+
+    status = 409
+    slug = "not-a-stream"
+    title = "Redis holds something else under the stream's name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The Redis key “{name}” does not hold a stream. Rename or delete it there; nothing here will do that."
+        )
 
 
 class BadEvent(Problem):

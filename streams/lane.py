@@ -1,7 +1,9 @@
 """The express lane: what streams answer on the event loop, without a thread or a database query."""
 
+import asyncio
+
 from core.http import Request, Response, Route
-from streams import connections, publishing
+from streams import connections, health, inspection, prober, publishing
 from streams.snapshot import holder
 
 
@@ -16,7 +18,48 @@ async def validate(request: Request) -> Response:
     return publishing.validate(request, holder.current())
 
 
+async def streams(request: Request) -> Response:
+    """Answer `GET /streams`."""
+    return await connections.async_executor().run(inspection.streams(holder.current()))
+
+
+async def info(request: Request) -> Response:
+    """Answer `GET /streams/{stream}/info`."""
+    return await connections.async_executor().run(inspection.info(request, holder.current()))
+
+
+async def messages(request: Request) -> Response:
+    """Answer `GET /streams/{stream}/messages`."""
+    return await connections.async_executor().run(inspection.messages(request, holder.current()))
+
+
+async def say_health(request: Request) -> Response:
+    """Answer `GET /health`."""
+    return health.health(await _problems())
+
+
+async def say_liveness(request: Request) -> Response:
+    """Answer `GET /healthz`."""
+    return health.liveness()
+
+
+async def say_readiness(request: Request) -> Response:
+    """Answer `GET /readyz`."""
+    return health.readiness(await _problems())
+
+
+async def _problems() -> prober.Problems:
+    known = prober.watched()
+    return known if known is not None else await asyncio.to_thread(prober.asked)
+
+
 ROUTES = (
     Route(method="POST", path="/events/{stream}", handler=publish),
     Route(method="POST", path="/events/{stream}/validate", handler=validate),
+    Route(method="GET", path="/streams", handler=streams),
+    Route(method="GET", path="/streams/{stream}/info", handler=info),
+    Route(method="GET", path="/streams/{stream}/messages", handler=messages),
+    Route(method="GET", path="/health", handler=say_health),
+    Route(method="GET", path="/healthz", handler=say_liveness),
+    Route(method="GET", path="/readyz", handler=say_readiness),
 )

@@ -19,7 +19,15 @@ from streams.broker.command import Command, Conversation, ReplyError
 from streams.broker.script import load
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
-from streams.errors import BatchRefused, BrokerRefused, EventTooLarge, StreamFull, Unavailable, UnknownStream
+from streams.errors import (
+    BatchRefused,
+    BrokerRefused,
+    EventTooLarge,
+    NotAStream,
+    StreamFull,
+    Unavailable,
+    UnknownStream,
+)
 from streams.tally import Tally
 
 _TOGETHER = load("publish_together")
@@ -125,8 +133,8 @@ def _store(
     if together:
         replies = yield [commands.multi(), *appends, commands.execute(appends)]
         done = replies[-1]
-        return [_fate_of(reply) for reply in (done if isinstance(done, list) else [done] * len(appends))]
-    return [_fate_of(reply) for reply in (yield appends)]
+        return [_fate_of(stream, reply) for reply in (done if isinstance(done, list) else [done] * len(appends))]
+    return [_fate_of(stream, reply) for reply in (yield appends)]
 
 
 def _append_unless_full(stream: StreamDefinition, entries: Sequence[Sequence[bytes]]) -> Command:
@@ -143,11 +151,13 @@ def _fates_of_script(stream: StreamDefinition, reply: Any, count: int) -> list[s
     if reply is None:
         full = StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
         return [full] * count
-    return [_fate_of(part) for part in (reply if isinstance(reply, list) else [reply] * count)]
+    return [_fate_of(stream, part) for part in (reply if isinstance(reply, list) else [reply] * count)]
 
 
-def _fate_of(reply: Any) -> str | Problem:
+def _fate_of(stream: StreamDefinition, reply: Any) -> str | Problem:
     if isinstance(reply, ReplyError):
+        if reply.code == "WRONGTYPE":
+            return NotAStream(stream.name)
         return BrokerRefused(f"Redis did not store the event: {reply}.")
     return reply.decode() if isinstance(reply, bytes) else str(reply)
 

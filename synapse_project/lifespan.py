@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from streams import background, connections
+from streams import background, connections, prober
 from streams.snapshot import holder
 
 
@@ -22,8 +22,10 @@ class Lifespan:
                 # In a thread: Django refuses queries on the event loop.
                 await asyncio.to_thread(holder.refresh)
                 background.start()
+                await asyncio.to_thread(prober.start)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(prober.stop)
                 await asyncio.to_thread(background.stop)
                 connections.async_executor().close()
                 await send({"type": "lifespan.shutdown.complete"})

@@ -58,7 +58,10 @@ STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
 if _env["DATABASE_URL"].startswith("postgres"):
     _database = environ.Env.db_url_config(_env["DATABASE_URL"])
     _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    _database.setdefault("OPTIONS", {})["connect_timeout"] = 5
+    # A half-open connection is noticed within seconds, not when TCP gives up.
+    _database.setdefault("OPTIONS", {}).update(
+        connect_timeout=5, tcp_user_timeout=5000, keepalives_idle=10, keepalives_interval=5, keepalives_count=3
+    )
 else:
     _path = (
         environ.Env.db_url_config(_env["DATABASE_URL"])["NAME"] if _env["DATABASE_URL"] else VAR_DIR / "synapse.sqlite3"
@@ -155,6 +158,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",

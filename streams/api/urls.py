@@ -1,9 +1,19 @@
 """The routes of streams."""
 
 from core.patterns import route
-from streams.api import publish
+from streams.api import inspect, operations, publish
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
     route("/events/{stream}/validate", publish.Validate.as_view(), "validate"),
+    route("/streams", inspect.Streams.as_view(), "streams"),
+    route("/streams/{stream}", inspect.OneStream.as_view(), "stream"),
+    route("/streams/{stream}/info", inspect.Info.as_view(), "stream-info"),
+    route("/streams/{stream}/messages", inspect.Messages.as_view(), "messages"),
+    route("/streams/{stream}/messages/{id}", inspect.OneMessage.as_view(), "message"),
+    route("/streams/{stream}/groups", inspect.Groups.as_view(), "groups"),
+    route("/health", operations.Health.as_view(), "health"),
+    route("/healthz", operations.Liveness.as_view(), "liveness"),
+    route("/readyz", operations.Readiness.as_view(), "readiness"),
+    route("/metrics", operations.Metrics.as_view(), "metrics"),
 ]

@@ -99,6 +99,11 @@ def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: 
     return Command(words, parse=_only_stream)
 
 
+def key_type(key: str) -> Command:
+    """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
+    return Command(("TYPE", key), parse=_text)
+
+
 def hgetall(key: str) -> Command:
     return Command(("HGETALL", key), parse=_pairs)
 

@@ -72,12 +72,19 @@ class SyncExecutor:
         if pool is not None:
             pool.disconnect()
 
+    def _forget(self, pool: redis.ConnectionPool) -> None:
+        """Look for the server anew next time; what other threads are asking meanwhile goes on."""
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        pool.disconnect(inuse_connections=False)
+
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         pool = self._current_pool()
         try:
             connection = pool.get_connection()
         except (RedisError, OSError) as error:
-            self.close()
+            self._forget(pool)
             raise BrokerDown(f"Redis cannot be reached: {error}.") from error
         try:
             connection.send_packed_command(connection.pack_commands([command.words for command in commands]))

@@ -159,3 +159,13 @@ def test_validating_says_what_publishing_would_and_stores_nothing(ask, redis):
     )
     assert bad.json == post(ask, {"event_type": "order-placed"}).json
     assert redis.xlen("orders") == 0
+
+
+def test_a_key_that_holds_something_else_is_said_to_do_so(ask, redis):
+    redis.set("orders", "not a stream")
+
+    answer = post(ask, {"event_type": "order-lost"})
+
+    assert answer.status == 409
+    assert answer.json["type"] == "urn:synapse:problem:not-a-stream"
+    assert redis.get("orders") == b"not a stream"

@@ -97,3 +97,12 @@ def test_the_guides_event_takes_about_139_bytes_in_redis(redis):
     pipeline.execute()
 
     assert redis.memory_usage("s", samples=0) / 10_000 < 150
+
+
+def test_a_foreign_value_that_is_too_deep_to_be_written_again_stays_text():
+    deep = b"[" * 300 + b"]" * 300
+
+    decoded = entry.decode({b"event_type": b"t", b"deep": deep, b"payload": b'{"deep":' + deep + b"}"})
+
+    assert decoded.event["deep"] == deep.decode()
+    orjson.dumps(decoded.event)

@@ -1,0 +1,157 @@
+"""Inspecting streams through Django REST framework: on some routes the express lane's twin, on others alone."""
+
+from collections.abc import Callable
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from core import http
+from core.views import ApiView, to_django, to_request
+from streams import connections, inspection
+from streams.access import principal_of
+from streams.api.openapi import STREAM, described, example, query
+from streams.api.shapes import streams as shapes
+from streams.broker import Conversation
+from streams.definitions import Snapshot
+from streams.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
+from streams.snapshot import holder
+
+_MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
+_COUNT = {"type": "integer", "minimum": 1, "maximum": MOST_MESSAGES, "default": USUAL_MESSAGES}
+_MESSAGE = {
+    "id": "1705314600000-0",
+    "data": {
+        "event_type": "inference-complete",
+        "latency_ms": "45",
+        "event": "inference-complete",
+        "timestamp": "2024-01-15T10:30:00.000Z",
+        "source": "anonymous",
+        "synapse_version": "1",
+        "synapse_added": "ets",
+    },
+    "event": {"event_type": "inference-complete", "latency_ms": 45},
+    "event_type": "inference-complete",
+    "timestamp": "2024-01-15T10:30:00.000Z",
+    "source": "anonymous",
+    "contract_version": 1,
+    "layout": "flat",
+}
+
+
+class InspectView(ApiView):
+    """A view that answers GET by holding a conversation with Redis."""
+
+    def answer(
+        self,
+        request: Request,
+        conversation: Callable[[http.Request, Snapshot], Conversation[http.Response]],
+        **params: str,
+    ) -> HttpResponse:
+        asked = to_request(request._request, principal_of(request), **params)
+        return to_django(connections.executor().run(conversation(asked, holder.current())))
+
+
+class Streams(InspectView):
+    @described("List the streams", name="list_streams", tag="streams", answers={200: shapes.Streams}, problems=[503])
+    def get(self, request: Request) -> HttpResponse:
+        """Every defined stream with its definition and its figures, by name. A stream that Redis cannot tell of
+        says why in `error`; the others are there all the same."""
+        return self.answer(request, lambda _, catalog: inspection.streams(catalog))
+
+
+class OneStream(InspectView):
+    @described(
+        "Show a stream",
+        name="show_stream",
+        tag="streams",
+        parameters=[STREAM],
+        answers={200: shapes.Stream},
+        problems=[404, 409, 503],
+    )
+    def get(self, request: Request, stream: str) -> HttpResponse:
+        """A stream's definition and its figures."""
+        return self.answer(request, inspection.one_stream, stream=stream)
+
+
+class Info(InspectView):
+    @described(
+        "Show what Redis knows of a stream",
+        name="stream_info",
+        tag="streams",
+        parameters=[STREAM],
+        answers={200: shapes.Info},
+        problems=[404, 409, 503],
+    )
+    def get(self, request: Request, stream: str) -> HttpResponse:
+        """The answer of XINFO STREAM by Redis' own names, and what Synapse knows of the stream in `synapse`. Older
+        servers leave some of the names out; they are 0 here then."""
+        return self.answer(request, inspection.info, stream=stream)
+
+
+class Messages(InspectView):
+    @described(
+        "Read a stream's messages",
+        name="list_messages",
+        tag="streams",
+        parameters=[
+            STREAM,
+            query("count", "How many.", _COUNT),
+            query("order", "Which come first.", enum=["newest", "oldest"], default="newest"),
+            query("event_type", "Only messages of this event type."),
+            query("since", f"From here on, this one included. {_MOMENT}"),
+            query("until", f"Up to here, this one included. {_MOMENT}"),
+            query("after", f"Later than this. {_MOMENT}"),
+            query("before", f"Earlier than this. {_MOMENT}"),
+        ],
+        answers={200: shapes.Messages},
+        problems=[400, 404, 409, 503],
+        examples=[
+            example(
+                "a page",
+                {
+                    "stream": "inference-events",
+                    "messages": [_MESSAGE],
+                    "order": "newest",
+                    "next": None,
+                    "scanned": 1,
+                    "complete": True,
+                },
+                status=200,
+            )
+        ],
+    )
+    def get(self, request: Request, stream: str) -> HttpResponse:
+        """A page of messages, newest first unless asked otherwise. For the next page send the same question with
+        `before` (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are
+        looked at for one page: `complete` is false when that was not enough, and `next` goes on from there."""
+        return self.answer(request, inspection.messages, stream=stream)
+
+
+class OneMessage(InspectView):
+    @described(
+        "Read one message",
+        name="show_message",
+        tag="streams",
+        parameters=[STREAM],
+        answers={200: shapes.OneMessage},
+        problems=[400, 404, 409, 503],
+        examples=[example("a message", {"stream": "inference-events", **_MESSAGE}, status=200)],
+    )
+    def get(self, request: Request, stream: str, id: str) -> HttpResponse:
+        """The message with this entry id."""
+        return self.answer(request, inspection.message, stream=stream, id=id)
+
+
+class Groups(InspectView):
+    @described(
+        "List a stream's consumer groups",
+        name="list_groups",
+        tag="streams",
+        parameters=[STREAM],
+        answers={200: shapes.Groups},
+        problems=[404, 409, 503],
+    )
+    def get(self, request: Request, stream: str) -> HttpResponse:
+        """Who reads the stream, what they still have to settle, and how far behind they are. Lag is counted up to
+        10,000 events; `lag_exact` is false when there are more."""
+        return self.answer(request, inspection.groups, stream=stream)

@@ -1,0 +1,69 @@
+"""Saying in the OpenAPI document what a route takes and gives."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+
+from core.problems import PROBLEM_JSON
+from streams.api.shapes.base import Problem
+
+STREAM = OpenApiParameter("stream", str, OpenApiParameter.PATH, description="The stream's name.")
+_RETRY_AFTER = OpenApiParameter(
+    "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait before trying again."
+)
+_PROBLEMS = {
+    400: "The request or one of its parameters cannot be used.",
+    404: "There is no such stream or entry.",
+    409: "Redis holds something else under the stream's name.",
+    413: "The body, or an event in it, is too large.",
+    415: "The content type is not one that is read here.",
+    422: "What was sent breaks a contract, or does not say what it is.",
+    503: "Redis cannot be used now.",
+}
+
+View = Callable[..., Any]
+
+
+def described(
+    summary: str,
+    *,
+    name: str,
+    tag: str,
+    answers: Mapping[int | tuple[int, str], Any],
+    problems: Sequence[int] = (),
+    parameters: Sequence[OpenApiParameter] = (),
+    request: Any = None,
+    examples: Sequence[OpenApiExample] = (),
+) -> Callable[[View], View]:
+    """Describe a view's method.
+
+    `name` is what generated clients call it. `answers` are shapes by status (and media type), `problems` statuses.
+    """
+    refusals = {(status, PROBLEM_JSON): OpenApiResponse(Problem, _PROBLEMS[status]) for status in problems}
+    decorator: Callable[[View], View] = extend_schema(
+        operation_id=name,
+        summary=summary,
+        tags=[tag],
+        request=request,
+        parameters=[*parameters, *([_RETRY_AFTER] if 503 in problems else [])],
+        responses={**answers, **refusals},
+        examples=list(examples),
+        auth=[],
+    )
+    return decorator
+
+
+def query(name: str, description: str, kind: Any = OpenApiTypes.STR, **details: Any) -> OpenApiParameter:
+    """Describe a query parameter."""
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **details)
+
+
+def example(
+    name: str, value: Any, *, status: int | None = None, media_type: str = "application/json"
+) -> OpenApiExample:
+    """Return an example: of the request when `status` is None, else of that answer."""
+    if status is None:
+        return OpenApiExample(name, value=value, media_type=media_type, request_only=True)
+    return OpenApiExample(name, value=value, media_type=media_type, response_only=True, status_codes=[str(status)])

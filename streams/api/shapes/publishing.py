@@ -1,0 +1,73 @@
+"""Publishing and validating."""
+
+from typing import Any
+
+from rest_framework.fields import BooleanField, CharField, IntegerField
+
+from streams.api.shapes.base import Shape, Violation
+
+_EVENT_TYPE = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"}
+
+# An event as a publisher sends it.
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "Any JSON object that says what it is. Its event type's contract says what else it must hold.",
+    "properties": {
+        "event_type": _EVENT_TYPE,
+        "event": {**_EVENT_TYPE, "description": "What other publishers call `event_type`; either will do."},
+    },
+    "anyOf": [{"required": ["event_type"]}, {"required": ["event"]}],
+}
+
+
+class Published(Shape):
+    """An event that is stored."""
+
+    id = CharField()
+    entry_id = CharField(help_text="The id again, as other clients name it.")
+    message_id = CharField(help_text="The id again, as other clients name it.")
+    stream = CharField()
+    event_type = CharField()
+    contract_version = IntegerField(allow_null=True, help_text="Null when the event was checked against no contract.")
+    warnings = Violation(many=True, required=False, help_text="On a stream that only warns.")
+
+
+class ItemError(Shape):
+    """What is wrong with one event of a batch."""
+
+    type = CharField()
+    message = CharField()
+    pointer = CharField(required=False)
+    keyword = CharField(required=False)
+    schema_pointer = CharField(required=False)
+
+
+class ItemResult(Shape):
+    """What became of one event of a batch."""
+
+    index = IntegerField()
+    id = CharField(allow_null=True)
+    status = CharField(help_text="accepted, rejected, or aborted: good itself, but not stored.")
+    # REST framework takes the fields off the class, so its own attributes of these names stay.
+    errors = ItemError(many=True)  # type: ignore[assignment]
+    warnings = Violation(many=True, required=False)
+
+
+class Batch(Shape):
+    """What became of a batch."""
+
+    stream = CharField()
+    accepted = IntegerField()
+    rejected = IntegerField()
+    aborted = IntegerField()
+    results = ItemResult(many=True)
+
+
+class Validated(Shape):
+    """An event that would be stored."""
+
+    valid = BooleanField()
+    stream = CharField()
+    event_type = CharField()
+    contract_version = IntegerField(allow_null=True)
+    warnings = Violation(many=True, required=False)

@@ -1,0 +1,110 @@
+"""What Redis says of streams: how much they hold, their ends, what was counted on them. One pipeline for any number.
+
+No I/O, no Django.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from core.problems import Problem
+from streams.asking import answer, ask
+from streams.broker import commands, keys
+from streams.broker.command import Conversation, ReplyError
+from streams.broker.commands import Entry
+from streams.entry import pairs, text_fields
+from streams.errors import NotAStream
+from streams.tally import Counted
+
+COUNTED: tuple[str, ...] = get_args(Counted)
+
+# XINFO STREAM of a stream that never had an entry: what a stream that Redis does not know yet is shown as.
+NOTHING: Mapping[str, Any] = {
+    "length": 0,
+    "radix-tree-keys": 0,
+    "radix-tree-nodes": 0,
+    "last-generated-id": "0-0",
+    "max-deleted-entry-id": "0-0",
+    "entries-added": 0,
+    "recorded-first-entry-id": "0-0",
+    "groups": 0,
+    "first-entry": None,
+    "last-entry": None,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What Redis says of one stream.
+
+    `info` is XINFO STREAM by Redis' own names. `counters` are those of streams.tally since the stream was defined.
+    `problem` says why Redis could not tell of this stream; the rest is then that of an empty one.
+    """
+
+    info: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    problem: Problem | None = None
+
+    @property
+    def length(self) -> int:
+        """How many entries the stream holds."""
+        return int(self.info["length"])
+
+    @property
+    def groups(self) -> int:
+        """How many consumer groups it has."""
+        return int(self.info["groups"])
+
+    @property
+    def last_generated_id(self) -> str:
+        """The id of the latest entry that ever was, "0-0" when there never was one."""
+        return str(self.info["last-generated-id"])
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures as `/streams` and `/metrics` show them."""
+        shown = {
+            "length": self.length,
+            "groups": self.groups,
+            "first_entry": shown_entry(self.info["first-entry"]),
+            "last_entry": shown_entry(self.info["last-entry"]),
+            "counters": self.counters,
+        }
+        return shown if self.problem is None else {**shown, "error": self.problem.detail}
+
+
+def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
+    """Find out the figures of all the streams. What is wrong with one is its own `problem`; the others go on.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    names = list(streams)
+    asked = [command for name in names for command in (commands.xinfo_stream(name), commands.hgetall(keys.stats(name)))]
+    replies = (yield from ask(asked)) if asked else []
+    return {
+        name: _figures(name, info, counters)
+        for name, info, counters in zip(names, replies[::2], replies[1::2], strict=True)
+    }
+
+
+def shown_entry(entry: Entry | None) -> list[Any] | None:
+    """Return an entry as a pair: its id, and its fields as text."""
+    return None if entry is None else [entry.id, text_fields(pairs(entry.parts))]
+
+
+def _figures(name: str, info: Any, counters: Any) -> Figures:
+    try:
+        found = answer(info, name, absent=NOTHING)
+    except NotAStream as problem:
+        return Figures(counters=_counters(counters), problem=problem)
+    return Figures(info={**NOTHING, **found}, counters=_counters(counters))
+
+
+def _counters(reply: Any) -> dict[str, int]:
+    # Somebody else's key or text in place of ours counts nothing; it is no reason to fail.
+    found = {} if isinstance(reply, ReplyError) else reply
+    return {what: _number(found.get(what, b"0")) for what in COUNTED}
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) < 19 else 0

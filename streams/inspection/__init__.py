@@ -1,0 +1,10 @@
+"""What is there? Streams, their entries and their groups, as HTTP shows them.
+
+Conversations without I/O or Django: the express lane and the Django views run the same ones.
+"""
+
+from streams.inspection.groups import groups
+from streams.inspection.messages import message, messages
+from streams.inspection.overview import info, one_stream, streams
+
+__all__ = ["groups", "info", "message", "messages", "one_stream", "streams"]

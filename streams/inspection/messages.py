@@ -1,0 +1,126 @@
+"""The entries of a stream: a page of them, or one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from core.http import Request, Response, json_response
+from streams import entry
+from streams.asking import answer, ask
+from streams.broker import commands
+from streams.broker.command import Conversation
+from streams.broker.commands import Entry
+from streams.definitions import Snapshot, StreamDefinition
+from streams.entry import DecodedEntry, pairs, text_fields
+from streams.errors import UnknownEntry
+from streams.inspection.overview import defined
+from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
+from streams.scanning import MOST_ENTRIES, Scan
+
+MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
+
+
+def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answer `GET /streams/{stream}/messages`: the entries that the query asks for, in pages.
+
+    `next` is where the next page begins: the value for `before` (newest first) or `after` (oldest first), None when
+    there is no more. `complete` is False when the page ended early because enough had been looked at.
+
+    Raises:
+        BadParameter: when a query parameter cannot be used.
+        UnknownStream, NotAStream, Unavailable: as their names say.
+    """
+    stream = defined(request, catalog)
+    order = asked_order(request.query)
+    page = _Page(
+        stream,
+        count=asked_count(request.query, most=MOST_MESSAGES, otherwise=USUAL_MESSAGES),
+        event_type=request.query.get("event_type", ""),
+    )
+    # Without a filter one entry more than the page holds tells whether there is a next one.
+    most = MOST_ENTRIES if page.event_type else page.count + 1
+    scan = Scan(stream.name, asked_range(request.query), order=order, most=most)
+    while not scan.done and not page.full:
+        (reply,) = yield from ask([scan.command()])
+        for found in scan.take(answer(reply, stream.name, absent=[])):
+            page.offer(found)
+    ended = scan.exhausted and not page.full
+    return json_response(
+        {
+            "stream": stream.name,
+            "messages": page.messages,
+            "order": order,
+            "next": None if ended else page.position,
+            "scanned": page.scanned,
+            "complete": ended or page.full,
+        }
+    )
+
+
+def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answer `GET /streams/{stream}/messages/{id}`.
+
+    Raises:
+        BadRequest: when the id is none.
+        UnknownEntry: when the stream holds no such entry.
+        UnknownStream, NotAStream, Unavailable: as their names say.
+    """
+    stream = defined(request, catalog)
+    id_ = str(asked_id(request.params["id"]))
+    (reply,) = yield from ask([commands.xrange(stream.name, id_, id_, 1)])
+    found = answer(reply, stream.name, absent=[])
+    if not found:
+        raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
+    fields = pairs(found[0].parts)
+    decoded = entry.decode(fields, types_of=stream.types_of)
+    return json_response({"stream": stream.name, **_shown(id_, fields, decoded)})
+
+
+class _Page:
+    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is ""."""
+
+    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str) -> None:
+        self._stream = stream
+        self.count = count
+        self.event_type = event_type
+        self.messages: list[dict[str, Any]] = []
+        self.scanned = 0
+        self.position: str | None = None
+        self.full = False
+
+    def offer(self, found: Entry) -> None:
+        """Look at the next entry; one more than the page can hold makes it full."""
+        if self.full or len(self.messages) == self.count:
+            self.full = True
+            return
+        self.scanned += 1
+        self.position = found.id
+        fields = pairs(found.parts)
+        decoded = entry.decode(fields, types_of=self._stream.types_of)
+        if not self.event_type or decoded.event_type == self.event_type:
+            self.messages.append(_shown(found.id, fields, decoded))
+
+
+def _shown(id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry) -> dict[str, Any]:
+    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it."""
+    data = text_fields(fields)
+    return {
+        "id": id_,
+        "data": data,
+        "event": _writable(decoded.event, otherwise=data),
+        "event_type": decoded.event_type or None,
+        "timestamp": decoded.timestamp,
+        "source": decoded.source,
+        # As a publisher is told: null when the event was checked against no contract.
+        "contract_version": decoded.contract_version or None,
+        "layout": decoded.layout,
+    }
+
+
+def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
+    """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
+    try:
+        return orjson.Fragment(orjson.dumps(event))
+    except orjson.JSONEncodeError:
+        return otherwise

@@ -1,0 +1,155 @@
+"""The janitor: keeps every stream within its limits. Publishing never trims.
+
+One janitor works at a time, over all processes: it holds a lease in Redis that expires when it is not renewed. The
+lease only saves work. Each cut is one atomic script, so a janitor that was stopped and wakes beside its successor does
+no harm. The rules are told in docs/retention.md.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from streams.broker import Command, ReplyError, SyncExecutor, retention
+from streams.broker.command import value
+from streams.broker.retention import Limits, Trimmed
+from streams.definitions import StreamDefinition
+
+logger = logging.getLogger(__name__)
+
+# How long a group that nobody declared durable holds entries back after it was last heard of.
+PIN_FOR = timedelta(hours=24)
+# A killed janitor is replaced when its lease ends: two turns without a renewal.
+LEASE_MS = 2_000
+# How many entries one call of the script may cut, and how many calls go out together: Redis serves nobody else until
+# all of them are done, which takes milliseconds.
+ROOM = 1_000
+TOGETHER = 8
+# How long one turn may work, in seconds, so that the lease is renewed in time.
+BUDGET = 0.5
+
+Durable = Mapping[str, frozenset[str]]
+
+_providers: list[Callable[[], Durable]] = []
+
+
+def on_durable_groups(provider: Callable[[], Durable]) -> None:
+    """Register who knows of durable groups, by stream: called with every turn, so it answers from memory.
+
+    When it raises, nothing is trimmed in that turn: better too much kept than an owed event cut.
+    """
+    _providers.append(provider)
+
+
+def durable_groups() -> Durable:
+    """Return the groups that hold back what they owe however long they are silent, by stream."""
+    found: dict[str, frozenset[str]] = {}
+    for provider in _providers:
+        for stream, groups in provider().items():
+            found[stream] = found.get(stream, frozenset()) | groups
+    return found
+
+
+def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
+    """Return what the stream may keep.
+
+    A stream that refuses new events when it is full keeps its last tenth free of what nobody owes: history alone must
+    never make publishers wait.
+    """
+    rejects = stream.when_full == "reject"
+    return Limits(
+        max_length=min(stream.max_length, stream.hard_length * 9 // 10 if rejects else stream.hard_length),
+        max_age_ms=_milliseconds(stream.max_age) if stream.max_age else 0,
+        hard_length=0 if rejects else stream.hard_length,
+        pin_for_ms=_milliseconds(pin_for),
+    )
+
+
+class Janitor:
+    """Trims the streams, a bounded piece of each in turn, as long as it holds the lease.
+
+    `streams` returns the streams of the catalog by name, `durable` their durable groups.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], SyncExecutor],
+        streams: Callable[[], Mapping[str, StreamDefinition]],
+        durable: Callable[[], Durable] = durable_groups,
+        *,
+        pin_for: timedelta = PIN_FOR,
+        room: int = ROOM,
+        budget: float = BUDGET,
+    ) -> None:
+        self._executor = executor
+        self._streams = streams
+        self._durable = durable
+        self._pin_for = pin_for
+        self._room = room
+        self._budget = budget
+        self._token = secrets.token_hex(8)
+        self._groups: dict[str, tuple[bytes, ...]] = {}
+        self._complaints: dict[str, str] = {}
+        self._first = ""
+
+    def step(self) -> bool:
+        """Do one turn: trim for as long as there is something to trim and time is left.
+
+        Return whether this process is the janitor now.
+
+        Raises:
+            Unavailable: when Redis cannot be used.
+            ReplyError: when Redis refuses the lease.
+        """
+        # The process belongs to the name: a forked child has the same token.
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        (held,) = self._executor().execute([retention.hold_janitor_lease(owner, ttl_ms=LEASE_MS)])
+        if not value(held):
+            return False
+        self._sweep(self._streams(), self._durable())
+        return True
+
+    def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable) -> None:
+        """Trim all streams in rounds; the turn that runs out of time says where the next one begins."""
+        deadline = time.monotonic() + self._budget
+        waiting = deque(self._in_turn(streams))
+        while waiting:
+            batch = [waiting.popleft() for _ in range(min(TOGETHER, len(waiting)))]
+            replies = self._executor().execute([self._trim(streams[name], durable) for name in batch])
+            waiting.extend(name for name, reply in zip(batch, replies, strict=True) if self._has_more(name, reply))
+            if time.monotonic() >= deadline:
+                break
+        self._first = waiting[0] if waiting else ""
+
+    def _in_turn(self, streams: Mapping[str, StreamDefinition]) -> Sequence[str]:
+        names = sorted(streams)
+        start = names.index(self._first) if self._first in streams else 0
+        return names[start:] + names[:start]
+
+    def _trim(self, stream: StreamDefinition, durable: Durable) -> Command:
+        return retention.trim(
+            stream.name,
+            limits_of(stream, self._pin_for),
+            groups=self._groups.get(stream.name, ()),
+            durable=durable.get(stream.name, frozenset()),
+            room=self._room,
+        )
+
+    def _has_more(self, name: str, reply: Trimmed | ReplyError) -> bool:
+        if isinstance(reply, ReplyError):
+            # The others go on; the same complaint is made once.
+            if self._complaints.get(name) != str(reply):
+                logger.warning("the stream “%s” cannot be trimmed: %s", name, reply)
+            self._complaints[name] = str(reply)
+            return False
+        self._complaints.pop(name, None)
+        self._groups[name] = reply.groups
+        return reply.more
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

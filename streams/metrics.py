@@ -1,0 +1,234 @@
+"""What is measured, for Prometheus and for people: `METRICS` is the list, and its texts are the documentation.
+
+Every value is read from Redis when it is asked for, so all processes answer the same. The cost does not grow with the
+length of a stream: nothing is read through.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from core.http import Request, Response, json_response
+from streams import figures, lag
+from streams.asking import answer, ask
+from streams.broker import commands
+from streams.broker.command import Conversation
+from streams.broker.commands import Group
+from streams.definitions import Snapshot
+from streams.figures import Figures
+from streams.ids import parse
+from streams.inference import Inference
+from streams.lag import Name
+
+# Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
+MOST_LAG = 1000
+_VARY = {"Vary": "Accept"}
+_JSON = re.compile(r"application/json(?:;|$)")
+_TEXT = re.compile(r"text/plain(?:;|$)")
+_VERSIONED_TEXT = re.compile(r"application/openmetrics-text(?:;|$)|text/plain;(?:.*;)?version=")
+_STRANGE_VERSION = re.compile(r"version=(?![0-9]+(?:\.[0-9]+)*\s*(?:;|$))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReading:
+    """What was found out about a group; the lag's `seconds` are those at the moment of reading."""
+
+    consumers: int
+    pending: int
+    lag_events: int
+    lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What Redis said at one moment: streams by name, groups by the names of stream and group."""
+
+    streams: Mapping[str, Figures]
+    groups: Mapping[Name, GroupReading]
+
+
+# Label values and the value, of each sample.
+Samples = Iterator[tuple[Name | tuple[str], float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One metric: its full name, what it means, and where its samples come from."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    labels: tuple[str, ...]
+    meaning: str
+    samples: Callable[[Reading], Samples]
+
+    def family(self, reading: Reading) -> Metric:
+        """Return the metric with its samples, as prometheus-client writes them."""
+        kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
+        family = kind(self.name, self.meaning, labels=self.labels)
+        for labels, value in self.samples(reading):
+            family.add_metric(labels, value)
+        return family
+
+
+def _counted(name: str, what: str, meaning: str) -> Definition:
+    def samples(reading: Reading) -> Samples:
+        return (((stream,), found.counters[what]) for stream, found in reading.streams.items())
+
+    return Definition(name=name, kind="counter", labels=("stream",), meaning=meaning, samples=samples)
+
+
+def _of_stream(name: str, meaning: str, value: Callable[[Figures], float | None]) -> Definition:
+    def samples(reading: Reading) -> Samples:
+        values = ((stream, value(found)) for stream, found in reading.streams.items())
+        return (((stream,), number) for stream, number in values if number is not None)
+
+    return Definition(name=name, kind="gauge", labels=("stream",), meaning=meaning, samples=samples)
+
+
+def _of_group(name: str, meaning: str, value: Callable[[GroupReading], float]) -> Definition:
+    def samples(reading: Reading) -> Samples:
+        return ((key, value(group)) for key, group in reading.groups.items())
+
+    return Definition(name=name, kind="gauge", labels=("stream", "group"), meaning=meaning, samples=samples)
+
+
+def _last_event(found: Figures) -> float | None:
+    ms = parse(found.last_generated_id).ms
+    return ms / 1000 if ms else None
+
+
+METRICS = (
+    _counted(
+        "synapse_events_published_total",
+        "published",
+        "Events that were stored through Synapse. What other programs write straight to Redis is not in it.",
+    ),
+    _counted(
+        "synapse_events_refused_total",
+        "refused",
+        "Events that were not stored because something was wrong with them: unreadable, or against their contract.",
+    ),
+    _counted(
+        "synapse_events_warned_total",
+        "warned",
+        "Published events that break their contract, on streams that only warn. They are in the published ones too.",
+    ),
+    _counted(
+        "synapse_events_unregistered_total",
+        "unregistered",
+        "Published events of a type that their stream does not define. They are in the published ones too.",
+    ),
+    _of_stream(
+        "synapse_stream_readable",
+        "1 when Redis holds a stream (or nothing yet) under the stream's name, 0 when it holds something else.",
+        lambda found: 0 if found.problem else 1,
+    ),
+    _of_stream("synapse_stream_events", "Events that the stream holds now.", lambda found: found.length),
+    _of_stream("synapse_stream_groups", "Consumer groups of the stream.", lambda found: found.groups),
+    _of_stream(
+        "synapse_stream_last_event_timestamp_seconds",
+        "When the stream's latest event was stored, in seconds since 1970. Missing until there is a first one.",
+        _last_event,
+    ),
+    _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
+    _of_group(
+        "synapse_group_pending_events",
+        "Events that were delivered to the group and not settled yet.",
+        lambda group: group.pending,
+    ),
+    _of_group(
+        "synapse_group_lag_events",
+        f"Events that the group has not read yet, counted to {MOST_LAG}: that value means so many or more.",
+        lambda group: group.lag_events,
+    ),
+    _of_group(
+        "synapse_group_lag_seconds",
+        "Age of the oldest event that the group has not read yet, 0 when it has read all.",
+        lambda group: group.lag_seconds,
+    ),
+)
+
+
+class Collector:
+    """Hands a reading to prometheus-client (its interface for custom collectors)."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric with its samples."""
+        return [metric.family(self._reading) for metric in METRICS]
+
+
+def metrics(request: Request, catalog: Snapshot, inference: Inference) -> Conversation[Response]:
+    """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    accept = request.headers.get("accept", "")
+    if wants_prometheus(accept):
+        return _exposed((yield from _reading(catalog)), accept)
+    return (yield from _as_json(catalog, inference))
+
+
+def wants_prometheus(accept: str) -> bool:
+    """Say whether an Accept header asks for Prometheus' format.
+
+    Prometheus names the version of the text it wants. A bare text/plain counts only where JSON is not named: axios
+    sends `application/json, text/plain, */*` with every request.
+    """
+    kinds = [re.sub(r"\s", "", kind).lower() for kind in accept.split(",")]
+    if any(map(_VERSIONED_TEXT.match, kinds)):
+        return True
+    return any(map(_TEXT.match, kinds)) and not any(map(_JSON.match, kinds))
+
+
+def _as_json(catalog: Snapshot, inference: Inference) -> Conversation[Response]:
+    found = yield from figures.of(sorted(catalog.streams))
+    sample = yield from inference.metrics(catalog, now=time.time())
+    shown = {name: {"name": name, **figures_.summary()} for name, figures_ in found.items()}
+    return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
+
+
+def _exposed(reading: Reading, accept: str) -> Response:
+    registry = CollectorRegistry()
+    registry.register(Collector(reading))
+    encode, content_type = choose_encoder(_understood(accept))
+    return Response(body=encode(registry), content_type=content_type, headers=_VARY)
+
+
+def _understood(accept: str) -> str:
+    """Return the header without kinds whose version is no number: prometheus-client fails on them."""
+    return ",".join(kind for kind in accept.split(",") if not _STRANGE_VERSION.search(kind))
+
+
+def _reading(catalog: Snapshot) -> Conversation[Reading]:
+    streams = yield from figures.of(sorted(catalog.streams))
+    with_groups = [name for name, found in streams.items() if found.groups]
+    replies = (yield from ask([commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
+    groups: dict[Name, Group] = {
+        (name, group.name): group
+        for name, reply in zip(with_groups, replies, strict=True)
+        for group in answer(reply, name, absent=[])
+    }
+    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    now_ms = time.time() * 1000
+    return Reading(
+        streams=streams,
+        groups={
+            name: GroupReading(
+                consumers=group.consumers,
+                pending=group.pending,
+                lag_events=lags[name].events,
+                lag_seconds=lags[name].seconds(now_ms),
+            )
+            for name, group in groups.items()
+        },
+    )

@@ -1,0 +1,47 @@
+"""The reference of the HTTP API names every route and every problem."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core import problems
+from core.problems import Problem
+from streams import errors
+from streams.api.openapi import Problem as ProblemShape
+from streams.api.urls import urlpatterns
+
+REFERENCE = Path(__file__, "../../../docs/reference/http-api.md").resolve().read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
+def test_every_route_is_documented(pattern):
+    path = "/" + re.sub(r"\(\?P<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.pattern.regex.pattern)[1:-3]
+
+    assert re.search(rf"(GET |POST |`){re.escape(path)}`", REFERENCE), path
+
+
+def test_every_problem_of_these_routes_is_documented_with_its_status():
+    documented = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", REFERENCE, re.MULTILINE))
+
+    expected = {
+        found.slug: str(found.status)
+        for module in (problems, errors)
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, Problem) and found is not errors.Unavailable
+    }
+    assert documented == expected
+
+
+def test_every_parameter_of_messages_is_documented(client):
+    operation = client.get("/openapi.json").json()["paths"]["/streams/{stream}/messages"]["get"]
+
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "query":
+            assert re.search(rf"^\| .*`{parameter['name']}`", REFERENCE, re.MULTILINE), parameter["name"]
+
+
+def test_the_problem_document_is_described_as_it_is():
+    shown = problems.document(Problem("Oops."))
+
+    assert set(shown) <= set(ProblemShape().get_fields())

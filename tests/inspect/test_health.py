@@ -1,0 +1,149 @@
+"""Health checks: `/health`, `/healthz`, `/readyz`. They answer within two seconds, whatever hangs."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections as databases
+
+from streams import prober
+from streams.prober import FRESH, Down, Probe
+from tests.patience import eventually
+
+WELL = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}
+
+
+@pytest.fixture
+def running_prober(db) -> Iterator[None]:
+    """What the web server runs."""
+    prober.start()
+    yield
+    prober.stop()
+
+
+@pytest.fixture
+def frozen_redis(own_valkey):
+    """Redis accepts connections and never answers, until the test ends."""
+    own_valkey.process.send_signal(signal.SIGSTOP)
+    yield
+    own_valkey.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def no_database(monkeypatch):
+    """New connections to the database fail; that of the test stays."""
+    monkeypatch.setitem(databases.databases["default"], "NAME", "/nonexistent/folder/synapse.sqlite3")
+
+
+def timed(ask, path):
+    began = time.monotonic()
+    answer = ask("GET", path)
+    return answer, time.monotonic() - began
+
+
+def test_when_all_is_well_the_answer_is_what_its_callers_look_for(ask):
+    answer = ask("GET", "/health")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json == WELL
+    assert answer.body.startswith(b'{"status":"healthy","service":"synapse"')
+
+
+def test_a_running_prober_gives_the_same_answer_at_once(ask, running_prober):
+    answer, seconds = timed(ask, "/health")
+
+    assert (answer.status, answer.json) == (200, WELL)
+    assert seconds < 0.3
+
+
+def test_without_redis_it_is_unhealthy_and_not_ready_but_alive(ask, own_valkey):
+    own_valkey.kill()
+
+    answer = ask("GET", "/health")
+
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+    assert (answer.json["status"], answer.json["service"]) == ("unhealthy", "synapse")
+    assert (answer.json["redis"], answer.json["database"]) == ("down", "ok")
+    assert "Redis cannot be reached" in answer.json["error"]
+    readiness = ask("GET", "/readyz")
+    assert (readiness.status, readiness.json) == (503, {"ready": False, "redis_status": "down"})
+    assert ask("GET", "/healthz").status == 200
+
+
+def test_without_the_database_it_is_unhealthy_but_ready(ask, no_database):
+    answer = ask("GET", "/health")
+
+    assert answer.status == 503
+    assert answer.json["error"] == "The database does not answer (OperationalError)."
+    assert (answer.json["redis"], answer.json["database"]) == ("ok", "down")
+    assert ask("GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/readyz"])
+def test_a_frozen_redis_is_down_within_two_seconds(express_lane, frozen_redis, path):
+    answer, seconds = timed(express_lane, path)
+
+    assert answer.status == 503
+    assert seconds < 2
+
+
+def test_the_prober_notices_a_frozen_redis_and_its_return(express_lane, own_valkey, running_prober):
+    own_valkey.process.send_signal(signal.SIGSTOP)
+    frozen = time.monotonic()
+    waits = []
+
+    def down():
+        answer, seconds = timed(express_lane, "/health")
+        waits.append(seconds)
+        return answer.status == 503
+
+    assert eventually(down)
+    assert time.monotonic() - frozen < 2
+    assert max(waits) < 0.3
+
+    own_valkey.process.send_signal(signal.SIGCONT)
+    assert eventually(lambda: express_lane("GET", "/health").status == 200)
+
+
+def test_ready_and_alive_say_just_that(ask):
+    readiness = ask("GET", "/readyz")
+    liveness = ask("GET", "/healthz")
+
+    assert (readiness.status, readiness.json) == (200, {"ready": True, "redis_status": "ok"})
+    assert liveness.status == 200
+    assert set(liveness.json) == {"healthy", "service", "uptime"}
+    assert (liveness.json["healthy"], liveness.json["service"]) == (True, "synapse")
+    assert isinstance(liveness.json["uptime"], int)
+
+
+def test_what_does_not_answer_counts_as_down_when_what_is_known_grows_old():
+    now = [100.0]
+    asked = threading.Event()
+    probe = Probe("The database", asked.set, clock=lambda: now[0])
+    assert probe.problem() == "The database does not answer."
+
+    probe.step()
+
+    assert asked.is_set()
+    assert probe.problem() == ""
+    now[0] += FRESH + 0.2
+    assert probe.problem() == "The database has not answered for 1.7 s."
+
+
+def test_a_change_is_told_once(caplog):
+    answers = iter(["", "It is down.", "It is down.", ""])
+
+    def ask():
+        if problem := next(answers):
+            raise Down(problem)
+
+    probe = Probe("It", ask)
+    with caplog.at_level("INFO"):
+        for _ in range(4):
+            probe.step()
+
+    assert [record.getMessage() for record in caplog.records] == ["It is down.", "It works again"]

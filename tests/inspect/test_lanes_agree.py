@@ -1,0 +1,40 @@
+"""The two lanes give one answer to every question about what is there."""
+
+import pytest
+
+from tests.lanes import DjangoAlone
+from tests.publish.test_lanes_agree import what_matters
+
+PATHS = (
+    *("/streams", "/streams/", "/streams/orders", "/streams/nowhere", "/streams/orders/info", "/streams/orders/info/"),
+    *("/streams/nowhere/info", "/streams/taken/info", "/streams/orders/groups", "/streams/orders/messages"),
+    *("/streams/orders/messages/?count=1", "/streams/orders/messages?count=abc", "/streams/orders/messages?count=2"),
+    *("/streams/orders/messages?order=oldest&event_type=order-placed", "/streams/orders/messages?since=%C3%A9"),
+    *("/streams/taken/messages", "/streams/%7B%7D/messages", "/streams/orders/messages/1-1", "/health", "/health/"),
+    *("/healthz", "/readyz", "/metrics", "/streams/orders/messages?count=1&count=x"),
+)
+
+
+@pytest.fixture(autouse=True)
+def streams(define, redis):
+    define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
+    define("taken")
+    redis.set("taken", "by another program")
+    redis.xadd("orders", {"event": "order-placed", "n": "7"}, id="1-1")
+    redis.xadd("orders", {"\u00e9": b"\xff"}, id="2-1")
+    redis.xgroup_create("orders", "billing", "$")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_lanes_answer_a_get_alike(express_lane, path):
+    assert what_matters(express_lane("GET", path)) == what_matters(DjangoAlone()("GET", path))
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/streams", "/streams/orders/info", "/streams/orders/messages", "/health"])
+def test_both_lanes_answer_other_methods_alike(express_lane, method, path):
+    assert what_matters(express_lane(method, path)) == what_matters(DjangoAlone()(method, path))
+
+
+def test_a_get_may_carry_a_body_that_means_nothing(ask):
+    assert ask("GET", "/streams/orders/messages", b'{"count": 1}').status == 200

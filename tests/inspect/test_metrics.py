@@ -1,0 +1,254 @@
+"""Metrics: JSON for people and programs, Prometheus' format for Prometheus."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from streams import background
+from streams.api.operations import Inference
+from streams.broker import SyncExecutor
+from streams.metrics import METRICS, MOST_LAG, wants_prometheus
+from streams.snapshot import holder
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;"
+    "q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+AXIOS = "application/json, text/plain, */*"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.fixture(autouse=True)
+def orders(define):
+    return define("orders", {"order-placed": {"required": ["n"]}})
+
+
+@pytest.fixture
+def ask(express_lane):
+    """The front door hands this route to Django, so one lane is both."""
+    return express_lane
+
+
+@pytest.fixture
+def inference_events(define):
+    return define("inference-events", {"inference-complete": None})
+
+
+def figures(ask):
+    """Return the JSON form."""
+    answer = ask("GET", "/metrics")
+    assert answer.status == 200
+    return answer.json
+
+
+def samples(ask):
+    """Return the samples of the text form, by name and labels."""
+    text = ask("GET", "/metrics", headers={"accept": "text/plain; version=0.0.4"}).body.decode()
+    return {
+        (sample.name, *(sample.labels[label] for label in ("stream", "group") if label in sample.labels)): sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+    }
+
+
+def infer(redis, **fields):
+    redis.xadd("inference-events", {"event": "inference-complete", **fields})
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("", "*/*", "application/json", AXIOS, BROWSER, "text/html", "text/plainly;version=1"),
+        *("application/json, text/plain; charset=utf-8", "nonsense;;=,,"),
+    ],
+)
+def test_json_is_for_programs_and_people(accept):
+    assert not wants_prometheus(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *(PROMETHEUS_2, PROMETHEUS_3, "text/plain", "text/plain;version=0.0.4", "Text/Plain; Version=0.0.4"),
+        *("text/plain; charset=utf-8; version=0.0.4", "application/openmetrics-text", "text/plain, */*;q=0.1"),
+    ],
+)
+def test_prometheus_format_is_for_whoever_names_it(accept):
+    assert wants_prometheus(accept)
+
+
+def test_the_json_form_has_the_figures_of_every_stream(ask, define, redis):
+    define("parcels")
+    redis.xadd("parcels", {"n": 1}, id="5-0")
+
+    found = figures(ask)
+
+    assert found["total_streams"] == 2
+    assert found["streams"]["parcels"] == {
+        "name": "parcels",
+        "length": 1,
+        "groups": 0,
+        "first_entry": ["5-0", {"n": "1"}],
+        "last_entry": ["5-0", {"n": "1"}],
+        "counters": {"published": 0, "refused": 0, "warned": 0, "unregistered": 0},
+    }
+
+
+def test_inferences_of_the_last_hour_are_summed_up(ask, redis, inference_events):
+    old = int((time.time() - 3700) * 1000)
+    redis.xadd("inference-events", {"event": "inference-complete", "latency_ms": "9000"}, id=f"{old}-0")
+    infer(redis, latency_ms="40.5", tokens_used="100")
+    ask("POST", "/events/inference-events", '{"event_type":"inference-complete","latency_ms":50,"tokens_used":7}')
+    redis.xadd("inference-events", {"event": "inference-error", "latency_ms": "9000"})
+    redis.xadd("inference-events", {"created": "2024-01-01"})
+
+    assert figures(ask)["inference_metrics"] == {
+        "total_inferences": 2,
+        "avg_latency_ms": 45.25,
+        "total_tokens": 107,
+        "time_window_minutes": 60,
+        "sampled": True,
+    }
+
+
+def test_without_inferences_the_sums_are_zero(ask):
+    assert figures(ask)["inference_metrics"]["total_inferences"] == 0
+    assert figures(ask)["inference_metrics"]["avg_latency_ms"] == 0
+
+
+def test_nonsense_in_inference_events_is_left_out_of_the_sums(ask, redis, inference_events):
+    for latency in ("nan", "inf", "soon", "true", "1e999", "9" * 400, b"\xff"):
+        infer(redis, latency_ms=latency, tokens_used=latency)
+    infer(redis, latency_ms="10", tokens_used="-5")
+
+    found = figures(ask)["inference_metrics"]
+
+    assert (found["total_inferences"], found["avg_latency_ms"], found["total_tokens"]) == (8, 10.0, 0)
+
+
+def test_at_most_the_newest_thousand_inferences_are_looked_at(ask, redis, inference_events):
+    with redis.pipeline(transaction=False) as pipe:
+        for _ in range(1100):
+            pipe.xadd("inference-events", {"event": "inference-complete", "latency_ms": 1})
+        pipe.execute()
+
+    assert figures(ask)["inference_metrics"]["total_inferences"] == 1000
+
+
+def test_the_sums_are_remembered_for_five_seconds(executor: SyncExecutor, redis, inference_events):
+    inference = Inference()
+
+    def total(now):
+        return executor.run(inference.metrics(holder.current(), now=now))["total_inferences"]
+
+    now = time.time()
+    infer(redis)
+    assert total(now) == 1
+    infer(redis)
+    assert total(now + 4.9) == 1
+    assert total(now + 5) == 2
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("text/plain; version=0.0.4", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain; version=oops", "text/plain; version=0.0.4; charset=utf-8"),
+        (PROMETHEUS_2, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"),
+        (PROMETHEUS_3, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+    ],
+)
+def test_prometheus_gets_the_version_of_its_format_that_it_asks_for(ask, accept, content_type):
+    answer = ask("GET", "/metrics", headers={"accept": accept})
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == content_type
+    assert "accept" in answer.headers["vary"].lower()
+    parse = parse_openmetrics if "openmetrics" in content_type else parse_text
+    names = {sample.name for family in parse(answer.body.decode()) for sample in family.samples}
+    assert {"synapse_stream_events", "synapse_events_published_total"} < names
+
+
+def test_counters_and_lengths_are_those_in_redis(ask, define, redis):
+    define("loose", {"known": {"required": ["n"]}}, enforcement="warn")
+    for body in ('{"event_type":"order-placed","n":1}', '{"event_type":"order-placed"}'):
+        ask("POST", "/events/orders", body)
+    for body in ('{"event_type":"known"}', '{"event_type":"unheard-of"}'):
+        ask("POST", "/events/loose", body)
+    background.flush_tally()
+
+    found = samples(ask)
+
+    assert found["synapse_events_published_total", "orders"] == 1
+    assert found["synapse_events_refused_total", "orders"] == 1
+    assert found["synapse_events_published_total", "loose"] == 2
+    assert found["synapse_events_warned_total", "loose"] == 1
+    assert found["synapse_events_unregistered_total", "loose"] == 1
+    assert found["synapse_stream_events", "loose"] == 2
+    assert time.time() - 5 < found["synapse_stream_last_event_timestamp_seconds", "loose"] <= time.time()
+
+
+def test_groups_are_measured(ask, redis):
+    now_ms = int(time.time() * 1000)
+    for second in (30, 20, 10):
+        redis.xadd("orders", {"n": second}, id=f"{now_ms - second * 1000}-0")
+    redis.xgroup_create("orders", "billing", "0")
+    redis.xreadgroup("billing", "anna", {"orders": ">"}, count=1)
+
+    found = samples(ask)
+
+    assert found["synapse_stream_groups", "orders"] == 1
+    assert found["synapse_group_consumers", "orders", "billing"] == 1
+    assert found["synapse_group_pending_events", "orders", "billing"] == 1
+    assert found["synapse_group_lag_events", "orders", "billing"] == 2
+    assert 20 <= found["synapse_group_lag_seconds", "orders", "billing"] < 25
+
+
+def test_a_key_that_holds_something_else_is_measured_as_unreadable(ask, define, redis):
+    define("taken")
+    redis.set("taken", "by another program")
+    redis.set("syn:{orders}:stats", "nonsense")
+
+    found = samples(ask)
+
+    assert found["synapse_stream_readable", "taken"] == 0
+    assert found["synapse_stream_readable", "orders"] == 1
+    assert ("synapse_stream_last_event_timestamp_seconds", "orders") not in found
+    assert figures(ask)["streams"]["taken"]["error"]
+
+
+def test_a_long_stream_does_not_slow_the_answer(ask, redis, inference_events):
+    script = "for i = 1, 250000 do redis.call('XADD', KEYS[1], '*', 'event', 'inference-complete', 'n', i) end"
+    redis.eval(script, 1, "inference-events")
+    redis.xgroup_create("inference-events", "behind", "0")
+
+    for form in (figures, samples):
+        began = time.monotonic()
+        found = form(ask)
+        assert time.monotonic() - began < 0.5
+
+    assert found["synapse_stream_events", "inference-events"] == 250_000
+    assert found["synapse_group_lag_events", "inference-events", "behind"] == MOST_LAG
+
+
+def test_every_metric_is_documented_as_it_is():
+    reference = Path(__file__, "../../../docs/reference/metrics.md").resolve().read_text(encoding="utf-8")
+
+    rows = dict(re.findall(r"^\| `(synapse_\w+)` \| (.+) \|$", reference, re.MULTILINE))
+    assert rows == {
+        metric.name: f"{metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.meaning}"
+        for metric in METRICS
+    }
+
+
+def test_labels_never_hold_what_publishers_make_up(ask):
+    assert {label for metric in METRICS for label in metric.labels} <= {"stream", "group", "outcome"}

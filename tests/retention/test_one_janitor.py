@@ -1,0 +1,132 @@
+"""One janitor works at a time, over all processes; its turns are bounded and fair."""
+
+import itertools
+
+import pytest
+
+from streams import background, janitor
+from streams.broker import ReplyError, keys
+from streams.definitions import StreamDefinition
+from streams.janitor import LEASE_MS, TOGETHER, durable_groups, on_durable_groups
+
+SHORT = StreamDefinition(name="orders", max_length=1)
+
+
+@pytest.fixture
+def providers(monkeypatch):
+    """Nobody knows of durable groups but whom the test registers."""
+    monkeypatch.setattr(janitor, "_providers", [])
+
+
+def test_a_second_janitor_leaves_the_work_to_the_first(make_janitor, orders):
+    first, second = make_janitor(), make_janitor(SHORT)
+    orders.publish(1, 2, 3)
+
+    assert first.step()
+    assert not second.step()
+
+    assert orders.kept == [1, 2, 3]
+
+
+def test_the_first_stays_janitor_because_it_renews_its_lease(make_janitor, redis):
+    first, second = make_janitor(), make_janitor()
+    first.step()
+    redis.pexpire(keys.JANITOR_LEASE, 100)
+
+    first.step()
+
+    assert redis.pttl(keys.JANITOR_LEASE) > 100
+    assert not second.step()
+
+
+def test_the_lease_of_a_killed_janitor_ends_and_the_next_one_works(make_janitor, orders, redis):
+    killed, next_one = make_janitor(), make_janitor(SHORT)
+    orders.publish(1, 2, 3)
+    killed.step()
+    assert 0 < redis.pttl(keys.JANITOR_LEASE) <= LEASE_MS
+    redis.delete(keys.JANITOR_LEASE)  # as if that time had gone by
+
+    assert next_one.step()
+
+    assert orders.kept == [3]
+
+
+def test_a_janitor_that_slept_through_its_lease_steps_back(make_janitor, redis):
+    slept, successor = make_janitor(), make_janitor()
+    slept.step()
+    redis.delete(keys.JANITOR_LEASE)
+    successor.step()
+
+    assert not slept.step()
+
+
+def test_a_lease_that_is_no_lease_stops_the_janitor_loudly(make_janitor, redis):
+    redis.sadd(keys.JANITOR_LEASE, "something else")
+
+    with pytest.raises(ReplyError, match="WRONGTYPE"):
+        make_janitor().step()
+
+
+def test_a_turn_that_runs_out_of_time_goes_on_where_it_stopped(make_janitor, redis):
+    names = [f"stream-{number:02}" for number in range(2 * TOGETHER + 1)]
+    for name in names:
+        redis.xadd(name, {"n": 1}, id="1-0")
+        redis.xadd(name, {"n": 2}, id="2-0")
+    worker = make_janitor(*(StreamDefinition(name=name, max_length=1) for name in names), budget=0)
+
+    trimmed = []
+    for _ in range(3):
+        worker.step()
+        trimmed.append(sum(redis.xlen(name) == 1 for name in names))
+
+    assert trimmed == [TOGETHER, 2 * TOGETHER, 2 * TOGETHER + 1]
+
+
+def test_one_long_stream_does_not_keep_the_others_waiting(make_janitor, redis):
+    for name, number in itertools.product(("aaa-long", "zzz-short"), range(1, 101)):
+        redis.xadd(name, {"n": number}, id=f"{number}-0")
+    streams = [StreamDefinition(name="aaa-long", max_length=1), StreamDefinition(name="zzz-short", max_length=95)]
+    worker = make_janitor(*streams, room=10, budget=0)
+
+    worker.step()
+
+    assert (redis.xlen("aaa-long"), redis.xlen("zzz-short")) == (90, 95)
+
+
+def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(make_janitor, redis):
+    names = [f"stream-{number:02}" for number in range(TOGETHER + 2)]
+    catalog = {name: StreamDefinition(name=name) for name in names}
+    worker = make_janitor(budget=0)
+    worker._streams = lambda: catalog
+    worker.step()
+    del catalog[names[TOGETHER]]
+
+    assert worker.step()
+
+
+def test_all_who_know_of_durable_groups_are_heard(providers):
+    on_durable_groups(lambda: {"orders": frozenset({"billing"})})
+    on_durable_groups(lambda: {"orders": frozenset({"mailing"}), "payments": frozenset({"billing"})})
+
+    assert durable_groups() == {"orders": {"billing", "mailing"}, "payments": {"billing"}}
+
+
+def test_while_the_durable_groups_are_not_known_nothing_is_trimmed(make_janitor, orders):
+    orders.publish(1, 2, 3)
+    worker = make_janitor(SHORT)
+    worker._durable = lambda: {}["no database"]
+
+    with pytest.raises(KeyError):
+        worker.step()
+
+    assert orders.kept == [1, 2, 3]
+
+
+def test_every_long_running_process_keeps_the_streams_of_the_catalog_in_bounds(define, orders):
+    define("orders", max_length=2)
+    orders.publish(1, 2, 3, 4)
+
+    for work in background.WORK:
+        work.turn()
+
+    assert orders.kept == [3, 4]

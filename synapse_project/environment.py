@@ -71,6 +71,12 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _secret_key(text: str) -> str:
+    if len(text) < 50:
+        raise ValueError("50 characters or more")
+    return text
+
+
 def _level(text: str) -> str:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if text.upper() not in levels:
@@ -115,15 +121,16 @@ SETTINGS = (
     Setting(
         name="SECRET_KEY",
         default="",
+        parse=_secret_key,
         shown_default="made once, kept in the data folder",
         meaning="Django's secret key, at least 50 characters. Machines that share a database must share it.",
     ),
     Setting(name="DEBUG", default=False, parse=_boolean, meaning="Django's debug mode; never where others can reach."),
     Setting(
         name="ALLOWED_HOSTS",
-        default=["localhost", "127.0.0.1", "[::1]", "synapse", ".deepiri.local", "deepiri-synapse-dev"],
+        default=["synapse", ".deepiri.local", "deepiri-synapse-dev"],
         parse=_names,
-        meaning="Host names that requests may ask for, separated by commas.",
+        meaning="Host names that requests may ask for beside the loopback ones, separated by commas.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",

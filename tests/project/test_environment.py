@@ -26,7 +26,7 @@ def test_defaults_need_nothing(tmp_path):
 def test_a_secret_can_be_read_from_a_file(tmp_path):
     (tmp_path / "secret").write_text("from a file\n")
 
-    assert read(tmp_path, SECRET_KEY_FILE=str(tmp_path / "secret"))["SECRET_KEY"] == "from a file"
+    assert read(tmp_path, REDIS_PASSWORD_FILE=str(tmp_path / "secret"))["REDIS_PASSWORD"] == "from a file"
 
 
 def test_the_platforms_redis_variables_make_a_url(tmp_path):
@@ -51,6 +51,7 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
         ("PORT", "http", "a whole number from 1 to 65535, got 'http'"),
         ("PORT", "70000", "a whole number from 1 to 65535"),
         ("DEBUG", "perhaps", "true or false"),
+        ("SECRET_KEY", "too-short", r"50 characters or more, got \(not shown\)"),
         ("REDIS_URL", "http://secret@host", r"redis://.*\(not shown\)"),
         ("DATABASE_URL", "mysql://host/name", "sqlite:// or postgresql://"),
         ("CORS_ALLOWED_ORIGINS", "localhost", "origins such as"),

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from streams.broker.command import Command, Conversation, missing_scripts
+from streams.broker.command import Command, Conversation, is_no_primary, missing_scripts
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server
 from streams.errors import BrokerDown, Busy, Unavailable
@@ -58,6 +58,9 @@ class AsyncExecutor:
         if connection.pending and connection.pending + len(commands) > self._max_pending:
             raise Busy(f"{connection.pending} commands are waiting for Redis already.")
         replies = await connection.send(commands)
+        if is_no_primary(replies):
+            connection.close()
+            return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
         if again := missing_scripts(commands, replies):
             repeated = await connection.send([command for _, command in again])
             for (place, _), reply in zip(again, repeated, strict=True):

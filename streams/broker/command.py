@@ -52,6 +52,11 @@ def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list
     ]
 
 
+def is_no_primary(replies: Sequence[Any]) -> bool:
+    """Say whether the server answered that it takes no writes: after a failover the address may lead elsewhere."""
+    return any(isinstance(reply, ReplyError) and reply.code in ("READONLY", "MASTERDOWN") for reply in replies)
+
+
 def value(reply: Any) -> Any:
     """Return a reply, raising it when it is an error."""
     if isinstance(reply, ReplyError):

@@ -15,7 +15,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from streams.broker.command import Command, Conversation, ReplyError, missing_scripts
+from streams.broker.command import Command, Conversation, ReplyError, is_no_primary, missing_scripts
 from streams.broker.server import Server
 from streams.errors import BrokerDown, OutcomeUnknown, Unavailable
 
@@ -60,6 +60,8 @@ class SyncExecutor:
             OutcomeUnknown: when the connection broke or timed out after sending.
         """
         replies = self._send(commands)
+        if is_no_primary(replies):
+            self.close()
         if again := missing_scripts(commands, replies):
             for (place, _), reply in zip(again, self._send([command for _, command in again]), strict=True):
                 replies[place] = reply

@@ -43,8 +43,8 @@ def connect(request):
     """Make an executor for a server: `connect(url)`."""
     made = []
 
-    def make(url, timeout=2.0):
-        made.append(request.param(Server(locate=lambda: url, timeout=timeout)))
+    def make(url, timeout=2.0, locate=None):
+        made.append(request.param(Server(locate=locate or (lambda: url), timeout=timeout)))
         return made[-1]
 
     yield make
@@ -155,6 +155,23 @@ def test_a_frozen_server_is_given_up_on_after_the_timeout(connect, own_valkey):
         executor.execute([commands.xadd("s", [b"n", b"1"])])
 
     os.kill(own_valkey.process.pid, signal.SIGCONT)
+
+
+def test_a_server_that_takes_no_writes_any_more_is_looked_for_anew(connect, own_valkey):
+    looked = []
+
+    def locate():
+        looked.append(1)
+        return own_valkey.url
+
+    executor = connect(own_valkey.url, locate=locate)
+    own_valkey.client().replicaof("127.0.0.1", free_port())
+
+    for _ in range(2):
+        (refused,) = executor.execute([commands.xadd("s", [b"n", b"1"])])
+        assert refused.code in ("READONLY", "MASTERDOWN")
+
+    assert len(looked) == 2
 
 
 def test_a_server_that_came_back_is_used_again(connect, own_valkey):

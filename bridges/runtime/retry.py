@@ -1,0 +1,25 @@
+"""When to try again. Pure: no clock, no chance of its own."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waits that double from `base` up to `cap`, in seconds."""
+
+    base: float
+    cap: float
+
+    def delay(self, failures: int, chance: float) -> float:
+        """Return how long to wait after so many failures in a row, from 1.
+
+        `chance`, from 0 to 1, spreads those who failed together over half to all of the wait.
+        """
+        # Past this no wait is below any cap, and the power would grow without end.
+        doubled = self.base * 2.0 ** min(failures - 1, 60)
+        wait: float = min(self.cap, doubled) * (0.5 + chance / 2)
+        return wait
+
+
+# For a Redis that cannot be used.
+RECONNECT = Backoff(base=0.2, cap=5.0)

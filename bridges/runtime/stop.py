@@ -1,0 +1,58 @@
+"""Stopping cleanly: what is in hand is finished, and only waiting is cut short."""
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Interrupted(BaseException):
+    """A stop was requested while its process waited. No error: nothing should catch it by accident."""
+
+
+class Stop:
+    """Whether to stop. Requested by a signal, in the thread that asks for it.
+
+    No lock is taken: a signal's handler runs between two instructions of that thread, which may hold it.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._waiting = False
+
+    def on_signals(self) -> None:
+        """Let the signals that ask a program to stop request it. A second one ends the program at once."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores one, a shell's background another
+                signal.signal(number, self._on_signal)
+
+    def request(self) -> None:
+        """Ask for the stop; raises Interrupted in a wait of the same thread."""
+        self.requested = True
+        if self._waiting:
+            raise Interrupted
+
+    def interruptible(self, wait: Callable[[], T]) -> T:
+        """Return what `wait` returns.
+
+        Raises:
+            Interrupted: at any point in it, when a stop is requested, and at once when it was.
+        """
+        try:
+            self._waiting = True
+            if self.requested:
+                raise Interrupted
+            return wait()
+        finally:
+            self._waiting = False
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; raises Interrupted as `interruptible` does."""
+        self.interruptible(lambda: time.sleep(seconds))
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self.request()

@@ -1,0 +1,80 @@
+"""What a person asks `consume` for, and what is answered when that cannot be had."""
+
+import argparse
+import os
+
+import pytest
+
+from bridges.consuming import Wanted, console_worker
+from bridges.errors import BadPosition, NotDefined
+from bridges.management.commands.consume import _count, _name
+from bridges.runtime.stop import Stop
+from tests.bridges.cast import publish
+
+
+@pytest.fixture
+def ask():
+    """Return the worker for what is wanted; its console is a pipe."""
+    reader, writer = os.pipe()
+
+    def ask(stream, **wanted):
+        group = {"group": "console", **wanted}
+        worker = console_worker(
+            Wanted(stream=stream, **group), descriptor=writer, say=[].append, stop=Stop(), block_ms=1
+        )
+        return worker, lambda: os.read(reader, 1 << 16)
+
+    yield ask
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_stream_of_the_catalog_is_read_by_its_definition(redis, define, ask):
+    define("orders", {"order-placed": {"type": "object", "properties": {"n": {"type": "string"}}}})
+    publish(redis, 1)
+
+    worker, read = ask("orders", count=1)
+    worker.run()
+
+    assert b'"event":{"event_type":"order-placed","n":"0"}' in read()
+
+
+def test_a_stream_that_lost_its_definition_is_still_read(redis, define, ask):
+    stream = define("orders")
+    worker, read = ask("orders", count=1)
+    stream.delete()
+    publish(redis, 1)
+
+    worker.run()
+
+    assert b'"n":0' in read()
+
+
+def test_an_unknown_stream_names_those_that_are_near_or_all(db, define, ask):
+    with pytest.raises(NotDefined, match="None is defined yet"):
+        ask("orders")
+    define("inference-events")
+    define("training-events")
+    with pytest.raises(NotDefined, match="Did you mean “training-events”"):
+        ask("trainings-events")
+    with pytest.raises(NotDefined, match=r"There are: inference-events, training-events\. Streams are defined in"):
+        ask("orders")
+
+
+def test_a_place_that_is_none_is_refused(define, ask):
+    define("orders")
+
+    with pytest.raises(BadPosition):
+        ask("orders", begin="yesterday")
+
+
+@pytest.mark.parametrize("text", ["gone wrong", "", "syn:mine", "a/b", "x" * 101])
+def test_a_group_or_consumer_has_a_name(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="a name has 1 to 100"):
+        _name(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "\u0661"])
+def test_a_count_is_a_whole_number(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="a whole number"):
+        _count(text)

@@ -1,0 +1,187 @@
+"""`manage.py consume` as a person runs it: a process of its own, with its signals, pipes and exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from synapse_project.environment import SETTINGS
+from tests.patience import eventually
+from tests.valkey import PASSWORD, Valkey, free_port
+
+ROOT = Path(__file__).parents[2]
+PREPARE = """
+import django
+django.setup()
+from django.core.management import call_command
+from streams.models import Stream
+call_command("migrate", verbosity=0)
+Stream.objects.create(name="inference-events")
+"""
+STREAM = "inference-events"
+KEYS = "syn:{inference-events}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose catalog has one stream."""
+    folder = tmp_path_factory.mktemp("consume")
+    subprocess.run([sys.executable, "-c", PREPARE], cwd=ROOT, env=environment(folder), check=True)
+    return folder
+
+
+@pytest.fixture
+def start(folder: Path, valkey_of_session: Valkey) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `manage.py consume inference-events` with more arguments; `url` is another server's."""
+    started = []
+
+    def start(*arguments: str, url: str = valkey_of_session.url, **options: Any) -> subprocess.Popen[str]:
+        words = [sys.executable, "manage.py", "consume", *(arguments or (STREAM,))]
+        process = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env={**environment(folder), "REDIS_URL": url},
+            text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    ours = {setting.name for setting in SETTINGS}
+    passed = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in ours}
+    return {
+        **passed,
+        "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+        "SYNAPSE_VAR": str(folder),
+        "SYNAPSE_LOG_LEVEL": "ERROR",
+    }
+
+
+def publish(redis: redis_py.Redis, count: int, size: int = 1) -> list[str]:
+    with redis.pipeline(transaction=False) as pipeline:
+        for n in range(count):
+            pipeline.xadd(STREAM, {"event_type": "inference-complete", "n": n, "text": "x" * size})
+        return [id_.decode() for id_ in pipeline.execute()]
+
+
+def printed(process: subprocess.Popen[str], within: float = 20) -> list[dict[str, Any]]:
+    """Return what a process printed until it ended well."""
+    out, err = process.communicate(timeout=within)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_it_prints_events_as_they_arrive_and_stops_at_once_when_asked(redis, start):
+    process = start()
+    ids = publish(redis, 2)
+
+    lines = [json.loads(process.stdout.readline()) for _ in ids]
+    time.sleep(0.05)  # so that it waits for the next event
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+
+    assert [line["id"] for line in lines] == ids
+    assert lines[1]["event"] == {"event_type": "inference-complete", "n": 1, "text": "x"}
+    assert (process.returncode, out) == (0, "")
+    assert err.splitlines()[-1] == "Printed 2 events of “inference-events”."
+    assert time.monotonic() - asked < 1.5
+    assert redis.xinfo_consumers(STREAM, "console") == []
+    assert redis.hget(f"{KEYS}:cnt:console", "done") == b"2"
+
+
+def test_after_kill_9_the_next_one_prints_at_once_what_was_in_hand(redis, start):
+    ids = publish(redis, 100, size=2000)
+    # Nobody reads its pipe: it stands in the middle of its batch.
+    killed = start()
+    eventually(lambda: redis.exists(STREAM) and redis.xinfo_groups(STREAM))
+    eventually(lambda: redis.xpending(STREAM, "console")["pending"] == 100)
+    killed.kill()
+    killed.wait()
+
+    lines = printed(start(STREAM, "--drain"))
+
+    assert [line["id"] for line in lines] == ids
+    assert {line["attempt"] for line in lines} == {2}
+    assert redis.xinfo_consumers(STREAM, "console") == []
+    assert redis.exists(f"{KEYS}:due:console", f"{KEYS}:msg:console") == 0
+
+
+def test_a_reader_that_had_enough_ends_it_quietly_and_the_rest_comes_next_time(redis, start):
+    ids = publish(redis, 300, size=2000)
+    process = start()
+    first = process.stdout.readline()
+    process.stdout.close()
+    process.wait(timeout=10)
+    err = process.stderr.read()
+
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert "Printed" in err
+    assert json.loads(first)["id"] == ids[0]
+    settled = int(redis.hget(f"{KEYS}:cnt:console", "done") or 0)
+    rest = {line["id"] for line in printed(start(STREAM, "--drain"))}
+    assert rest == set(ids[settled:])
+    assert rest
+
+
+def test_it_waits_for_redis_says_each_try_and_can_be_stopped_meanwhile(start):
+    process = start(url=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
+
+    tries = [process.stderr.readline() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+
+    assert all(line.startswith("Redis cannot be reached: ") and "Next try in 0." in line for line in tries)
+    assert process.wait(timeout=5) == 0
+
+
+def test_a_stream_that_is_not_defined_is_refused_with_what_is(redis, start):
+    redis.xadd("inference-event", {"n": 1})
+    process = start("inference-event")
+    out, err = process.communicate(timeout=15)
+
+    assert process.returncode == 1
+    assert out == ""
+    assert err == (
+        "CommandError: There is no stream “inference-event”. Did you mean “inference-events”? Streams are defined in "
+        "the admin, or with `manage.py catalog apply FILE`.\n"
+    )
+
+
+def test_a_group_that_is_there_cannot_be_given_another_place_by_the_way(redis, start):
+    publish(redis, 3)
+    redis.xgroup_create(STREAM, "console", "0")
+
+    process = start(STREAM, "--from", "beginning")
+    out, err = process.communicate(timeout=15)
+
+    assert process.returncode == 1
+    assert out == ""
+    assert "exists and keeps its place" in err.splitlines()[-1]
+
+
+def test_a_new_group_begins_where_it_is_told_and_ends_after_a_count(redis, start):
+    ids = publish(redis, 5)
+
+    process = start(STREAM, "--from", ids[1], "--count", "3", "--group", "audit", "--consumer", "printer")
+
+    assert [line["id"] for line in printed(process)] == ids[1:4]

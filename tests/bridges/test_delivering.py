@@ -1,0 +1,167 @@
+"""From a stream into a sink: once each, in order, settled after the sink has taken it."""
+
+from bridges.runtime.membership import Subscription
+from tests.bridges.cast import BrokenSink, KeepingSink, places, publish
+
+
+def test_every_event_is_given_to_the_sink_and_then_settled(redis, bridge):
+    ids = publish(redis, 3)
+
+    consumer = bridge().run_dry()
+
+    assert consumer.sink.ids == ids
+    assert consumer.sink.attempts == [1, 1, 1]
+    assert [delivery.entry.event["n"] for delivery in consumer.sink.got] == [0, 1, 2]
+    assert places(redis) == {"done": 3}
+    assert consumer.worker._unsettled == []
+
+
+def test_a_restarted_consumer_goes_on_where_the_last_one_was(redis, bridge):
+    publish(redis, 2)
+    first = bridge().run_dry()
+    first.worker.leave(first.worker._membership._executor)
+    later = publish(redis, 2)
+
+    assert bridge().run_dry().sink.ids == later
+
+
+def test_two_consumers_of_a_group_share_its_events(redis, bridge):
+    ids = publish(redis, 30)
+    one, other = bridge(batch=7), bridge(batch=7)
+
+    while one.worker.step() | other.worker.step():
+        pass
+
+    assert len(one.sink.ids) >= 7
+    assert len(other.sink.ids) >= 7
+    assert sorted(one.sink.ids + other.sink.ids) == sorted(ids)
+    assert places(redis) == {"done": 30}
+
+
+def test_the_second_consumer_of_a_group_is_told_that_it_shares(redis, bridge):
+    first, second = bridge(), bridge()
+
+    first.worker.step()
+    second.worker.step()
+
+    assert first.said == [f"Reading “orders” in the new group “warehouse” as {first.worker.subscription.consumer}."]
+    assert "live consumers already" in second.said[1]
+    assert first.worker.subscription.consumer in second.said[1]
+
+
+def test_two_consumers_of_one_name_are_told_so_and_neither_loses_an_event(redis, bridge):
+    ids = publish(redis, 10)
+    one, other = bridge(consumer="printer", batch=5), bridge(consumer="printer", batch=5)
+
+    one.worker.step()
+    other.run_dry()
+    one.run_dry()
+
+    assert "both are taken for one" in other.said[1]
+    assert sorted(one.sink.ids + other.sink.ids) == sorted(ids)
+
+
+def test_what_a_sink_refuses_comes_again_and_the_rest_is_settled(redis, bridge):
+    ids = publish(redis, 3)
+    sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[1] and delivery.attempt == 1)
+    consumer = bridge(sink, lease_ms=0)
+
+    consumer.worker.step()
+    assert places(redis) == {"done": 2, "pending": 1}
+    consumer.run_dry()
+
+    assert sink.ids == [ids[0], ids[2], ids[1]]
+    assert sink.attempts == [1, 1, 2]
+    assert consumer.said[1] == f"{ids[1]}, attempt 1: not this one. It comes again in 0 s."
+    assert places(redis) == {"done": 3}
+
+
+def test_a_sink_that_breaks_leaves_everything_unsettled_and_stops_nothing(redis, bridge):
+    publish(redis, 3)
+    consumer = bridge(BrokenSink())
+
+    consumer.run_dry()
+
+    assert places(redis) == {"pending": 3}
+    assert "RuntimeError: broken" in consumer.said[1]
+
+
+def test_a_sink_that_answers_for_too_few_events_has_taken_none(redis, bridge):
+    publish(redis, 3)
+    sink = BrokenSink()
+    sink.deliver = lambda _: [None]
+
+    bridge(sink).run_dry()
+
+    assert places(redis) == {"pending": 3}
+
+
+def test_a_refused_event_comes_again_only_when_its_lease_is_over(redis, bridge):
+    publish(redis, 1)
+    sink = KeepingSink(refuses=lambda _: True)
+    consumer = bridge(sink, lease_ms=60_000)
+
+    consumer.run_dry()
+    consumer.run_dry()
+
+    assert len(consumer.said) == 2
+    assert places(redis) == {"pending": 1}
+
+
+def test_nothing_is_read_for_a_sink_that_takes_nothing_any_more(redis, bridge):
+    ids = publish(redis, 2)
+    sink = KeepingSink()
+    sink.is_gone = lambda: True
+    consumer = bridge(sink)
+
+    consumer.worker.run()
+
+    assert consumer.worker.finished
+    assert sink.ids == []
+    assert bridge().run_dry().sink.ids == ids
+
+
+def test_draining_ends_when_caught_up(redis, bridge):
+    publish(redis, 250)
+    consumer = bridge(drain=True)
+
+    consumer.worker.run()
+
+    assert consumer.worker.finished
+    assert len(consumer.sink.ids) == 250
+
+
+def test_a_count_ends_after_so_many_events_and_reads_no_more(redis, bridge):
+    ids = publish(redis, 5)
+    consumer = bridge(count=3)
+
+    consumer.worker.run()
+
+    assert consumer.sink.ids == ids[:3]
+    assert places(redis) == {"done": 3}
+    assert bridge().run_dry().sink.ids == ids[3:]
+
+
+def test_an_event_due_soon_shortens_the_wait_for_new_ones(bridge):
+    worker = bridge(block_ms=2000).worker
+
+    assert worker._block_ms(None, worked=False) == 2000
+    assert worker._block_ms(300, worked=False) == 300
+    assert worker._block_ms(None, worked=True) == 0
+    assert Subscription(stream="s", group="g", consumer="c").block_ms == 2000
+
+
+def test_foreign_and_broken_entries_are_delivered_as_far_as_they_can_be_read(redis, bridge):
+    redis.xadd("orders", {b"\xff\xfe": b"\x00\x1b[2J", "n": "1"})
+    redis.xadd("orders", {"payload": '{"a":1}', "event_type": "from-elsewhere"})
+    consumer = bridge(types_of=lambda: {"typed": {"code": frozenset({"string"})}})
+    redis.xadd("orders", {"event_type": "typed", "code": "007"})
+
+    consumer.run_dry()
+
+    events = [delivery.entry.event for delivery in consumer.sink.got]
+    assert events == [
+        {"��": "\x00\x1b[2J", "n": 1},
+        {"a": 1, "event_type": "from-elsewhere"},
+        {"event_type": "typed", "code": "007"},
+    ]

@@ -1,0 +1,56 @@
+"""Where a group begins, as a person writes it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bridges.errors import BadPosition
+from bridges.runtime.position import start_of
+
+NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
+LAST = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("beginning", "0"),
+        ("new", "$"),
+        # The event itself is included: Redis begins after the id that it is given.
+        ("1766570400000-5", "1766570400000-4"),
+        ("1766570400000-0", f"1766570399999-{LAST}"),
+        ("1766570400000", f"1766570399999-{LAST}"),
+        ("0-1", "0-0"),
+        ("0-0", "0"),
+        (f"{LAST}-{LAST}", f"{LAST}-{LAST - 1}"),
+        ("2025-12-24T10:00:00Z", f"1766570399999-{LAST}"),
+        ("2025-12-24T12:00:00+02:00", f"1766570399999-{LAST}"),
+        ("2025-12-24 10:00", f"1766570399999-{LAST}"),
+        ("2025-12-24", f"1766534399999-{LAST}"),
+        ("1960-01-01", "0"),
+    ],
+)
+def test_a_place_is_an_id_or_a_time(text, start):
+    assert start_of(text, now=NOW) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("yesterday", "no place to begin at"),
+        ("", "no place to begin at"),
+        ("-5", "no place to begin at"),
+        ("1-2-3", "no place to begin at"),
+        (f"{2**64}-0", "64 bits"),
+        ("2025-12-24T12:00:01Z", "still to come"),
+    ],
+)
+def test_what_is_neither_is_refused_with_a_reason(text, reason):
+    with pytest.raises(BadPosition, match=reason):
+        start_of(text, now=NOW)
+
+
+def test_a_group_that_begins_at_an_event_gets_that_event_and_all_later_ones(redis, bridge):
+    ids = [redis.xadd("orders", {"n": n}, id=f"1700000000000-{n}").decode() for n in range(4)]
+
+    assert bridge(start=start_of(ids[2], now=NOW)).run_dry().sink.ids == ids[2:]

@@ -3,7 +3,7 @@
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
 # make check    lint and test
-# make bench    measure
+# make bench    measure beside the peers (10 minutes); make bench-quick takes 2
 # make install  only prepare .venv, which the others do when it is needed
 # make clean    remove .venv and caches; the data in var/ stays
 #
@@ -15,14 +15,15 @@ BIN := .venv/bin
 RUN := .venv/.for-running
 TESTING := .venv/.for-testing
 NODE_PARTS := .venv/.for-testing-with-node
+BENCHING := .venv/.for-benchmarks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 IS_NEW_ENOUGH := -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
 CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 
 # A .venv whose Python is gone (upgraded, removed) is made anew.
-$(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS))
+$(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHING))
 
-.PHONY: help install run test lint check bench clean
+.PHONY: help install run test lint check bench bench-quick clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -45,8 +46,11 @@ lint: $(TESTING)
 
 check: lint test
 
-bench: $(TESTING)
+bench: $(BENCHING)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(BENCHING)
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -85,4 +89,9 @@ $(NODE_PARTS): $(TESTING) tests/acceptance/node/package.json
 	  echo "Installing what the tests run under Node ..."; \
 	  cd tests/acceptance/node && npm install --no-package-lock --no-audit --no-fund --silent; \
 	fi
+	@touch $@
+
+$(BENCHING): requirements-bench.txt $(RUN)
+	@echo "Installing what the benchmarks need into .venv ..."
+	@$(PIP) -r requirements-bench.txt
 	@touch $@

@@ -43,9 +43,9 @@ def test_a_change_is_seen_in_its_own_process_when_it_is_committed():
 def test_a_change_that_is_rolled_back_does_not_raise_the_number():
     before = catalog_version.current()
 
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         Stream.objects.create(name="orders")
-        raise RuntimeError
+        transaction.set_rollback(True)
 
     assert catalog_version.current() == before
 

@@ -1,0 +1,41 @@
+"""The events that are published: the guide's inference event, alone, in a batch, and with values that vary."""
+
+import json
+from typing import Any
+
+STREAM = "inference-events"
+JSON = "application/json"
+BATCH = 500
+
+EVENT: dict[str, Any] = {
+    "event_type": "inference-complete",
+    "request_id": "req_123456",
+    "model_name": "task-classifier-v2",
+    "latency_ms": 45,
+    "confidence": 0.92,
+    "timestamp": "2024-01-15T10:30:00Z",
+}
+
+
+def compact(value: Any) -> bytes:
+    """Return JSON as JavaScript's JSON.stringify and most HTTP clients write it."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def spaced(value: Any) -> bytes:
+    """Return JSON as Python's json.dumps writes it: a space after each colon and comma."""
+    return json.dumps(value).encode()
+
+
+def varied(count: int) -> list[dict[str, Any]]:
+    """Return that many different inference events, the same ones each time."""
+    return [
+        EVENT
+        | {
+            "request_id": f"req_{100_000 + number}",
+            "latency_ms": 20 + number * 7 % 300,
+            "confidence": round(0.5 + number * 13 % 50 / 100, 2),
+            "timestamp": f"2024-01-15T10:{number // 60 % 60:02d}:{number % 60:02d}Z",
+        }
+        for number in range(count)
+    ]

@@ -1,0 +1,34 @@
+"""Sending requests as fast as they are answered: with wrk when it is installed, else with a small program of ours."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.load import own, wrk
+from benchmarks.load.values import Request, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generator:
+    """A load generator. `note` is what a reader of its figures must know."""
+
+    name: str
+    send: Callable[[Request, int, int], Result]
+    note: str = ""
+
+
+def generator(folder: Path) -> Generator:
+    """Return the best generator there is. It keeps its files in `folder`."""
+    binary = shutil.which("wrk")
+    if binary is None:
+        return Generator(
+            name="benchmarks.load.asyncio_client",
+            send=own.send,
+            note="wrk is not installed (Debian package wrk): the load came from a Python program, which is slower "
+            "than the express lane and hides part of its speed",
+        )
+    return Generator(
+        name=wrk.version(binary),
+        send=lambda request, connections, seconds: wrk.send(binary, folder, request, connections, seconds),
+    )

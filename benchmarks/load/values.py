@@ -1,0 +1,24 @@
+"""What is sent, and what came of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, sent again and again."""
+
+    url: str
+    method: str = "GET"
+    body: bytes = b""
+    kind: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a generator saw. `errors` counts answers of 400 and more, and connections that failed."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50_ms: float
+    p99_ms: float

@@ -1,0 +1,16 @@
+-- What wrk sends and how it reports: the benchmark says the first in the environment and reads the last line.
+wrk.method = os.getenv("BENCH_METHOD")
+if wrk.method ~= "GET" then
+  local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))
+  wrk.body = file:read("*a")
+  file:close()
+  wrk.headers["Content-Type"] = os.getenv("BENCH_KIND")
+end
+
+function done(summary, latency, _)
+  local failed = summary.errors
+  local errors = failed.connect + failed.read + failed.write + failed.timeout + failed.status
+  local line = '\n{"requests": %d, "seconds": %f, "errors": %d, "p50_ms": %f, "p99_ms": %f}\n'
+  local p50, p99 = latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
+  io.write(string.format(line, summary.requests, summary.duration / 1e6, errors, p50, p99))
+end

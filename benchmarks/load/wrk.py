@@ -1,0 +1,34 @@
+"""Load from wrk, one thread, told by `wrk.lua` what to send."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from benchmarks.load.values import Request, Result
+
+_SCRIPT = Path(__file__).with_name("wrk.lua")
+# What a run may take beyond its time, in seconds.
+_PATIENCE = 30
+
+
+def version(binary: str) -> str:
+    """Return wrk's own name and version."""
+    # It prints its version to people who ask for help, and ends with status 1.
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=_PATIENCE, check=False).stdout
+    return " ".join(said.split()[:2]) or "wrk"
+
+
+def send(binary: str, folder: Path, request: Request, connections: int, seconds: int) -> Result:
+    """Send the request over and over for some seconds and return what came of it."""
+    body = folder / "wrk-body"
+    body.write_bytes(request.body)
+    result = subprocess.run(
+        [binary, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT), request.url],
+        env={**os.environ, "BENCH_METHOD": request.method, "BENCH_BODY": str(body), "BENCH_KIND": request.kind},
+        capture_output=True,
+        text=True,
+        timeout=seconds + _PATIENCE,
+        check=True,
+    )
+    return Result(**json.loads(result.stdout.splitlines()[-1]))

@@ -1,0 +1,1 @@
+"""How each kind of row is measured: one file a kind. A measure takes the stage and returns what it found."""

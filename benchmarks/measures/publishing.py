@@ -1,0 +1,102 @@
+"""How fast events are checked and stored."""
+
+from collections.abc import Sequence
+
+from benchmarks import events
+from benchmarks.load import redis_benchmark
+from benchmarks.load.values import Request
+from benchmarks.measures.rate import Contender, Failed, compare, over_http
+from benchmarks.running import fastapi, webdis
+from benchmarks.running.program import Program
+from benchmarks.stage import Stage
+from benchmarks.values import Measured
+
+CONNECTIONS = 32
+# A batch keeps a worker busy for long: more connections would only wait.
+BATCH_CONNECTIONS = 4
+RATE = "events/s"
+WEBDIS_KIND = "application/x-www-form-urlencoded"
+
+
+def express_lane(stage: Stage) -> Measured:
+    """One event a request, answered on the event loop."""
+    body = events.compact(events.EVENT)
+    return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
+
+
+def express_lane_spaced(stage: Stage) -> Measured:
+    """The same event, as clients write it whose JSON has spaces."""
+    body = events.spaced(events.EVENT)
+    return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
+
+
+def django_lane(stage: Stage) -> Measured:
+    """The same event, answered by Django REST framework in the pool of threads."""
+    body = events.compact(events.EVENT)
+    return compare(stage, RATE, lambda: _synapse(stage, stage.django_only, body), lambda: _fastapi(stage, body))
+
+
+def beside_webdis(stage: Stage) -> Measured:
+    """One event a request, beside a server in C that checks nothing."""
+
+    def peer() -> Contender:
+        url = f"{stage.webdis.url}/"
+        request = Request(url=url, method="POST", body=webdis.xadd(stage.stored_fields), kind=WEBDIS_KIND)
+        return over_http(stage, stage.webdis, request, connections=CONNECTIONS, stream=webdis.STREAM)
+
+    body = events.compact(events.EVENT)
+    return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), peer)
+
+
+def batches(stage: Stage) -> Measured:
+    """Many events a request, beside what Redis takes from a pipeline."""
+
+    def ours() -> Contender:
+        body = events.compact(events.varied(events.BATCH))
+        request = Request(url=_url(stage.synapse), method="POST", body=body)
+        size = events.BATCH
+        return over_http(
+            stage, stage.synapse, request, connections=BATCH_CONNECTIONS, stream=events.STREAM, events=size
+        )
+
+    def peer() -> Contender:
+        stream = "bare-inference-events"
+        load = redis_benchmark.PipelinedAdd(
+            program=redis_benchmark.binary(),
+            redis=stage.valkey.endpoint,
+            stream=stream,
+            fields=stage.stored_fields,
+            pipeline=50,
+        )
+        return Contender(name="redis-benchmark", send=load.send, stream=stream)
+
+    return compare(stage, RATE, ours, peer)
+
+
+def _synapse(stage: Stage, server: Program, body: bytes) -> Contender:
+    request = Request(url=_url(server), method="POST", body=body)
+    return over_http(stage, server, request, connections=CONNECTIONS, stream=events.STREAM)
+
+
+def _fastapi(stage: Stage, body: bytes) -> Contender:
+    _check_same_work(stage, body)
+    request = Request(url=_url(stage.fastapi), method="POST", body=body)
+    return over_http(stage, stage.fastapi, request, connections=CONNECTIONS, stream=fastapi.STREAM)
+
+
+def _check_same_work(stage: Stage, body: bytes) -> None:
+    """Hold the peer to its word: it stores the fields that Synapse stores."""
+    status, answer = stage.fastapi.ask("POST", f"/events/{events.STREAM}", body)
+    if status != 201:
+        raise Failed(f"fastapi answered a publish with {status}: {answer[:200].decode(errors='replace')}")
+    theirs, ours = (_as_pairs(parts) for parts in (stage.valkey.last_fields(fastapi.STREAM), stage.stored_fields))
+    if theirs != ours:
+        raise Failed(f"fastapi stores {theirs}, Synapse {ours}")
+
+
+def _as_pairs(parts: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _url(server: Program) -> str:
+    return f"{server.url}/events/{events.STREAM}"

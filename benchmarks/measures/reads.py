@@ -1,0 +1,44 @@
+"""How fast a stream can be looked at."""
+
+from benchmarks.events import STREAM
+from benchmarks.load.values import Request
+from benchmarks.measures.rate import Contender, compare, over_http
+from benchmarks.running import fastapi
+from benchmarks.running.program import Program
+from benchmarks.stage import Stage
+from benchmarks.values import Measured, NotMeasured
+
+CONNECTIONS = 32
+FILLED = 1_000
+
+
+def messages(stage: Stage) -> Measured:
+    """The ten newest entries of a stream of a thousand."""
+    return _compare(stage, f"/streams/{STREAM}/messages?count=10")
+
+
+def info(stage: Stage) -> Measured:
+    """What Redis knows of a stream."""
+    return _compare(stage, f"/streams/{STREAM}/info")
+
+
+def health(stage: Stage) -> Measured:
+    """Whether all is well."""
+    return _compare(stage, "/health")
+
+
+def _compare(stage: Stage, path: str) -> Measured:
+    for stream in (STREAM, fastapi.STREAM):
+        fields = stage.stored_fields
+        stage.valkey.fresh(stream)
+        stage.valkey.fill(stream, [fields] * FILLED)
+    return compare(
+        stage, "requests/s", lambda: _reader(stage, stage.synapse, path), lambda: _reader(stage, stage.fastapi, path)
+    )
+
+
+def _reader(stage: Stage, server: Program, path: str) -> Contender:
+    status, _ = server.ask("GET", path)
+    if status != 200:
+        raise NotMeasured(f"{server.name} answers GET {path} with {status}")
+    return over_http(stage, server, Request(url=server.url + path), connections=CONNECTIONS)

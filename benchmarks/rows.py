@@ -1,0 +1,79 @@
+"""The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
+
+from benchmarks.measures import memory, publishing, reads, size
+from benchmarks.values import Bar, Row
+
+FASTAPI = "FastAPI + Pydantic + redis.asyncio"
+
+ROWS = (
+    Row(
+        name="memory",
+        work="idle memory of the server",
+        peer=FASTAPI,
+        bar=Bar(at_most=150),
+        measure=memory.idle,
+    ),
+    Row(
+        name="size",
+        work="memory of an entry in Redis (flat layout)",
+        peer="bare XADD of the same stored fields",
+        bar=Bar(ratio_at_most=1.1),
+        measure=size.entry,
+    ),
+    Row(
+        name="publish",
+        work="validated publish, express lane, 32 connections",
+        peer=FASTAPI,
+        bar=Bar(ratio_at_least=5),
+        measure=publishing.express_lane,
+    ),
+    Row(
+        name="publish-spaced",
+        work="same, JSON with spaces as Python's json writes it",
+        peer=FASTAPI,
+        bar=Bar(),
+        measure=publishing.express_lane_spaced,
+    ),
+    Row(
+        name="publish-django",
+        work="same, through Django REST framework",
+        peer=FASTAPI,
+        bar=Bar(),
+        measure=publishing.django_lane,
+    ),
+    Row(
+        name="publish-webdis",
+        work="validated publish, express lane, 32 connections",
+        peer="webdis XADD (no validation)",
+        bar=Bar(ratio_at_least=0.4),
+        measure=publishing.beside_webdis,
+    ),
+    Row(
+        name="batch",
+        work="validated publish, 500 events a request",
+        peer="redis-benchmark -P 50 XADD",
+        bar=Bar(ratio_at_least=0.3, at_least=100_000),
+        measure=publishing.batches,
+    ),
+    Row(
+        name="messages",
+        work="GET /streams/{stream}/messages?count=10",
+        peer=FASTAPI,
+        bar=Bar(ratio_at_least=1),
+        measure=reads.messages,
+    ),
+    Row(
+        name="info",
+        work="GET /streams/{stream}/info",
+        peer=FASTAPI,
+        bar=Bar(ratio_at_least=1),
+        measure=reads.info,
+    ),
+    Row(
+        name="health",
+        work="GET /health",
+        peer=FASTAPI,
+        bar=Bar(ratio_at_least=1),
+        measure=reads.health,
+    ),
+)

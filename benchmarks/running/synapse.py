@@ -1,0 +1,68 @@
+"""Synapse itself: a database of its own, the platform's catalog, and the web server of `manage.py serve`."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.running.program import LOOPBACK, DidNotStart, Program, free_port, running
+from synapse_project.environment import SETTINGS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MANAGE = str(ROOT / "manage.py")
+CATALOG = str(ROOT / "catalog" / "deepiri.yaml")
+
+
+def environment(folder: Path, redis_url: str) -> dict[str, str]:
+    """Return the settings of a benchmark: those of the caller, and of a `.env` file, do not count."""
+    nothing = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
+    return nothing | {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": f"sqlite:///{folder / 'synapse.sqlite3'}",
+        "SYNAPSE_VAR": str(folder),
+        "SYNAPSE_LOG_LEVEL": "WARNING",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+    }
+
+
+def prepare(folder: Path, variables: Mapping[str, str]) -> None:
+    """Make the database and define the catalog.
+
+    Raises:
+        DidNotStart: when a command fails.
+    """
+    for words in (["migrate", "--verbosity", "0"], ["catalog", "apply", CATALOG]):
+        result = subprocess.run(
+            [sys.executable, MANAGE, *words],
+            env={**os.environ, **variables},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if result.returncode:
+            raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+
+
+@contextmanager
+def serving(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
+    """Run the web server, one worker, as `make run` does."""
+    port = free_port()
+    own = {**variables, "HOST": LOOPBACK, "PORT": str(port)}
+    with running("synapse", [sys.executable, MANAGE, "serve"], port=port, folder=folder, environment=own) as program:
+        yield program
+
+
+@contextmanager
+def serving_django_only(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
+    """Run the same web server without an express lane: Django answers everything."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.running.django_only"]
+    own = {**variables, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(ROOT)}
+    with running("django-only", command, port=port, folder=folder, environment=own) as program:
+        yield program

@@ -1,0 +1,79 @@
+"""What a run needs, each part started when the first row asks for it and ended with the run."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.events import EVENT, JSON, STREAM, compact
+from benchmarks.load import Generator, generator
+from benchmarks.plan import Plan
+from benchmarks.running import fastapi, synapse, valkey, webdis
+from benchmarks.running.program import DidNotStart, Program
+from benchmarks.running.valkey import Valkey
+
+
+class Stage:
+    """One Valkey for everybody, the contenders, and the load generator."""
+
+    def __init__(self, plan: Plan, folder: Path, stack: ExitStack) -> None:
+        self.plan = plan
+        self._folder = folder
+        self._synapse_folder = folder / "synapse"
+        self._stack = stack
+
+    @cached_property
+    def load(self) -> Generator:
+        return generator(self._folder)
+
+    @cached_property
+    def valkey(self) -> Valkey:
+        return self._stack.enter_context(valkey.serving(self._folder / "valkey"))
+
+    @cached_property
+    def synapse(self) -> Program:
+        return self._stack.enter_context(self.another_synapse())
+
+    @cached_property
+    def django_only(self) -> Program:
+        return self._stack.enter_context(synapse.serving_django_only(self._synapse_folder, self._settings))
+
+    @cached_property
+    def fastapi(self) -> Program:
+        return self._stack.enter_context(self.another_fastapi())
+
+    @cached_property
+    def webdis(self) -> Program:
+        return self._stack.enter_context(webdis.serving(self._folder, self.valkey.endpoint))
+
+    @cached_property
+    def stored_fields(self) -> list[bytes]:
+        """The fields that Synapse stores of the guide's event: peers store the same."""
+        status, answer = self.synapse.ask("POST", f"/events/{STREAM}", compact(EVENT), JSON)
+        if status != 201:
+            raise DidNotStart(f"Synapse answered a publish with {status}: {answer[:500].decode(errors='replace')}")
+        return self.valkey.last_fields(STREAM)
+
+    def another_synapse(self) -> AbstractContextManager[Program]:
+        """Return a server of its own, not yet started: use it in a `with`."""
+        return synapse.serving(self._synapse_folder, self._settings)
+
+    def another_fastapi(self) -> AbstractContextManager[Program]:
+        """Return a peer of its own, not yet started: use it in a `with`."""
+        return fastapi.serving(self._folder, self.valkey.endpoint.url)
+
+    @cached_property
+    def _settings(self) -> dict[str, str]:
+        """Synapse's settings, with its database made and its catalog defined."""
+        self._synapse_folder.mkdir()
+        settings = synapse.environment(self._synapse_folder, self.valkey.endpoint.url)
+        synapse.prepare(self._synapse_folder, settings)
+        return settings
+
+
+@contextmanager
+def staged(plan: Plan) -> Iterator[Stage]:
+    """Give a stage for as long as the block lasts, in a temporary folder."""
+    with TemporaryDirectory(prefix="synapse-bench-") as folder, ExitStack() as stack:
+        yield Stage(plan, Path(folder), stack)

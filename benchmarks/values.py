@@ -1,0 +1,103 @@
+"""What a benchmark is made of: rows, their bars, and what was measured. Pure values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.stage import Stage
+
+
+class NotMeasured(Exception):
+    """A figure cannot be taken here; the message says why, in a few words for the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The same figure, taken once a round."""
+
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return median(self.values)
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a row's measure found: our figure and the peer's, None when there is no peer here.
+
+    `notes` say what a reader of the figures must know; `rounds` has the facts of each round for the JSON, ours first.
+    """
+
+    ours: Samples
+    peer: Samples | None = None
+    unit: str
+    notes: Sequence[str] = ()
+    rounds: Sequence[object] = field(default_factory=tuple)
+
+    @property
+    def ratio(self) -> float | None:
+        """Our median, divided by the peer's."""
+        return self.ours.median / self.peer.median if self.peer else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """What is to be reached: limits on the ratio to the peer, and on our own figure. Without any, nothing is."""
+
+    ratio_at_least: float | None = None
+    ratio_at_most: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, measured: Measured) -> bool | None:
+        """Say whether the bar is reached; None when there is none, or when the peer that it needs is missing."""
+        checks = [
+            (measured.ratio, self.ratio_at_least, 1),
+            (measured.ratio, self.ratio_at_most, -1),
+            (measured.ours.median, self.at_least, 1),
+            (measured.ours.median, self.at_most, -1),
+        ]
+        asked = [(found, limit, sign) for found, limit, sign in checks if limit is not None]
+        if any(found is not None and sign * found < sign * limit for found, limit, sign in asked):
+            return False
+        return True if asked and all(found is not None for found, _, _ in asked) else None
+
+    def __str__(self) -> str:
+        limits = [
+            (">= ", self.ratio_at_least, "x"),
+            ("<= ", self.ratio_at_most, "x"),
+            (">= ", self.at_least, ""),
+            ("<= ", self.at_most, ""),
+        ]
+        return ", ".join(f"{sign}{limit:,g}{unit}" for sign, limit, unit in limits if limit is not None) or "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table: what is measured beside what, what is to be reached, and who measures it."""
+
+    name: str
+    work: str
+    peer: str
+    bar: Bar
+    measure: Callable[["Stage"], Measured]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A row and what was measured, or why nothing was."""
+
+    row: Row
+    measured: Measured | None = None
+    why_not: str = ""

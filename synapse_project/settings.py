@@ -8,9 +8,7 @@ import tempfile
 from pathlib import Path
 
 import environ
-from django.urls import reverse_lazy
 
-from core import theme
 from synapse_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -79,9 +77,6 @@ DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    # Before the theme, whose templates it changes; the theme before the admin, for the same reason.
-    "core",
-    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -92,6 +87,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "core",
     "contracts",
     "streams",
     "bridges",
@@ -147,56 +143,6 @@ WHITENOISE_AUTOREFRESH = DEBUG
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
-
-
-def _page(title: str, icon: str, model: str, page: str = "changelist") -> dict[str, object]:
-    """Return a line of the sidebar: for those who may see the model."""
-    app, name = model.split(".")
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{app}_{name}_{page}"),
-        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
-    }
-
-
-UNFOLD = {
-    "SITE_TITLE": "Synapse",
-    "SITE_HEADER": "Synapse",
-    "SITE_SUBHEADER": "Streams, contracts, services",
-    "SITE_SYMBOL": "hub",
-    "SITE_URL": "/docs",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": theme.file("core/favicon.svg")}],
-    "STYLES": [theme.file("core/admin.css")],
-    "SCRIPTS": [theme.file("core/admin.js")],
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "core.admin.home.context",
-    "SIDEBAR": {
-        "show_search": True,
-        "navigation": [
-            {"items": [{"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
-            {
-                "title": "Streams",
-                "items": [
-                    _page("Streams", "waves", "streams.stream"),
-                    _page("Event types", "category", "streams.eventtype"),
-                ],
-            },
-            {"title": "Contracts", "items": [_page("Contracts", "contract", "contracts.contract")]},
-            {
-                "title": "Services",
-                "items": [
-                    _page("Services", "dns", "streams.service"),
-                    _page("Grants", "key", "streams.grant"),
-                    _page("Integration status", "monitor_heart", "streams.service", "integration"),
-                ],
-            },
-            {"title": "Record", "items": [_page("Audit entries", "history", "core.auditentry")]},
-            {"title": "People", "items": [_page("People", "group", "auth.user")]},
-        ],
-    },
-    "COLORS": theme.COLORS,
-}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["streams.access.PrincipalAuthentication"],

@@ -9,7 +9,6 @@ changed, so only the byte scans remain. Everything else takes the exact parser.
 """
 
 import json
-import re
 from typing import Any, NoReturn
 
 import orjson
@@ -19,8 +18,7 @@ MAX_KEYS = 1024
 MAX_NODES = 10_000
 MAX_STRING = 64 * 1024
 _INTEGER_LIMITS = (-(2**63), 2**64 - 1)
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+_TOO_DEEP = "The value is nested more than {} levels deep."
 # A value needs this many bytes before it can break a limit on nodes, keys or strings.
 SMALL = 4 * 1024
 
@@ -35,12 +33,12 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     Raises:
         BadJSON: for everything that the module's description refuses.
     """
-    if data.count(b"{") + data.count(b"[") > max_depth:
-        _check_depth(data, max_depth)
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise BadJSON(_explain(data, error)) from None
+        raise BadJSON(_explain(data, error, max_depth)) from None
+    if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
+        raise BadJSON(_TOO_DEEP.format(max_depth))
     if orjson.dumps(value) != data:
         value = _loads_exactly(data)
     if b"\\u0000" in data:
@@ -58,7 +56,7 @@ def check_size(value: Any, size: int) -> None:
         _check_size(value)
 
 
-def _explain(data: bytes, error: orjson.JSONDecodeError) -> str:
+def _explain(data: bytes, error: orjson.JSONDecodeError, max_depth: int) -> str:
     if not data.strip():
         return "The body is empty; a JSON value was expected."
     try:
@@ -68,19 +66,23 @@ def _explain(data: bytes, error: orjson.JSONDecodeError) -> str:
     if data.startswith(b"\xef\xbb\xbf"):
         return "The text begins with a byte order mark; send UTF-8 without one (RFC 8259, 8.1)."
     reason = error.msg.split(": line ")[0]
+    if "recursion" in reason or "depth" in reason:
+        return _TOO_DEEP.format(max_depth)
     return f"Not valid JSON: {reason} (line {error.lineno}, column {error.colno})."
 
 
-def _check_depth(data: bytes, max_depth: int) -> None:
-    """Count brackets outside strings: a parser must not be asked to recurse before the depth is known."""
-    depth = 0
-    for match in _BRACKETS.finditer(_STRINGS.sub(b'""', data)):
-        if match[0] in b"[{":
-            depth += 1
-            if depth > max_depth:
-                raise BadJSON(f"The value is nested more than {max_depth} levels deep.")
-        else:
-            depth -= 1
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(levels):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _loads_exactly(data: bytes) -> Any:

@@ -1,7 +1,7 @@
 """What happens to one published event before it is stored: made canonical, checked, encoded. No I/O, no Django."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,15 +75,17 @@ def check(stream: StreamDefinition, value: Any) -> Accepted:
     )
 
 
-def encode(stream: StreamDefinition, accepted: Accepted, *, now: str, source: str, traceparent: str) -> list[bytes]:
-    """Return the fields of the event's entry. `now` is its timestamp, and `source` its source, when it has none."""
+def encode(
+    stream: StreamDefinition, accepted: Accepted, *, now: Callable[[], str], source: str, traceparent: str
+) -> list[bytes]:
+    """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none."""
     return entry.encode(
         accepted.event,
         layout=stream.layout,
-        timestamp=now,
+        timestamp=now() if accepted.event.get("timestamp") is None else "",
         source=source,
         contract_version=accepted.contract_version or 0,
-        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "",
     )
 
 

@@ -41,6 +41,8 @@ _ENVELOPE_FIELDS = frozenset(
     {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
 )
+# How numbers, booleans, null, objects and arrays begin in JSON.
+_JSON_BEGINS = frozenset("-0123456789tfn{[")
 _MISSING = object()
 # orjson writes 254 levels; fewer brackets than this cannot be that deep.
 _MANY_BRACKETS = 250
@@ -94,7 +96,7 @@ def encode(
     for name, value in event.items():
         if isinstance(value, str):
             fields[name] = value
-            if _reads_as_json(value):
+            if value[:1] in _JSON_BEGINS and _reads_as_json(value):
                 types[name] = _STRING
         elif value is None:
             types[name] = _NULL

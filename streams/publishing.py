@@ -45,19 +45,39 @@ def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[R
     """
     stream = _stream(request, catalog)
     body = reading.read(request)
-    outcomes = [_checked(stream, item) for item in body.items]
-    good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-    if refused := len(outcomes) - len(good):
-        tally.add(stream.name, "refused", refused)
+    if body.batch:
+        return (yield from _publish_batch(stream, body.items, request, tally))
+    return (yield from _publish_one(stream, body.items[0], request, tally))
+
+
+def _publish_one(stream: StreamDefinition, item: Any, request: Request, tally: Tally) -> Conversation[Response]:
+    try:
+        accepted = checking.check(stream, item)
+    except Problem:
+        tally.add(stream.name, "refused")
+        raise
+    (stored,) = yield from _store(stream, [_encoded(stream, accepted, request)], together=False)
+    if isinstance(stored, Problem):
+        raise stored
+    _count(tally, stream, [accepted])
+    ids = {"id": stored, "entry_id": stored, "message_id": stored}
+    return json_response({**ids, **_description(stream, accepted)}, status=201)
+
+
+def _publish_batch(
+    stream: StreamDefinition, items: Sequence[Any], request: Request, tally: Tally
+) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    if not good or (together and refused):
-        stored: list[str | Problem | None] = [None] * len(good)
-    else:
+    outcomes = [_checked(stream, item) for item in items]
+    good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    refused = len(outcomes) - len(good)
+    if refused:
+        tally.add(stream.name, "refused", refused)
+    stored: list[str | Problem | None] = [None] * len(good)
+    if good and not (together and refused):
         stored = yield from _store(stream, [_encoded(stream, found, request) for found in good], together=together)
     _count(tally, stream, [found for found, id_ in zip(good, stored, strict=True) if isinstance(id_, str)])
-    if body.batch:
-        return _batch_answer(stream, _fates(outcomes, stored))
-    return _single_answer(stream, outcomes[0], stored[0] if stored else None)
+    return _batch_answer(stream, _fates(outcomes, stored))
 
 
 def validate(request: Request, catalog: Snapshot) -> Response:
@@ -107,14 +127,17 @@ def _checked(stream: StreamDefinition, item: Any) -> Accepted | Problem:
 
 
 def _encoded(stream: StreamDefinition, accepted: Accepted, request: Request) -> list[bytes]:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return checking.encode(
         stream,
         accepted,
-        now=now.removesuffix("+00:00") + "Z",
+        now=_now,
         source=request.principal.name,
         traceparent=request.headers.get("traceparent", ""),
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _store(
@@ -160,15 +183,6 @@ def _fate_of(stream: StreamDefinition, reply: Any) -> str | Problem:
             return NotAStream(stream.name)
         return BrokerRefused(f"Redis did not store the event: {reply}.")
     return reply.decode() if isinstance(reply, bytes) else str(reply)
-
-
-def _single_answer(stream: StreamDefinition, outcome: Accepted | Problem, stored: str | Problem | None) -> Response:
-    for problem in (outcome, stored):
-        if isinstance(problem, Problem):
-            raise problem
-    assert isinstance(outcome, Accepted)  # noqa: S101 - told to the type checker: the loop raised everything else
-    ids = {"id": stored, "entry_id": stored, "message_id": stored}
-    return json_response({**ids, **_description(stream, outcome)}, status=201)
 
 
 def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:
@@ -231,8 +245,9 @@ def _errors(problem: Problem | None) -> list[dict[str, str]]:
 
 
 def _count(tally: Tally, stream: StreamDefinition, stored: Sequence[Accepted]) -> None:
-    if stored:
-        tally.add(stream.name, "published", len(stored))
+    if not stored:
+        return
+    tally.add(stream.name, "published", len(stored))
     if warned := sum(1 for accepted in stored if accepted.warnings):
         tally.add(stream.name, "warned", warned)
     if unregistered := sum(1 for accepted in stored if not accepted.registered):

@@ -7,6 +7,7 @@ handler runs in a small pool instead, one hop a request.
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from re import Pattern
 from typing import Any
 from urllib.parse import parse_qsl
@@ -113,24 +114,32 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > limit:
         raise too_large(limit)
-    body = bytearray()
+    parts: list[bytes] = []
+    size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         more = message.get("more_body", False)
-        if len(body) > limit:
+        if size > limit:
             raise too_large(limit)
-    return bytes(body)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _check_host(headers: Mapping[str, str]) -> None:
     """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
-    domain, _ = split_domain_port(headers.get("host", ""))
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-        raise bad_host(headers.get("host", ""))
+    host = headers.get("host", "")
+    if not _is_ours(host):
+        raise bad_host(host)
+
+
+@lru_cache(maxsize=256)
+def _is_ours(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _query(query_string: bytes) -> dict[str, str]:

@@ -31,6 +31,12 @@ def fields_of(case: Case) -> dict[bytes, bytes]:
     return {name.encode(): text.encode() for name, text in case["fields"].items()}
 
 
+def published_of(case: Case) -> dict[str, Any]:
+    """Return the event as its publisher sent it."""
+    event: dict[str, Any] = case["published"] if "published" in case else case["event"]
+    return event
+
+
 def types_of(case: Case) -> dict[str, dict[str, frozenset[str]]]:
     """Return what the reader of a case knows of contracts, as both codecs take it."""
     return {

@@ -3,7 +3,7 @@
 import pytest
 
 from streams import entry
-from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, types_of, written_by
+from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, published_of, types_of, written_by
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
@@ -20,7 +20,7 @@ def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
 @pytest.mark.parametrize("case", written_by("server"), ids=name_of)
 def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
     fields = case["fields"]
-    event = entry.canonical(case.get("published", case["event"]))
+    event = entry.canonical(published_of(case))
 
     parts = entry.encode(
         event,

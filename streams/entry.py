@@ -215,7 +215,9 @@ def _read(text: str) -> Any:
     if first in ("{", "["):
         return _loads(text, otherwise=text)
     if first == "-" or first.isdigit():
-        return _loads(text, otherwise=text) if _JSON_NUMBER.fullmatch(text) else text
+        number = _loads(text, otherwise=text) if _JSON_NUMBER.fullmatch(text) else text
+        # An integer that 64 bits cannot hold would lose digits: long identifiers stay text.
+        return text if isinstance(number, float) and text.lstrip("-").isdigit() else number
     return _JSON_WORDS.get(text, text)
 
 

@@ -1,0 +1,59 @@
+"""Every error that this package raises on purpose.
+
+ModelkitError
+├── InvalidEvent (also ValueError)      the event cannot be stored as JSON, or does not say what it is
+├── InvalidName (also ValueError)       a stream, group or consumer cannot have this name
+└── StreamingError
+    ├── NotConnected                    `connect()` was not called, or the client was closed
+    ├── CannotConnect                   Redis could not be reached; nothing was sent
+    ├── Refused                         Redis answered, and the answer was no
+    └── OutcomeUnknown                  the command was sent and no answer came
+
+Only `OutcomeUnknown` leaves it open whether an event was stored. After every other error it was not.
+"""
+
+from collections.abc import Sequence
+
+
+class ModelkitError(Exception):
+    """The root of the tree."""
+
+
+class InvalidEvent(ModelkitError, ValueError):
+    """The event cannot be stored: the message names the property and the reason. Sending it again changes nothing."""
+
+
+class InvalidName(ModelkitError, ValueError):
+    """No stream, group, consumer or event type can have this name."""
+
+
+class StreamingError(ModelkitError):
+    """Something between this program and Redis went wrong."""
+
+
+class NotConnected(StreamingError):
+    """The client has no connection: call `connect()` first, or use `async with`."""
+
+
+class CannotConnect(StreamingError):
+    """Redis could not be reached, so nothing was sent. Trying again later is safe."""
+
+
+class Refused(StreamingError):
+    """Redis refused the command: rights, a wrong password, no memory, a replica. Nothing was stored.
+
+    `reply` is what Redis said. `entry_ids` is filled by `publish_many` alone: for each event in turn its entry id, or
+    None where that event was refused.
+    """
+
+    def __init__(self, message: str, *, reply: str = "", entry_ids: Sequence[str | None] = ()) -> None:
+        super().__init__(message)
+        self.reply = reply
+        self.entry_ids = list(entry_ids)
+
+
+class OutcomeUnknown(StreamingError):
+    """The connection broke between the command and its answer, so the event may be stored or not.
+
+    The client never sends it again by itself. Who does must be ready to see the event twice.
+    """

@@ -1,0 +1,77 @@
+"""Hands events out one by one, and settles each when its handling is over."""
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from deepiri_modelkit.errors import StreamingError
+from deepiri_modelkit.streaming.received import ReceivedEvent
+from deepiri_modelkit.streaming.subscription.link import Interrupted, Link
+from deepiri_modelkit.streaming.subscription.reader import Delivery, Reader
+
+log = logging.getLogger("deepiri_modelkit.streaming")
+
+Callback = Callable[[ReceivedEvent], Awaitable[Any] | None]
+Found = TypeVar("Found")
+P = ParamSpec("P")
+
+
+async def events(
+    reader: Reader, *, stream: str, callback: Callback | None, links: set[Link]
+) -> AsyncGenerator[ReceivedEvent, None]:
+    """Yield the events that the reader brings, until its link is stopped. `links` holds the link for so long.
+
+    Raises:
+        Refused: when Redis says no to something that trying again does not change.
+        Exception: whatever the callback raises; the event stays unsettled.
+    """
+    waiting: deque[Delivery] = deque()
+    links.add(reader.link)
+    try:
+        while not reader.link.stopping.is_set():
+            if not waiting:
+                waiting.extend(await _persist(reader, reader.read) or ())
+                continue
+            if reader.is_stale(waiting[0]):
+                waiting = deque(await _persist(reader, reader.still_ours, list(waiting)) or ())
+                continue
+            delivery = waiting.popleft()
+            event = ReceivedEvent.of_fields(
+                delivery.fields, stream=stream, entry_id=delivery.entry_id, attempts=delivery.attempts
+            )
+            if callback is not None:
+                outcome = callback(event)
+                if inspect.isawaitable(outcome):
+                    await outcome
+            yield event
+            # Only who asks for the next event has finished with this one.
+            await _persist(reader, reader.settle, delivery)
+    finally:
+        await _end(reader, waiting)
+        links.discard(reader.link)
+
+
+async def _persist(
+    reader: Reader, act: Callable[P, Awaitable[Found]], *args: P.args, **named: P.kwargs
+) -> Found | None:
+    """Do it, again and again while the connection fails. None when the link was stopped before it succeeded."""
+    while True:
+        try:
+            return await act(*args, **named)
+        except Interrupted:
+            if reader.link.stopping.is_set():
+                return None
+            await reader.link.pause()
+
+
+async def _end(reader: Reader, waiting: deque[Delivery]) -> None:
+    try:
+        # Without a connection they stay pending, and come back when they have been idle long enough.
+        if waiting and reader.link.is_up:
+            await reader.give_back(list(waiting))
+    except (Interrupted, StreamingError) as error:
+        log.info("%s: %d events could not be given back: %s", reader.link.title, len(waiting), error)
+    finally:
+        await reader.link.close()

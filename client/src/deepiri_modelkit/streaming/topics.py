@@ -1,0 +1,18 @@
+"""The platform's streams by name."""
+
+from enum import StrEnum
+
+
+class StreamTopics(StrEnum):
+    """The five streams of the platform. A member is its name: it goes wherever the name of a stream goes."""
+
+    MODEL_EVENTS = "model-events"
+    """Model lifecycle events from Helox to Cyrex."""
+    INFERENCE_EVENTS = "inference-events"
+    """Real-time inference metrics from Cyrex."""
+    PLATFORM_EVENTS = "platform-events"
+    """Platform-wide events: user actions, system events."""
+    AGI_DECISIONS = "agi-decisions"
+    """Autonomous decisions from Cyrex-AGI."""
+    TRAINING_EVENTS = "training-events"
+    """Training progress and metrics from Helox."""

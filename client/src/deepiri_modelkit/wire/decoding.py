@@ -1,0 +1,124 @@
+"""From the fields of an entry to its event, whoever wrote them: this client, the server, or any other program.
+
+Entries of our own layouts give back exactly the event that was published. Foreign ones are understood as far as they
+go. Nothing here ever fails: a byte that is not UTF-8 becomes U+FFFD, and text that cannot be parsed stays text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deepiri_modelkit.wire.encoding import ADDED, LAYOUT, LETTERS, NULL, OWN_PREFIX, STRING, TYPES, VERSION, canonical
+from deepiri_modelkit.wire.json_text import loads, read
+
+Layout = Literal["flat", "dual", "envelope", "foreign"]
+PropertyTypes = Mapping[str, frozenset[str]]
+"""The JSON types that each property of an event may have, by the property's name."""
+
+# Around the `payload` of other publishers stand only these.
+_ENVELOPE_FIELDS = frozenset(
+    {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
+    | {"ttl_sec", "ttl", "retry_count", "max_retries"}
+)
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedEntry:
+    """An event as it was read, and what its entry says about it.
+
+    `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were
+    added. `contract_version` is 0 when the event has no contract, None when nobody checked.
+    """
+
+    event: dict[str, Any]
+    event_type: str
+    timestamp: str | None
+    source: str | None
+    contract_version: int | None
+    layout: Layout
+
+
+def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, PropertyTypes]) -> DecodedEntry:
+    """Return the event of an entry. `types_of` gives, by event type, what foreign text is to be read as."""
+    texts = {name.decode("utf-8", "replace"): text.decode("utf-8", "replace") for name, text in fields.items()}
+    if VERSION in texts or LAYOUT in texts:
+        return _own(texts)
+    return _envelope(texts) or _foreign(texts, types_of)
+
+
+def _own(texts: Mapping[str, str]) -> DecodedEntry:
+    layout: Layout = "dual" if texts.get(LAYOUT) == "dual" else "flat"
+    added = {LETTERS[letter] for letter in texts.get(ADDED, "") if letter in LETTERS}
+    types = loads(texts.get(TYPES, "{}"), otherwise={})
+    types = types if isinstance(types, dict) else {}
+    event: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name in added or name.startswith(OWN_PREFIX):
+            continue
+        if layout == "dual" and name == "payload":
+            event[name] = loads(text, otherwise=text)
+        else:
+            event[name] = text if types.get(name) == STRING else read(text)
+    event.update({name: None for name, kind in types.items() if kind == NULL and name not in event})
+    return _decoded(event, texts, layout=layout, contract_version=_version(texts.get(VERSION, "")))
+
+
+def _envelope(texts: Mapping[str, str]) -> DecodedEntry | None:
+    """Read the envelope of other publishers: a JSON object in `payload`, and only fields about it beside."""
+    if "payload" not in texts or not _ENVELOPE_FIELDS.issuperset(texts):
+        return None
+    payload = loads(texts["payload"], otherwise=None)
+    if not isinstance(payload, dict):
+        return None
+    event = canonical(payload)
+    if not isinstance(event.get("event_type"), str) and (name := texts.get("event_type") or texts.get("event")):
+        event = {**event, "event_type": name}
+    if texts.get("sender"):
+        event.setdefault("source", texts["sender"])
+    return _decoded(event, texts, layout="envelope", contract_version=None)
+
+
+def _foreign(texts: Mapping[str, str], types_of: Mapping[str, PropertyTypes]) -> DecodedEntry:
+    types = types_of.get(texts.get("event_type") or texts.get("event") or "", {})
+    event = {}
+    for name, text in texts.items():
+        # The names of events stay text even where they look like a number.
+        value = text if name in ("event_type", "event") else _read_as(text, types.get(name, frozenset()))
+        if value is not _MISSING:
+            event[name] = value
+    return _decoded(canonical(event), texts, layout="foreign", contract_version=None)
+
+
+def _read_as(text: str, types: frozenset[str]) -> Any:
+    """Read a foreign text as one of the types its contract names; `_MISSING` when it stands for no value."""
+    if not types:
+        return read(text)
+    if "boolean" in types and text in ("True", "False"):
+        return text == "True"
+    if "string" in types and not types & {"object", "array"}:
+        return text
+    if text in ("", "undefined", "None", "null"):
+        return None if "null" in types else _MISSING
+    return read(text)
+
+
+def _decoded(
+    event: dict[str, Any], texts: Mapping[str, str], *, layout: Layout, contract_version: int | None
+) -> DecodedEntry:
+    return DecodedEntry(
+        event=event,
+        event_type=_text(event.get("event_type")) or "",
+        timestamp=_text(event.get("timestamp")) or texts.get("timestamp"),
+        source=_text(event.get("source")) or texts.get("source") or texts.get("sender"),
+        contract_version=contract_version,
+        layout=layout,
+    )
+
+
+def _version(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,46 @@
+"""The cast of the client's tests: a real Valkey, started here, and the package from this folder's sources.
+
+Run from the root of the repository: `pytest client/tests`.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLIENT = Path(__file__).resolve().parents[1]
+for folder in (CLIENT.parent, CLIENT / "src"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from tests.valkey import Valkey, running_valkey  # noqa: E402 - found by the path above
+
+
+@pytest.fixture(scope="session")
+def valkey_of_session() -> Iterator[Valkey]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_of_session: Valkey) -> Valkey:
+    """A server that is empty when the test begins; leave it running."""
+    with valkey_of_session.client() as client:
+        client.flushall()
+    return valkey_of_session
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """A server for this test alone, which may be killed and started again; it keeps its data on disk."""
+    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server:
+        yield server
+
+
+@pytest.fixture
+def redis(valkey: Valkey) -> Iterator[Any]:
+    """A plain client of the same server, for arranging and looking."""
+    with valkey.client() as client:
+        yield client

@@ -5,10 +5,10 @@ import asyncio
 
 import orjson
 import pytest
-from deepiri_modelkit.streaming import StreamingClient
-from deepiri_modelkit.streaming.topics import StreamTopics
 from django.core.management import call_command
 
+from deepiri_modelkit.streaming import StreamingClient
+from deepiri_modelkit.streaming.topics import StreamTopics
 from streams.snapshot import holder
 
 MODEL_READY = {

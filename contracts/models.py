@@ -17,6 +17,12 @@ def validate_schema_text(text: str) -> None:
         raise ValidationError(f"{error.detail} (at {place})" if place else error.detail) from None
 
 
+def validate_subject(text: str) -> None:
+    """Refuse a subject that people could not see or type (a Django validator)."""
+    if not text.isprintable():
+        raise ValidationError("A subject has only characters that can be seen.")
+
+
 class Schema(CatalogModel):
     """The text of a schema, kept once: its primary key is the global id, and one text has one id for ever."""
 
@@ -31,7 +37,7 @@ class Schema(CatalogModel):
 class Contract(CatalogModel):
     """What an event type must look like: a subject with numbered versions."""
 
-    subject = models.CharField(max_length=255, unique=True)
+    subject = models.CharField(max_length=255, unique=True, validators=[validate_subject])
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

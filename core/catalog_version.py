@@ -29,8 +29,11 @@ def bump() -> None:
     For changes that send no signal (`QuerySet.update`, `bulk_create`); saves and deletes do it by themselves.
     """
     if not CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1):
-        CatalogVersion.objects.get_or_create(pk=_ROW, defaults={"number": 1})
-    transaction.on_commit(_tell)
+        # The first change of all. Somebody else may be making the row too: then both raise it.
+        CatalogVersion.objects.get_or_create(pk=_ROW)
+        CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1)
+    # Robust: the change is committed, and who could not hear of it will see the number.
+    transaction.on_commit(_tell, robust=True)
 
 
 def on_change(listener: Callable[[], None]) -> None:

@@ -25,21 +25,22 @@ class Periodic:
     def start(self) -> None:
         """Start the thread; a second call changes nothing."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+            # An event of its own: a thread that outlived its stop must not be woken by the next start.
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._loop, args=[self._stop], name=self._name, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end, and wait until its current step is done."""
+        """Ask the thread to end, and wait up to five seconds for its current step."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
             self._thread = None
-        self._stop.clear()
 
-    def _loop(self) -> None:
-        while not self._stop.is_set():
+    def _loop(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             self.turn()
-            self._stop.wait(self._seconds)
+            stop.wait(self._seconds)
 
     def turn(self) -> None:
         """Do one step and log its failure."""

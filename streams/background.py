@@ -19,8 +19,7 @@ def follow_catalog() -> None:
 
 def flush_tally() -> None:
     """Add this process's counters to those in Redis."""
-    if counted := connections.tally.flush():
-        connections.executor().execute(counted)
+    connections.executor().run(connections.tally.flush())
 
 
 WORK = (

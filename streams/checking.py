@@ -8,11 +8,18 @@ from typing import Any
 from contracts.violations import Violation
 from core.names import RULE, is_name
 from streams import entry
-from streams.definitions import StreamDefinition
+from streams.definitions import ActiveContract, StreamDefinition
 from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownEventType
 
-# W3C Trace Context, 3.2: a header that does not match is ignored.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+# W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_NOT_EXPLAINED = Violation(
+    pointer="",
+    keyword="",
+    schema_pointer="",
+    message="The event breaks its contract; too many violations were listed already to spell this one out.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +37,8 @@ class Accepted:
     registered: bool
 
 
-def check(stream: StreamDefinition, value: Any) -> Accepted:
-    """Return the event, ready to be encoded.
+def check(stream: StreamDefinition, value: Any, *, explain: bool = True) -> Accepted:
+    """Return the event, ready to be encoded. Without `explain`, a broken contract is said but not spelled out.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
@@ -50,28 +57,32 @@ def check(stream: StreamDefinition, value: Any) -> Accepted:
     if definition is None and stream.unknown_event_types == "reject":
         known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"
         raise UnknownEventType(f"The stream “{stream.name}” takes no “{event_type}” events. It takes: {known}.")
-    contract = definition.contract if definition else None
-    if contract is None or stream.enforcement == "off":
-        version, violations = None, []
-    else:
-        version = contract.version
-        violations = [] if contract.schema.accepts(event) else contract.schema.violations(event)
-        if violations and stream.enforcement == "enforce":
-            places = "one place" if len(violations) == 1 else f"{len(violations)} places"
-            raise ContractViolated(
-                f"The event breaks version {version} of the contract “{contract.subject}” in {places}: "
-                f"{violations[0].message}",
-                [violation.as_dict() for violation in violations],
-                stream=stream.name,
-                event_type=event_type,
-                contract_version=version,
-            )
+    contract = None if definition is None or stream.enforcement == "off" else definition.contract
+    violations: Sequence[Violation] = ()
+    if contract is not None and not contract.schema.accepts(event):
+        violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
+        if stream.enforcement == "enforce":
+            raise _violated(stream, event_type, contract, violations)
     return Accepted(
         event=event,
         event_type=event_type,
-        contract_version=version,
+        contract_version=None if contract is None else contract.version,
         warnings=violations,
         registered=definition is not None,
+    )
+
+
+def _violated(
+    stream: StreamDefinition, event_type: str, contract: ActiveContract, violations: Sequence[Violation]
+) -> ContractViolated:
+    places = "one place" if len(violations) == 1 else f"{len(violations)} places"
+    return ContractViolated(
+        f"The event breaks version {contract.version} of the contract “{contract.subject}” in {places}: "
+        f"{violations[0].message}",
+        [violation.as_dict() for violation in violations],
+        stream=stream.name,
+        event_type=event_type,
+        contract_version=contract.version,
     )
 
 

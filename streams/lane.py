@@ -3,19 +3,33 @@
 import asyncio
 
 from core.http import Request, Response, Route
-from streams import connections, health, inspection, prober, publishing
+from core.problems import Problem
+from streams import connections, health, inspection, prober, publishing, reading
+from streams.reading import MAX_EVENT_BYTES, Body
 from streams.snapshot import holder
 
 
 async def publish(request: Request) -> Response:
     """Answer `POST /events/{stream}`."""
-    conversation = publishing.publish(request, holder.current(), connections.tally)
+    body = await _read_aside(request)
+    conversation = publishing.publish(request, holder.current(), connections.tally, body=body)
     return await connections.async_executor().run(conversation)
 
 
 async def validate(request: Request) -> Response:
     """Answer `POST /events/{stream}/validate`."""
-    return publishing.validate(request, holder.current())
+    body = await _read_aside(request)
+    return await connections.async_executor().run(publishing.validate(request, holder.current(), body=body))
+
+
+async def _read_aside(request: Request) -> Body | Problem | None:
+    """Read a large body in a thread, so that others are answered meanwhile; a small one is read where it is used."""
+    if len(request.body) <= MAX_EVENT_BYTES:
+        return None
+    try:
+        return await asyncio.to_thread(reading.read, request)
+    except Problem as problem:
+        return problem
 
 
 async def streams(request: Request) -> Response:

@@ -4,11 +4,12 @@ Both lanes call `publish` and `validate`, so both mean the same. How a body is r
 one event in `checking.py`; here the events are stored, together or each for itself, and the answer is made.
 """
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from core import problems
 from core.http import Request, Response, json_response
@@ -28,15 +29,25 @@ from streams.errors import (
     Unavailable,
     UnknownStream,
 )
+from streams.reading import Body
 from streams.tally import Tally
 
 _TOGETHER = load("publish_together")
 # Redis takes no command of more words than this.
 _MAX_WORDS = 1024 * 1024
+# Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
+MAX_EXPLAINED = 500
+# How long a batch may keep the event loop at a stretch, in seconds.
+_TURN = 0.005
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
-    """Store the events of `POST /events/{stream}`.
+def publish(
+    request: Request, catalog: Snapshot, tally: Tally, *, body: Body | Problem | None = None
+) -> Conversation[Response]:
+    """Store the events of `POST /events/{stream}`. `body` is the request's, or what is wrong with it, if already read.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
 
@@ -44,7 +55,11 @@ def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[R
         Problem: for everything else, each with its own status (see streams.errors).
     """
     stream = _stream(request, catalog)
-    body = reading.read(request)
+    try:
+        body = _read(request, body)
+    except Problem:
+        tally.add(stream.name, "refused")
+        raise
     if body.batch:
         return (yield from _publish_batch(stream, body.items, request, tally))
     return (yield from _publish_one(stream, body.items[0], request, tally))
@@ -68,27 +83,28 @@ def _publish_batch(
     stream: StreamDefinition, items: Sequence[Any], request: Request, tally: Tally
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    outcomes = [_checked(stream, item) for item in items]
+    outcomes = yield from _all_checked(stream, items)
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
         tally.add(stream.name, "refused", refused)
     stored: list[str | Problem | None] = [None] * len(good)
     if good and not (together and refused):
-        stored = yield from _store(stream, [_encoded(stream, found, request) for found in good], together=together)
+        entries = yield from in_parts(good, lambda found: _encoded(stream, found, request))
+        stored = yield from _store(stream, entries, together=together)
     _count(tally, stream, [found for found, id_ in zip(good, stored, strict=True) if isinstance(id_, str)])
     return _batch_answer(stream, _fates(outcomes, stored))
 
 
-def validate(request: Request, catalog: Snapshot) -> Response:
+def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None = None) -> Conversation[Response]:
     """Answer `POST /events/{stream}/validate`: what `publish` would say of the same body, and nothing is stored.
 
     Raises:
         Problem: as `publish` does, but for what only Redis can refuse.
     """
     stream = _stream(request, catalog)
-    body = reading.read(request)
-    outcomes = [_checked(stream, item) for item in body.items]
+    body = _read(request, body)
+    outcomes = yield from _all_checked(stream, body.items)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
@@ -117,13 +133,40 @@ def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
     return stream
 
 
-def _checked(stream: StreamDefinition, item: Any) -> Accepted | Problem:
-    if isinstance(item, Problem):
-        return item
-    try:
-        return checking.check(stream, item)
-    except Problem as problem:
-        return problem
+def _read(request: Request, body: Body | Problem | None) -> Body:
+    if isinstance(body, Problem):
+        raise body
+    return body or reading.read(request)
+
+
+def _all_checked(stream: StreamDefinition, items: Sequence[Any]) -> Conversation[list[Accepted | Problem]]:
+    explained = 0
+
+    def check_one(item: Any) -> Accepted | Problem:
+        nonlocal explained
+        if isinstance(item, Problem):
+            return item
+        try:
+            accepted = checking.check(stream, item, explain=explained < MAX_EXPLAINED)
+        except Problem as problem:
+            explained += len(problem.members.get("violations", ()))
+            return problem
+        explained += len(accepted.warnings)
+        return accepted
+
+    return (yield from in_parts(items, check_one))
+
+
+def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]]:
+    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them."""
+    done: list[R] = []
+    until = time.monotonic() + _TURN
+    for item in items:
+        done.append(work(item))
+        if time.monotonic() > until:
+            yield ()
+            until = time.monotonic() + _TURN
+    return done
 
 
 def _encoded(stream: StreamDefinition, accepted: Accepted, request: Request) -> list[bytes]:

@@ -45,14 +45,14 @@ def read(request: Request) -> Body:
 
 
 def _content_type(header: str) -> str:
-    kind, _, parameters = header.partition(";")
-    kind = kind.strip().lower()
+    kind, *parameters = (part.strip().lower() for part in header.split(";"))
     if kind not in (JSON, NDJSON):
         sent = f"this is “{kind[:100]}”" if kind else "the request names none"
         raise UnsupportedMediaType(f"Send events with Content-Type {JSON} or {NDJSON}; {sent}.")
-    name, _, charset = parameters.strip().lower().partition("=")
-    if name == "charset" and charset.strip('"') not in ("utf-8", "utf8"):
-        raise UnsupportedMediaType("JSON is sent in UTF-8 (RFC 8259, 8.1).")
+    for parameter in parameters:
+        name, _, text = parameter.partition("=")
+        if name == "charset" and text.strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("JSON is sent in UTF-8 (RFC 8259, 8.1).")
     return kind
 
 

@@ -4,12 +4,14 @@ A publish makes no query. This process reloads right after its own changes; othe
 catalog's version number every `POLL_SECONDS`, in a thread (see background.py).
 """
 
+import logging
 import threading
 from collections.abc import Mapping
 
 from django.conf import settings
 
 from contracts import schemas
+from contracts.errors import BadSchema
 from contracts.models import ContractVersion, Schema
 from contracts.schemas import CompiledSchema
 from core import catalog_version
@@ -17,6 +19,8 @@ from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, S
 from streams.models import EventType, Stream
 
 POLL_SECONDS = 0.3
+
+logger = logging.getLogger(__name__)
 
 
 class SnapshotHolder:
@@ -84,7 +88,12 @@ class SnapshotHolder:
     def _compile(self, schema_ids: set[int]) -> None:
         missing = schema_ids - self._compiled.keys()
         for pk, text in Schema.objects.filter(pk__in=missing).values_list("pk", "text"):
-            self._compiled[pk] = schemas.compile_schema(schemas.parse(text))
+            try:
+                self._compiled[pk] = schemas.compile_schema(schemas.parse(text))
+            except BadSchema as error:
+                # It was good when it was activated; a library has changed its mind. Only its event types suffer.
+                logger.error("schema %s cannot be used any more, so its events are refused: %s", pk, error.detail)
+                self._compiled[pk] = schemas.compile_schema({"not": {}})
 
 
 def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> StreamDefinition:

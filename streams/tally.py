@@ -2,12 +2,12 @@
 command more. What is lost with a killed process is a second's counting, never an event."""
 
 from collections import Counter
-from collections.abc import Sequence
 from threading import Lock
 from typing import Literal
 
 from streams.broker import commands, keys
-from streams.broker.command import Command
+from streams.broker.command import Conversation, ReplyError
+from streams.errors import OutcomeUnknown, Unavailable
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
 
@@ -24,8 +24,28 @@ class Tally:
         with self._lock:
             self._counts[stream, what] += by
 
-    def flush(self) -> Sequence[Command]:
-        """Return the commands that add the counts to those in Redis, and begin at zero."""
+    def flush(self) -> Conversation[None]:
+        """Add the counts to those in Redis and begin at zero. What Redis did not take is kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-        return [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
+        if not counts:
+            return
+        try:
+            replies = yield [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
+        except OutcomeUnknown:
+            # It may have taken them: counted twice would be worse than a second's counting lost.
+            raise
+        except Unavailable:
+            self._keep(counts)
+            raise
+        taken = zip(counts.items(), replies, strict=True)
+        self._keep(Counter({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)}))
+
+    def clear(self) -> None:
+        """Forget the counts (for tests)."""
+        with self._lock:
+            self._counts.clear()
+
+    def _keep(self, counts: Counter[tuple[str, str]]) -> None:
+        with self._lock:
+            self._counts.update(counts)

@@ -5,6 +5,7 @@ read from a file: `NAME_FILE=/path` (as container secrets are), and from `.env` 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import environ
+
+from bridges.handlers import allowed
 
 
 class BadSetting(Exception):
@@ -58,16 +61,33 @@ def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _redis_url(text: str) -> str:
-    schemes = ("redis", "rediss", "unix")
-    if urlsplit(text).scheme not in schemes:
-        raise ValueError("a URL that begins with " + ", ".join(f"{scheme}://" for scheme in schemes))
-    return text
+def _handlers(text: str) -> list[str]:
+    for name in (names := _names(text)):
+        if not allowed.is_entry(name):
+            raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
+    return names
 
 
-def _database_url(text: str) -> str:
-    if urlsplit(text).scheme not in ("sqlite", "postgres", "postgresql"):
-        raise ValueError("a URL that begins with sqlite:// or postgresql://")
+def _url(*schemes: str) -> Callable[[str], str]:
+    wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
+
+    def parse(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            is_good = parts.scheme in schemes and parts.port != 0
+        except ValueError:  # the port is no number, or an address is cut off
+            is_good = False
+        if not is_good:
+            raise ValueError(wanted)
+        # The scheme as the rest of the program writes it; urlsplit has read POSTGRES:// as postgres.
+        return parts.scheme + text[len(parts.scheme) :]
+
+    return parse
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text):
+        raise ValueError("a host name or an address, without a port")
     return text
 
 
@@ -96,13 +116,14 @@ SETTINGS = (
     Setting(
         name="REDIS_URL",
         default="",
-        parse=_redis_url,
+        parse=_url("redis", "rediss", "unix"),
         shown_default="the embedded server",
         meaning="The Redis or Valkey that holds the events.",
     ),
     Setting(
         name="REDIS_HOST",
         default="",
+        parse=_host,
         shown_default="the embedded server",
         meaning="Host of the Redis, when `REDIS_URL` is not set.",
     ),
@@ -112,7 +133,7 @@ SETTINGS = (
     Setting(
         name="DATABASE_URL",
         default="",
-        parse=_database_url,
+        parse=_url("sqlite", "postgresql", "postgres"),
         shown_default="SQLite in the data folder",
         meaning="The database of the definitions, as `postgresql://user:password@host/name`.",
     ),
@@ -143,6 +164,13 @@ SETTINGS = (
         default=100_000,
         parse=_between(1, 10**12),
         meaning="How many events a stream keeps when its definition does not say.",
+    ),
+    Setting(
+        name="SYNAPSE_HANDLERS",
+        default=[],
+        parse=_handlers,
+        shown_default="none",
+        meaning="Functions that bridges may call: dotted paths, or `package.module.*`, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_VAR",
@@ -196,7 +224,8 @@ def redis_url(values: Mapping[str, Any]) -> str:
     if values["REDIS_URL"] or not values["REDIS_HOST"]:
         return str(values["REDIS_URL"])
     password = f":{quote(values['REDIS_PASSWORD'], safe='')}@" if values["REDIS_PASSWORD"] else ""
-    return f"redis://{password}{values['REDIS_HOST']}:{values['REDIS_PORT']}/{values['REDIS_DB']}"
+    host = f"[{values['REDIS_HOST']}]" if ":" in values["REDIS_HOST"] else values["REDIS_HOST"]
+    return f"redis://{password}{host}:{values['REDIS_PORT']}/{values['REDIS_DB']}"
 
 
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:

@@ -56,7 +56,7 @@ class using:
     def _clear(self) -> None:
         connections.executor.cache_clear()
         connections.async_executor.cache_clear()
-        connections.tally.flush()
+        connections.tally.clear()
 
 
 @pytest.fixture

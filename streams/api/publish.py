@@ -92,6 +92,5 @@ class Validate(ApiView):
     )
     def post(self, request: Request, stream: str) -> HttpResponse:
         """What publishing would answer to the same body."""
-        return to_django(
-            publishing.validate(to_request(request._request, principal_of(request), stream=stream), holder.current())
-        )
+        asked = to_request(request._request, principal_of(request), stream=stream)
+        return to_django(connections.executor().run(publishing.validate(asked, holder.current())))

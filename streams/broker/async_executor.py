@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 # More than this waiting means that Redis is slower than the callers: they are told at once, and memory stays flat.
 MAX_PENDING = 20_000
+MAX_PENDING_BYTES = 64 * 1024 * 1024
 # How long after a failed attempt callers are refused without another, in seconds.
 PAUSE_AFTER_FAILURE = 0.1
 
@@ -52,10 +53,15 @@ class AsyncExecutor:
             Busy: when too many commands wait already; nothing was sent.
             OutcomeUnknown: when the connection broke or timed out after sending.
         """
+        if not commands:
+            await asyncio.sleep(0)
+            return []
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._reconnect()
-        if connection.pending and connection.pending + len(commands) > self._max_pending:
+        if connection.pending_bytes > MAX_PENDING_BYTES or (
+            connection.pending and connection.pending + len(commands) > self._max_pending
+        ):
             raise Busy(f"{connection.pending} commands are waiting for Redis already.")
         replies = await connection.send(commands)
         if is_no_primary(replies):

@@ -37,7 +37,8 @@ class Command:
         return reply if isinstance(reply, ReplyError) else self.parse(reply)
 
 
-# Yields the commands of one round trip and is sent their replies; returns what was found out. Written once, it runs on
+# Yields the commands of one round trip and is sent their replies; returns what was found out. No commands at all means
+# "let others go first": long work on the event loop is done in parts. Written once, it runs on
 # either executor. A reply is the command's parsed value or a ReplyError. When the server cannot be used, the
 # executor throws the matching streams.errors.Unavailable in at the yield.
 Conversation = Generator[Sequence[Command], list[Any], T]

@@ -5,9 +5,10 @@ pipelines this carries nearly twice the publishes, because nothing is scheduled 
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
@@ -21,9 +22,11 @@ class _Waiting:
     """The commands of one call: how many replies are still to come, and where they go."""
 
     missing: int
-    replies: list[Any]
+    size: int
     future: asyncio.Future[list[Any]]
-    since: float
+    replies: list[Any] = field(default_factory=list)
+    # When the commands were written, by the loop's clock.
+    since: float = math.inf
 
 
 class PipelinedConnection(asyncio.Protocol):
@@ -42,8 +45,10 @@ class PipelinedConnection(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=ReplyError)
         self._waiting: deque[_Waiting] = deque()
         self._outgoing: list[bytes] = []
+        self._unwritten: list[_Waiting] = []
         self._watch: asyncio.TimerHandle | None = None
         self.pending = 0
+        self.pending_bytes = 0
         self.closed = False
         self._transport.set_protocol(self)
 
@@ -57,13 +62,16 @@ class PipelinedConnection(asyncio.Protocol):
         if self.closed:
             future.set_exception(BrokerDown("The connection to Redis was just lost."))
             return future
+        # Packed before anything is queued: a command that cannot be packed must not shift the replies of others.
+        packed = b"".join([hiredis.pack_command(command.words) for command in commands])  # type: ignore[arg-type]
+        call = _Waiting(len(commands), len(packed), future)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.extend(hiredis.pack_command(command.words) for command in commands)  # type: ignore[arg-type]
-        self._waiting.append(_Waiting(len(commands), [], future, self._loop.time()))
+        self._outgoing.append(packed)
+        self._unwritten.append(call)
+        self._waiting.append(call)
         self.pending += len(commands)
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._timeout, self._check_oldest)
+        self.pending_bytes += len(packed)
         return future
 
     def close(self) -> None:
@@ -89,7 +97,7 @@ class PipelinedConnection(asyncio.Protocol):
             self._watch.cancel()
         reason = f": {exc}" if exc else ""
         waiting, self._waiting = self._waiting, deque()
-        self.pending = 0
+        self.pending = self.pending_bytes = 0
         for call in waiting:
             if not call.future.done():
                 call.future.set_exception(
@@ -98,8 +106,16 @@ class PipelinedConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        if not self.closed:
-            self._transport.write(b"".join(outgoing))
+        written, self._unwritten = self._unwritten, []
+        if self.closed:
+            return
+        self._transport.write(b"".join(outgoing))
+        # The time counts from here: a loop that was busy before must not look like a server that is slow.
+        now = self._loop.time()
+        for call in written:
+            call.since = now
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout, self._check_oldest)
 
     def _take(self, reply: Any) -> None:
         if not self._waiting:
@@ -110,6 +126,7 @@ class PipelinedConnection(asyncio.Protocol):
         self.pending -= 1
         if call.missing == 0:
             self._waiting.popleft()
+            self.pending_bytes -= call.size
             # A caller that went away has cancelled its future; the replies are counted off all the same.
             if not call.future.done():
                 call.future.set_result(call.replies)
@@ -118,7 +135,10 @@ class PipelinedConnection(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        left = self._waiting[0].since + self._timeout - self._loop.time()
+        oldest = self._waiting[0]
+        if oldest.since == math.inf:
+            return  # not written yet: the write starts the watch again
+        left = oldest.since + self._timeout - self._loop.time()
         if left <= 0:
             self.close()
         else:

@@ -59,6 +59,8 @@ class SyncExecutor:
             BrokerDown: when the server cannot be reached; nothing was sent.
             OutcomeUnknown: when the connection broke or timed out after sending.
         """
+        if not commands:
+            return []
         replies = self._send(commands)
         if is_no_primary(replies):
             self.close()
@@ -112,7 +114,14 @@ class SyncExecutor:
 
 def _reply(connection: Any) -> Any:
     try:
-        return connection.read_response(disable_decoding=True)
+        return _own(connection.read_response(disable_decoding=True))
     except ResponseError as error:
-        code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "")
-        return ReplyError(f"{code} {error}".strip())
+        return _own(error)
+
+
+def _own(reply: Any) -> Any:
+    """Return a reply with redis-py's errors as ours, those inside the reply to EXEC too."""
+    if isinstance(reply, ResponseError):
+        code = next((code for kind, code in _CODES.items() if isinstance(reply, kind)), "")
+        return ReplyError(f"{code} {reply}".strip())
+    return [_own(part) for part in reply] if isinstance(reply, list) else reply

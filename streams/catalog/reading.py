@@ -1,6 +1,5 @@
 """From a catalog file to definitions of streams, event types, services and grants."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,7 +15,6 @@ STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service",
 SECTIONS = ("streams", "services")
 
 # The database counts microseconds in 64 bits; this is well below.
-_LONGEST_AGE = timedelta(days=36_500)
 _PATTERN_RULE = "1 to 100 letters, digits, and . _ : - *"
 _CHOICES = {
     "layout": Stream.Layout,
@@ -75,8 +73,6 @@ def _age(item: Item) -> str | None:
     try:
         age = iso_duration.parse(text)
         Stream._meta.get_field("max_age").run_validators(age)
-        if age > _LONGEST_AGE:
-            raise ValueError(f"must be at most {iso_duration.text_of(_LONGEST_AGE)}; leave it out for no limit")
     except ValueError as error:
         item.refuse("max_age", str(error))
     except ValidationError as error:

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, validators=[core.validators.validate_name])),
                 ('description', models.TextField(blank=True)),
-                ('example', models.JSONField(blank=True, help_text='An event as a publisher sends it.', null=True)),
+                ('example', models.JSONField(blank=True, help_text='An event as a publisher sends it.', null=True, validators=[streams.models.stream.validate_example])),
                 ('contract', models.ForeignKey(blank=True, help_text='Empty: events of this type are accepted unchecked.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='event_types', to='contracts.contract')),
                 ('stream', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='event_types', to='streams.stream')),
             ],

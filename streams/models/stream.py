@@ -1,22 +1,40 @@
 """A stream's definition and its event types."""
 
+import json
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
 from contracts.models import Contract
+from core import strict_json
 from core.models import CatalogModel
 from core.validators import validate_name
 
 DEFAULT_HARD_LENGTH = 1_000_000
 
 
+LONGEST_AGE = timedelta(days=36_500)
+
+
 def validate_age(age: timedelta) -> None:
-    """Refuse an age that would keep nothing (a Django validator)."""
+    """Refuse an age that would keep nothing, or that no database can hold (a Django validator)."""
     if age < timedelta(seconds=1):
         raise ValidationError("Events must be kept for a second or longer.")
+    if age > LONGEST_AGE:
+        raise ValidationError("A hundred years (36,500 days) are the longest; leave it empty for no limit.")
+
+
+def validate_example(example: Any) -> None:
+    """Refuse an example that could not be published (a Django validator)."""
+    if not isinstance(example, dict):
+        raise ValidationError("An event is a JSON object.")
+    try:
+        strict_json.loads(json.dumps(example).encode())
+    except strict_json.BadJSON as error:
+        raise ValidationError(str(error)) from None
 
 
 class Stream(CatalogModel):
@@ -95,7 +113,9 @@ class EventType(CatalogModel):
         related_name="event_types",
         help_text="Empty: events of this type are accepted unchecked.",
     )
-    example = models.JSONField(null=True, blank=True, help_text="An event as a publisher sends it.")
+    example = models.JSONField(
+        null=True, blank=True, validators=[validate_example], help_text="An event as a publisher sends it."
+    )
 
     class Meta:
         ordering = ["stream", "name"]

@@ -58,7 +58,7 @@ class Hub:
     def start(self) -> None:
         """Start it, and wait until it is healthy."""
         self.launch()
-        eventually(self.is_healthy, within=60)
+        eventually(lambda: self.is_healthy() and "Synapse is running." in self.output, within=60)
 
     def launch(self) -> None:
         """Start it."""

@@ -28,7 +28,7 @@ def submit(browser, page, **fields):
 
 def contract_id(browser, subject):
     page = browser.get("/admin/contracts/contract/", params={"q": subject}).text
-    return re.search(rf"/admin/contracts/contract/(\d+)/change/[^>]*>{re.escape(subject)}<", page)[1]
+    return re.search(rf"/admin/contracts/contract/(\d+)/change/[^>]*>\s*{re.escape(subject)}\s*<", page)[1]
 
 
 def test_a_contract_changed_in_the_admin_is_obeyed_by_the_next_publish(hub, admin):
@@ -37,9 +37,11 @@ def test_a_contract_changed_in_the_admin_is_obeyed_by_the_next_publish(hub, admi
     schema = json.dumps({"required": ["event_type", "session_id"]})
 
     owner = contract_id(admin, "platform-events.user-action")
-    saved = submit(admin, "/admin/contracts/contractversion/add/", contract=owner, draft_text=schema, activate="on")
+    asked = submit(admin, f"/admin/contracts/contract/{owner}/change/", description="", schema=schema, _activate="")
+    digest = re.search(r'name="digest" value="(\w+)"', asked.text)[1]
+    done = submit(admin, f"/admin/contracts/contract/{owner}/activate/", digest=digest)
 
-    assert saved.status_code == 200
+    assert done.status_code == 200
     refused = eventually(
         lambda: (answer := httpx.post(f"{hub.url}/events/platform-events", json=event)).status_code == 422 and answer,
         within=1,

@@ -78,6 +78,20 @@ def test_a_command_that_fails_harms_no_other(either, redis):
     assert stored
 
 
+def test_an_error_inside_a_transaction_is_an_error(either, redis):
+    redis.set("s", "not a stream")
+    append = commands.xadd("s", [b"n", b"1"])
+
+    *_, (refused,) = either.execute([commands.multi(), append, commands.execute([append])])
+
+    assert isinstance(refused, ReplyError)
+    assert refused.code == "WRONGTYPE"
+
+
+def test_asking_nothing_is_answered_at_once(either):
+    assert either.execute([]) == []
+
+
 def test_a_script_that_the_server_forgot_is_sent_again_and_runs_once(either, redis):
     script = load("publish_together")
     append = script.call(["s"], [100, 2, b"n", b"1"])

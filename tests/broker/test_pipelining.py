@@ -89,3 +89,36 @@ def test_callers_that_come_together_share_one_attempt_to_connect(server):
     asyncio.run(work())
 
     assert len(opened) == 1
+
+
+def test_a_command_that_cannot_be_sent_shifts_nobodys_replies(server):
+    async def work():
+        executor = AsyncExecutor(server)
+        await executor.execute([commands.ping()])
+        calls = [[commands.ping(), commands.xlen("\ud800")], [commands.xlen("s")]]
+        answers = await asyncio.gather(*map(executor.execute, calls), return_exceptions=True)
+        executor.close()
+        return answers
+
+    bad, good = asyncio.run(work())
+
+    assert isinstance(bad, UnicodeEncodeError)
+    assert good == [0]
+
+
+def test_a_busy_event_loop_does_not_look_like_a_slow_server(valkey_of_session, redis):
+    quick = Server(locate=lambda: valkey_of_session.url, timeout=0.1)
+
+    async def work():
+        executor = AsyncExecutor(quick)
+        await executor.execute([commands.ping()])
+        waiting = asyncio.create_task(executor.execute([commands.xadd("s", [b"n", b"1"])]))
+        await asyncio.sleep(0)
+        until = asyncio.get_running_loop().time() + 0.3
+        while asyncio.get_running_loop().time() < until:
+            pass  # another request that keeps the loop, before this one was written
+        answer = await waiting
+        executor.close()
+        return answer
+
+    assert len(asyncio.run(work())) == 1

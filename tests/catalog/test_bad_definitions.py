@@ -96,7 +96,7 @@ NAME_RULE = "1 to 100 letters, digits, and . _ : -, not beginning with â€œsyn:â€
         ("streams: [{name: s, max_age: PT0S}]", "streams[0].max_age: Events must be kept for a second or longer."),
         (
             "streams: [{name: s, max_age: P999999999D}]",
-            "streams[0].max_age: must be at most P36500D; leave it out for no limit",
+            "streams[0].max_age: A hundred years (36,500 days) are the longest; leave it empty for no limit.",
         ),
         ("streams: [{name: s, max_age: P999999999W}]", "streams[0].max_age: the duration is too long"),
         # Duplicates

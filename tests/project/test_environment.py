@@ -53,7 +53,11 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
         ("DEBUG", "perhaps", "true or false"),
         ("SECRET_KEY", "too-short", r"50 characters or more, got \(not shown\)"),
         ("REDIS_URL", "http://secret@host", r"redis://.*\(not shown\)"),
+        ("REDIS_URL", "redis://host:99999", "begins with redis://"),
+        ("REDIS_URL", "redis://host:abc", "begins with redis://"),
+        ("REDIS_HOST", "host:6379", "without a port"),
         ("DATABASE_URL", "mysql://host/name", "sqlite:// or postgresql://"),
+        ("DATABASE_URL", "postgresql://user@host:abc/name", "sqlite:// or postgresql://"),
         ("CORS_ALLOWED_ORIGINS", "localhost", "origins such as"),
         ("SYNAPSE_LOG_LEVEL", "LOUD", "one of DEBUG"),
         ("SYNAPSE_REDIS_TIMEOUT", "-1", "a whole number"),
@@ -62,6 +66,10 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
 def test_a_bad_value_is_refused_and_named(tmp_path, name, text, words):
     with pytest.raises(environment.BadSetting, match=f"^{name}: expected .*{words}"):
         read(tmp_path, **{name: text})
+
+
+def test_the_scheme_of_a_url_may_be_written_in_capitals(tmp_path):
+    assert read(tmp_path, DATABASE_URL="POSTGRES://user@host/name")["DATABASE_URL"] == "postgres://user@host/name"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """Publishing many events in one request, on both lanes."""
 
+import asyncio
+
 import orjson
 import pytest
 
@@ -141,3 +143,30 @@ def test_atomic_is_true_or_false(ask):
 
     assert answer.status == 400
     assert answer.json["parameter"] == "atomic"
+
+
+def test_a_batch_of_many_bad_events_is_refused_without_spelling_out_all(ask):
+    answer = ask("POST", "/events/orders", orjson.dumps([BAD] * 600))
+
+    results = answer.json["results"]
+    assert len(results) == 600
+    assert results[0]["errors"][0]["keyword"] == "minimum"
+    assert "too many violations were listed already" in results[-1]["errors"][0]["message"]
+
+
+def test_others_are_answered_while_a_large_batch_is_checked(express_lane):
+    large = b"[" + b",".join([orjson.dumps({**GOOD, "notes": ["x"] * 50})] * 10_000) + b"]"
+    headers = {"host": "localhost", "content-type": "application/json"}
+
+    async def ask_both():
+        answered = []
+
+        async def ask(path, body):
+            answer = await express_lane.ask("POST", path, body, headers)
+            answered.append(path)
+            return answer
+
+        await asyncio.gather(ask("/events/orders?large", large), ask("/events/orders?small", orjson.dumps(GOOD)))
+        return answered
+
+    assert express_lane.run(ask_both()) == ["/events/orders?small", "/events/orders?large"]

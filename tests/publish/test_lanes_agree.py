@@ -8,6 +8,7 @@ import pytest
 from tests.lanes import DjangoAlone
 
 GOOD = orjson.dumps({"event_type": "order-placed", "order_id": 7})
+OTHER = orjson.dumps({"event_type": "order-lost"})
 TEXT = {"content-type": "text/plain"}
 NDJSON = {"content-type": "application/x-ndjson"}
 HEADERS_THAT_MATTER = (
@@ -26,6 +27,8 @@ REQUESTS = {
     "a mixed batch": ("POST", "/events/orders", b"[" + GOOD + b",5]", {}),
     "an atomic mixed batch": ("POST", "/events/orders?atomic=true", b"[" + GOOD + b",5]", {}),
     "a batch in lines": ("POST", "/events/orders", GOOD + b"\n" + GOOD, NDJSON),
+    "a batch onto a key that holds something else": ("POST", "/events/taken", b"[" + OTHER + b"," + OTHER + b"]", {}),
+    "an atomic one": ("POST", "/events/taken?atomic=true", b"[" + OTHER + b"," + OTHER + b"]", {}),
     "a validation": ("POST", "/events/orders/validate", GOOD, {}),
     "a failed validation": ("POST", "/events/orders/validate/", b'{"event_type":"order-placed"}', {}),
     "an unknown stream": ("POST", "/events/nowhere", GOOD, {}),
@@ -50,8 +53,10 @@ def what_matters(answer):
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-def test_both_lanes_answer_alike(express_lane, define, asked):
+def test_both_lanes_answer_alike(express_lane, define, redis, asked):
     define("orders", {"order-placed": {"required": ["order_id"]}})
+    define("taken")
+    redis.set("taken", "not a stream")
 
     assert what_matters(express_lane(*asked)) == what_matters(DjangoAlone()(*asked))
 

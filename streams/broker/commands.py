@@ -52,10 +52,6 @@ def xlen(stream: str) -> Command:
     return Command(("XLEN", stream))
 
 
-def xdel(stream: str, *ids: str) -> Command:
-    return Command(("XDEL", stream, *ids))
-
-
 def xrange(stream: str, start: str, end: str, count: int) -> Command:
     """Read entries, oldest first."""
     return Command(("XRANGE", stream, start, end, "COUNT", count), parse=entries)
@@ -88,10 +84,6 @@ def xgroup_destroy(stream: str, group: str) -> Command:
     return Command(("XGROUP", "DESTROY", stream, group))
 
 
-def xgroup_delconsumer(stream: str, group: str, consumer: str) -> Command:
-    return Command(("XGROUP", "DELCONSUMER", stream, group, consumer))
-
-
 def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: int) -> Command:
     """Read entries that no consumer of the group has had. Waits up to `block_ms` for the first; 0 does not wait."""
     block = ("BLOCK", block_ms) if block_ms else ()
@@ -112,17 +104,8 @@ def hincrby(key: str, field: str, by: int) -> Command:
     return Command(("HINCRBY", key, field, by))
 
 
-def delete(*names: str) -> Command:
-    return Command(("DEL", *names))
-
-
 def zcard(key: str) -> Command:
     return Command(("ZCARD", key))
-
-
-def set_if_absent(key: str, text: str, *, ttl_ms: int) -> Command:
-    """Set a key that expires, unless it exists; the reply says whether it was set."""
-    return Command(("SET", key, text, "NX", "PX", ttl_ms), parse=lambda reply: reply is not None)
 
 
 def multi() -> Command:

@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class BridgesConfig(AppConfig):
     name = "bridges"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from bridges import snapshot  # noqa: PLC0415 - needs the loaded apps
+        from streams import janitor  # noqa: PLC0415
+
+        janitor.on_durable_groups(snapshot.holder.durable_groups)

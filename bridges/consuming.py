@@ -1,69 +1,88 @@
-"""What `manage.py consume` does: it brings a stream's events to the console."""
+"""What `manage.py consume` does: it brings a stream's events to the console or to a handler, or runs bridges."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from bridges.errors import NotDefined
-from bridges.runtime import identity, position
+from django.db import DatabaseError
+
+from bridges import reporting, snapshot
+from bridges.definitions import BATCH, BridgeDefinition
+from bridges.errors import NoSuchBridge
 from bridges.runtime.joining import Say
-from bridges.runtime.membership import Subscription
-from bridges.runtime.stop import Stop
+from bridges.runtime.opening import open_worker
+from bridges.runtime.run import ThreadRun
+from bridges.runtime.stop import Interrupted, Stop
+from bridges.runtime.supervisor import Supervisor
 from bridges.runtime.worker import Worker
 from bridges.sinks.console import ConsoleSink
+from core.catalog_file import nearest, quoted
 from streams import background, connections
-from streams.entry import TopLevelTypes
-from streams.snapshot import holder
+
+logger = logging.getLogger(__name__)
+
+CONSOLE_GROUP = "console"
+# As long as a group's name may be.
+MOST_CHARACTERS = 100
+# What a person looks at need not come by the hundred.
+CONSOLE_BATCH = 100
+# How often the supervisor looks at its bridges, in seconds: the catalog is followed no faster.
+LOOK_EVERY = 0.25
+# How long bridges may take to finish what they have in hand. `up` waits 20 s for its programs.
+STOP_PATIENCE = 18.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person asked for: `begin` as in bridges.runtime.position, None for wherever the group is."""
+    """What a person asked for: `begin` as in bridges.runtime.position, None for wherever the group is.
+
+    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed.
+    """
 
     stream: str
-    group: str
+    group: str | None = None
     consumer: str | None = None
     begin: str | None = None
     drain: bool = False
     count: int | None = None
+    handler: str | None = None
+
+    @property
+    def bridge(self) -> BridgeDefinition:
+        """The bridge that nobody defined."""
+        name = self.handler or CONSOLE_GROUP
+        return BridgeDefinition(
+            name=name,
+            stream=self.stream,
+            group=self.group or name[:MOST_CHARACTERS],
+            sink="handler" if self.handler else "console",
+            config={"handler": self.handler} if self.handler else {},
+            start=self.begin or "beginning",
+            batch=BATCH if self.handler else CONSOLE_BATCH,
+        )
 
 
-def console_worker(
+def worker_for(
     wanted: Wanted, *, descriptor: int, say: Say, stop: Stop, colour: bool | None = None, block_ms: int = 2000
 ) -> Worker:
-    """Return the worker that prints to the file `descriptor`.
+    """Return the worker that does what is wanted; `descriptor` is the file to print to.
 
     Raises:
         NotDefined: when the catalog has no such stream.
         BadPosition: when `begin` names no place in a stream.
+        BadConfig, SinkBroken: when the handler cannot be used.
     """
-    known = holder.current().streams
-    if wanted.stream not in known:
-        raise NotDefined(_no_such_stream(wanted.stream, known))
-    subscription = Subscription(
-        stream=wanted.stream,
-        group=wanted.group,
-        consumer=wanted.consumer or identity.fresh(),
-        start=position.start_of(wanted.begin or "beginning", now=datetime.now(UTC)),
-        must_be_new=wanted.begin is not None,
-        block_ms=block_ms,
-    )
-
-    def types_of() -> Mapping[str, TopLevelTypes]:
-        # A stream that is no longer defined is still read: its events are there.
-        definition = holder.current().streams.get(wanted.stream)
-        return definition.types_of if definition else {}
-
-    return Worker(
-        subscription,
-        executor=connections.blocking_executor(block_ms / 1000),
-        sink=ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour),
+    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour)
+    return open_worker(
+        wanted.bridge,
         say=say,
         stop=stop,
-        types_of=types_of,
+        sink=None if wanted.handler else console,
+        consumer=wanted.consumer,
+        must_be_new=wanted.begin is not None,
         drain=wanted.drain,
         count=wanted.count,
+        block_ms=block_ms,
     )
 
 
@@ -81,15 +100,68 @@ def consume(worker: Worker) -> None:
         background.stop()
 
 
-def _no_such_stream(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    if close := difflib.get_close_matches(name, names):
-        hint = "Did you mean " + " or ".join(f"“{one}”" for one in close) + "?"
-    elif names:
-        hint = "There are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else ".")
-    else:
-        hint = "None is defined yet."
-    return (
-        f"There is no stream “{name[:100]}”. {hint} Streams are defined in the admin, or with "
-        "`manage.py catalog apply FILE`."
-    )
+def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], None], drain: bool = False) -> Supervisor:
+    """Return the supervisor of the bridges with these names, of all when None. Those that are disabled rest.
+
+    `say` gets a bridge's name and what a person should know.
+
+    Raises:
+        NoSuchBridge: when one of the names is unknown.
+    """
+    known = snapshot.holder.current()
+    for name in names or ():
+        if name not in known:
+            raise NoSuchBridge(f"There is no bridge {quoted(name)}; {nearest(name, known)}")
+        if not known[name].enabled:
+            say(name, "It is disabled, so nothing is done for it until somebody enables it.")
+
+    def start(bridge: BridgeDefinition) -> ThreadRun:
+        return ThreadRun(
+            bridge, say=_without_repeats(lambda line: say(bridge.name, line), said, bridge.name), drain=drain
+        )
+
+    said: dict[str, str] = {}
+    return Supervisor(_enabled(names, known), start=start, report=reporting.reporter(connections.executor), once=drain)
+
+
+def supervise(supervisor: Supervisor, stop: Stop) -> bool:
+    """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
+    background.start()
+    try:
+        while not (stop.requested or supervisor.is_over):
+            supervisor.step()
+            stop.sleep(LOOK_EVERY)
+    except Interrupted:
+        pass
+    finally:
+        ended = supervisor.stop(STOP_PATIENCE)
+        background.stop()
+    return ended
+
+
+def _enabled(
+    names: Sequence[str] | None, known: Mapping[str, BridgeDefinition]
+) -> Callable[[], Mapping[str, BridgeDefinition]]:
+    last = known
+
+    def wanted() -> Mapping[str, BridgeDefinition]:
+        nonlocal last
+        try:
+            last = snapshot.holder.current()
+        except DatabaseError as error:
+            # Events are brought by what was known: a database that is away must not stop them.
+            logger.warning("the bridges cannot be loaded: %s", error)
+        return {name: bridge for name, bridge in last.items() if bridge.enabled and (not names or name in names)}
+
+    return wanted
+
+
+def _without_repeats(say: Say, said: dict[str, str], name: str) -> Say:
+    """Return a `say` that leaves out what the bridge said last already: one that cannot be opened is tried for ever."""
+
+    def once(line: str) -> None:
+        if said.get(name) != line:
+            said[name] = line
+            say(line)
+
+    return once

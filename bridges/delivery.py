@@ -1,21 +1,71 @@
 """An event on its way into a sink."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from streams.entry import DecodedEntry
+from streams import entry
+from streams.entry import DecodedEntry, TopLevelTypes
+
+_NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One event of a stream, as a group gets it.
 
-    `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `fields`
-    are those of its entry, as they lie in Redis.
+    `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
+    are the names and values of its entry in turn, as they lie in Redis; `types_of` says how those of foreign entries
+    are read. Decoded only when somebody asks, and once: a sink may do that in a process of its own.
     """
 
-    stream: str
-    id: str
-    attempt: int
-    entry: DecodedEntry
-    fields: Mapping[bytes, bytes]
+    __slots__ = ("_entry", "attempt", "id", "parts", "stream", "types_of")
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        id: str,
+        attempt: int,
+        parts: Sequence[bytes],
+        types_of: Mapping[str, TopLevelTypes] = _NO_TYPES,
+    ) -> None:
+        self.stream = stream
+        self.id = id
+        self.attempt = attempt
+        self.parts = parts
+        self.types_of = types_of
+        self._entry: DecodedEntry | None = None
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.stream} {self.id}, attempt {self.attempt})"
+
+    @property
+    def entry(self) -> DecodedEntry:
+        """The event as it was read, and what its entry says about it."""
+        if self._entry is None:
+            self._entry = entry.decode(self.fields, types_of=self.types_of)
+        return self._entry
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The fields of the entry, as they lie in Redis."""
+        return entry.pairs(self.parts)
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The canonical event."""
+        return self.entry.event
+
+    @property
+    def event_type(self) -> str:
+        """The event's type, "" when the entry names none."""
+        return self.entry.event_type
+
+    @property
+    def timestamp(self) -> str | None:
+        """When it happened (ISO 8601), as its publisher says, or when it was published; None when nobody said."""
+        return self.entry.timestamp
+
+    @property
+    def source(self) -> str | None:
+        """Who published it, as far as somebody said."""
+        return self.entry.source

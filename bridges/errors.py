@@ -2,16 +2,26 @@
 
 Problem
 ├── NotDefined        no stream of the catalog has this name
+├── NoSuchBridge      no bridge has this name
+├── BadConfig         a sink cannot be set up like this
+├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
-└── GroupExists       the group is there already: where it begins was decided when it was made
+├── GroupExists       the group is there already: where it begins was decided when it was made
+└── Unavailable (of streams)
+    └── NotAStreamNow the stream's key holds something else
 
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
-└── SinkGone          the sink takes nothing any more
+├── SinkGone          the sink takes nothing any more
+├── SinkAway          the sink can take nothing now
+└── NotBegun          the event was read, and nothing was done with it
 """
 
+from collections.abc import Mapping
+
 from core.problems import Problem
+from streams.errors import BrokerRefused
 
 
 class NotDefined(Problem):
@@ -20,6 +30,34 @@ class NotDefined(Problem):
     status = 404
     slug = "unknown-stream"
     title = "No stream has this name"
+
+
+class NoSuchBridge(Problem):
+    """No bridge has this name."""
+
+    status = 404
+    slug = "unknown-bridge"
+    title = "No bridge has this name"
+
+
+class BadConfig(Problem):
+    """A sink cannot be set up like this. `errors` says why, a sentence for each field."""
+
+    status = 422
+    slug = "bad-sink-config"
+    title = "The sink cannot be set up like this"
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {text}" for field, text in errors.items()), errors=dict(errors))
+        self.errors = dict(errors)
+
+
+class SinkBroken(Problem):
+    """The sink is set up well, and still cannot be opened: its handler cannot be imported, say."""
+
+    status = 422
+    slug = "sink-broken"
+    title = "The sink cannot be opened"
 
 
 class BadPosition(Problem):
@@ -38,6 +76,19 @@ class GroupExists(Problem):
     title = "The group is there already"
 
 
+class NotAStreamNow(BrokerRefused):
+    """The stream's key holds something else. That may be put right, so it is a reason to try again."""
+
+    slug = "not-a-stream"
+    title = "Redis holds something else under the stream's name"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f"The Redis key “{stream}” does not hold a stream (WRONGTYPE). Rename or delete it there; nothing here "
+            "will do that."
+        )
+
+
 class GroupLost(Exception):
     """The group, or its stream, is gone from Redis: deleted, flushed, or never written to a disk."""
 
@@ -52,3 +103,14 @@ class SinkError(Exception):
 
 class SinkGone(SinkError):
     """The sink takes nothing any more, this event included. An empty message: that is nothing to worry about."""
+
+
+class SinkAway(SinkError):
+    """The sink can take nothing now: its database does not answer, say. Nothing was done with any event."""
+
+
+class NotBegun(SinkError):
+    """The event was read and nothing was done with it: it is given back, and this was no attempt."""
+
+    def __init__(self) -> None:
+        super().__init__("not begun")

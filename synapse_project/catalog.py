@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from django.db import transaction
 
+import bridges.catalog
 import contracts.catalog
 import streams.catalog
 from core import catalog_version
@@ -49,6 +50,7 @@ class Part(Protocol):
 PARTS: tuple[Part, ...] = (
     contracts.catalog,
     streams.catalog,
+    bridges.catalog,
 )
 _PART_OF = {kind: part for part in PARTS for kind in part.KINDS}
 _ORDER = {kind: index for index, kind in enumerate(_PART_OF)}

@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 import environ
+from django.urls import reverse_lazy
 
+from core import theme
 from synapse_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,7 +21,10 @@ except environment.BadSetting as error:
     sys.exit(f"synapse: {error}")
 
 VAR_DIR = (BASE_DIR / (_env["SYNAPSE_VAR"] or "var")).resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    sys.exit(f"synapse: SYNAPSE_VAR: cannot make the data folder {VAR_DIR}: {error.strerror}")
 
 
 def _secret_key() -> str:
@@ -55,6 +60,16 @@ REDIS_LOCATOR = "synapse_project.location.redis_url"
 REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
 
+# Bridges: where they can deliver, and which functions they may call.
+BRIDGE_SINKS = {
+    "handler": "bridges.sinks.handler.HandlerSink",
+    "console": "bridges.sinks.console.ConsoleSink",
+    "database": "bridges.sinks.database.DatabaseSink",
+}
+BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
+# What a command calls that `up` starts and that runs for long: it ends with its `up`.
+STOP_WITH_PARENT = "synapse_project.processes.stop_with_parent"
+
 # Definitions.
 if _env["DATABASE_URL"].startswith("postgres"):
     _database = environ.Env.db_url_config(_env["DATABASE_URL"])
@@ -77,6 +92,9 @@ DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    # Before the theme, whose templates it changes; the theme before the admin, for the same reason.
+    "core",
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -87,7 +105,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
-    "core",
     "contracts",
     "streams",
     "bridges",
@@ -131,6 +148,9 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS: what follows from TLS is set there.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -143,6 +163,70 @@ WHITENOISE_AUTOREFRESH = DEBUG
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
+
+
+def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart: str = "") -> dict[str, object]:
+    """Return a line of the sidebar, for those who may see the model; a page `apart` has a line of its own."""
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_{page}"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+        "active": lambda request: theme.is_shown(request, f"{app}_{name}", page, (apart,)),
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": "Synapse",
+    "SITE_HEADER": "Synapse",
+    "SITE_SUBHEADER": "Streams, contracts, services",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "API documentation", "link": "/docs"},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": theme.file("core/favicon.svg")}],
+    "STYLES": [theme.file("core/admin.css")],
+    "SCRIPTS": [theme.file("core/admin.js")],
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "core.admin.home.context",
+    "SIDEBAR": {
+        "navigation": [
+            {"items": [{"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {
+                "title": "Streams",
+                "items": [
+                    _page("Streams", "waves", "streams.stream"),
+                    _page("Event types", "category", "streams.eventtype"),
+                ],
+            },
+            {
+                "title": "Bridges",
+                "items": [
+                    _page("Bridges", "conversion_path", "bridges.bridge"),
+                    _page("Archived events", "inventory_2", "bridges.archivedevent", apart="inference"),
+                    _page("Inference summary", "monitoring", "bridges.archivedevent", "inference"),
+                ],
+            },
+            {"title": "Contracts", "items": [_page("Contracts", "contract", "contracts.contract")]},
+            {
+                "title": "Services",
+                "items": [
+                    _page("Services", "dns", "streams.service", apart="integration"),
+                    _page("Grants", "key", "streams.grant"),
+                    _page("Integration status", "monitor_heart", "streams.service", "integration"),
+                ],
+            },
+            {"title": "Record", "items": [_page("Audit entries", "history", "core.auditentry")]},
+            {"title": "People", "items": [_page("People", "group", "auth.user")]},
+        ],
+    },
+    "COLORS": theme.COLORS,
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["streams.access.PrincipalAuthentication"],

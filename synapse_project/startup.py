@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
+from bridges import snapshot as bridges
 from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.errors import Unavailable
 from synapse_project import file_lock, ports
@@ -24,6 +25,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 LEFTOVERS_PATIENCE = 25.0
 HEALTH_PATIENCE = 60.0
 POLL = 0.05
+# How many bridges the summary names.
+_MOST_NAMES = 5
 
 Say = Callable[[str], None]
 
@@ -148,6 +151,11 @@ def start_web(supervisor: Supervisor) -> Child:
     return supervisor.add("web server", [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"])
 
 
+def start_bridges(supervisor: Supervisor) -> Child:
+    """Start the process that runs the enabled bridges, as they change, and keep it running."""
+    return supervisor.add("bridges", [sys.executable, str(settings.BASE_DIR / "manage.py"), "consume", "--all"])
+
+
 def wait_until_healthy(web: Child) -> None:
     """Wait until the web server says that all is well.
 
@@ -172,6 +180,7 @@ Synapse is running.
   API     {api}    documentation {api}/docs
   Admin   {api}/admin/    {login}
   Redis   {redis}
+  Bridges {_bridges()}
   Data    {settings.VAR_DIR}
 
 Try it:
@@ -181,6 +190,13 @@ Try it:
 
 Ctrl-C stops all of it.
 """
+
+
+def _bridges() -> str:
+    """Return which bridges run, in words: all that are enabled."""
+    names = [bridge.name for bridge in bridges.holder.current().values() if bridge.enabled]
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    return f"{len(names)} enabled{': ' if names else ''}{shown}"
 
 
 def _waits() -> Iterator[float]:

@@ -16,6 +16,11 @@ def fresh() -> str:
     return name
 
 
+def forget(name: str) -> None:
+    """Note that nobody of this process reads under this name any more: what is left under it is a dead consumer's."""
+    _of_this_process.discard(name)
+
+
 def is_generated(name: str) -> bool:
     """Say whether this is a name that `fresh` made, here or elsewhere."""
     return _NAME.fullmatch(name) is not None

@@ -1,9 +1,10 @@
 """One consumer's part in a group: each thing it can ask of Redis, with the answer checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bridges.errors import GroupLost
+from bridges.errors import GroupLost, NotAStreamNow
 from streams.broker import ReplyError, SyncExecutor, commands, delivery
 from streams.broker.command import Command
 from streams.broker.commands import Consumer
@@ -19,6 +20,7 @@ class Subscription:
     """What a worker reads, and as whom.
 
     A group that is not there is made, and begins after the id `start`; `must_be_new`: one that is there is not joined.
+    `owned`: the group is Synapse's, whoever made it, because a bridge is defined for it.
     What a consumer has had for `lease_ms` without settling it, another one gets. `batch`: how many events are read at
     once. `block_ms`: how long a read waits for an event; 0 does not wait.
     """
@@ -28,6 +30,7 @@ class Subscription:
     consumer: str
     start: str = "0"
     must_be_new: bool = False
+    owned: bool = False
     lease_ms: int = LEASE_MS
     batch: int = 100
     block_ms: int = 2000
@@ -49,10 +52,11 @@ class Membership:
     def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
         """Join the group, or make it; return also the consumers that were in it before."""
         start = "0" if mode == "again" else self.subscription.start
-        join = delivery.join(*self._place, self.subscription.consumer, start=start, mode=mode, run=self._run)
+        consumer, owned = self.subscription.consumer, self.subscription.owned
+        join = delivery.join(*self._place, consumer, start=start, mode=mode, run=self._run, owned=owned)
         # The first answer is an error where the group, or its stream, is yet to be made.
         before, joined = self._executor.execute([commands.xinfo_consumers(*self._place), join])
-        return _checked(joined), [] if isinstance(before, ReplyError) else before
+        return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
     def read(self, limit: int, block_ms: int) -> list[Held]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
@@ -66,10 +70,20 @@ class Membership:
         leased: Leased = self._ask(delivery.lease(*self._place, token=token, limit=limit, lease_ms=lease_ms))
         return leased
 
-    def settle(self, ids: list[str]) -> int:
-        """Say that events were delivered. Return how many of them nobody had settled yet."""
-        settled: int = self._ask(delivery.done(*self._place, ids))
-        return settled
+    def settle(self, *, taken: Sequence[str] = (), unwanted: Sequence[str] = (), unbegun: Sequence[str] = ()) -> None:
+        """Say what became of events: settle what was taken and what is not wanted, give back what was not begun."""
+        consumer = self.subscription.consumer
+        asked = [
+            command
+            for ids, command in (
+                (taken, delivery.done(*self._place, taken)),
+                (unwanted, delivery.done(*self._place, unwanted, counter="filtered")),
+                (unbegun, delivery.release(*self._place, consumer, unbegun)),
+            )
+            if ids
+        ]
+        for reply in self._executor.execute(asked) if asked else ():
+            self._checked(reply)
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
@@ -110,12 +124,13 @@ class Membership:
         self._executor.close()
 
     def _ask(self, command: Command) -> Any:
-        return _checked(self._executor.execute([command])[0])
+        return self._checked(self._executor.execute([command])[0])
 
-
-def _checked(reply: Any) -> Any:
-    if not isinstance(reply, ReplyError):
-        return reply
-    if reply.code == "NOGROUP" or "no such key" in str(reply).lower():
-        raise GroupLost
-    raise BrokerRefused(f"Redis refused a command: {reply}.")
+    def _checked(self, reply: Any) -> Any:
+        if not isinstance(reply, ReplyError):
+            return reply
+        if reply.code == "NOGROUP" or "no such key" in str(reply).lower():
+            raise GroupLost
+        if reply.code == "WRONGTYPE":
+            raise NotAStreamNow(self.subscription.stream)
+        raise BrokerRefused(f"Redis refused a command: {reply}.")

@@ -1,6 +1,7 @@
 """Stopping cleanly: what is in hand is finished, and only waiting is cut short."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -20,8 +21,13 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self._requested = False
         self._waiting = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked for the stop."""
+        return self._requested
 
     def on_signals(self) -> None:
         """Let the signals that ask a program to stop request it. A second one ends the program at once."""
@@ -31,7 +37,7 @@ class Stop:
 
     def request(self) -> None:
         """Ask for the stop; raises Interrupted in a wait of the same thread."""
-        self.requested = True
+        self._requested = True
         if self._waiting:
             raise Interrupted
 
@@ -56,3 +62,27 @@ class Stop:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         self.request()
+
+
+class ThreadStop(Stop):
+    """The same for work in a thread of its own, asked for by another one. A wait for Redis is not cut short by it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._event = threading.Event()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def request(self) -> None:
+        self._event.set()
+
+    def interruptible(self, wait: Callable[[], T]) -> T:
+        if self.requested:
+            raise Interrupted
+        return wait()
+
+    def sleep(self, seconds: float) -> None:
+        if self._event.wait(seconds):
+            raise Interrupted

@@ -5,15 +5,16 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bridges.delivery import Delivery
-from bridges.errors import GroupLost, SinkError, SinkGone
+from bridges.errors import GroupLost, NotAStreamNow, SinkAway
+from bridges.runtime import identity
+from bridges.runtime.handover import Handover
 from bridges.runtime.joining import Joining, Say
 from bridges.runtime.membership import Membership, Subscription
+from bridges.runtime.progress import Progress
 from bridges.runtime.retry import RECONNECT
 from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.upkeep import Upkeep
-from bridges.sinks.base import Outcome, Sink
-from streams import entry
+from bridges.sinks.base import Sink
 from streams.broker import SyncExecutor
 from streams.broker.delivery import Held
 from streams.entry import TopLevelTypes
@@ -25,8 +26,9 @@ class Worker:
 
     The sink first, then DONE: an event is settled when the sink has taken it, and comes again when a crash, a lost
     connection or the sink itself came between. `say` gets what a person should know, a line each. `types_of` gives,
-    by event type, how the text of foreign entries is read. `drain`: finished when nothing is left; `count`: when so
-    many events were delivered. `clock` gives seconds.
+    by event type, how the text of foreign entries is read. `only`: events of other types are settled and no more; empty
+    means all. `drain`: finished when nothing is left; `count`: when so many events were delivered. `clock` gives
+    seconds.
     """
 
     def __init__(
@@ -38,32 +40,40 @@ class Worker:
         say: Say,
         stop: Stop | None = None,
         types_of: Callable[[], Mapping[str, TopLevelTypes]] = dict,
+        only: frozenset[str] = frozenset(),
         drain: bool = False,
         count: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.subscription = subscription
         self._run = secrets.token_hex(8)
+        self._stop = stop or Stop()
         self._membership = Membership(subscription, executor, run=self._run)
         self._upkeep = Upkeep(self._membership, clock)
         self._joining = Joining(self._membership, self._upkeep, say)
+        self._handover = Handover(
+            subscription, sink, say=say, stop=self._stop, types_of=types_of, only=only, clock=clock
+        )
         self._sink = sink
         self._say = say
-        self._stop = stop or Stop()
-        self._types_of = types_of
         self._drain = drain
         self._count = count
+        self._clock = clock
         self._failures = 0
-        # Delivered, and not known to be settled.
-        self._unsettled: list[str] = []
-        self.delivered = 0
-        self.failed = 0
-        self.lost = 0
+        self._rests = False
         self.finished = False
-        # Why the sink is gone, when that is something to worry about.
-        self.trouble = ""
         # Seconds to wait before the next step.
         self.pause = 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, and how it fares."""
+        return self._handover.progress
+
+    @property
+    def trouble(self) -> str:
+        """Why the sink takes nothing any more, when that is something to worry about."""
+        return self._handover.over or ""
 
     def run(self) -> None:
         """Step until it is finished or a stop is requested.
@@ -87,6 +97,7 @@ class Worker:
             Interrupted: when a stop was requested while it waited.
         """
         self.pause = 0.0
+        failed = self.progress.failed
         try:
             worked = self._turn()
         except GroupLost:
@@ -95,22 +106,30 @@ class Worker:
         except Unavailable as problem:
             self._lose_redis(problem)
             return False
-        if self._failures:
-            self._failures = 0
-            self._say("Redis is back.")
-        if (self._drain and not worked) or self._room() == 0:
-            self.finished = True
+        except SinkAway as reason:
+            self._rest(str(reason))
+            return False
+        self._found_redis()
+        if self._handover.pace.is_trying:
+            if self.progress.failed > failed:
+                self._rest(f"Nothing succeeds any more, so single events are tried: {self.progress.error}")
+        else:
+            self._go_on()
+        self.finished = self._handover.is_over or (self._drain and not worked) or self._left() == 0
         return worked
 
     def leave(self, executor: SyncExecutor) -> None:
-        """Give back what is unfinished and leave the group. `executor` must answer soon or not at all: where Redis
-        cannot be used, the next consumer on this host does it, as after a kill."""
-        if not self._joining.ever_joined:
-            return
-        membership = Membership(self.subscription, executor, run=self._run)
+        """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
+        all: where Redis cannot be used, the next consumer on this host does it, as after a kill."""
+        self._sink.close()
+        if self._joining.ever_joined:
+            self._leave_group(Membership(self.subscription, executor, run=self._run))
+        identity.forget(self.subscription.consumer)
+        self._membership.reconnect()
+
+    def _leave_group(self, membership: Membership) -> None:
         try:
-            if self._unsettled:
-                membership.settle(self._unsettled)
+            self._handover.tell(membership)
             if not self._joining.has_twin:
                 Upkeep(membership, time.monotonic).retire(self.subscription.consumer)
                 membership.leave(self.subscription.consumer)
@@ -119,25 +138,37 @@ class Worker:
 
     def _turn(self) -> bool:
         self._joining.ensure()
-        self._settle()
+        self._handover.tell(self._membership)
         worked = self._upkeep.step()
         self._tell_lost(self._upkeep.take_lost())
-        if self._sink.is_gone():
-            self.finished = True
+        if self._handover.is_over:
             return worked
+        since = self._clock()
         leased = self._membership.lease(self._room())
         self._tell_lost(leased.lost)
-        worked = self._deliver(leased.events) or worked
-        if room := 0 if self.finished else self._room():
+        worked = self._deliver(leased.events, since) or worked
+        if room := 0 if self._handover.is_over else self._room():
             block_ms = self._block_ms(leased.next_due_ms, worked)
             fresh = self._stop.interruptible(lambda: self._membership.read(room, block_ms))
-            worked = self._deliver(fresh) or worked
+            worked = self._deliver(fresh, self._clock()) or worked
         return worked
+
+    def _deliver(self, held: Sequence[Held], since: float) -> bool:
+        """Hand events over and settle what was taken. Return False when there was none."""
+        try:
+            self._handover.give(held, since)
+        finally:
+            self._handover.tell(self._membership)
+        return bool(held)
+
+    def _left(self) -> int | None:
+        """Return how many events are to be delivered yet; None when nobody said."""
+        return None if self._count is None else self._count - self.progress.delivered
 
     def _room(self) -> int:
         """Return how many events may be taken at once now."""
-        batch = self.subscription.batch
-        return batch if self._count is None else min(batch, self._count - self.delivered)
+        batch, left = self.subscription.batch, self._left()
+        return self._handover.pace.room(batch if left is None else min(batch, left))
 
     def _block_ms(self, next_due_ms: int | None, worked: bool) -> int:
         # After a failure the answer must come soon: a person waits to hear that Redis is back.
@@ -146,56 +177,9 @@ class Worker:
         block_ms = self.subscription.block_ms
         return block_ms if next_due_ms is None else min(block_ms, next_due_ms)
 
-    def _deliver(self, held: Sequence[Held]) -> bool:
-        """Hand events to the sink and settle what it has taken. Return False when there was none."""
-        if not held:
-            return False
-        types_of = self._types_of()
-        batch = [self._delivery(one, types_of) for one in held]
-        for delivery, outcome in self._outcomes(batch):
-            if outcome is None:
-                self.delivered += 1
-                self._unsettled.append(delivery.id)
-            elif isinstance(outcome, SinkGone):
-                self.finished = True
-                self.trouble = str(outcome)
-            else:
-                self._fail(delivery, outcome)
-        self._settle()
-        return True
-
-    def _delivery(self, held: Held, types_of: Mapping[str, TopLevelTypes]) -> Delivery:
-        fields = entry.pairs(held.parts)
-        return Delivery(
-            stream=self.subscription.stream,
-            id=held.id,
-            attempt=held.attempt,
-            entry=entry.decode(fields, types_of=types_of),
-            fields=fields,
-        )
-
-    def _outcomes(self, batch: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
-        try:
-            return list(zip(batch, self._sink.deliver(batch), strict=True))
-        except Exception as error:
-            return [(delivery, SinkError(f"{type(error).__name__}: {error}")) for delivery in batch]
-
-    def _settle(self) -> None:
-        if self._unsettled:
-            self._membership.settle(self._unsettled)
-            self._unsettled = []
-
-    def _fail(self, delivery: Delivery, error: SinkError) -> None:
-        """Leave the event where it is, pending or leased: it comes back when the lease is over."""
-        self.failed += 1
-        self._say(
-            f"{delivery.id}, attempt {delivery.attempt}: {error}. "
-            f"It comes again in {self.subscription.lease_ms / 1000:g} s."
-        )
-
     def _tell_lost(self, lost: int) -> None:
         if lost:
-            self.lost += lost
+            self.progress.lost += lost
             what = "1 event was" if lost == 1 else f"{lost} events were"
             self._say(
                 f"{what} trimmed from “{self.subscription.stream}” before the group “{self.subscription.group}” had "
@@ -207,4 +191,23 @@ class Worker:
         self._joining.lost_redis()
         self._membership.reconnect()
         self.pause = RECONNECT.delay(self._failures, random.random())
+        self.progress.waits_for(problem.detail, broken=isinstance(problem, NotAStreamNow))
         self._say(f"{problem.detail.rstrip('.')}. Next try in {self.pause:.1f} s.")
+
+    def _found_redis(self) -> None:
+        if self._failures:
+            self._failures = 0
+            self._say("Redis is back.")
+
+    def _rest(self, why: str) -> None:
+        """Let some time pass before the sink is tried again."""
+        self._rests = True
+        self.pause = self._handover.pace.rest(random.random())
+        self.progress.waits_for(why)
+        self._say(f"{why.rstrip('.')}. Next try in {self.pause:.1f} s.")
+
+    def _go_on(self) -> None:
+        self.progress.goes_on()
+        if self._rests:
+            self._rests = False
+            self._say("Events are taken again.")

@@ -1,28 +1,55 @@
 """What every sink is: a place that takes events and says, for each, whether it did."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
 
+from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import SinkError
+from bridges.errors import NotBegun, SinkError
+from bridges.sinks.config import SinkConfig
 
 # None: the sink has taken the event, and the bridge settles it.
 Outcome = SinkError | None
+MayBegin = Callable[[], bool]
 
 
 class Sink(ABC):
     """Takes events, many at once."""
 
+    # What it can be told: a subclass of SinkConfig.
+    Config: ClassVar[type[SinkConfig]] = SinkConfig
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        """Return the sink of a bridge, ready to take events. `config` is a `cls.Config`.
+
+        `stopping` says whether the process was asked to stop: then nothing is to be waited for.
+
+        Raises:
+            BadConfig: when it cannot be set up like this after all.
+            SinkBroken: when it cannot be opened.
+        """
+        raise NotImplementedError
+
     @abstractmethod
-    def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         """Take the events, in this order. Return the outcome of each.
 
-        An exception means that none was taken, and that trying again may help.
+        Once `may_begin` says no, nothing more is begun: the rest is NotBegun. Work on an event that was begun before
+        is finished. An exception means that none was taken, and that trying again may help.
+
+        Raises:
+            SinkAway: when the sink can take nothing now. None of the events was begun then.
         """
 
     def is_gone(self) -> bool:
         """Say whether the sink takes nothing any more: then nothing is read for it."""
         return False
+
+    def close(self) -> None:
+        """Let go of what the sink holds."""
+        return
 
 
 class OneByOne(Sink):
@@ -36,8 +63,8 @@ class OneByOne(Sink):
             SinkError: when it was not taken. Any other exception means the same, and that trying again may help.
         """
 
-    def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        return [self._outcome(delivery) for delivery in batch]
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        return [self._outcome(delivery) if may_begin() else NotBegun() for delivery in batch]
 
     def _outcome(self, delivery: Delivery) -> Outcome:
         try:

@@ -1,14 +1,28 @@
 """Prints events: for people on a terminal, as JSON lines for whatever reads a pipe."""
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Self
 
+from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import SinkGone
+from bridges.errors import NotBegun, SinkBroken, SinkGone
 from bridges.outlet import Outlet
 from bridges.rendering import json_line, terminal_line
-from bridges.sinks.base import Outcome, Sink
+from bridges.sinks.base import MayBegin, Outcome, Sink
+from bridges.sinks.config import SinkConfig
+
+# Bridges of one process print to one file: a long line of one must not be cut by another's.
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleConfig(SinkConfig):
+    """Nothing: it prints to the standard output of the process that runs the bridge."""
 
 
 class ConsoleSink(Sink):
@@ -17,6 +31,8 @@ class ConsoleSink(Sink):
     `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise.
     """
 
+    Config = ConsoleConfig
+
     def __init__(
         self, descriptor: int, *, stopping: Callable[[], bool] = lambda: False, colour: bool | None = None
     ) -> None:
@@ -24,9 +40,18 @@ class ConsoleSink(Sink):
         self._terminal = os.isatty(descriptor)
         self._colour = self._wants_colour() if colour is None else colour
 
-    def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        if sys.stdout is None:
+            raise SinkBroken("Standard output is closed: there is nowhere to print to.")
+        return cls(sys.stdout.fileno(), stopping=stopping)
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if not may_begin():
+            return [NotBegun() for _ in batch]
         lines = [self._line(delivery) for delivery in batch]
-        left = self._outlet.write(b"".join(lines))
+        with _one_at_a_time:
+            left = self._outlet.write(b"".join(lines))
         outcomes: list[Outcome] = []
         for line in lines:
             left -= len(line)

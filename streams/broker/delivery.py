@@ -15,6 +15,7 @@ from streams.broker.script import load
 
 _JOIN, _DONE, _REAP = load("join"), load("done"), load("reap")
 _LEASE, _RECALL, _LEAVE = load("lease"), load("recall"), load("leave")
+_RELEASE = load("release")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
@@ -65,23 +66,42 @@ class Recalled:
 
 
 def join(
-    stream: str, group: str, consumer: str, *, start: str, mode: Literal["any", "new", "again"], run: str
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    start: str,
+    mode: Literal["any", "new", "again"],
+    run: str,
+    owned: bool = False,
 ) -> Command:
     """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
 
     Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
     make it is counted. `run` is a text that nobody else uses: a repeated call finds by it that the group is its own.
+    `owned`: the group is Synapse's, whoever made it.
     """
     return _JOIN.call(
         [stream, keys.counters(stream, group)],
-        [group, consumer, start, mode, run],
+        [group, consumer, start, mode, run, int(owned)],
         parse=lambda reply: Joined(created=reply[0] == 1, ours=reply[1] == 1),
     )
 
 
-def done(stream: str, group: str, ids: Sequence[str]) -> Command:
-    """Settle events that were delivered. The reply is how many of them were not settled yet."""
-    return _DONE.call(_keys(stream, group), [group, *ids])
+def done(stream: str, group: str, ids: Sequence[str], *, counter: Literal["done", "filtered"] = "done") -> Command:
+    """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
+
+    The reply is how many of them were not settled yet.
+    """
+    return _DONE.call(_keys(stream, group), [group, counter, *ids])
+
+
+def release(stream: str, group: str, consumer: str, ids: Sequence[str]) -> Command:
+    """Give back events that a consumer has and did not begin: they wait, due at once, and no attempt is charged.
+
+    The reply is how many it had.
+    """
+    return _RELEASE.call(_keys(stream, group), [group, consumer, *ids])
 
 
 def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:

@@ -26,4 +26,9 @@ def counters(stream: str, group: str) -> str:
     return f"syn:{{{stream}}}:cnt:{group}"
 
 
+def reports(stream: str, group: str) -> str:
+    """Hash of how each consumer of a group is: what it says of itself every second."""
+    return f"syn:{{{stream}}}:run:{group}"
+
+
 JANITOR_LEASE = "syn:janitor"

@@ -124,4 +124,7 @@ def _own(reply: Any) -> Any:
     if isinstance(reply, ResponseError):
         code = next((code for kind, code in _CODES.items() if isinstance(reply, kind)), "")
         return ReplyError(f"{code} {reply}".strip())
-    return [_own(part) for part in reply] if isinstance(reply, list) else reply
+    # EXEC's list has errors at its top, if anywhere. No deeper look: a reply can hold thousands of entries.
+    if isinstance(reply, list) and any(isinstance(part, ResponseError) for part in reply):
+        return [_own(part) for part in reply]
+    return reply

@@ -1,21 +1,16 @@
 """Definitions are edited in the admin; each change is recorded and obeyed by the next publish."""
 
 import pytest
-from django.urls import reverse
 
-from contracts import registry
-from contracts.models import ContractVersion
 from core.models import AuditEntry
-from streams.models import EventType, Stream
+from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
-from tests.definitions import contract, define
+from tests.admin.pages import no_rows, url
+from tests.definitions import define
 
-EVENT = b'{"event_type":"order-placed","n":1}'
-
-
-def publish(client, event=EVENT):
-    holder.refresh()
-    return client.post("/events/orders", event, content_type="application/json")
+STREAM = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept", "when_full": "drop_oldest"}
+STREAM |= {"name": "orders", "hard_length": "1000", "purpose": "To sell"}
+MODELS = ["streams.stream", "streams.eventtype", "streams.service", "streams.grant", "contracts.contract", "auth.user"]
 
 
 def latest_change():
@@ -23,123 +18,122 @@ def latest_change():
     return entry.actor, entry.action, entry.target
 
 
-@pytest.mark.parametrize(
-    "page", ["streams/stream", "streams/eventtype", "streams/service", "streams/grant", "contracts/contract"]
-)
-def test_every_definition_has_its_pages(admin_client, page):
+@pytest.mark.parametrize("model", MODELS)
+def test_every_definition_has_its_pages(admin_client, redis, model):
     define("orders", {"order-placed": {"required": ["n"]}})
 
-    assert admin_client.get(f"/admin/{page}/").status_code == 200
-    assert admin_client.get(f"/admin/{page}/add/").status_code == 200
+    assert admin_client.get(url(model)).status_code == 200
+    assert admin_client.get(url(model, "add")).status_code == 200
 
 
 def test_a_stream_is_made_in_the_admin_and_takes_events_at_once(admin_client, redis):
-    form = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept"}
-    form |= {"name": "orders", "hard_length": "1000", "when_full": "drop_oldest", "purpose": "To sell"}
-    inlines = {f"event_types-{part}": "0" for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    saved = admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types"))
 
-    saved = admin_client.post(reverse("admin:streams_stream_add"), form | inlines)
-
-    assert saved.status_code == 302
-    assert publish(admin_client).status_code == 201
+    holder.refresh()
+    published = admin_client.post("/events/orders", b'{"event_type":"x"}', content_type="application/json")
+    assert (saved.status_code, published.status_code) == (302, 201)
     assert latest_change() == ("person:admin", "create", "stream orders")
     assert AuditEntry.objects.first().after["purpose"] == "To sell"
 
 
+def test_a_save_that_changes_nothing_leaves_no_record(admin_client, redis):
+    admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types"))
+    stream = Stream.objects.get()
+
+    admin_client.post(url("streams.stream", "change", stream.pk), STREAM | no_rows("event_types"))
+
+    assert [entry.action for entry in AuditEntry.objects.all()] == ["create"]
+
+
 @pytest.mark.parametrize("name", ["", "two words", "syn:x", "a/b", "x" * 101, "né"])
 def test_a_bad_name_is_refused_on_its_field(admin_client, name):
-    form = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept", "name": name}
+    page = admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types") | {"name": name})
 
-    page = admin_client.post(reverse("admin:streams_stream_add"), form)
-
-    assert page.status_code == 200
     assert page.context["adminform"].form.errors["name"]
     assert not Stream.objects.exists()
 
 
 def test_limits_that_contradict_each_other_are_refused(admin_client):
-    form = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept", "when_full": "reject"}
-    form |= {"name": "orders", "max_length": "100", "hard_length": "10"}
+    limits = {"max_length": "100", "hard_length": "10"}
 
-    page = admin_client.post(reverse("admin:streams_stream_add"), form)
+    page = admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types") | limits)
 
     assert "hard_length" in page.context["adminform"].form.errors
 
 
-def test_a_draft_that_is_activated_in_the_admin_is_obeyed_by_the_next_publish(admin_client, redis):
-    define("orders", {"order-placed": {"required": ["n"]}})
-    assert publish(admin_client).status_code == 201
-    owner = registry.contract("orders.order-placed")
-
-    form = {"contract": owner.pk, "draft_text": '{"required": ["m"]}', "activate": "on"}
-    admin_client.post(reverse("admin:contracts_contractversion_add"), form)
-
-    assert publish(admin_client).status_code == 422
-    assert registry.active_version(owner).number == 2
-    assert latest_change() == ("person:admin", "activate", "contract orders.order-placed")
-
-
-def test_a_draft_that_is_only_saved_changes_nothing(admin_client, redis):
-    define("orders", {"order-placed": {"required": ["n"]}})
-    owner = registry.contract("orders.order-placed")
-
-    form = {"contract": owner.pk, "draft_text": '{"required": ["m"]}'}
-    admin_client.post(reverse("admin:contracts_contractversion_add"), form)
-
-    assert publish(admin_client).status_code == 201
-    assert owner.versions.filter(state="draft").count() == 1
-
-
-def test_a_bad_schema_is_refused_on_its_field_with_the_place(admin_client):
-    owner = contract("orders.order-placed", {"required": ["n"]}).contract
-
-    form = {"contract": owner.pk, "draft_text": '{"properties": 5}', "activate": "on"}
-    page = admin_client.post(reverse("admin:contracts_contractversion_add"), form)
-
-    assert "at /properties" in page.context["adminform"].form.errors["draft_text"][0]
-
-
-def test_an_activated_version_cannot_be_edited_or_deleted(admin_client):
-    version = contract("orders.order-placed", {"required": ["n"]})
-    page = reverse("admin:contracts_contractversion_change", args=[version.pk])
-
-    assert admin_client.get(page).status_code == 200
-    assert admin_client.post(page, {"contract": version.contract_id, "draft_text": "{}"}).status_code == 403
-    assert ContractVersion.objects.get().text == version.text
-
-
-def test_versions_are_deprecated_by_an_action(admin_client):
-    version = contract("orders.order-placed", {"required": ["n"]})
-    form = {"action": "deprecate", "_selected_action": [version.pk]}
-
-    admin_client.post(reverse("admin:contracts_contractversion_changelist"), form)
-
-    assert registry.active_version(version.contract) is None
-
-
 def test_an_event_type_is_deleted_with_a_record(admin_client):
     define("orders", {"order-placed": None})
-    event_type = EventType.objects.get()
 
-    admin_client.post(reverse("admin:streams_eventtype_delete", args=[event_type.pk]), {"post": "yes"})
+    admin_client.post(url("streams.eventtype", "delete", EventType.objects.get().pk), {"post": "yes"})
 
     assert latest_change() == ("person:admin", "delete", "event type orders/order-placed")
 
 
-def test_the_record_cannot_be_changed(admin_client, admin_user):
+def test_several_that_are_deleted_at_once_have_a_record_each(admin_client):
+    define("orders", {"one": None, "two": None})
+    chosen = list(EventType.objects.values_list("pk", flat=True))
+
+    form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    admin_client.post(url("streams.eventtype"), form)
+
+    assert not EventType.objects.exists()
+    assert {entry.target for entry in AuditEntry.objects.filter(action="delete")} == {
+        "event type orders/one",
+        "event type orders/two",
+    }
+
+
+def grant_form(service, *rows):
+    """Return the form of a service whose grants are rows of pk, action, stream and whether to delete."""
+    old = sum(1 for row in rows if row[0])
+    form = {"name": service.name, "description": service.description}
+    form |= {"grants-TOTAL_FORMS": str(len(rows)), "grants-INITIAL_FORMS": str(old)}
+    for place, (pk, action, stream, is_deleted) in enumerate(rows):
+        fields = {"id": pk, "service": service.pk, "action": action, "stream": stream, "event_type": "*"}
+        form |= {f"grants-{place}-{name}": value for name, value in fields.items()}
+        form |= {f"grants-{place}-DELETE": "on"} if is_deleted else {}
+    return form
+
+
+def test_grants_that_are_edited_with_their_service_are_recorded_each(admin_client):
+    service = Service.objects.create(name="shop")
+    kept = Grant.objects.create(service=service, action="publish", stream="orders")
+    gone = Grant.objects.create(service=service, action="publish", stream="returns")
+    rows = [
+        (kept.pk, "publish", "orders-*", False),
+        (gone.pk, "publish", "returns", True),
+        ("", "subscribe", "stock", False),
+    ]
+
+    saved = admin_client.post(url("streams.service", "change", service.pk), grant_form(service, *rows))
+
+    assert saved.status_code == 302
+    entries = {entry.action: entry for entry in AuditEntry.objects.all()}
+    assert entries["create"].target == "grant shop may subscribe stock/*"
+    assert entries["delete"].target == "grant shop may publish returns/*"
+    assert (entries["change"].before["stream"], entries["change"].after["stream"]) == ("orders", "orders-*")
+    assert AuditEntry.objects.count() == 3
+
+
+def test_a_grant_with_a_bad_pattern_is_refused(admin_client):
+    service = Service.objects.create(name="shop")
+
+    page = admin_client.post(
+        url("streams.service", "change", service.pk), grant_form(service, ("", "publish", "a stream", False))
+    )
+
+    assert page.status_code == 200
+    assert not Grant.objects.exists()
+
+
+def test_the_history_of_a_definition_is_the_record_of_it(admin_client, redis):
     define("orders", {"order-placed": {"required": ["n"]}})
-    entry = AuditEntry.objects.first()
+    define("returns")
+    admin_client.post(url("streams.stream", "delete", Stream.objects.get(name="returns").pk), {"post": "yes"})
+    stream = Stream.objects.get(name="orders")
+    form = STREAM | no_rows("event_types") | {"purpose": "To buy"}
+    admin_client.post(url("streams.stream", "change", stream.pk), form)
 
-    assert admin_client.get("/admin/core/auditentry/").status_code == 200
-    assert admin_client.get("/admin/core/auditentry/add/").status_code == 403
-    assert admin_client.post(f"/admin/core/auditentry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+    page = admin_client.get(url("streams.stream", "history", stream.pk), follow=True)
 
-
-def test_a_contract_has_one_draft(admin_client):
-    owner = contract("orders.order-placed", {"required": ["n"]}).contract
-    form = {"contract": owner.pk, "draft_text": '{"required": ["m"]}'}
-    admin_client.post(reverse("admin:contracts_contractversion_add"), form)
-
-    page = admin_client.post(reverse("admin:contracts_contractversion_add"), form)
-
-    assert "has a draft already" in str(page.context["adminform"].form.errors)
+    assert [entry.action for entry in page.context["cl"].result_list] == ["change"]

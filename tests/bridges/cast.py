@@ -11,10 +11,15 @@ from bridges.delivery import Delivery
 from bridges.errors import SinkError
 from bridges.runtime import identity
 from bridges.runtime.worker import Worker
-from bridges.sinks.base import OneByOne, Outcome, Sink
+from bridges.sinks.base import MayBegin, OneByOne, Outcome, Sink
 
 STREAM, GROUP = "orders", "warehouse"
 DUE, COPIES, COUNTERS = (f"syn:{{{STREAM}}}:{kind}:{GROUP}" for kind in ("due", "msg", "cnt"))
+
+
+def always() -> bool:
+    """Say that another event may be begun."""
+    return True
 
 
 class KeepingSink(OneByOne):
@@ -41,7 +46,7 @@ class KeepingSink(OneByOne):
 class BrokenSink(Sink):
     """Takes nothing, and does not even say so."""
 
-    def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         raise RuntimeError("broken")
 
 

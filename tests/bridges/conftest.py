@@ -11,6 +11,15 @@ from bridges.runtime.worker import Worker
 from streams import connections
 from streams.broker import SyncExecutor
 from tests.bridges.cast import GROUP, STREAM, Bridge, KeepingSink
+from tests.bridges.sinks import HANDLERS
+
+
+@pytest.fixture
+def handlers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handlers of the tests are allowed, and their processes use this one's data folder."""
+    settings.BRIDGE_HANDLERS = HANDLERS
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
+    monkeypatch.setenv("SYNAPSE_VAR", str(settings.VAR_DIR))
 
 
 @pytest.fixture
@@ -23,9 +32,11 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
         executors.append(executor)
         kept: list[str] = []
         sink = sink or KeepingSink()
-        of_worker = {
-            name: options.pop(name) for name in ("drain", "count", "clock", "stop", "types_of") if name in options
-        }
+        known = ("drain", "count", "clock", "stop", "types_of", "only")
+        of_worker = {name: options.pop(name) for name in known if name in options}
+        if options.get("lease_ms") == 0:
+            # Such a lease is over as soon as any time passes; a sink could begin nothing.
+            of_worker.setdefault("clock", lambda: 0.0)
         subscription = Subscription(
             **{"stream": STREAM, "group": GROUP, "consumer": identity.fresh(), "block_ms": 0, **options}
         )

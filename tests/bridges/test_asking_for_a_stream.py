@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from bridges.consuming import Wanted, console_worker
+from bridges.consuming import Wanted, worker_for
 from bridges.errors import BadPosition, NotDefined
 from bridges.management.commands.consume import _count, _name
 from bridges.runtime.stop import Stop
@@ -19,9 +19,7 @@ def ask():
 
     def ask(stream, **wanted):
         group = {"group": "console", **wanted}
-        worker = console_worker(
-            Wanted(stream=stream, **group), descriptor=writer, say=[].append, stop=Stop(), block_ms=1
-        )
+        worker = worker_for(Wanted(stream=stream, **group), descriptor=writer, say=[].append, stop=Stop(), block_ms=1)
         return worker, lambda: os.read(reader, 1 << 16)
 
     yield ask

@@ -16,7 +16,7 @@ from bridges.outlet import Outlet
 from bridges.rendering import json_line, terminal_line
 from bridges.sinks import console
 from bridges.sinks.console import ConsoleSink
-from streams import entry
+from tests.bridges.cast import always
 
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def delivery_of(fields, id_="1766570400123-0", attempt=1):
         name.encode() if isinstance(name, str) else name: value.encode() if isinstance(value, str) else value
         for name, value in fields.items()
     }
-    return Delivery(stream="orders", id=id_, attempt=attempt, entry=entry.decode(raw), fields=raw)
+    return Delivery(stream="orders", id=id_, attempt=attempt, parts=[part for pair in raw.items() for part in pair])
 
 
 ORDER = {"event_type": "order-placed", "source": "shop", "timestamp": "2025-12-24T10:00:00Z", "total": "9.5"}
@@ -159,14 +159,14 @@ class TestTerminalLines:
 
 class TestSink:
     def test_a_pipe_gets_a_json_line_for_each_event_at_once(self, pipe):
-        assert pipe.sink.deliver([delivery_of(ORDER), delivery_of(ORDER)]) == [None, None]
+        assert pipe.sink.deliver([delivery_of(ORDER), delivery_of(ORDER)], always) == [None, None]
 
         assert [json.loads(line)["event_type"] for line in pipe.read().splitlines()] == ["order-placed"] * 2
 
     def test_a_reader_that_went_away_ends_it_and_takes_nothing(self, pipe):
         pipe.close(pipe.reader)
 
-        outcomes = pipe.sink.deliver([delivery_of(ORDER)])
+        outcomes = pipe.sink.deliver([delivery_of(ORDER)], always)
 
         assert isinstance(outcomes[0], SinkGone)
         assert str(outcomes[0]) == ""
@@ -189,7 +189,7 @@ class TestSink:
 
         thread = threading.Thread(target=read_some_and_go)
         thread.start()
-        outcomes = pipe.sink.deliver(events)
+        outcomes = pipe.sink.deliver(events, always)
         thread.join()
 
         delivered = outcomes.index(next(outcome for outcome in outcomes if outcome))
@@ -202,7 +202,7 @@ class TestSink:
         pipe = Pipe(stopping=lambda: True)
         events = [delivery_of({"text": "x" * 1000}) for _ in range(200)]
 
-        outcomes = pipe.sink.deliver(events)
+        outcomes = pipe.sink.deliver(events, always)
 
         assert outcomes[0] is None
         assert isinstance(outcomes[-1], SinkGone)
@@ -214,7 +214,7 @@ class TestSink:
         with open("/dev/full", "wb") as full:
             sink = ConsoleSink(full.fileno())
 
-            outcome = sink.deliver([delivery_of(ORDER)])[0]
+            outcome = sink.deliver([delivery_of(ORDER)], always)[0]
 
         assert str(outcome) == "No space left on device"
 
@@ -236,7 +236,7 @@ def shown_on_a_terminal(monkeypatch, *variables):
         monkeypatch.setenv(name, value)
     ours, theirs = pty.openpty()
     try:
-        console.ConsoleSink(theirs).deliver([delivery_of(ORDER)])
+        console.ConsoleSink(theirs).deliver([delivery_of(ORDER)], always)
         return os.read(ours, 1 << 16)
     finally:
         os.close(ours)

@@ -13,7 +13,7 @@ def test_every_event_is_given_to_the_sink_and_then_settled(redis, bridge):
     assert consumer.sink.attempts == [1, 1, 1]
     assert [delivery.entry.event["n"] for delivery in consumer.sink.got] == [0, 1, 2]
     assert places(redis) == {"done": 3}
-    assert consumer.worker._unsettled == []
+    assert consumer.worker.progress.delivered == 3
 
 
 def test_a_restarted_consumer_goes_on_where_the_last_one_was(redis, bridge):
@@ -89,7 +89,7 @@ def test_a_sink_that_breaks_leaves_everything_unsettled_and_stops_nothing(redis,
 def test_a_sink_that_answers_for_too_few_events_has_taken_none(redis, bridge):
     publish(redis, 3)
     sink = BrokenSink()
-    sink.deliver = lambda _: [None]
+    sink.deliver = lambda *_: [None]
 
     bridge(sink).run_dry()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.broker import ReplyError, commands, delivery
+from streams.broker import ReplyError, commands, delivery, reports
 from streams.broker.delivery import Held, Joined, Leased, Reaped, Recalled, netstrings
 from tests.bridges.cast import COPIES, COUNTERS, DUE, GROUP, STREAM, made_by_us, places, publish, read_and_die
 
@@ -36,8 +36,8 @@ def wait(redis, send, count):
 
 
 class TestJoin:
-    def join(self, send, mode="any", start="0", run="run"):
-        return send(delivery.join(*PLACE, "me", start=start, mode=mode, run=run))
+    def join(self, send, mode="any", start="0", run="run", owned=False):
+        return send(delivery.join(*PLACE, "me", start=start, mode=mode, run=run, owned=owned))
 
     def test_makes_the_group_and_the_consumer(self, redis, send):
         assert self.join(send) == Joined(created=True, ours=True)
@@ -53,6 +53,12 @@ class TestJoin:
         redis.xgroup_create(STREAM, GROUP, "0", mkstream=True)
 
         assert self.join(send) == Joined(created=False, ours=False)
+
+    def test_takes_over_a_group_that_is_ours_by_its_definition(self, redis, send):
+        redis.xgroup_create(STREAM, GROUP, "0", mkstream=True)
+
+        assert self.join(send, owned=True) == Joined(created=False, ours=True)
+        assert self.join(send, run="another") == Joined(created=False, ours=True)
 
     def test_leaves_a_group_as_it_is_that_should_be_new(self, redis, send):
         made_by_us(redis)
@@ -95,6 +101,12 @@ class TestDone:
         assert send(delivery.done(*PLACE, ids)) == 0
         assert places(redis) == {"done": 5}
         assert redis.exists(DUE, COPIES) == 0
+
+    def test_counts_what_is_not_wanted_by_itself(self, redis, send):
+        ids = pend(redis, 3)
+
+        assert send(delivery.done(*PLACE, ids[:2], counter="filtered")) == 2
+        assert places(redis) == {"pending": 1, "filtered": 2}
 
     def test_leaves_the_others_alone(self, redis, send):
         ids = wait(redis, send, 3)
@@ -233,6 +245,80 @@ class TestLease:
         assert redis.keys() == []
 
 
+class TestRelease:
+    def release(self, send, ids, consumer="reader"):
+        return send(delivery.release(*PLACE, consumer, ids))
+
+    def lease(self, send, token="me"):
+        return send(delivery.lease(*PLACE, token=token, limit=100, lease_ms=60_000)).events
+
+    def test_gives_pending_events_back_without_charging_an_attempt(self, redis, send):
+        ids = pend(redis, 3)
+
+        assert self.release(send, ids[1:]) == 2
+
+        assert places(redis) == {"pending": 1, "waiting": 2}
+        body = [b"event_type", b"order-placed", b"n", b"1"]
+        assert self.lease(send)[0] == Held(id=ids[1], parts=body, attempt=1)
+
+    def test_gives_leased_events_back_without_charging_an_attempt(self, redis, send):
+        ids = wait(redis, send, 2)
+        assert [event.attempt for event in self.lease(send)] == [2, 2]
+
+        assert self.release(send, ids, consumer="me") == 2
+
+        assert [(event.id, event.attempt) for event in self.lease(send)] == [(id_, 2) for id_ in ids]
+
+    def test_gives_back_nothing_that_another_has(self, redis, send):
+        pending = pend(redis, 1)
+        assert self.release(send, pending, consumer="another") == 0
+        assert places(redis) == {"pending": 1}
+
+        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+        self.lease(send, token="me")
+        assert self.release(send, pending, consumer="another") == 0
+        assert self.lease(send) == []
+
+    def test_leaves_an_event_that_was_trimmed_to_be_counted_when_it_is_taken_back(self, redis, send):
+        ids = pend(redis, 1)
+        redis.xdel(STREAM, ids[0])
+
+        assert self.release(send, ids) == 0
+
+        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=1)
+
+    def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
+        assert self.release(send, ["1-1"]).code == "NOGROUP"
+
+
+class TestReport:
+    def say(self, send, consumer, words, keep_ms=60_000):
+        send(reports.report(*PLACE, consumer, words, keep_ms=keep_ms))
+
+    def heard(self, send):
+        return {name: report.words for name, report in send(reports.reports(*PLACE)).items()}
+
+    def test_keeps_the_last_word_of_each_consumer_and_its_time(self, redis, send):
+        self.say(send, "one", b"I begin")
+        self.say(send, "other", b"")
+        self.say(send, "one", b"I run")
+
+        assert self.heard(send) == {"one": b"I run", "other": b""}
+        assert abs(send(reports.reports(*PLACE))["one"].at - send(reports.now())) < 5000
+
+    def test_forgets_those_that_are_gone_or_silent(self, redis, send):
+        self.say(send, "gone", b"I run")
+        self.say(send, "silent", b"I run")
+        redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "silent", "5 I run")
+        redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "stranger", "what is this")
+        send(reports.withdraw(*PLACE, "gone"))
+
+        self.say(send, "live", b"I run")
+
+        assert self.heard(send) == {"live": b"I run"}
+        assert 0 < redis.pttl(f"syn:{{{STREAM}}}:run:{GROUP}") <= 60_000
+
+
 class TestRecall:
     def recall(self, send, token, offset=0, limit=1000):
         return send(delivery.recall(*PLACE, token=token, lease_ms=60_000, offset=offset, limit=limit))
@@ -283,7 +369,9 @@ def test_every_script_keeps_to_the_keys_of_its_stream(redis, send):
     """In a cluster a script may touch one slot alone: the stream's own, by the hash tag."""
     ids = wait(redis, send, 1)
     send(delivery.lease(*PLACE, token="me", limit=1, lease_ms=0))
+    send(delivery.release(*PLACE, "me", ids))
     send(delivery.done(*PLACE, ids))
+    send(reports.report(*PLACE, "me", b"I run", keep_ms=0))
 
     assert {key.decode() for key in redis.scan_iter()} == {STREAM, COUNTERS}
     assert send(commands.xlen(STREAM)) == 1

@@ -21,16 +21,20 @@ def test_a_request_waits_for_work_and_ends_a_wait():
         stop.sleep(60)
 
 
-def test_a_request_while_an_event_is_in_hand_lets_it_be_settled(redis, bridge):
-    publish(redis, 10)
+def test_a_request_while_an_event_is_in_hand_lets_it_be_settled_and_gives_the_rest_back(redis, bridge):
+    ids = publish(redis, 10)
     stop = Stop()
     sink = KeepingSink(refuses=lambda _: bool(stop.request()))
     consumer = bridge(sink, stop=stop, batch=4)
 
     consumer.worker.run()
 
-    assert len(sink.ids) == 4
-    assert places(redis) == {"done": 4}
+    assert sink.ids == ids[:1]
+    assert places(redis) == {"done": 1, "waiting": 3}
+    # What was not begun was no attempt.
+    rest = bridge().run_dry().sink
+    assert rest.ids == ids[1:]
+    assert set(rest.attempts) == {1}
 
 
 def test_a_read_that_redis_ends_by_force_is_done_again(redis, bridge):

@@ -124,7 +124,7 @@ def test_an_event_that_was_cut_while_pending_is_counted_and_never_delivered(redi
     assert consumer.said[1] == (
         "2 events were trimmed from “orders” before the group “warehouse” had settled them: lost, and counted as such."
     )
-    assert consumer.worker.lost == 2
+    assert consumer.worker.progress.lost == 2
     assert places(redis) == {"done": 1, "lost_trimmed": 2}
 
 
@@ -184,7 +184,7 @@ def test_a_consumer_whose_name_another_uses_leaves_that_one_alone(redis, bridge,
 
     assert consumers() == {"printer"}
     assert places(redis) == {"pending": 2}
-    assert other.worker.failed == 2
+    assert other.worker.progress.failed == 2
 
 
 def test_a_consumer_that_was_never_in_its_group_leaves_nothing(redis, bridge):

@@ -1,12 +1,14 @@
-"""`manage.py consume`: print a stream's events as they arrive."""
+"""`manage.py consume`: a stream's events on the console or in a handler; or bridges, many at once."""
 
 import argparse
 import contextlib
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
+from django.utils.module_loading import import_string
 
 from bridges import consuming
 from bridges.rendering import harmless
@@ -15,55 +17,103 @@ from core.names import RULE, is_name
 from core.problems import Problem
 
 EXAMPLES = """
-Each event goes to one consumer of each group, and is settled once it is printed. A group keeps its place: a
+Each event goes to one consumer of each group, and is settled once it is printed or handled. A group keeps its place: a
 restarted consumer goes on where the last one was.
 
   manage.py consume inference-events
   manage.py consume inference-events --group audit --from 2025-12-24T10:00:00Z
   manage.py consume inference-events --drain | jq .event
+  manage.py consume inference-events --handler shop.handlers.on_inference
+  manage.py consume --bridge archive-inference-events
+  manage.py consume --all
 """
+# Options of a stream, by what they are called in Python.
+OF_A_STREAM = {
+    "group": "--group",
+    "begin": "--from",
+    "count": "--count",
+    "consumer": "--consumer",
+    "handler": "--handler",
+}
 
 
 class Command(BaseCommand):
-    help = "Print a stream's events as they arrive: for people on a terminal, as JSON lines into a pipe."
+    help = "Bring a stream's events to the terminal, into a pipe or to a handler; or run bridges of the catalog."
     requires_system_checks: list[str] = []  # some ask the database, which may be away for a while
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLES
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("stream", help="a stream of the catalog")
-        parser.add_argument("--group", type=_name, default="console", help="the consumer group (default: console)")
+        parser.add_argument("stream", nargs="?", help="a stream of the catalog")
+        parser.add_argument("--bridge", action="append", type=_name, metavar="NAME", help="run this bridge; repeatable")
+        parser.add_argument("--all", action="store_true", help="run all enabled bridges, as they change")
+        parser.add_argument("--group", type=_name, help="the consumer group (default: console, or the handler's path)")
         parser.add_argument(
             "--from",
             dest="begin",
             metavar="WHERE",
             help="where a new group begins: beginning (default), new, the id of an event, or a time (ISO 8601, UTC)",
         )
+        parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
         parser.add_argument("--count", type=_count, metavar="N", help="stop after N events")
         parser.add_argument("--consumer", type=_name, metavar="NAME", help="its name in the group (default: its own)")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        if sys.stdout is None:
-            raise CommandError("Standard output is closed: there is nowhere to print to.")
+        _check(options)
+        import_string(settings.STOP_WITH_PARENT)()
         stop = Stop()
         stop.on_signals()
-        colour = True if options["force_color"] else False if options["no_color"] else None
-        wanted = consuming.Wanted(
-            **{name: options[name] for name in ("stream", "group", "begin", "drain", "count", "consumer")}
-        )
         try:
-            worker = consuming.console_worker(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
-            consuming.consume(worker)
+            if options["stream"]:
+                _consume(options, stop)
+            else:
+                _run_bridges(options, stop)
         except Problem as problem:
-            raise CommandError(problem.detail) from None
+            raise CommandError(harmless(problem.detail)) from None
         except DatabaseError as error:
             raise CommandError(
                 f"The catalog cannot be read ({error}). Run `make run` first, or `manage.py migrate`."
             ) from None
-        say(f"Printed {worker.delivered} event{'' if worker.delivered == 1 else 's'} of “{wanted.stream}”.")
-        if worker.trouble:
-            raise CommandError(f"Standard output takes no more: {worker.trouble}.")
+
+
+def _check(options: dict[str, Any]) -> None:
+    if (options["stream"] is not None) + bool(options["bridge"]) + options["all"] != 1:
+        raise CommandError("Say what to consume: a stream, --bridge NAME, or --all.")
+    if options["stream"] is None:
+        for name, option in OF_A_STREAM.items():
+            if options[name] is not None:
+                raise CommandError(f"{option} goes with a stream; a bridge's definition says what it does.")
+
+
+def _consume(options: dict[str, Any], stop: Stop) -> None:
+    if sys.stdout is None:
+        raise CommandError("Standard output is closed: there is nowhere to print to.")
+    colour = True if options["force_color"] else False if options["no_color"] else None
+    names = ("stream", "group", "begin", "drain", "count", "consumer", "handler")
+    wanted = consuming.Wanted(**{name: options[name] for name in names})
+    worker = consuming.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
+    consuming.consume(worker)
+    done = worker.progress.status()
+    failed = f"; {done.failed} attempts failed" if done.failed else ""
+    say(f"{'Handled' if wanted.handler else 'Printed'} {_events(done.delivered)} of “{wanted.stream}”{failed}.")
+    if worker.trouble:
+        raise CommandError(f"Standard output takes no more: {worker.trouble}.")
+
+
+def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
+    supervisor = consuming.supervisor_for(
+        options["bridge"], say=lambda name, line: say(f"{name}: {line}"), drain=options["drain"]
+    )
+    ended = consuming.supervise(supervisor, stop)
+    failed = []
+    for bridge, status in supervisor.totals():
+        say(f"{bridge.name}: delivered {_events(status.delivered)} of “{bridge.stream}”.")
+        failed += [bridge.name] if status.state == "failed" else []
+    if not ended:
+        raise CommandError("Some bridges did not finish in time; what they had in hand comes again.")
+    if failed and options["drain"]:
+        raise CommandError(f"Not all is delivered: see above for {', '.join(failed)}.")
 
 
 def say(line: str) -> None:
@@ -71,6 +121,10 @@ def say(line: str) -> None:
     if sys.stderr is not None:  # closed: print would take standard output instead
         with contextlib.suppress(OSError):
             print(harmless(line), file=sys.stderr, flush=True)
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"
 
 
 def _name(text: str) -> str:

@@ -19,7 +19,9 @@ POLL = 0.25
 
 
 class Command(BaseCommand):
-    help = "Run everything on this machine: Redis (unless REDIS_URL names one), migrations, catalog, web server."
+    help = (
+        "Run everything on this machine: Redis (unless REDIS_URL names one), migrations, catalog, web server, bridges."
+    )
     requires_system_checks: list[str] = []  # some ask the database, which may not be there yet
 
     def handle(self, *_: Any, **__: Any) -> None:
@@ -55,6 +57,7 @@ class Up:
         startup.migrate(say)
         startup.apply_catalog()
         startup.wait_until_healthy(startup.start_web(self._supervisor))
+        startup.start_bridges(self._supervisor)
         # Made last: nothing can come between the new password and the one time it is shown.
         say(startup.summary(redis=redis, login=startup.create_admin()))
 

@@ -1,0 +1,81 @@
+"""Archived events in the admin: to be read, never to be changed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
+
+from bridges.admin import summary
+from bridges.models import ArchivedEvent
+from core.admin.pages import Page
+from core.templatetags.synapse import moment, visible
+from streams.models import EventType
+
+
+class EventTypeFilter(admin.SimpleListFilter):
+    """Event types of the catalog: those that the table holds would have to be looked for in all of it."""
+
+    title = "event type"
+    parameter_name = "event_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        names = EventType.objects.filter(stream__bridges__isnull=False).order_by("name").values_list("name", flat=True)
+        return [(name, name) for name in dict.fromkeys(names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ArchivedEvent]) -> QuerySet[ArchivedEvent]:
+        return queryset.filter(event_type=self.value()) if self.value() else queryset
+
+
+@admin.register(ArchivedEvent)
+class ArchivedEventAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ["named", "stream", "published", "occurred", "sender", "bridge"]
+    list_filter = ["bridge", EventTypeFilter, "published_at"]
+    list_filter_submit = False
+    list_select_related = ["bridge"]
+    list_per_page = 50
+    # A table of millions is counted once, and only what is looked for.
+    show_full_result_count = False
+    search_fields = ["=entry_id", "=source"]
+    search_help_text = "An entry's id, or a source."
+    list_before_template = "bridges/admin/archive_list.html"
+    change_form_template = "bridges/admin/archived_event.html"
+
+    def get_urls(self) -> list[Any]:
+        page = Page(path="inference/", name="inference", view=summary.inference)
+        return [*summary.urls(self, page), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        shown: HttpResponse = super().change_view(
+            request, object_id, form_url, {"archived": self.get_object(request, object_id)}
+        )
+        return shown
+
+    @admin.display(description="event")
+    def named(self, event: ArchivedEvent) -> str:
+        return visible(event.event_type or "(no type)")
+
+    @admin.display(description="published", ordering="published_at")
+    def published(self, event: ArchivedEvent) -> str:
+        return moment(event.published_at)
+
+    @admin.display(description="occurred")
+    def occurred(self, event: ArchivedEvent) -> str:
+        return moment(event.occurred_at)
+
+    @admin.display(description="source")
+    def sender(self, event: ArchivedEvent) -> str:
+        return visible(event.source or "—")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ArchivedEvent | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ArchivedEvent | None = None) -> bool:
+        return False

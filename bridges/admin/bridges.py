@@ -1,0 +1,142 @@
+"""Bridges in the admin: the list with what goes on, and their definitions."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from unfold.views import ChangeList  # type: ignore[import-untyped]
+from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
+
+from bridges import overview
+from bridges.checking import sink_errors
+from bridges.models import Bridge
+from bridges.overview import Overview
+from bridges.sinks import registry
+from bridges.snapshot import definition_of
+from core.admin import AuditedAdmin
+from core.admin.json_field import JsonValue
+from core.problems import Problem
+from core.templatetags.synapse import number
+from streams.admin.asking import ask_all
+
+
+class LiveList(ChangeList):  # type: ignore[misc]
+    """A page of the list, with how each bridge on it is: a few round trips, whatever their number."""
+
+    problem: Problem | None = None
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.problem = attach_overviews(self.result_list)
+
+
+def attach_overviews(bridges: Iterable[Any]) -> Problem | None:
+    """Give each bridge its `overview`, None where Redis could not tell, and return why it could not."""
+    rows = list(bridges)
+    found = ask_all({"overview": overview.of([definition_of(row) for row in rows])})["overview"]
+    problem = found if isinstance(found, Problem) else None
+    for row in rows:
+        row.overview = None if problem else found[row.name]
+    return problem
+
+
+class BridgeForm(forms.ModelForm):
+    """A bridge. The sink's own settings are checked as the sink will read them."""
+
+    event_types = JsonValue(required=False, help_text="A list of names, such as [“inference-complete”]; empty: all.")
+    config = JsonValue(required=False, help_text="The sink's settings by name; which there are is told in the guide.")
+
+    class Meta:
+        model = Bridge
+        fields = [
+            *("name", "stream", "group", "event_types", "sink", "config"),
+            *("enabled", "start", "batch_size", "lease_seconds", "handler_timeout_seconds"),
+        ]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if "sink" in self.fields:
+            names = [(name, name) for name in registry.names()]
+            self.fields["sink"] = forms.ChoiceField(
+                choices=names, widget=UnfoldAdminSelectWidget(choices=names), help_text="Where the events go."
+            )
+
+    def clean_event_types(self) -> Any:
+        """Nothing is an empty list."""
+        found = self.cleaned_data["event_types"]
+        return [] if found is None else found
+
+    def clean_config(self) -> Any:
+        """Nothing is no settings."""
+        found = self.cleaned_data["config"]
+        return {} if found is None else found
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if {"sink", "config"} <= values.keys():
+            for field, text in sink_errors(values["sink"], values["config"]).items():
+                column, _, name = field.partition(".")
+                self.add_error(column, f"{name}: {text}" if name else text)
+        return values
+
+
+@admin.register(Bridge)
+class BridgeAdmin(AuditedAdmin):
+    form = BridgeForm
+    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "last_delivered"]
+    list_filter = ["enabled", "sink", "stream"]
+    list_select_related = ["stream"]
+    search_fields = ["name", "group", "stream__name"]
+    autocomplete_fields = ["stream"]
+    list_before_template = "bridges/admin/bridge_list.html"
+    change_form_template = "bridges/admin/bridge.html"
+    fieldsets = [
+        (None, {"fields": ["name", "enabled", "stream", "group", "event_types"]}),
+        ("Sink", {"fields": ["sink", "config"]}),
+        ("Delivery", {"fields": ["start", "batch_size", "lease_seconds", "handler_timeout_seconds"]}),
+    ]
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return LiveList
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+        if bridge := options.get("obj"):
+            context |= {"problem": attach_overviews([bridge]), "bridge": bridge}
+        shown: HttpResponse = super().render_change_form(request, context, **options)
+        return shown
+
+    @admin.display(description="bridge", ordering="name")
+    def named(self, bridge: Bridge) -> str:
+        about = f"{bridge.stream.name} as {bridge.group}"
+        return render_to_string("streams/admin/named.html", {"name": bridge.name, "about": about})
+
+    @admin.display(description="state")
+    def state(self, bridge: Any) -> str:
+        return _cell("state", bridge.overview)
+
+    @admin.display(description="lag")
+    def behind(self, bridge: Any) -> str:
+        return _cell("behind", bridge.overview)
+
+    @admin.display(description="delivered")
+    def delivered(self, bridge: Any) -> str:
+        return number(bridge.overview and bridge.overview.counters["done"])
+
+    @admin.display(description="in hand, to come again")
+    def in_flight(self, bridge: Any) -> str:
+        if bridge.overview is None:
+            return number(None)
+        return f"{number(bridge.overview.pending)}, {number(bridge.overview.waiting)}"
+
+    @admin.display(description="last delivered")
+    def last_delivered(self, bridge: Any) -> str:
+        return _cell("last", bridge.overview)
+
+
+def _cell(name: str, found: Overview | None) -> str:
+    return render_to_string(f"bridges/admin/{name}.html", {"overview": found})

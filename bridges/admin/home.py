@@ -1,0 +1,19 @@
+"""The bridges' part of the first page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from bridges.admin.bridges import attach_overviews
+from bridges.models import Bridge
+
+MOST = 20
+
+
+def values(request: HttpRequest) -> Mapping[str, Any]:
+    """Return what the template shows: one query, and a few round trips."""
+    if not request.user.has_perm("bridges.view_bridge"):
+        return {"may_see": False}
+    bridges = list(Bridge.objects.select_related("stream")[:MOST])
+    return {"may_see": True, "problem": attach_overviews(bridges), "bridges": bridges}

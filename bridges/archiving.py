@@ -1,0 +1,85 @@
+"""From a delivered event to the row that is kept of it. What no database can hold is replaced, and the row says so."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from bridges.delivery import Delivery
+from bridges.models import ArchivedEvent
+
+_MOST_CHARACTERS = 200
+_NUL, _REPLACEMENT = "\x00", "�"
+_NUL_NOTE = "NUL characters were replaced by U+FFFD."
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def row_of(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
+    """Return the row of an event, not yet saved.
+
+    Neither PostgreSQL's text nor its JSON can hold NUL (its manual, 8.14), so it is replaced wherever it stands.
+    """
+    event, note = delivery.event, ""
+    if any(b"\x00" in part or b"\\u0000" in part for part in delivery.parts):
+        cleaned = _without_nul(event)
+        note = _NUL_NOTE if cleaned != event else ""
+        event = cleaned
+    return _row(delivery, bridge, event, note)
+
+
+def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
+    """Return a row for an event that the database refuses: all that is known of it but the event, which is a text."""
+    text = delivery.event
+    return _row(delivery, bridge, {"refused_by_database": _without_nul(_text(text))}, "Kept as a text: it was refused.")
+
+
+def _row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> ArchivedEvent:
+    published = _moment_of_id(delivery.id)
+    return ArchivedEvent(
+        bridge_id=bridge,
+        stream=delivery.stream,
+        entry_id=delivery.id,
+        event_type=_short(delivery.event_type),
+        occurred_at=_moment_of_text(delivery.timestamp) or published,
+        published_at=published,
+        source=_short(delivery.source or ""),
+        event=event,
+        note=note,
+    )
+
+
+def _moment_of_id(id_: str) -> datetime:
+    """Return when Redis took the entry. An id that a program made up may name no day of any calendar."""
+    try:
+        return _EPOCH + timedelta(milliseconds=int(id_.partition("-")[0]))
+    except OverflowError:
+        return datetime.now(UTC)
+
+
+def _moment_of_text(text: str | None) -> datetime | None:
+    """Return the moment that a publisher wrote (ISO 8601; UTC when it names no zone), None when it is none."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _short(text: str) -> str:
+    """Return what a column takes: the whole is in the event."""
+    return _without_nul(text[:_MOST_CHARACTERS])  # type: ignore[no-any-return]  # a text stays one
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, _REPLACEMENT)
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(inner) for name, inner in value.items()}
+    return [_without_nul(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _text(event: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(event).decode()
+    except orjson.JSONEncodeError:
+        return repr(event)

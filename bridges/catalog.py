@@ -1,0 +1,172 @@
+"""The bridges' part of a catalog file: the section `bridges`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from bridges.checking import sink_errors
+from bridges.models import Bridge, validate_event_types
+from bridges.sinks import registry
+from core import audit
+from core.catalog_file import CatalogFile, Item, kind_of, nearest, quoted
+from core.plan import Change, Values, compare
+from core.principal import Principal
+from streams.catalog.reading import STREAM
+from streams.models import Stream
+
+BRIDGE = "bridge"
+KINDS = (BRIDGE,)
+SECTIONS = ("bridges",)
+
+_NUMBERS = ("batch_size", "lease_seconds", "handler_timeout_seconds")
+BRIDGE_KEYS = ("name", "stream", "group", "event_types", "sink", "config", "enabled", "start", *_NUMBERS)
+
+
+def read(file: CatalogFile) -> None:
+    """Read the section `bridges`."""
+    for item in file.section("bridges"):
+        item.only(*BRIDGE_KEYS)
+        name, stream, group = item.name("name"), item.name("stream"), item.name("group")
+        values = {
+            "stream": stream,
+            "group": group,
+            "event_types": _event_types(item),
+            "enabled": _enabled(item),
+            "start": item.choice("start", Bridge.Start.values, _default_of("start")),
+            **_sink(item),
+            **{key: item.count(key, _default_of(key)) for key in _NUMBERS},
+        }
+        _check_numbers(item, values)
+        if None not in (name, stream, group):
+            file.add(BRIDGE, str(name), values, item.place)
+
+
+def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
+    """Return what would change. A bridge goes with its stream, and a plan that deletes one says so."""
+    current, wanted = _current(), file.wanted(BRIDGE)
+    may_delete = delete and file.says("bridges")
+    kept = _streams(file, {values["stream"] for values in (*wanted.values(), *current.values())}, delete=delete)
+    for name, values in wanted.items():
+        if values["stream"] not in kept:
+            message = f"there is no stream {quoted(values['stream'])}; {nearest(values['stream'], kept)}"
+            file.refuse((*file.place_of(BRIDGE, name), "stream"), message)
+    _check_groups(file, wanted, {} if may_delete else current)
+    changes = compare(BRIDGE, wanted, current, delete=may_delete)
+    if not may_delete:
+        orphans = (name for name, values in current.items() if name not in wanted and values["stream"] not in kept)
+        changes += [Change(action="delete", kind=BRIDGE, name=name, before=current[name]) for name in orphans]
+    return changes
+
+
+def apply(change: Change, *, by: Principal) -> None:
+    """Carry out one change of the plan, in the transaction of the caller, and record it."""
+    columns = dict(change.after or {})
+    if "stream" in columns:
+        columns["stream"] = Stream.objects.get(name=columns["stream"])
+    if change.action == "create":
+        Bridge.objects.create(name=change.name, **columns)
+    else:
+        row = Bridge.objects.get(name=change.name)
+        if change.action == "delete":
+            row.delete()
+        else:
+            for column, value in columns.items():
+                setattr(row, column, value)
+            row.save()
+    audit.record(by, change.action, f"{BRIDGE} {change.name}", before=change.before, after=change.after)
+
+
+def export(document: dict[str, Any]) -> None:
+    """Add the section, when there are bridges. What has its default is left out."""
+    if current := _current():
+        document["bridges"] = [
+            {
+                "name": name,
+                **{key: value for key, value in values.items() if key not in _DEFAULTS or value != _DEFAULTS[key]},
+            }
+            for name, values in current.items()
+        ]
+
+
+def _default_of(key: str) -> Any:
+    value = Bridge._meta.get_field(key).get_default()  # type: ignore[union-attr]  # these are columns
+    return getattr(value, "value", value)
+
+
+_DEFAULTS = {
+    **{key: _default_of(key) for key in ("start", "enabled", *_NUMBERS)},
+    "event_types": [],
+    "config": {},
+}
+
+
+def _current() -> dict[str, Values]:
+    """Return every bridge by name, in the form that `read` gives."""
+    rows = Bridge.objects.order_by("name").values("name", "stream__name", *(set(BRIDGE_KEYS) - {"name", "stream"}))
+    return {
+        row["name"]: {
+            key: sorted(row[key]) if key == "event_types" else row["stream__name" if key == "stream" else key]
+            for key in BRIDGE_KEYS
+            if key != "name"
+        }
+        for row in rows
+    }
+
+
+def _streams(file: CatalogFile, asked: set[str], *, delete: bool) -> set[str]:
+    """Return the streams that there will be: all of the file, and those of the others that are asked for and stay."""
+    named = set(file.wanted(STREAM))
+    if asked <= named or (delete and file.says("streams")):
+        return named
+    return named | set(Stream.objects.values_list("name", flat=True))
+
+
+def _event_types(item: Item) -> list[str]:
+    names = item.values.get("event_types")
+    if names is None:
+        return []
+    try:
+        validate_event_types(names)
+    except ValidationError as error:
+        item.refuse("event_types", " ".join(error.messages))
+        return []
+    return sorted(names)
+
+
+def _enabled(item: Item) -> bool:
+    value = item.values.get("enabled")
+    if value is None or isinstance(value, bool):
+        return _DEFAULTS["enabled"] if value is None else value
+    item.refuse("enabled", f"must be true or false, but is {kind_of(value)}")
+    return False
+
+
+def _sink(item: Item) -> dict[str, Any]:
+    known = registry.names()
+    sink = item.name("sink", valid=lambda text: text in known, rule=f"known here: {', '.join(known)}")
+    config = item.mapping("config") or {}
+    if sink is not None:
+        for field, text in sink_errors(sink, config).items():
+            item.file.refuse((*item.place, *field.split(".", 1)), text)
+    return {"sink": sink, "config": config}
+
+
+def _check_numbers(item: Item, values: Mapping[str, Any]) -> None:
+    row = Bridge(**{key: values[key] for key in _NUMBERS})
+    try:
+        row.clean_fields(exclude=[field.name for field in Bridge._meta.fields if field.name not in _NUMBERS])
+        row.clean()
+    except ValidationError as error:
+        for field, messages in error.message_dict.items():
+            item.refuse(field, " ".join(messages))
+
+
+def _check_groups(file: CatalogFile, wanted: Mapping[str, Values], others: Mapping[str, Values]) -> None:
+    """Check that no two bridges read as one group: each would get a part of the events."""
+    taken = {(values["stream"], values["group"]): name for name, values in others.items() if name not in wanted}
+    for name, values in wanted.items():
+        first = taken.setdefault((values["stream"], values["group"]), name)
+        if first != name:
+            place = (*file.place_of(BRIDGE, name), "group")
+            file.refuse(place, f"the bridge {quoted(first)} reads {values['stream']} as this group already")

@@ -1,0 +1,104 @@
+"""The child's end: loads the handler, then calls it with what it is given, until there is nobody to give more.
+
+Started by `process.py` as `python -m bridges.handlers.child CHANNEL BOARD ORDER`.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+import django
+import orjson
+from django.contrib import admin
+
+from bridges.database import close_stale_connections
+from bridges.delivery import Delivery
+from bridges.errors import SinkError
+from bridges.handlers import calling
+from bridges.handlers.board import BEGUN, RAISED, TAKEN, Board
+from bridges.handlers.calling import Handle
+from bridges.handlers.messages import Order, pack_fact, text_of, unpack_batch
+
+# Where a handler is not, for a person who looks for the line that raised.
+_OWN_FILES = os.path.dirname(__file__)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    channel = Connection(int(sys.argv[1]))
+    order = Order(**orjson.loads(sys.argv[3]))
+    board = Board(int(sys.argv[2]), order.size)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Ctrl-C reaches the whole group of a terminal, and it is for the parent to say when the work ends. No
+        # SIG_IGN: that would be handed down to what the handler starts.
+        signal.signal(number, lambda *_: None)
+    # The pages of the admin are half of what Django would load, and no handler shows one.
+    admin.autodiscover = lambda: None
+    try:
+        django.setup()
+        function = calling.load(order.handler, order.allowed)
+    except BaseException as error:
+        channel.send_bytes(pack_fact("broken", text=_explained(error)))
+        return
+    channel.send_bytes(pack_fact("ready"))
+    serve(channel, board, function, order)
+
+
+def serve(channel: Connection, board: Board, function: Any, order: Order) -> None:
+    """Handle batches until the parent has gone."""
+    handle = calling.together(function) if order.batch else calling.one_by_one(function)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(), order.timeout), daemon=True).start()
+    while True:
+        try:
+            batch = unpack_batch(channel.recv_bytes())
+        except (EOFError, OSError):
+            return
+        close_stale_connections()
+        if order.batch:
+            if not board.stopped:
+                _handle(channel, board, handle, batch, 0)
+        else:
+            for place, delivery in enumerate(batch):
+                if board.stopped:
+                    break
+                _handle(channel, board, handle, [delivery], place)
+        channel.send_bytes(pack_fact("end"))
+
+
+def _handle(channel: Connection, board: Board, handle: Handle, deliveries: list[Delivery], place: int) -> None:
+    board.note(place, BEGUN)
+    try:
+        handle(deliveries)
+    except BaseException as error:
+        permanent = isinstance(error, SinkError) and error.permanent
+        channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), permanent=permanent))
+        board.note(place, RAISED)
+    else:
+        board.note(place, TAKEN)
+
+
+def _explained(error: BaseException) -> str:
+    if isinstance(error, SinkError):
+        return text_of(error).partition(": ")[2] or text_of(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN_FILES)]
+    own = [frame for frame in frames if "importlib" not in frame.filename]
+    if isinstance(error, calling.BadHandler) or not own:
+        return str(error) if isinstance(error, calling.BadHandler) else text_of(error)
+    return text_of(error, where=f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}")
+
+
+def _end_with_parent(parent: int, patience: float) -> None:
+    """End this process some time after its parent was killed: a handler that hangs never asks for more."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    time.sleep(patience)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

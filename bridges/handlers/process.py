@@ -1,0 +1,174 @@
+"""The parent's end: starts the child that runs a handler, hands it events, watches it, and ends it when it hangs."""
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from bridges.delivery import Delivery
+from bridges.errors import NotBegun, SinkBroken, SinkError
+from bridges.handlers.board import BEGUN, RAISED, TAKEN, UNTOUCHED, Board, make_file
+from bridges.handlers.messages import Order, pack_batch, unpack_fact
+
+# How long a handler's module may take to be imported, in seconds.
+START_PATIENCE = 60.0
+# How often the parent looks after a child that is at work.
+LOOK_EVERY = 0.05
+# How long a child that does not read may hold up its parent: it reads at once, unless somebody froze it.
+SEND_PATIENCE = 30
+END_PATIENCE = 2.0
+# How long a handler may go on with what it has in hand once the process was asked to stop.
+STOP_PATIENCE = 15.0
+
+Outcome = SinkError | None
+
+
+class HandlerProcess:
+    """One child process with one handler. `stopping` says whether this process was asked to stop."""
+
+    def __init__(self, order: Order, *, stopping: Callable[[], bool]) -> None:
+        self._order = order
+        self._stopping = stopping
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Connection[Any, Any]
+        self._board: Board
+
+    def is_running(self) -> bool:
+        """Say whether there is a child that takes events. One that was killed meanwhile is buried."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start the child, and wait until its handler is imported; without one when this process is to stop.
+
+        Raises:
+            SinkBroken: when the handler cannot be used.
+        """
+        self._spawn()
+        deadline = time.monotonic() + START_PATIENCE
+        fact = {"kind": "silent"}
+        with contextlib.suppress(EOFError, OSError):
+            while not self._stopping() and time.monotonic() < deadline:
+                if self._channel.poll(LOOK_EVERY):
+                    fact = unpack_fact(self._channel.recv_bytes())
+                    break
+        if fact.get("kind") == "ready":
+            return
+        stopping, how = self._stopping(), self._end()
+        self.close()
+        if not stopping:
+            why = fact.get("text") or f"its process {how} before the handler was imported"
+            raise SinkBroken(f"The handler {self._order.handler} cannot be used: {why}.")
+
+    def run(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[Outcome]:
+        """Have the events handled, and return what became of them.
+
+        When the child ended or had to be ended, that is the last outcome, and those of the events after it are missing.
+        """
+        count = 1 if self._order.batch else len(batch)
+        self._board.clear(count)
+        raised: dict[int, SinkError] = {}
+        try:
+            self._channel.send_bytes(pack_batch(batch))
+            ended = self._watch(count, may_begin, raised)
+        except (EOFError, OSError):
+            ended = f"The handler did not return: its process {self._end()}"
+        outcomes = self._outcomes(count, ended, raised)
+        if ended:
+            self.close()
+        return outcomes * len(batch) if self._order.batch else outcomes
+
+    def close(self) -> None:
+        """End the child."""
+        if self._process is not None:
+            self._end()
+            self._process = None
+            self._board.close()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_PATIENCE, 0))
+        board = make_file(self._order.size)
+        words = [str(theirs.fileno()), str(board), orjson.dumps(asdict(self._order)).decode()]
+        # Whatever this process can import, the child can.
+        own = {"PYTHONPATH": os.pathsep.join(sys.path)}
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "bridges.handlers.child", *words],
+                env={"DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE, **os.environ, **own},
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), board),
+            )
+            self._board = Board(board, self._order.size)
+        finally:
+            theirs.close()
+            os.close(board)
+        self._channel = Connection(ours.detach())
+
+    def _watch(self, count: int, may_begin: Callable[[], bool], raised: dict[int, SinkError]) -> str:
+        """Wait until the child is through with the batch. Return "", or a sentence on why it had to be ended."""
+        seen, since = b"", time.monotonic()
+        look, end = since + LOOK_EVERY, float("inf")
+        while True:
+            if self._channel.poll(max(0.0, look - time.monotonic())):
+                fact = unpack_fact(self._channel.recv_bytes())
+                if fact.get("kind") == "end":
+                    return ""
+                if fact.get("kind") == "raised":
+                    raised[fact["place"]] = SinkError(fact["text"], permanent=fact["permanent"])
+            if (now := time.monotonic()) < look:
+                continue
+            look = now + LOOK_EVERY
+            if not may_begin():
+                self._board.stop()
+            if self._stopping():
+                end = min(end, now + STOP_PATIENCE)
+            notes = self._board.notes(count)
+            if notes != seen:
+                seen, since = notes, now
+            elif BEGUN in notes and now - since > self._order.timeout:
+                self._end(kill=True)
+                return f"The handler took longer than {self._order.timeout:g} s, and its process was ended"
+            if now > end:
+                self._end(kill=True)
+                return f"The handler took longer than {STOP_PATIENCE:g} s after the stop was requested, and was ended"
+
+    def _outcomes(self, count: int, ended: str, raised: dict[int, SinkError]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for place, note in enumerate(self._board.notes(count)):
+            if note == TAKEN:
+                outcomes.append(None)
+            elif note == RAISED:
+                outcomes.append(raised.get(place) or SinkError("The handler raised an error."))
+            elif note == BEGUN:
+                outcomes.append(SinkError(ended))
+            elif note == UNTOUCHED and not ended:
+                outcomes.append(NotBegun())
+        return outcomes
+
+    def _end(self, *, kill: bool = False) -> str:
+        """End the child, and return how it ended, in words."""
+        process = self._process
+        if process is None:
+            return "ended"
+        # It reads the end of the file where it would read the next batch.
+        self._channel.close()
+        try:
+            code = process.wait(0 if kill else END_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return "was ended"
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"

@@ -1,0 +1,137 @@
+"""How bridges are, for people who look: what their processes say, what Redis counts, how far behind they are.
+
+No I/O, no Django: one round trip for any number of bridges, and some more to count what is unread.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bridges.definitions import BridgeDefinition
+from bridges.status import Status, unpack
+from core.problems import Problem
+from streams import lag
+from streams.asking import answer, ask
+from streams.broker import commands, keys, reports
+from streams.broker.command import Conversation, ReplyError
+from streams.broker.commands import Group
+from streams.broker.reports import Report
+from streams.lag import Lag
+
+# Whoever said nothing for so long does not run any more.
+FRESH_MS = 10_000
+# Lists say "so many or more" from here on.
+MOST_LAG = 1000
+# What is told of several processes: the worst that one of them says.
+_WORST_FIRST = ("failed", "waiting", "running", "starting")
+COUNTERS = ("done", "filtered", "lost_trimmed", "lost_silent", "groups_recreated")
+
+Standing = Literal["failed", "waiting", "running", "starting", "not running", "disabled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How one bridge is.
+
+    `statuses` are those of the processes that run it, by consumer. `counters` are those of its group since it was made.
+    `pending` are in a consumer's hand, `waiting` will be delivered again. `lag` is None when there is no group yet.
+    `problem` says why Redis could not tell.
+    """
+
+    bridge: BridgeDefinition
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    pending: int = 0
+    waiting: int = 0
+    lag: Lag | None = None
+    lag_seconds: float = 0.0
+    problem: Problem | None = None
+
+    @property
+    def state(self) -> Standing:
+        """How it is in a word."""
+        if not self.bridge.enabled:
+            return "disabled"
+        return self.worst.state if self.worst else "not running"
+
+    @property
+    def worst(self) -> Status | None:
+        """The status of the process that fares worst, None when there is none."""
+        by_state = sorted(self.statuses.values(), key=lambda status: _WORST_FIRST.index(status.state))
+        return by_state[0] if by_state else None
+
+    @property
+    def reason(self) -> str:
+        """Why it does not run, or what went wrong last."""
+        return (self.worst.reason or self.worst.error) if self.worst else ""
+
+    @property
+    def last_delivered_ms(self) -> int | None:
+        """When a process that runs now last delivered an event, in milliseconds since 1970."""
+        return max(
+            (int(at * 1000) for status in self.statuses.values() if (at := status.last_delivered_at)), default=None
+        )
+
+
+def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
+    """Find out how the bridges are, by name. What is wrong with one is its own `problem`.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    known = list(bridges)
+    if not known:
+        return {}
+    now_ms, *replies = yield from ask([reports.now(), *(command for bridge in known for command in _asked(bridge))])
+    found = {
+        bridge.name: _Found(bridge, *replies[place : place + 4])
+        for bridge, place in zip(known, range(0, len(replies), 4), strict=True)
+    }
+    groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
+    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    return {name: one.overview(now_ms, lags) for name, one in found.items()}
+
+
+def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
+    stream, group = bridge.stream, bridge.group
+    return (
+        reports.reports(stream, group),
+        commands.hgetall(keys.counters(stream, group)),
+        commands.xinfo_groups(stream),
+        commands.zcard(keys.waiting(stream, group)),
+    )
+
+
+class _Found:
+    """What Redis answered of one bridge."""
+
+    def __init__(self, bridge: BridgeDefinition, said: Any, counters: Any, groups: Any, waiting: Any) -> None:
+        self.bridge = bridge
+        # Somebody else's key in the place of ours tells nothing; it is no reason to fail.
+        self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
+        self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
+        self._waiting = 0 if isinstance(waiting, ReplyError) else waiting
+        self._problem: Problem | None = None
+        try:
+            rows: list[Group] = answer(groups, bridge.stream, absent=[])
+        except Problem as problem:
+            rows, self._problem = [], problem
+        self.group = next((row for row in rows if row.name == bridge.group), None)
+
+    def overview(self, now_ms: int, lags: Mapping[lag.Name, Lag]) -> Overview:
+        behind = lags.get((self.bridge.stream, self.bridge.group))
+        fresh = {name: unpack(row.words) for name, row in self._said.items() if now_ms - row.at < FRESH_MS}
+        return Overview(
+            bridge=self.bridge,
+            statuses={name: status for name, status in fresh.items() if status is not None},
+            counters={name: _number(self._counters.get(name, b"0")) for name in COUNTERS},
+            pending=self.group.pending if self.group else 0,
+            waiting=self._waiting,
+            lag=behind,
+            lag_seconds=behind.seconds(now_ms) if behind else 0.0,
+            problem=self._problem,
+        )
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) < 19 else 0

@@ -1,0 +1,104 @@
+"""Keeps events as rows of the database: one for each event and bridge, however often it is delivered."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from bridges.archiving import row_of, row_without_event
+from bridges.database import close_stale_connections
+from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
+from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
+from bridges.models import ArchivedEvent
+from bridges.sinks.base import MayBegin, Outcome, Sink
+from bridges.sinks.config import SinkConfig
+
+MOST_DAYS = 36_500
+# How often what is too old is removed, in seconds, and how many rows at once: others wait for the database meanwhile.
+_TIDY_EVERY = 10.0
+_TIDIED_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig(SinkConfig):
+    """`keep_days`: rows of events that were published longer ago are removed; None keeps them."""
+
+    keep_days: int | None = None
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        if self.keep_days is not None and not 1 <= self.keep_days <= MOST_DAYS:
+            yield "keep_days", f"must be from 1 to {MOST_DAYS}, or left out to keep them"
+
+
+class DatabaseSink(Sink):
+    """Inserts a batch at once. A row that is there already stays as it is: the event was delivered before."""
+
+    Config = DatabaseConfig
+
+    def __init__(self, config: DatabaseConfig, *, bridge: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keep_days = config.keep_days
+        self._bridge = bridge
+        self._clock = clock
+        self._tidied = float("-inf")
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        if bridge.pk is None:
+            raise SinkBroken("Rows belong to a bridge of the catalog, and this one is not in it.")
+        return cls(config, bridge=bridge.pk)
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if not may_begin():
+            return [NotBegun() for _ in batch]
+        close_stale_connections()
+        try:
+            outcomes = self._insert(batch)
+            self._tidy()
+        except (OperationalError, InterfaceError) as error:
+            raise SinkAway(f"The database cannot be used: {_in_one_line(error)}") from error
+        return outcomes
+
+    def _insert(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        try:
+            with transaction.atomic():
+                ArchivedEvent.objects.bulk_create(
+                    [row_of(delivery, bridge=self._bridge) for delivery in batch], ignore_conflicts=True
+                )
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            # One of them is refused, and only alone does it turn out which.
+            return [self._insert_one(delivery) for delivery in batch]
+        return [None] * len(batch)
+
+    def _insert_one(self, delivery: Delivery) -> Outcome:
+        refusal: DatabaseError | None = None
+        for make in (row_of, row_without_event):
+            try:
+                with transaction.atomic():
+                    ArchivedEvent.objects.bulk_create([make(delivery, bridge=self._bridge)], ignore_conflicts=True)
+            except (OperationalError, InterfaceError):
+                raise
+            except DatabaseError as error:
+                refusal = error
+            else:
+                return None
+        return SinkError(f"The database refused it: {_in_one_line(refusal)}")
+
+    def _tidy(self) -> None:
+        """Remove some of the rows that are too old, if it is time to."""
+        if self._keep_days is None or self._clock() < self._tidied + _TIDY_EVERY:
+            return
+        self._tidied = self._clock()
+        before = timezone.now() - timedelta(days=self._keep_days)
+        old = ArchivedEvent.objects.filter(bridge=self._bridge, published_at__lt=before).order_by("published_at")
+        ArchivedEvent.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_TIDIED_AT_ONCE])).delete()
+
+
+def _in_one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())[:300]

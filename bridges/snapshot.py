@@ -1,0 +1,63 @@
+"""The bridges as every process of Synapse knows them: in memory, loaded anew when the catalog changed.
+
+The streams' snapshot tells when that was: it is replaced as a whole, here and in every other process.
+"""
+
+import threading
+from collections.abc import Mapping
+
+from bridges.database import close_stale_connections
+from bridges.definitions import BridgeDefinition
+from bridges.models import Bridge
+from streams.definitions import Snapshot
+from streams.snapshot import holder as catalog
+
+
+class BridgeHolder:
+    """Keeps the definitions that go with the current snapshot of the catalog."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Snapshot, Mapping[str, BridgeDefinition]] | None = None
+        self._lock = threading.Lock()
+
+    def current(self) -> Mapping[str, BridgeDefinition]:
+        """Return the bridges by name: no query unless the catalog changed."""
+        snapshot = catalog.current()
+        with self._lock:
+            if self._loaded is None or self._loaded[0] is not snapshot:
+                # Whichever thread comes first asks, and it may have been long since it last did.
+                close_stale_connections()
+                self._loaded = (snapshot, _load())
+            return self._loaded[1]
+
+    def durable_groups(self) -> dict[str, frozenset[str]]:
+        """Return the groups of all bridges, by stream: what they are owed is kept, also while they are disabled."""
+        groups: dict[str, frozenset[str]] = {}
+        for bridge in self.current().values():
+            groups[bridge.stream] = groups.get(bridge.stream, frozenset()) | {bridge.group}
+        return groups
+
+
+def _load() -> dict[str, BridgeDefinition]:
+    return {row.name: definition_of(row) for row in Bridge.objects.select_related("stream").order_by("name")}
+
+
+def definition_of(row: Bridge) -> BridgeDefinition:
+    """Return a row as a value."""
+    return BridgeDefinition(
+        name=row.name,
+        stream=row.stream.name,
+        group=row.group,
+        sink=row.sink,
+        config=row.config,
+        event_types=frozenset(row.event_types),
+        enabled=row.enabled,
+        start=row.start,
+        batch=row.batch_size,
+        lease=row.lease_seconds,
+        timeout=row.handler_timeout_seconds,
+        pk=row.pk,
+    )
+
+
+holder = BridgeHolder()

@@ -1,0 +1,102 @@
+"""What the archived inference events of some time say together, by model: added up by the database.
+
+The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from bridges.models import ArchivedEvent
+
+STREAM, COMPLETE, ERROR = "inference-events", "inference-complete", "inference-error"
+MOST_EVENTS = 20_000
+MOST_MODELS = 50
+
+# JSON numbers and texts alone: what another program wrote in their place counts as missing.
+_JSON = {
+    "sqlite": {
+        "latency": "CASE WHEN json_type(event, '$.latency_ms') IN ('integer', 'real') "
+        "THEN CAST(json_extract(event, '$.latency_ms') AS REAL) END",
+        "model": "CASE WHEN json_type(event, '$.model_name') = 'text' THEN json_extract(event, '$.model_name') END",
+    },
+    "postgresql": {
+        "latency": "CASE WHEN jsonb_typeof(event -> 'latency_ms') = 'number' "
+        "THEN (event ->> 'latency_ms')::double precision END",
+        "model": "CASE WHEN jsonb_typeof(event -> 'model_name') = 'string' THEN event ->> 'model_name' END",
+    },
+}
+
+# The 95th percentile by nearest rank: the smallest latency that 95 of 100 do not exceed.
+_SQL = """
+WITH newest AS (
+    SELECT entry_id, event_type, event FROM {table}
+    WHERE stream = %s AND event_type IN (%s, %s) AND published_at >= %s
+    ORDER BY published_at DESC LIMIT %s
+), events AS (
+    SELECT DISTINCT entry_id, event_type = %s AS complete, {model} AS model,
+        CASE WHEN event_type = %s THEN {latency} END AS latency
+    FROM newest
+), ranked AS (
+    SELECT {group} AS name, complete, latency,
+        ROW_NUMBER() OVER (PARTITION BY {group} ORDER BY CASE WHEN latency IS NULL THEN 1 ELSE 0 END, latency) AS place,
+        COUNT(latency) OVER (PARTITION BY {group}) AS measured
+    FROM events
+)
+SELECT name,
+    SUM(CASE WHEN complete THEN 1 ELSE 0 END),
+    SUM(CASE WHEN complete THEN 0 ELSE 1 END),
+    AVG(latency),
+    MAX(CASE WHEN place = (measured * 95 + 99) / 100 THEN latency END)
+FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One model, or all (`model` ""): how many inferences came to an end, how many failed, latencies in milliseconds.
+
+    A latency is None where no event tells one.
+    """
+
+    model: str
+    complete: int
+    errors: int
+    mean_ms: float | None
+    p95_ms: float | None
+
+    @property
+    def events(self) -> int:
+        """How many events there were."""
+        return self.complete + self.errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """All inferences since some moment, and those of each model, the busiest first. `cut`: there may be more."""
+
+    total: Row
+    models: Sequence[Row]
+    cut: bool
+
+
+def since(moment: datetime) -> Summary:
+    """Return the summary of the events that were published since then."""
+    total = _rows(moment, group="''", most=1)
+    whole = total[0] if total else Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None)
+    models = _rows(moment, group="COALESCE(model, '')", most=MOST_MODELS)
+    return Summary(total=whole, models=models, cut=whole.events >= MOST_EVENTS)
+
+
+def _rows(moment: datetime, *, group: str, most: int) -> list[Row]:
+    sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **_JSON[connection.vendor])
+    start: Any = connection.ops.adapt_datetimefield_value(moment)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [STREAM, COMPLETE, ERROR, start, MOST_EVENTS, COMPLETE, COMPLETE, most])
+        return [
+            Row(model=name, complete=int(complete), errors=int(errors), mean_ms=mean, p95_ms=p95)
+            for name, complete, errors, mean, p95 in cursor.fetchall()
+        ]

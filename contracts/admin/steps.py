@@ -1,0 +1,129 @@
+"""What happens to a contract's versions: each step says what follows from it, and is taken by a POST."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from contracts import registry, schemas
+from contracts.admin import drafts, uses
+from contracts.admin.versions import numbered
+from contracts.models import Contract
+from core.admin.base import person
+from core.admin.difference import difference
+from core.problems import Problem
+
+
+def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask whether the draft is to be what events are checked against, showing what it changes; then do it.
+
+    The question names the draft's text: when somebody saves another one meanwhile, it is asked again.
+    """
+    contract = admin.found(request, pk, to="change")
+    draft = drafts.draft_of(contract)
+    if draft is None:
+        admin.message_user(request, "There is no draft to activate.", messages.WARNING)
+        return redirect(admin.page_url("change", pk))
+    digest = drafts.digest(draft)
+    if request.method == "POST":
+        if request.POST.get("digest") == digest:
+            return _take(admin, request, contract, lambda: _activated(contract, request))
+        admin.message_user(request, "The draft was changed meanwhile. Look at it again.", messages.WARNING)
+    active = registry.active_version(contract)
+    users = uses.of(contract, schemas.parse(draft.draft_text))
+    page: HttpResponse = admin.show(
+        request,
+        "contracts/admin/activate.html",
+        title="Activate",
+        row=contract,
+        question=f"Check events against this draft of “{contract.subject}” from now on?",
+        consequences=[*_of_activation(contract), *(use.effect for use in users)],
+        button="Activate",
+        back=admin.page_url("change", pk),
+        digest=digest,
+        complaining=[use for use in users if use.complaints],
+        active=active,
+        rows=difference(drafts.readable(active), drafts.readable(draft)),
+    )
+    return page
+
+
+def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Ask whether a version is no longer to be checked against, then do it."""
+    contract = admin.found(request, pk, to="change")
+    version = numbered(contract, number)
+    if request.method == "POST":
+        done = f"Version {number} is deprecated."
+        return _take(admin, request, contract, lambda: (registry.deprecate(version, by=person(request)), done)[1])
+    below = contract.versions.filter(state=version.State.ACTIVE).exclude(pk=version.pk).order_by("-number").first()
+    instead = f"Events are checked against version {below.number} then." if below else "Events are not checked then."
+    page: HttpResponse = admin.show(
+        request,
+        "core/admin/confirm.html",
+        title=f"Deprecate version {number}",
+        row=contract,
+        question=f"Deprecate version {number} of “{contract.subject}”?",
+        consequences=[
+            instead,
+            "A deprecated version cannot be made active again; its schema can be, as a new version.",
+        ],
+        button="Deprecate",
+        is_dangerous=True,
+        back=admin.page_url("change", pk),
+    )
+    return page
+
+
+def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask whether the draft is to be deleted, then do it."""
+    contract = admin.found(request, pk, to="change")
+    draft = drafts.draft_of(contract)
+    if draft is None:
+        return redirect(admin.page_url("change", pk))
+    if request.method == "POST":
+        done = "The draft is discarded."
+        return _take(admin, request, contract, lambda: (drafts.discard(draft, by=person(request)), done)[1])
+    page: HttpResponse = admin.show(
+        request,
+        "core/admin/confirm.html",
+        title="Discard the draft",
+        row=contract,
+        question=f"Discard the draft of “{contract.subject}”?",
+        consequences=["Its text stays in the record.", "Events are checked as before."],
+        button="Discard",
+        is_dangerous=True,
+        back=admin.page_url("change", pk),
+    )
+    return page
+
+
+def _take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
+    """Take a step, say what came of it, and go back to the contract."""
+    try:
+        done = step()
+    except Problem as problem:
+        admin.message_user(request, problem.detail, messages.ERROR)
+    else:
+        admin.message_user(request, done, messages.SUCCESS)
+    return redirect(admin.page_url("change", contract.pk))
+
+
+def _activated(contract: Contract, request: HttpRequest) -> str:
+    draft = drafts.draft_of(contract)
+    if draft is None:
+        return "There is no draft any more."
+    before = registry.active_version(contract)
+    after = registry.activate(draft, by=person(request))
+    if before is not None and after.pk == before.pk:
+        return f"The draft said what version {after.number} says; that one stays active."
+    return f"Version {after.number} is active: events are checked against it from now on."
+
+
+def _of_activation(contract: Contract) -> list[str]:
+    active = registry.active_version(contract)
+    highest = contract.versions.exclude(number=None).order_by("-number").first()
+    number = 1 if highest is None or highest.number is None else highest.number + 1
+    instead = "" if active is None else f" Version {active.number} stays, but events are no longer checked against it."
+    return [f"It becomes version {number} and can no longer be edited.{instead}"]

@@ -1,0 +1,163 @@
+"""Pages of definitions: every change that is made on one is recorded, in the same transaction."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.db.models import Model, QuerySet
+from django.forms import BaseInlineFormSet, ModelForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin, TabularInline  # type: ignore[import-untyped]
+from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[import-untyped]
+
+from core import audit
+from core.admin.pages import Page
+from core.principal import Principal
+
+
+def person(request: HttpRequest) -> Principal:
+    """Return the person who uses the admin."""
+    return Principal(kind="person", name=request.user.get_username())
+
+
+class AuditedInline(TabularInline):  # type: ignore[misc]
+    """Rows of another definition on a definition's page. What is changed in them is recorded too."""
+
+    extra = 0
+
+
+class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
+    """Records each save and delete, with what the row was before and after.
+
+    `pages` are those of one definition beside its form. `secret_columns` are never written into the record.
+    """
+
+    pages: ClassVar[Sequence[Page]] = ()
+    secret_columns: ClassVar[Collection[str]] = ()
+    list_per_page = 50
+    list_filter_submit = False
+    compressed_fields = True
+    # As high as what stands in it.
+    formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(page.path, self.admin_site.admin_view(partial(self._answer, page)), name=self.page_name(page.name))
+            for page in self.pages
+        ]
+        return [*own, *super().get_urls()]
+
+    def _answer(self, page: Page, request: HttpRequest, **named: Any) -> HttpResponse:
+        """Answer with one of our pages; of what is not there, tell it where the person can go on, as Django does."""
+        try:
+            answer: HttpResponse = page.view(self, request, **named)
+        except Http404:
+            self.message_user(request, "What you asked for is not there, or not any more.", messages.WARNING)
+            return redirect(self.page_url("changelist"))
+        return answer
+
+    def page_name(self, name: str) -> str:
+        """Return the URL name of one of our pages, without the site's namespace."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+
+    def page_url(self, name: str, *arguments: Any) -> str:
+        """Return the address of one of our pages, or of Django's own: changelist, add, change, delete."""
+        return reverse(f"admin:{self.page_name(name)}", args=arguments)
+
+    def found(self, request: HttpRequest, pk: int, *, to: str = "view") -> Any:
+        """Return the row that a page is about.
+
+        Raises:
+            Http404: when there is none.
+            PermissionDenied: when the person may not `view`, `change` or `delete` it.
+        """
+        row = self.get_queryset(request).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        if not getattr(self, f"has_{to}_permission")(request, row):
+            raise PermissionDenied
+        return row
+
+    def show(
+        self, request: HttpRequest, template: str, *, title: str, row: Model | None = None, **context: Any
+    ) -> TemplateResponse:
+        """Answer with a page of our own, in the frame that all pages have."""
+        request.current_app = self.admin_site.name  # Django's own way to tell its templates
+        frame = self.admin_site.each_context(request)
+        about = {"title": title, "opts": self.opts, "original": row, "media": self.media}
+        return TemplateResponse(request, template, {**frame, **about, **context})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Show the record of this definition: there is one, and Django's own log is no second."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            return redirect(self.page_url("changelist"))
+        return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
+
+    def described(self, row: Model | None) -> dict[str, Any] | None:
+        """Return a row as the record shows it."""
+        if row is None:
+            return None
+        values = audit.describe(row)
+        return values | {name: "(secret)" for name in self.secret_columns if values.get(name)}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        before = self.described(_stored(obj)) if change else None
+        super().save_model(request, obj, form, change)
+        self._record(request, obj, before=before, after=self.described(obj))
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self._record(request, obj, before=self.described(obj), after=None)
+        super().delete_model(request, obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def save_formset(self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool) -> None:
+        rows = [inline.instance for inline in formset.initial_forms]
+        before = {row.pk: (str(row), self.described(_stored(row))) for row in rows}
+        pks = {id(row): row.pk for row in rows}
+        super().save_formset(request, form, formset, change)
+        for row in formset.new_objects:
+            self._record(request, row, before=None, after=self.described(row))
+        for row, _ in formset.changed_objects:
+            self._record(request, row, before=before[row.pk][1], after=self.described(row))
+        self._record_deleted(request, formset, [before[pks[id(row)]] for row in formset.deleted_objects])
+
+    def _record_deleted(
+        self,
+        request: HttpRequest,
+        formset: BaseInlineFormSet,
+        rows: Iterable[tuple[str, Mapping[str, Any] | None]],
+    ) -> None:
+        for name, values in rows:
+            target = f"{formset.get_queryset().model._meta.verbose_name} {name}"
+            audit.record(person(request), "delete", target, before=values)
+
+    def _record(
+        self,
+        request: HttpRequest,
+        row: Model,
+        *,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+    ) -> None:
+        """Write what happened to a row, when anything did."""
+        if before == after:
+            return
+        action = "create" if before is None else "delete" if after is None else "change"
+        audit.record(person(request), action, row, before=before, after=after)
+
+
+def _stored(row: Model) -> Model | None:
+    return type(row)._default_manager.filter(pk=row.pk).first()

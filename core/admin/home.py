@@ -1,0 +1,39 @@
+"""The first page. It knows no app: each adds its part with `add`, in the order in which the apps are loaded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from core.models import AuditEntry
+
+LATEST = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """An app's part of the first page: a template, and what it shows, which is asked for on each request."""
+
+    template: str
+    values: Callable[[HttpRequest], Mapping[str, Any]]
+
+
+_parts: list[Part] = []
+
+
+def add(part: Part) -> None:
+    """Show a part on the first page."""
+    _parts.append(part)
+
+
+def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
+    """Return what the first page shows (the theme's DASHBOARD_CALLBACK)."""
+    may_see_record = request.user.has_perm("core.view_auditentry")
+    return {
+        **frame,
+        "title": "Overview",
+        "parts": [{"template": part.template, "values": part.values(request)} for part in _parts],
+        "latest_changes": AuditEntry.objects.all()[:LATEST] if may_see_record else [],
+        "may_see_record": may_see_record,
+    }

@@ -1,0 +1,98 @@
+"""JSON in forms: an editor with line numbers and colours, and mistakes told with their line."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminTextareaWidget  # type: ignore[import-untyped]
+
+from core import strict_json
+from core.admin.json_places import line_of
+
+# How core.strict_json tells where a text stops being JSON.
+_LINE = re.compile(r"\(line (\d+), column \d+\)")
+
+
+class JsonEditor(UnfoldAdminTextareaWidget):  # type: ignore[misc]
+    """A text area that `json-editor.js` turns into an editor; without scripts it stays a text area."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"rows": 18, "spellcheck": "false", "data-json-editor": "", **(attrs or {})})
+
+    class Media:
+        js = ["core/json-editor.js"]
+
+
+class JsonText(forms.CharField):
+    """A JSON text, kept as it was written but for the line ends, which browsers change."""
+
+    widget = JsonEditor
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value) or "").replace("\r\n", "\n")
+
+    def parsed(self, text: str) -> Any:
+        """Return the value of the text.
+
+        Raises:
+            ValidationError: when it is not JSON as `core.strict_json` reads it.
+        """
+        try:
+            data = text.encode()
+            value = strict_json.loads(data)
+            strict_json.check_size(value, len(data))
+        except UnicodeEncodeError:
+            raise ValidationError("The text is not Unicode: it holds half a character.") from None
+        except strict_json.BadJSON as error:
+            if line := _line_in(str(error)):
+                self.widget.attrs["data-error-lines"] = str(line)
+            raise ValidationError(str(error)) from None
+        return value
+
+
+class JsonValue(JsonText):
+    """The same for a column that holds the value: nothing is None, and a value is shown evenly indented."""
+
+    empty_values = ["", None]
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        return self.parsed(text) if text.strip() else None
+
+    def prepare_value(self, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.clean(data) != initial)
+        except ValidationError:
+            return True
+
+
+def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple[str, str]]) -> None:
+    """Refuse a JSON text for what is wrong in it: pairs of a JSON Pointer and a sentence.
+
+    Each is told with its line and its place, and the editor marks the lines.
+    """
+    lines = []
+    for pointer, sentence in mistakes:
+        line = line_of(text, pointer) if pointer else None
+        where = f"Line {line}, {pointer}: " if line else ""
+        form.add_error(field, f"{where}{sentence}")
+        lines.append(line or _line_in(sentence))
+    mark(form, field, lines)
+
+
+def mark(form: forms.BaseForm, field: str, lines: Iterable[int | None]) -> None:
+    """Have the editor mark these lines; None is a mistake of the whole text."""
+    form.fields[field].widget.attrs["data-error-lines"] = ",".join(str(line) for line in lines if line)
+
+
+def _line_in(sentence: str) -> int | None:
+    found = _LINE.search(sentence)
+    return int(found[1]) if found else None

@@ -1,0 +1,63 @@
+"""The record: to be read, never to be changed."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
+
+from core.admin.difference import Row, json_difference
+from core.models import AuditEntry
+from core.templatetags.synapse import moment, visible
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ["when", "who", "action", "what"]
+    list_filter = ["action", "actor"]
+    search_fields = ["target", "actor"]
+    list_per_page = 50
+    change_form_template = "core/admin/audit_entry.html"
+
+    @admin.display(description="when", ordering="id")
+    def when(self, entry: AuditEntry) -> str:
+        return moment(entry.at)
+
+    @admin.display(description="who", ordering="actor")
+    def who(self, entry: AuditEntry) -> str:
+        return visible(entry.actor)
+
+    @admin.display(description="what", ordering="target")
+    def what(self, entry: AuditEntry) -> str:
+        return visible(entry.target)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        entry = self.get_object(request, object_id)
+        changes = [] if entry is None else changed(entry)
+        context = {"entry": entry, "changes": changes, "subtitle": visible(entry)}
+        shown: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return shown
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+
+def changed(entry: AuditEntry) -> list[tuple[str, list[Row]]]:
+    """Return what the entry tells of: the names whose values differ, each with the lines that were and are."""
+    before = entry.before if isinstance(entry.before, dict) else {}
+    after = entry.after if isinstance(entry.after, dict) else {}
+    names = [
+        name for name in {**before, **after} if (name in before, before.get(name)) != (name in after, after.get(name))
+    ]
+    return [
+        (name, json_difference(before.get(name), after.get(name), was=name in before, is_=name in after))
+        for name in names
+    ]

@@ -1,0 +1,78 @@
+"""Event types in the admin: what they are, the contract they keep, an example that keeps it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from core.admin import AuditedAdmin
+from core.admin.json_field import JsonValue, refuse
+from core.admin.pages import Page
+from streams.admin import tabs, test_event
+from streams.admin.examples import mistakes, sentence
+from streams.models import EventType
+
+
+class EventTypeForm(forms.ModelForm):
+    """An event type. A new example, or the example of a new contract, must be an event that the stream would take."""
+
+    example = JsonValue(required=False, help_text="An event as a publisher sends it. Test events begin with it.")
+
+    class Meta:
+        model = EventType
+        fields = ["stream", "name", "description", "contract", "example"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        # What stands already is not complained of here: a newer version may have made it wrong.
+        if {"stream", "name"} <= values.keys() and {"stream", "name", "contract", "example"} & set(self.changed_data):
+            found = mistakes(
+                stream=values["stream"].name,
+                name=values["name"],
+                example=values.get("example"),
+                contract=values.get("contract"),
+            )
+            refuse(self, "example", self["example"].data or "", found)
+        return values
+
+
+@admin.register(EventType)
+class EventTypeAdmin(AuditedAdmin):
+    form = EventTypeForm
+    list_display = ["named", "stream", "contract", "attempt"]
+    list_filter = ["stream"]
+    list_select_related = ["stream", "contract"]
+    search_fields = ["name", "description", "stream__name"]
+    autocomplete_fields = ["stream", "contract"]
+    change_form_template = "streams/admin/event_type.html"
+    fieldsets = [
+        (None, {"fields": ["stream", "name", "description", "contract"]}),
+        (None, {"fields": ["example"], "classes": ["s-wide"]}),
+    ]
+    pages = (Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),)
+
+    @admin.display(description="event type", ordering="name")
+    def named(self, event_type: EventType) -> str:
+        about = {"name": event_type.name, "about": event_type.description}
+        return render_to_string("streams/admin/named.html", about)
+
+    @admin.display(description="test event")
+    def attempt(self, event_type: EventType) -> str:
+        return render_to_string("streams/admin/try.html", {"pk": event_type.pk, "name": event_type.name})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+        event_type = options.get("obj")
+        if event_type is not None and self.has_change_permission(request, event_type):
+            context |= {"tabs": tabs.of_event_type(event_type, "Definition")}
+        shown: HttpResponse = super().render_change_form(request, context, **options)
+        return shown
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        for pointer, mistake in mistakes(
+            stream=obj.stream.name, name=obj.name, example=obj.example, contract=obj.contract
+        ):
+            warning = f"The example is no longer an event that “{obj.stream}” takes: {sentence(pointer, mistake)}"
+            self.message_user(request, warning, messages.WARNING)

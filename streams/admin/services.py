@@ -1,0 +1,60 @@
+"""Services in the admin, and what each may publish and subscribe to."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from core.admin import AuditedAdmin, AuditedInline
+from core.admin.pages import Page
+from streams.admin import integration_page
+from streams.models import Grant, Service
+
+
+class GrantInline(AuditedInline):
+    """A service's grants, edited where the service is."""
+
+    model = Grant
+    hide_title = True
+    fields = ("action", "stream", "event_type")
+
+
+@admin.register(Service)
+class ServiceAdmin(AuditedAdmin):
+    list_display = ["named", "publishes", "subscribes"]
+    search_fields = ["name", "description"]
+    inlines = [GrantInline]
+    list_before_template = "streams/admin/service_list.html"
+    pages = (Page(path="integration/", name="integration", view=integration_page.integration),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
+        services: QuerySet[Service] = super().get_queryset(request)
+        return services.prefetch_related("grants")
+
+    @admin.display(description="service", ordering="name")
+    def named(self, service: Service) -> str:
+        return render_to_string("streams/admin/named.html", {"name": service.name, "about": service.description})
+
+    @admin.display(description="publishes to")
+    def publishes(self, service: Service) -> str:
+        return _grants(service, Grant.Action.PUBLISH)
+
+    @admin.display(description="subscribes to")
+    def subscribes(self, service: Service) -> str:
+        return _grants(service, Grant.Action.SUBSCRIBE)
+
+
+@admin.register(Grant)
+class GrantAdmin(AuditedAdmin):
+    list_display = ["service", "action", "stream", "event_type"]
+    list_filter = ["action", "service"]
+    list_select_related = ["service"]
+    search_fields = ["service__name", "stream", "event_type"]
+    autocomplete_fields = ["service"]
+
+
+def _grants(service: Service, action: Any) -> str:
+    grants = [grant for grant in service.grants.all() if grant.action == action]
+    return render_to_string("streams/admin/grants.html", {"grants": grants})

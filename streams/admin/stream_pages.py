@@ -1,0 +1,117 @@
+"""A stream's messages and groups in the admin: what the API answers, made to be read by people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from core import http
+from core.problems import Problem
+from streams import inspection
+from streams.admin import overview, tabs
+from streams.admin.asking import ask_all
+from streams.models import EventType, Stream
+from streams.snapshot import holder
+
+PAGE_SIZE = 25
+# What may be asked for, by the names that the API gives them.
+FILTERS = ("event_type", "since", "until", "order", "after", "before")
+
+
+def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the stream's messages, newest first unless asked otherwise; the filters are those of the API."""
+    stream = admin.found(request, pk)
+    query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
+    asked = _asked(stream, query={**query, "count": str(PAGE_SIZE)})
+    found = ask_all(
+        {
+            "overview": overview.of([stream.name]),
+            "messages": inspection.messages(asked, holder.current()),
+        }
+    )
+    page = _answer(found["messages"])
+    more = None
+    if not isinstance(page, Problem) and page["next"]:
+        turn = "before" if page["order"] == "newest" else "after"
+        more = {**{name: text for name, text in query.items() if name not in ("after", "before")}, turn: page["next"]}
+    return _show(
+        admin,
+        request,
+        stream,
+        "Messages",
+        found["overview"],
+        page=None if isinstance(page, Problem) else page,
+        refused=page if isinstance(page, Problem) else None,
+        query=query,
+        is_filtered=bool(query.keys() & {"event_type", "since", "until"}),
+        more=more,
+        event_types=EventType.objects.filter(stream=stream),
+    )
+
+
+def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
+    """Show one message: the event, and the fields of its entry as they lie in Redis."""
+    stream = admin.found(request, pk)
+    found = ask_all(
+        {
+            "overview": overview.of([stream.name]),
+            "message": inspection.message(_asked(stream, id=id), holder.current()),
+        }
+    )
+    answer = _answer(found["message"])
+    return _show(
+        admin,
+        request,
+        stream,
+        "Message",
+        found["overview"],
+        message=None if isinstance(answer, Problem) else answer,
+        refused=answer if isinstance(answer, Problem) else None,
+    )
+
+
+def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the stream's consumer groups: how far behind they are, what they owe, who reads for them."""
+    stream = admin.found(request, pk)
+    found = ask_all(
+        {
+            "overview": overview.of([stream.name]),
+            "groups": inspection.groups(_asked(stream), holder.current()),
+        }
+    )
+    answer = _answer(found["groups"])
+    return _show(
+        admin,
+        request,
+        stream,
+        "Groups",
+        found["overview"],
+        groups=[] if isinstance(answer, Problem) else answer["groups"],
+        refused=answer if isinstance(answer, Problem) else None,
+    )
+
+
+def _asked(stream: Stream, *, query: Mapping[str, str] | None = None, **params: str) -> http.Request:
+    return http.Request(method="GET", path="", params={"stream": stream.name, **params}, query=query or {})
+
+
+def _answer(found: http.Response | Problem) -> Any:
+    """Return the document of an answer of the API, or the problem."""
+    return found if isinstance(found, Problem) else orjson.loads(found.body)
+
+
+def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
+    """Answer with one of the stream's pages, below the figures that all of them show."""
+    problem = found if isinstance(found, Problem) else None
+    page: HttpResponse = admin.show(
+        request,
+        f"streams/admin/{tab.lower()}.html",
+        title=f"{tab} of {stream.name}",
+        row=stream,
+        tabs=tabs.of_stream(stream, "Messages" if tab == "Message" else tab),
+        overview=None if problem else found[stream.name],
+        problem=problem,
+        **values,
+    )
+    return page

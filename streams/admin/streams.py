@@ -1,0 +1,126 @@
+"""Streams in the admin: the list with what goes on in them, and their definitions."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.views import ChangeList  # type: ignore[import-untyped]
+
+from core.admin import AuditedAdmin, AuditedInline
+from core.admin.pages import Page
+from core.problems import Problem
+from core.templatetags.synapse import moment, moment_of_ms, number
+from streams.admin import overview, stream_pages, tabs
+from streams.admin.asking import ask_all
+from streams.models import EventType, Stream
+
+
+class LiveList(ChangeList):  # type: ignore[misc]
+    """A page of the list, with an overview of each stream on it: one pipeline, whatever their number."""
+
+    problem: Problem | None = None
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        names = [stream.name for stream in self.result_list]
+        found = ask_all({"overview": overview.of(names)})["overview"]
+        self.problem = found if isinstance(found, Problem) else None
+        for stream in self.result_list:
+            stream.overview = None if isinstance(found, Problem) else found[stream.name]
+
+    def url_for_result(self, result: Stream) -> str:
+        return self.model_admin.page_url("messages", result.pk)  # type: ignore[no-any-return]
+
+
+class EventTypeInline(AuditedInline):
+    """A stream's event types, to look at; each has a page of its own."""
+
+    model = EventType
+    fields = readonly_fields = ("named", "description", "contract")
+    can_delete = False
+    hide_title = True
+
+    @admin.display(description="name")
+    def named(self, event_type: EventType) -> str:
+        page = reverse("admin:streams_eventtype_change", args=[event_type.pk])
+        return format_html('<a class="s-link" href="{}">{}</a>', page, event_type.name)
+
+    def has_add_permission(self, request: object, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Stream)
+class StreamAdmin(AuditedAdmin):
+    list_display = ["named", "length", "last_event", "rate", "groups", "lag", "refused", "checks"]
+    list_filter = ["enforcement", "layout", "unknown_event_types"]
+    search_fields = ["name", "purpose"]
+    list_before_template = "streams/admin/stream_list_problem.html"
+    change_form_template = "streams/admin/stream.html"
+    inlines = [EventTypeInline]
+    fieldsets = [
+        (None, {"fields": ["name", "purpose"]}),
+        ("Events", {"fields": ["layout", "enforcement", "unknown_event_types"]}),
+        ("How long they are kept", {"fields": ["max_length", "max_age", "hard_length", "when_full"]}),
+    ]
+    pages = (
+        Page(path="<int:pk>/messages/", name="messages", view=stream_pages.messages),
+        Page(path="<int:pk>/messages/<str:id>/", name="message", view=stream_pages.message),
+        Page(path="<int:pk>/groups/", name="groups", view=stream_pages.groups),
+    )
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return LiveList
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+        if stream := options.get("obj"):
+            found = ask_all({"overview": overview.of([stream.name])})["overview"]
+            problem = found if isinstance(found, Problem) else None
+            context |= {"tabs": tabs.of_stream(stream, "Definition"), "problem": problem}
+            context["overview"] = None if problem else found[stream.name]
+        shown: HttpResponse = super().render_change_form(request, context, **options)
+        return shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
+        # The name is the key in Redis: under another one the events would be gone.
+        return () if obj is None else ("name",)
+
+    @admin.display(description="stream", ordering="name")
+    def named(self, stream: Stream) -> str:
+        return render_to_string("streams/admin/named.html", {"name": stream.name, "about": stream.purpose})
+
+    @admin.display(description="events")
+    def length(self, stream: Any) -> str:
+        return number(stream.overview and stream.overview.figures.length)
+
+    @admin.display(description="last event")
+    def last_event(self, stream: Any) -> str:
+        return "—" if stream.overview is None else moment(moment_of_ms(stream.overview.last_ms))
+
+    @admin.display(description="per minute")
+    def rate(self, stream: Any) -> str:
+        return _cell("rate", stream)
+
+    @admin.display(description="groups")
+    def groups(self, stream: Any) -> str:
+        return number(stream.overview and stream.overview.figures.groups)
+
+    @admin.display(description="worst lag")
+    def lag(self, stream: Any) -> str:
+        return _cell("lag", stream)
+
+    @admin.display(description="contracts", ordering="enforcement")
+    def checks(self, stream: Stream) -> str:
+        return stream.enforcement
+
+    @admin.display(description="refused")
+    def refused(self, stream: Any) -> str:
+        return number(stream.overview and stream.overview.figures.counters["refused"])
+
+
+def _cell(name: str, stream: Any) -> str:
+    return render_to_string(f"streams/admin/{name}.html", {"overview": stream.overview})

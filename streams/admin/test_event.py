@@ -1,0 +1,92 @@
+"""Publishing a test event: the request a publisher would send, by the person, and the server's answer."""
+
+from typing import Any
+
+import orjson
+from django import forms
+from django.http import HttpRequest, HttpResponse
+
+from core import audit, http
+from core.admin.base import person
+from core.admin.json_field import JsonText, mark
+from core.admin.json_places import line_of
+from core.problems import Problem, document
+from streams import connections, publishing
+from streams.admin import overview, tabs
+from streams.admin.asking import ask_all
+from streams.models import EventType
+from streams.snapshot import holder
+
+
+class PublishForm(forms.Form):
+    """The body of the request. What it holds is for the server to judge."""
+
+    event = JsonText(required=False, strip=False)
+
+
+def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the event type's example as an event to publish; a POST publishes it, or only has it checked."""
+    event_type = admin.found(request, pk, to="change")
+    form = PublishForm(request.POST or None, initial={"event": _first(event_type)})
+    answer = None
+    if request.method == "POST" and form.is_valid():
+        answer = _sent(request, event_type, form.cleaned_data["event"])
+        mark(form, "event", [found["line"] for found in answer["violations"]])
+    stream = event_type.stream
+    found = ask_all({"overview": overview.of([stream.name])})["overview"]
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/test_event.html",
+        title=f"Publish a test event to {stream.name}",
+        row=event_type,
+        tabs=tabs.of_event_type(event_type, "Publish a test event"),
+        form=form,
+        stream=stream,
+        media=admin.media + form.media,
+        overview=None if isinstance(found, Problem) else found[stream.name],
+        answer=answer,
+    )
+    return page
+
+
+def _first(event_type: EventType) -> str:
+    example = event_type.example or {"event_type": event_type.name}
+    return orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
+
+
+def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, Any]:
+    """Send the event, and return the answer as the page shows it. A stored event leaves an audit entry."""
+    stream = event_type.stream.name
+    asked = http.Request(
+        method="POST",
+        path=f"/events/{stream}",
+        params={"stream": stream},
+        headers={"content-type": http.JSON},
+        body=text.encode("utf-8", "surrogatepass"),
+        principal=person(request),
+    )
+    only_check = "check" in request.POST
+    try:
+        answer = _answer(asked, only_check=only_check)
+    except Problem as problem:
+        return _shown(problem.status, document(problem), text, problem=problem)
+    body = orjson.loads(answer.body)
+    if not only_check:
+        audit.record(person(request), "publish", f"stream {stream}", after=body)
+    return _shown(answer.status, body, text)
+
+
+def _answer(asked: http.Request, *, only_check: bool) -> http.Response:
+    if only_check:
+        return connections.executor().run(publishing.validate(asked, holder.current()))
+    return connections.executor().run(publishing.publish(asked, holder.current(), connections.tally))
+
+
+def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:
+    found = body.get("violations") or body.get("warnings") or []
+    return {
+        "status": status,
+        "body": body,
+        "problem": problem,
+        "violations": [{**each, "line": line_of(text, each["pointer"]) if each["pointer"] else None} for each in found],
+    }

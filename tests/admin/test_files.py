@@ -1,0 +1,53 @@
+"""The files that make the pages: nothing inline, nothing unescaped, and an editor made of what it says."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EDITOR = ROOT / "core/editor"
+STATIC = ROOT / "core/static/core"
+TEMPLATES = sorted(path for app in ("core", "contracts", "streams", "bridges") for path in (ROOT / app).rglob("*.html"))
+SOURCES = sorted(path for app in ("core", "contracts", "streams") for path in (ROOT / app / "admin").rglob("*.py"))
+
+every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@every_template
+def test_no_template_has_a_script_or_a_style_of_its_own(template):
+    html = template.read_text(encoding="utf-8")
+
+    assert re.findall(r"<script(?![^>]*\ssrc=)", html) == []
+    assert re.findall(r"\s(?:on\w+|style)=", html) == []
+    assert re.findall(r"(?:src|href)=\"https?:", html) == []
+
+
+@every_template
+def test_no_template_lets_anything_through_unescaped(template):
+    html = template.read_text(encoding="utf-8")
+
+    assert re.findall(r"\|\s*safe|autoescape\s+off", html) == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_calls_a_text_safe(source):
+    assert "mark_safe" not in source.read_text(encoding="utf-8")
+
+
+def test_the_editor_was_made_from_what_stands_beside_it():
+    made_of = (EDITOR / "package.json").read_bytes() + (EDITOR / "json-editor.js").read_bytes()
+
+    first_line = (STATIC / "json-editor.js").read_text(encoding="utf-8").partition("\n")[0]
+    assert hashlib.sha256(made_of).hexdigest() in first_line, "run core/editor/build"
+
+
+def test_every_package_in_the_editor_is_pinned_and_has_its_licence_beside_it():
+    import json
+
+    packages = json.loads((EDITOR / "package.json").read_text())["dependencies"]
+    licences = (STATIC / "THIRD_PARTY.txt").read_text(encoding="utf-8")
+
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in packages.values())
+    assert re.findall(r"^==== (\S+) (\S+) ====$", licences, re.MULTILINE) == sorted(packages.items())

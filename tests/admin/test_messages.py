@@ -1,0 +1,166 @@
+"""A stream's messages and groups are shown decoded, with filters, and nothing that is in them does harm."""
+
+import pytest
+
+from tests.admin.pages import text_of, url
+from tests.definitions import define
+
+SCRIPT = "<script>alert(1)</script>"
+RIGHT_TO_LEFT = "\u202e"
+ESC = "\x1b[2J"
+
+
+@pytest.fixture
+def stream(db, redis):
+    return define("orders", {"order-placed": {"required": ["n"]}, "order-paid": None})
+
+
+def publish(client, **event):
+    answer = client.post("/events/orders", {"event_type": "order-placed", **event}, content_type="application/json")
+    assert answer.status_code == 201
+    return answer.json()["id"]
+
+
+def shown(client, stream, **query):
+    return client.get(url("streams.stream", "messages", stream.pk), query)
+
+
+def ids(page):
+    return [message["id"] for message in page.context["page"]["messages"]]
+
+
+def test_a_message_is_shown_with_its_time_id_type_source_version_and_event(admin_client, stream):
+    id_ = publish(admin_client, n=1, source="shop")
+
+    text = text_of(shown(admin_client, stream))
+
+    assert f"{id_} order-placed shop v1" in text
+    assert '{ "event_type": "order-placed", "n": 1, "source": "shop" }' in text
+
+
+def test_messages_are_filtered_by_type_time_and_order(admin_client, stream):
+    first, second = publish(admin_client, n=1), publish(admin_client, n=2, event_type="order-paid")
+
+    assert ids(shown(admin_client, stream)) == [second, first]
+    assert ids(shown(admin_client, stream, order="oldest")) == [first, second]
+    assert ids(shown(admin_client, stream, event_type="order-paid")) == [second]
+    assert ids(shown(admin_client, stream, until="2020-01-01T00:00")) == []
+    assert ids(shown(admin_client, stream, since="2020-01-01T00:00")) == [second, first]
+
+
+def test_older_messages_are_a_page_further(admin_client, stream):
+    published = [publish(admin_client, n=place) for place in range(30)][::-1]
+
+    first = shown(admin_client, stream, event_type="order-placed")
+    second = shown(admin_client, stream, **first.context["more"])
+
+    assert ids(first) + ids(second) == published
+    assert second.context["more"] is None
+
+
+def test_a_time_that_is_none_is_refused_with_a_reason(admin_client, stream):
+    page = shown(admin_client, stream, since="yesterday")
+
+    assert page.status_code == 200
+    assert "“since” is an entry id, milliseconds since 1970, or a time" in text_of(page)
+    assert 'aria-invalid="true"' in page.content.decode()
+
+
+def test_no_messages_and_none_like_that_are_said_apart(admin_client, stream):
+    assert "No message yet. Publish a test event: order-paid , order-placed ." in text_of(shown(admin_client, stream))
+    assert "No message is like that." in text_of(shown(admin_client, stream, event_type="other"))
+
+
+def test_hostile_names_and_payloads_are_text(admin_client, redis, stream):
+    event = {"event_type": SCRIPT, "source": f"{RIGHT_TO_LEFT}gnp.exe", SCRIPT: f"</pre>{SCRIPT}{ESC}{RIGHT_TO_LEFT}"}
+    id_ = redis.xadd("orders", event | {b"\xff": b"\xfe\x00"}).decode()
+    redis.xgroup_create("orders", f"{SCRIPT}{RIGHT_TO_LEFT}", "0")
+    redis.xreadgroup(f"{SCRIPT}{RIGHT_TO_LEFT}", f"{SCRIPT}{ESC}", {"orders": ">"})
+
+    pages = [
+        shown(admin_client, stream),
+        admin_client.get(url("streams.stream", "message", stream.pk, id_)),
+        admin_client.get(url("streams.stream", "groups", stream.pk)),
+        admin_client.get(url("streams.service", "integration")),
+    ]
+
+    for page in pages:
+        html = page.content.decode()
+        assert page.status_code == 200
+        assert SCRIPT not in html
+        assert RIGHT_TO_LEFT not in html
+        assert "\x1b" not in html
+        assert "alert(1)" in html
+
+
+def test_an_event_deeper_than_json_is_written_is_shown(admin_client, redis, stream):
+    redis.xadd("orders", {"event_type": "x", "deep": "[" * 600 + "]" * 600})
+
+    assert shown(admin_client, stream).status_code == 200
+
+
+def test_a_long_event_is_cut_and_whole_on_its_own_page(admin_client, stream):
+    id_ = publish(admin_client, n=1, text="x" * 30_000)
+
+    page = shown(admin_client, stream)
+    whole = admin_client.get(url("streams.stream", "message", stream.pk, id_))
+
+    assert "This is the beginning." in text_of(page)
+    assert "x" * 30_000 not in page.content.decode()
+    assert "x" * 30_000 in whole.content.decode()
+
+
+def test_a_message_shows_how_it_lies_in_redis(admin_client, stream):
+    id_ = publish(admin_client, n=1)
+
+    text = text_of(admin_client.get(url("streams.stream", "message", stream.pk, id_)))
+
+    assert "synapse_version 1" in text
+    assert "Layout flat" in text
+
+
+@pytest.mark.parametrize(("id_", "reason"), [("1-1", "holds no entry 1-1"), ("soon", "An entry id is two numbers")])
+def test_a_message_that_is_not_there_is_said(admin_client, stream, id_, reason):
+    page = admin_client.get(url("streams.stream", "message", stream.pk, id_))
+
+    assert page.status_code == 200
+    assert reason in text_of(page)
+
+
+def test_groups_are_shown_with_lag_pending_and_consumers(admin_client, redis, stream):
+    for place in range(3):
+        publish(admin_client, n=place)
+    redis.xgroup_create("orders", "warehouse", "0")
+    redis.xreadgroup("warehouse", "hall-2", {"orders": ">"}, count=1)
+
+    text = text_of(admin_client.get(url("streams.stream", "groups", stream.pk)))
+
+    assert "warehouse 2" in text
+    assert "hall-2 1 pending, asked" in text
+
+
+def test_a_stream_without_groups_says_so(admin_client, stream):
+    assert "No group reads this stream." in text_of(admin_client.get(url("streams.stream", "groups", stream.pk)))
+
+
+def test_who_may_not_see_the_stream_sees_no_message(client_who_may, stream):
+    client = client_who_may("contracts.view_contract")
+
+    for page in ("messages", "groups"):
+        assert client.get(url("streams.stream", page, stream.pk)).status_code == 403
+    assert client.get(url("streams.stream", "message", stream.pk, "1-1")).status_code == 403
+
+
+def test_a_stranger_is_asked_to_log_in(client, stream):
+    page = client.get(url("streams.stream", "messages", stream.pk))
+
+    assert (page.status_code, page.url.partition("?")[0]) == (302, "/admin/login/")
+
+
+def test_a_page_of_messages_asks_redis_in_few_round_trips(admin_client, round_trips, stream):
+    publish(admin_client, n=1)
+    del round_trips[:]
+
+    shown(admin_client, stream)
+
+    assert len(round_trips) == 1

@@ -1,0 +1,65 @@
+"""Several conversations share their round trips, and one that fails does not stop the others."""
+
+import pytest
+
+from streams.admin.asking import ask_all
+from streams.admin.together import together
+from streams.broker import commands
+from streams.errors import BrokerDown, UnknownStream
+
+
+def asks(*steps):
+    """Ask for the replies to each step's commands, and return all of them."""
+    found = []
+    for step in steps:
+        found += yield [commands.xlen(name) for name in step]
+    return found
+
+
+def fails(after=0):
+    for _ in range(after):
+        yield [commands.ping()]
+    raise UnknownStream("nowhere")
+
+
+def hold(conversation, answer):
+    """Answer each command by its words, and return the round trips and what was found out."""
+    sent = []
+    asked = next(conversation)
+    while True:
+        sent.append([command.words[-1] for command in asked])
+        try:
+            asked = conversation.send([answer(words) for words in sent[-1]])
+        except StopIteration as end:
+            return sent, end.value
+
+
+def test_each_round_trip_carries_what_all_ask_then():
+    sent, found = hold(together({"one": asks("ab", "c"), "two": asks("d"), "none": asks()}), str.upper)
+
+    assert sent == [["a", "b", "d"], ["c"]]
+    assert found == {"one": ["A", "B", "C"], "two": ["D"], "none": []}
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_one_that_fails_leaves_its_problem_in_place_of_an_answer(after):
+    _, found = hold(together({"bad": fails(after), "good": asks("a", "b")}), str)
+
+    assert isinstance(found["bad"], UnknownStream)
+    assert found["good"] == ["a", "b"]
+
+
+def test_a_lost_connection_is_the_problem_of_all_that_asked():
+    conversation = together({"one": asks("a"), "two": asks("b"), "none": asks()})
+    next(conversation)
+
+    with pytest.raises(StopIteration) as end:
+        conversation.throw(BrokerDown("It is gone."))
+
+    assert [type(found) for found in end.value.value.values()] == [BrokerDown, BrokerDown, list]
+
+
+def test_asking_a_server_that_is_not_there_is_no_exception(no_redis):
+    found = ask_all({"one": asks("a")})
+
+    assert isinstance(found["one"], BrokerDown)

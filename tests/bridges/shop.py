@@ -1,0 +1,64 @@
+"""Handlers of the tests: what a user's module of handlers looks like. They write down what they got."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from functools import partial
+from os import _exit
+from pathlib import Path
+
+from bridges.errors import SinkError
+
+
+def write_down(event, delivery):
+    """Add a line to the file that the environment names. What a handler returns means nothing."""
+    with Path(os.environ["SHOP_FILE"]).open("a") as file:
+        file.write(f"{delivery.id} {delivery.attempt} {delivery.event_type or '-'} {event.get('n', '-')}\n")
+    return {"nonsense": object()}
+
+
+async def write_down_later(event, delivery):
+    await asyncio.sleep(0)
+    write_down(event, delivery)
+
+
+returns_an_awaitable = partial(write_down_later)
+returns_an_awaitable.__module__ = __name__
+
+
+def write_down_many(events, deliveries):
+    for event, delivery in zip(events, deliveries, strict=True):
+        write_down(event, delivery)
+
+
+def moody(event, delivery):
+    """Do what the event says, in its first so many attempts, before it is written down."""
+    match event.get("mood") if delivery.attempt <= event.get("times", 1) else None:
+        case "raise":
+            raise ValueError("no such\nproduct \x1b[2J")
+        case "refuse":
+            raise SinkError("this order never works", permanent=True)
+        case "exit":
+            sys.exit(3)
+        case "die":
+            _exit(3)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            time.sleep(60)
+        case "wait":
+            time.sleep(0.3)
+    write_down(event, delivery)
+
+
+def nothing(event, delivery):
+    pass
+
+
+def _private(event, delivery):
+    pass
+
+
+number = 7

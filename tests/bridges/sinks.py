@@ -1,0 +1,85 @@
+"""Each sink of the registry, opened as a bridge would, and a way to see which events arrived there."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
+from bridges.models import ArchivedEvent, Bridge
+from bridges.sinks import registry
+from bridges.sinks.base import OneByOne, Sink
+from bridges.sinks.console import ConsoleSink
+from streams.models import Stream
+
+HANDLERS = ["tests.bridges.shop.*"]
+# What a sink cannot do without. A sink that is not named here needs nothing.
+CONFIGS: dict[str, dict[str, Any]] = {"handler": {"handler": "tests.bridges.shop.write_down"}}
+
+
+@dataclass
+class Opened:
+    """A sink, and the ids of the events that arrived there so far; None where nobody can tell."""
+
+    name: str
+    sink: Sink
+    arrived: Callable[[], list[str] | None]
+    close: Callable[[], None]
+
+
+def delivery(fields: dict[Any, Any], id_: str = "1766570400123-0", attempt: int = 1, **options: Any) -> Delivery:
+    """Return the delivery of an entry with these fields."""
+    parts = [part if isinstance(part, bytes) else str(part).encode() for pair in fields.items() for part in pair]
+    return Delivery(stream="orders", id=id_, attempt=attempt, parts=parts, **options)
+
+
+class Nowhere(OneByOne):
+    """A sink that takes everything and keeps nothing, for those who need no more than that."""
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> "Nowhere":
+        return cls()
+
+    def take(self, delivery: Delivery) -> None:
+        return
+
+
+def definition(sink: str, *, row: bool = False, **columns: Any) -> BridgeDefinition:
+    """Return a bridge into a sink; with `row`, one that the database knows."""
+    name = columns.pop("name", f"into-{sink}")
+    values = {"name": name, "stream": "orders", "group": name, "sink": sink, "timeout": 5}
+    bridge = BridgeDefinition(**{**values, "config": CONFIGS.get(sink, {}), **columns})
+    if not row:
+        return bridge
+    stream, _ = Stream.objects.get_or_create(name="orders")
+    return replace(bridge, pk=Bridge.objects.create(name=name, stream=stream, group=bridge.group, sink=sink).pk)
+
+
+def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
+    """Open a sink of the registry."""
+    written = folder / "written-down"
+    if name == "console":
+        return _open_console(folder / "console")
+    monkeypatch.setenv("SHOP_FILE", str(written))
+    bridge = definition(name, row=True)
+    kind = registry.find(name)
+    sink = kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: False)
+    arrived: dict[str, Callable[[], list[str] | None]] = {
+        "handler": lambda: [line.split()[0] for line in written.read_text().splitlines()] if written.exists() else [],
+        "database": lambda: list(ArchivedEvent.objects.order_by("id").values_list("entry_id", flat=True)),
+    }
+    return Opened(name, sink, arrived.get(name, lambda: None), sink.close)
+
+
+def _open_console(path: Path) -> Opened:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    sink = ConsoleSink(descriptor)
+
+    def close() -> None:
+        sink.close()
+        os.close(descriptor)
+
+    return Opened("console", sink, lambda: [json.loads(line)["id"] for line in path.read_text().splitlines()], close)

@@ -1,0 +1,80 @@
+"""What every sink must do. One that joins the registry is tested by being there."""
+
+import pytest
+
+from bridges.errors import BadConfig, NotBegun
+from bridges.sinks import registry
+from tests.bridges.cast import always
+from tests.bridges.sinks import CONFIGS, delivery, open_one
+
+ORDER = {"event_type": "order-placed", "n": 1, "synapse_version": 1, "synapse_added": ""}
+STRANGE = {
+    "no type": {"n": 1},
+    "broken bytes": {b"\xff\xfe": b"\x80\x81", "event_type": b"order\xff"},
+    "NUL": {"event_type": "a\x00b", "te\x00xt": "x\x00", "deep": '{"a\\u0000": ["\\u0000"]}', "source": "s\x00"},
+    "a type that is no name": {"event_type": "x" * 5000, "source": "y" * 5000, "timestamp": "yesterday"},
+    "wrong types for its contract": {"event_type": "order-placed", "n": "many", "paid": "perhaps"},
+    "thousands of fields": {f"field {n}": n for n in range(5000)},
+    "nested as deep as can be": {"payload": "[" * 1000 + "]" * 1000, "list": "[" * 250 + "]" * 250},
+    "numbers beyond all bounds": {"a": "1e400", "b": "-" + "9" * 400, "c": "1e308", "timestamp": "9" * 40},
+    "half a character": {"text": '{"a": "\\ud800"}', "event_type": '"\\ud800"'},
+    "nothing at all": {"": ""},
+    "terminal codes": {"event_type": "\x1b]0;title\x07", "n": "\u202e\x9b2J"},
+}
+
+
+@pytest.fixture(params=registry.names())
+def opened(request, tmp_path, monkeypatch, handlers, db):
+    opened = open_one(request.param, tmp_path, monkeypatch)
+    yield opened
+    opened.close()
+
+
+def test_it_takes_events_in_their_order_and_says_so_of_each(opened):
+    ids = [f"17-{n}" for n in range(120)]
+
+    assert opened.sink.deliver([delivery(ORDER, id_) for id_ in ids], always) == [None] * 120
+
+    assert opened.arrived() in (ids, None)
+
+
+def test_it_takes_whatever_other_programs_wrote(opened):
+    # As long as a batch is: each sees that its neighbours do not suffer.
+    batch = [delivery(fields, f"17-{n}") for n, fields in enumerate(STRANGE.values())]
+
+    assert dict(zip(STRANGE, opened.sink.deliver(batch, always), strict=True)) == dict.fromkeys(STRANGE)
+
+    assert opened.arrived() in ([one.id for one in batch], None)
+
+
+def test_it_takes_an_event_again_whose_settling_was_lost(opened):
+    opened.sink.deliver([delivery(ORDER, "17-0")], always)
+
+    assert opened.sink.deliver([delivery(ORDER, "17-0", attempt=2), delivery(ORDER, "17-1")], always) == [None, None]
+
+
+def test_it_begins_nothing_when_it_must_not(opened):
+    outcomes = opened.sink.deliver([delivery(ORDER), delivery(ORDER, "17-1")], lambda: False)
+
+    assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
+    assert opened.arrived() in ([], None)
+
+
+def test_it_is_there_until_it_says_otherwise_and_can_be_closed_twice(opened):
+    assert opened.sink.is_gone() is False
+    opened.sink.close()
+    opened.sink.close()
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_its_settings_are_refused_by_their_names(name, handlers):
+    with pytest.raises(BadConfig) as caught:
+        registry.config_of(name, {**CONFIGS.get(name, {}), "colour": "red"})
+
+    assert caught.value.errors == {"colour": caught.value.errors["colour"]}
+    assert caught.value.errors["colour"].startswith("there is no such setting")
+
+
+def test_a_sink_that_is_not_there_is_refused():
+    with pytest.raises(BadConfig, match="sink: there is no sink “webhok”; known here: console, database, handler"):
+        registry.find("webhok")

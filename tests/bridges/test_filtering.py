@@ -1,0 +1,48 @@
+"""A bridge for some event types: the others are settled and counted, and nobody is bothered with them."""
+
+from tests.bridges.cast import STREAM, BrokenSink, KeepingSink, places, publish
+
+ONLY = frozenset({"order-placed"})
+
+
+def test_events_of_other_types_are_settled_and_counted(redis, bridge):
+    ids = publish(redis, 2)
+    redis.xadd(STREAM, {"event_type": "order-paid"})
+    redis.xadd(STREAM, {"n": "no type"})
+    redis.xadd(STREAM, {b"event_type": b"order-placed\xff"})
+
+    consumer = bridge(only=ONLY).run_dry()
+
+    assert consumer.sink.ids == ids
+    assert places(redis) == {"done": 2, "filtered": 3}
+    assert consumer.worker.progress.status().filtered == 3
+
+
+def test_a_sink_that_fails_keeps_nothing_that_it_does_not_want(redis, bridge):
+    redis.xadd(STREAM, {"event_type": "order-paid"})
+    publish(redis, 1)
+
+    bridge(BrokenSink(), only=ONLY).run_dry()
+
+    assert places(redis) == {"pending": 1, "filtered": 1}
+
+
+def test_an_event_that_waits_is_settled_when_its_type_is_wanted_no_more(redis, bridge):
+    publish(redis, 2)
+    bridge(KeepingSink(refuses=lambda _: True), lease_ms=0).worker.step()
+
+    consumer = bridge(only=frozenset({"order-paid"}), lease_ms=0).run_dry()
+
+    assert consumer.sink.ids == []
+    assert places(redis) == {"filtered": 2}
+
+
+def test_draining_reads_through_what_is_not_wanted(redis, bridge):
+    for _ in range(250):
+        redis.xadd(STREAM, {"event_type": "order-paid"})
+    ids = publish(redis, 1)
+
+    consumer = bridge(only=ONLY, drain=True)
+    consumer.worker.run()
+
+    assert consumer.sink.ids == ids

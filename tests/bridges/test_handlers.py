@@ -1,0 +1,250 @@
+"""Users' functions as sinks: whatever one does, it does to its own event alone, and nothing is settled too early."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from bridges.errors import BadConfig, NotBegun, SinkBroken
+from bridges.handlers import allowed, calling, process
+from bridges.sinks.handler import HandlerConfig, HandlerSink
+from tests.bridges.cast import always
+from tests.bridges.sinks import HANDLERS, definition, delivery
+
+SHOP = "tests.bridges.shop"
+
+
+class Shop:
+    """A handler sink, and what its handler wrote down."""
+
+    def __init__(self, folder):
+        self.file = folder / "written-down"
+        self.sinks = []
+        self.stopping = False
+
+    def open(self, handler="moody", *, batch=False, timeout=5.0):
+        config = HandlerConfig.read({"handler": f"{SHOP}.{handler}", "batch": batch})
+        bridge = definition("handler", timeout=timeout)
+        sink = HandlerSink.open(config, bridge, stopping=lambda: self.stopping)
+        self.sinks.append(sink)
+        return sink
+
+    @property
+    def written(self):
+        return [line.split()[0] for line in self.file.read_text().splitlines()] if self.file.exists() else []
+
+
+@pytest.fixture
+def shop(handlers, tmp_path, monkeypatch):
+    shop = Shop(tmp_path)
+    monkeypatch.setenv("SHOP_FILE", str(shop.file))
+    yield shop
+    for sink in shop.sinks:
+        sink.close()
+
+
+def orders(*moods):
+    """Return an order for each mood; None is a good one."""
+    return [
+        delivery({"event_type": "order-placed", **({"mood": mood} if mood else {})}, f"17-{n}")
+        for n, mood in enumerate(moods)
+    ]
+
+
+def words(outcomes):
+    return [outcome and str(outcome) for outcome in outcomes]
+
+
+def test_an_event_whose_handler_fails_is_not_taken_and_its_neighbours_are(shop):
+    sink = shop.open(timeout=0.3)
+
+    outcomes = sink.deliver(orders(None, "raise", None, "die", None, "hang", "kill", "exit", "refuse", None), always)
+
+    assert words(outcomes) == [
+        None,
+        "ValueError: no such product \x1b[2J (shop.py, line 40)",
+        None,
+        "The handler did not return: its process ended with exit status 3",
+        None,
+        "The handler took longer than 0.3 s, and its process was ended",
+        "The handler did not return: its process was ended by SIGKILL",
+        "SystemExit: 3 (shop.py, line 44)",
+        "this order never works",
+        None,
+    ]
+    assert [outcome.permanent for outcome in outcomes if outcome] == [False, False, False, False, False, True]
+    assert shop.written == ["17-0", "17-2", "17-4", "17-9"]
+
+
+@pytest.mark.parametrize("handler", ["write_down_later", "returns_an_awaitable"])
+def test_a_handler_may_be_asynchronous(shop, handler):
+    assert shop.open(handler).deliver(orders(None, None), always) == [None, None]
+    assert shop.written == ["17-0", "17-1"]
+
+
+def test_a_handler_may_take_many_at_once_and_then_takes_all_or_none(shop):
+    sink = shop.open("write_down_many", batch=True)
+    assert sink.deliver(orders(*[None] * 100), always) == [None] * 100
+    assert len(shop.written) == 100
+
+    shop.file.unlink()
+    shop.file.mkdir()
+    outcomes = sink.deliver(orders(None, None), always)
+    assert ["IsADirectoryError" in str(outcome) for outcome in outcomes] == [True, True]
+
+
+def test_a_handler_that_is_working_when_the_stop_comes_finishes_what_it_has_in_hand(shop):
+    sink = shop.open()
+
+    def may_begin():
+        return not shop.written
+
+    outcomes = sink.deliver(orders("wait", "wait", "wait", "wait"), may_begin)
+
+    done = len(shop.written)
+    assert outcomes[:done] == [None] * done
+    assert {type(outcome) for outcome in outcomes[done:]} == {NotBegun}
+    assert 1 <= done <= 2
+
+
+def test_a_handler_that_does_not_finish_after_the_stop_is_ended(shop, monkeypatch):
+    monkeypatch.setattr(process, "STOP_PATIENCE", 0.2)
+    sink = shop.open(timeout=60)
+    threading.Timer(0.2, lambda: setattr(shop, "stopping", True)).start()
+
+    outcomes = sink.deliver(orders("hang", None), lambda: not shop.stopping)
+
+    assert words(outcomes) == [
+        "The handler took longer than 0.2 s after the stop was requested, and was ended",
+        "not begun",
+    ]
+
+
+def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
+    code = (
+        "import django, os, sys; django.setup()\n"
+        "from tests.bridges.test_handlers import Shop, SHOP\n"
+        "from pathlib import Path\n"
+        "from django.conf import settings\n"
+        f"settings.BRIDGE_HANDLERS = {HANDLERS!r}\n"
+        f"sink = Shop(Path({str(tmp_path)!r})).open('nothing', timeout=0.1)\n"
+        "print(sink._process._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    read, write = os.pipe()
+    os.posix_spawn(
+        sys.executable, [sys.executable, "-c", code], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)]
+    )
+    os.close(write)
+    with os.fdopen(read) as output:
+        # Read to its end, which the child's end is: it holds the same standard output.
+        assert int(output.read()) > 1
+
+
+def test_a_process_that_somebody_killed_between_two_batches_is_started_again(shop):
+    sink = shop.open()
+    os.kill(sink._process._process.pid, signal.SIGKILL)
+    sink._process._process.wait()
+
+    assert sink.deliver(orders(None), always) == [None]
+    assert shop.written == ["17-0"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        ("missing", "the module tests.bridges.shop has no function missing"),
+        ("number", "the module tests.bridges.shop has no function number"),
+        ("partial", "tests.bridges.shop only imports partial; to be used, SYNAPSE_HANDLERS must name"),
+        ("_private", "is not on the list"),
+    ],
+)
+def test_what_is_no_function_of_a_module_that_may_be_used_is_refused_by_the_child_too(handler, why):
+    with pytest.raises(calling.BadHandler, match=why):
+        calling.load(f"{SHOP}.{handler}", HANDLERS)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import nowhere", r"ModuleNotFoundError: No module named 'nowhere' \(broken_shop.py, line 1\)\."),
+        ("import os; os._exit(7)", r"its process ended with exit status 7 before the handler was imported\."),
+        ("x = 1", r"the module broken_shop has no function on_order\."),
+    ],
+)
+def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
+    handlers, settings, tmp_path, monkeypatch, code, why
+):
+    (tmp_path / "broken_shop.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.BRIDGE_HANDLERS = ["broken_shop.*"]
+    bridge = definition("handler", config={"handler": "broken_shop.on_order"})
+
+    with pytest.raises(SinkBroken, match="The handler broken_shop.on_order cannot be used: " + why):
+        HandlerSink.open(HandlerConfig.read(bridge.config), bridge, stopping=lambda: False)
+
+
+def test_a_sink_that_is_opened_while_the_process_stops_waits_for_nothing(shop):
+    shop.stopping = True
+    begun = time.monotonic()
+
+    sink = shop.open()
+
+    assert sink.deliver(orders(None), lambda: False)[0].args == ("not begun",)
+    assert time.monotonic() - begun < process.END_PATIENCE + 1
+
+
+LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
+
+
+@pytest.mark.parametrize("path", ["shop.handlers.on_order", "shop.alerts.on_error"])
+def test_what_the_settings_list_may_be_a_handler(path):
+    assert allowed.complaint(path, LISTED) == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "shop.handlers.on_error",
+        "shop.alerts._secret",
+        "shop.alerts.deeper.on_error",
+        "os.system",
+        "shop.handlers.on_order.__globals__",
+        "shop",
+        "",
+        "shop..on_order",
+        "shop/handlers:on_order",
+        "shop.alerts.*",
+        "shop.handlers.on_order\n",
+    ],
+)
+def test_nothing_else_may(path):
+    assert allowed.complaint(path, LISTED)
+
+
+def test_a_handler_that_is_not_on_the_list_is_refused_by_its_field(handlers):
+    with pytest.raises(BadConfig) as caught:
+        HandlerConfig.read({"handler": "os.system", "batch": "yes"})
+    assert caught.value.errors == {"batch": "must be true or false, but is the text “yes”"}
+
+    with pytest.raises(BadConfig) as caught:
+        HandlerConfig.read({"handler": "os.system"})
+    assert caught.value.errors == {
+        "handler": "“os.system” is not on the list of SYNAPSE_HANDLERS, which allows tests.bridges.shop.*"
+    }
+    with pytest.raises(BadConfig, match="handler: is missing"):
+        HandlerConfig.read({})
+
+
+def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, shop):
+    redis.xadd("orders", {"event_type": "order-placed", "mood": "raise"})
+    consumer = bridge(shop.open(), lease_ms=60_000)
+
+    consumer.run_dry()
+
+    assert consumer.said[1].endswith("ValueError: no such product \x1b[2J (shop.py, line 40). It comes again in 60 s.")
+    assert consumer.worker.progress.status().error in consumer.said[1]
+    assert redis.xpending("orders", "warehouse")["pending"] == 1

@@ -1,0 +1,35 @@
+"""What is kept in the database, and summed up there, on PostgreSQL too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.postgres import running_postgres
+
+FILES = ["test_archive.py", "test_archive_summary.py", "test_every_sink.py"]
+
+
+def test_rows_and_sums_are_the_same_on_postgresql():
+    with running_postgres() as url:
+        words = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            "not handler and not console",
+            "--ds",
+            "tests.bridges.on_postgres",
+        ]
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *words, *(f"tests/bridges/{name}" for name in FILES)],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "POSTGRES_OF_THE_TESTS": url},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "passed" in run.stdout

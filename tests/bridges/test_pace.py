@@ -1,0 +1,107 @@
+"""How much is taken at once: about a second's work, and single events while nothing succeeds."""
+
+import pytest
+
+from bridges.errors import SinkAway
+from bridges.runtime.pace import MANY_FAILURES, Pace
+from tests.bridges.cast import KeepingSink, places, publish
+
+
+@pytest.mark.parametrize(
+    ("lease", "seconds_an_event", "room"),
+    [
+        (60, 0.00001, 500),  # as many as may be
+        (60, 0.01, 100),
+        (60, 0.5, 2),
+        (60, 5.0, 1),  # never none
+        (1, 0.1, 5),  # no more than fits into half of the lease
+        (0, 0.1, 10),
+    ],
+)
+def test_what_is_taken_at_once_is_done_in_about_a_second(lease, seconds_an_event, room):
+    pace = Pace(lease)
+    for _ in range(50):
+        pace.took(10, 10 * seconds_an_event)
+
+    assert pace.room(500) == pytest.approx(room, abs=1)
+    assert pace.room(0) == 0
+
+
+def test_a_sink_that_nobody_knows_yet_gets_a_few():
+    assert Pace(60).room(500) == 10
+    assert Pace(60).room(3) == 3
+
+
+def test_while_nothing_succeeds_single_events_are_tried_ever_more_slowly():
+    pace = Pace(60)
+    pace.went(taken=1, failed=MANY_FAILURES)
+    assert (pace.room(500), pace.rest(1.0)) == (10, 0.0)
+
+    pace.went(taken=0, failed=MANY_FAILURES)
+    rests = []
+    for _ in range(7):
+        assert pace.room(500) == 1
+        rests.append(pace.rest(1.0))
+        pace.went(taken=0, failed=1)
+
+    assert rests == [1, 2, 4, 8, 16, 30, 30]
+    pace.went(taken=1, failed=0)
+    assert (pace.room(500), pace.rest(1.0)) == (10, 0.0)
+
+
+class AbsentSink(KeepingSink):
+    """A sink that can take nothing while it is `absent`."""
+
+    absent = True
+
+    def deliver(self, batch, may_begin):
+        if self.absent:
+            raise SinkAway("The warehouse is closed")
+        return super().deliver(batch, may_begin)
+
+
+def test_events_for_a_sink_that_is_away_are_given_back_and_come_when_it_is_there(redis, bridge):
+    ids = publish(redis, 50)
+    consumer = bridge(AbsentSink())
+
+    for _ in range(3):
+        assert consumer.worker.step() is False
+        assert 0.2 <= consumer.worker.pause <= 2
+    assert places(redis) == {"waiting": 10}
+    assert consumer.worker.progress.status().state == "waiting"
+    assert consumer.worker.progress.status().reason == "The warehouse is closed"
+    assert consumer.said[1].startswith("The warehouse is closed. Next try in ")
+
+    consumer.sink.absent = False
+    consumer.run_dry()
+
+    assert set(consumer.sink.ids) == set(ids)
+    assert set(consumer.sink.attempts) == {1}
+    assert places(redis) == {"done": 50}
+    assert "Events are taken again." in consumer.said
+    assert consumer.worker.progress.status().state == "running"
+
+
+def test_a_sink_that_fails_at_everything_does_not_have_the_whole_stream_read_for_it(redis, bridge):
+    publish(redis, 200)
+    sink = KeepingSink(refuses=lambda _: True)
+    consumer = bridge(sink)
+
+    while not consumer.worker.pause:
+        consumer.worker.step()
+    for _ in range(5):
+        consumer.worker.step()
+
+    assert places(redis)["pending"] < 60
+    assert consumer.worker.progress.status().state == "waiting"
+    assert "single events are tried" in consumer.said[-1]
+
+
+def test_one_event_that_never_succeeds_slows_nobody(redis, bridge):
+    ids = publish(redis, 500)
+    consumer = bridge(KeepingSink(refuses=lambda delivery: delivery.id == ids[0]))
+
+    consumer.run_dry()
+
+    assert consumer.sink.ids == ids[1:]
+    assert consumer.worker.pause == 0

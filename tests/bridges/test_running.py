@@ -1,0 +1,223 @@
+"""A bridge at work in its thread: what is wrong with one is said in its status, and the others go on."""
+
+import json
+
+import pytest
+
+from bridges import overview
+from bridges.overview import Overview
+from bridges.reporting import reporter
+from bridges.runtime import run
+from bridges.runtime.run import ThreadRun
+from bridges.runtime.supervisor import Supervisor
+from bridges.status import Status, pack, unpack
+from streams import connections
+from streams.broker import keys, reports
+from tests.bridges.cast import STREAM, publish
+from tests.bridges.sinks import definition
+from tests.definitions import define
+from tests.patience import eventually
+
+
+@pytest.fixture
+def work(redis, db, handlers, monkeypatch, settings):
+    """Run bridges until each is as the test expects: `work(bridge, …)` returns the supervisor."""
+    define(STREAM)
+    settings.BRIDGE_SINKS = {**settings.BRIDGE_SINKS, "nowhere": "tests.bridges.sinks.Nowhere"}
+    monkeypatch.setattr(run, "BLOCK_MS", 50)
+    supervisors = []
+
+    def work(*bridges, **options):
+        supervisor = Supervisor(
+            lambda: {bridge.name: bridge for bridge in bridges},
+            start=lambda bridge: ThreadRun(bridge, say=[].append, **options),
+            report=reporter(connections.executor),
+        )
+        supervisors.append(supervisor)
+        supervisor.step()
+        return supervisor
+
+    yield work
+    for supervisor in supervisors:
+        assert supervisor.stop(10)
+
+
+def nowhere(name="good", **columns):
+    return definition(**{"sink": "nowhere", "name": name, **columns})
+
+
+def looked(*bridges):
+    """Return how the bridges are, as the admin sees them."""
+    return connections.executor().run(overview.of(bridges))
+
+
+def states(supervisor):
+    supervisor.step()
+    return {bridge.name: status.state for bridge, status in supervisor.totals()}
+
+
+def test_a_bridge_delivers_and_says_how_far_it_is(redis, work):
+    bridge = nowhere()
+    publish(redis, 30)
+    supervisor = work(bridge)
+
+    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"30")
+    supervisor._due = 0
+    supervisor.step()
+
+    found = looked(bridge)["good"]
+    assert (found.state, found.counters["done"], found.pending, found.waiting) == ("running", 30, 0, 0)
+    assert (found.lag.events, found.lag.exact, found.reason) == (0, True, "")
+    assert found.worst.delivered == 30
+    assert found.last_delivered_ms > 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"sink": "paper"}, "sink: there is no sink “paper”; known here: console, database, handler, nowhere"),
+        ({"sink": "handler", "config": {}}, "handler: is missing"),
+        ({"sink": "handler", "config": {"handler": "os.system"}}, "is not on the list of SYNAPSE_HANDLERS"),
+        ({"sink": "handler", "config": {"handler": "tests.bridges.shop.missing"}}, "has no function missing"),
+        ({"stream": "nowhere"}, "There is no stream “nowhere”"),
+    ],
+)
+def test_a_bridge_that_cannot_work_says_why_and_the_others_go_on(redis, work, columns, why):
+    bad = nowhere("bad", **columns)
+    publish(redis, 3)
+    supervisor = work(bad, nowhere())
+
+    eventually(lambda: states(supervisor) == {"bad": "failed", "good": "running"})
+    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"3")
+    supervisor._due = 0
+    supervisor.step()
+
+    found = looked(bad)["bad"]
+    assert found.state == "failed"
+    assert why in found.reason
+
+
+def test_a_stream_key_of_another_type_is_said_and_waited_for(redis, work):
+    define("parcels")
+    redis.set("parcels", "text")
+    bad = nowhere("bad", stream="parcels")
+    publish(redis, 1)
+    supervisor = work(bad, nowhere())
+
+    eventually(lambda: states(supervisor) == {"bad": "failed", "good": "running"})
+    assert "does not hold a stream (WRONGTYPE)" in supervisor.totals()[0][1].reason
+    assert looked(bad)["bad"].problem is not None
+    redis.delete("parcels")
+    redis.xadd("parcels", {"event_type": "order-placed"})
+
+    eventually(lambda: redis.hget(keys.counters("parcels", "bad"), "done") == b"1")
+    eventually(lambda: states(supervisor) == {"bad": "running", "good": "running"})
+
+
+def test_a_group_that_another_program_made_is_the_bridges_by_its_definition(redis, work):
+    redis.xgroup_create(STREAM, "good", "0", mkstream=True)
+    ids = publish(redis, 2)
+    redis.xreadgroup("good", "elsewhere", {STREAM: ">"}, count=1)
+    row = nowhere(pk=1, lease=0.2, timeout=0.1)
+
+    work(row)
+
+    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"2")
+    assert redis.hexists(keys.counters(STREAM, "good"), "made_by")
+    assert len(ids) == 2
+
+
+def test_draining_ends_by_itself(redis, work):
+    publish(redis, 3)
+    supervisor = work(nowhere(), drain=True)
+
+    eventually(lambda: not any(run.is_alive for run in supervisor._runs.values()))
+
+    assert supervisor.totals()[0][1].delivered == 3
+
+
+STATUS = Status(state="running", since=5.0, delivered=7, last_delivered_at=6.5, error="one went wrong")
+
+
+def test_a_status_is_read_as_it_was_written():
+    assert unpack(pack(STATUS)) == STATUS
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        b"what",
+        b"[]",
+        b'"running"',
+        b"{}",
+        b'{"state": "dancing", "since": 1}',
+        b'{"state": "running"}',
+        b'{"state": "running", "since": "now"}',
+        b'{"state": "running", "since": 1, "reason": []}',
+        b'{"state": "running", "since": 1, "last_delivered_at": {}}',
+    ],
+)
+def test_words_that_are_no_status_say_nothing(words):
+    assert unpack(words) is None
+
+
+def test_a_status_of_a_later_version_is_understood_as_far_as_it_goes():
+    later = {**json.loads(pack(STATUS)), "mood": "good"}
+
+    assert unpack(json.dumps(later).encode()) == STATUS
+
+
+class TestOverview:
+    def say(self, consumer, **status):
+        words = pack(Status(**{"since": 1.0, "state": "running", **status}))
+        connections.executor().execute([reports.report(STREAM, "warehouse", consumer, words, keep_ms=60_000)])
+
+    def look(self, **columns) -> Overview:
+        bridge = definition("console", group="warehouse", **columns)
+        return looked(bridge)[bridge.name]
+
+    def test_nobody_runs_it(self, redis):
+        assert self.look().state == "not running"
+        assert (self.look().lag, self.look().reason) == (None, "")
+
+    def test_the_one_that_fares_worst_speaks_for_all(self, redis):
+        self.say("one")
+        self.say("other", state="waiting", reason="Redis cannot be reached")
+        assert (self.look().state, self.look().reason) == ("waiting", "Redis cannot be reached")
+
+        self.say("third", state="failed", reason="no such handler")
+        assert (self.look().state, self.look().reason) == ("failed", "no such handler")
+
+    def test_a_disabled_one_is_disabled_whatever_is_said(self, redis):
+        self.say("one")
+
+        assert self.look(enabled=False).state == "disabled"
+
+    def test_who_fell_silent_does_not_run(self, redis):
+        self.say("one")
+        row = redis.hget(keys.reports(STREAM, "warehouse"), "one").partition(b" ")
+        redis.hset(keys.reports(STREAM, "warehouse"), "one", b"%d %s" % (int(row[0]) - overview.FRESH_MS, row[2]))
+
+        assert self.look().state == "not running"
+
+    def test_lag_and_what_waits_are_counted(self, redis):
+        publish(redis, 5)
+        redis.xgroup_create(STREAM, "warehouse", "0")
+        redis.xreadgroup("warehouse", "one", {STREAM: ">"}, count=2)
+        redis.zadd(keys.waiting(STREAM, "warehouse"), {"1-1": 0})
+
+        found = self.look()
+
+        assert (found.lag.events, found.pending, found.waiting) == (3, 2, 1)
+        assert found.lag_seconds >= 0
+
+    def test_keys_that_are_not_ours_break_nothing(self, redis):
+        for key in (keys.reports, keys.counters, keys.waiting):
+            redis.set(key(STREAM, "warehouse"), "text")
+
+        assert self.look().state == "not running"
+        assert self.look().counters["done"] == 0
+
+    def test_no_bridge_asks_nothing(self):
+        assert looked() == {}

@@ -1,0 +1,171 @@
+"""The admin in a real browser, on a desk and on a telephone."""
+
+import json
+import re
+
+import httpx
+import pytest
+
+from tests.browser.conftest import DESK, TELEPHONE, log_in
+
+pytestmark = pytest.mark.acceptance
+
+at_both_widths = pytest.mark.parametrize("width", [DESK, TELEPHONE])
+PAGES = [
+    "/admin/",
+    "/admin/streams/stream/",
+    "/admin/streams/stream/add/",
+    "/admin/streams/eventtype/",
+    "/admin/contracts/contract/",
+    "/admin/contracts/contract/add/",
+    "/admin/streams/service/",
+    "/admin/streams/service/integration/",
+    "/admin/streams/grant/",
+    "/admin/core/auditentry/",
+    "/admin/auth/user/",
+    "/admin/auth/user/1/change/",
+]
+HOSTILE = "<script>alert(1)</script>"
+
+
+def id_of(window, model, name):
+    """Return the primary key of a definition, from the list."""
+    window.open(f"/admin/{model}/?q={name}")
+    link = window.page.get_by_role("link", name=re.compile(rf"^{re.escape(name)}\b")).first
+    return re.search(r"/(\d+)/", link.get_attribute("href"))[1]
+
+
+def test_a_person_logs_in(chromium, hub):
+    page = chromium.new_page()
+
+    log_in(page, hub)
+
+    assert page.title() == "Overview | Synapse"
+    page.close()
+
+
+@at_both_widths
+def test_every_page_fits_the_window(open_at, width):
+    window = open_at(width)
+
+    for path in PAGES:
+        window.open(path)
+        assert window.too_wide == 0, path
+
+
+@at_both_widths
+def test_a_draft_is_mended_activated_and_obeyed_by_a_test_event_that_is_then_seen(open_at, hub, width):
+    window = open_at(width)
+    name = {DESK: "system-event", TELEPHONE: "service-status"}[width]
+    contract = id_of(window, "contracts/contract", f"platform-events.{name}")
+
+    window.open(f"/admin/contracts/contract/{contract}/change/")
+    window.write('{\n  "required": ["event_type", "width"]\n  "type": "object"\n}')
+    window.page.get_by_role("button", name="Save draft").click()
+    window.page.locator(".cm-refused-line").wait_for()
+    assert "(line 3, column" in window.text
+    assert window.page.locator(".cm-refused-line").inner_text().strip() == '"type": "object"'
+    assert window.too_wide == 0
+
+    window.write('{\n  "required": ["event_type", "width"],\n  "type": "object"\n}')
+    window.page.get_by_role("button", name="Activate…").click()
+    window.page.get_by_role("heading", name="Check events against this draft").wait_for()
+    assert "must have the property “width”" in window.text
+    assert window.too_wide == 0
+    window.page.get_by_role("button", name="Activate", exact=True).click()
+    window.page.get_by_text("Version 2 is active").wait_for()
+
+    event_type = id_of(window, "streams/eventtype", name)
+    window.open(f"/admin/streams/eventtype/{event_type}/publish/")
+    window.page.get_by_role("button", name="Publish", exact=True).click()
+    window.page.locator("#answer", has_text="422").wait_for()
+    assert "The event must have the property “width”." in window.text
+
+    window.write(json.dumps({"event_type": name, "width": width}))
+    window.page.get_by_role("button", name="Publish", exact=True).click()
+    window.page.locator("#answer", has_text="201").wait_for()
+    stored = window.page.locator(".s-answer a.s-mono").inner_text()
+    assert window.too_wide == 0
+
+    window.page.get_by_role("link", name="messages", exact=True).click()
+    message = window.page.locator(".s-messages details").filter(has_text=stored)
+    message.locator("summary").click()
+    assert f'"width": {width}' in message.locator("pre").inner_text()
+    assert message.locator("pre .tok-propertyName").count() > 0
+    assert window.too_wide == 0
+
+
+@at_both_widths
+def test_what_an_event_holds_does_nothing_to_the_page(open_at, hub, width):
+    window = open_at(width)
+    id_ = hub.redis().xadd(
+        "agi-decisions",
+        {"event_type": HOSTILE, "source": "\u202egnp.exe", HOSTILE: f'"></pre>{HOSTILE}<img src=x onerror=alert(2)>'},
+    )
+    stream = id_of(window, "streams/stream", "agi-decisions")
+
+    window.open(f"/admin/streams/stream/{stream}/messages/")
+    window.page.locator(".s-messages summary").first.click()
+    window.page.locator(".s-messages details[open] pre .tok-string").first.wait_for()
+    assert HOSTILE in window.text
+    assert window.too_wide == 0
+    window.open(f"/admin/streams/stream/{stream}/messages/{id_.decode()}/")
+    assert HOSTILE in window.text
+    assert window.too_wide == 0
+
+
+def test_the_keyboard_reaches_and_leaves_everything(open_at, hub):
+    window = open_at(DESK)
+    contract = id_of(window, "contracts/contract", "platform-events.user-action")
+    window.open(f"/admin/contracts/contract/{contract}/change/")
+
+    window.page.locator(".cm-content").focus()
+    window.page.keyboard.press("Tab")
+    assert not window.page.evaluate("document.activeElement.closest('.cm-content')")
+
+    httpx.post(f"{hub.url}/events/training-events", json={"event_type": "made-for-this"})
+    stream = id_of(window, "streams/stream", "training-events")
+    window.open(f"/admin/streams/stream/{stream}/messages/")
+    window.page.get_by_role("button", name="Show").focus()
+    window.page.keyboard.press("Tab")
+    window.page.keyboard.press("Enter")
+    assert window.page.locator(".s-messages details[open]").count() == 1
+
+
+def test_the_menu_of_a_telephone_opens_without_a_mouse(open_at):
+    window = open_at(TELEPHONE)
+    window.open("/admin/")
+    assert not window.page.get_by_role("link", name="Audit entries", exact=True).is_visible()
+
+    window.page.locator("[aria-label=Menu]:visible").press("Enter")
+
+    window.page.get_by_role("link", name="Audit entries", exact=True).wait_for()
+
+
+def test_figures_are_kept_up_to_date(open_at, hub):
+    window = open_at(DESK)
+    window.page.clock.install()
+    stream = id_of(window, "streams/stream", "model-events")
+    window.open(f"/admin/streams/stream/{stream}/groups/")
+    assert "Events 0" in window.text
+
+    httpx.post(f"{hub.url}/events/model-events", json={"event_type": "model-deprecated", "model_name": "old"})
+    window.page.clock.fast_forward(5_000)
+
+    window.page.get_by_text(re.compile(r"Events\s*1")).first.wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_follow_the_colours_that_the_person_prefers(open_at, scheme):
+    window = open_at(DESK, scheme=scheme)
+    window.open("/admin/")
+
+    lightness = window.page.evaluate(
+        """() => {
+            const canvas = document.createElement("canvas").getContext("2d");
+            canvas.fillStyle = getComputedStyle(document.querySelector(".s-card")).backgroundColor;
+            canvas.fillRect(0, 0, 1, 1);
+            return canvas.getImageData(0, 0, 1, 1).data[0];
+        }"""
+    )
+    assert lightness > 200 if scheme == "light" else lightness < 60

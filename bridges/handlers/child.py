@@ -52,7 +52,8 @@ def main() -> None:
 def serve(channel: Connection, board: Board, function: Any, order: Order) -> None:
     """Handle batches until the parent has gone."""
     handle = calling.together(function) if order.batch else calling.one_by_one(function)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(), order.timeout), daemon=True).start()
+    parent = os.getppid()
+    threading.Thread(target=_end_with_parent, args=(parent, order.timeout), daemon=True).start()
     while True:
         try:
             batch = unpack_batch(channel.recv_bytes())
@@ -64,7 +65,8 @@ def serve(channel: Connection, board: Board, function: Any, order: Order) -> Non
                 _handle(channel, board, handle, batch, 0)
         else:
             for place, delivery in enumerate(batch):
-                if board.stopped:
+                # Of a parent that was killed, another consumer has the events now.
+                if board.stopped or os.getppid() != parent:
                     break
                 _handle(channel, board, handle, [delivery], place)
         channel.send_bytes(pack_fact("end"))

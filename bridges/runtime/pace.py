@@ -1,16 +1,16 @@
 """How many events to take at once, and how long to rest before. Pure: it knows no clock of its own.
 
-What is taken should be done in about a second: then little is in hand when a process is killed or asked to stop, and
-nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one event is tried now
+What is taken should be done in a fraction of a second: then little is in hand when a process is killed or asked to stop,
+and nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one event is tried now
 and then: a sink that is broken must not have a whole stream read for it.
 """
 
 from bridges.runtime.retry import Backoff
 
 # What a batch should take, in seconds.
-_BATCH_SECONDS = 1.0
+_BATCH_SECONDS = 0.25
 # What an event is thought to take before one was seen.
-_FIRST_GUESS = 0.1
+_FIRST_GUESS = 0.025
 # So many failures in a row are no longer about single events.
 MANY_FAILURES = 25
 

@@ -46,11 +46,12 @@ class Supervisor:
         self._runs: dict[str, Run] = {}
         self._over: dict[str, float] = {}
         self._due = float("-inf")
+        self._began = False
 
     @property
     def is_over(self) -> bool:
-        """Say whether nothing runs, and nothing will."""
-        return self._once and not any(run.is_alive for run in self._runs.values())
+        """Say whether nothing runs any more, and nothing will."""
+        return self._once and self._began and not any(run.is_alive for run in self._runs.values())
 
     def step(self) -> bool:
         """Stop what is not wanted any more, or not like this, and start what is. Return False when nothing was to do.
@@ -59,6 +60,7 @@ class Supervisor:
             Exception: what `wanted` raises; the bridges go on.
         """
         wanted = self._wanted()
+        self._began = True
         changed = [self._look_after(name, run, wanted.get(name)) for name, run in list(self._runs.items())]
         changed += [self._begin(bridge) for name, bridge in wanted.items() if name not in self._runs]
         if self._clock() >= self._due or any(changed):

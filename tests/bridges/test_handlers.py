@@ -65,13 +65,13 @@ def test_an_event_whose_handler_fails_is_not_taken_and_its_neighbours_are(shop):
 
     assert words(outcomes) == [
         None,
-        "ValueError: no such product \x1b[2J (shop.py, line 40)",
+        "ValueError: no such product \x1b[2J (shop.py, line 46)",
         None,
         "The handler did not return: its process ended with exit status 3",
         None,
         "The handler took longer than 0.3 s, and its process was ended",
         "The handler did not return: its process was ended by SIGKILL",
-        "SystemExit: 3 (shop.py, line 44)",
+        "SystemExit: 3 (shop.py, line 50)",
         "this order never works",
         None,
     ]
@@ -245,6 +245,6 @@ def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, 
 
     consumer.run_dry()
 
-    assert consumer.said[1].endswith("ValueError: no such product \x1b[2J (shop.py, line 40). It comes again in 60 s.")
+    assert consumer.said[1].endswith("ValueError: no such product \x1b[2J (shop.py, line 46). It comes again in 60 s.")
     assert consumer.worker.progress.status().error in consumer.said[1]
     assert redis.xpending("orders", "warehouse")["pending"] == 1

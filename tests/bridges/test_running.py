@@ -13,6 +13,7 @@ from bridges.runtime.supervisor import Supervisor
 from bridges.status import Status, pack, unpack
 from streams import connections
 from streams.broker import keys, reports
+from streams.snapshot import holder
 from tests.bridges.cast import STREAM, publish
 from tests.bridges.sinks import definition
 from tests.definitions import define
@@ -28,6 +29,8 @@ def work(redis, db, handlers, monkeypatch, settings):
     supervisors = []
 
     def work(*bridges, **options):
+        # Loaded here: the threads would not see this test's transaction.
+        holder.current()
         supervisor = Supervisor(
             lambda: {bridge.name: bridge for bridge in bridges},
             start=lambda bridge: ThreadRun(bridge, say=[].append, **options),

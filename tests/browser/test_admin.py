@@ -91,7 +91,7 @@ def test_a_draft_is_mended_activated_and_obeyed_by_a_test_event_that_is_then_see
     message = window.page.locator(".s-messages details").filter(has_text=stored)
     message.locator("summary").click()
     assert f'"width": {width}' in message.locator("pre").inner_text()
-    assert message.locator("pre .tok-propertyName").count() > 0
+    message.locator("pre .tok-propertyName").first.wait_for()
     assert window.too_wide == 0
 
 
@@ -129,7 +129,7 @@ def test_the_keyboard_reaches_and_leaves_everything(open_at, hub):
     window.page.get_by_role("button", name="Show").focus()
     window.page.keyboard.press("Tab")
     window.page.keyboard.press("Enter")
-    assert window.page.locator(".s-messages details[open]").count() == 1
+    window.page.locator(".s-messages details[open]").wait_for()
 
 
 def test_the_menu_of_a_telephone_opens_without_a_mouse(open_at):

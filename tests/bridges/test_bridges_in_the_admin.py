@@ -1,0 +1,226 @@
+"""Bridges and archived events in the admin."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from bridges.models import ArchivedEvent, Bridge
+from bridges.status import Status, pack
+from core.models import AuditEntry
+from streams import connections
+from streams.broker import reports
+from streams.models import EventType
+from tests.admin.pages import messages_of, text_of, url
+from tests.definitions import define
+
+BRIDGE, ARCHIVED = "bridges.bridge", "bridges.archivedevent"
+
+
+@pytest.fixture
+def archive(redis, db):
+    """A bridge into the database."""
+    return Bridge.objects.create(name="archive", stream=define("inference-events"), group="archive", sink="database")
+
+
+def say(bridge, **status):
+    words = pack(Status(**{"state": "running", "since": 1.0, **status}))
+    connections.executor().execute([reports.report(bridge.stream.name, bridge.group, "me", words, keep_ms=60_000)])
+
+
+def form_of(bridge=None, **values):
+    base = {
+        "name": "to-shop",
+        "stream": str(bridge.stream.pk) if bridge else "",
+        "group": "shop",
+        "event_types": "",
+        "sink": "console",
+        "config": "",
+        "enabled": "on",
+        "start": "new",
+        "batch_size": "500",
+        "lease_seconds": "60",
+        "handler_timeout_seconds": "15",
+    }
+    return {**base, **values}
+
+
+def keep(bridge, event=None, **columns):
+    now = timezone.now()
+    values = {"entry_id": f"{ArchivedEvent.objects.count()}-0", "occurred_at": now, "published_at": now, **columns}
+    return ArchivedEvent.objects.create(
+        bridge=bridge, stream=bridge.stream.name, event=event or {}, **{"event_type": "inference-complete", **values}
+    )
+
+
+def test_the_list_says_how_each_bridge_is(admin_client, redis, archive):
+    redis.xadd("inference-events", {"event_type": "inference-complete"})
+    redis.xgroup_create("inference-events", "archive", "0")
+    redis.hset("syn:{inference-events}:cnt:archive", "done", 1234)
+    say(archive)
+
+    text = text_of(admin_client.get(url(BRIDGE)))
+
+    assert re.search(r"archive inference-events as archive running database (now|0 s) 1 event 1 234 0, 0", text)
+
+
+@pytest.mark.parametrize(
+    ("status", "enabled", "shown"),
+    [
+        ({"state": "failed", "reason": "no such handler"}, True, "failed"),
+        ({"state": "waiting", "reason": "Redis is away"}, True, "waiting"),
+        (None, True, "not running"),
+        ({}, False, "disabled"),
+    ],
+)
+def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archive, status, enabled, shown):
+    Bridge.objects.update(enabled=enabled)
+    if status is not None:
+        say(archive, **status)
+
+    assert shown in text_of(admin_client.get(url(BRIDGE)))
+    page = text_of(admin_client.get(url(BRIDGE, "change", archive.pk)))
+    assert shown in page
+    assert (status or {}).get("reason", shown) in page
+
+
+def test_what_an_error_says_cannot_break_the_page(admin_client, redis, archive):
+    say(archive, error="<script>\x1b[2J\u202e")
+
+    page = admin_client.get(url(BRIDGE, "change", archive.pk)).content.decode()
+
+    assert "&lt;script&gt;\\u001b[2J\\u202e" in page
+
+
+def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
+    given = form_of(archive, event_types='["inference-error"]', config="{}")
+
+    admin_client.post(url(BRIDGE, "add"), given)
+
+    row = Bridge.objects.get(name="to-shop")
+    assert (row.event_types, row.config, row.sink, row.start) == (["inference-error"], {}, "console", "new")
+    assert AuditEntry.objects.filter(target="bridge to-shop", action="create").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "said"),
+    [
+        ({"sink": "handler"}, "config", "handler: is missing"),
+        (
+            {"sink": "handler", "config": '{"handler": "os.system"}'},
+            "config",
+            "handler: “os.system” is not on the list",
+        ),
+        (
+            {"sink": "database", "config": '{"keep_days": "7"}'},
+            "config",
+            "keep_days: must be a whole number or nothing",
+        ),
+        ({"config": '{"x": 1}'}, "config", "x: there is no such setting"),
+        ({"config": "[1]"}, "config", "must hold the sink's settings by name"),
+        ({"config": "{"}, "config", "line 1"),
+        ({"sink": "paper"}, "sink", "Select a valid choice"),
+        ({"event_types": '["a b"]'}, "event_types", "“a b” is no event type"),
+        ({"event_types": '{"a": 1}'}, "event_types", "A list of event types"),
+        ({"handler_timeout_seconds": "31"}, "handler_timeout_seconds", "At most half of the lease."),
+        ({"group": "archive"}, "__all__", "already exists"),
+        ({"group": "syn:x"}, "group", "A name has"),
+    ],
+)
+def test_what_could_not_work_is_refused_on_its_field(admin_client, redis, archive, values, field, said):
+    answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, **values))
+
+    assert answer.status_code == 200
+    assert said in " ".join(answer.context["adminform"].form.errors[field])
+    assert Bridge.objects.count() == 1
+
+
+def test_without_redis_definitions_can_be_edited_all_the_same(admin_client, archive, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    connections.executor.cache_clear()
+
+    for page in (url(BRIDGE), url(BRIDGE, "change", archive.pk), "/admin/"):
+        assert "Redis cannot be reached" in text_of(admin_client.get(page))
+    given = form_of(archive, name="archive", sink="database")
+    admin_client.post(url(BRIDGE, "change", archive.pk), given)
+    assert Bridge.objects.get().group == "shop"
+    connections.executor.cache_clear()
+
+
+def test_a_stream_that_a_bridge_reads_cannot_be_deleted(admin_client, redis, archive):
+    page = text_of(admin_client.get(url("streams.stream", "delete", archive.stream.pk)))
+
+    assert "archive" in page
+    admin_client.post(url("streams.stream", "delete", archive.stream.pk), {"post": "yes"})
+    assert Bridge.objects.exists()
+
+
+def test_a_bridge_with_archived_events_can_be_deleted_and_they_stay(admin_client, redis, archive):
+    keep(archive)
+
+    answer = admin_client.post(url(BRIDGE, "delete", archive.pk), {"post": "yes"}, follow=True)
+
+    assert "deleted successfully" in messages_of(answer)[0]
+    assert ArchivedEvent.objects.get().bridge is None
+
+
+def test_archived_events_are_listed_filtered_and_shown_and_never_changed(admin_client, redis, archive):
+    keep(archive, {"latency_ms": 45, "text": "<b>"}, source="cyrex", note="NUL characters were replaced by U+FFFD.")
+    other = keep(archive, {"error": "x"}, event_type="inference-error", entry_id="77-0")
+
+    page = text_of(admin_client.get(url(ARCHIVED)))
+    assert "inference-complete" in page
+    assert "inference-error" in page
+    assert "77-0" not in text_of(admin_client.get(url(ARCHIVED), {"q": "0-0"}))
+    EventType.objects.create(stream=archive.stream, name="inference-error")
+    filtered = admin_client.get(url(ARCHIVED), {"event_type": "inference-error"})
+    assert [row.pk for row in filtered.context["cl"].result_list] == [other.pk]
+
+    first = ArchivedEvent.objects.get(entry_id="0-0")
+    html = admin_client.get(url(ARCHIVED, "change", first.pk)).content.decode()
+    assert "&quot;text&quot;: &quot;&lt;b&gt;&quot;" in html
+    assert "NUL characters were replaced" in html
+    assert admin_client.post(url(ARCHIVED, "change", first.pk), {"source": "x"}).status_code == 403
+    assert admin_client.get(url(ARCHIVED, "add")).status_code == 403
+
+
+def test_the_inference_events_are_summed_up_by_model(admin_client, redis, archive):
+    for latency in (10, 20, 30):
+        keep(archive, {"model_name": "classifier", "latency_ms": latency})
+    keep(archive, {"model_name": "classifier"}, event_type="inference-error")
+    hours = timezone.now() - timedelta(hours=5)
+    keep(archive, {"model_name": "writer", "latency_ms": 1000}, published_at=hours)
+
+    text = text_of(admin_client.get(url(ARCHIVED, "inference")))
+
+    hour, day = text.split("The last day")
+    assert "classifier 3 20.0 ms 30.0 ms 1 All 3 20.0 ms 30.0 ms 1" in hour
+    assert "writer" not in hour
+    assert "writer 1 1000.0 ms 1000.0 ms 0" in day
+
+
+def test_the_summary_of_nothing_says_so(admin_client, redis, archive):
+    assert text_of(admin_client.get(url(ARCHIVED, "inference"))).count("No inference event of that time") == 2
+
+
+def test_only_those_who_may_see_them_do(client, django_user_model, redis, archive):
+    client.force_login(django_user_model.objects.create_user("someone", password="x", is_staff=True))
+
+    for page in (url(BRIDGE), url(ARCHIVED), url(ARCHIVED, "inference")):
+        assert client.get(page).status_code == 403
+    assert "archive" not in text_of(client.get("/admin/"))
+
+
+def test_the_first_page_names_each_bridge_and_its_state(admin_client, redis, archive):
+    redis.hset("syn:{inference-events}:cnt:archive", "done", 7)
+    say(archive)
+
+    assert "archive inference-events to database 7 delivered running" in text_of(admin_client.get("/admin/"))
+
+
+def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
+    admin_client.post(url(BRIDGE, "add"), form_of(archive, config="{}"))
+
+    assert json.dumps(AuditEntry.objects.get(target="bridge to-shop").after)

@@ -1,0 +1,201 @@
+"""Bridges in a catalog file, and what follows from their definitions."""
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+
+from bridges import snapshot
+from bridges.models import Bridge
+from core.models import AuditEntry
+from streams import janitor
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse_project import catalog as project_catalog
+from tests.catalog.files import PLATFORM, apply, mistakes, planned
+
+pytestmark = pytest.mark.django_db
+
+FILE = """
+    streams:
+      - name: orders
+    bridges:
+      - name: orders-to-shop
+        stream: orders
+        group: shop
+        event_types: [order-placed, order-paid]
+        sink: handler
+        config: {handler: tests.bridges.shop.nothing}
+        enabled: false
+        start: new
+        batch_size: 10
+        lease_seconds: 120
+        handler_timeout_seconds: 60
+      - {name: orders-to-console, stream: orders, group: console-2, sink: console}
+"""
+MINIMAL = "    streams: [{name: orders}]\n    bridges:\n      - {name: one, stream: orders, group: one, sink: console"
+
+
+@pytest.fixture(autouse=True)
+def allowed(handlers):
+    """The handlers of the tests are allowed."""
+
+
+def test_a_file_makes_bridges(db):
+    apply(FILE)
+
+    row = Bridge.objects.get(name="orders-to-shop")
+    assert (row.stream.name, row.group, row.sink, row.enabled, row.start) == ("orders", "shop", "handler", False, "new")
+    assert row.config == {"handler": "tests.bridges.shop.nothing"}
+    assert row.event_types == ["order-paid", "order-placed"]
+    assert (row.batch_size, row.lease_seconds, row.handler_timeout_seconds) == (10, 120, 60)
+    simple = Bridge.objects.get(name="orders-to-console")
+    assert (simple.enabled, simple.start, simple.batch_size, simple.event_types) == (True, "beginning", 500, [])
+    assert AuditEntry.objects.filter(target="bridge orders-to-shop", action="create").exists()
+
+
+def test_a_file_that_was_applied_plans_to_no_change_and_so_does_its_export(db):
+    apply(FILE)
+
+    assert planned(FILE) == []
+    assert planned(FILE.replace("[order-placed, order-paid]", "[order-paid, order-placed]")) == []
+    assert planned(project_catalog.export(), delete=True) == []
+
+
+def test_a_change_is_planned_applied_and_recorded(db):
+    apply(FILE)
+    changed = FILE.replace("enabled: false", "enabled: true").replace("[order-placed, order-paid]", "[]")
+
+    assert planned(changed) == ["update bridge orders-to-shop"]
+    apply(changed)
+
+    row = Bridge.objects.get(name="orders-to-shop")
+    assert (row.enabled, row.event_types) == (True, [])
+    assert AuditEntry.objects.get(target="bridge orders-to-shop", action="update").after == {
+        "enabled": True,
+        "event_types": [],
+    }
+
+
+def test_what_the_file_does_not_name_goes_only_when_that_is_asked_for(db):
+    apply(FILE)
+    one = MINIMAL + "}"
+
+    assert planned(one) == ["create bridge one"]
+    assert planned(one, delete=True) == [
+        "create bridge one",
+        "delete bridge orders-to-console",
+        "delete bridge orders-to-shop",
+    ]
+    apply(one, delete=True)
+    assert list(Bridge.objects.values_list("name", flat=True)) == ["one"]
+
+
+def test_a_bridge_goes_with_its_stream_and_the_plan_says_so(db):
+    apply(FILE)
+    other = "    streams: [{name: parcels}]"
+
+    assert planned(other) == ["create stream parcels"]
+    assert planned(other, delete=True) == [
+        "create stream parcels",
+        "delete bridge orders-to-console",
+        "delete bridge orders-to-shop",
+        "delete stream orders",
+    ]
+    apply(other, delete=True)
+    assert Bridge.objects.count() == 0
+
+
+def test_a_stream_that_a_bridge_reads_is_not_deleted_by_the_way(db):
+    apply(FILE)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Stream.objects.get(name="orders").delete()
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (", colour: red}", "line 3: bridges[0].colour: there is no such key; known here:"),
+        (", config: {x: 1}}", "line 3: bridges[0].config.x: there is no such setting; none is known here"),
+        (", config: [1]}", "line 3: bridges[0].config: must be a mapping, but is a list"),
+        (", enabled: perhaps}", "line 3: bridges[0].enabled: must be true or false, but is the text “perhaps”"),
+        (", start: middle}", "line 3: bridges[0].start: must be beginning or new, but is “middle”"),
+        (", batch_size: 5000}", "line 3: bridges[0].batch_size: Ensure this value is less than or equal to 1000."),
+        (", lease_seconds: 1}", "line 3: bridges[0].lease_seconds: Ensure this value is greater than or equal to 2."),
+        (", handler_timeout_seconds: 31}", "line 3: bridges[0].handler_timeout_seconds: At most half of the lease."),
+        (", event_types: order-placed}", "line 3: bridges[0].event_types: A list of event types"),
+        (", event_types: [a, a]}", "line 3: bridges[0].event_types: An event type is there twice."),
+        (", event_types: ['']}", "line 3: bridges[0].event_types: “” is no event type: a name has"),
+        (", group: two}", "found duplicate key"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_its_place(rest, said):
+    found = mistakes(MINIMAL + rest)
+
+    assert any(line.startswith(said) or said == "found duplicate key" for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("bridge", "said"),
+    [
+        ("{stream: orders, group: g, sink: console}", "“name” is missing"),
+        ("{name: b, group: g, sink: console}", "“stream” is missing"),
+        ("{name: b, stream: orders, sink: console}", "“group” is missing"),
+        ("{name: b, stream: orders, group: g}", "“sink” is missing"),
+        ("{name: b, stream: orders, group: g, sink: paper}", "“paper” cannot be used: known here: handler, console"),
+        ("{name: b, stream: oders, group: g, sink: console}", "there is no stream “oders”; did you mean “orders”?"),
+        ("{name: b, stream: orders, group: 'a b', sink: console}", "“a b” cannot be used"),
+        ("{name: b, stream: orders, group: g, sink: handler}", "bridges[0].config.handler: is missing"),
+        (
+            "{name: b, stream: orders, group: g, sink: handler, config: {handler: os.system}}",
+            "bridges[0].config.handler: “os.system” is not on the list of SYNAPSE_HANDLERS",
+        ),
+        (
+            "{name: b, stream: orders, group: g, sink: console}\n"
+            "      - {name: c, stream: orders, group: g, sink: console}",
+            "bridges[1].group: the bridge “b” reads orders as this group already",
+        ),
+    ],
+)
+def test_a_bridge_that_could_not_work_is_refused(bridge, said):
+    (found,) = mistakes(f"    streams: [{{name: orders}}]\n    bridges:\n      - {bridge}\n")
+
+    assert said in found
+
+
+def test_a_group_that_a_bridge_of_the_database_reads_is_taken(db):
+    apply(FILE)
+
+    (found,) = mistakes("    bridges: [{name: thief, stream: orders, group: shop, sink: console}]")
+
+    assert "the bridge “orders-to-shop” reads orders as this group already" in found
+
+
+def test_the_platform_archives_inference_and_training_events_without_taking_them_from_anybody(db):
+    call_command("catalog", "apply", PLATFORM, verbosity=0)
+
+    shipped = {bridge.name: bridge for bridge in snapshot.holder.current().values()}
+
+    assert set(shipped) == {"archive-inference-events", "archive-training-events"}
+    assert {(bridge.stream, bridge.group, bridge.sink, bridge.enabled) for bridge in shipped.values()} == {
+        ("inference-events", "synapse-archive", "database", True),
+        ("training-events", "synapse-archive", "database", True),
+    }
+
+
+def test_groups_of_bridges_are_durable_also_while_they_are_disabled(db):
+    apply(FILE)
+
+    assert janitor.durable_groups() == {"orders": frozenset({"shop", "console-2"})}
+
+
+def test_knowing_the_bridges_asks_no_database_until_the_catalog_changes(db, django_assert_num_queries):
+    apply(FILE)
+    snapshot.holder.current()
+
+    with django_assert_num_queries(0):
+        janitor.durable_groups()
+    Bridge.objects.get(name="orders-to-shop").delete()
+    holder.refresh()
+
+    assert janitor.durable_groups() == {"orders": frozenset({"console-2"})}

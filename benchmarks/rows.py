@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import memory, publishing, reads, size
+from benchmarks.measures import bridging, memory, publishing, reads, size
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -75,5 +75,12 @@ ROWS = (
         peer=FASTAPI,
         bar=Bar(ratio_at_least=1),
         measure=reads.health,
+    ),
+    Row(
+        name="bridge",
+        work="bridge to a Python handler: read, decode, call, settle",
+        peer="bare redis-py XREADGROUP/XACK loop, COUNT 500",
+        bar=Bar(ratio_at_least=0.25),
+        measure=bridging.handler,
     ),
 )

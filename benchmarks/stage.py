@@ -37,7 +37,7 @@ class Stage:
 
     @cached_property
     def django_only(self) -> Program:
-        return self._stack.enter_context(synapse.serving_django_only(self._synapse_folder, self._settings))
+        return self._stack.enter_context(synapse.serving_django_only(self._synapse_folder, self.settings))
 
     @cached_property
     def fastapi(self) -> Program:
@@ -57,14 +57,14 @@ class Stage:
 
     def another_synapse(self) -> AbstractContextManager[Program]:
         """Return a server of its own, not yet started: use it in a `with`."""
-        return synapse.serving(self._synapse_folder, self._settings)
+        return synapse.serving(self._synapse_folder, self.settings)
 
     def another_fastapi(self) -> AbstractContextManager[Program]:
         """Return a peer of its own, not yet started: use it in a `with`."""
         return fastapi.serving(self._folder, self.valkey.endpoint.url)
 
     @cached_property
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Synapse's settings, with its database made and its catalog defined."""
         self._synapse_folder.mkdir()
         settings = synapse.environment(self._synapse_folder, self.valkey.endpoint.url)

@@ -42,7 +42,7 @@ class Delivery:
     def entry(self) -> DecodedEntry:
         """The event as it was read, and what its entry says about it."""
         if self._entry is None:
-            self._entry = entry.decode(self.fields, types_of=self.types_of)
+            self._entry = entry.decode_parts(self.parts, types_of=self.types_of)
         return self._entry
 
     @property

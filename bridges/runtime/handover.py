@@ -70,6 +70,10 @@ class Handover:
             raise
         self._book(outcomes, self._clock() - begun)
 
+    def give_back(self, ids: Sequence[str]) -> None:
+        """Note that events were read and will not be begun."""
+        self._unbegun += ids
+
     def tell(self, membership: Membership) -> None:
         """Tell Redis what became of the events that it has not heard of yet."""
         if self._taken or self._unwanted or self._unbegun:

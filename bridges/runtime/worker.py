@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bridges.errors import GroupLost, NotAStreamNow, SinkAway
 from bridges.runtime import identity
+from bridges.runtime.ahead import WORTH, ReadAhead, Taken
 from bridges.runtime.handover import Handover
 from bridges.runtime.joining import Joining, Say
 from bridges.runtime.membership import Membership, Subscription
@@ -51,6 +52,7 @@ class Worker:
         self._membership = Membership(subscription, executor, run=self._run)
         self._upkeep = Upkeep(self._membership, clock)
         self._joining = Joining(self._membership, self._upkeep, say)
+        self._ahead = ReadAhead(self._membership, clock)
         self._handover = Handover(
             subscription, sink, say=say, stop=self._stop, types_of=types_of, only=only, clock=clock
         )
@@ -101,12 +103,14 @@ class Worker:
         try:
             worked = self._turn()
         except GroupLost:
+            self._ahead.drop()
             self._joining.lost_group()
             return True
         except Unavailable as problem:
             self._lose_redis(problem)
             return False
         except SinkAway as reason:
+            self._handover.give_back(self._ahead.drop())
             self._rest(str(reason))
             return False
         self._found_redis()
@@ -122,6 +126,8 @@ class Worker:
         """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
         all: where Redis cannot be used, the next consumer on this host does it, as after a kill."""
         self._sink.close()
+        self._handover.give_back(self._ahead.drop())
+        self._ahead.close()
         if self._joining.ever_joined:
             self._leave_group(Membership(self.subscription, executor, run=self._run))
         identity.forget(self.subscription.consumer)
@@ -149,9 +155,14 @@ class Worker:
         worked = self._deliver(leased.events, since) or worked
         if room := 0 if self._handover.is_over else self._room():
             block_ms = self._block_ms(leased.next_due_ms, worked)
-            fresh = self._stop.interruptible(lambda: self._membership.read(room, block_ms))
-            worked = self._deliver(fresh, self._clock()) or worked
+            fresh, since = self._ahead.take() or self._stop.interruptible(lambda: self._read(room, block_ms))
+            if self._count is None and len(fresh) >= max(room, WORTH):
+                self._ahead.begin(room)
+            worked = self._deliver(fresh, since) or worked
         return worked
+
+    def _read(self, room: int, block_ms: int) -> Taken:
+        return self._membership.read(room, block_ms), self._clock()
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
         """Hand events over and settle what was taken. Return False when there was none."""
@@ -188,6 +199,8 @@ class Worker:
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1
+        # What it brought, or would have, is taken back with all that is pending under this name.
+        self._ahead.drop()
         self._joining.lost_redis()
         self._membership.reconnect()
         self.pause = RECONNECT.delay(self._failures, random.random())

@@ -11,7 +11,17 @@ from bridges.runtime.worker import Worker
 from streams import connections
 from streams.broker import SyncExecutor
 from tests.bridges.cast import GROUP, STREAM, Bridge, KeepingSink
+from tests.bridges.installation import Installation
 from tests.bridges.sinks import HANDLERS
+from tests.conftest import using
+from tests.valkey import Valkey, running_valkey
+
+
+@pytest.fixture
+def durable_valkey(settings: Any) -> Iterator[Valkey]:
+    """A server of the test's own that keeps what it holds when it is killed."""
+    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server, using(server, settings):
+        yield server
 
 
 @pytest.fixture
@@ -46,3 +56,19 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
     yield make
     for executor in executors:
         executor.close()
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A data folder whose database is made and whose catalog is defined."""
+    installation = Installation(tmp_path_factory.mktemp("bridges"))
+    installation.prepare()
+    return installation
+
+
+@pytest.fixture
+def installation(installed: Installation, redis: Any, valkey_of_session: Valkey) -> Iterator[Installation]:
+    """An installation on the tests' server; its processes end with the test."""
+    installed.url = valkey_of_session.url
+    yield installed
+    installed.end()

@@ -22,7 +22,7 @@ def write_down(event, delivery):
 def write_down_slowly(event, delivery):
     """As `write_down`, but no faster than a killer can see."""
     write_down(event, delivery)
-    time.sleep(0.0002)
+    time.sleep(0.0001)
 
 
 async def write_down_later(event, delivery):

@@ -1,78 +1,31 @@
 """`manage.py consume` as a person runs it: a process of its own, with its signals, pipes and exit codes."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis as redis_py
 
-from synapse_project.environment import SETTINGS
+from tests.bridges.installation import Installation
 from tests.patience import eventually
-from tests.valkey import PASSWORD, Valkey, free_port
+from tests.valkey import PASSWORD, free_port
 
-ROOT = Path(__file__).parents[2]
-PREPARE = """
-import django
-django.setup()
-from django.core.management import call_command
-from streams.models import Stream
-call_command("migrate", verbosity=0)
-Stream.objects.create(name="inference-events")
-"""
 STREAM = "inference-events"
 KEYS = "syn:{inference-events}"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose catalog has one stream."""
-    folder = tmp_path_factory.mktemp("consume")
-    subprocess.run([sys.executable, "-c", PREPARE], cwd=ROOT, env=environment(folder), check=True)
-    return folder
-
-
 @pytest.fixture
-def start(folder: Path, valkey_of_session: Valkey) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(installation: Installation) -> Callable[..., subprocess.Popen[str]]:
     """Start `manage.py consume inference-events` with more arguments; `url` is another server's."""
-    started = []
 
-    def start(*arguments: str, url: str = valkey_of_session.url, **options: Any) -> subprocess.Popen[str]:
-        words = [sys.executable, "manage.py", "consume", *(arguments or (STREAM,))]
-        process = subprocess.Popen(
-            words,
-            cwd=ROOT,
-            env={**environment(folder), "REDIS_URL": url},
-            text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-        )
-        started.append(process)
-        return process
+    def start(*arguments: str, url: str = "") -> subprocess.Popen[str]:
+        return installation.consume(*(arguments or (STREAM,)), **({"REDIS_URL": url} if url else {}))
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def environment(folder: Path) -> dict[str, str]:
-    ours = {setting.name for setting in SETTINGS}
-    passed = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in ours}
-    return {
-        **passed,
-        "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
-        "SYNAPSE_VAR": str(folder),
-        "SYNAPSE_LOG_LEVEL": "ERROR",
-    }
+    return start
 
 
 def publish(redis: redis_py.Redis, count: int, size: int = 1) -> list[str]:

@@ -1,22 +1,11 @@
 """Redis goes away under a worker, comes back, or comes back without what it held."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridges.errors import GroupExists
 from bridges.runtime.retry import RECONNECT
 from streams import connections
 from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, places, publish, read_and_die
-from tests.conftest import using
-from tests.valkey import Valkey, running_valkey
-
-
-@pytest.fixture
-def durable_valkey(settings) -> Iterator[Valkey]:
-    """A server of the test's own that keeps what it holds when it is killed."""
-    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server, using(server, settings):
-        yield server
 
 
 def test_a_worker_waits_for_redis_and_says_each_try(own_valkey, bridge):

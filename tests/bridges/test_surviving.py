@@ -8,14 +8,12 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
-import pytest
 import redis as redis_py
 
-from tests.bridges.test_bridges_command import Installation, prepare
+from tests.bridges.installation import Installation
 from tests.patience import eventually
-from tests.valkey import Valkey, running_valkey
+from tests.valkey import Valkey
 
 FULL = os.environ.get("SYNAPSE_TESTS") == "full"
 EVENTS, CONSUMER_KILLS, VALKEY_KILLS = (50_000, 10, 2) if FULL else (10_000, 3, 1)
@@ -76,14 +74,8 @@ class Consumers:
         return said
 
 
-@pytest.fixture
-def valkey():
-    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server:
-        yield server
-
-
-def test_every_event_is_handled_though_its_consumer_and_valkey_are_killed(tmp_path: Path, valkey: Valkey, capsys):
-    installation = prepare(tmp_path)
+def test_every_event_is_handled_though_its_consumer_and_valkey_are_killed(installation, durable_valkey, capsys):
+    valkey = durable_valkey
     installation.url = valkey.url
     publisher, consumers = Publisher(valkey), Consumers(installation)
     publisher.start()

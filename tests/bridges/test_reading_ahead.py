@@ -1,0 +1,121 @@
+"""Where there is much to read, the next events are read while the sink is at work; none is lost or doubled by that."""
+
+import pytest
+
+from bridges.errors import SinkAway
+from bridges.runtime import ahead
+from bridges.runtime.stop import Stop
+from streams import connections
+from tests.bridges.cast import STREAM, KeepingSink, places, publish
+
+
+@pytest.fixture(autouse=True)
+def worthwhile(monkeypatch):
+    """A few events are much to read here."""
+    monkeypatch.setattr(ahead, "WORTH", 5)
+    monkeypatch.setattr("bridges.runtime.worker.WORTH", 5)
+
+
+class Looking(KeepingSink):
+    """Notes how many events were pending while it was at work with a batch."""
+
+    def __init__(self, redis):
+        super().__init__()
+        self.redis = redis
+        self.pending = []
+
+    def deliver(self, batch, may_begin):
+        self.pending.append(self.wait_for_the_next())
+        return super().deliver(batch, may_begin)
+
+    def wait_for_the_next(self):
+        self.ahead._batch and self.ahead._batch[0].result()
+        return self.redis.xpending(STREAM, "warehouse")["pending"]
+
+
+def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
+    ids = publish(redis, 25)
+    sink = Looking(redis)
+    consumer = bridge(sink, batch=10)
+    sink.ahead = consumer.worker._ahead
+
+    consumer.run_dry()
+
+    assert sink.ids == ids
+    assert sink.pending == [20, 15, 5]
+    assert places(redis) == {"done": 25}
+
+
+def test_with_a_count_no_more_is_read_than_will_be_delivered(redis, bridge):
+    ids = publish(redis, 30)
+    consumer = bridge(count=10, batch=10)
+
+    consumer.worker.run()
+
+    assert consumer.sink.ids == ids[:10]
+    assert places(redis) == {"done": 10}
+
+
+def test_what_was_read_ahead_goes_back_when_a_stop_is_requested(redis, bridge):
+    ids = publish(redis, 30)
+    stop = Stop()
+    sink = KeepingSink(refuses=lambda _: bool(stop.request()))
+    consumer = bridge(sink, stop=stop, batch=10)
+
+    consumer.worker.run()
+    consumer.worker.leave(connections.executor())
+
+    assert sink.ids == ids[:1]
+    assert places(redis) == {"done": 1, "waiting": 19}
+    rest = bridge(batch=10).run_dry().sink
+    assert sorted(rest.ids) == sorted(ids[1:])
+    assert set(rest.attempts) == {1}
+
+
+def test_what_was_read_ahead_goes_back_when_the_sink_is_away(redis, bridge):
+    ids = publish(redis, 30)
+    sink = KeepingSink()
+    consumer = bridge(sink, batch=10)
+    deliver, sink.deliver = sink.deliver, lambda *_: (_ for _ in ()).throw(SinkAway("closed"))
+
+    consumer.worker.step()
+    assert consumer.worker.pause > 0
+    sink.deliver = deliver
+    consumer.run_dry()
+
+    assert sorted(sink.ids) == sorted(ids)
+    assert set(sink.attempts) == {1}
+
+
+def test_a_group_that_is_lost_meanwhile_is_made_again(redis, bridge):
+    publish(redis, 30)
+    sink = KeepingSink(refuses=lambda _: bool(redis.delete(STREAM)))
+    consumer = bridge(sink, batch=10)
+    consumer.worker.step()
+    ids = publish(redis, 3)
+    sink.refuses = lambda _: False
+
+    consumer.run_dry()
+
+    assert sink.ids[-3:] == ids
+    assert redis.hget("syn:{orders}:cnt:warehouse", "groups_recreated") == b"1"
+
+
+def test_redis_that_goes_away_meanwhile_costs_no_event(durable_valkey, bridge):
+    with durable_valkey.client() as redis:
+        ids = publish(redis, 30)
+        killed = []
+
+        def kill(_):
+            if not killed:
+                killed.append(durable_valkey.kill())
+            return False
+
+        consumer = bridge(KeepingSink(refuses=kill), batch=10)
+        consumer.worker.step()
+        durable_valkey.start()
+
+        consumer.run_dry()
+
+        assert set(consumer.sink.ids) == set(ids)
+        assert places(redis) == {"done": 30}

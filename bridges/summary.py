@@ -50,7 +50,8 @@ SELECT name,
     SUM(CASE WHEN complete THEN 1 ELSE 0 END),
     SUM(CASE WHEN complete THEN 0 ELSE 1 END),
     AVG(latency),
-    MAX(CASE WHEN place = (measured * 95 + 99) / 100 THEN latency END)
+    MAX(CASE WHEN place = (measured * 95 + 99) / 100 THEN latency END),
+    (SELECT COUNT(*) FROM newest)
 FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
 """
 
@@ -85,18 +86,21 @@ class Summary:
 
 def since(moment: datetime) -> Summary:
     """Return the summary of the events that were published since then."""
-    total = _rows(moment, group="''", most=1)
+    total, looked_at = _rows(moment, group="''", most=1)
     whole = total[0] if total else Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None)
-    models = _rows(moment, group="COALESCE(model, '')", most=MOST_MODELS)
-    return Summary(total=whole, models=models, cut=whole.events >= MOST_EVENTS)
+    models, _ = _rows(moment, group="COALESCE(model, '')", most=MOST_MODELS)
+    return Summary(total=whole, models=models, cut=looked_at >= MOST_EVENTS)
 
 
-def _rows(moment: datetime, *, group: str, most: int) -> list[Row]:
+def _rows(moment: datetime, *, group: str, most: int) -> tuple[list[Row], int]:
+    """Return the rows of the groups, and how many archived events were looked at."""
     sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **_JSON[connection.vendor])
     start: Any = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
         cursor.execute(sql, [STREAM, COMPLETE, ERROR, start, MOST_EVENTS, COMPLETE, COMPLETE, most])
-        return [
-            Row(model=name, complete=int(complete), errors=int(errors), mean_ms=mean, p95_ms=p95)
-            for name, complete, errors, mean, p95 in cursor.fetchall()
-        ]
+        found = cursor.fetchall()
+    rows = [
+        Row(model=name, complete=int(complete), errors=int(errors), mean_ms=mean, p95_ms=p95)
+        for name, complete, errors, mean, p95, _ in found
+    ]
+    return rows, found[0][-1] if found else 0

@@ -38,7 +38,7 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     except orjson.JSONDecodeError as error:
         raise BadJSON(_explain(data, error, max_depth)) from None
     if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
-        raise BadJSON(_TOO_DEEP.format(max_depth))
+        raise BadJSON(_TOO_DEEP.format(MAX_DEPTH))
     if orjson.dumps(value) != data:
         value = _loads_exactly(data)
     if b"\\u0000" in data:

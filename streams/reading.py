@@ -35,6 +35,7 @@ def read(request: Request) -> Body:
         EventTooLarge: when it is over a limit.
         BadEvent: when it cannot be read as a whole. A line of NDJSON that cannot be read is an item of its own.
     """
+    _check_encoding(request.headers.get("content-encoding", ""))
     kind = _content_type(request.headers.get("content-type", ""))
     body = request.body
     if kind == NDJSON:
@@ -42,6 +43,13 @@ def read(request: Request) -> Body:
     if body.lstrip()[:1] == b"[":
         return Body(items=_array(body), batch=True)
     return Body(items=[_value(body)], batch=False)
+
+
+def _check_encoding(header: str) -> None:
+    if header.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"Send the body as it is: the content coding “{header[:100]}” is not read here (RFC 9110, 8.4)."
+        )
 
 
 def _content_type(header: str) -> str:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
 from core import theme
@@ -22,7 +23,8 @@ except environment.BadSetting as error:
 
 VAR_DIR = (BASE_DIR / (_env["SYNAPSE_VAR"] or "var")).resolve()
 try:
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    # The database holds password hashes and sessions: nobody else is to read it.
+    VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 except OSError as error:
     sys.exit(f"synapse: SYNAPSE_VAR: cannot make the data folder {VAR_DIR}: {error.strerror}")
 
@@ -161,6 +163,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
+CORS_ALLOW_HEADERS = [*default_headers, "synapse-contract-version", "traceparent"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 

@@ -153,7 +153,9 @@ def start_web(supervisor: Supervisor) -> Child:
 
 def start_bridges(supervisor: Supervisor) -> Child:
     """Start the process that runs the enabled bridges, as they change, and keep it running."""
-    return supervisor.add("bridges", [sys.executable, str(settings.BASE_DIR / "manage.py"), "consume", "--all"])
+    return supervisor.add(
+        "process of the bridges", [sys.executable, str(settings.BASE_DIR / "manage.py"), "consume", "--all"]
+    )
 
 
 def wait_until_healthy(web: Child) -> None:

@@ -78,7 +78,9 @@ class BridgeForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        if {"sink", "config"} <= values.keys():
+        # A bridge whose sink cannot be opened any more can still be disabled.
+        begins = bool(values.get("enabled")) and "enabled" in self.changed_data
+        if {"sink", "config"} <= values.keys() and (begins or {"sink", "config"} & set(self.changed_data)):
             for field, text in sink_errors(values["sink"], values["config"]).items():
                 column, _, name = field.partition(".")
                 self.add_error(column, f"{name}: {text}" if name else text)

@@ -1,13 +1,10 @@
 """Reading the next events while a sink is at work with the last ones, so that the two need not take turns."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from bridges.errors import GroupLost
 from bridges.runtime.membership import Membership
 from streams.broker.delivery import Held
-from streams.errors import Unavailable
 
 # Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
 WORTH = 100
@@ -16,35 +13,55 @@ Taken = tuple[Sequence[Held], float]
 
 
 class ReadAhead:
-    """At most one batch ahead of the sink. `clock` gives seconds; its time is that at which the batch was asked for."""
+    """At most one batch ahead of the sink.
 
-    def __init__(self, membership: Membership, clock: Callable[[], float]) -> None:
+    `clock` gives seconds; a batch's time is that at which it was asked for. `worth`: how full a batch must be for the
+    next one to be read ahead.
+    """
+
+    def __init__(self, membership: Membership, clock: Callable[[], float], *, worth: int = WORTH) -> None:
         self._membership = membership
         self._clock = clock
+        self._worth = worth
         self._pool: ThreadPoolExecutor | None = None
         self._batch: tuple[Future[list[Held]], float] | None = None
 
-    def begin(self, room: int) -> None:
-        """Read up to so many events, without waiting for any."""
+    def begin(self, room: int, *, after: int) -> None:
+        """Read up to so many events, without waiting for any, if the last batch (of `after` events) left some."""
+        if after < max(room, self._worth):
+            return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._batch = self._pool.submit(self._membership.read, room, 0), self._clock()
 
+    def wait(self) -> None:
+        """Wait until what was asked for is read, or has failed."""
+        if self._batch is not None:
+            self._batch[0].exception()
+
     def take(self) -> Taken | None:
-        """Return the batch that was read and since when it is in hand, None when nothing was asked for.
+        """Return the events that were read and since when they are in hand, None when there are none.
 
         Raises:
-            GroupLost, Unavailable: what reading it raised.
+            GroupLost, Unavailable: what reading them raised.
         """
         batch, self._batch = self._batch, None
-        return None if batch is None else (batch[0].result(), batch[1])
+        # An empty answer is an old one: events may have come while the sink was at work.
+        return (found, batch[1]) if batch is not None and (found := batch[0].result()) else None
 
-    def drop(self) -> list[str]:
-        """Return the ids of a batch that nobody will begin: it is to be given back."""
-        with contextlib.suppress(GroupLost, Unavailable):
-            if taken := self.take():
-                return [one.id for one in taken[0]]
-        return []
+    def give_up(self) -> list[str]:
+        """Return the ids of a batch that nobody will begin: it is to be given back.
+
+        Raises:
+            GroupLost, Unavailable: what reading them raised.
+        """
+        taken = self.take()
+        return [one.id for one in taken[0]] if taken else []
+
+    def forget(self) -> None:
+        """Let go of a batch that is taken back with all that is pending under the consumer's name."""
+        self.wait()
+        self._batch = None
 
     def close(self) -> None:
         """End the thread."""

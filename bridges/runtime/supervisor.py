@@ -45,6 +45,8 @@ class Supervisor:
         self._clock = clock
         self._runs: dict[str, Run] = {}
         self._over: dict[str, float] = {}
+        # Those that were asked to stop: that they ended is no failure.
+        self._asked: set[str] = set()
         self._due = float("-inf")
         self._began = False
 
@@ -91,11 +93,13 @@ class Supervisor:
         if run.is_alive:
             if wanted != run.bridge:
                 run.request_stop()
+                self._asked.add(name)
             return False
         due = self._over.setdefault(name, self._clock() + TRY_AGAIN)
-        if wanted == run.bridge and (self._once or self._clock() < due):
+        if wanted == run.bridge and name not in self._asked and (self._once or self._clock() < due):
             return False
         self._over.pop(name, None)
+        self._asked.discard(name)
         self._report([Report(bridge=run.bridge, consumer=run.consumer, status=None)])
         del self._runs[name]
         return True if wanted is None else self._begin(wanted)

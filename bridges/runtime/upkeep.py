@@ -41,6 +41,11 @@ class Upkeep:
         self._gone = deque(gone)
         self._silent.clear()
 
+    @property
+    def takes_back_own(self) -> bool:
+        """Say whether what is pending under the consumer's own name is being taken back."""
+        return self._own in self._gone
+
     def step(self) -> bool:
         """Take back a part of what is left to be taken back. Return False when there was nothing."""
         if self._gone:

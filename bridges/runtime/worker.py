@@ -1,5 +1,6 @@
 """The heart of a bridge: a loop over a step."""
 
+import contextlib
 import random
 import secrets
 import time
@@ -45,6 +46,7 @@ class Worker:
         drain: bool = False,
         count: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        worth_ahead: int = WORTH,
     ) -> None:
         self.subscription = subscription
         self._run = secrets.token_hex(8)
@@ -52,7 +54,7 @@ class Worker:
         self._membership = Membership(subscription, executor, run=self._run)
         self._upkeep = Upkeep(self._membership, clock)
         self._joining = Joining(self._membership, self._upkeep, say)
-        self._ahead = ReadAhead(self._membership, clock)
+        self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
         self._handover = Handover(
             subscription, sink, say=say, stop=self._stop, types_of=types_of, only=only, clock=clock
         )
@@ -103,14 +105,13 @@ class Worker:
         try:
             worked = self._turn()
         except GroupLost:
-            self._ahead.drop()
+            self._ahead.forget()
             self._joining.lost_group()
             return True
         except Unavailable as problem:
             self._lose_redis(problem)
             return False
         except SinkAway as reason:
-            self._handover.give_back(self._ahead.drop())
             self._rest(str(reason))
             return False
         self._found_redis()
@@ -126,7 +127,9 @@ class Worker:
         """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
         all: where Redis cannot be used, the next consumer on this host does it, as after a kill."""
         self._sink.close()
-        self._handover.give_back(self._ahead.drop())
+        # What was read and got lost on the way is given back with all that is pending under its name.
+        with contextlib.suppress(GroupLost, Unavailable):
+            self._handover.give_back(self._ahead.give_up())
         self._ahead.close()
         if self._joining.ever_joined:
             self._leave_group(Membership(self.subscription, executor, run=self._run))
@@ -155,22 +158,34 @@ class Worker:
         worked = self._deliver(leased.events, since) or worked
         if room := 0 if self._handover.is_over else self._room():
             block_ms = self._block_ms(leased.next_due_ms, worked)
-            fresh, since = self._ahead.take() or self._stop.interruptible(lambda: self._read(room, block_ms))
-            if self._count is None and len(fresh) >= max(room, WORTH):
-                self._ahead.begin(room)
+            fresh, since = self._stop.interruptible(lambda: self._read(room, block_ms))
+            # What is pending under this name must not be taken back while the next events are read under it.
+            if self._count is None and not self._upkeep.takes_back_own:
+                self._ahead.begin(room, after=len(fresh))
             worked = self._deliver(fresh, since) or worked
         return worked
 
     def _read(self, room: int, block_ms: int) -> Taken:
-        return self._membership.read(room, block_ms), self._clock()
+        self._ahead.wait()
+        return self._ahead.take() or (self._membership.read(room, block_ms), self._clock())
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
         """Hand events over and settle what was taken. Return False when there was none."""
         try:
             self._handover.give(held, since)
+        except SinkAway:
+            self._give_back_ahead()
+            raise
         finally:
             self._handover.tell(self._membership)
+        if self._handover.pace.is_trying:
+            self._give_back_ahead()
+            self._handover.tell(self._membership)
         return bool(held)
+
+    def _give_back_ahead(self) -> None:
+        """Let others have what was read ahead: this sink takes one event at a time now, or none."""
+        self._handover.give_back(self._ahead.give_up())
 
     def _left(self) -> int | None:
         """Return how many events are to be delivered yet; None when nobody said."""
@@ -200,7 +215,7 @@ class Worker:
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1
         # What it brought, or would have, is taken back with all that is pending under this name.
-        self._ahead.drop()
+        self._ahead.forget()
         self._joining.lost_redis()
         self._membership.reconnect()
         self.pause = RECONNECT.delay(self._failures, random.random())

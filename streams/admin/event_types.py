@@ -24,6 +24,12 @@ class EventTypeForm(forms.ModelForm):
         model = EventType
         fields = ["stream", "name", "description", "contract", "example"]
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if "contract" in self.fields:
+            # A contract with versions cannot be deleted; its own page says so, a link beside the field would not.
+            self.fields["contract"].widget.can_delete_related = False
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         # What stands already is not complained of here: a newer version may have made it wrong.

@@ -32,7 +32,7 @@ State = Literal["active", "silent", "never seen"]
 
 # Names under which programs of the platform write and read, beside that of their service.
 ALIASES: Mapping[str, Sequence[str]] = {
-    "platform-analytics-service": ("analytics-service",),
+    "platform-analytics-service": ("analytics-service", "synapse-archive"),
     "realtime-gateway": ("real-time-gateway", "realtime-gateway-sg-canary"),
     "cyrex": ("cyrex-runtime", "cyrex-model-loader", "cyrex-document-artifacts"),
     "cyrex-agi": ("cyrex-agi-pressure",),

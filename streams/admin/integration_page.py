@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from core.problems import Problem
 from streams.admin.asking import ask_all
 from streams.admin.integration import ACTIVE_SECONDS, LOOKED_AT, Consumed, Published, Seen, State, look, names_of, state
+from streams.janitor import durable_groups
 from streams.models import Grant, Service, Stream
 
 
@@ -48,6 +49,7 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
     seen = Seen(published={}, consumed={}, looked_at=0) if isinstance(found, Problem) else found
     services = list(admin.get_queryset(request).order_by("name"))
     known = {name for service in services for name in names_of(service.name)}
+    ours = {group for groups in durable_groups().values() for group in groups}
     page: HttpResponse = admin.show(
         request,
         "streams/admin/integration.html",
@@ -58,7 +60,7 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
         looked_at=LOOKED_AT,
         minutes=ACTIVE_SECONDS // 60,
         strange_sources=[(name, each) for name, each in sorted(seen.published.items()) if name not in known],
-        strange_groups=[(name, each) for name, each in sorted(seen.consumed.items()) if name not in known],
+        strange_groups=[(name, each) for name, each in sorted(seen.consumed.items()) if name not in known | ours],
     )
     return page
 

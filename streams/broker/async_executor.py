@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from streams.broker.command import Command, Conversation, is_no_primary, missing_scripts
 from streams.broker.pipelined import PipelinedConnection
-from streams.broker.server import Server
+from streams.broker.server import Server, unreachable
 from streams.errors import BrokerDown, Busy, Unavailable
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class AsyncExecutor:
             async with asyncio.timeout(self._server.timeout):
                 opened = await self._server.open()
         except (RedisError, OSError, TimeoutError) as error:
-            raise BrokerDown(f"Redis cannot be reached: {error or 'no answer in time'}.") from error
+            raise BrokerDown(unreachable(error)) from error
         # redis-py keeps the stream pair private; a test notices when that changes.
         writer = opened._writer
         if writer is None:

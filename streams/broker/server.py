@@ -12,6 +12,11 @@ from redis.retry import Retry
 CONNECT_TIMEOUT = 0.5
 
 
+def unreachable(error: Exception) -> str:
+    """Return the sentence that says why no connection was made; a timeout has no words of its own."""
+    return f"Redis cannot be reached: {str(error).rstrip('. ') or 'no answer in time'}."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """The server of the events.

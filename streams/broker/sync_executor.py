@@ -16,7 +16,7 @@ from redis.exceptions import (
 )
 
 from streams.broker.command import Command, Conversation, ReplyError, is_no_primary, missing_scripts
-from streams.broker.server import Server
+from streams.broker.server import Server, unreachable
 from streams.errors import BrokerDown, OutcomeUnknown, Unavailable
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class SyncExecutor:
             connection = pool.get_connection()
         except (RedisError, OSError) as error:
             self._forget(pool)
-            raise BrokerDown(f"Redis cannot be reached: {error}.") from error
+            raise BrokerDown(unreachable(error)) from error
         try:
             connection.send_packed_command(connection.pack_commands([command.words for command in commands]))
             return [_reply(connection) for _ in commands]

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from streams.models import Grant, Service
+from bridges.models import Bridge
+from streams.models import Grant, Service, Stream
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 
@@ -90,6 +91,21 @@ def test_strangers_are_listed_apart(admin_client, redis, services):
     assert "(no source) source of 1 event inference-events" in text
     assert "somebody source of 1 event inference-events" in text
     assert "unheard-of group, 2 not read inference-events" in text
+
+
+def test_the_group_of_a_bridge_is_no_stranger(admin_client, redis, services):
+    Bridge.objects.create(name="b", stream=Stream.objects.get(), group="of-a-bridge", sink="console")
+    redis.xgroup_create("inference-events", "of-a-bridge", "0", mkstream=True)
+
+    assert "of-a-bridge" not in text_of(status(admin_client))
+
+
+def test_the_archive_of_the_catalog_counts_for_the_service_it_is_for(admin_client, redis, services):
+    publish(redis, "cyrex")
+    redis.xgroup_create("inference-events", "synapse-archive", "0")
+    redis.xreadgroup("synapse-archive", "me", {"inference-events": ">"})
+
+    assert states(status(admin_client))["platform-analytics-service"] == (None, "active")
 
 
 def test_only_the_newest_entries_are_looked_at(admin_client, redis, services):

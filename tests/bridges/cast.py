@@ -67,7 +67,10 @@ class Bridge:
 
 def publish(redis: redis_py.Redis, count: int, **fields: Any) -> list[str]:
     """Append entries; return their ids."""
-    return [redis.xadd(STREAM, {"event_type": "order-placed", "n": n, **fields}).decode() for n in range(count)]
+    with redis.pipeline() as pipe:
+        for n in range(count):
+            pipe.xadd(STREAM, {"event_type": "order-placed", "n": n, **fields})
+        return [id_.decode() for id_ in pipe.execute()]
 
 
 def name_of_the_dead() -> str:

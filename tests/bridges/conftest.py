@@ -42,7 +42,7 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
         executors.append(executor)
         kept: list[str] = []
         sink = sink or KeepingSink()
-        known = ("drain", "count", "clock", "stop", "types_of", "only")
+        known = ("drain", "count", "clock", "stop", "types_of", "only", "worth_ahead")
         of_worker = {name: options.pop(name) for name in known if name in options}
         if options.get("lease_ms") == 0:
             # Such a lease is over as soon as any time passes; a sink could begin nothing.

@@ -117,3 +117,14 @@ def test_nothing_is_nothing():
     assert last_hour() == summary.Summary(
         total=Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None), models=[], cut=False
     )
+
+
+def test_a_summary_that_did_not_look_at_all_events_says_so(keep, monkeypatch):
+    monkeypatch.setattr(summary, "MOST_EVENTS", 4)
+    ids = keep(inference(1), inference(2))
+    assert last_hour().cut is False
+
+    keep(inference(1), inference(2), bridge="another", ids=ids)
+
+    assert last_hour().total.complete == 2
+    assert last_hour().cut is True

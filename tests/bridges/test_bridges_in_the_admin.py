@@ -224,3 +224,16 @@ def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
     admin_client.post(url(BRIDGE, "add"), form_of(archive, config="{}"))
 
     assert json.dumps(AuditEntry.objects.get(target="bridge to-shop").after)
+
+
+def test_a_bridge_whose_handler_is_not_allowed_any_more_can_be_disabled(admin_client, archive):
+    values = {"sink": "handler", "config": {"handler": "shop.gone"}}
+    Bridge.objects.filter(pk=archive.pk).update(**values)
+    form = form_of(archive, name="archive", group="archive", sink="handler", config=json.dumps(values["config"]))
+
+    refused = admin_client.post(url(BRIDGE, "change", archive.pk), {**form, "config": '{"handler": "shop.other"}'})
+    saved = admin_client.post(url(BRIDGE, "change", archive.pk), {**form, "enabled": ""})
+
+    assert "not on the list" in text_of(refused)
+    assert saved.status_code == 302
+    assert Bridge.objects.get(pk=archive.pk).enabled is False

@@ -1,19 +1,28 @@
 """Where there is much to read, the next events are read while the sink is at work; none is lost or doubled by that."""
 
+from functools import partial
+
 import pytest
 
 from bridges.errors import SinkAway
-from bridges.runtime import ahead
 from bridges.runtime.stop import Stop
 from streams import connections
-from tests.bridges.cast import STREAM, KeepingSink, places, publish
+from tests.bridges.cast import (
+    GROUP,
+    STREAM,
+    KeepingSink,
+    made_by_us,
+    name_of_the_dead,
+    places,
+    publish,
+    read_and_die,
+)
 
 
-@pytest.fixture(autouse=True)
-def worthwhile(monkeypatch):
+@pytest.fixture
+def bridge(bridge):
     """A few events are much to read here."""
-    monkeypatch.setattr(ahead, "WORTH", 5)
-    monkeypatch.setattr("bridges.runtime.worker.WORTH", 5)
+    return partial(bridge, worth_ahead=5)
 
 
 class Looking(KeepingSink):
@@ -29,8 +38,8 @@ class Looking(KeepingSink):
         return super().deliver(batch, may_begin)
 
     def wait_for_the_next(self):
-        self.ahead._batch and self.ahead._batch[0].result()
-        return self.redis.xpending(STREAM, "warehouse")["pending"]
+        self.ahead.wait()
+        return self.redis.xpending(STREAM, GROUP)["pending"]
 
 
 def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
@@ -119,3 +128,77 @@ def test_redis_that_goes_away_meanwhile_costs_no_event(durable_valkey, bridge):
 
         assert set(consumer.sink.ids) == set(ids)
         assert places(redis) == {"done": 30}
+
+
+def test_what_was_left_under_its_own_name_is_taken_back_before_anything_is_read_ahead(redis, bridge):
+    ids = publish(redis, 2000)
+    made_by_us(redis)
+    name = name_of_the_dead()
+    left = read_and_die(redis, name, 600)
+
+    sink = bridge(batch=500, consumer=name).run_dry().sink
+
+    assert sorted(sink.ids) == sorted(ids), "each once"
+    assert {delivery.id for delivery in sink.got if delivery.attempt > 1} == set(left)
+
+
+def test_nothing_is_handled_twice_because_redis_went_away(durable_valkey, bridge):
+    with durable_valkey.client() as redis:
+        ids = publish(redis, 2000)
+        killed = []
+
+        def kill(_):
+            if len(sink.got) == 700 and not killed:
+                consumer.worker._ahead.wait()
+                killed.append(durable_valkey.kill())
+            return False
+
+        sink = KeepingSink(refuses=kill)
+        consumer = bridge(sink, batch=250)
+        while not killed:
+            consumer.worker.step()
+        durable_valkey.start()
+
+        consumer.run_dry()
+
+        assert sorted(sink.ids) == sorted(ids), "each once"
+
+
+def test_a_sink_that_fails_again_and_again_is_not_given_what_was_read_ahead(redis, bridge):
+    publish(redis, 2000)
+    batches = []
+
+    class Counting(KeepingSink):
+        def deliver(self, batch, may_begin):
+            batches.append(len(batch))
+            return super().deliver(batch, may_begin)
+
+    sink = Counting()
+    consumer = bridge(sink, batch=200)
+    while batches[-1:] != [200]:
+        consumer.worker.step()
+    sink.refuses = lambda _: True
+    batches.clear()
+    for _ in range(3):
+        consumer.worker.step()
+
+    assert batches[0] == 200
+    assert set(batches[1:]) == {1}
+
+
+def test_caught_up_is_who_finds_nothing_after_the_last_batch(redis, bridge):
+    ids = publish(redis, 20)
+
+    def publish_more(_):
+        if len(sink.got) == 19:
+            consumer.worker._ahead.wait()
+            ids.extend(publish(redis, 1))
+        return False
+
+    sink = KeepingSink(refuses=publish_more)
+    consumer = bridge(sink, batch=10, drain=True)
+
+    while not consumer.worker.finished:
+        consumer.worker.step()
+
+    assert sink.ids == ids

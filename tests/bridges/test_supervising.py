@@ -113,6 +113,17 @@ def test_a_bridge_that_failed_says_so_and_is_tried_again_later(scene):
     assert scene.alive == ["good-1", "bad-2"]
 
 
+def test_a_bridge_that_is_wanted_again_before_it_has_stopped_is_started_anew_at_once(scene):
+    scene.want("one")
+    scene.want()
+    scene.want("one")
+
+    scene.runs[0].end()
+    scene.step()
+
+    assert scene.alive == ["one-1"]
+
+
 def test_a_bridge_that_failed_is_tried_at_once_when_it_is_put_right(scene):
     scene.want("bad", batch=1)
     scene.runs[0].end("wrong")

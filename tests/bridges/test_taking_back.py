@@ -1,6 +1,8 @@
 """What consumers left unfinished comes again: the dead's at once, the silent's after their lease."""
 
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,19 @@ def test_what_a_killed_predecessor_left_pending_comes_at_once(redis, bridge, con
     )
     assert consumers() == {consumer.worker.subscription.consumer}
     assert places(redis) == {"done": 5}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells of processes nobody waited for")
+def test_a_predecessor_that_ended_and_was_not_waited_for_is_dead_too(redis, bridge):
+    ids = publish(redis, 3)
+    made_by_us(redis)
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    host = identity.fresh().rpartition(":")[0].rpartition(":")[0]
+    read_and_die(redis, f"{host}:{process.pid}:0123abcd")
+
+    assert sorted(bridge().run_dry().sink.ids) == ids
+    process.wait()
 
 
 def test_more_than_fits_into_one_step_comes_too(redis, bridge):

@@ -34,6 +34,7 @@ REQUESTS = {
     "an unknown stream": ("POST", "/events/nowhere", GOOD, {}),
     "a stream of a strange name": ("POST", "/events/%7B%7D", GOOD, {}),
     "no content type": ("POST", "/events/orders", GOOD, {"content-type": ""}),
+    "a compressed body": ("POST", "/events/orders", b"\x1f\x8b", {"content-encoding": "gzip"}),
     "a wrong content type": ("POST", "/events/orders", GOOD, TEXT),
     "a body that is no JSON": ("POST", "/events/orders", b"{oops", {}),
     "no body": ("POST", "/events/orders", b"", {}),

@@ -87,3 +87,7 @@ def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):
     assert marked(f"/admin/streams/stream/{stream.pk}/messages/") == ["Streams"]
     assert marked("/admin/streams/service/integration/") == ["Integration status"]
     assert marked("/admin/streams/service/") == ["Services"]
+
+
+def test_the_address_alone_leads_here(client):
+    assert client.get("/")["location"] == "/admin/"

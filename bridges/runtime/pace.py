@@ -1,8 +1,8 @@
 """How many events to take at once, and how long to rest before. Pure: it knows no clock of its own.
 
-What is taken at once should be done in a fraction of a second: then little is in hand when a process is killed or asked
-to stop, and nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one event is
-tried now and then: a sink that is broken must not have a whole stream read for it.
+What is taken at once should be done in a fraction of a second: then little is in hand when a process is killed or is
+asked to stop, and nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one
+event is tried now and then: a sink that is broken must not have a whole stream read for it.
 """
 
 from bridges.runtime.retry import Backoff

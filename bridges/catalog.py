@@ -1,6 +1,7 @@
 """The bridges' part of a catalog file: the section `bridges`."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,8 +20,18 @@ BRIDGE = "bridge"
 KINDS = (BRIDGE,)
 SECTIONS = ("bridges",)
 
-_NUMBERS = ("batch_size", "lease_seconds", "handler_timeout_seconds")
-BRIDGE_KEYS = ("name", "stream", "group", "event_types", "sink", "config", "enabled", "start", *_NUMBERS)
+_NUMBERS = (
+    *("concurrency", "rate_limit", "batch_size", "lease_seconds", "handler_timeout_seconds"),
+    *("max_attempts", "backoff_base_seconds", "backoff_cap_seconds"),
+)
+_LISTS = ("filters", "retry_schedule")
+_TEXTS = ("start", "order_key")
+# What is said of several keys together is checked with the columns that say it.
+_CHECKED = (*_NUMBERS, *_LISTS, *_TEXTS, "order")
+BRIDGE_KEYS = (
+    *("name", "stream", "group", "event_types", "filters", "sink", "config", "enabled", "paused", "start"),
+    *("order", "order_key", *_NUMBERS, "retry_schedule"),
+)
 
 
 def read(file: CatalogFile) -> None:
@@ -32,12 +43,16 @@ def read(file: CatalogFile) -> None:
             "stream": stream,
             "group": group,
             "event_types": _event_types(item),
-            "enabled": _enabled(item),
-            "start": item.choice("start", Bridge.Start.values, _default_of("start")),
+            "enabled": _truth(item, "enabled", otherwise=True),
+            # An operator's switch: where the file does not name it, it stays as somebody put it.
+            **({"paused": _truth(item, "paused", otherwise=False)} if item.has("paused") else {}),
+            "order": item.choice("order", Bridge.Order.values, _default_of("order")),
             **_sink(item),
-            **{key: item.count(key, _default_of(key)) for key in _NUMBERS},
+            **{key: _text(item, key) for key in _TEXTS},
+            **{key: item.values[key] if item.has(key) else [] for key in _LISTS},
+            **{key: _number(item, key) for key in _NUMBERS},
         }
-        _check_numbers(item, values)
+        _check(item, values)
         if None not in (name, stream, group):
             file.add(BRIDGE, str(name), values, item.place)
 
@@ -95,8 +110,8 @@ def _default_of(key: str) -> Any:
 
 
 _DEFAULTS = {
-    **{key: _default_of(key) for key in ("start", "enabled", *_NUMBERS)},
-    "event_types": [],
+    **{key: _default_of(key) for key in ("start", "enabled", "paused", "order", "order_key", *_NUMBERS)},
+    **{key: [] for key in ("event_types", *_LISTS)},
     "config": {},
 }
 
@@ -134,12 +149,28 @@ def _event_types(item: Item) -> list[str]:
     return sorted(names)
 
 
-def _enabled(item: Item) -> bool:
-    value = item.values.get("enabled")
+def _truth(item: Item, key: str, *, otherwise: bool) -> bool:
+    value = item.values.get(key)
     if value is None or isinstance(value, bool):
-        return _DEFAULTS["enabled"] if value is None else value
-    item.refuse("enabled", f"must be true or false, but is {kind_of(value)}")
+        return otherwise if value is None else value
+    item.refuse(key, f"must be true or false, but is {kind_of(value)}")
     return False
+
+
+def _text(item: Item, key: str) -> str:
+    value = item.values.get(key)
+    if isinstance(value, date):
+        # YAML reads a time that stands without quotes as one.
+        return value.isoformat()
+    if key == "start" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return item.text(key) or _default_of(key)
+
+
+def _number(item: Item, key: str) -> int | None:
+    """Return a whole number. One that may be 0 is told so by its column."""
+    value = item.values.get(key)
+    return 0 if value == 0 and value is not False else item.count(key, _default_of(key))
 
 
 def _sink(item: Item) -> dict[str, Any]:
@@ -152,10 +183,11 @@ def _sink(item: Item) -> dict[str, Any]:
     return {"sink": sink, "config": config}
 
 
-def _check_numbers(item: Item, values: Mapping[str, Any]) -> None:
-    row = Bridge(**{key: values[key] for key in _NUMBERS})
+def _check(item: Item, values: Mapping[str, Any]) -> None:
+    row = Bridge(**{key: values[key] for key in _CHECKED})
+    exclude = [field.name for field in Bridge._meta.fields if field.name not in _CHECKED]
     try:
-        row.clean_fields(exclude=[field.name for field in Bridge._meta.fields if field.name not in _NUMBERS])
+        row.clean_fields(exclude=exclude)
         row.clean()
     except ValidationError as error:
         for field, messages in error.message_dict.items():

@@ -34,7 +34,7 @@ STOP_PATIENCE = 18.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person asked for: `begin` as in bridges.runtime.position, None for wherever the group is.
+    """What a person asked for: `begin` as in bridges.position, None for wherever the group is.
 
     `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed.
     """

@@ -2,22 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from bridges.filters import Filter
 
 LEASE_SECONDS = 60
 TIMEOUT_SECONDS = 15
 BATCH = 500
 LARGEST_BATCH = 1000
+# Ten attempts with waits of 5 s, 10 s, and so on: what is broken may take half an hour to be put right.
+ATTEMPTS = 10
+BACKOFF_BASE, BACKOFF_CAP = 5, 3600
+
+Order = Literal["none", "key", "stream"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeDefinition:
     """Which events go where.
 
-    `event_types`: only these; empty means all. `config` is what the sink's own class reads. `start` is where the group
-    begins that is not there yet: `beginning` or `new`. `batch`: how many events are read at once, at most. `lease`
+    `event_types`: only these; empty means all. `filters`: what the properties of an event must be, all of it. `config`
+    is what the sink's own class reads. `paused`: its consumers stay in the group, and read nothing. `start` is where
+    the group begins that is not there yet: `beginning`, `new`, an id or a time. `order`: `key` delivers events that
+    have the same value of the top-level property `order_key` one after the other, `stream` all of them.
+
+    `concurrency`: how many events the sink may have in work at once, in each process. `batch`: how many events are read
+    at once, at most. `rate`: how many events a second each process delivers at most, None for any number. `lease`
     (seconds): how long a consumer may have an event before another one gets it. `timeout` (seconds): how long a handler
-    may take. `pk` is the row's, None for a bridge that no row defines.
+    may take.
+
+    `attempts`: how often an event is tried before it is a dead letter, 0 for ever. `backoff_base`, `backoff_cap`
+    (seconds): the first wait, which doubles, and the longest; `schedule` (seconds): the waits, in their place.
+    `pk` is the row's, None for a bridge that no row defines.
     """
 
     name: str
@@ -26,9 +42,19 @@ class BridgeDefinition:
     sink: str
     config: Mapping[str, Any] = field(default_factory=dict)
     event_types: frozenset[str] = frozenset()
+    filters: tuple[Filter, ...] = ()
     enabled: bool = True
+    paused: bool = False
     start: str = "beginning"
+    order: Order = "none"
+    order_key: str = ""
+    concurrency: int = 1
+    rate: int | None = None
     batch: int = BATCH
     lease: float = LEASE_SECONDS
     timeout: float = TIMEOUT_SECONDS
+    attempts: int = ATTEMPTS
+    backoff_base: float = BACKOFF_BASE
+    backoff_cap: float = BACKOFF_CAP
+    schedule: tuple[float, ...] = ()
     pk: int | None = None

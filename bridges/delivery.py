@@ -14,10 +14,11 @@ class Delivery:
 
     `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
     are the names and values of its entry in turn, as they lie in Redis; `types_of` says how those of foreign entries
-    are read. Decoded only when somebody asks, and once: a sink may do that in a process of its own.
+    are read. Decoded only when somebody asks, and once: a sink may do that in a process of its own. `token` names the
+    lease under which the event is in hand; it is the runtime's, and means nothing to a sink.
     """
 
-    __slots__ = ("_entry", "attempt", "id", "parts", "stream", "types_of")
+    __slots__ = ("_entry", "attempt", "id", "parts", "stream", "token", "types_of")
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Delivery:
         attempt: int,
         parts: Sequence[bytes],
         types_of: Mapping[str, TopLevelTypes] = _NO_TYPES,
+        token: str = "",
     ) -> None:
         self.stream = stream
         self.id = id
         self.attempt = attempt
         self.parts = parts
         self.types_of = types_of
+        self.token = token
         self._entry: DecodedEntry | None = None
 
     def __repr__(self) -> str:

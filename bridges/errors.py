@@ -13,6 +13,7 @@ Problem
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
+├── SinkDisabled      the receiver wants nothing any more: the bridge is to be disabled
 ├── SinkGone          the sink takes nothing any more
 ├── SinkAway          the sink can take nothing now
 └── NotBegun          the event was read, and nothing was done with it
@@ -94,11 +95,20 @@ class GroupLost(Exception):
 
 
 class SinkError(Exception):
-    """A sink did not take an event; the message says why. `permanent`: it never will, trying again is of no use."""
+    """A sink did not take an event; the text says why.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
-        super().__init__(message)
+    `permanent`: it never will, trying again is of no use. `retry_after`: the receiver asked not to be tried again for
+    so many seconds.
+    """
+
+    def __init__(self, text: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(text)
         self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class SinkDisabled(SinkError):
+    """The receiver wants nothing any more: the bridge is to be disabled with this reason. The event goes back."""
 
 
 class SinkGone(SinkError):

@@ -1,16 +1,22 @@
 """Bridges as somebody defined them, and the events that database sinks keep."""
 
+from datetime import UTC, datetime
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from bridges import definitions
+from bridges import definitions, filters, position, waits
+from bridges.errors import BadPosition
 from core.models import CatalogModel
 from core.names import RULE, is_name
 from core.validators import validate_name
 from streams.models import Stream
 
 LONGEST_LEASE = 3600
+MOST_ATTEMPTS = 1000
+MOST_TOGETHER = 64
+LONGEST_BASE, LONGEST_CAP = 86_400, 604_800
 
 
 def validate_event_types(names: object) -> None:
@@ -30,12 +36,43 @@ def validate_config(config: object) -> None:
         raise ValidationError("The sink's settings by name: {} when it needs none.")
 
 
+def validate_filters(values: object) -> None:
+    """Refuse what is no list of filters (a Django validator)."""
+    try:
+        filters.read(values)
+    except filters.BadFilter as problem:
+        raise ValidationError(str(problem)) from problem
+
+
+def validate_schedule(values: object) -> None:
+    """Refuse what is no list of waits (a Django validator)."""
+    try:
+        waits.read(values)
+    except waits.BadWait as problem:
+        raise ValidationError(str(problem)) from problem
+
+
+def validate_start(text: str) -> None:
+    """Refuse what is no place in a stream (a Django validator)."""
+    try:
+        position.start_of(text, now=datetime.now(UTC))
+    except BadPosition as problem:
+        raise ValidationError(problem.detail) from problem
+
+
+def validate_order_key(name: str) -> None:
+    """Refuse what cannot be a top-level property (a Django validator)."""
+    if any(mark in name for mark in "./[]$") or not name.isprintable():
+        raise ValidationError("The name of one top-level property, such as customer_id; no path into it.")
+
+
 class Bridge(CatalogModel):
     """Carries the events of a stream, as one consumer group, into a sink."""
 
-    class Start(models.TextChoices):
-        BEGINNING = "beginning", "beginning: with the oldest event that there is"
-        NEW = "new", "new: with what is published from then on"
+    class Order(models.TextChoices):
+        NONE = "none", "none: as fast as it goes"
+        KEY = "key", "key: events with the same key one after the other"
+        STREAM = "stream", "stream: all events one after the other"
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="bridges")
@@ -47,13 +84,45 @@ class Bridge(CatalogModel):
     event_types = models.JSONField(
         default=list, blank=True, validators=[validate_event_types], help_text="Only these; an empty list means all."
     )
+    filters = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_filters],
+        help_text="Only events that meet all of these; an empty list means all.",
+    )
     sink = models.CharField(max_length=50, help_text="Where the events go.")
     config = models.JSONField(
         default=dict, blank=True, validators=[validate_config], help_text="The sink's settings: see docs/bridges.md."
     )
     enabled = models.BooleanField(default=True, help_text="Whether anybody works for it. Its group keeps its place.")
+    paused = models.BooleanField(
+        default=False, help_text="Whether it rests for now: its consumers stay in the group, and read nothing."
+    )
     start = models.CharField(
-        max_length=10, choices=Start, default=Start.BEGINNING, help_text="Where the group begins when it is made."
+        max_length=50,
+        default="beginning",
+        validators=[validate_start],
+        help_text="Where the group begins when it is made: beginning, new, an id, or a time.",
+    )
+    order = models.CharField(
+        max_length=10, choices=Order, default=Order.NONE, help_text="Which events wait for the one before them."
+    )
+    order_key = models.CharField(
+        max_length=100,
+        blank=True,
+        validators=[validate_order_key],
+        help_text="The top-level property that is the key, with the order “key”.",
+    )
+    concurrency = models.PositiveIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_TOGETHER)],
+        help_text="How many events the sink may have in work at once, in each process.",
+    )
+    rate_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many events a second each process delivers at most; empty means any number.",
     )
     batch_size = models.PositiveIntegerField(
         default=definitions.BATCH,
@@ -70,6 +139,27 @@ class Bridge(CatalogModel):
         validators=[MinValueValidator(1), MaxValueValidator(LONGEST_LEASE)],
         help_text="How long a handler may take; at most half the lease.",
     )
+    max_attempts = models.PositiveIntegerField(
+        default=definitions.ATTEMPTS,
+        validators=[MaxValueValidator(MOST_ATTEMPTS)],
+        help_text="How often an event is tried before it is a dead letter; 0: for ever.",
+    )
+    backoff_base_seconds = models.PositiveIntegerField(
+        default=definitions.BACKOFF_BASE,
+        validators=[MaxValueValidator(LONGEST_BASE)],
+        help_text="How long to wait after the first failure; each further wait is twice as long.",
+    )
+    backoff_cap_seconds = models.PositiveIntegerField(
+        default=definitions.BACKOFF_CAP,
+        validators=[MaxValueValidator(LONGEST_CAP)],
+        help_text="How long to wait at most.",
+    )
+    retry_schedule = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_schedule],
+        help_text="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -79,10 +169,19 @@ class Bridge(CatalogModel):
         return self.name
 
     def clean(self) -> None:
-        if None in (self.lease_seconds, self.handler_timeout_seconds):
-            return
-        if self.handler_timeout_seconds * 2 > self.lease_seconds:
-            raise ValidationError({"handler_timeout_seconds": "At most half of the lease."})
+        errors = {}
+        lease, timeout = self.lease_seconds, self.handler_timeout_seconds
+        if None not in (lease, timeout) and timeout * 2 > lease:
+            errors["handler_timeout_seconds"] = "At most half of the lease."
+        base, cap = self.backoff_base_seconds, self.backoff_cap_seconds
+        if None not in (base, cap) and base > cap:
+            errors["backoff_cap_seconds"] = "Not less than the first wait."
+        if self.order == self.Order.KEY and not self.order_key:
+            errors["order_key"] = "The order “key” needs one: the name of a top-level property."
+        if self.order != self.Order.KEY and self.order_key:
+            errors["order_key"] = "Only the order “key” has one."
+        if errors:
+            raise ValidationError(errors)
 
 
 class ArchivedEvent(models.Model):

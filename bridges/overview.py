@@ -23,10 +23,10 @@ FRESH_MS = 10_000
 # Lists say "so many or more" from here on.
 MOST_LAG = 1000
 # What is told of several processes: the worst that one of them says.
-_WORST_FIRST = ("failed", "waiting", "running", "starting")
+_WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")
 COUNTERS = ("done", "filtered", "lost_trimmed", "lost_silent", "groups_recreated")
 
-Standing = Literal["failed", "waiting", "running", "starting", "not running", "disabled"]
+Standing = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

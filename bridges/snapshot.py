@@ -5,9 +5,11 @@ The streams' snapshot tells when that was: it is replaced as a whole, here and i
 
 import threading
 from collections.abc import Mapping
+from typing import cast
 
+from bridges import filters, waits
 from bridges.database import close_stale_connections
-from bridges.definitions import BridgeDefinition
+from bridges.definitions import BridgeDefinition, Order
 from bridges.models import Bridge
 from streams.definitions import Snapshot
 from streams.snapshot import holder as catalog
@@ -51,11 +53,21 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         sink=row.sink,
         config=row.config,
         event_types=frozenset(row.event_types),
+        filters=filters.read(row.filters),
         enabled=row.enabled,
+        paused=row.paused,
         start=row.start,
+        order=cast(Order, row.order),
+        order_key=row.order_key,
+        concurrency=row.concurrency,
+        rate=row.rate_limit,
         batch=row.batch_size,
         lease=row.lease_seconds,
         timeout=row.handler_timeout_seconds,
+        attempts=row.max_attempts,
+        backoff_base=row.backoff_base_seconds,
+        backoff_cap=row.backoff_cap_seconds,
+        schedule=waits.read(row.retry_schedule),
         pk=row.pk,
     )
 

@@ -6,14 +6,15 @@ from typing import Any, Literal, get_args
 import orjson
 
 # `waiting`: for Redis, or for a sink that can take nothing now. `failed`: somebody has to put something right.
-State = Literal["starting", "running", "waiting", "failed"]
+State = Literal["starting", "running", "paused", "waiting", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """One consumer's word on its bridge. Times are seconds since 1970; counts are those of this run.
 
-    `reason` says why it does not run. `error` is the last thing that went wrong with an event, even while it runs.
+    `reason` says why it does not run. `failed` counts attempts, `dead` the events that were given up. `error` is the
+    last thing that went wrong with an event, even while it runs.
     """
 
     state: State
@@ -23,6 +24,7 @@ class Status:
     last_delivered_at: float | None = None
     delivered: int = 0
     failed: int = 0
+    dead: int = 0
     filtered: int = 0
     lost: int = 0
 
@@ -45,7 +47,7 @@ def unpack(words: bytes) -> Status | None:
 
 
 def _are_right(values: dict[str, Any]) -> bool:
-    texts, numbers = ("state", "reason", "error"), ("since", "delivered", "failed", "filtered", "lost")
+    texts, numbers = ("state", "reason", "error"), ("since", "delivered", "failed", "dead", "filtered", "lost")
     return (
         all(isinstance(values.get(name, ""), str) for name in texts)
         and all(isinstance(values.get(name, 0), int | float) for name in numbers)

@@ -49,13 +49,23 @@ class BridgeForm(forms.ModelForm):
     """A bridge. The sink's own settings are checked as the sink will read them."""
 
     event_types = JsonValue(required=False, help_text="A list of names, such as [“inference-complete”]; empty: all.")
+    filters = JsonValue(
+        required=False,
+        help_text="A list such as [{“property”: “total”, “op”: “gt”, “value”: 100}]: all must hold; empty: all events.",
+    )
+    retry_schedule = JsonValue(
+        required=False,
+        help_text="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
+    )
     config = JsonValue(required=False, help_text="The sink's settings by name; which there are is told in the guide.")
 
     class Meta:
         model = Bridge
         fields = [
-            *("name", "stream", "group", "event_types", "sink", "config"),
-            *("enabled", "start", "batch_size", "lease_seconds", "handler_timeout_seconds"),
+            *("name", "stream", "group", "event_types", "filters", "sink", "config"),
+            *("enabled", "paused", "start", "order", "order_key", "concurrency", "rate_limit", "batch_size"),
+            *("lease_seconds", "handler_timeout_seconds", "max_attempts"),
+            *("backoff_base_seconds", "backoff_cap_seconds", "retry_schedule"),
         ]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -69,6 +79,16 @@ class BridgeForm(forms.ModelForm):
     def clean_event_types(self) -> Any:
         """Nothing is an empty list."""
         found = self.cleaned_data["event_types"]
+        return [] if found is None else found
+
+    def clean_filters(self) -> Any:
+        """Nothing is an empty list."""
+        found = self.cleaned_data["filters"]
+        return [] if found is None else found
+
+    def clean_retry_schedule(self) -> Any:
+        """Nothing is an empty list."""
+        found = self.cleaned_data["retry_schedule"]
         return [] if found is None else found
 
     def clean_config(self) -> Any:
@@ -91,16 +111,26 @@ class BridgeForm(forms.ModelForm):
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
     list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "last_delivered"]
-    list_filter = ["enabled", "sink", "stream"]
+    list_filter = ["enabled", "paused", "sink", "stream"]
     list_select_related = ["stream"]
     search_fields = ["name", "group", "stream__name"]
     autocomplete_fields = ["stream"]
     list_before_template = "bridges/admin/bridge_list.html"
     change_form_template = "bridges/admin/bridge.html"
     fieldsets = [
-        (None, {"fields": ["name", "enabled", "stream", "group", "event_types"]}),
+        (None, {"fields": ["name", "enabled", "paused", "stream", "group"]}),
+        ("Which events", {"fields": ["start", "event_types", "filters"]}),
         ("Sink", {"fields": ["sink", "config"]}),
-        ("Delivery", {"fields": ["start", "batch_size", "lease_seconds", "handler_timeout_seconds"]}),
+        ("Order and speed", {"fields": ["order", "order_key", "concurrency", "rate_limit", "batch_size"]}),
+        (
+            "When it fails",
+            {
+                "fields": [
+                    *("max_attempts", "backoff_base_seconds", "backoff_cap_seconds", "retry_schedule"),
+                    *("lease_seconds", "handler_timeout_seconds"),
+                ]
+            },
+        ),
     ]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:

@@ -1,16 +1,20 @@
 """Handing events to a sink, and remembering what became of them until Redis has heard of it."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 
+from bridges import filters
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkAway, SinkError, SinkGone
+from bridges.errors import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
+from bridges.filters import Filter
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Membership, Subscription
 from bridges.runtime.pace import Pace
 from bridges.runtime.progress import Progress
+from bridges.runtime.retry import GiveUp, decide
 from bridges.runtime.stop import Stop
 from bridges.sinks.base import Outcome, Sink
-from streams.broker.delivery import Held
+from streams.broker.delivery import Failure, Fate, Held
 from streams.entry import TopLevelTypes
 
 
@@ -26,6 +30,8 @@ class Handover:
         stop: Stop,
         types_of: Callable[[], Mapping[str, TopLevelTypes]],
         only: frozenset[str],
+        where: Sequence[Filter],
+        together: int,
         clock: Callable[[], float],
     ) -> None:
         self._subscription = subscription
@@ -34,14 +40,18 @@ class Handover:
         self._stop = stop
         self._types_of = types_of
         self._only = only
+        self._where = where
         self._clock = clock
         self._taken: list[str] = []
         self._unwanted: list[str] = []
-        self._unbegun: list[str] = []
+        self._unbegun: list[tuple[str, str]] = []
+        self._failed: list[tuple[Failure, int]] = []
         self.progress = Progress()
-        self.pace = Pace(subscription.lease_ms / 1000)
+        self.pace = Pace(subscription.lease_ms / 1000, together=together)
         # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
         self.over: str | None = None
+        # Set when the receiver wants nothing any more, ever.
+        self.disables: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -65,31 +75,42 @@ class Handover:
         try:
             outcomes = self._outcomes(batch, lambda: self._clock() <= half and not self._stop.requested)
         except SinkAway:
-            self._unbegun += [delivery.id for delivery in batch]
+            self._unbegun += [(delivery.id, delivery.token) for delivery in batch]
             self.pace.away()
             raise
         self._book(outcomes, self._clock() - begun)
 
     def give_back(self, ids: Sequence[str]) -> None:
         """Note that events were read and will not be begun."""
-        self._unbegun += ids
+        self._unbegun += [(id_, "") for id_ in ids]
 
     def tell(self, membership: Membership) -> None:
         """Tell Redis what became of the events that it has not heard of yet."""
-        if self._taken or self._unwanted or self._unbegun:
-            membership.settle(taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun)
+        if self._taken or self._unwanted or self._unbegun or self._failed:
+            failed = [failure for failure, _ in self._failed]
+            fates = membership.settle(taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed)
             self.progress.filtered += len(self._unwanted)
-            self._taken, self._unwanted, self._unbegun = [], [], []
+            for (failure, attempt), fate in zip(self._failed, fates, strict=True):
+                self._tell_failure(failure, attempt, fate)
+            self._taken, self._unwanted, self._unbegun, self._failed = [], [], [], []
 
     def _wanted(self, held: Sequence[Held]) -> list[Delivery]:
         types_of, stream = self._types_of(), self._subscription.stream
         batch = [
-            Delivery(stream=stream, id=one.id, attempt=one.attempt, parts=one.parts, types_of=types_of) for one in held
+            Delivery(stream=stream, id=one.id, attempt=one.attempt, parts=one.parts, types_of=types_of, token=one.token)
+            for one in held
         ]
-        if self._only:
-            self._unwanted += [delivery.id for delivery in batch if delivery.event_type not in self._only]
-            batch = [delivery for delivery in batch if delivery.event_type in self._only]
+        if self._only or self._where:
+            wanted = [delivery for delivery in batch if self._is_wanted(delivery)]
+            kept = {delivery.id for delivery in wanted}
+            self._unwanted += [delivery.id for delivery in batch if delivery.id not in kept]
+            batch = wanted
         return batch
+
+    def _is_wanted(self, delivery: Delivery) -> bool:
+        if self._only and delivery.event_type not in self._only:
+            return False
+        return not self._where or filters.all_hold(self._where, delivery.event)
 
     def _outcomes(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[tuple[Delivery, Outcome]]:
         try:
@@ -100,25 +121,51 @@ class Handover:
             return [(delivery, SinkError(f"{type(error).__name__}: {error}")) for delivery in batch]
 
     def _book(self, outcomes: Sequence[tuple[Delivery, Outcome]], seconds: float) -> None:
-        taken = failed = 0
+        taken, failures = 0, []
         for delivery, outcome in outcomes:
             if outcome is None:
                 taken += 1
                 self._taken.append(delivery.id)
-            elif isinstance(outcome, NotBegun):
-                self._unbegun.append(delivery.id)
+            elif isinstance(outcome, NotBegun | SinkDisabled):
+                self._unbegun.append((delivery.id, delivery.token))
+                if isinstance(outcome, SinkDisabled):
+                    self.over = self.disables = str(outcome)
             elif isinstance(outcome, SinkGone):
                 self.over = str(outcome)
             else:
-                failed += 1
-                self._fail(delivery, outcome)
+                failures.append((delivery, outcome))
         self.progress.took(taken)
-        if begun := taken + failed:
+        if begun := taken + len(failures):
             self.pace.took(begun, seconds)
-            self.pace.went(taken=taken, failed=failed)
+            self.pace.went(taken=taken, failed=len(failures))
+            for delivery, error in failures:
+                # How long each took alone, nobody measured.
+                self._fail(delivery, error, seconds / begun)
 
-    def _fail(self, delivery: Delivery, error: SinkError) -> None:
-        """Leave the event where it is, pending or leased: it comes back when the lease is over."""
-        text = f"{delivery.id}, attempt {delivery.attempt}: {str(error).rstrip('.')}"
-        self.progress.failed_at(text)
-        self._say(f"{text}. It comes again in {self._subscription.lease_ms / 1000:g} s.")
+    def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
+        text = str(error)
+        self.progress.failed_at(f"{delivery.id}, attempt {delivery.attempt}: {text.rstrip('.')}")
+        next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
+        gives_up = isinstance(next_, GiveUp)
+        failure = Failure(
+            id=delivery.id,
+            token=delivery.token,
+            error=text,
+            took_ms=round(seconds * 1000),
+            delay_ms=0 if isinstance(next_, GiveUp) else round(next_.after * 1000),
+            fatal=gives_up,
+        )
+        self._failed.append((failure, delivery.attempt))
+
+    def _tell_failure(self, failure: Failure, attempt: int, fate: Fate) -> None:
+        text = f"{failure.id}, attempt {attempt}: {failure.error.rstrip('.')}"
+        if fate == "retry":
+            self._say(f"{text}. It comes again in {failure.delay_ms / 1000:.3g} s.")
+        elif fate == "dead":
+            self.progress.dead += 1
+            self._say(f"{text}. It is a dead letter now.")
+        elif fate == "lost":
+            self.progress.lost += 1
+            self._say(f"{text}. It was trimmed meanwhile: lost, and counted as such.")
+        else:
+            self._say(f"{text}. Another consumer has it by now.")

@@ -1,14 +1,16 @@
 """One consumer's part in a group: each thing it can ask of Redis, with the answer checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bridges.definitions import Order
 from bridges.errors import GroupLost, NotAStreamNow
+from bridges.runtime.retry import Policy
 from streams.broker import ReplyError, SyncExecutor, commands, delivery
 from streams.broker.command import Command
 from streams.broker.commands import Consumer
-from streams.broker.delivery import Held, Joined, Leased, Reaped, Recalled
+from streams.broker.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
 from streams.errors import BrokerRefused
 
 LEASE_MS = 60_000
@@ -22,7 +24,8 @@ class Subscription:
     A group that is not there is made, and begins after the id `start`; `must_be_new`: one that is there is not joined.
     `owned`: the group is Synapse's, whoever made it, because a bridge is defined for it.
     What a consumer has had for `lease_ms` without settling it, another one gets. `batch`: how many events are read at
-    once. `block_ms`: how long a read waits for an event; 0 does not wait.
+    once. `block_ms`: how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's
+    definition. `retry`: what becomes of events whose attempts fail.
     """
 
     stream: str
@@ -34,6 +37,9 @@ class Subscription:
     lease_ms: int = LEASE_MS
     batch: int = 100
     block_ms: int = 2000
+    order: Order = "none"
+    order_key: str = ""
+    retry: Policy = field(default_factory=Policy)
 
 
 class Membership:
@@ -48,6 +54,8 @@ class Membership:
         self._executor = executor
         self._run = run
         self._place = (subscription.stream, subscription.group)
+        # Whether the last reading found anything, be it only what has to wait for its turn.
+        self.found_some = False
 
     def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
         """Join the group, or make it; return also the consumers that were in it before."""
@@ -60,30 +68,64 @@ class Membership:
 
     def read(self, limit: int, block_ms: int) -> list[Held]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
+        if self.subscription.order != "none":
+            return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
         entries = self._ask(commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
         return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
 
+    def _read_in_order(self, limit: int, block_ms: int) -> list[Held]:
+        admitted = self._admit(limit)
+        if not admitted.read and block_ms:
+            # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
+            self._ask(commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
+            admitted = self._admit(limit)
+        self.found_some = admitted.read > 0
+        return admitted.events
+
+    def _admit(self, limit: int) -> Admitted:
+        subscription = self.subscription
+        order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
+        read = delivery.read(*self._place, subscription.consumer, limit=limit, order=order, key=subscription.order_key)
+        admitted: Admitted = self._ask(read)
+        return admitted
+
     def lease(self, limit: int) -> Leased:
-        """Take waiting events that are due."""
-        token, lease_ms = self.subscription.consumer, self.subscription.lease_ms
-        leased: Leased = self._ask(delivery.lease(*self._place, token=token, limit=limit, lease_ms=lease_ms))
+        """Take waiting events that are due. Those that have no attempt left become dead letters."""
+        subscription = self.subscription
+        lease = delivery.lease(
+            *self._place,
+            subscription.consumer,
+            limit=limit,
+            lease_ms=subscription.lease_ms,
+            most_attempts=subscription.retry.most_attempts,
+        )
+        leased: Leased = self._ask(lease)
         return leased
 
-    def settle(self, *, taken: Sequence[str] = (), unwanted: Sequence[str] = (), unbegun: Sequence[str] = ()) -> None:
-        """Say what became of events: settle what was taken and what is not wanted, give back what was not begun."""
-        consumer = self.subscription.consumer
+    def settle(
+        self,
+        *,
+        taken: Sequence[str] = (),
+        unwanted: Sequence[str] = (),
+        unbegun: Sequence[tuple[str, str]] = (),
+        failed: Sequence[Failure] = (),
+    ) -> list[Fate]:
+        """Say what became of events: settle what was taken and what is not wanted, give back what was not begun (ids,
+        with the token of the lease). Return what becomes of those that failed."""
+        consumer, most_attempts = self.subscription.consumer, self.subscription.retry.most_attempts
         asked = [
             command
             for ids, command in (
                 (taken, delivery.done(*self._place, taken)),
                 (unwanted, delivery.done(*self._place, unwanted, counter="filtered")),
                 (unbegun, delivery.release(*self._place, consumer, unbegun)),
+                (failed, delivery.fail(*self._place, failed, most_attempts=most_attempts)),
             )
             if ids
         ]
-        for reply in self._executor.execute(asked) if asked else ():
-            self._checked(reply)
+        replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
+        return replies[-1] if failed else []
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
@@ -102,7 +144,7 @@ class Membership:
             recalled: Recalled = self._ask(
                 delivery.recall(
                     *self._place,
-                    token=consumer,
+                    consumer,
                     lease_ms=self.subscription.lease_ms,
                     offset=offset,
                     limit=_RECALLED_AT_ONCE,
@@ -117,6 +159,11 @@ class Membership:
     def leave(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. Return whether it was removed."""
         removed: bool = self._ask(delivery.leave(*self._place, consumer))
+        return removed
+
+    def clean(self, idle_ms: int) -> int:
+        """Remove consumers that had nothing pending and were silent for so long. Return how many there were."""
+        removed: int = self._ask(delivery.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms))
         return removed
 
     def reconnect(self) -> None:

@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
+from bridges import disabling, position
 from bridges.definitions import BridgeDefinition
 from bridges.errors import NotDefined
-from bridges.runtime import identity, position
+from bridges.runtime import identity
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Subscription
+from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.stop import Stop
 from bridges.runtime.worker import Worker
 from bridges.sinks import registry
@@ -63,6 +66,13 @@ def open_worker(
         lease_ms=int(bridge.lease * 1000),
         batch=bridge.batch,
         block_ms=block_ms,
+        order=bridge.order,
+        order_key=bridge.order_key,
+        retry=Policy(
+            most_attempts=bridge.attempts,
+            backoff=Backoff(base=bridge.backoff_base, cap=bridge.backoff_cap),
+            schedule=bridge.schedule,
+        ),
     )
 
     def types_of() -> Mapping[str, TopLevelTypes]:
@@ -78,6 +88,11 @@ def open_worker(
         stop=stop,
         types_of=types_of,
         only=bridge.event_types,
+        where=bridge.filters,
+        together=bridge.concurrency,
+        rate=bridge.rate,
+        paused=bridge.paused,
+        disable=partial(disabling.disable, bridge),
         drain=drain,
         count=count,
     )

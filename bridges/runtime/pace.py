@@ -19,9 +19,13 @@ AWAY = Backoff(base=0.5, cap=10.0)
 
 
 class Pace:
-    """Follows how long events take and whether they succeed. `lease` is in seconds."""
+    """Follows how long events take and whether they succeed.
 
-    def __init__(self, lease: float) -> None:
+    `lease` is in seconds. `together`: how many events the sink has in work at once.
+    """
+
+    def __init__(self, lease: float, *, together: int = 1) -> None:
+        self._together = together
         self._goal = min(_BATCH_SECONDS, lease / 2) or _BATCH_SECONDS
         self._seconds = _FIRST_GUESS
         self._failures = 0
@@ -31,7 +35,7 @@ class Pace:
         """Return how many of at most `most` events to take now."""
         if self.is_trying:
             return min(most, 1)
-        return max(1, min(most, int(self._goal / self._seconds))) if most > 0 else 0
+        return min(most, max(self._together, int(self._goal / self._seconds))) if most > 0 else 0
 
     @property
     def is_trying(self) -> bool:

@@ -17,6 +17,7 @@ class Progress:
         self._last_delivered_at: float | None = None
         self.delivered = 0
         self.failed = 0
+        self.dead = 0
         self.filtered = 0
         self.lost = 0
         # The last thing that went wrong with an event.
@@ -37,6 +38,10 @@ class Progress:
         """Note that nothing keeps it from working."""
         self._turn("running", "")
 
+    def rests(self) -> None:
+        """Note that it is paused."""
+        self._turn("paused", "")
+
     def waits_for(self, reason: str, *, broken: bool = False) -> None:
         """Note what keeps it from working; `broken`: somebody has to put it right."""
         self._turn("failed" if broken else "waiting", reason)
@@ -51,6 +56,7 @@ class Progress:
             last_delivered_at=self._last_delivered_at,
             delivered=self.delivered,
             failed=self.failed,
+            dead=self.dead,
             filtered=self.filtered,
             lost=self.lost,
         )

@@ -1,6 +1,14 @@
-"""When to try again. Pure: no clock, no chance of its own."""
+"""When to try again, and when to give up. Pure: no clock, no chance of its own."""
 
 from dataclasses import dataclass
+
+from bridges.definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP
+from bridges.errors import SinkError
+
+# A receiver that asks for more is tried again after a day all the same.
+LONGEST_WAIT = 86_400.0
+# How far what failed at one moment is spread where the waits are written down, as a part of each.
+_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +27,49 @@ class Backoff:
         doubled = self.base * 2.0 ** min(failures - 1, 60)
         wait: float = min(self.cap, doubled) * (0.5 + chance / 2)
         return wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How often an event is tried, and how long to wait in between.
+
+    `most_attempts` 0: for ever. `schedule`: the waits after the first failure, the second and so on, in seconds; the
+    last one repeats. Without one, `backoff` says.
+    """
+
+    most_attempts: int = ATTEMPTS
+    backoff: Backoff = Backoff(base=BACKOFF_BASE, cap=BACKOFF_CAP)
+    schedule: tuple[float, ...] = ()
+
+    def wait(self, attempt: int, chance: float) -> float:
+        """Return how long to wait after this attempt failed, in seconds; `chance` as for Backoff."""
+        if not self.schedule:
+            return self.backoff.delay(attempt, chance)
+        nominal = self.schedule[min(attempt, len(self.schedule)) - 1]
+        return nominal * (1 + _SPREAD * chance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """The event is to be tried again after so many seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The event is not to be tried again."""
+
+
+def decide(policy: Policy, *, attempt: int, error: SinkError, chance: float) -> Retry | GiveUp:
+    """Return what is to become of an event whose attempt with this number (from 1) failed.
+
+    Where the receiver says when it wants to be asked again, that is not earlier.
+    """
+    if error.permanent or 0 < policy.most_attempts <= attempt:
+        return GiveUp()
+    asked = min(error.retry_after or 0.0, LONGEST_WAIT)
+    return Retry(after=max(policy.wait(attempt, chance), asked))
 
 
 # For a Redis that cannot be used.

@@ -77,9 +77,7 @@ class Upkeep:
         self._gone.extend(consumer.name for consumer in consumers if is_dead(consumer))
         if self._ours:
             self._silent.append("")
-            for consumer in consumers:
-                if consumer.pending == 0 and consumer.idle >= _FORGOTTEN_MS:
-                    self._membership.leave(consumer.name)
+            self._membership.clean(_FORGOTTEN_MS)
         else:
             self._silent.extend(consumer.name for consumer in consumers if identity.is_generated(consumer.name))
             self._silent.append(self._own)

@@ -7,20 +7,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bridges.errors import GroupLost, NotAStreamNow, SinkAway
+from bridges.filters import Filter
 from bridges.runtime import identity
 from bridges.runtime.ahead import WORTH, ReadAhead, Taken
 from bridges.runtime.handover import Handover
 from bridges.runtime.joining import Joining, Say
 from bridges.runtime.membership import Membership, Subscription
 from bridges.runtime.progress import Progress
+from bridges.runtime.rate import Rate
 from bridges.runtime.retry import RECONNECT
 from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.upkeep import Upkeep
 from bridges.sinks.base import Sink
 from streams.broker import SyncExecutor
-from streams.broker.delivery import Held
+from streams.broker.delivery import Held, Leased
 from streams.entry import TopLevelTypes
 from streams.errors import Unavailable
+
+# While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
+# not get on, must not move a whole stream into copies.
+MAX_WAITING = 100_000
+# How often a worker looks around that reads nothing now, in seconds.
+_LOOK_EVERY = 1.0
 
 
 class Worker:
@@ -29,8 +37,10 @@ class Worker:
     The sink first, then DONE: an event is settled when the sink has taken it, and comes again when a crash, a lost
     connection or the sink itself came between. `say` gets what a person should know, a line each. `types_of` gives,
     by event type, how the text of foreign entries is read. `only`: events of other types are settled and no more; empty
-    means all. `drain`: finished when nothing is left; `count`: when so many events were delivered. `clock` gives
-    seconds.
+    means all. `where`: so are events that do not meet these. `together`: how many events the sink has in work at once.
+    `rate`: how many it gets a second, at most. `paused`: it stays in its group, and gives the sink nothing. `disable`
+    is called with the reason when the sink's receiver wants nothing any more. `drain`: finished when nothing is left;
+    `count`: when so many events were delivered. `clock` gives seconds.
     """
 
     def __init__(
@@ -43,6 +53,11 @@ class Worker:
         stop: Stop | None = None,
         types_of: Callable[[], Mapping[str, TopLevelTypes]] = dict,
         only: frozenset[str] = frozenset(),
+        where: Sequence[Filter] = (),
+        together: int = 1,
+        rate: float | None = None,
+        paused: bool = False,
+        disable: Callable[[str], None] = lambda _: None,
         drain: bool = False,
         count: int | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -56,8 +71,19 @@ class Worker:
         self._joining = Joining(self._membership, self._upkeep, say)
         self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
         self._handover = Handover(
-            subscription, sink, say=say, stop=self._stop, types_of=types_of, only=only, clock=clock
+            subscription,
+            sink,
+            say=say,
+            stop=self._stop,
+            types_of=types_of,
+            only=only,
+            where=where,
+            together=together,
+            clock=clock,
         )
+        self._rate = Rate(rate, clock) if rate else None
+        self._paused = paused
+        self._disable = disable
         self._sink = sink
         self._say = say
         self._drain = drain
@@ -65,6 +91,8 @@ class Worker:
         self._clock = clock
         self._failures = 0
         self._rests = False
+        # Why nothing new is read although there is something, "" when it is.
+        self._holds_back = ""
         self.finished = False
         # Seconds to wait before the next step.
         self.pause = 0.0
@@ -115,7 +143,11 @@ class Worker:
             self._rest(str(reason))
             return False
         self._found_redis()
-        if self._handover.pace.is_trying:
+        if self._handover.disables is not None:
+            self._disable(self._handover.disables)
+        if self._paused:
+            self.progress.rests()
+        elif self._handover.pace.is_trying:
             if self.progress.failed > failed:
                 self._rest(f"Nothing succeeds any more, so single events are tried: {self.progress.error}")
         else:
@@ -152,18 +184,43 @@ class Worker:
         self._tell_lost(self._upkeep.take_lost())
         if self._handover.is_over:
             return worked
+        if self._paused:
+            self.pause = _LOOK_EVERY
+            return worked
+        if self._rate and (wait := self._rate.wait()):
+            self.pause = wait
+            return True
         since = self._clock()
         leased = self._membership.lease(self._room())
         self._tell_lost(leased.lost)
-        worked = self._deliver(leased.events, since) or worked
-        if room := 0 if self._handover.is_over else self._room():
+        self._tell_dead(leased.dead)
+        worked = self._deliver(leased.events, since) or leased.dead > 0 or worked
+        if self._may_read(leased) and (room := 0 if self._handover.is_over else self._room()):
             block_ms = self._block_ms(leased.next_due_ms, worked)
             fresh, since = self._stop.interruptible(lambda: self._read(room, block_ms))
-            # What is pending under this name must not be taken back while the next events are read under it.
-            if self._count is None and not self._upkeep.takes_back_own:
+            if self._reads_ahead:
                 self._ahead.begin(room, after=len(fresh))
-            worked = self._deliver(fresh, since) or worked
+            worked = self._deliver(fresh, since) or self._membership.found_some or worked
         return worked
+
+    @property
+    def _reads_ahead(self) -> bool:
+        """Say whether the next events may be read while the sink is at work: where no more is read than there is, and
+        what is pending under this name is not being taken back."""
+        free = self._count is None and self._rate is None and self.subscription.order == "none"
+        return free and not self._upkeep.takes_back_own
+
+    def _may_read(self, leased: Leased) -> bool:
+        """Say whether new events may be read, and wait a moment where they may not."""
+        if leased.waiting < MAX_WAITING:
+            self._holds_back = ""
+            return True
+        if not self._holds_back:
+            self._holds_back = f"{MAX_WAITING:,} events wait to come again or for their turn; nothing new is read until"
+            self._say(f"{self._holds_back} fewer do.")
+        if not leased.events:
+            self.pause = min(_LOOK_EVERY, (leased.next_due_ms or 0) / 1000)
+        return False
 
     def _read(self, room: int, block_ms: int) -> Taken:
         self._ahead.wait()
@@ -171,6 +228,8 @@ class Worker:
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
         """Hand events over and settle what was taken. Return False when there was none."""
+        if self._rate:
+            self._rate.take(len(held))
         try:
             self._handover.give(held, since)
         except SinkAway:
@@ -193,8 +252,12 @@ class Worker:
 
     def _room(self) -> int:
         """Return how many events may be taken at once now."""
-        batch, left = self.subscription.batch, self._left()
-        return self._handover.pace.room(batch if left is None else min(batch, left))
+        most, left = self.subscription.batch, self._left()
+        if left is not None:
+            most = min(most, left)
+        if self._rate is not None:
+            most = min(most, self._rate.room())
+        return self._handover.pace.room(most)
 
     def _block_ms(self, next_due_ms: int | None, worked: bool) -> int:
         # After a failure the answer must come soon: a person waits to hear that Redis is back.
@@ -211,6 +274,12 @@ class Worker:
                 f"{what} trimmed from “{self.subscription.stream}” before the group “{self.subscription.group}” had "
                 f"settled {'it' if lost == 1 else 'them'}: lost, and counted as such."
             )
+
+    def _tell_dead(self, dead: int) -> None:
+        if dead:
+            self.progress.dead += dead
+            what = "1 event is a dead letter" if dead == 1 else f"{dead} events are dead letters"
+            self._say(f"{what} now: nobody told how the last attempt ended.")
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1
@@ -235,7 +304,10 @@ class Worker:
         self._say(f"{why.rstrip('.')}. Next try in {self.pause:.1f} s.")
 
     def _go_on(self) -> None:
-        self.progress.goes_on()
+        if self._holds_back:
+            self.progress.waits_for(f"{self._holds_back} fewer do.")
+        else:
+            self.progress.goes_on()
         if self._rests:
             self._rests = False
             self._say("Events are taken again.")

@@ -91,6 +91,12 @@ def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: 
     return Command(words, parse=_only_stream)
 
 
+def xread(stream: str, after: str, *, count: int, block_ms: int) -> Command:
+    """Read entries after an id, belonging to no group. Waits up to `block_ms` for the first; 0 does not wait."""
+    block = ("BLOCK", block_ms) if block_ms else ()
+    return Command(("XREAD", "COUNT", count, *block, "STREAMS", stream, after), parse=_only_stream)
+
+
 def key_type(key: str) -> Command:
     """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
     return Command(("TYPE", key), parse=_text)

@@ -1,24 +1,30 @@
 """How a group's events change place, as commands.
 
-For each group an event is in exactly one place: unread, pending with a consumer, waiting to be given out again, or
-done. Every move between them is one script, so that a crash at any point leaves it in one of them (docs/consuming.md).
-Times are in milliseconds, by the server's clock.
+For each group an event is in exactly one place: unread, pending with a consumer, waiting to be given out again, parked
+behind another of its key, set aside as a dead letter, or done. Every move between them is one script, so that a crash
+at any point leaves it in one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
 """
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams.broker import keys
-from streams.broker.command import Command
-from streams.broker.script import load
+from streams.broker.command import Argument, Command, as_it_is
+from streams.broker.script import Script, load
 
-_JOIN, _DONE, _REAP = load("join"), load("done"), load("reap")
-_LEASE, _RECALL, _LEAVE = load("lease"), load("recall"), load("leave")
-_RELEASE = load("release")
+_JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
+_READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
+_REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
+_RELEASE, _EXTEND = load("release", "group"), load("extend", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
+# What is kept of an error's text.
+MAX_ERROR = 1000
+
+Fate = Literal["retry", "dead", "lost", "stale"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +38,55 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1."""
+    """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1.
+
+    `token` names the lease under which it was given out; "" for one that was read, and is pending.
+    """
 
     id: str
     parts: list[bytes]
     attempt: int
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leased:
-    """The events that were given out, in the order of their ids; how many were lost, because their copy was gone; and
-    after how long the next one is due (None: none waits)."""
+    """The events that were given out, in the order of their ids.
+
+    `lost`: how many were not, because their copy was gone; `dead`: because they had no attempt left. `next_due_ms`:
+    after how long the next one is due (None: none waits). `waiting`: how many wait or are parked, these included.
+    """
 
     events: list[Held]
     lost: int
+    dead: int = 0
     next_due_ms: int | None
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What reading an ordered group gave: the events to deliver, how many were read to find them (the others are
+    parked), and the id of the latest entry of the stream."""
+
+    events: list[Held]
+    read: int
+    last_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed attempt: the event, the token of its lease, why, and how long the attempt took.
+
+    `delay_ms`: after how long the next one may begin; `fatal`: there is to be none.
+    """
+
+    id: str
+    token: str
+    error: str
+    took_ms: int
+    delay_ms: int
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +121,17 @@ def join(
     make it is counted. `run` is a text that nobody else uses: a repeated call finds by it that the group is its own.
     `owned`: the group is Synapse's, whoever made it.
     """
-    return _JOIN.call(
-        [stream, keys.counters(stream, group)],
-        [group, consumer, start, mode, run, int(owned)],
-        parse=lambda reply: Joined(created=reply[0] == 1, ours=reply[1] == 1),
-    )
+    arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
+    return call(_JOIN, stream, group, arguments, lambda reply: Joined(created=reply[0] == 1, ours=reply[1] == 1))
+
+
+def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["key", "stream"], key: str) -> Command:
+    """Read at most `limit` events of an ordered group: `Admitted`. It does not wait for any.
+
+    Order `key`: those with the same value of the top-level property `key` are given out one after the other; `stream`:
+    all are.
+    """
+    return call(_READ, stream, group, [consumer, limit, order, key], _admitted)
 
 
 def done(stream: str, group: str, ids: Sequence[str], *, counter: Literal["done", "filtered"] = "done") -> Command:
@@ -93,45 +139,78 @@ def done(stream: str, group: str, ids: Sequence[str], *, counter: Literal["done"
 
     The reply is how many of them were not settled yet.
     """
-    return _DONE.call(_keys(stream, group), [group, counter, *ids])
+    return call(_DONE, stream, group, [counter, *ids])
 
 
-def release(stream: str, group: str, consumer: str, ids: Sequence[str]) -> Command:
+def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts: int) -> Command:
+    """Say that attempts failed: each event waits, or is set aside after `most_attempts` (0: never for that).
+
+    The reply has a `Fate` for each. Saying it again changes nothing.
+    """
+    arguments: list[Argument] = [most_attempts]
+    for one in failures:
+        error = one.error[:MAX_ERROR].encode("utf-8", "replace")
+        arguments += [one.id, one.token, error, max(0, one.took_ms), max(0, one.delay_ms), int(one.fatal)]
+    return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])
+
+
+def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]]) -> Command:
     """Give back events that a consumer has and did not begin: they wait, due at once, and no attempt is charged.
 
-    The reply is how many it had.
+    `held` are their ids, with the token of the lease. The reply is how many it had.
     """
-    return _RELEASE.call(_keys(stream, group), [group, consumer, *ids])
+    return call(_RELEASE, stream, group, [consumer, *_flat(held)])
+
+
+def extend(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]], *, lease_ms: int) -> Command:
+    """Have what a consumer has in hand for `lease_ms` from now on. `held` as for `release`.
+
+    The reply says for each whether the consumer has it.
+    """
+    return call(
+        _EXTEND, stream, group, [consumer, lease_ms, *_flat(held)], lambda reply: [answer == 1 for answer in reply]
+    )
 
 
 def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
     """Take back what a consumer (or any) has had pending for `idle_ms` or longer, at most `limit`: `Reaped`."""
-    return _REAP.call(
-        _keys(stream, group),
-        [group, idle_ms, limit, consumer],
-        parse=lambda reply: Reaped(moved=reply[0], lost=reply[1]),
-    )
+    arguments: list[Argument] = [idle_ms, limit, consumer]
+    return call(_REAP, stream, group, arguments, lambda reply: Reaped(moved=reply[0], lost=reply[1]))
 
 
-def lease(stream: str, group: str, *, token: str, limit: int, lease_ms: int) -> Command:
-    """Give out at most `limit` waiting events that are due; they are due again after `lease_ms`: `Leased`."""
-    _, *rest = _keys(stream, group)
-    return _LEASE.call(rest, [token, limit, lease_ms, MAX_LEASED_BYTES], parse=_leased)
+def lease(stream: str, group: str, consumer: str, *, limit: int, lease_ms: int, most_attempts: int = 0) -> Command:
+    """Give out at most `limit` waiting events that are due; they are due again after `lease_ms`: `Leased`.
+
+    Those that had `most_attempts` (0: any number), and of which nobody told how the last one ended, are set aside.
+    """
+    # No other lease has it, not even one of the same consumer: what is said of an earlier one can be told from this.
+    token = f"{secrets.token_hex(8)} {consumer}"
+    arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts]
+    return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token))
 
 
-def recall(stream: str, group: str, *, token: str, lease_ms: int, offset: int, limit: int) -> Command:
+def recall(stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int) -> Command:
     """End leases of a consumer that is gone, looking at `limit` of the group's leases from `offset` on: `Recalled`."""
-    _, waiting, messages, _ = _keys(stream, group)
-    return _RECALL.call(
-        [waiting, messages],
-        [token, lease_ms, offset, limit],
-        parse=lambda reply: Recalled(looked_at=reply[0], ended=reply[1]),
-    )
+    arguments: list[Argument] = [consumer, lease_ms, offset, limit]
+    return call(_RECALL, stream, group, arguments, lambda reply: Recalled(looked_at=reply[0], ended=reply[1]))
 
 
 def leave(stream: str, group: str, consumer: str) -> Command:
     """Remove a consumer that has nothing pending. The reply says whether it was removed."""
     return _LEAVE.call([stream], [group, consumer], parse=lambda reply: reply == 1)
+
+
+def clean(stream: str, group: str, *, keep: str, idle_ms: int) -> Command:
+    """Remove the consumers but `keep` that have nothing pending and were silent for `idle_ms`, from a group of ours.
+
+    The reply is how many there were.
+    """
+    return call(_CLEAN, stream, group, [keep, idle_ms])
+
+
+def netstring(part: bytes) -> bytes:
+    """Return a part of a copy as the scripts store it: `<length>:<bytes>,`."""
+    return b"%d:%b," % (len(part), part)
 
 
 def netstrings(body: bytes) -> list[bytes]:
@@ -146,13 +225,33 @@ def netstrings(body: bytes) -> list[bytes]:
     return parts
 
 
-def _keys(stream: str, group: str) -> list[str]:
-    return [stream, keys.waiting(stream, group), keys.messages(stream, group), keys.counters(stream, group)]
+def call(
+    script: Script,
+    stream: str,
+    group: str,
+    arguments: Sequence[Argument],
+    parse: Callable[[Any], Any] = as_it_is,
+) -> Command:
+    """Return the call of a script that begins with `parts/group.lua`."""
+    names = (keys.waiting, keys.messages, keys.counters, keys.locks, keys.dead_letters)
+    return script.call(
+        [stream, *(name(stream, group) for name in names)], [group, keys.queues(stream), *arguments], parse=parse
+    )
 
 
-def _leased(reply: Any) -> Leased:
-    lost, next_due, *rows = reply
-    events = [Held(id=id_.decode(), parts=netstrings(body), attempt=attempt) for id_, body, attempt in rows]
+def _flat(held: Iterable[tuple[str, str]]) -> list[str]:
+    return [word for pair in held for word in pair]
+
+
+def _admitted(reply: Any) -> Admitted:
+    read_, last_id, *rows = reply
+    events = [Held(id=id_.decode(), parts=parts, attempt=1) for id_, parts in rows]
+    return Admitted(events=events, read=read_, last_id=last_id.decode())
+
+
+def _leased(reply: Any, token: str) -> Leased:
+    lost, dead, next_due, waiting, *rows = reply
+    events = [Held(id=id_.decode(), parts=netstrings(body), attempt=number, token=token) for id_, body, number in rows]
     # Equally due ones come sorted as text; a person reads them in the order in which they were published.
     events.sort(key=lambda event: tuple(map(int, event.id.split("-"))))
-    return Leased(events=events, lost=lost, next_due_ms=None if next_due < 0 else next_due)
+    return Leased(events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting)

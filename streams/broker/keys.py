@@ -26,6 +26,21 @@ def counters(stream: str, group: str) -> str:
     return f"syn:{{{stream}}}:cnt:{group}"
 
 
+def locks(stream: str, group: str) -> str:
+    """Hash of an ordered group: by the digest of each key that is taken, the event whose turn it is."""
+    return f"syn:{{{stream}}}:lock:{group}"
+
+
+def queues(stream: str) -> str:
+    """How the names of the lists of parked events begin; the digest of their key and the group follow."""
+    return f"syn:{{{stream}}}:queue:"
+
+
+def dead_letters(stream: str, group: str) -> str:
+    """Stream of the events that no attempt could deliver to a group."""
+    return f"syn:{{{stream}}}:dlq:{group}"
+
+
 def reports(stream: str, group: str) -> str:
     """Hash of how each consumer of a group is: what it says of itself every second."""
     return f"syn:{{{stream}}}:run:{group}"

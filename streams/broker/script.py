@@ -26,7 +26,9 @@ class Script:
         )
 
 
-def load(name: str) -> Script:
-    """Return the script of the file `scripts/<name>.lua` of this package."""
-    text = resources.files(__package__).joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
+def load(name: str, *parts: str) -> Script:
+    """Return the script of the file `scripts/<name>.lua` of this package, after those of `scripts/parts`."""
+    files = [f"parts/{part}.lua" for part in parts] + [f"{name}.lua"]
+    folder = resources.files(__package__).joinpath("scripts")
+    text = "".join(folder.joinpath(file).read_text(encoding="utf-8") for file in files)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -10,11 +10,20 @@ import redis as redis_py
 from bridges.delivery import Delivery
 from bridges.errors import SinkError
 from bridges.runtime import identity
+from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome, Sink
+from streams.broker import delivery
 
 STREAM, GROUP = "orders", "warehouse"
-DUE, COPIES, COUNTERS = (f"syn:{{{STREAM}}}:{kind}:{GROUP}" for kind in ("due", "msg", "cnt"))
+PLACE = (STREAM, GROUP)
+DUE, COPIES, COUNTERS, LOCKS, DEAD = (
+    f"syn:{{{STREAM}}}:{kind}:{GROUP}" for kind in ("due", "msg", "cnt", "lock", "dlq")
+)
+# An event that failed is due again at once.
+AT_ONCE = Policy(backoff=Backoff(base=0, cap=0))
+# Counters that say what happened on the way, not where an event is.
+_ON_THE_WAY = ("reaped", "retried", "expired", "replayed")
 
 
 def always() -> bool:
@@ -93,13 +102,56 @@ def made_by_us(redis: redis_py.Redis) -> None:
     redis.hset(COUNTERS, "made_by", "an earlier run")
 
 
+def now_ms(redis: redis_py.Redis) -> int:
+    """Return the server's time."""
+    seconds, microseconds = redis.time()
+    return int(seconds * 1000 + microseconds // 1000)
+
+
+def pend(redis: redis_py.Redis, count: int, consumer: str = "reader") -> list[str]:
+    """Let a consumer of our group read events and settle none."""
+    made_by_us(redis)
+    publish(redis, count)
+    return read_and_die(redis, consumer, count=count)
+
+
+def wait(redis: redis_py.Redis, send: Callable[..., Any], count: int) -> list[str]:
+    """Let events wait, due at once."""
+    ids = pend(redis, count)
+    for _ in range(0, count, 100):
+        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+    return ids
+
+
+def make_due(redis: redis_py.Redis) -> None:
+    """Let all that waits be due now: the time until then has passed."""
+    for id_ in redis.zrange(DUE, 0, -1):
+        redis.zadd(DUE, {id_: 0})
+
+
+def parked(redis: redis_py.Redis) -> list[str]:
+    """Return the parked events, in the order in which those of a key will come."""
+    queues = sorted(redis.scan_iter(f"syn:{{{STREAM}}}:queue:*:{GROUP}"))
+    return [id_.decode() for queue in queues for id_ in redis.lrange(queue, 0, -1)]
+
+
 def places(redis: redis_py.Redis) -> dict[str, int]:
-    """Return how many events of the group are where: pending, waiting, done, lost; those that wait have copies."""
+    """Return how many events of the group are where: pending, waiting, parked, dead, done, lost.
+
+    Those that wait or are parked have copies, and an event that has a key is one that holds it or waits for it.
+    """
     waiting = {id_.decode() for id_ in redis.zrange(DUE, 0, -1)}
-    copies = {name.decode().partition(":")[0] for name in redis.hkeys(COPIES)}
-    assert copies == waiting, "a copy without its event, or an event without its copy"
+    queued = parked(redis)
+    copies = {name.decode().partition(":")[0] for name in redis.hkeys(COPIES) if name.endswith(b":body")}
+    assert copies == waiting | set(queued), "a copy without its event, or an event without its copy"
     pending = {row["message_id"].decode() for row in redis.xpending_range(STREAM, GROUP, "-", "+", 10_000)}
-    assert not pending & waiting, "an event in two places"
+    assert len(queued) == len(set(queued)), "an event parked twice"
+    assert not pending & waiting | pending & set(queued) | waiting & set(queued), "an event in two places"
+    known = {name.decode().partition(":")[0] for name in redis.hkeys(COPIES)}
+    assert known <= waiting | set(queued) | pending, "something is known of an event that is gone"
+    holders = {id_.decode() for id_ in redis.hvals(LOCKS)}
+    assert holders <= pending | waiting, "a key is held by an event that is gone"
     counters = {name.decode(): int(n) for name, n in redis.hgetall(COUNTERS).items() if name != b"made_by"}
+    assert counters.get("parked", 0) == len(queued), "a wrong count of what is parked"
     found = {"pending": len(pending), "waiting": len(waiting), **counters}
-    return {name: count for name, count in found.items() if count and name != "reaped"}
+    return {name: count for name, count in found.items() if count and name not in _ON_THE_WAY}

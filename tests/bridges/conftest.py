@@ -10,7 +10,7 @@ from bridges.runtime.membership import Subscription
 from bridges.runtime.worker import Worker
 from streams import connections
 from streams.broker import SyncExecutor
-from tests.bridges.cast import GROUP, STREAM, Bridge, KeepingSink
+from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
 from tests.bridges.sinks import HANDLERS
 from tests.conftest import using
@@ -22,6 +22,12 @@ def durable_valkey(settings: Any) -> Iterator[Valkey]:
     """A server of the test's own that keeps what it holds when it is killed."""
     with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server, using(server, settings):
         yield server
+
+
+@pytest.fixture
+def send(executor: SyncExecutor) -> Callable[..., Any]:
+    """Send one command and return its parsed reply."""
+    return lambda command: executor.execute([command])[0]
 
 
 @pytest.fixture
@@ -42,11 +48,25 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
         executors.append(executor)
         kept: list[str] = []
         sink = sink or KeepingSink()
-        known = ("drain", "count", "clock", "stop", "types_of", "only", "worth_ahead")
+        known = (
+            "drain",
+            "count",
+            "clock",
+            "stop",
+            "types_of",
+            "only",
+            "where",
+            "together",
+            "rate",
+            "paused",
+            "disable",
+            "worth_ahead",
+        )
         of_worker = {name: options.pop(name) for name in known if name in options}
         if options.get("lease_ms") == 0:
             # Such a lease is over as soon as any time passes; a sink could begin nothing.
             of_worker.setdefault("clock", lambda: 0.0)
+            options.setdefault("retry", AT_ONCE)
         subscription = Subscription(
             **{"stream": STREAM, "group": GROUP, "consumer": identity.fresh(), "block_ms": 0, **options}
         )

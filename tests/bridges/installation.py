@@ -25,7 +25,12 @@ streams:
   - {name: orders}
   - {name: parcels}
 bridges:
-  - {name: shop, stream: orders, group: shop, sink: handler, config: {handler: tests.bridges.shop.moody}}
+  - name: shop
+    stream: orders
+    group: shop
+    sink: handler
+    config: {handler: tests.bridges.shop.moody}
+    retry_schedule: [%(retry)s]
   - {name: console, stream: orders, group: printer, sink: console, enabled: %(console)s}
   - {name: archive, stream: parcels, group: archive, sink: database}
 """
@@ -95,7 +100,7 @@ class Installation:
 
     def _catalog(self, **values: str) -> Path:
         file = self.folder / "catalog.yaml"
-        file.write_text(CATALOG % {"console": "false", **values})
+        file.write_text(CATALOG % {"console": "false", "retry": "60", **values})
         return file
 
     def _run(self, *words: str) -> None:

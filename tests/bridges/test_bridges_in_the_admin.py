@@ -43,6 +43,11 @@ def form_of(bridge=None, **values):
         "batch_size": "500",
         "lease_seconds": "60",
         "handler_timeout_seconds": "15",
+        "order": "none",
+        "concurrency": "1",
+        "max_attempts": "10",
+        "backoff_base_seconds": "5",
+        "backoff_cap_seconds": "3600",
     }
     return {**base, **values}
 

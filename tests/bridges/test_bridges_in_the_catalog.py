@@ -119,7 +119,7 @@ def test_a_stream_that_a_bridge_reads_is_not_deleted_by_the_way(db):
         (", config: {x: 1}}", "line 3: bridges[0].config.x: there is no such setting; none is known here"),
         (", config: [1]}", "line 3: bridges[0].config: must be a mapping, but is a list"),
         (", enabled: perhaps}", "line 3: bridges[0].enabled: must be true or false, but is the text “perhaps”"),
-        (", start: middle}", "line 3: bridges[0].start: must be beginning or new, but is “middle”"),
+        (", start: middle}", "line 3: bridges[0].start: “middle” is no place to begin at"),
         (", batch_size: 5000}", "line 3: bridges[0].batch_size: Ensure this value is less than or equal to 1000."),
         (", lease_seconds: 1}", "line 3: bridges[0].lease_seconds: Ensure this value is greater than or equal to 2."),
         (", handler_timeout_seconds: 31}", "line 3: bridges[0].handler_timeout_seconds: At most half of the lease."),

@@ -67,7 +67,7 @@ def test_what_a_sink_refuses_comes_again_and_the_rest_is_settled(redis, bridge):
     consumer = bridge(sink, lease_ms=0)
 
     consumer.worker.step()
-    assert places(redis) == {"done": 2, "pending": 1}
+    assert places(redis) == {"done": 2, "waiting": 1}
     consumer.run_dry()
 
     assert sink.ids == [ids[0], ids[2], ids[1]]
@@ -82,7 +82,7 @@ def test_a_sink_that_breaks_leaves_everything_unsettled_and_stops_nothing(redis,
 
     consumer.run_dry()
 
-    assert places(redis) == {"pending": 3}
+    assert places(redis) == {"waiting": 3}
     assert "RuntimeError: broken" in consumer.said[1]
 
 
@@ -93,19 +93,19 @@ def test_a_sink_that_answers_for_too_few_events_has_taken_none(redis, bridge):
 
     bridge(sink).run_dry()
 
-    assert places(redis) == {"pending": 3}
+    assert places(redis) == {"waiting": 3}
 
 
-def test_a_refused_event_comes_again_only_when_its_lease_is_over(redis, bridge):
+def test_a_refused_event_comes_again_only_when_it_is_due(redis, bridge):
     publish(redis, 1)
     sink = KeepingSink(refuses=lambda _: True)
-    consumer = bridge(sink, lease_ms=60_000)
+    consumer = bridge(sink)
 
     consumer.run_dry()
     consumer.run_dry()
 
     assert len(consumer.said) == 2
-    assert places(redis) == {"pending": 1}
+    assert places(redis) == {"waiting": 1}
 
 
 def test_nothing_is_read_for_a_sink_that_takes_nothing_any_more(redis, bridge):

@@ -1,6 +1,6 @@
 """A bridge for some event types: the others are settled and counted, and nobody is bothered with them."""
 
-from tests.bridges.cast import STREAM, BrokenSink, KeepingSink, places, publish
+from tests.bridges.cast import STREAM, BrokenSink, KeepingSink, make_due, places, publish
 
 ONLY = frozenset({"order-placed"})
 
@@ -24,14 +24,15 @@ def test_a_sink_that_fails_keeps_nothing_that_it_does_not_want(redis, bridge):
 
     bridge(BrokenSink(), only=ONLY).run_dry()
 
-    assert places(redis) == {"pending": 1, "filtered": 1}
+    assert places(redis) == {"waiting": 1, "filtered": 1}
 
 
 def test_an_event_that_waits_is_settled_when_its_type_is_wanted_no_more(redis, bridge):
     publish(redis, 2)
-    bridge(KeepingSink(refuses=lambda _: True), lease_ms=0).worker.step()
+    bridge(KeepingSink(refuses=lambda _: True)).worker.step()
+    make_due(redis)
 
-    consumer = bridge(only=frozenset({"order-paid"}), lease_ms=0).run_dry()
+    consumer = bridge(only=frozenset({"order-paid"})).run_dry()
 
     assert consumer.sink.ids == []
     assert places(redis) == {"filtered": 2}

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from streams import connections
-from tests.bridges.cast import KeepingSink, places, publish
+from tests.bridges.cast import KeepingSink, make_due, places, publish
 
 
 class SlowSink(KeepingSink):
@@ -40,6 +40,7 @@ def test_what_was_not_begun_when_half_the_lease_is_over_goes_back(redis, bridge,
 def test_it_holds_for_events_that_come_again_too(redis, bridge):
     ids = publish(redis, 10)
     bridge(KeepingSink(refuses=lambda _: True)).run_dry().worker.leave(connections.executor())
+    make_due(redis)
     sink = SlowSink(20)
     consumer = bridge(sink, lease_ms=60_000, clock=lambda: sink.now)
 

@@ -5,7 +5,7 @@ import pytest
 from bridges.errors import GroupExists
 from bridges.runtime.retry import RECONNECT
 from streams import connections
-from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, places, publish, read_and_die
+from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_due, places, publish, read_and_die
 
 
 def test_a_worker_waits_for_redis_and_says_each_try(own_valkey, bridge):
@@ -128,6 +128,7 @@ def test_events_that_wait_outlive_the_loss_of_their_group(redis, bridge):
     ids = publish(redis, 2)
     bridge(KeepingSink(refuses=lambda _: True)).run_dry().worker.leave(connections.executor())
     redis.delete(STREAM)
+    make_due(redis)
 
     consumer = bridge().run_dry()
 

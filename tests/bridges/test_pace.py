@@ -92,7 +92,7 @@ def test_a_sink_that_fails_at_everything_does_not_have_the_whole_stream_read_for
     for _ in range(5):
         consumer.worker.step()
 
-    assert places(redis)["pending"] < 60
+    assert places(redis)["waiting"] < 60
     assert consumer.worker.progress.status().state == "waiting"
     assert "single events are tried" in consumer.said[-1]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridges.errors import BadPosition
-from bridges.runtime.position import start_of
+from bridges.position import start_of
 
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 LAST = 2**64 - 1

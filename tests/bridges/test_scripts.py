@@ -1,38 +1,22 @@
 """The scripts of delivery, each alone: an event is in one place before, and in one place after."""
 
-import pytest
-
 from streams.broker import ReplyError, commands, delivery, reports
 from streams.broker.delivery import Held, Joined, Leased, Reaped, Recalled, netstrings
-from tests.bridges.cast import COPIES, COUNTERS, DUE, GROUP, STREAM, made_by_us, places, publish, read_and_die
-
-PLACE = (STREAM, GROUP)
-
-
-@pytest.fixture
-def send(executor):
-    """Send one command and return its parsed reply."""
-    return lambda command: executor.execute([command])[0]
-
-
-def now_ms(redis):
-    seconds, microseconds = redis.time()
-    return seconds * 1000 + microseconds // 1000
-
-
-def pend(redis, count, consumer="reader"):
-    """Let a consumer of our group read events and settle none."""
-    made_by_us(redis)
-    publish(redis, count)
-    return read_and_die(redis, consumer, count=count)
-
-
-def wait(redis, send, count):
-    """Let events wait, due at once."""
-    ids = pend(redis, count)
-    for _ in range(0, count, 100):
-        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
-    return ids
+from tests.bridges.cast import (
+    COPIES,
+    COUNTERS,
+    DUE,
+    GROUP,
+    PLACE,
+    STREAM,
+    made_by_us,
+    now_ms,
+    pend,
+    places,
+    publish,
+    read_and_die,
+    wait,
+)
 
 
 class TestJoin:
@@ -187,8 +171,8 @@ class TestReap:
 
 
 class TestLease:
-    def lease(self, send, limit=100, lease_ms=60_000, token="me"):
-        return send(delivery.lease(*PLACE, token=token, limit=limit, lease_ms=lease_ms))
+    def lease(self, send, limit=100, lease_ms=60_000, **options):
+        return send(delivery.lease(*PLACE, "me", limit=limit, lease_ms=lease_ms, **options))
 
     def test_gives_out_what_is_due_and_keeps_it_until_it_is_settled(self, redis, send):
         ids = wait(redis, send, 2)
@@ -196,7 +180,11 @@ class TestLease:
         leased = self.lease(send)
 
         body = [b"event_type", b"order-placed", b"n"]
-        assert leased.events == [Held(id=id_, parts=[*body, str(n).encode()], attempt=2) for n, id_ in enumerate(ids)]
+        token = leased.events[0].token
+        assert token.endswith(" me")
+        assert leased.events == [
+            Held(id=id_, parts=[*body, str(n).encode()], attempt=2, token=token) for n, id_ in enumerate(ids)
+        ]
         assert 59_000 < leased.next_due_ms <= 60_000
         assert places(redis) == {"waiting": 2}
         assert self.lease(send).events == []
@@ -207,7 +195,8 @@ class TestLease:
         attempts = [self.lease(send, lease_ms=0).events[0].attempt for _ in range(3)]
 
         assert attempts == [2, 3, 4]
-        assert redis.hget(COPIES, f"{ids[0]}:tok") == b"me"
+        assert redis.hget(COPIES, f"{ids[0]}:tok").endswith(b" me")
+        assert redis.hget(COUNTERS, "expired") == b"2"
 
     def test_gives_in_the_order_of_the_ids_what_became_due_together(self, redis, send):
         made_by_us(redis)
@@ -244,13 +233,25 @@ class TestLease:
         assert self.lease(send) == Leased(events=[], lost=0, next_due_ms=None)
         assert redis.keys() == []
 
+    def test_names_each_lease_by_a_token_of_its_own(self, redis, send):
+        wait(redis, send, 2)
+
+        first, second = self.lease(send, limit=1).events[0], self.lease(send, limit=1).events[0]
+
+        assert first.token != second.token
+
+    def test_says_how_many_wait(self, redis, send):
+        wait(redis, send, 3)
+
+        assert self.lease(send, limit=1).waiting == 3
+
 
 class TestRelease:
-    def release(self, send, ids, consumer="reader"):
-        return send(delivery.release(*PLACE, consumer, ids))
+    def release(self, send, ids, consumer="reader", token=""):
+        return send(delivery.release(*PLACE, consumer, [(id_, token) for id_ in ids]))
 
-    def lease(self, send, token="me"):
-        return send(delivery.lease(*PLACE, token=token, limit=100, lease_ms=60_000)).events
+    def lease(self, send):
+        return send(delivery.lease(*PLACE, "me", limit=100, lease_ms=60_000)).events
 
     def test_gives_pending_events_back_without_charging_an_attempt(self, redis, send):
         ids = pend(redis, 3)
@@ -258,14 +259,17 @@ class TestRelease:
         assert self.release(send, ids[1:]) == 2
 
         assert places(redis) == {"pending": 1, "waiting": 2}
-        body = [b"event_type", b"order-placed", b"n", b"1"]
-        assert self.lease(send)[0] == Held(id=ids[1], parts=body, attempt=1)
+        leased = self.lease(send)[0]
+        assert (leased.id, leased.attempt) == (ids[1], 1)
+        assert leased.parts == [b"event_type", b"order-placed", b"n", b"1"]
 
     def test_gives_leased_events_back_without_charging_an_attempt(self, redis, send):
         ids = wait(redis, send, 2)
-        assert [event.attempt for event in self.lease(send)] == [2, 2]
+        leased = self.lease(send)
+        assert [event.attempt for event in leased] == [2, 2]
 
-        assert self.release(send, ids, consumer="me") == 2
+        assert self.release(send, ids, token=leased[0].token) == 2
+        assert self.release(send, ids, token=leased[0].token) == 0
 
         assert [(event.id, event.attempt) for event in self.lease(send)] == [(id_, 2) for id_ in ids]
 
@@ -275,8 +279,8 @@ class TestRelease:
         assert places(redis) == {"pending": 1}
 
         send(delivery.reap(*PLACE, idle_ms=0, limit=100))
-        self.lease(send, token="me")
-        assert self.release(send, pending, consumer="another") == 0
+        self.lease(send)
+        assert self.release(send, pending, token="1234 me") == 0
         assert self.lease(send) == []
 
     def test_leaves_an_event_that_was_trimmed_to_be_counted_when_it_is_taken_back(self, redis, send):
@@ -320,22 +324,22 @@ class TestReport:
 
 
 class TestRecall:
-    def recall(self, send, token, offset=0, limit=1000):
-        return send(delivery.recall(*PLACE, token=token, lease_ms=60_000, offset=offset, limit=limit))
+    def recall(self, send, consumer, offset=0, limit=1000):
+        return send(delivery.recall(*PLACE, consumer, lease_ms=60_000, offset=offset, limit=limit))
 
     def test_ends_the_leases_of_one_consumer_alone(self, redis, send):
         ids = wait(redis, send, 3)
-        send(delivery.lease(*PLACE, token="gone", limit=2, lease_ms=60_000))
-        send(delivery.lease(*PLACE, token="live", limit=2, lease_ms=60_000))
+        send(delivery.lease(*PLACE, "gone", limit=2, lease_ms=60_000))
+        send(delivery.lease(*PLACE, "live", limit=2, lease_ms=60_000))
 
         assert self.recall(send, "gone") == Recalled(looked_at=3, ended=2)
 
-        again = send(delivery.lease(*PLACE, token="me", limit=9, lease_ms=60_000))
+        again = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000))
         assert [event.id for event in again.events] == ids[:2]
 
     def test_can_be_done_in_parts(self, redis, send):
         wait(redis, send, 5)
-        send(delivery.lease(*PLACE, token="gone", limit=5, lease_ms=60_000))
+        send(delivery.lease(*PLACE, "gone", limit=5, lease_ms=60_000))
 
         assert self.recall(send, "gone", limit=2) == Recalled(looked_at=2, ended=2)
         assert self.recall(send, "gone", offset=0, limit=2) == Recalled(looked_at=2, ended=2)
@@ -368,8 +372,8 @@ def test_netstrings_hold_any_bytes():
 def test_every_script_keeps_to_the_keys_of_its_stream(redis, send):
     """In a cluster a script may touch one slot alone: the stream's own, by the hash tag."""
     ids = wait(redis, send, 1)
-    send(delivery.lease(*PLACE, token="me", limit=1, lease_ms=0))
-    send(delivery.release(*PLACE, "me", ids))
+    send(delivery.lease(*PLACE, "me", limit=1, lease_ms=0))
+    send(delivery.release(*PLACE, "me", [(ids[0], "")]))
     send(delivery.done(*PLACE, ids))
     send(reports.report(*PLACE, "me", b"I run", keep_ms=0))
 

@@ -1,15 +1,17 @@
 -- End the leases of a consumer that is gone: what it had is due now.
--- KEYS: waiting, messages.  ARGV: token, lease (milliseconds), offset, limit.
+-- ARGV, after those of group.lua: consumer, lease (milliseconds), offset, limit.
 -- Reply: {leases looked at, ended}. The caller goes on from where this ended until fewer than the limit were there.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local from, to = string.format('(%.0f', now), string.format('%.0f', now + tonumber(ARGV[2]))
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', ARGV[3], ARGV[4])
+even_when_full()
+local moment = now()
+local from, to = '(' .. text(moment), text(moment + tonumber(ARGV[4]))
+local ids = redis.call('ZRANGEBYSCORE', WAITING, from, to, 'LIMIT', ARGV[5], ARGV[6])
 local ended = 0
 for _, id in ipairs(ids) do
-  if redis.call('HGET', KEYS[2], id .. ':tok') == ARGV[1] then
-    redis.call('HSET', KEYS[2], id .. ':tok', '')
-    redis.call('ZADD', KEYS[1], string.format('%.0f', now), id)
+  if string.match(known(id, ':tok') or '', '^%S+ (.*)$') == ARGV[3] then
+    note_attempt(id, known(id, ':att') or '0', '-', NO_ANSWER)
+    redis.call('HSET', MESSAGES, id .. ':tok', NOBODY)
+    redis.call('ZADD', WAITING, text(moment), id)
+    redis.call('HINCRBY', COUNTERS, 'expired', 1)
     ended = ended + 1
   end
 end

@@ -1,42 +1,29 @@
 -- Give back events that were read and not begun: they wait, due now. The delivery that was none is not an attempt.
--- KEYS: stream, waiting, messages, counters.  ARGV: group, consumer, ids.
+-- ARGV, after those of group.lua: consumer, then for each event its id and the token of its lease ("" when it was read
+--       and is pending).
 -- Reply: how many were given back, or Redis' error. What the consumer does not have is left alone, and so is a pending
 --        event whose entry was trimmed: taking it back will count it.
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-
--- From the pending entries to the waiting events, with a copy, as taking back does it (reap.lua).
-local function move(id, attempts)
-  local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
-  if entry then
-    local body = {}
-    for i, part in ipairs(entry[2]) do
-      body[i] = #part .. ':' .. part .. ','
-    end
-    redis.call('HSET', KEYS[3], id .. ':body', table.concat(body), id .. ':att', attempts, id .. ':tok', '')
-  elseif redis.call('HEXISTS', KEYS[3], id .. ':body') == 0 then
-    return 0
-  end
-  redis.call('XACK', KEYS[1], ARGV[1], id)
-  redis.call('ZADD', KEYS[2], now, id)
-  return 1
-end
-
+even_when_full()
 local given_back = 0
-for i = 3, #ARGV do
-  local id = ARGV[i]
-  if redis.call('HGET', KEYS[3], id .. ':tok') == ARGV[2] then
-    redis.call('HINCRBY', KEYS[3], id .. ':att', -1)
-    redis.call('HSET', KEYS[3], id .. ':tok', '')
-    redis.call('ZADD', KEYS[2], now, id)
-    given_back = given_back + 1
+for i = 4, #ARGV, 2 do
+  local id, token = ARGV[i], ARGV[i + 1]
+  if token ~= '' then
+    if known(id, ':tok') == token then
+      redis.call('HINCRBY', MESSAGES, id .. ':att', -1)
+      redis.call('HSET', MESSAGES, id .. ':tok', '')
+      redis.call('ZADD', WAITING, text(now()), id)
+      given_back = given_back + 1
+    end
   else
-    local rows = redis.pcall('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])
+    local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1, ARGV[3])
     if rows.err then
       return rows
     end
-    if rows[1] then
-      given_back = given_back + move(id, rows[1][4] - 1)
+    local entry = rows[1] and entry_of(id)
+    if entry then
+      redis.call('XACK', STREAM, GROUP, id)
+      keep(id, copy_of(entry), rows[1][4] - 1, '', now())
+      given_back = given_back + 1
     end
   end
 end

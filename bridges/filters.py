@@ -1,0 +1,133 @@
+"""Which events a bridge wants, by what they contain: a small fixed grammar, and no expressions. Pure.
+
+A filter is a mapping: `{"property": "customer.country", "op": "eq", "value": "DE"}`. Of several, all must hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.catalog_file import kind_of, nearest, quoted
+from core.plan import same
+
+OPERATORS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "exists", "prefix")
+MOST_FILTERS = 20
+MOST_VALUES = 100
+MOST_CHARACTERS = 200
+MOST_STEPS = 10
+_MISSING = object()
+
+
+class BadFilter(ValueError):
+    """This is no filter; the message says why. `place` is its number in the list, None for the list itself."""
+
+    def __init__(self, text: str, place: int | None = None) -> None:
+        super().__init__(text if place is None else f"Filter {place + 1}: {text}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """One condition on a property of an event.
+
+    `property` is the name of a top-level property, or names with dots between them for one inside objects. Numbers are
+    compared with numbers and texts with texts; nothing else is smaller or larger than anything. A property that is not
+    there meets `ne`, `exists: false`, and no other condition.
+    """
+
+    property: str
+    op: str
+    value: Any = True
+
+    def holds(self, event: Mapping[str, Any]) -> bool:
+        """Say whether an event meets the condition."""
+        found = _found(event, self.property)
+        if self.op == "exists":
+            return (found is not _MISSING) == bool(self.value)
+        if found is _MISSING:
+            return self.op == "ne"
+        if self.op in ("eq", "ne"):
+            return same(found, self.value) == (self.op == "eq")
+        if self.op == "in":
+            return any(same(found, one) for one in self.value)
+        if self.op == "prefix":
+            return isinstance(found, str) and found.startswith(self.value)
+        return _ordered(self.op, found, self.value)
+
+
+def all_hold(filters: Sequence[Filter], event: Mapping[str, Any]) -> bool:
+    """Say whether an event meets all conditions."""
+    return all(one.holds(event) for one in filters)
+
+
+def read(values: object) -> tuple[Filter, ...]:
+    """Return the filters that a list of mappings describes.
+
+    Raises:
+        BadFilter: when it describes something else.
+    """
+    if not isinstance(values, list | tuple):
+        raise BadFilter("A list of filters; an empty one means all events.")
+    if len(values) > MOST_FILTERS:
+        raise BadFilter(f"At most {MOST_FILTERS} filters.")
+    return tuple(_read(place, value) for place, value in enumerate(values))
+
+
+def _read(place: int, value: object) -> Filter:
+    if not isinstance(value, Mapping):
+        raise BadFilter(f"must be a mapping with property, op and value, but is {kind_of(value)}.", place)
+    for name in value:
+        if name not in ("property", "op", "value"):
+            raise BadFilter(f"there is no {quoted(str(name))} in a filter; it has property, op and value.", place)
+    path, op = value.get("property"), value.get("op")
+    if not isinstance(path, str) or not 0 < len(path) <= MOST_CHARACTERS or path.count(".") >= MOST_STEPS:
+        raise BadFilter(
+            f"“property” must be a name, or up to {MOST_STEPS} with dots between them, of {MOST_CHARACTERS} characters "
+            "at most.",
+            place,
+        )
+    if not isinstance(op, str) or op not in OPERATORS:
+        raise BadFilter(f"“op” is {kind_of(op)}; {nearest(str(op), OPERATORS)}", place)
+    if "value" not in value and op != "exists":
+        raise BadFilter(f"“value” is missing: what {op} compares with.", place)
+    given = value.get("value", True)
+    if complaint := _complaint(op, given):
+        raise BadFilter(f"“value” must be {complaint} for {op}, but is {kind_of(given)}.", place)
+    return Filter(property=path, op=op, value=tuple(given) if op == "in" else given)
+
+
+def _complaint(op: str, value: Any) -> str:
+    """Return what the value should be, "" when it is."""
+    if op == "exists":
+        return "" if isinstance(value, bool) else "true or false"
+    if op == "in":
+        good = isinstance(value, list | tuple) and 0 < len(value) <= MOST_VALUES
+        return "" if good else f"a list of 1 to {MOST_VALUES} values"
+    if op == "prefix":
+        return "" if isinstance(value, str) else "text"
+    if op in ("lt", "le", "gt", "ge"):
+        return "" if _is_number(value) or isinstance(value, str) else "a number or text"
+    return ""
+
+
+def _found(event: Mapping[str, Any], path: str) -> Any:
+    # A name may have a dot in it: as the event's own, it comes first.
+    if path in event:
+        return event[path]
+    found: Any = event
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return _MISSING
+        found = found[name]
+    return found
+
+
+def _ordered(op: str, found: Any, value: Any) -> bool:
+    if not (_is_number(found) and _is_number(value)) and not (isinstance(found, str) and isinstance(value, str)):
+        return False
+    if op in ("lt", "le"):
+        return bool(found < value or (op == "le" and found == value))
+    return bool(found > value or (op == "ge" and found == value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,36 @@
+-- Let dead letters be delivered again: each waits, with all its attempts before it. What was noted of the old ones stays.
+-- ARGV, after those of group.lua: after how long the first is due, how much later each next one (milliseconds, a
+--       fraction is fine), then for each the dead letter's id, and the copy to deliver ("" for the one that it holds).
+-- Reply: for each "retry", "gone" (no such dead letter, or not any more), "waiting" (the event is on its way already;
+--        the dead letter stays), or "broken" (this was not written by a script of ours).
+local due, step = now() + tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local function replay(dead, body)
+  local entry = redis.call('XRANGE', DEAD, dead, dead)[1]
+  if not entry then
+    return 'gone'
+  end
+  local letter = {}
+  for i = 1, #entry[2], 2 do
+    letter[entry[2][i]] = entry[2][i + 1]
+  end
+  local id = letter.id or ''
+  if not letter.body or not id:match('^%d+%-%d+$') then
+    return 'broken'
+  elseif redis.call('ZSCORE', WAITING, id) or known(id, ':body') then
+    return 'waiting'
+  end
+  keep(id, body ~= '' and body or letter.body, 0, '', due)
+  redis.call('HSET', MESSAGES, id .. ':hist', letter.hist or '', id .. ':first', letter.first or text(now()))
+  redis.call('XDEL', DEAD, dead)
+  redis.call('HINCRBY', COUNTERS, 'replayed', 1)
+  due = due + step
+  return 'retry'
+end
+
+even_when_full()
+local answers = {}
+for i = 5, #ARGV, 2 do
+  answers[#answers + 1] = replay(ARGV[i], ARGV[i + 1])
+end
+return answers

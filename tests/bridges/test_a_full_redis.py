@@ -1,0 +1,80 @@
+"""A Redis that takes nothing new (maxmemory) still lets events move: what is there already is delivered and settled."""
+
+import pytest
+
+from streams.broker import ReplyError, dead_letters, delivery
+from streams.broker.delivery import Failure
+from tests.bridges.cast import PLACE, STREAM, made_by_us, places, publish, read_and_die
+from tests.conftest import using
+from tests.valkey import running_valkey
+
+
+@pytest.fixture(scope="module")
+def small_valkey():
+    with running_valkey("--maxmemory", "0") as server:
+        yield server
+
+
+@pytest.fixture
+def redis(small_valkey, settings):
+    with using(small_valkey, settings), small_valkey.client() as client:
+        client.config_set("maxmemory", 0)
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def full(redis):
+    """Let the server be full from here on."""
+    return lambda: redis.config_set("maxmemory", 1)
+
+
+def test_nothing_new_is_stored(redis, full):
+    full()
+
+    with pytest.raises(Exception, match="maxmemory"):
+        publish(redis, 1)
+
+
+def test_a_consumer_joins_and_what_is_there_is_delivered_retried_and_settled(redis, send, full):
+    made_by_us(redis)
+    ids = publish(redis, 4)
+    full()
+
+    assert not isinstance(send(delivery.join(*PLACE, "me", start="0", mode="any", run="run")), ReplyError)
+    assert read_and_die(redis, "me") == ids
+    failure = Failure(id=ids[0], token="", error="no", took_ms=1, delay_ms=0)
+    assert send(delivery.fail(*PLACE, [failure], most_attempts=9)) == ["retry"]
+    assert send(delivery.release(*PLACE, "me", [(ids[1], "")])) == 1
+    assert send(delivery.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
+    assert send(delivery.extend(*PLACE, "me", [(ids[3], "")], lease_ms=1)) == [True]
+    leased = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000))
+    assert [event.id for event in leased.events] == ids[:3]
+    assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 3
+    assert send(delivery.done(*PLACE, ids)) == 4
+    assert places(redis) == {"done": 4}
+
+
+def test_a_group_is_made_again_and_keeps_its_order(redis, send, full):
+    ids = publish(redis, 3, customer="a")
+    full()
+
+    assert send(delivery.join(*PLACE, "me", start="0", mode="again", run="run")).created
+    admitted = send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    assert [event.id for event in admitted.events] == ids[:1]
+    send(delivery.done(*PLACE, ids[:1]))
+    assert send(delivery.lease(*PLACE, "me", limit=9, lease_ms=1)).events[0].id == ids[1]
+
+
+def test_dead_letters_are_kept_and_given_back(redis, send, full):
+    made_by_us(redis)
+    ids = publish(redis, 2)
+    read_and_die(redis, "me")
+    full()
+
+    failures = [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True) for id_ in ids]
+    assert send(delivery.fail(*PLACE, failures, most_attempts=9)) == ["dead", "dead"]
+    found = send(dead_letters.letters(*PLACE, count=9))
+    assert send(dead_letters.replay(*PLACE, [(found[0].id, b"")])) == ["retry"]
+    assert send(dead_letters.discard(*PLACE, [found[1].id])) == 1
+    assert redis.xlen(STREAM) == 2

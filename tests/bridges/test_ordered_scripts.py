@@ -1,0 +1,349 @@
+"""Groups that keep an order: of each key one event is out at a time, and the next one is due when that has ended."""
+
+import json
+
+import pytest
+
+from streams.broker import dead_letters, delivery
+from streams.broker.delivery import Failure
+from tests.bridges.cast import (
+    COPIES,
+    COUNTERS,
+    DUE,
+    GROUP,
+    LOCKS,
+    PLACE,
+    STREAM,
+    made_by_us,
+    make_due,
+    parked,
+    places,
+    read_and_die,
+)
+
+
+@pytest.fixture
+def group(redis):
+    """A group of ours over a stream that has nothing yet."""
+    made_by_us(redis)
+
+
+@pytest.fixture
+def order(redis, group):
+    """Publish events with these keys, a letter each; return their ids."""
+    return lambda keys: [redis.xadd(STREAM, {"event_type": "order-placed", "customer": key}).decode() for key in keys]
+
+
+@pytest.fixture
+def read(send):
+    """Read as a consumer; return the ids that are to be delivered."""
+
+    def ids(consumer="me", limit=100, mode="key", key="customer"):
+        return [event.id for event in send(delivery.read(*PLACE, consumer, limit=limit, order=mode, key=key)).events]
+
+    return ids
+
+
+@pytest.fixture
+def lease(send):
+    return lambda **options: (
+        send(delivery.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, "most_attempts": 3, **options})).events
+    )
+
+
+def fail(send, id_, token="", **options):
+    one = Failure(id=id_, token=token, **{"error": "no", "took_ms": 1, "delay_ms": 1000, **options})
+    return send(delivery.fail(*PLACE, [one], most_attempts=3))[0]
+
+
+def test_one_event_of_a_key_is_given_out_and_the_others_wait_for_it(redis, order, read):
+    ids = order("abac")
+
+    assert read() == [ids[0], ids[1], ids[3]]
+
+    assert parked(redis) == [ids[2]]
+    assert places(redis) == {"pending": 3, "parked": 1}
+
+
+def test_the_next_of_the_key_is_due_when_the_first_is_done(redis, send, order, read, lease):
+    ids = order("aaa")
+    assert read() == ids[:1]
+
+    for id_, following in zip(ids, [*ids[1:], None], strict=True):
+        assert send(delivery.done(*PLACE, [id_])) == 1
+        events = lease()
+        assert [(event.id, event.attempt) for event in events] == ([(following, 1)] if following else [])
+    assert places(redis) == {"done": 3}
+    assert redis.exists(LOCKS, COPIES, DUE) == 0
+
+
+def test_saying_twice_that_one_is_done_frees_its_key_once(redis, send, order, read):
+    ids = order("aaa")
+    read()
+
+    assert [send(delivery.done(*PLACE, ids[:1])) for _ in range(3)] == [1, 0, 0]
+
+    assert redis.zcard(DUE) == 1
+    assert parked(redis) == ids[2:]
+
+
+def test_nobody_ends_an_event_that_still_waits_for_its_turn(redis, send, order, read):
+    ids = order("aa")
+    read()
+
+    assert send(delivery.done(*PLACE, ids[1:])) == 0
+    assert places(redis) == {"pending": 1, "parked": 1}
+
+
+def test_while_an_event_is_tried_again_its_key_is_taken(redis, send, order, read, lease):
+    ids = order("aab")
+    read()
+
+    assert fail(send, ids[0]) == "retry"
+    assert read() == []
+    order("a")
+    assert read() == []
+    make_due(redis)
+
+    assert [event.id for event in lease()] == ids[:1]
+
+
+@pytest.mark.parametrize("how", ["fatal", "died"])
+def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
+    ids = order("aa")
+    read()
+    if how == "fatal":
+        assert fail(send, ids[0], fatal=True) == "dead"
+    else:
+        send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+        lease(lease_ms=0)
+        lease(lease_ms=0)
+        lease(lease_ms=0)
+
+    assert [event.id for event in lease()] == ids[1:]
+    assert places(redis) == {"waiting": 1, "dead": 1}
+
+
+def test_what_a_dead_consumer_had_keeps_its_key_until_it_was_delivered(redis, send, order, read, lease):
+    ids = order("aa")
+    read("dead")
+    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+
+    (event,) = lease()
+    assert (event.id, event.attempt) == (ids[0], 2)
+    send(delivery.done(*PLACE, [event.id]))
+    assert [event.id for event in lease()] == ids[1:]
+
+
+def test_what_is_given_back_keeps_its_turn(redis, send, order, read, lease):
+    ids = order("aa")
+    read()
+
+    send(delivery.release(*PLACE, "me", [(ids[0], "")]))
+
+    assert [event.id for event in lease()] == ids[:1]
+
+
+def test_two_readers_share_the_keys(redis, order, read):
+    ids = order("abab")
+
+    assert [read("one", limit=1), read("two", limit=1), read("one"), read("two")] == [[ids[0]], [ids[1]], [], []]
+    assert places(redis) == {"pending": 2, "parked": 2}
+
+
+def test_a_trim_takes_nothing_that_is_parked(redis, send, order, read, lease):
+    ids = order("aa")
+    read()
+    redis.xtrim(STREAM, maxlen=0)
+    send(delivery.done(*PLACE, ids[:1]))
+
+    (event,) = lease()
+    assert (event.id, event.parts) == (ids[1], [b"event_type", b"order-placed", b"customer", b"a"])
+
+
+@pytest.mark.parametrize("how", ["reap", "fail"])
+def test_an_event_that_was_trimmed_while_it_held_its_key_is_lost_and_frees_it(redis, send, order, read, lease, how):
+    ids = order("aa")
+    read()
+    redis.xdel(STREAM, ids[0])
+
+    if how == "reap":
+        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+    else:
+        assert fail(send, ids[0]) == "lost"
+
+    assert [event.id for event in lease()] == ids[1:]
+    assert places(redis) == {"waiting": 1, "lost_trimmed": 1}
+
+
+def test_a_copy_that_somebody_removed_frees_its_key(redis, send, order, read, lease):
+    ids = order("aa")
+    read()
+    fail(send, ids[0], delay_ms=0)
+    redis.hdel(COPIES, f"{ids[0]}:body")
+
+    assert lease() == []
+    assert [event.id for event in lease()] == ids[1:]
+
+
+def test_an_event_without_the_key_has_no_order(redis, group, read):
+    ids = [redis.xadd(STREAM, {"event_type": "order-placed"}).decode() for _ in range(3)]
+
+    assert read() == ids
+
+
+def test_one_key_for_all_keeps_the_order_of_the_stream(redis, order, read):
+    ids = order("abc")
+
+    assert read(mode="stream") == ids[:1]
+    assert parked(redis) == ids[1:]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"customer": "7"},
+        {"payload": json.dumps({"customer": 7})},
+        {"payload": json.dumps({"customer": "7"}), "event_type": "x"},
+        {"customer": "7", "payload": json.dumps({"customer": 8})},
+    ],
+)
+def test_the_key_is_found_where_the_event_has_it(redis, group, read, fields):
+    redis.xadd(STREAM, {"customer": "7"})
+    redis.xadd(STREAM, fields)
+
+    read()
+
+    assert len(parked(redis)) == 1
+
+
+@pytest.mark.parametrize(
+    "payload", ["{", "[" * 5000, '{"customer": null}', '{"customer": {"id": 7}}', "7", '"customer"', "", b"\xff\x00"]
+)
+def test_a_payload_that_tells_no_key_has_no_order(redis, group, read, payload):
+    ids = [redis.xadd(STREAM, {"payload": payload}).decode() for _ in range(2)]
+
+    assert read() == ids
+
+
+def test_large_numbers_are_keys_as_they_are_written(redis, group, read):
+    redis.xadd(STREAM, {"customer": "1766570400123000"})
+    redis.xadd(STREAM, {"payload": '{"customer": 1766570400123000}'})
+    redis.xadd(STREAM, {"payload": '{"customer": 0.5}'})
+    redis.xadd(STREAM, {"customer": "0.5"})
+
+    assert len(read()) == 2
+
+
+def test_keys_of_any_bytes_and_length_are_kept_apart(redis, send, group, read):
+    keys = [b"\x00", b"", b"x" * 100_000, b"x" * 100_001, b"*:\r\n{a}"]
+    ids = [redis.xadd(STREAM, {"customer": key}).decode() for key in keys * 2]
+
+    assert read() == ids[:5]
+    assert send(delivery.done(*PLACE, ids[:5])) == 5
+    assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids[5:])
+
+
+def test_reading_says_how_much_was_read_and_where_the_stream_ends(send, order):
+    ids = order("aaa")
+
+    admitted = send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+    assert (admitted.read, admitted.last_id, len(admitted.events)) == (2, ids[2], 1)
+    send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+
+    admitted = send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+    assert (admitted.read, admitted.last_id, admitted.events) == (0, ids[2], [])
+
+
+def test_a_group_that_is_gone_is_said_to_be(redis, send):
+    assert send(delivery.read(*PLACE, "me", limit=1, order="key", key="x")).code == "NOGROUP"
+
+
+class TestAGroupThatWasLost:
+    def join(self, send, start="0", mode="again"):
+        return send(delivery.join(*PLACE, "me", start=start, mode=mode, run="run", owned=True))
+
+    def test_gives_what_was_pending_once_more_and_keeps_the_rest_parked(self, redis, send, order, read):
+        ids = order("aab")
+        read()
+        redis.xgroup_destroy(*PLACE)
+
+        self.join(send)
+
+        assert read() == [ids[0], ids[2]]
+        assert places(redis) == {"pending": 2, "parked": 1, "groups_recreated": 1}
+
+    def test_delivers_nothing_twice_that_waits_already(self, redis, send, order, read, lease):
+        ids = order("ab")
+        read()
+        fail(send, ids[0], delay_ms=0)
+        redis.xgroup_destroy(*PLACE)
+
+        self.join(send)
+
+        assert read() == ids[1:]
+        assert [event.id for event in lease()] == ids[:1]
+
+    def test_frees_the_keys_of_what_is_gone(self, redis, send, order, read, lease):
+        ids = order("aa")
+        read()
+        redis.xgroup_destroy(*PLACE)
+        redis.xdel(STREAM, ids[0])
+
+        self.join(send)
+
+        assert read() == []
+        assert [event.id for event in lease()] == ids[1:]
+        assert redis.hget(COUNTERS, "lost_trimmed") == b"1"
+
+    def test_frees_the_keys_of_what_lies_before_its_new_beginning(self, redis, send, order, read, lease):
+        ids = order("aa")
+        read()
+        redis.xgroup_destroy(*PLACE)
+
+        self.join(send, start="$", mode="any")
+
+        assert [event.id for event in lease()] == ids[1:]
+        assert places(redis) == {"waiting": 1}
+
+    def test_can_be_the_whole_server(self, redis, send, order, read):
+        order("aa")
+        read()
+        redis.flushall()
+        self.join(send)
+
+        assert read() == []
+        assert redis.exists(LOCKS, COPIES) == 0
+
+
+def test_a_group_that_keeps_its_order_no_more_frees_what_was_parked(redis, send, order, lease):
+    ids = order("aa")
+    send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    ids += order("a")
+
+    assert read_and_die(redis, "me") == ids[2:]
+    send(delivery.done(*PLACE, [ids[0], ids[2]]))
+
+    assert [event.id for event in lease()] == ids[1:2]
+
+
+def test_a_redelivered_dead_letter_takes_no_key(redis, send, order, read, lease):
+    ids = order("aa")
+    read()
+    fail(send, ids[0], fatal=True)
+    (letter,) = send(dead_letters.letters(*PLACE, count=9))
+
+    assert send(dead_letters.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
+
+    assert {event.id for event in lease()} == set(ids)
+    assert send(delivery.done(*PLACE, ids)) == 2
+    assert redis.exists(LOCKS, COPIES) == 0
+
+
+def test_its_keys_lie_in_the_slot_of_the_stream(redis, send, order, read):
+    order("aa")
+    read()
+    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+
+    assert all(key == STREAM.encode() or b"{orders}" in key for key in redis.scan_iter())
+    assert any(key.endswith(f":{GROUP}".encode()) and b":queue:" in key for key in redis.scan_iter())

@@ -91,6 +91,12 @@ def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: 
     return Command(words, parse=_only_stream)
 
 
+def xread(stream: str, after: str, *, count: int, block_ms: int) -> Command:
+    """Read entries later than `after`, for no group. Waits up to `block_ms` for the first."""
+    words = ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", stream, after)
+    return Command(words, parse=_only_stream)
+
+
 def key_type(key: str) -> Command:
     """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
     return Command(("TYPE", key), parse=_text)
@@ -98,6 +104,14 @@ def key_type(key: str) -> Command:
 
 def hgetall(key: str) -> Command:
     return Command(("HGETALL", key), parse=_pairs)
+
+
+def hset(key: str, field: str, text: str) -> Command:
+    return Command(("HSET", key, field, text))
+
+
+def expire(key: str, seconds: int) -> Command:
+    return Command(("EXPIRE", key, seconds))
 
 
 def hincrby(key: str, field: str, by: int) -> Command:

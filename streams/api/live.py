@@ -1,6 +1,5 @@
 """The live tail's description. The event loop answers it; a Django that runs alone says so."""
 
-
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.request import Request

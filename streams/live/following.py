@@ -114,6 +114,7 @@ class Following:
                 sent = found[-1].id
                 yield frames.joined(found)
             elif watcher.ended == "slow":
+                connections.tally.add(self._stream, "live_dropped")
                 yield frames.dropped(sent, limit=MOST_WAITING)
                 return
             elif watcher.ended:

@@ -21,6 +21,8 @@ from streams.tailing.watcher import Ended, Watcher
 
 BLOCK_SECONDS = 2.0
 _AT_ONCE = 200
+# About how many bytes are read at once: far fewer than may wait for a watcher, so that none is overrun.
+_BYTES_AT_ONCE = 1024 * 1024
 # The more there are who watch, the longer entries are gathered before they are handed out: waking one costs the same
 # for one entry as for three. Seconds.
 _GATHER_EACH, _GATHER_MOST = 0.00005, 0.025
@@ -46,6 +48,7 @@ class Tail:
         self._watchers: set[Watcher] = set()
         self._bells: set[Bell] = set()
         self._failure = ""
+        self._count = 1
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -122,10 +125,11 @@ class Tail:
             return
         after = str(self._place.at)
         entries = await self._ask(
-            commands.xread(self.stream, after, count=_AT_ONCE, block_ms=int(BLOCK_SECONDS * 1000))
+            commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
         )
         if entries:
             self._hand_out(entries)
+            self._count = _fitting(entries)
             await asyncio.sleep(min(len(self._watchers) * _GATHER_EACH, _GATHER_MOST))
         else:
             # Nothing new, or another stream under the name whose ids are lower: that would stay silent for ever.
@@ -171,3 +175,9 @@ class Tail:
             logger.error("the live tail of %s failed", self.stream, exc_info=error)
             for watcher in self._watchers:
                 watcher.end("failed")
+
+
+def _fitting(entries: list[Entry]) -> int:
+    """Return how many entries like these are to be read at once."""
+    size = sum(len(part) for entry in entries for part in entry.parts) // len(entries)
+    return max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(size, 1)))

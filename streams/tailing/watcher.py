@@ -8,8 +8,9 @@ from typing import Literal
 from streams.ids import FIRST, EntryId
 from streams.tailing.frames import Frame
 
-MOST_WAITING = 1000
-MOST_WAITING_BYTES = 1024 * 1024
+# Queues hold the same frames: together they hold no more than the one that holds the most.
+MOST_WAITING = 5000
+MOST_WAITING_BYTES = 8 * 1024 * 1024
 # What is taken at once: about what a transport buffers before it tells its writer to wait.
 _AT_ONCE = 64 * 1024
 

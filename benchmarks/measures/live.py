@@ -30,13 +30,14 @@ def tail(stage: Stage) -> Measured:
         rounds = [_watched(stage, server, stage.plan.seconds) for _ in range(stage.plan.rounds)]
         after = resident_bytes(server.pid)
     frames = sum(found["received"] for found in rounds)
+    slowest = max(found["most_ms"] for found in rounds)
+    medians = [found["p50_ms"] for found in rounds]
     cpu_us = sum(found["cpu_seconds"] for found in rounds) / frames * 1e6
     return Measured(
         ours=Samples([found["p99_ms"] for found in rounds]),
         unit="ms",
         notes=[
-            f"medians {min(found['p50_ms'] for found in rounds):.0f}-{max(found['p50_ms'] for found in rounds):.0f} ms, "
-            f"slowest of {frames:,} {max(found['most_ms'] for found in rounds):.0f} ms",
+            f"medians {min(medians):.0f}-{max(medians):.0f} ms, slowest of {frames:,} {slowest:.0f} ms",
             f"memory of the server {before / MEGABYTE:.0f} MB, after all rounds {after / MEGABYTE:.0f} MB",
             f"read loops in Redis' CLIENT LIST: {max(found['loops'] for found in rounds)}; "
             f"processor time, microseconds each: {cpu_us:.1f}",

@@ -58,9 +58,10 @@ class Tail:
             self._task.add_done_callback(self._finished)
 
     def stop(self, reason: Ended = "stopping") -> None:
-        """Stop reading, and end all who watch."""
+        """Stop reading, end all who watch, and wake all who wait."""
         if self._task is not None:
             self._task.cancel()
+        self._ring()
         for watcher in self._watchers:
             watcher.end(reason)
 

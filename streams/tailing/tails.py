@@ -16,7 +16,7 @@ from streams.tailing.tail import BLOCK_SECONDS, Tail
 # Who reloads a page comes back at once.
 LINGER_SECONDS = 5.0
 # An answer later than this is taken for a dead connection.
-_PATIENCE = BLOCK_SECONDS + 3
+PATIENCE_SECONDS = BLOCK_SECONDS + 3
 
 
 class Tails:
@@ -25,7 +25,7 @@ class Tails:
     def __init__(
         self, server: Server, render: Callable[[str, Entry], Frame], *, most: int, linger: float = LINGER_SECONDS
     ) -> None:
-        self._server = replace(server, timeout=_PATIENCE)
+        self._server = replace(server, timeout=PATIENCE_SECONDS)
         self._render = render
         self._most = most
         self._linger = linger

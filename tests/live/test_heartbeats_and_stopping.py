@@ -4,6 +4,7 @@ import time
 
 import httpx
 
+from streams.tail import tails
 from tests.live.server import watching
 
 
@@ -32,8 +33,6 @@ def test_a_server_that_stops_says_bye_at_once(server):
 
 
 def test_a_server_that_stops_lets_nobody_in(server):
-    from streams.tail import tails
-
     with httpx.Client() as client:
         client.get(f"{server.url}/healthz")
         tails().stop()

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from streams.tail import tails
 from streams.tailing import watcher
 from synapse_project import http_protocol
 from tests.live.server import watching
@@ -58,8 +59,6 @@ def test_who_is_too_slow_is_dropped_with_a_place_to_go_on_from(server, redis, sl
 
 
 def test_what_waits_for_a_slow_one_is_bounded(server, redis, slow):
-    from streams.tail import tails
-
     with watching(server.live()) as quick:
         fill(redis, 200, read_by=quick)
 

@@ -65,9 +65,10 @@ class Following:
         newest = await connections.async_executor().run(self._newest())
         at = self._asked.after
         retry_ms = random.randint(*RETRY_MS)
-        if at is None:
+        if at is None or (at > newest and not self._asked.was_seen):
+            # A moment to come: a clock that is ahead means now.
             self._pages.begin_again(newest)
-        elif at > newest and self._asked.was_seen:
+        elif at > newest:
             # The id is of a stream that is no more.
             self._pages.begin_again(FIRST)
             return frames.opening(FIRST, retry_ms=retry_ms) + frames.gap("restarted", at)

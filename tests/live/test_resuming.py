@@ -84,6 +84,15 @@ def test_since_names_an_id_or_a_time_that_is_included(server):
         assert watch.numbers(2) == [1, 2]
 
 
+def test_a_moment_to_come_means_now(server):
+    ids = server.publish(1)
+
+    with watching(server.live(), since="2100-01-01T00:00:00Z") as watch:
+        assert watch.opening.id == ids[0]
+        server.publish(2)
+        assert watch.numbers(1) == [2]
+
+
 def test_the_filter_holds_for_what_was_missed_too(server):
     server.publish(1)
     server.publish(2, event_type="order-lost")

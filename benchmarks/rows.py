@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import bridging, memory, publishing, reads, size
+from benchmarks.measures import bridging, live, memory, publishing, reads, size
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -82,5 +82,12 @@ ROWS = (
         peer="bare redis-py XREADGROUP/XACK loop, COUNT 500",
         bar=Bar(ratio_at_least=0.25),
         measure=bridging.handler,
+    ),
+    Row(
+        name="live",
+        work="live tail, 500 who watch, 100 events/s: from publish to received, 99th percentile",
+        peer="-",
+        bar=Bar(at_most=100),
+        measure=live.tail,
     ),
 )

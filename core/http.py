@@ -3,9 +3,10 @@
 The express lane and the Django views translate to and from these; what decides an answer sees nothing else.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -19,8 +20,8 @@ JSON = "application/json"
 class Request:
     """One HTTP request, wholly read.
 
-    `headers` have lower-case names. `query` holds the last value of a repeated name. `params` are the parts that
-    the route's pattern named.
+    `headers` have lower-case names. `query` holds the last value of a repeated name; `values` gives all of them.
+    `params` are the parts that the route's pattern named.
     """
 
     method: str
@@ -30,6 +31,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     principal: Principal = ANONYMOUS
+    raw_query: str = ""
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a query parameter, in their order."""
+        return [text for given, text in parse_qsl(self.raw_query, keep_blank_values=True) if given == name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,21 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedResponse:
+    """An answer that is written as it comes, for as long as `chunks` goes on.
+
+    `chunks` is closed in the end, also when the client has gone.
+    """
+
+    chunks: AsyncGenerator[bytes, None]
+    first: bytes = b""
+    status: int = 200
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

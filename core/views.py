@@ -55,6 +55,7 @@ def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params:
         headers={name.lower(): text for name, text in request.headers.items()},
         body=request.body,
         principal=principal,
+        raw_query=request.META.get("QUERY_STRING", ""),
     )
 
 

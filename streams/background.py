@@ -1,14 +1,20 @@
 """What every long-running process does beside its work: follow the catalog, flush its counters, keep the streams
 there and in bounds."""
 
+import os
+import socket
+import time
+
 from django.db import close_old_connections
 
 from core.periodic import Periodic
 from streams import connections
+from streams.audience import Audience
 from streams.creation import Keeper
 from streams.janitor import Janitor
 from streams.server_checks import ServerCheck
 from streams.snapshot import POLL_SECONDS, holder
+from streams.tail import tails
 
 
 def follow_catalog() -> None:
@@ -22,9 +28,17 @@ def flush_tally() -> None:
     connections.executor().run(connections.tally.flush())
 
 
+def report_audience() -> None:
+    """Say how many watch through this process."""
+    connections.executor().run(_audience.report(tails().watching(), now_ms=int(time.time() * 1000)))
+
+
+_audience = Audience(f"{socket.gethostname()}:{os.getpid()}")
+
 WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
     Periodic("counters", 1.0, flush_tally),
+    Periodic("audience", 1.0, report_audience),
     Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("server check", 60.0, ServerCheck(connections.executor).step),

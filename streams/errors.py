@@ -10,6 +10,10 @@ Problem
 ├── ContractViolated        the event breaks its contract
 ├── UnknownEventType        the stream takes no events of types that are not defined
 ├── BatchRefused            no event of a batch was stored
+├── LaneOnly                only the event loop answers this, and this server has none
+├── NotNow                  this process cannot take one more now
+│   ├── TooManyWatchers     as many watch streams live as may
+│   └── Stopping            it is about to end
 └── Unavailable             Redis cannot be used now
     ├── BrokerDown          it cannot be reached: nothing was stored
     ├── BrokerRefused       it answered with an error: nothing was stored
@@ -105,6 +109,44 @@ class BatchRefused(Problem):
     status = 422
     slug = "batch-refused"
     title = "No event of the batch was stored"
+
+
+class LaneOnly(Problem):
+    """Only the event loop answers this, and this server has none: Django's `runserver`, or a WSGI server."""
+
+    status = 501
+    slug = "lane-only"
+    title = "This server does not answer this route"
+
+
+class NotNow(Problem):
+    """This process cannot take one more now; another one, or the same a little later, can."""
+
+    status = 503
+    slug = "not-now"
+    title = "This cannot be taken on now"
+    retry_after = 5
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": str(self.retry_after)})
+
+
+class TooManyWatchers(NotNow):
+    """As many watch streams live as may."""
+
+    slug = "too-many-watchers"
+    title = "Too many watch streams live already"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} connections of this process watch streams live already, which is as many as may.")
+
+
+class Stopping(NotNow):
+    """The process is about to end."""
+
+    slug = "stopping"
+    title = "The server is about to stop"
+    retry_after = 1
 
 
 class Unavailable(Problem):

@@ -14,7 +14,7 @@ from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
 from streams.entry import pairs, text_fields
 from streams.errors import NotAStream
-from streams.tally import Counted
+from streams.tally import Counted, Dropped
 
 COUNTED: tuple[str, ...] = get_args(Counted)
 
@@ -38,11 +38,13 @@ class Figures:
     """What Redis says of one stream.
 
     `info` is XINFO STREAM by Redis' own names. `counters` are those of streams.tally since the stream was defined.
+    `live_dropped` counts who watched the stream live and was too slow.
     `problem` says why Redis could not tell of this stream; the rest is then that of an empty one.
     """
 
     info: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    live_dropped: int = 0
     problem: Problem | None = None
 
     @property
@@ -96,14 +98,18 @@ def _figures(name: str, info: Any, counters: Any) -> Figures:
     try:
         found = answer(info, name, absent=NOTHING)
     except NotAStream as problem:
-        return Figures(counters=_counters(counters), problem=problem)
-    return Figures(info={**NOTHING, **found}, counters=_counters(counters))
+        return Figures(counters=_counters(counters, COUNTED), problem=problem)
+    return Figures(
+        info={**NOTHING, **found},
+        counters=_counters(counters, COUNTED),
+        live_dropped=_counters(counters, get_args(Dropped))["live_dropped"],
+    )
 
 
-def _counters(reply: Any) -> dict[str, int]:
+def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
     # Somebody else's key or text in place of ours counts nothing; it is no reason to fail.
     found = {} if isinstance(reply, ReplyError) else reply
-    return {what: _number(found.get(what, b"0")) for what in COUNTED}
+    return {what: _number(found.get(what, b"0")) for what in names}
 
 
 def _number(text: bytes) -> int:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from core.http import Request, Response, Route
+from core.http import Request, Response, Route, StreamedResponse
 from core.problems import Problem
-from streams import connections, health, inspection, prober, publishing, reading
+from streams import connections, health, inspection, live, prober, publishing, reading
 from streams.reading import MAX_EVENT_BYTES, Body
 from streams.snapshot import holder
 
@@ -47,6 +47,11 @@ async def messages(request: Request) -> Response:
     return await connections.async_executor().run(inspection.messages(request, holder.current()))
 
 
+async def watch(request: Request) -> StreamedResponse:
+    """Answer `GET /streams/{stream}/live`."""
+    return await live.live(request, holder.current())
+
+
 async def say_health(request: Request) -> Response:
     """Answer `GET /health`."""
     return health.health(await _problems())
@@ -73,6 +78,7 @@ ROUTES = (
     Route(method="GET", path="/streams", handler=streams),
     Route(method="GET", path="/streams/{stream}/info", handler=info),
     Route(method="GET", path="/streams/{stream}/messages", handler=messages),
+    Route(method="GET", path="/streams/{stream}/live", handler=watch),
     Route(method="GET", path="/health", handler=say_health),
     Route(method="GET", path="/healthz", handler=say_liveness),
     Route(method="GET", path="/readyz", handler=say_readiness),

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from core.http import Request, Response, json_response
-from streams import figures, lag
+from streams import audience, figures, lag
 from streams.asking import answer, ask
 from streams.broker import commands
 from streams.broker.command import Conversation
@@ -47,10 +47,12 @@ class GroupReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What Redis said at one moment: streams by name, groups by the names of stream and group."""
+    """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
+    and group."""
 
     streams: Mapping[str, Figures]
     groups: Mapping[Name, GroupReading]
+    watchers: Mapping[str, int]
 
 
 # Label values and the value, of each sample.
@@ -98,6 +100,14 @@ def _of_group(name: str, meaning: str, value: Callable[[GroupReading], float]) -
     return Definition(name=name, kind="gauge", labels=("stream", "group"), meaning=meaning, samples=samples)
 
 
+def _watchers(reading: Reading) -> Samples:
+    return (((stream,), count) for stream, count in reading.watchers.items())
+
+
+def _live_dropped(reading: Reading) -> Samples:
+    return (((stream,), found.live_dropped) for stream, found in reading.streams.items())
+
+
 def _last_event(found: Figures) -> float | None:
     ms = parse(found.last_generated_id).ms
     return ms / 1000 if ms else None
@@ -135,6 +145,20 @@ METRICS = (
         "synapse_stream_last_event_timestamp_seconds",
         "When the stream's latest event was stored, in seconds since 1970. Missing until there is a first one.",
         _last_event,
+    ),
+    Definition(
+        name="synapse_live_watchers",
+        kind="gauge",
+        labels=("stream",),
+        meaning="Connections that watch the stream live now.",
+        samples=_watchers,
+    ),
+    Definition(
+        name="synapse_live_dropped_total",
+        kind="counter",
+        labels=("stream",),
+        meaning="Connections that watched the stream live and were dropped because they read too slowly.",
+        samples=_live_dropped,
     ),
     _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
     _of_group(
@@ -222,6 +246,7 @@ def _reading(catalog: Snapshot) -> Conversation[Reading]:
     now_ms = time.time() * 1000
     return Reading(
         streams=streams,
+        watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
         groups={
             name: GroupReading(
                 consumers=group.consumers,

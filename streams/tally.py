@@ -10,6 +10,8 @@ from streams.broker.command import Conversation, ReplyError
 from streams.errors import OutcomeUnknown, Unavailable
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
+# Counted too, and of no interest to publishers.
+Dropped = Literal["live_dropped"]
 
 
 class Tally:
@@ -19,7 +21,7 @@ class Tally:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._lock = Lock()
 
-    def add(self, stream: str, what: Counted, by: int = 1) -> None:
+    def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
         """Count something that happened on a stream."""
         with self._lock:
             self._counts[stream, what] += by

@@ -166,6 +166,18 @@ SETTINGS = (
         meaning="How many events a stream keeps when its definition does not say.",
     ),
     Setting(
+        name="SYNAPSE_LIVE_WATCHERS",
+        default=1000,
+        parse=_between(1, 100_000),
+        meaning="How many connections may watch streams live at a time, for each web server process.",
+    ),
+    Setting(
+        name="SYNAPSE_LIVE_HEARTBEAT",
+        default=15,
+        parse=_between(1, 3600),
+        meaning="Seconds after which a live connection on which nothing happens gets a sign of life.",
+    ),
+    Setting(
         name="SYNAPSE_HANDLERS",
         default=[],
         parse=_handlers,

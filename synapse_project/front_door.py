@@ -15,13 +15,14 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from core.http import Handler, Request, Response, Route, problem_response
+from core.http import Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
 from core.views import bad_host, too_large
 from streams import access
 from synapse_project.django_lane import DjangoLane
 from synapse_project.lifespan import Lifespan
+from synapse_project.streamed import streamed
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -72,6 +73,7 @@ class FrontDoor:
                 path=scope["path"],
                 params=params,
                 query=_query(scope["query_string"]),
+                raw_query=scope["query_string"].decode("latin-1"),
                 headers=headers,
                 body=await _body(receive, headers),
                 principal=access.identify(headers),
@@ -81,7 +83,11 @@ class FrontDoor:
             response = problem_response(problem)
         except ClientGone:
             return
-        await _send(send, response.status, _header_pairs(response, headers), response.body)
+        if isinstance(response, StreamedResponse):
+            await streamed(response, _header_pairs(response, headers), receive, send)
+        else:
+            length = (b"content-length", b"%d" % len(response.body))
+            await _send(send, response.status, [*_header_pairs(response, headers), length], response.body)
 
     def _route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         for lane in self._lanes:
@@ -98,7 +104,7 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-async def _handled(handler: Handler, request: Request) -> Response:
+async def _handled(handler: Handler, request: Request) -> Response | StreamedResponse:
     try:
         return await handler(request)
     except Problem:
@@ -146,10 +152,9 @@ def _query(query_string: bytes) -> dict[str, str]:
     return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
 
 
-def _header_pairs(response: Response, asked: Mapping[str, str]) -> HeaderPairs:
+def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
     pairs = [
         (b"content-type", response.content_type.encode()),
-        (b"content-length", b"%d" % len(response.body)),
         (b"x-content-type-options", b"nosniff"),
         (b"vary", b"origin"),
     ]

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with limits that it lacks: how large a request's head may be, and how long a request may take
-to arrive.
+"""uvicorn's HTTP protocol with limits that it lacks: how large a request's head may be, how long a request may take to
+arrive, and how long a client may leave an answer lie.
 
 Without them a client can fill the memory with headers that never end, or hold thousands of connections open by
-sending a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
+sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
+# How long a client may take nothing of an answer while more of it waits.
+MAX_STALL_SECONDS = 30.0
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -27,10 +29,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_is_too_large = False
         self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._watch(MAX_HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._unstall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -67,6 +71,20 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._refuse(431)
         else:
             super().send_400_response(msg)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # Not `close`, which would wait until the client has taken the rest.
+        self._stalled = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._unstall()
+        super().resume_writing()
+
+    def _unstall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _watch(self, seconds: float) -> None:
         self._unwatch()

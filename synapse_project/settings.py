@@ -61,6 +61,8 @@ EMBEDDED_REDIS_DIR = VAR_DIR / "redis"
 REDIS_LOCATOR = "synapse_project.location.redis_url"
 REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
+LIVE_WATCHERS = _env["SYNAPSE_LIVE_WATCHERS"]
+LIVE_HEARTBEAT = _env["SYNAPSE_LIVE_HEARTBEAT"]
 
 # Bridges: where they can deliver, and which functions they may call.
 BRIDGE_SINKS = {

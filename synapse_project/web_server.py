@@ -15,6 +15,7 @@ from types import FrameType
 import uvicorn
 from django.conf import settings
 
+from streams.tail import tails
 from synapse_project.http_protocol import options
 from synapse_project.processes import Supervisor
 
@@ -44,12 +45,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends live connections first: it waits for all answers, and those never end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        tails().stop()
+        await super().shutdown(sockets)
+
+
 def run(listener: socket.socket) -> None:
     """Answer requests in this process until SIGTERM or SIGINT; what is being answered is finished first."""
     # uvicorn raises the signal again after a clean stop; without handlers of ours that would end the process there.
     signal.signal(signal.SIGTERM, _do_nothing)
     signal.signal(signal.SIGINT, _do_nothing)
-    uvicorn.Server(uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))).run(sockets=[listener])
+    Server(uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))).run(sockets=[listener])
 
 
 def run_workers(listener: socket.socket, count: int, say: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ import redis as redis_py
 from streams import connections
 from streams.broker import SyncExecutor
 from streams.snapshot import holder
+from streams.tail import tails
 from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.valkey import Valkey, running_valkey
 
@@ -56,6 +57,7 @@ class using:
     def _clear(self) -> None:
         connections.executor.cache_clear()
         connections.async_executor.cache_clear()
+        tails.cache_clear()
         connections.tally.clear()
 
 

@@ -29,10 +29,11 @@ def idle(stage: Stage) -> Measured:
 def _fresh(server: AbstractContextManager[Program]) -> Samples:
     with server as program:
         time.sleep(SETTLED_AFTER)
-        return Samples([_resident_bytes(program.pid) / MEGABYTE])
+        return Samples([resident_bytes(program.pid) / MEGABYTE])
 
 
-def _resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds."""
     status = Path(f"/proc/{pid}/status")
     if status.exists() and (found := re.search(r"^VmRSS:\s+(\d+) kB$", status.read_text(), re.MULTILINE)):
         return int(found[1]) * 1024

@@ -20,6 +20,7 @@ _PROBLEMS = {
     413: "The body, or an event in it, is too large.",
     415: "The content type is not one that is read here.",
     422: "What was sent breaks a contract, or does not say what it is.",
+    501: "This server does not answer this route: it is served on the event loop only.",
     503: "Redis cannot be used now.",
 }
 

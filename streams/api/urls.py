@@ -1,7 +1,7 @@
 """The routes of streams."""
 
 from core.patterns import route
-from streams.api import inspect, operations, publish
+from streams.api import inspect, live, operations, publish
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
@@ -11,6 +11,7 @@ urlpatterns = [
     route("/streams/{stream}/info", inspect.Info.as_view(), "stream-info"),
     route("/streams/{stream}/messages", inspect.Messages.as_view(), "messages"),
     route("/streams/{stream}/messages/{id}", inspect.OneMessage.as_view(), "message"),
+    route("/streams/{stream}/live", live.Live.as_view(), "live"),
     route("/streams/{stream}/groups", inspect.Groups.as_view(), "groups"),
     route("/health", operations.Health.as_view(), "health"),
     route("/healthz", operations.Liveness.as_view(), "liveness"),

@@ -75,6 +75,8 @@ class AsyncExecutor:
 
     def close(self) -> None:
         """Close the connection. The executor can be used again."""
+        if self._opening is not None:
+            self._opening.cancel()
         if self._connection is not None:
             self._connection.close()
 

@@ -106,6 +106,14 @@ def hgetall(key: str) -> Command:
     return Command(("HGETALL", key), parse=_pairs)
 
 
+def hset(key: str, field: str, text: str) -> Command:
+    return Command(("HSET", key, field, text))
+
+
+def expire(key: str, seconds: int) -> Command:
+    return Command(("EXPIRE", key, seconds))
+
+
 def hincrby(key: str, field: str, by: int) -> Command:
     return Command(("HINCRBY", key, field, by))
 

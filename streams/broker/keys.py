@@ -11,6 +11,11 @@ def pins(stream: str) -> str:
     return f"syn:{{{stream}}}:pins"
 
 
+def watchers(stream: str) -> str:
+    """Hash of how many watch a stream live, by process: what each says of itself every second."""
+    return f"syn:{{{stream}}}:live"
+
+
 def waiting(stream: str, group: str) -> str:
     """Sorted set of the events that a group will get again: entry id by when it is due, in milliseconds."""
     return f"syn:{{{stream}}}:due:{group}"

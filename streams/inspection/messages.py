@@ -1,9 +1,6 @@
 """The entries of a stream: a page of them, or one."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from core.http import Request, Response, json_response
 from streams import entry
@@ -12,11 +9,12 @@ from streams.broker import commands
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import DecodedEntry, pairs, text_fields
+from streams.entry import pairs
 from streams.errors import UnknownEntry
 from streams.inspection.overview import defined
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
 from streams.scanning import MOST_ENTRIES, Scan
+from streams.showing import shown
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 
@@ -74,7 +72,7 @@ def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     fields = pairs(found[0].parts)
     decoded = entry.decode(fields, types_of=stream.types_of)
-    return json_response({"stream": stream.name, **_shown(id_, fields, decoded)})
+    return json_response({"stream": stream.name, **shown(id_, fields, decoded)})
 
 
 class _Page:
@@ -99,28 +97,4 @@ class _Page:
         fields = pairs(found.parts)
         decoded = entry.decode(fields, types_of=self._stream.types_of)
         if not self.event_type or decoded.event_type == self.event_type:
-            self.messages.append(_shown(found.id, fields, decoded))
-
-
-def _shown(id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry) -> dict[str, Any]:
-    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it."""
-    data = text_fields(fields)
-    return {
-        "id": id_,
-        "data": data,
-        "event": _writable(decoded.event, otherwise=data),
-        "event_type": decoded.event_type or None,
-        "timestamp": decoded.timestamp,
-        "source": decoded.source,
-        # As a publisher is told: null when the event was checked against no contract.
-        "contract_version": decoded.contract_version or None,
-        "layout": decoded.layout,
-    }
-
-
-def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
-    """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
-    try:
-        return orjson.Fragment(orjson.dumps(event))
-    except orjson.JSONEncodeError:
-        return otherwise
+            self.messages.append(shown(found.id, fields, decoded))

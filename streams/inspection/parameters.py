@@ -69,7 +69,7 @@ def asked_id(text: str) -> EntryId:
     Raises:
         BadRequest: when it is no whole id.
     """
-    found = _parse_id(text)
+    found = parse_id(text)
     if found is None or "-" not in text:
         raise BadRequest("An entry id is two numbers, such as 1705314600000-0.", parameter="id")
     return found.first
@@ -80,7 +80,7 @@ def _bounds(query: Mapping[str, str], parameter: str) -> Range | None:
     text = query.get(parameter, "").strip()
     if not text:
         return None
-    found = _parse_id(text) or _parse_time(text)
+    found = parse_id(text) or _parse_time(text)
     if found is None:
         raise BadParameter(
             f"“{parameter}” is an entry id, milliseconds since 1970, or a time such as 2024-01-15T10:30:00Z.",
@@ -89,7 +89,8 @@ def _bounds(query: Mapping[str, str], parameter: str) -> Range | None:
     return found
 
 
-def _parse_id(text: str) -> Range | None:
+def parse_id(text: str) -> Range | None:
+    """Return the id that a text is, or those of a whole millisecond; None when it is neither."""
     match = _ID.fullmatch(text)
     if match is None:
         return None

@@ -11,6 +11,7 @@ PATHS = (
     *("/streams/orders/messages/?count=1", "/streams/orders/messages?count=abc", "/streams/orders/messages?count=2"),
     *("/streams/orders/messages?order=oldest&event_type=order-placed", "/streams/orders/messages?since=%C3%A9"),
     *("/streams/taken/messages", "/streams/%7B%7D/messages", "/streams/orders/messages/1-1", "/health", "/health/"),
+    *("/streams/nowhere/live", "/streams/orders/live?since=soon", "/streams/orders/live/?last_event_id=x"),
     *("/healthz", "/readyz", "/metrics", "/streams/orders/messages?count=1&count=x"),
 )
 
@@ -38,3 +39,16 @@ def test_both_lanes_answer_other_methods_alike(express_lane, method, path):
 
 def test_a_get_may_carry_a_body_that_means_nothing(ask):
     assert ask("GET", "/streams/orders/messages", b'{"count": 1}').status == 200
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
+def test_both_lanes_answer_other_methods_than_watching_alike(express_lane, method):
+    asked = (method, "/streams/orders/live")
+
+    assert what_matters(express_lane(*asked)) == what_matters(DjangoAlone()(*asked))
+
+
+def test_a_django_that_runs_alone_says_that_it_cannot_be_watched_through():
+    answer = DjangoAlone()("GET", "/streams/orders/live")
+
+    assert (answer.status, answer.json["type"]) == (501, "urn:synapse:problem:lane-only")

@@ -1,0 +1,55 @@
+"""The live tail's description. The event loop answers it; a Django that runs alone says so."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.request import Request
+
+from core.views import ApiView, to_request
+from streams.access import principal_of
+from streams.api.openapi import STREAM, described, query
+from streams.errors import LaneOnly
+from streams.inspection.overview import defined
+from streams.live.asked import asked
+from streams.snapshot import holder
+
+_ID = "The id of the last event that was received: what is later comes, nothing twice. 0 is everything there is."
+_FRAMES = {
+    "type": "string",
+    "description": "Server-sent events. Messages have the entry's id as `id` and the entry as JSON in `data`, in the "
+    "form of `GET /streams/{stream}/messages`; events named gap, dropped and bye say what happened to the connection.",
+}
+
+
+class Live(ApiView):
+    """Watch a stream."""
+
+    # A HEAD would have to end, and the answer to GET does not.
+    http_method_names = ["get", "options"]
+
+    @described(
+        "Watch a stream live",
+        name="watch_stream",
+        tag="streams",
+        parameters=[
+            STREAM,
+            query(
+                "event_type",
+                "Only events of this type; can be given several times.",
+                {"type": "array", "items": {"type": "string"}},
+            ),
+            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description=_ID),
+            query("last_event_id", f"The same, where a header cannot be set. {_ID}"),
+            query(
+                "since", "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601."
+            ),
+        ],
+        answers={(200, "text/event-stream"): OpenApiResponse(_FRAMES, "Does not end while both sides live.")},
+        problems=[400, 404, 409, 501, 503],
+    )
+    def get(self, request: Request, stream: str) -> HttpResponse:
+        """Events as they are stored, as server-sent events: from now on, or from where a connection before ended.
+        Comments keep the connection open. Who reads too slowly is dropped, and can come back for the rest."""
+        question = to_request(request._request, principal_of(request), stream=stream)
+        defined(question, holder.current())
+        asked(question)
+        raise LaneOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")

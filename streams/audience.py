@@ -1,0 +1,55 @@
+"""How many watch each stream live: every process says it of itself once a second, and the sum is what is shown.
+
+What a process said counts for a few seconds: one that was killed is soon not counted any more.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from streams.asking import ask
+from streams.broker import commands, keys
+from streams.broker.command import Conversation, ReplyError
+
+_SECONDS = 5
+
+
+class Audience:
+    """What one process tells of those who watch through it. `name` is its own among all processes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: set[str] = set()
+
+    def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
+        """Write how many watch, by stream; also that nobody does any more.
+
+        Raises:
+            Unavailable: when Redis cannot be used.
+        """
+        streams = self._told | watching.keys()
+        until = now_ms + _SECONDS * 1000
+        asked = []
+        for stream in sorted(streams):
+            key = keys.watchers(stream)
+            asked.append(commands.hset(key, self._name, f"{watching.get(stream, 0)} {until}"))
+            asked.append(commands.expire(key, _SECONDS))
+        if asked:
+            yield asked
+        self._told = set(watching)
+
+
+def sizes(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
+    """Return how many watch each of the streams now.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    names = list(streams)
+    replies = (yield from ask([commands.hgetall(keys.watchers(name)) for name in names])) if names else []
+    return {name: _size(reply, now_ms) for name, reply in zip(names, replies, strict=True)}
+
+
+def _size(reply: Any, now_ms: int) -> int:
+    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
+    return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)

@@ -1,0 +1,32 @@
+"""Watching a stream live: `GET /streams/{stream}/live`, as server-sent events. `docs/live-tail.md` is the guide."""
+
+from django.conf import settings
+
+from core.http import Request, StreamedResponse
+from streams.definitions import Snapshot
+from streams.inspection.overview import defined
+from streams.live.asked import asked
+from streams.live.following import Following
+from streams.tail import tails
+
+EVENT_STREAM = "text/event-stream"
+HEADERS = {
+    "Cache-Control": "no-cache, no-transform",
+    # For nginx, which otherwise holds back what it passes on.
+    "X-Accel-Buffering": "no",
+}
+
+
+async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
+    """Answer `GET /streams/{stream}/live`: what is stored from now on, or from where the request says.
+
+    Raises:
+        BadParameter: when an id or a time cannot be used.
+        UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
+    """
+    stream = defined(request, catalog)
+    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT)
+    chunks = following.chunks()
+    # What is wrong shows before the first chunk, and is then answered as everywhere else.
+    first = await anext(chunks)
+    return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)

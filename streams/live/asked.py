@@ -1,0 +1,53 @@
+"""What one who watches asks for: from where, and which event types. Pure."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from core.http import Request
+from core.problems import BadParameter
+from streams.ids import FIRST, EntryId, preceding
+from streams.inspection.parameters import asked_range, parse_id
+
+LAST_EVENT_ID = "last-event-id"
+_PARAMETER = "last_event_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """`event_types` is empty for all of them.
+
+    `after` is where to go on: None means from now on. `was_seen` says that the caller had the entry of this id, so
+    that it must hear when what follows it is gone.
+    """
+
+    event_types: Set[str] = frozenset()
+    after: EntryId | None = None
+    was_seen: bool = False
+
+
+def asked(request: Request) -> Asked:
+    """Return what the request asks for. The header `Last-Event-ID` counts before the parameter of that name, and both
+    before `since`: a browser that comes back sends the header, and its first address again.
+
+    Raises:
+        BadParameter: when an id or a time cannot be used.
+    """
+    types = frozenset(text for text in request.values("event_type") if text)
+    given = request.headers.get(LAST_EVENT_ID, "").strip() or request.query.get(_PARAMETER, "").strip()
+    if given:
+        after = _whole_id(given)
+        return Asked(event_types=types, after=after, was_seen=after != FIRST)
+    since = request.query.get("since", "").strip()
+    if not since:
+        return Asked(event_types=types)
+    return Asked(event_types=types, after=preceding(asked_range({"since": since}).first))
+
+
+def _whole_id(text: str) -> EntryId:
+    found = parse_id(text)
+    if found is None:
+        raise BadParameter(
+            "“Last-Event-ID” is the id of an entry, such as 1705314600000-0, or 0 for all there is.",
+            parameter=_PARAMETER,
+        )
+    return found.first

@@ -1,0 +1,133 @@
+"""One who watches a stream, from the first frame to the last: what is stored already, then what comes."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Mapping
+
+from streams import connections
+from streams.asking import answer, ask
+from streams.broker import Conversation, commands
+from streams.errors import NotAStream, Unavailable
+from streams.ids import FIRST, LAST, EntryId, parse
+from streams.live.asked import Asked
+from streams.live.pages import Pages
+from streams.tail import render
+from streams.tailing import Tail, Tails, Watcher, frames
+from streams.tailing.watcher import MOST_WAITING, Ended
+
+# When a browser comes back after the connection was lost: not all in the same moment.
+RETRY_MS = (1000, 3000)
+_PAUSE = 0.5
+_WHY: Mapping[Ended, str] = {"stopping": "the server stops", "failed": "the server failed; its log says why"}
+
+
+class Following:
+    """Writes frames for one who watches.
+
+    First the stream is read in pages, at the reader's pace. Near its end a queue is begun that the read loop fills,
+    and the pages are read up to the very id at which the loop stood then: the queue has all that is later. So nothing
+    is left out between the two, and nothing comes twice.
+    """
+
+    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float) -> None:
+        self._stream = stream
+        self._asked = asked
+        self._tails = tails
+        self._heartbeat = heartbeat
+        self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
+        self._written = 0.0
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Give frames, some at a time, until the server ends it. Whoever closes this has gone.
+
+        Raises:
+            NotAStream, Unavailable, TooManyWatchers, Stopping: before the first frame; later none.
+        """
+        with self._tails.seat(self._stream) as tail:
+            yield await self._opening()
+            self._written = _now()
+            async for chunk in self._stored(tail):
+                self._written = _now()
+                yield chunk
+            watcher = Watcher(event_types=self._asked.event_types, after=self._pages.after)
+            if self._tails.stopping or tail.is_over:
+                yield frames.bye(self._pages.after, _WHY["stopping" if self._tails.stopping else "failed"])
+                return
+            with tail.watched_by(watcher) as begins:
+                async for chunk in self._pages_until(begins, watcher):
+                    self._written = _now()
+                    yield chunk
+                self._pages.after = max(self._pages.after, begins)
+                async for chunk in self._coming(watcher, self._pages.after):
+                    yield chunk
+
+    async def _opening(self) -> bytes:
+        newest = await connections.async_executor().run(self._newest())
+        at = self._asked.after
+        retry_ms = random.randint(*RETRY_MS)
+        if at is None or (at > newest and not self._asked.was_seen):
+            # A moment to come: a clock that is ahead means now.
+            self._pages.begin_again(newest)
+        elif at > newest:
+            # The id is of a stream that is no more.
+            self._pages.begin_again(FIRST)
+            return frames.opening(FIRST, retry_ms=retry_ms) + frames.gap("restarted", at)
+        return frames.opening(self._pages.after, retry_ms=retry_ms)
+
+    def _newest(self) -> Conversation[EntryId]:
+        (reply,) = yield from ask([commands.xinfo_stream(self._stream)])
+        info = answer(reply, self._stream)
+        return parse(info["last-generated-id"]) if info else FIRST
+
+    async def _stored(self, tail: Tail) -> AsyncGenerator[bytes, None]:
+        """Give what is stored, to about the newest, and wait until the read loop knows where it stands."""
+        async for chunk in self._pages_until(LAST, None):
+            yield chunk
+        while not (self._tails.stopping or tail.is_over) and not await tail.ready(min(_PAUSE, self._heartbeat)):
+            if self._is_silent():
+                yield frames.heartbeat(self._pages.after)
+
+    async def _pages_until(self, until: EntryId, watcher: Watcher | None) -> AsyncGenerator[bytes, None]:
+        """Give what is stored up to an id. When Redis is away, wait for it, with heartbeats."""
+        is_last = self._pages.after >= until
+        while not is_last and not self._tails.stopping and not (watcher and watcher.ended):
+            before = self._pages.after
+            try:
+                page = await self._pages.next(until)
+            except (Unavailable, NotAStream):
+                await asyncio.sleep(min(_PAUSE, self._heartbeat))
+            else:
+                is_last = page.is_last
+                notice = frames.gap("trimmed", before) if page.has_gap else b""
+                found = [render(self._stream, entry) for entry in page.entries]
+                wanted = Watcher(event_types=self._asked.event_types).wants
+                if chunk := notice + frames.joined(frame for frame in found if wanted(frame)):
+                    yield chunk
+                    continue
+            if self._is_silent():
+                yield frames.heartbeat(self._pages.after)
+
+    async def _coming(self, watcher: Watcher, sent: EntryId) -> AsyncGenerator[bytes, None]:
+        """Give what the read loop hands out, until the watcher is ended."""
+        while True:
+            found = await watcher.get(self._heartbeat)
+            if found:
+                sent = found[-1].id
+                yield frames.joined(found)
+            elif watcher.ended == "slow":
+                connections.tally.add(self._stream, "live_dropped")
+                yield frames.dropped(sent, limit=MOST_WAITING)
+                return
+            elif watcher.ended:
+                yield frames.bye(sent, _WHY[watcher.ended])
+                return
+            else:
+                sent = watcher.seen
+                yield frames.heartbeat(sent)
+
+    def _is_silent(self) -> bool:
+        return _now() - self._written >= self._heartbeat
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,32 @@
+"""An entry as JSON, the same wherever entries are shown. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from streams.entry import DecodedEntry, text_fields
+
+
+def shown(id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry) -> dict[str, Any]:
+    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it."""
+    data = text_fields(fields)
+    return {
+        "id": id_,
+        "data": data,
+        "event": _writable(decoded.event, otherwise=data),
+        "event_type": decoded.event_type or None,
+        "timestamp": decoded.timestamp,
+        "source": decoded.source,
+        # As a publisher is told: null when the event was checked against no contract.
+        "contract_version": decoded.contract_version or None,
+        "layout": decoded.layout,
+    }
+
+
+def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
+    """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
+    try:
+        return orjson.Fragment(orjson.dumps(event))
+    except orjson.JSONEncodeError:
+        return otherwise

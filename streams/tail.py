@@ -1,0 +1,31 @@
+"""The tails of this process, made from Django's settings when first needed: one XREAD loop a stream, many who watch.
+
+To be woken when a stream gets something, without the entries themselves:
+
+    with tails().bell("orders") as bell:
+        while not (found := await look()) and await bell.wait(seconds):
+            pass
+
+To watch the entries: see `streams.live`.
+"""
+
+from functools import cache
+
+from django.conf import settings
+
+from streams import connections
+from streams.broker.commands import Entry
+from streams.snapshot import holder
+from streams.tailing import Frame, Tails, frames
+
+
+@cache
+def tails() -> Tails:
+    """Return the tails of this process's event loop."""
+    return Tails(connections.server(), render, most=settings.LIVE_WATCHERS)
+
+
+def render(stream: str, entry: Entry) -> Frame:
+    """Return an entry as it is written to those who watch, read by the stream's contracts."""
+    defined = holder.current().streams.get(stream)
+    return frames.of_entry(entry, defined.types_of if defined else {})

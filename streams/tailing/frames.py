@@ -1,0 +1,73 @@
+"""What is written to those who watch a stream: server-sent events (HTML Living Standard, 9.2). Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from streams.broker.commands import Entry
+from streams.entry import TopLevelTypes, decode, pairs
+from streams.ids import FIRST, EntryId, parse
+from streams.showing import shown
+
+GapReason = Literal["trimmed", "restarted"]
+_GAPS: Mapping[GapReason, str] = {
+    "trimmed": "Events after this id were trimmed away and may be missing; what follows begins with the oldest kept.",
+    "restarted": "The stream was made anew; what follows begins with its oldest event.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """An entry as it is written, once for all who watch. `event_type` is "" when it names none."""
+
+    id: EntryId
+    event_type: str
+    text: bytes
+
+
+def of_entry(entry: Entry, types_of: Mapping[str, TopLevelTypes]) -> Frame:
+    """Return the frame of an entry: a message, which browsers hand to `onmessage`."""
+    fields = pairs(entry.parts)
+    decoded = decode(fields, types_of=types_of)
+    data = orjson.dumps(shown(entry.id, fields, decoded))
+    text = b"id: %s\ndata: %s\n\n" % (entry.id.encode(), data)
+    return Frame(id=parse(entry.id), event_type=decoded.event_type, text=text)
+
+
+def opening(at: EntryId, *, retry_ms: int) -> bytes:
+    """Return the first frame: when to come back after a break, and from where, even if nothing else was received."""
+    return b"retry: %d\nid: %s\n\n" % (retry_ms, str(at).encode())
+
+
+def heartbeat(at: EntryId) -> bytes:
+    """Return a comment that keeps the connection open, and how far the stream was followed: a frame without data
+    sets a browser's last event id and is handed to nobody."""
+    return b": heartbeat\nid: %s\n\n" % str(at).encode()
+
+
+def gap(reason: GapReason, after: EntryId) -> bytes:
+    """Say that events after an id may be missing. After a restart, what was seen before counts no more."""
+    id_ = b"id: %s\n" % str(FIRST).encode() if reason == "restarted" else b""
+    return _named("gap", {"reason": reason, "after": str(after), "detail": _GAPS[reason]}, before=id_)
+
+
+def dropped(at: EntryId, *, limit: int) -> bytes:
+    """Say to a watcher that it was too slow, and from where it can go on."""
+    detail = f"More than {limit} events or too many bytes were waiting for you. Come back with this id."
+    return _named("dropped", {"reason": "slow", "last_event_id": str(at), "detail": detail})
+
+
+def bye(at: EntryId, reason: str) -> bytes:
+    """Say that the server ends the connection."""
+    return _named("bye", {"reason": reason, "last_event_id": str(at)})
+
+
+def joined(frames: Iterable[Frame]) -> bytes:
+    """Return frames as they go over the wire."""
+    return b"".join([frame.text for frame in frames])
+
+
+def _named(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:
+    return b"%sevent: %s\ndata: %s\n\n" % (before, name.encode(), orjson.dumps(data))

@@ -1,0 +1,64 @@
+"""Watching a running hub, through the ends of its processes."""
+
+import time
+
+import httpx
+import pytest
+
+from tests.live.server import watching
+from tests.patience import eventually
+
+pytestmark = pytest.mark.acceptance
+
+
+def publish(hub, number):
+    event = {"event_type": "model-loaded", "model_name": f"model-{number}", "version": "1"}
+    eventually(
+        lambda: httpx.post(f"{hub.url}/events/inference-events", json=event).status_code == 201,
+        despite=httpx.TransportError,
+        within=30,
+    )
+
+
+def models(watch, count):
+    return [watch.next().data["event"]["model_name"] for _ in range(count)]
+
+
+def test_who_watches_loses_nothing_when_processes_are_killed(own_hub):
+    url = f"{own_hub.url}/streams/inference-events/live"
+    with watching(url, timeout=30) as watch:
+        publish(own_hub, 1)
+        assert models(watch, 1) == ["model-1"]
+        own_hub.kill_redis()
+        publish(own_hub, 2)
+        assert models(watch, 1) == ["model-2"]
+        assert sum(client["cmd"] == "xread" for client in own_hub.redis().client_list()) == 1
+
+        own_hub.kill_web_server()
+        with pytest.raises(httpx.TransportError):
+            watch.next()
+        last_id = watch.last_id
+    publish(own_hub, 3)
+
+    with watching(url, last_id=last_id) as watch:
+        assert models(watch, 1) == ["model-3"]
+
+
+def test_a_hub_that_is_stopped_says_bye_and_ends_at_once(own_hub):
+    with watching(f"{own_hub.url}/streams/inference-events/live") as watch:
+        own_hub.process.terminate()
+        began = time.monotonic()
+        assert [frame.name for frame in watch.rest()] == ["bye"]
+        assert time.monotonic() - began < 3
+        own_hub.process.wait(timeout=20)
+
+
+def test_who_watches_is_counted(own_hub):
+    def shown():
+        text = httpx.get(f"{own_hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
+        return [line for line in text.splitlines() if line.startswith('synapse_live_watchers{stream="agi-decisions"}')]
+
+    url = f"{own_hub.url}/streams/agi-decisions/live"
+    with watching(url), watching(url):
+        eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 2.0'])
+    eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 0.0'])

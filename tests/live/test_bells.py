@@ -1,0 +1,101 @@
+"""Being woken, without the entries: for reads that wait."""
+
+import asyncio
+
+import pytest
+
+from streams import connections
+from streams.errors import Stopping
+from streams.tail import tails
+
+
+@pytest.fixture
+def run(redis):
+    """Run a coroutine as the server's event loop would."""
+
+    async def run(coroutine):
+        try:
+            async with asyncio.timeout(10):
+                return await coroutine
+        finally:
+            tails().stop()
+            connections.async_executor().close()
+
+    return lambda coroutine: asyncio.run(run(coroutine))
+
+
+def store(redis):
+    return asyncio.to_thread(redis.xadd, "orders", {"n": 1})
+
+
+async def quiet(bell):
+    """Wait until the bell has said that it works."""
+    assert await bell.wait(5)
+    assert not await bell.wait(0.1)
+
+
+def test_an_entry_rings(run, redis):
+    async def look():
+        with tails().bell("orders") as bell:
+            await quiet(bell)
+            await store(redis)
+            return await bell.wait(5)
+
+    assert run(look())
+
+
+def test_a_bell_that_is_new_rings_once_when_it_works(run):
+    async def look():
+        with tails().bell("orders") as bell:
+            return await bell.wait(5), await bell.wait(0.2)
+
+    assert run(look()) == (True, False)
+
+
+def test_what_is_stored_between_a_look_and_the_wait_rings(run, redis):
+    async def look():
+        with tails().bell("orders") as first, tails().bell("orders") as bell:
+            await quiet(first)
+            await bell.wait(0)
+            await store(redis)
+            assert await first.wait(5)
+            return await bell.wait(0.01)
+
+    assert run(look())
+
+
+def test_another_stream_does_not_ring(run, redis):
+    async def look():
+        with tails().bell("parcels") as bell:
+            await quiet(bell)
+            await store(redis)
+            return await bell.wait(0.2)
+
+    assert not run(look())
+
+
+def test_waiting_takes_no_seat(run):
+    async def look():
+        with tails().bell("orders") as bell:
+            await quiet(bell)
+            return tails().watching()
+
+    assert run(look()) == {}
+
+
+def test_a_server_that_stops_rings_for_those_who_wait_and_takes_no_more(run):
+    async def look():
+        with tails().bell("orders") as bell:
+            await quiet(bell)
+            tails().stop()
+            return await bell.wait(5)
+
+    assert run(look())
+    tails.cache_clear()
+
+    async def come_late():
+        tails().stop()
+        with pytest.raises(Stopping), tails().bell("orders"):
+            pass
+
+    run(come_late())

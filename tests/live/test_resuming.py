@@ -1,0 +1,160 @@
+"""Coming back: what was missed comes, nothing twice, and what is gone is told."""
+
+import threading
+
+import pytest
+
+from streams.live import pages
+from tests.live.server import watching
+
+
+def test_who_comes_back_gets_what_was_missed_and_then_what_comes(server):
+    with watching(server.live()) as watch:
+        server.publish(1, 2)
+        watch.numbers(2)
+        last_id = watch.last_id
+    server.publish(3, 4)
+
+    with watching(server.live(), last_id=last_id) as watch:
+        assert watch.numbers(2) == [3, 4]
+        server.publish(5)
+        assert watch.numbers(1) == [5]
+
+
+def test_nothing_is_missed_by_who_had_received_nothing_yet(server):
+    server.publish(1)
+    with watching(server.live()) as watch:
+        last_id = watch.last_id
+    server.publish(2)
+
+    with watching(server.live(), last_id=last_id) as watch:
+        assert watch.numbers(1) == [2]
+
+
+@pytest.mark.parametrize("page", [1, 7, 50])
+def test_nothing_is_missed_or_repeated_while_events_are_published_without_a_pause(server, redis, monkeypatch, page):
+    monkeypatch.setattr(pages, "_FIRST", page)
+    monkeypatch.setattr(pages, "_MOST", page)
+    published, enough = [], threading.Event()
+
+    def publish():
+        while not enough.is_set() and len(published) < 50_000:
+            published.append(redis.xadd("orders", {"event": "order-placed", "n": len(published)}).decode())
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    received: list[str] = []
+    last_id = "0"
+    try:
+        for _ in range(30):
+            with watching(server.live(), last_id=last_id) as watch:
+                received += [watch.next().id for _ in range(40)]
+                last_id = watch.last_id
+    finally:
+        enough.set()
+        publisher.join()
+
+    assert received == published[: len(received)]
+    assert len(received) == 1200
+
+
+def test_a_long_absence_is_caught_up_with_in_pages(server):
+    for first in range(0, 3000, 1000):
+        server.publish(*range(first, first + 1000))
+
+    with watching(server.live(), last_event_id="0") as watch:
+        assert watch.numbers(3000) == list(range(3000))
+        server.publish(3000)
+        assert watch.numbers(1) == [3000]
+
+
+def test_the_header_counts_before_the_parameter(server):
+    ids = server.publish(1, 2, 3)
+
+    with watching(server.live(), last_id=ids[1], last_event_id=ids[0], since="0") as watch:
+        assert watch.numbers(1) == [3]
+
+
+def test_since_names_an_id_or_a_time_that_is_included(server):
+    ids = server.publish(1, 2)
+
+    with watching(server.live(), since=ids[1]) as watch:
+        assert watch.numbers(1) == [2]
+    with watching(server.live(), since="2020-01-01T00:00:00Z") as watch:
+        assert watch.numbers(2) == [1, 2]
+
+
+def test_a_moment_to_come_means_now(server):
+    ids = server.publish(1)
+
+    with watching(server.live(), since="2100-01-01T00:00:00Z") as watch:
+        assert watch.opening.id == ids[0]
+        server.publish(2)
+        assert watch.numbers(1) == [2]
+
+
+def test_the_filter_holds_for_what_was_missed_too(server):
+    server.publish(1)
+    server.publish(2, event_type="order-lost")
+
+    with watching(server.live(), last_id="0", event_type="order-lost") as watch:
+        server.publish(3)
+        server.publish(4, event_type="order-lost")
+        assert watch.numbers(2) == [2, 4]
+
+
+def test_a_heartbeat_takes_along_who_waits_for_a_rare_type(server, settings):
+    settings.LIVE_HEARTBEAT = 0.1
+    with watching(server.live(), event_type="order-lost") as watch:
+        (passed_over,) = server.publish(1)
+        while watch.last_id != passed_over:
+            assert watch.frame().comment == "heartbeat"
+
+
+def test_it_is_told_when_the_place_to_go_on_from_was_trimmed_away(server, redis):
+    ids = server.publish(1, 2, 3, 4)
+    redis.xtrim("orders", minid=ids[2], approximate=False)
+
+    with watching(server.live(), last_id=ids[0]) as watch:
+        gap = watch.next()
+        assert (gap.name, gap.data["reason"], gap.data["after"]) == ("gap", "trimmed", ids[0])
+        assert watch.numbers(2) == [3, 4]
+
+
+def test_it_is_told_when_all_was_trimmed_away(server, redis):
+    ids = server.publish(1, 2)
+    redis.xtrim("orders", maxlen=0, approximate=False)
+
+    with watching(server.live(), last_id=ids[0]) as watch:
+        assert watch.next().name == "gap"
+        server.publish(3)
+        assert watch.numbers(1) == [3]
+
+
+def test_trimming_what_was_received_is_no_gap(server, redis):
+    ids = server.publish(1, 2, 3)
+    redis.xtrim("orders", minid=ids[1], approximate=False)
+    with watching(server.live(), last_id=ids[1]) as watch:
+        assert watch.numbers(1) == [3]
+
+    redis.xtrim("orders", maxlen=0, approximate=False)
+    with watching(server.live(), last_id=ids[2]) as watch:
+        server.publish(4)
+        assert watch.numbers(1) == [4]
+
+
+def test_deleting_the_event_to_go_on_from_is_no_gap(server, redis):
+    ids = server.publish(1, 2, 3)
+    redis.xdel("orders", ids[1])
+
+    with watching(server.live(), last_id=ids[1]) as watch:
+        assert watch.numbers(1) == [3]
+
+
+def test_an_id_of_a_stream_that_is_no_more_begins_with_the_oldest(server, redis):
+    redis.xadd("orders", {"event": "order-placed", "n": 1}, id="5-0")
+
+    with watching(server.live(), last_id="9999999999999-0") as watch:
+        gap = watch.next()
+        assert (gap.name, gap.data["reason"]) == ("gap", "restarted")
+        assert watch.numbers(1) == [1]

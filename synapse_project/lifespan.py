@@ -7,6 +7,7 @@ from typing import Any
 
 from streams import background, connections, prober
 from streams.snapshot import holder
+from streams.tail import tails
 
 
 def _spare_the_collector() -> None:
@@ -36,6 +37,7 @@ class Lifespan:
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(prober.stop)
                 await asyncio.to_thread(background.stop)
+                tails().stop()
                 connections.async_executor().close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

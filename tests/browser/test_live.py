@@ -1,7 +1,10 @@
 """A browser's EventSource: comes back by itself, with what it missed."""
 
+import re
+
 import httpx
 
+from tests.browser.test_admin import HOSTILE, at_both_widths, id_of
 from tests.patience import eventually
 
 WATCH = """() => {
@@ -35,3 +38,25 @@ def test_a_browser_gets_each_event_once_through_the_death_of_the_server(chromium
 
     assert page.evaluate("window.numbers") == [1, 2, 3]
     page.close()
+
+
+@at_both_widths
+def test_a_person_watches_a_stream_live(open_at, hub, width):
+    window = open_at(width)
+    stream = id_of(window, "streams/stream", "platform-events")
+    window.open(f"/admin/streams/stream/{stream}/messages/?event_type=hostile-event")
+    window.page.get_by_role("button", name="Watch live").click()
+    window.page.get_by_text("Watching: new events appear here.").wait_for()
+
+    event = {"event_type": "hostile-event", "text": HOSTILE + "\u202e"}
+    httpx.post(f"{hub.url}/events/platform-events", json={"event_type": "another-event"})
+    httpx.post(f"{hub.url}/events/platform-events", json=event)
+    window.page.locator(".s-live summary").click()
+
+    assert f"{HOSTILE}\\u202e" in window.page.locator(".s-live details").inner_text()
+    assert window.page.locator(".s-live details").count() == 1
+    assert window.too_wide == 0
+    link = window.page.get_by_role("link", name="The whole message").get_attribute("href")
+    assert re.fullmatch(rf"/admin/streams/stream/{stream}/messages/\d+-\d+/", link)
+    window.page.get_by_role("button", name="Stop watching").click()
+    window.page.get_by_role("button", name="Watch live").wait_for()

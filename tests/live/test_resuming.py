@@ -1,10 +1,16 @@
 """Coming back: what was missed comes, nothing twice, and what is gone is told."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 
+from streams.ids import LAST
 from streams.live import pages
+from streams.live.pages import Pages
+from streams.tail import tails
+from streams.tailing import Tail
 from tests.live.server import watching
 
 
@@ -32,7 +38,7 @@ def test_nothing_is_missed_by_who_had_received_nothing_yet(server):
 
 
 @pytest.mark.parametrize("page", [1, 7, 50])
-def test_nothing_is_missed_or_repeated_while_events_are_published_without_a_pause(server, redis, monkeypatch, page):
+def test_nothing_is_missed_or_repeated_while_events_are_published_all_the_time(server, redis, monkeypatch, page):
     monkeypatch.setattr(pages, "_FIRST", page)
     monkeypatch.setattr(pages, "_MOST", page)
     published, enough = [], threading.Event()
@@ -40,22 +46,66 @@ def test_nothing_is_missed_or_repeated_while_events_are_published_without_a_paus
     def publish():
         while not enough.is_set() and len(published) < 50_000:
             published.append(redis.xadd("orders", {"event": "order-placed", "n": len(published)}).decode())
+            # Slow enough for readers to come to the end of what is stored, and to go on live.
+            time.sleep(0.001)
 
     publisher = threading.Thread(target=publish)
     publisher.start()
     received: list[str] = []
     last_id = "0"
     try:
-        for _ in range(30):
+        for _ in range(15):
             with watching(server.live(), last_id=last_id) as watch:
-                received += [watch.next().id for _ in range(40)]
+                received += [watch.next().id for _ in range(30)]
                 last_id = watch.last_id
     finally:
         enough.set()
         publisher.join()
 
     assert received == published[: len(received)]
-    assert len(received) == 1200
+    assert len(received) == 450
+
+
+def test_an_event_that_is_stored_before_the_queue_begins_is_not_missed(server, monkeypatch):
+    server.publish(1)
+    read, stored = Pages.next, []
+
+    async def read_then_publish(self, until=LAST):
+        page = await read(self, until)
+        if not stored:
+            stored.extend(await asyncio.to_thread(server.publish, 2))
+            (tail,) = tails()._tails.values()
+            while str(tail._place.at) != stored[0]:
+                await asyncio.sleep(0)
+        return page
+
+    monkeypatch.setattr(Pages, "next", read_then_publish)
+
+    with watching(server.live(), last_id="0") as watch:
+        assert watch.numbers(2) == [1, 2]
+        server.publish(3)
+        assert watch.numbers(1) == [3]
+
+
+def test_an_event_that_the_read_loop_hands_out_after_the_pages_had_it_does_not_come_twice(server, monkeypatch):
+    step, may_go_on = Tail._step, threading.Event()
+
+    async def held_back(self):
+        while self._place.at is not None and not may_go_on.is_set():
+            await asyncio.sleep(0)
+        await step(self)
+
+    monkeypatch.setattr(Tail, "_step", held_back)
+    server.publish(1)
+    with watching(server.live(), last_id="0") as before:
+        assert before.numbers(1) == [1]
+        server.publish(2)
+
+        with watching(server.live(), last_id="0") as watch:
+            assert watch.numbers(2) == [1, 2]
+            may_go_on.set()
+            server.publish(3)
+            assert watch.numbers(1) == [3]
 
 
 def test_a_long_absence_is_caught_up_with_in_pages(server):

@@ -1,0 +1,97 @@
+// “Watch live” on a stream's page: new events appear as they are stored, through the API's live tail.
+//
+// Everything that came from a publisher is set as text, never as HTML.
+
+(() => {
+  const MOST_SHOWN = 200;
+
+  const escaped = (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join("");
+
+  // Every character shows, as in the lists that the server makes: marks of direction and the like as JSON escapes them.
+  const visible = (text) => text.replace(/[^\P{C}\n]|[^\P{Z} ]/gu, escaped);
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = visible(text);
+    return made;
+  };
+
+  const clock = (id) => {
+    const at = new Date(Number(id.split("-")[0]));
+    return Number.isNaN(at.getTime()) ? "—" : at.toISOString().slice(11, 23);
+  };
+
+  const row = (message) => {
+    const summary = element("summary", "s-message-row", "");
+    summary.append(
+      element("span", "s-message-time s-number", clock(message.id)),
+      element("span", "s-message-id s-mono", message.id),
+      element("span", "s-message-type s-hostile", message.event_type ?? "(no type)"),
+      element("span", "s-message-source s-hostile", message.source ?? "—"),
+      element("span", "s-message-version", message.contract_version ? `v${message.contract_version}` : "—"),
+    );
+    const json = element("pre", "s-json s-hostile", JSON.stringify(message.event, null, 2));
+    json.tabIndex = 0;
+    const link = element("a", "", "The whole message, and how it lies in Redis");
+    link.href = `${location.pathname}${message.id}/`;
+    const about = element("p", "s-quiet", "");
+    about.append(link);
+    const body = element("div", "s-message-body", "");
+    body.append(json, about);
+    const made = document.createElement("details");
+    made.append(summary, body);
+    return made;
+  };
+
+  const prepare = (part) => {
+    const button = part.querySelector("button");
+    const state = part.querySelector("[role=status]");
+    const list = part.querySelector(".s-messages");
+    let source = null;
+
+    const say = (text) => {
+      state.textContent = text;
+    };
+
+    const stop = (text) => {
+      source.close();
+      source = null;
+      button.textContent = "Watch live";
+      say(text);
+    };
+
+    const start = () => {
+      source = new EventSource(part.dataset.watch);
+      button.textContent = "Stop watching";
+      say("Connecting…");
+      source.onopen = () => say("Watching: new events appear here.");
+      source.onmessage = (event) => {
+        list.hidden = false;
+        list.prepend(row(JSON.parse(event.data)));
+        if (list.childElementCount > MOST_SHOWN) {
+          list.lastElementChild.remove();
+        }
+      };
+      source.addEventListener("gap", (event) => say(JSON.parse(event.data).detail));
+      source.onerror = () => {
+        // The browser comes back by itself after a break; after a refusal it does not.
+        if (source.readyState === EventSource.CLOSED) {
+          stop("This stream cannot be watched now.");
+        } else {
+          say("The connection was lost. Coming back, with what was missed…");
+        }
+      };
+    };
+
+    button.addEventListener("click", () => (source === null ? start() : stop("")));
+    part.hidden = false;
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("[data-watch]").forEach(prepare);
+  });
+})();

@@ -7,6 +7,9 @@ Problem
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
+├── NoSuchDeadLetter  the group has no dead letter of this id
+├── BadEdit           this cannot be done with a dead letter
+├── TooManyWaiting    so much waits in the group that nothing can be added
 └── Unavailable (of streams)
     └── NotAStreamNow the stream's key holds something else
 
@@ -75,6 +78,36 @@ class GroupExists(Problem):
     status = 409
     slug = "group-exists"
     title = "The group is there already"
+
+
+class NoSuchDeadLetter(Problem):
+    """The group has no dead letter of this id: it never had, or it was redriven or discarded meanwhile."""
+
+    status = 404
+    slug = "unknown-dead-letter"
+    title = "There is no such dead letter"
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"There is no dead letter “{id_[:100]}”; it may have been redriven or discarded meanwhile.")
+
+
+class BadEdit(Problem):
+    """This cannot be done with a dead letter."""
+
+    status = 422
+    slug = "bad-dead-letter-action"
+    title = "This cannot be done with a dead letter"
+
+
+class TooManyWaiting(Problem):
+    """So much waits in the group that nothing can be added."""
+
+    status = 409
+    slug = "too-many-waiting"
+    title = "Too many events wait in the group"
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
 
 
 class NotAStreamNow(BrokerRefused):

@@ -1,0 +1,146 @@
+"""A dead letter, and what is asked and answered about many, as values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams.broker.dead_letters import Attempt, Replayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An event that no attempt could deliver to a group, and why.
+
+    `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event. `error` is the last one,
+    `fingerprint` names what it has in common with others. `count` is how many attempts there were, `attempts` the last
+    ten of them, oldest first. Times are milliseconds since 1970: of the first and the last failure.
+    """
+
+    id: str
+    stream: str
+    group: str
+    event_id: str
+    event: Mapping[str, Any]
+    event_type: str
+    timestamp: str | None
+    source: str | None
+    error: str
+    fingerprint: str
+    count: int
+    attempts: tuple[Attempt, ...]
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which dead letters are meant: those that meet all that is said.
+
+    `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure.
+    """
+
+    event_type: str = ""
+    fingerprint: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def holds(self, letter: DeadLetter) -> bool:
+        """Say whether a dead letter is meant."""
+        return (
+            self.event_type in ("", letter.event_type)
+            and self.fingerprint in ("", letter.fingerprint)
+            and (self.since_ms is None or self.since_ms <= letter.last_ms)
+            and (self.until_ms is None or letter.last_ms <= self.until_ms)
+        )
+
+    def described(self) -> dict[str, Any]:
+        """Return what is said, for the record."""
+        said = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in said.items() if value not in ("", None)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Dead letters that are named one by one."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Dead letters, newest first. `before`: where the next page begins, None when this is the last.
+
+    `total` is how many the group has, whatever is wanted. A page may hold fewer than it could and not be the last: no
+    more than some thousands are looked through for it.
+    """
+
+    letters: tuple[DeadLetter, ...]
+    before: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorGroup:
+    """Dead letters whose errors have all in common but ids, numbers and quotations. `example` is the newest error."""
+
+    fingerprint: str
+    pattern: str
+    example: str
+    count: int
+    event_types: tuple[str, ...]
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """What went wrong, the most frequent first. `complete`: all dead letters were looked at, not the newest alone."""
+
+    groups: tuple[ErrorGroup, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriven:
+    """What became of dead letters that were to be delivered again.
+
+    `moved` are on their way (with `dry_run`: would be). `waiting`: the same event is on its way already, so the dead
+    letter stays; `gone`: there was none of this id; `broken`: it is no dead letter of ours. `before`: where to go on,
+    None when all that was meant was looked at.
+    """
+
+    moved: int
+    waiting: int = 0
+    gone: int = 0
+    broken: int = 0
+    before: str | None = None
+    dry_run: bool = False
+
+    @classmethod
+    def of(cls, answers: Sequence[Replayed], *, before: str | None) -> "Redriven":
+        """Count answers."""
+        return cls(
+            moved=answers.count("retry"),
+            waiting=answers.count("waiting"),
+            gone=answers.count("gone"),
+            broken=answers.count("broken"),
+            before=before,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """A dead letter that goes out with another event. `warnings`: what that breaks of a contract that only warns."""
+
+    redriven: Redriven
+    event: Mapping[str, Any]
+    warnings: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """How many dead letters were thrown away (with `dry_run`: would be). `before` as in `Redriven`."""
+
+    count: int
+    before: str | None = None
+    dry_run: bool = False

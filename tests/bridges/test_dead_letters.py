@@ -1,0 +1,307 @@
+"""Dead letters as people deal with them: looked at, delivered again, edited, thrown away; and every action recorded."""
+
+import json
+
+import pytest
+
+from bridges import dead_letters
+from bridges.dead_letters import Ids, Wanted, acting, reading
+from bridges.dead_letters.fingerprint import fingerprint, pattern
+from bridges.errors import BadEdit, NoSuchDeadLetter, NotDefined, TooManyWaiting
+from core.models import AuditEntry
+from core.principal import Principal
+from streams.broker import delivery
+from streams.broker.delivery import Failure
+from streams.errors import ContractViolated, NotAStream, Unavailable
+from tests.bridges.cast import COUNTERS, DEAD, DUE, PLACE, STREAM, made_by_us, now_ms, places, read_and_die
+from tests.definitions import define
+
+OPERATOR = Principal(kind="person", name="olga")
+CONTRACT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def orders(db):
+    return define(STREAM, {"order-placed": CONTRACT, "order-paid": None})
+
+
+@pytest.fixture
+def die(redis, send, orders):
+    """Let an event become a dead letter; return its id."""
+    made_by_us(redis)
+
+    def one(error="no stock", **fields):
+        event_id = redis.xadd(STREAM, {"event_type": "order-placed", "n": "1", **fields}).decode()
+        read_and_die(redis, "reader")
+        failure = Failure(id=event_id, token="", error=error, took_ms=12, delay_ms=0, fatal=True)
+        send(delivery.fail(*PLACE, [failure], most_attempts=10))
+        return event_id
+
+    return one
+
+
+def letters(**wanted):
+    return dead_letters.page(*PLACE, Wanted(**wanted)).letters
+
+
+def recorded():
+    return [
+        (row.actor, row.action, row.target, row.after)
+        for row in AuditEntry.objects.filter(actor=str(OPERATOR)).order_by("id")
+    ]
+
+
+class TestLooking:
+    def test_one_has_the_event_and_all_that_is_known_of_its_end(self, redis, die):
+        event_id = die("out of stock", source="shop")
+
+        (letter,) = letters()
+
+        assert letter == dead_letters.get(*PLACE, letter.id)
+        assert (letter.event_id, letter.event_type, letter.source) == (event_id, "order-placed", "shop")
+        assert letter.event == {"event_type": "order-placed", "n": 1, "source": "shop"}
+        assert (letter.error, letter.count) == ("out of stock", 1)
+        assert [(one.number, one.took_ms, one.error) for one in letter.attempts] == [(1, 12, "out of stock")]
+        assert letter.first_ms == letter.last_ms <= now_ms(redis)
+
+    def test_pages_follow_one_another_newest_first(self, die):
+        ids = [die() for _ in range(5)]
+
+        first = dead_letters.page(*PLACE, limit=2)
+        second = dead_letters.page(*PLACE, limit=2, before=first.before)
+        third = dead_letters.page(*PLACE, limit=2, before=second.before)
+
+        found = [letter.event_id for page in (first, second, third) for letter in page.letters]
+        assert found == ids[::-1]
+        assert third.before is None
+        assert first.total == dead_letters.count(*PLACE) == 5
+
+    def test_they_can_be_told_apart_by_type_error_and_time(self, die):
+        die("timeout after 3 s")
+        die("timeout after 5 s", event_type="order-paid")
+        die("refused")
+        newest, paid, oldest = letters()
+
+        assert letters(event_type="order-paid") == (paid,)
+        assert letters(fingerprint=paid.fingerprint) == (paid, oldest)
+        assert letters(fingerprint=paid.fingerprint, event_type="order-placed") == (oldest,)
+        assert letters(since_ms=newest.last_ms + 1) == ()
+        assert letters(until_ms=newest.last_ms) == (newest, paid, oldest)
+
+    def test_a_page_looks_through_no_more_than_so_many(self, die, monkeypatch):
+        monkeypatch.setattr(reading, "MOST_LOOKED_AT", 2)
+        ids = [die("rare"), die(), die()]
+
+        first = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")))
+        second = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")), before=first.before)
+
+        assert first.letters == ()
+        assert [letter.event_id for letter in second.letters] == ids[:1]
+        assert dead_letters.by_error(*PLACE).complete is False
+
+    def test_errors_are_counted_by_what_they_have_in_common(self, die):
+        for n in range(3):
+            die(f"order {n} of “customer {n}” timed out after {n}.5 s")
+        die("refused", event_type="order-paid")
+
+        errors = dead_letters.by_error(*PLACE)
+
+        assert errors.complete
+        assert [(one.pattern, one.count, one.event_types) for one in errors.groups] == [
+            ("order N of “…” timed out after N s", 3, ("order-placed",)),
+            ("refused", 1, ("order-paid",)),
+        ]
+        assert errors.groups[0].example.startswith("order 2 of")
+
+    @pytest.mark.parametrize(
+        ("error", "common"),
+        [
+            ("HTTP 503 after 12.5 ms", "HTTP N after N ms"),
+            ("no row 550e8400-e29b-41d4-a716-446655440000", "no row ID"),
+            ("entry 1766570400000-0 is gone", "entry ID is gone"),
+            ("digest 9f86d081884c7d65 differs", "digest ID differs"),
+            ("can't read 'a b' nor \"c\" nor `d`", "can't read “…” nor “…” nor “…”"),
+            ("two\nlines  of text", "two lines of text"),
+            ("", ""),
+        ],
+    )
+    def test_what_differs_from_event_to_event_is_left_out_of_an_errors_pattern(self, error, common):
+        assert pattern(error) == common
+
+    def test_all_can_be_exported_as_lines_of_json(self, die):
+        ids = [die(deep="[" * 240 + "]" * 240), die()]
+
+        lines = [json.loads(line) for line in dead_letters.export(*PLACE)]
+
+        assert [line["event_id"] for line in lines] == ids[::-1]
+        assert lines[0]["event"] == {"event_type": "order-placed", "n": 1}
+        assert lines[0]["attempts"][0]["error"] == "no stock"
+
+    @pytest.mark.parametrize("id_", ["5-5", "x", "", "5", "99999999999999999999-0", "1-1 1-1", "٣-٣"])
+    def test_what_is_no_id_of_one_is_told(self, redis, orders, id_):
+        with pytest.raises(NoSuchDeadLetter):
+            dead_letters.get(*PLACE, id_)
+
+    def test_a_group_that_has_none_or_is_none_is_empty(self, redis, orders):
+        assert letters() == ()
+        assert dead_letters.count("nowhere", "nobody") == 0
+
+    def test_a_key_that_holds_something_else_is_told(self, redis, orders):
+        redis.set(DEAD, "text")
+
+        with pytest.raises(NotAStream):
+            letters()
+
+
+class TestRedriving:
+    def test_a_selection_goes_out_again_and_that_is_recorded(self, redis, die):
+        ids = [die(), die(), die()]
+        chosen = tuple(letter.id for letter in letters()[:2])
+
+        redriven = dead_letters.redrive(*PLACE, Ids(chosen), by=OPERATOR)
+
+        assert (redriven.moved, redriven.before) == (2, None)
+        assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids[1:])
+        assert recorded() == [
+            ("person:olga", "redrive", "dead letters orders/warehouse", {"ids": list(chosen)}),
+        ]
+
+    def test_a_dry_run_says_how_many_and_does_nothing(self, redis, die):
+        die()
+        die("refused")
+
+        redriven = dead_letters.redrive(*PLACE, Wanted(fingerprint=fingerprint("refused")), by=OPERATOR, dry_run=True)
+
+        assert (redriven.moved, redriven.dry_run) == (1, True)
+        assert redis.exists(DUE) == 0
+        assert recorded() == []
+
+    def test_all_go_out_in_parts_at_a_rate(self, redis, die, monkeypatch):
+        monkeypatch.setattr(acting, "MOST_AT_ONCE", 2)
+        ids = [die() for _ in range(5)]
+        before = now_ms(redis)
+
+        parts = list(dead_letters.redrive_all(*PLACE, Wanted(), by=OPERATOR, rate=10, clock=lambda: 0.0))
+
+        assert [part.moved for part in parts] in ([2, 2, 1], [2, 2, 1, 0])
+        assert dead_letters.count(*PLACE) == 0
+        due = sorted(score - before for _, score in redis.zrange(DUE, 0, -1, withscores=True))
+        assert all(100 * place <= ms < 100 * place + 2000 for place, ms in enumerate(due))
+        assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids)
+        assert sum(len(after["ids"]) for _, _, _, after in recorded()) == 5
+
+    def test_what_is_gone_or_on_its_way_is_told(self, redis, die, send):
+        die()
+        (letter,) = letters()
+        dead_letters.redrive(*PLACE, Ids((letter.id,)), by=OPERATOR)
+        redis.xadd(DEAD, {"id": letter.event_id, "body": b""})
+        redis.xadd(DEAD, {"id": "nonsense", "body": b""})
+
+        redriven = dead_letters.redrive(*PLACE, Ids((letter.id, *(one.id for one in letters()))), by=OPERATOR)
+
+        assert (redriven.moved, redriven.gone, redriven.waiting, redriven.broken) == (0, 1, 1, 1)
+
+    def test_no_more_goes_out_than_a_group_can_have_waiting(self, redis, die, monkeypatch):
+        die()
+        monkeypatch.setattr(acting, "MAX_WAITING", 0)
+
+        with pytest.raises(TooManyWaiting, match="wait already"):
+            dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR)
+        assert dead_letters.count(*PLACE) == 1
+        assert recorded() == []
+
+    def test_a_redis_that_cannot_be_used_is_recorded_too(self, own_valkey, db):
+        define(STREAM, {})
+        with own_valkey.client() as redis:
+            id_ = redis.xadd(DEAD, {"id": "1-1", "body": b""}).decode()
+        own_valkey.kill()
+
+        with pytest.raises(Unavailable):
+            dead_letters.discard(*PLACE, Ids((id_,)), by=OPERATOR, reason="old")
+
+        assert [action for _, action, _, _ in recorded()] == ["discard", "discard failed"]
+
+
+class TestEditing:
+    def test_an_edited_event_is_checked_and_goes_out_under_its_id(self, redis, die, send):
+        event_id = die("n is missing", timestamp="2026-11-23T10:00:00Z", source="shop")
+        (letter,) = letters()
+
+        edited = dead_letters.redrive_edited(*PLACE, letter.id, {"event": "order-placed", "n": 8}, by=OPERATOR)
+
+        assert edited.redriven.moved == 1
+        assert edited.event == {"event_type": "order-placed", "n": 8}
+        (held,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=1)).events
+        fields = dict(zip(held.parts[::2], held.parts[1::2], strict=True))
+        assert (held.id, held.attempt) == (event_id, 1)
+        assert (fields[b"n"], fields[b"source"], fields[b"timestamp"]) == (b"8", b"shop", b"2026-11-23T10:00:00Z")
+        row = AuditEntry.objects.get(action="redrive edited")
+        assert row.before["n"] == 1
+        assert row.after["event"] == {"event_type": "order-placed", "n": 8}
+
+    def test_what_would_not_be_published_does_not_go_out(self, die):
+        die()
+        (letter,) = letters()
+
+        with pytest.raises(ContractViolated):
+            dead_letters.redrive_edited(*PLACE, letter.id, {"event_type": "order-placed", "n": "x"}, by=OPERATOR)
+        assert letters() == (letter,)
+        assert recorded() == []
+
+    def test_one_that_is_gone_is_told(self, die):
+        die()
+
+        with pytest.raises(NoSuchDeadLetter):
+            dead_letters.redrive_edited(*PLACE, "1-1", {"event_type": "order-placed", "n": 1}, by=OPERATOR)
+
+    def test_without_its_stream_nothing_can_be_checked(self, redis, db):
+        id_ = redis.xadd(DEAD, {"id": "1-1", "body": b"1:n,1:7,"}).decode()
+
+        with pytest.raises(NotDefined):
+            dead_letters.redrive_edited(*PLACE, id_, {"event_type": "order-placed"}, by=OPERATOR)
+
+
+class TestDiscarding:
+    def test_they_are_thrown_away_with_a_reason(self, redis, die):
+        die()
+        die("refused")
+
+        gone = dead_letters.discard(
+            *PLACE, Wanted(fingerprint=fingerprint("refused")), by=OPERATOR, reason=" known\nbug "
+        )
+
+        assert gone.count == 1
+        assert [letter.error for letter in letters()] == ["no stock"]
+        assert redis.hget(COUNTERS, "discarded") == b"1"
+        ((_, action, _, after),) = recorded()
+        assert (action, after["reason"], after["wanted"]) == (
+            "discard",
+            "known bug",
+            {"fingerprint": fingerprint("refused")},
+        )
+
+    def test_a_dry_run_throws_nothing_away(self, die):
+        die()
+
+        assert dead_letters.discard(*PLACE, Wanted(), by=OPERATOR, reason="old", dry_run=True).count == 1
+        assert dead_letters.count(*PLACE) == 1
+
+    def test_without_a_reason_nothing_is_thrown_away(self, die):
+        die()
+
+        with pytest.raises(BadEdit, match="Say why"):
+            dead_letters.discard(*PLACE, Wanted(), by=OPERATOR, reason=" \n")
+        assert dead_letters.count(*PLACE) == 1
+
+
+def test_after_all_of_it_every_event_is_in_one_place(redis, die):
+    for _ in range(4):
+        die()
+    redriven, discarded, *_ = letters()
+    dead_letters.redrive(*PLACE, Ids((redriven.id,)), by=OPERATOR)
+    dead_letters.discard(*PLACE, Ids((discarded.id,)), by=OPERATOR, reason="old")
+
+    assert places(redis) == {"waiting": 1, "dead": 4, "discarded": 1}
+    assert dead_letters.count(*PLACE) == 2

@@ -17,7 +17,8 @@ class BridgeDefinition:
     `event_types`: only these; empty means all. `config` is what the sink's own class reads. `start` is where the group
     begins that is not there yet: `beginning` or `new`. `batch`: how many events are read at once, at most. `lease`
     (seconds): how long a consumer may have an event before another one gets it. `timeout` (seconds): how long a handler
-    may take. `pk` is the row's, None for a bridge that no row defines.
+    may take. `concurrency`: how many events a sink may have at once. `pk` is the row's, None for a bridge that no row
+    defines.
     """
 
     name: str
@@ -31,4 +32,5 @@ class BridgeDefinition:
     batch: int = BATCH
     lease: float = LEASE_SECONDS
     timeout: float = TIMEOUT_SECONDS
+    concurrency: int = 1
     pk: int | None = None

@@ -4,6 +4,7 @@ Problem
 ├── NotDefined        no stream of the catalog has this name
 ├── NoSuchBridge      no bridge has this name
 ├── BadConfig         a sink cannot be set up like this
+├── SecretLost        a secret cannot be read
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
@@ -13,6 +14,8 @@ Problem
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
+├── RequestFailed     a webhook's receiver did not take it
+├── SinkDisabled      the bridge is to be disabled
 ├── SinkGone          the sink takes nothing any more
 ├── SinkAway          the sink can take nothing now
 └── NotBegun          the event was read, and nothing was done with it
@@ -60,6 +63,14 @@ class SinkBroken(Problem):
     title = "The sink cannot be opened"
 
 
+class SecretLost(Problem):
+    """A secret cannot be read: it is not there, or was encrypted with another key."""
+
+    status = 422
+    slug = "secret-lost"
+    title = "The secret cannot be read"
+
+
 class BadPosition(Problem):
     """This is no place in a stream to begin at."""
 
@@ -94,11 +105,36 @@ class GroupLost(Exception):
 
 
 class SinkError(Exception):
-    """A sink did not take an event; the message says why. `permanent`: it never will, trying again is of no use."""
+    """A sink did not take an event; the message says why.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    `permanent`: it never will, trying again is of no use. `retry_after`: how long to wait before that, in seconds,
+    where the sink said so.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class RequestFailed(SinkError):
+    """A webhook's receiver did not take an event. `response` is what it answered: its `status`, the beginning of its
+    `text`, and after how many milliseconds (`ms`)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        response: Mapping[str, int | str],
+        permanent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, permanent=permanent, retry_after=retry_after)
+        self.response = response
+
+
+class SinkDisabled(SinkError):
+    """The bridge is to be disabled, and the message is the reason: this event and all others stay where they are."""
 
 
 class SinkGone(SinkError):

@@ -1,4 +1,4 @@
-"""Bridges as somebody defined them, and the events that database sinks keep."""
+"""Bridges as somebody defined them, the secrets that they use, and the events that database sinks keep."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -83,6 +83,24 @@ class Bridge(CatalogModel):
             return
         if self.handler_timeout_seconds * 2 > self.lease_seconds:
             raise ValidationError({"handler_timeout_seconds": "At most half of the lease."})
+
+
+class Secret(CatalogModel):
+    """A secret that bridges refer to by its name: encrypted here (bridges.keyring), shown nowhere.
+
+    `previous` is what it was before, as long as receivers may still expect that.
+    """
+
+    name = models.CharField(max_length=100, unique=True, validators=[validate_name])
+    value = models.TextField(editable=False)
+    previous = models.TextField(blank=True, editable=False)
+    changed_at = models.DateTimeField("changed", auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ArchivedEvent(models.Model):

@@ -1,0 +1,189 @@
+"""Posts each event to a URL, signed as Standard Webhooks says (bridges.webhooks)."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar, cast
+
+import uvloop
+from django.conf import settings
+from django.db import DatabaseError
+from standardwebhooks.webhooks import Webhook
+
+from bridges import keyring
+from bridges.database import close_stale_connections
+from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
+from bridges.errors import BadConfig, NotBegun, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
+from bridges.sinks.base import MayBegin, Outcome, Sink
+from bridges.sinks.config import SinkConfig
+from bridges.webhooks import signing, targets
+from bridges.webhooks.messages import Form, Messages, is_own_header
+from bridges.webhooks.resolving import Lookup, system_lookup
+from bridges.webhooks.sending import Sender
+from streams.snapshot import holder as catalog
+
+MOST_AT_ONCE = 256
+_FORMS = ("envelope", "event")
+# RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig(SinkConfig):
+    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data) or the `event` alone.
+
+    `headers` are sent as they are; those of `secret_headers` have the value of the secret that is named.
+    `concurrency`: how many requests may be under way, None for the bridge's own. `permanent_statuses`: the answers
+    after which an event is not sent again.
+    """
+
+    url: str
+    secret: str
+    body: str = "envelope"
+    headers: dict[str, str] = field(default_factory=dict)
+    secret_headers: dict[str, str] = field(default_factory=dict)
+    concurrency: int | None = None
+    permanent_statuses: list[int] = field(default_factory=list)
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        try:
+            targets.read(self.url, settings.WEBHOOK_ALLOW)
+        except targets.BadTarget as bad:
+            yield "url", str(bad)
+        try:
+            for value in keyring.values_of(self.secret):
+                signing.key_of(value)
+        except SecretLost as lost:
+            yield "secret", lost.detail
+        except ValueError as what:
+            yield "secret", f"the secret of this name does not sign: {what} would"
+        if self.body not in _FORMS:
+            yield "body", f"must be {' or '.join(_FORMS)}"
+        if self.concurrency is not None and not 1 <= self.concurrency <= MOST_AT_ONCE:
+            yield "concurrency", f"must be from 1 to {MOST_AT_ONCE}"
+        if any(not 300 <= status <= 599 or status == 410 for status in self.permanent_statuses):
+            yield "permanent_statuses", "must hold answers from 300 to 599 but 410, which disables the bridge"
+        yield from self._headers_mistakes()
+
+    def _headers_mistakes(self) -> Iterator[tuple[str, str]]:
+        names = [*self.headers, *self.secret_headers]
+        for where, mapping in (("headers", self.headers), ("secret_headers", self.secret_headers)):
+            for name in mapping:
+                if not _HEADER_NAME.fullmatch(name) or is_own_header(name):
+                    yield where, f"{name[:100]!r} is no header that can be set"
+        if len({name.lower() for name in names}) < len(names):
+            yield "headers", "a header is there twice"
+        for name, value in self.headers.items():
+            if not _HEADER_VALUE.fullmatch(value):
+                yield "headers", f"the value of {name[:100]} must be 1 to 2000 characters of printable ASCII"
+        for name, secret in self.secret_headers.items():
+            try:
+                if not _HEADER_VALUE.fullmatch(keyring.values_of(secret)[0]):
+                    yield "secret_headers", f"the secret of {name[:100]} cannot stand in a header"
+            except SecretLost as lost:
+                yield "secret_headers", lost.detail
+
+
+class WebhookSink(Sink):
+    """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are under way at once."""
+
+    Config = WebhookConfig
+
+    def __init__(self, config: WebhookConfig, bridge: BridgeDefinition, *, lookup: Lookup = system_lookup) -> None:
+        self._config = config
+        self._group = bridge.group
+        self._concurrency = config.concurrency or bridge.concurrency
+        self._messages: tuple[object, Messages] | None = None
+        self._loop = uvloop.new_event_loop()
+        self._sender = self._wait_for(self._open(config, bridge.timeout, lookup))
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        sink = cls(config, bridge)
+        try:
+            sink._current_messages()
+        except SinkAway as away:
+            sink.close()
+            raise SinkBroken(f"{away}.") from away
+        return sink
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if not may_begin():
+            return [NotBegun() for _ in batch]
+        return self._wait_for(self._deliver(batch, may_begin, self._current_messages()))
+
+    def close(self) -> None:
+        if not self._loop.is_closed():
+            self._wait_for(self._sender.close())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _open(self, config: WebhookConfig, timeout: float, lookup: Lookup) -> Sender:
+        return Sender(
+            targets.read(config.url, settings.WEBHOOK_ALLOW),
+            settings.WEBHOOK_ALLOW,
+            timeout=timeout,
+            concurrency=self._concurrency,
+            permanent=config.permanent_statuses,
+            lookup=lookup,
+        )
+
+    async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, messages: Messages) -> list[Outcome]:
+        # What receivers closed since the last batch is heard of now, before a connection is used again.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        outcomes: list[Outcome] = [None] * len(batch)
+        waiting = iter(range(len(batch)))
+        over = False
+
+        async def work() -> None:
+            nonlocal over
+            for place in waiting:
+                outcomes[place] = NotBegun() if over or not may_begin() else await self._take(batch[place], messages)
+                over = over or isinstance(outcomes[place], SinkDisabled)
+
+        await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(batch)))))
+        return outcomes
+
+    async def _take(self, delivery: Delivery, messages: Messages) -> Outcome:
+        try:
+            headers, body = messages.of(delivery, time.time())
+            await self._sender.send(headers, body)
+        except SinkError as error:
+            return error
+        except Exception as error:
+            return SinkError(f"{type(error).__name__}: {error}")
+        return None
+
+    def _current_messages(self) -> Messages:
+        """Return what makes the requests, with the secrets as they are now: a change of one is one of the catalog.
+
+        Raises:
+            SinkAway: when a secret cannot be read.
+        """
+        snapshot = catalog.current()
+        if self._messages is None or self._messages[0] is not snapshot:
+            close_stale_connections()
+            try:
+                self._messages = (snapshot, self._made())
+            except (SecretLost, BadConfig) as problem:
+                raise SinkAway(problem.detail.rstrip(".")) from problem
+            except DatabaseError as error:
+                raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
+        return self._messages[1]
+
+    def _made(self) -> Messages:
+        config = self._config
+        secret = {name: keyring.values_of(of)[0] for name, of in config.secret_headers.items()}
+        signers = [Webhook(signing.key_of(value)) for value in keyring.values_of(config.secret)]
+        form = cast(Form, config.body)
+        return Messages(form=form, group=self._group, signers=signers, headers={**config.headers, **secret})
+
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)

@@ -3,9 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 import uvloop
 from django.conf import settings
@@ -16,11 +16,11 @@ from bridges import keyring
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import BadConfig, NotBegun, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
+from bridges.errors import NotBegun, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
 from bridges.webhooks import signing, targets
-from bridges.webhooks.messages import Form, Messages, is_own_header
+from bridges.webhooks.messages import ALWAYS, Form, Messages, is_own_header
 from bridges.webhooks.resolving import Lookup, system_lookup
 from bridges.webhooks.sending import Sender
 from streams.snapshot import holder as catalog
@@ -30,8 +30,6 @@ _FORMS = ("envelope", "event")
 # RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +88,14 @@ class WebhookConfig(SinkConfig):
                 yield "secret_headers", lost.detail
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secrets:
+    """What the secrets are now: those that sign, and the headers that hold one."""
+
+    signing: list[str]
+    headers: dict[str, str]
+
+
 class WebhookSink(Sink):
     """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are under way at once."""
 
@@ -97,17 +103,20 @@ class WebhookSink(Sink):
 
     def __init__(self, config: WebhookConfig, bridge: BridgeDefinition, *, lookup: Lookup = system_lookup) -> None:
         self._config = config
-        self._group = bridge.group
+        self._bridge = bridge
+        self._lookup = lookup
         self._concurrency = config.concurrency or bridge.concurrency
-        self._messages: tuple[object, Messages] | None = None
         self._loop = uvloop.new_event_loop()
-        self._sender = self._wait_for(self._open(config, bridge.timeout, lookup))
+        self._snapshot: object = None
+        self._secrets: _Secrets | None = None
+        self._messages: Messages
+        self._sender: Sender | None = None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         sink = cls(config, bridge)
         try:
-            sink._current_messages()
+            sink._ready()
         except SinkAway as away:
             sink.close()
             raise SinkBroken(f"{away}.") from away
@@ -116,74 +125,90 @@ class WebhookSink(Sink):
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         if not may_begin():
             return [NotBegun() for _ in batch]
-        return self._wait_for(self._deliver(batch, may_begin, self._current_messages()))
+        sender = self._ready()
+        return self._loop.run_until_complete(self._deliver(batch, may_begin, sender))
 
     def close(self) -> None:
-        if not self._loop.is_closed():
-            self._wait_for(self._sender.close())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+        if self._loop.is_closed():
+            return
+        if self._sender is not None:
+            self._loop.run_until_complete(self._sender.close())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
 
-    async def _open(self, config: WebhookConfig, timeout: float, lookup: Lookup) -> Sender:
-        return Sender(
-            targets.read(config.url, settings.WEBHOOK_ALLOW),
-            settings.WEBHOOK_ALLOW,
-            timeout=timeout,
-            concurrency=self._concurrency,
-            permanent=config.permanent_statuses,
-            lookup=lookup,
-        )
-
-    async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, messages: Messages) -> list[Outcome]:
+    async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, sender: Sender) -> list[Outcome]:
         # What receivers closed since the last batch is heard of now, before a connection is used again.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         outcomes: list[Outcome] = [None] * len(batch)
-        waiting = iter(range(len(batch)))
+        waiting = self._requests(batch)
         over = False
 
         async def work() -> None:
             nonlocal over
-            for place in waiting:
-                outcomes[place] = NotBegun() if over or not may_begin() else await self._take(batch[place], messages)
-                over = over or isinstance(outcomes[place], SinkDisabled)
+            for place, request in waiting:
+                if over or not may_begin():
+                    outcomes[place] = NotBegun()
+                    continue
+                try:
+                    await sender.send(*request)
+                except SinkError as error:
+                    outcomes[place] = error
+                    over = over or isinstance(error, SinkDisabled)
+                except Exception as error:
+                    outcomes[place] = SinkError(f"{type(error).__name__}: {error}")
 
         await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(batch)))))
         return outcomes
 
-    async def _take(self, delivery: Delivery, messages: Messages) -> Outcome:
-        try:
-            headers, body = messages.of(delivery, time.time())
-            await self._sender.send(headers, body)
-        except SinkError as error:
-            return error
-        except Exception as error:
-            return SinkError(f"{type(error).__name__}: {error}")
-        return None
+    def _requests(self, batch: Sequence[Delivery]) -> Iterator[tuple[int, tuple[dict[str, str], bytes]]]:
+        """Give each event's place and request. As many as can be under way are made at once, which is faster than one
+        between two answers, and none is signed long before it is sent."""
+        for start in range(0, len(batch), self._concurrency):
+            now = time.time()
+            part = [self._messages.of(delivery, now) for delivery in batch[start : start + self._concurrency]]
+            yield from enumerate(part, start)
 
-    def _current_messages(self) -> Messages:
-        """Return what makes the requests, with the secrets as they are now: a change of one is one of the catalog.
+    def _ready(self) -> Sender:
+        """Return what sends, with the secrets as they are now: a change of one is a change of the catalog.
 
         Raises:
-            SinkAway: when a secret cannot be read.
+            SinkAway: when a secret cannot be used.
         """
         snapshot = catalog.current()
-        if self._messages is None or self._messages[0] is not snapshot:
-            close_stale_connections()
-            try:
-                self._messages = (snapshot, self._made())
-            except (SecretLost, BadConfig) as problem:
-                raise SinkAway(problem.detail.rstrip(".")) from problem
-            except DatabaseError as error:
-                raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
-        return self._messages[1]
+        if self._sender is None or self._snapshot is not snapshot:
+            secrets = self._secrets_now()
+            if self._sender is None or secrets != self._secrets:
+                self._sender = self._loop.run_until_complete(self._open(secrets))
+            self._snapshot = snapshot
+        return self._sender
 
-    def _made(self) -> Messages:
-        config = self._config
-        secret = {name: keyring.values_of(of)[0] for name, of in config.secret_headers.items()}
-        signers = [Webhook(signing.key_of(value)) for value in keyring.values_of(config.secret)]
-        form = cast(Form, config.body)
-        return Messages(form=form, group=self._group, signers=signers, headers={**config.headers, **secret})
+    def _secrets_now(self) -> _Secrets:
+        close_stale_connections()
+        try:
+            headers = {name: keyring.values_of(of)[0] for name, of in self._config.secret_headers.items()}
+            return _Secrets(signing=keyring.values_of(self._config.secret), headers=headers)
+        except SecretLost as problem:
+            raise SinkAway(problem.detail.rstrip(".")) from problem
+        except DatabaseError as error:
+            raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
 
-    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(work)
+    async def _open(self, secrets: _Secrets) -> Sender:
+        config, before = self._config, self._sender
+        try:
+            signers = [Webhook(signing.key_of(value)) for value in secrets.signing]
+        except ValueError as what:
+            raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
+        self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)
+        self._secrets = secrets
+        if before is not None:
+            await before.close()
+        return Sender(
+            targets.read(config.url, settings.WEBHOOK_ALLOW),
+            settings.WEBHOOK_ALLOW,
+            headers={**ALWAYS, **config.headers, **secrets.headers},
+            timeout=self._bridge.timeout,
+            concurrency=self._concurrency,
+            permanent=config.permanent_statuses,
+            lookup=self._lookup,
+        )

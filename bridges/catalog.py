@@ -119,7 +119,7 @@ def _current() -> dict[str, Values]:
 
 def _used_streams(values: Values) -> dict[tuple[str, ...], str]:
     """Return the streams that a bridge reads and writes, by the keys that name them."""
-    written = streams_of(values["sink"], values["config"])
+    written = streams_of(values["sink"], values["config"]) if values["sink"] else {}
     return {("stream",): values["stream"], **{("config", setting): name for setting, name in written.items()}}
 
 

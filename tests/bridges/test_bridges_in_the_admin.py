@@ -224,3 +224,29 @@ def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
     admin_client.post(url(BRIDGE, "add"), form_of(archive, config="{}"))
 
     assert json.dumps(AuditEntry.objects.get(target="bridge to-shop").after)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere", "stream: there is no stream “nowhere”"),
+        ("inference-events", "stream: is the stream that the bridge reads"),
+    ],
+)
+def test_a_bridge_that_writes_to_no_other_stream_is_refused(admin_client, archive, target, words):
+    values = form_of(archive, sink="stream", config=json.dumps({"stream": target}))
+
+    answer = admin_client.post(url(BRIDGE, "add"), values)
+
+    assert words in text_of(answer)
+    assert Bridge.objects.count() == 1
+
+
+def test_a_webhook_that_must_not_be_is_refused_with_what_is_wrong(admin_client, archive, webhooks):
+    config = {"url": "https://localhost/", "secret": "nobody"}
+
+    answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, sink="webhook", config=json.dumps(config)))
+
+    assert "url: must not lead to this machine" in text_of(answer)
+    assert "secret: There is no secret “nobody”" in text_of(answer)
+    assert Bridge.objects.count() == 1

@@ -397,3 +397,15 @@ def test_what_does_not_sign_is_no_secret_for_it(settings, text):
 
     with pytest.raises(BadConfig, match="secret: the secret of this name does not sign: whsec_ and 24 to 64 bytes"):
         WebhookConfig.read({"url": "https://example.com/", "secret": "shop"})
+
+
+def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, bridge, receiver, webhook):
+    ids = [redis.xadd("orders", ORDER).decode() for _ in range(50)]
+    receiver.answers = lambda number: answer(500 if number == 3 else 204)
+
+    consumer = bridge(webhook(), lease_ms=60_000).run_dry()
+
+    assert {request.headers["synapse-event-id"] for request in receiver.got} == set(ids)
+    assert all(request.is_signed_with(SECRET) for request in receiver.got)
+    assert redis.xpending("orders", "warehouse")["pending"] == 1
+    assert "The receiver answered: 500 after " in consumer.said[-1]

@@ -54,13 +54,11 @@ class WebhookConfig(SinkConfig):
             targets.read(self.url, settings.WEBHOOK_ALLOW)
         except targets.BadTarget as bad:
             yield "url", str(bad)
-        try:
-            for value in keyring.values_of(self.secret):
-                signing.key_of(value)
-        except SecretLost as lost:
-            yield "secret", lost.detail
-        except ValueError as what:
-            yield "secret", f"the secret of this name does not sign: {what} would"
+        if self.secret.startswith(signing.PREFIX):
+            # Refused without being repeated: what is said here may end up in a log.
+            yield "secret", "must be the name of a secret, and is a secret itself"
+        elif complaint := self._secret_complaint():
+            yield "secret", complaint
         if self.body not in _FORMS:
             yield "body", f"must be {' or '.join(_FORMS)}"
         if self.concurrency is not None and not 1 <= self.concurrency <= MOST_AT_ONCE:
@@ -68,6 +66,16 @@ class WebhookConfig(SinkConfig):
         if any(not 300 <= status <= 599 or status == 410 for status in self.permanent_statuses):
             yield "permanent_statuses", "must hold answers from 300 to 599 but 410, which disables the bridge"
         yield from self._headers_mistakes()
+
+    def _secret_complaint(self) -> str:
+        try:
+            for value in keyring.values_of(self.secret):
+                signing.key_of(value)
+        except SecretLost as lost:
+            return lost.detail
+        except ValueError as what:
+            return f"the secret of this name does not sign: {what} would"
+        return ""
 
     def _headers_mistakes(self) -> Iterator[tuple[str, str]]:
         names = [*self.headers, *self.secret_headers]
@@ -77,6 +85,8 @@ class WebhookConfig(SinkConfig):
                     yield where, f"{name[:100]!r} is no header that can be set"
         if len({name.lower() for name in names}) < len(names):
             yield "headers", "a header is there twice"
+        if "authorization" in (name.lower() for name in self.headers):
+            yield "headers", "must not hold Authorization: it belongs to secret_headers"
         for name, value in self.headers.items():
             if not _HEADER_VALUE.fullmatch(value):
                 yield "headers", f"the value of {name[:100]} must be 1 to 2000 characters of printable ASCII"

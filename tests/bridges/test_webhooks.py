@@ -364,6 +364,8 @@ def test_no_proxy_of_the_environment_is_used(receiver, webhook, monkeypatch):
     ("field", "value", "words"),
     [
         ("secret", "nobody", "There is no secret “nobody”"),
+        ("secret", SECRET, "must be the name of a secret, and is a secret itself"),
+        ("headers", {"authorization": "Bearer abc"}, "must not hold Authorization: it belongs to secret_headers"),
         ("body", "xml", "must be envelope or event"),
         ("concurrency", 0, "must be from 1 to 256"),
         ("concurrency", 257, "must be from 1 to 256"),

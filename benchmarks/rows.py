@@ -90,4 +90,11 @@ ROWS = (
         bar=Bar(at_most=100),
         measure=live.tail,
     ),
+    Row(
+        name="webhook",
+        work="bridge to a webhook, 64 in flight: read, decode, sign, post, settle",
+        peer="bare loop of the same HTTP client, 64 in flight",
+        bar=Bar(ratio_at_least=0.7),
+        measure=bridging.webhook,
+    ),
 )

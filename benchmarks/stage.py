@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.events import EVENT, JSON, STREAM, compact
 from benchmarks.load import Generator, generator
 from benchmarks.plan import Plan
-from benchmarks.running import fastapi, synapse, valkey, webdis
+from benchmarks.running import fastapi, receiver, synapse, valkey, webdis
 from benchmarks.running.program import DidNotStart, Program
 from benchmarks.running.valkey import Valkey
 
@@ -46,6 +46,10 @@ class Stage:
     @cached_property
     def webdis(self) -> Program:
         return self._stack.enter_context(webdis.serving(self._folder, self.valkey.endpoint))
+
+    @cached_property
+    def receiver(self) -> Program:
+        return self._stack.enter_context(receiver.receiving(self._folder))
 
     @cached_property
     def stored_fields(self) -> list[bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from bridges.checking import sink_errors
+from bridges.checking import sink_errors, streams_of
 from bridges.models import Bridge, validate_event_types
 from bridges.sinks import registry
 from core import audit
@@ -47,7 +47,7 @@ def read(file: CatalogFile) -> None:
             # An operator's switch: where the file does not name it, it stays as somebody put it.
             **({"paused": _truth(item, "paused", otherwise=False)} if item.has("paused") else {}),
             "order": item.choice("order", Bridge.Order.values, _default_of("order")),
-            **_sink(item),
+            **_sink(item, stream),
             **{key: _text(item, key) for key in _TEXTS},
             **{key: item.values[key] if item.has(key) else [] for key in _LISTS},
             **{key: _number(item, key) for key in _NUMBERS},
@@ -61,11 +61,14 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return what would change. A bridge goes with its stream, and a plan that deletes one says so."""
     current, wanted = _current(), file.wanted(BRIDGE)
     may_delete = delete and file.says("bridges")
-    kept = _streams(file, {values["stream"] for values in (*wanted.values(), *current.values())}, delete=delete)
-    for name, values in wanted.items():
-        if values["stream"] not in kept:
-            message = f"there is no stream {quoted(values['stream'])}; {nearest(values['stream'], kept)}"
-            file.refuse((*file.place_of(BRIDGE, name), "stream"), message)
+    used = {name: _used_streams(values) for name, values in wanted.items()}
+    asked = {stream for places in used.values() for stream in places.values()}
+    kept = _streams(file, asked | {values["stream"] for values in current.values()}, delete=delete)
+    for name, places in used.items():
+        for place, stream in places.items():
+            if stream not in kept:
+                message = f"there is no stream {quoted(stream)}; {nearest(stream, kept)}"
+                file.refuse((*file.place_of(BRIDGE, name), *place), message)
     _check_groups(file, wanted, {} if may_delete else current)
     changes = compare(BRIDGE, wanted, current, delete=may_delete)
     if not may_delete:
@@ -129,6 +132,12 @@ def _current() -> dict[str, Values]:
     }
 
 
+def _used_streams(values: Values) -> dict[tuple[str, ...], str]:
+    """Return the streams that a bridge reads and writes, by the keys that name them."""
+    written = streams_of(values["sink"], values["config"]) if values["sink"] else {}
+    return {("stream",): values["stream"], **{("config", setting): name for setting, name in written.items()}}
+
+
 def _streams(file: CatalogFile, asked: set[str], *, delete: bool) -> set[str]:
     """Return the streams that there will be: all of the file, and those of the others that are asked for and stay."""
     named = set(file.wanted(STREAM))
@@ -173,12 +182,12 @@ def _number(item: Item, key: str) -> int | None:
     return 0 if value == 0 and value is not False else item.count(key, _default_of(key))
 
 
-def _sink(item: Item) -> dict[str, Any]:
+def _sink(item: Item, stream: str | None) -> dict[str, Any]:
     known = registry.names()
     sink = item.name("sink", valid=lambda text: text in known, rule=f"known here: {', '.join(known)}")
     config = item.mapping("config") or {}
     if sink is not None:
-        for field, text in sink_errors(sink, config).items():
+        for field, text in sink_errors(sink, config, stream=stream).items():
             item.file.refuse((*item.place, *field.split(".", 1)), text)
     return {"sink": sink, "config": config}
 

@@ -4,6 +4,7 @@ Problem
 ├── NotDefined        no stream of the catalog has this name
 ├── NoSuchBridge      no bridge has this name
 ├── BadConfig         a sink cannot be set up like this
+├── SecretLost        a secret cannot be read
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
@@ -16,6 +17,7 @@ Problem
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
+├── RequestFailed     a webhook's receiver did not take it
 ├── SinkDisabled      the receiver wants nothing any more: the bridge is to be disabled
 ├── SinkGone          the sink takes nothing any more
 ├── SinkAway          the sink can take nothing now
@@ -62,6 +64,14 @@ class SinkBroken(Problem):
     status = 422
     slug = "sink-broken"
     title = "The sink cannot be opened"
+
+
+class SecretLost(Problem):
+    """A secret cannot be read: it is not there, or was encrypted with another key."""
+
+    status = 422
+    slug = "secret-lost"
+    title = "The secret cannot be read"
 
 
 class BadPosition(Problem):
@@ -138,6 +148,22 @@ class SinkError(Exception):
         super().__init__(text)
         self.permanent = permanent
         self.retry_after = retry_after
+
+
+class RequestFailed(SinkError):
+    """A webhook's receiver did not take an event. `response` is what it answered: its `status`, the beginning of its
+    `text`, and after how many milliseconds (`ms`)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        response: Mapping[str, int | str],
+        permanent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, permanent=permanent, retry_after=retry_after)
+        self.response = response
 
 
 class SinkDisabled(SinkError):

@@ -1,4 +1,4 @@
-"""Bridges as somebody defined them, and the events that database sinks keep."""
+"""Bridges as somebody defined them, the secrets that they use, and the events that database sinks keep."""
 
 from datetime import UTC, datetime
 
@@ -182,6 +182,24 @@ class Bridge(CatalogModel):
             errors["order_key"] = "Only the order “key” has one."
         if errors:
             raise ValidationError(errors)
+
+
+class Secret(CatalogModel):
+    """A secret that bridges refer to by its name: encrypted here (bridges.keyring), shown nowhere.
+
+    `previous` is what it was before, as long as receivers may still expect that.
+    """
+
+    name = models.CharField(max_length=100, unique=True, validators=[validate_name])
+    value = models.TextField(editable=False)
+    previous = models.TextField(blank=True, editable=False)
+    changed_at = models.DateTimeField("changed", auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ArchivedEvent(models.Model):

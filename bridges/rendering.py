@@ -38,7 +38,7 @@ def json_line(delivery: Delivery) -> bytes:
     try:
         text = _dumps(line)
     except TypeError:
-        text = _dumps({**line, "event": _with_deep_values_as_text(entry.event)})
+        text = _dumps({**line, "event": with_deep_values_as_text(entry.event)})
     return text.encode() + b"\n"
 
 
@@ -102,7 +102,7 @@ def _dumps(value: Any) -> str:
     return _ACTIVE.sub(lambda found: _escaped(found[0]), orjson.dumps(value).decode())
 
 
-def _with_deep_values_as_text(event: Mapping[str, Any]) -> dict[str, Any]:
+def with_deep_values_as_text(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event that can be written inside a line: a value that alone is as deep as JSON can be written (streams
     of foreign entries have such) would not fit there."""
     return {name: value if _fits(value) else _dumps(value) for name, value in event.items()}

@@ -20,6 +20,8 @@ ADDED = "synapse_added"
 VERSION = "synapse_version"
 TYPES = "synapse_types"
 LAYOUT = "synapse_layout"
+# The streams that an event came through, oldest first, with commas between.
+HOPS = "synapse_hops"
 
 # What encoding adds for other readers, by the letter that `synapse_added` lists it under.
 _LETTERS = {

@@ -75,6 +75,19 @@ def _value(data: bytes) -> Any:
     return value
 
 
+def within_limits(event: Any) -> Any:
+    """Return an event that came another way than by a request, held to what a request is held to.
+
+    Raises:
+        EventTooLarge: when it is over a limit.
+        BadEvent: when it could not have been read as JSON.
+    """
+    try:
+        return _value(orjson.dumps(event))
+    except orjson.JSONEncodeError as error:
+        raise BadEvent(f"The event cannot be written as JSON: {error}.") from None
+
+
 def _array(body: bytes) -> list[Item]:
     _check_batch(body)
     try:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import environ
 
 from bridges.handlers import allowed
+from bridges.webhooks import allowing
 
 
 class BadSetting(Exception):
@@ -66,6 +67,12 @@ def _handlers(text: str) -> list[str]:
         if not allowed.is_entry(name):
             raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
     return names
+
+
+def _passphrases(text: str) -> list[str]:
+    if not (passphrases := _names(text)) or min(map(len, passphrases)) < 32:
+        raise ValueError("32 characters or more; several separated by commas")
+    return passphrases
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -185,6 +192,20 @@ SETTINGS = (
         meaning="Functions that bridges may call: dotted paths, or `package.module.*`, separated by commas.",
     ),
     Setting(
+        name="SYNAPSE_WEBHOOK_ALLOW",
+        default=allowing.Allowed(),
+        parse=lambda text: allowing.read(_names(text)),
+        shown_default="none",
+        meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
+    ),
+    Setting(
+        name="SYNAPSE_SECRETS_KEY",
+        default=[],
+        parse=_passphrases,
+        shown_default="`SECRET_KEY`",
+        meaning="What encrypts secrets in the database, 32 characters or more; older ones after it, with commas.",
+    ),
+    Setting(
         name="SYNAPSE_VAR",
         default="",
         shown_default="`var` beside `manage.py`",
@@ -229,6 +250,22 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, An
         environ.Env.read_env(str(base / ".env")) if (base / ".env").is_file() else None
         variables = os.environ
     return {setting.name: _value(setting, variables) for setting in SETTINGS}
+
+
+# A secret of a bridge: the prefix, and its name in capitals.
+SECRETS_PREFIX = "SYNAPSE_SECRET_"
+
+
+def secrets(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the secrets that `variables` hold (the process's own when None), each by its variable.
+
+    Raises:
+        BadSetting: when the file that one is in cannot be read.
+    """
+    variables = os.environ if variables is None else variables
+    names = {name.removesuffix("_FILE") for name in variables if name.startswith(SECRETS_PREFIX)}
+    found = {name: _value(Setting(name=name, default="", meaning=""), variables) for name in sorted(names)}
+    return {name: text for name, text in found.items() if text}
 
 
 def redis_url(values: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
     _env = environment.read(BASE_DIR)
+    _secrets = environment.secrets()
 except environment.BadSetting as error:
     sys.exit(f"synapse: {error}")
 
@@ -69,8 +70,15 @@ BRIDGE_SINKS = {
     "handler": "bridges.sinks.handler.HandlerSink",
     "console": "bridges.sinks.console.ConsoleSink",
     "database": "bridges.sinks.database.DatabaseSink",
+    "webhook": "bridges.sinks.webhook.WebhookSink",
+    "stream": "bridges.sinks.stream.StreamSink",
 }
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
+# Where webhooks may go beside the public internet, the secrets of the environment, and what encrypts the others.
+WEBHOOK_ALLOW = _env["SYNAPSE_WEBHOOK_ALLOW"]
+SECRETS_PREFIX = environment.SECRETS_PREFIX
+BRIDGE_SECRETS = _secrets
+SECRETS_KEYS = _env["SYNAPSE_SECRETS_KEY"] or [SECRET_KEY]
 # What a command calls that `up` starts and that runs for long: it ends with its `up`.
 STOP_WITH_PARENT = "synapse_project.processes.stop_with_parent"
 
@@ -213,6 +221,7 @@ UNFOLD = {
                 "title": "Bridges",
                 "items": [
                     _page("Bridges", "conversion_path", "bridges.bridge"),
+                    _page("Secrets", "lock", "bridges.secret"),
                     _page("Archived events", "inventory_2", "bridges.archivedevent", apart="inference"),
                     _page("Inference summary", "monitoring", "bridges.archivedevent", "inference"),
                 ],

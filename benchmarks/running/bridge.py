@@ -1,7 +1,7 @@
-"""A bridge with a handler that does nothing, drained as fast as it goes.
+"""A bridge into a handler that does nothing, or into another sink, drained as fast as it goes.
 
-Run as `python -m benchmarks.running.bridge STREAM GROUP`; prints how many events there were and how long it took, from
-when the handler's process was ready.
+Run as `python -m benchmarks.running.bridge STREAM [SINK CONFIG] GROUP`, with the configuration as JSON; prints how many
+events there were and how long it took, from when the sink was open.
 """
 
 import json
@@ -26,8 +26,9 @@ def main() -> None:
     from bridges.runtime.stop import Stop  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
 
-    stream, group = sys.argv[1:]
-    bridge = BridgeDefinition(name="benchmark", stream=stream, group=group, sink="handler", config={"handler": HANDLER})
+    stream, *chosen, group = sys.argv[1:]
+    sink, config = (chosen[0], json.loads(chosen[1])) if chosen else ("handler", {"handler": HANDLER})
+    bridge = BridgeDefinition(name="benchmark", stream=stream, group=group, sink=sink, config=config)
     worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True)
     begun = perf_counter()
     worker.run()

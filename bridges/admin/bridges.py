@@ -11,16 +11,18 @@ from unfold.views import ChangeList  # type: ignore[import-untyped]
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
 from bridges import overview
-from bridges.checking import sink_errors
+from bridges.checking import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.overview import Overview
 from bridges.sinks import registry
 from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
+from core.catalog_file import quoted
 from core.problems import Problem
 from core.templatetags.synapse import number
 from streams.admin.asking import ask_all
+from streams.models import Stream
 
 
 class LiveList(ChangeList):  # type: ignore[misc]
@@ -100,11 +102,20 @@ class BridgeForm(forms.ModelForm):
         values = super().clean() or {}
         # A bridge whose sink cannot be opened any more can still be disabled.
         begins = bool(values.get("enabled")) and "enabled" in self.changed_data
-        if {"sink", "config"} <= values.keys() and (begins or {"sink", "config"} & set(self.changed_data)):
-            for field, text in sink_errors(values["sink"], values["config"]).items():
+        matters = begins or {"sink", "config", "stream"} & set(self.changed_data)
+        if {"sink", "config"} <= values.keys() and matters:
+            stream = values.get("stream")
+            for field, text in sink_errors(values["sink"], values["config"], stream=stream and stream.name).items():
                 column, _, name = field.partition(".")
                 self.add_error(column, f"{name}: {text}" if name else text)
+            if "config" in values:
+                self._check_streams(values)
         return values
+
+    def _check_streams(self, values: dict[str, Any]) -> None:
+        for setting, name in streams_of(values["sink"], values["config"]).items():
+            if not Stream.objects.filter(name=name).exists():
+                self.add_error("config", f"{setting}: there is no stream {quoted(name)}")
 
 
 @admin.register(Bridge)

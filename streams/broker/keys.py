@@ -51,4 +51,9 @@ def reports(stream: str, group: str) -> str:
     return f"syn:{{{stream}}}:run:{group}"
 
 
+def idempotency(stream: str, digest: str) -> str:
+    """What was stored under an idempotency key, told by a digest of the key and of whose it is."""
+    return f"syn:{{{stream}}}:idem:{digest}"
+
+
 JANITOR_LEASE = "syn:janitor"

@@ -8,11 +8,12 @@ import pytest
 from bridges.runtime import identity
 from bridges.runtime.membership import Subscription
 from bridges.runtime.worker import Worker
+from bridges.webhooks import allowing
 from streams import connections
 from streams.broker import SyncExecutor
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
-from tests.bridges.sinks import HANDLERS
+from tests.bridges.sinks import HANDLERS, SECRET
 from tests.conftest import using
 from tests.valkey import Valkey, running_valkey
 
@@ -36,6 +37,13 @@ def handlers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.BRIDGE_HANDLERS = HANDLERS
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
     monkeypatch.setenv("SYNAPSE_VAR", str(settings.VAR_DIR))
+
+
+@pytest.fixture
+def webhooks(settings: Any) -> None:
+    """Webhooks may reach this machine, and there is a secret to sign with."""
+    settings.WEBHOOK_ALLOW = allowing.read(["127.0.0.1"])
+    settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET}
 
 
 @pytest.fixture

@@ -13,11 +13,30 @@ from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import registry
 from bridges.sinks.base import OneByOne, Sink
 from bridges.sinks.console import ConsoleSink
+from bridges.sinks.webhook import WebhookConfig, WebhookSink
+from streams import connections
+from streams.broker import commands
+from streams.entry import pairs
 from streams.models import Stream
+from tests.bridges.receiver import Receiver
+from tests.definitions import define
 
+# The secret `shop` of the tests, as a variable of the environment.
+SECRET = "whsec_c2lnbmVkIGJ5IHRoZSBzaG9wIG9mIHRoZSB0ZXN0cw=="
 HANDLERS = ["tests.bridges.shop.*"]
+# What another stream would take from nobody, the stream sink refuses for good: the strange events, by their names.
+REFUSES = {
+    "stream": {
+        *("no type", "broken bytes", "NUL", "a type that is no name", "thousands of fields", "nothing at all"),
+        *("nested as deep as can be", "half a character", "terminal codes", "numbers beyond all bounds"),
+    }
+}
 # What a sink cannot do without. A sink that is not named here needs nothing.
-CONFIGS: dict[str, dict[str, Any]] = {"handler": {"handler": "tests.bridges.shop.write_down"}}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "handler": {"handler": "tests.bridges.shop.write_down"},
+    "webhook": {"url": "https://example.com/events", "secret": "shop"},
+    "stream": {"stream": "copies"},
+}
 
 
 @dataclass
@@ -63,15 +82,38 @@ def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
     written = folder / "written-down"
     if name == "console":
         return _open_console(folder / "console")
+    if name == "webhook":
+        return _open_webhook()
     monkeypatch.setenv("SHOP_FILE", str(written))
+    if name == "stream":
+        define("copies", layout="dual")
     bridge = definition(name, row=True)
     kind = registry.find(name)
     sink = kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: False)
     arrived: dict[str, Callable[[], list[str] | None]] = {
         "handler": lambda: [line.split()[0] for line in written.read_text().splitlines()] if written.exists() else [],
         "database": lambda: list(ArchivedEvent.objects.order_by("id").values_list("entry_id", flat=True)),
+        "stream": _copied,
     }
     return Opened(name, sink, arrived.get(name, lambda: None), sink.close)
+
+
+def _copied() -> list[str]:
+    """Return the ids that the tests' events have as a property of their own."""
+    (entries,) = connections.executor().execute([commands.xrange("copies", "-", "+", 10_000)])
+    return [pairs(one.parts)[b"from"].decode() for one in entries]
+
+
+def _open_webhook() -> Opened:
+    receiver = Receiver()
+    config = WebhookConfig(url=receiver.url, secret="shop")
+    sink = WebhookSink.open(config, definition("webhook"), stopping=lambda: False)
+
+    def close() -> None:
+        sink.close()
+        receiver.close()
+
+    return Opened("webhook", sink, lambda: [one.headers["synapse-event-id"] for one in receiver.got], close)
 
 
 def _open_console(path: Path) -> Opened:

@@ -242,3 +242,29 @@ def test_a_bridge_whose_handler_is_not_allowed_any_more_can_be_disabled(admin_cl
     assert "not on the list" in text_of(refused)
     assert saved.status_code == 302
     assert Bridge.objects.get(pk=archive.pk).enabled is False
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere", "stream: there is no stream “nowhere”"),
+        ("inference-events", "stream: is the stream that the bridge reads"),
+    ],
+)
+def test_a_bridge_that_writes_to_no_other_stream_is_refused(admin_client, archive, target, words):
+    values = form_of(archive, sink="stream", config=json.dumps({"stream": target}))
+
+    answer = admin_client.post(url(BRIDGE, "add"), values)
+
+    assert words in text_of(answer)
+    assert Bridge.objects.count() == 1
+
+
+def test_a_webhook_that_must_not_be_is_refused_with_what_is_wrong(admin_client, archive, webhooks):
+    config = {"url": "https://localhost/", "secret": "nobody"}
+
+    answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, sink="webhook", config=json.dumps(config)))
+
+    assert "url: must not lead to this machine" in text_of(answer)
+    assert "secret: There is no secret “nobody”" in text_of(answer)
+    assert Bridge.objects.count() == 1

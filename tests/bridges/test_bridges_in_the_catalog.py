@@ -199,3 +199,49 @@ def test_knowing_the_bridges_asks_no_database_until_the_catalog_changes(db, djan
     holder.refresh()
 
     assert janitor.durable_groups() == {"orders": frozenset({"console-2"})}
+
+
+TWO_STREAMS = """
+    streams: [{name: orders}, {name: copies}]
+    bridges:
+      - {name: copying, stream: orders, group: copying, sink: stream, config: {stream: copies, rename: {a: b}}}
+"""
+
+
+def test_a_bridge_may_write_to_a_stream_of_the_same_file(db):
+    apply(TWO_STREAMS)
+
+    assert Bridge.objects.get().config == {"stream": "copies", "rename": {"a": "b"}}
+    assert planned(TWO_STREAMS) == []
+    assert planned(project_catalog.export(), delete=True) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("copie", "there is no stream “copie”; did you mean “copies”?"),
+        ("orders", "is the stream that the bridge reads: its events would go in circles"),
+    ],
+)
+def test_a_bridge_that_writes_to_no_other_stream_is_refused_at_its_place(db, target, words):
+    found = mistakes(TWO_STREAMS.replace("{stream: copies", "{stream: " + target))
+
+    assert len(found) == 1
+    assert "config" in found[0]
+    assert words in found[0]
+
+
+def test_a_webhook_names_its_secret_and_its_url_is_looked_at(db, webhooks):
+    file = """
+    streams: [{name: orders}]
+    bridges:
+      - {name: to-shop, stream: orders, group: shop, sink: webhook, config: {url: URL, secret: NAME}}
+    """
+    good = file.replace("URL", "https://example.com/events").replace("NAME", "shop")
+    apply(good)
+    assert planned(good) == []
+
+    bad = mistakes(file.replace("URL", "http://169.254.169.254/").replace("NAME", "nobody"))
+    assert len(bad) == 2
+    assert any("https://" in text for text in bad)
+    assert any("There is no secret “nobody”" in text for text in bad)

@@ -12,8 +12,10 @@ import orjson
 import pytest
 
 from bridges.catalog import BRIDGE_KEYS
+from bridges.models import Bridge
 from bridges.sinks import registry
 from tests.bridges.installation import ROOT, Installation
+from tests.catalog.files import apply
 
 PAGE = (ROOT / "docs/bridges.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -89,4 +91,14 @@ def test_every_script_of_delivery_is_described():
     described = (ROOT / "docs/consuming.md").read_text(encoding="utf-8")
     scripts = {path.stem for path in Path(ROOT / "streams/broker/scripts").glob("*.lua")}
 
-    assert {name for name in scripts if f"| `{name}` |" not in described} == {"trim", "hold_lease", "publish_together"}
+    others = {"trim", "hold_lease", "publish_together", "publish_once"}
+    assert {name for name in scripts if f"| `{name}` |" not in described} == others
+
+
+@pytest.mark.parametrize("name", ["webhook", "stream"])
+def test_the_example_of_a_sink_can_be_applied(db, webhooks, name):
+    (example,) = [text for kind, text in BLOCK.findall(section(name)) if kind == "yaml"]
+
+    apply("streams: [{name: orders}, {name: sales}]\n" + example)
+
+    assert Bridge.objects.get().sink == name

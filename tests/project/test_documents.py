@@ -225,5 +225,5 @@ def test_the_wire_format_describes_every_field_and_letter():
     text = section("Fields of Synapse's own")
 
     own = set(re.findall(r"^\| `(synapse_\w+)` \|", text, re.MULTILINE))
-    assert own == {entry.ADDED, entry.VERSION, entry.TYPES, entry.LAYOUT}
+    assert own == {entry.ADDED, entry.VERSION, entry.TYPES, entry.LAYOUT, entry.HOPS}
     assert dict(re.findall(r"`(\w)` (\w+)[,.]", text)) == entry._LETTERS

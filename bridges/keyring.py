@@ -1,0 +1,45 @@
+"""Secrets by their names: what the settings of bridges refer to, so that they never hold one.
+
+A secret is a variable of the environment, or a row of the database, where it is encrypted. The environment wins. There,
+what it was before is the variable of the same name with _PREVIOUS.
+"""
+
+import re
+
+from django.conf import settings
+
+from bridges import sealing
+from bridges.errors import SecretLost
+from bridges.models import Secret
+from core.catalog_file import quoted
+
+
+def variable_of(name: str) -> str:
+    """Return the variable that a secret of this name can come from."""
+    return settings.SECRETS_PREFIX + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def values_of(name: str) -> list[str]:
+    """Return a secret: what it is now, and what it was before where that is still to be used.
+
+    Raises:
+        SecretLost: when there is none, or it cannot be read.
+    """
+    if text := settings.BRIDGE_SECRETS.get(variable_of(name)):
+        previous = settings.BRIDGE_SECRETS.get(f"{variable_of(name)}_PREVIOUS")
+        return [text, previous] if previous else [text]
+    row = Secret.objects.filter(name=name).first()
+    if row is None:
+        raise SecretLost(f"There is no secret {quoted(name)}, in the database or as {variable_of(name)}.")
+    try:
+        return [sealing.unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
+    except sealing.Unreadable:
+        raise SecretLost(
+            f"The secret {quoted(name)} was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY than there is now."
+        ) from None
+
+
+def change(row: Secret, value: str, *, keep_previous: bool) -> None:
+    """Give a secret a value, in memory: who calls saves it. Where `keep_previous`, the old one is used beside it."""
+    row.previous = row.value if keep_previous else ""
+    row.value = sealing.seal(value, settings.SECRETS_KEYS)

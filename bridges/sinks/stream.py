@@ -1,0 +1,205 @@
+"""Publishes each event to another stream of the catalog, by the rules of that stream, and once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
+from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
+from bridges.mapping import FieldMapping
+from bridges.sinks.base import MayBegin, Outcome, Sink
+from bridges.sinks.config import SinkConfig
+from core.names import RULE, is_name
+from core.problems import Problem
+from streams import checking, connections, entry, reading
+from streams.broker import Command, ReplyError
+from streams.broker.publishing import Once, publish_once
+from streams.checking import Accepted
+from streams.definitions import StreamDefinition
+from streams.errors import Unavailable
+from streams.snapshot import holder as catalog
+
+# Through more streams than these, no event is sent on.
+MOST_HOPS = 8
+# How long an event that is delivered again is known by, in milliseconds.
+WINDOW_MS = 24 * 3600 * 1000
+# So many events are sent to Redis together: its answer must come in time.
+_AT_ONCE = 100
+# A stream that is full is asked again after so many seconds.
+FULL_WAIT = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConfig(SinkConfig):
+    """`stream`: where the events go. The rest says what becomes of them (bridges.mapping): `event_type` is the type
+    they have there, `set` gives properties a value."""
+
+    stream: str
+    event_type: str | None = None
+    keep: list[str] | None = None
+    drop: list[str] = field(default_factory=list)
+    rename: dict[str, str] = field(default_factory=dict)
+    set: dict[str, Any] = field(default_factory=dict)
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        if not is_name(self.stream):
+            yield "stream", f"is no stream's name: it has {RULE}"
+        if self.event_type == "":
+            yield "event_type", "must be a type, or left out to keep what the event has"
+        yield from self.mapping.mistakes()
+
+    def streams(self) -> Mapping[str, str]:
+        return {"stream": self.stream}
+
+    @property
+    def mapping(self) -> FieldMapping:
+        """What becomes of an event."""
+        return FieldMapping(
+            event_type=self.event_type or "", keep=self.keep, drop=self.drop, rename=self.rename, put=self.set
+        )
+
+
+class StreamSink(Sink):
+    """An event is taken when it is stored in the other stream, or was before: delivered twice, it is stored once.
+
+    An event that was in the other stream already, on its way here, ends here: what two streams send each other does
+    not go in circles.
+    """
+
+    Config = StreamConfig
+
+    def __init__(self, config: StreamConfig, bridge: BridgeDefinition) -> None:
+        self._to = config.stream
+        self._mapping = config.mapping
+        self._bridge = bridge
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        if config.stream == bridge.stream:
+            raise SinkBroken(f"“{config.stream}” is the stream that the bridge reads: its events would go in circles.")
+        sink = cls(config, bridge)
+        try:
+            sink._target()
+        except SinkAway as away:
+            raise SinkBroken(f"{away}.") from away
+        return sink
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(batch) and may_begin():
+            outcomes += self._deliver(batch[len(outcomes) : len(outcomes) + _AT_ONCE])
+        return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
+
+    def _deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        target = self._target()
+        outcomes: list[Outcome] = [None] * len(batch)
+        prepared: dict[int, tuple[Accepted, Command]] = {}
+        for place, delivery in enumerate(batch):
+            trail = _trail(delivery)
+            try:
+                if self._to not in trail:
+                    accepted = self._accepted(target, delivery)
+                    prepared[place] = accepted, self._command(target, delivery, accepted, [*trail, delivery.stream])
+            except SinkError as error:
+                outcomes[place] = error
+        replies = self._send([command for _, command in prepared.values()])
+        for (place, (accepted, _)), reply in zip(prepared.items(), replies, strict=True):
+            outcomes[place] = self._outcome(reply)
+            if isinstance(reply, Once) and reply.outcome == "stored":
+                _count(target, accepted)
+        return outcomes
+
+    def _target(self) -> StreamDefinition:
+        """Return the other stream as it is defined now.
+
+        Raises:
+            SinkAway: when it is not.
+        """
+        target = catalog.current().streams.get(self._to)
+        if target is None:
+            raise SinkAway(f"There is no stream “{self._to}” to send events to")
+        return target
+
+    def _accepted(self, target: StreamDefinition, delivery: Delivery) -> Accepted:
+        """Return the event as it is stored there.
+
+        Raises:
+            SinkError: when that stream would not take it from anybody.
+        """
+        try:
+            event = reading.within_limits(self._mapping.apply(delivery.event))
+            return checking.check(target, event)
+        except Problem as problem:
+            raise SinkError(f"“{self._to}” does not take it: {_in_one_line(problem)}", permanent=True) from problem
+
+    def _command(
+        self, target: StreamDefinition, delivery: Delivery, accepted: Accepted, trail: Sequence[str]
+    ) -> Command:
+        if len(trail) > MOST_HOPS:
+            raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
+        fields = checking.encode(
+            target,
+            accepted,
+            now=lambda: delivery.timestamp or _now(),
+            source=delivery.source or self._bridge.name,
+            traceparent=delivery.fields.get(b"traceparent", b"").decode("utf-8", "replace"),
+        )
+        return publish_once(
+            target.name,
+            [*fields, entry.HOPS.encode(), ",".join(trail).encode()],
+            who=f"{delivery.stream}\n{self._bridge.group}",
+            key=delivery.id,
+            # One event, one key: what the mapping made of it at another attempt is the same event.
+            fingerprint=delivery.id,
+            window_ms=WINDOW_MS,
+            hard_length=target.hard_length if target.when_full == "reject" else 0,
+        )
+
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands and return their replies. One whose outcome is unknown may be sent again: it acts once.
+
+        Raises:
+            SinkAway: when Redis cannot be used.
+        """
+        try:
+            return connections.executor().execute(commands)
+        except Unavailable as problem:
+            raise SinkAway(problem.detail.rstrip(".")) from problem
+
+    def _outcome(self, reply: Once | ReplyError) -> Outcome:
+        if isinstance(reply, ReplyError):
+            if reply.code == "WRONGTYPE":
+                return SinkError(f"The Redis key “{self._to}” does not hold a stream")
+            return SinkError(f"Redis did not store it: {reply}")
+        if reply.outcome == "full":
+            return SinkError(f"“{self._to}” is full and takes no more", retry_after=FULL_WAIT)
+        if reply.outcome == "conflict":
+            return SinkError(f"“{self._to}” has something else under the key of this event", permanent=True)
+        return None
+
+
+def _trail(delivery: Delivery) -> list[str]:
+    """Return the streams that an event came through before the one that it is in."""
+    fields = delivery.fields
+    if entry.VERSION.encode() not in fields:  # what others write under our names says nothing
+        return []
+    text = fields.get(entry.HOPS.encode(), b"").decode("utf-8", "replace")
+    return [name for name in text.split(",") if is_name(name)]
+
+
+def _count(target: StreamDefinition, accepted: Accepted) -> None:
+    connections.tally.add(target.name, "published")
+    if accepted.warnings:
+        connections.tally.add(target.name, "warned")
+    if not accepted.registered:
+        connections.tally.add(target.name, "unregistered")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _in_one_line(problem: Problem) -> str:
+    return " ".join(problem.detail.split()).rstrip(".")[:1000]

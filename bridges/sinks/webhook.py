@@ -1,0 +1,224 @@
+"""Posts each event to a URL, signed as Standard Webhooks says (bridges.webhooks)."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+import uvloop
+from django.conf import settings
+from django.db import DatabaseError
+from standardwebhooks.webhooks import Webhook
+
+from bridges import keyring
+from bridges.database import close_stale_connections
+from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
+from bridges.errors import NotBegun, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
+from bridges.sinks.base import MayBegin, Outcome, Sink
+from bridges.sinks.config import SinkConfig
+from bridges.webhooks import signing, targets
+from bridges.webhooks.messages import ALWAYS, Form, Messages, is_own_header
+from bridges.webhooks.resolving import Lookup, system_lookup
+from bridges.webhooks.sending import Sender
+from streams.snapshot import holder as catalog
+
+MOST_AT_ONCE = 256
+_FORMS = ("envelope", "event")
+# RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig(SinkConfig):
+    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data) or the `event` alone.
+
+    `headers` are sent as they are; those of `secret_headers` have the value of the secret that is named.
+    `concurrency`: how many requests may be under way, None for the bridge's own. `permanent_statuses`: the answers
+    after which an event is not sent again.
+    """
+
+    url: str
+    secret: str
+    body: str = "envelope"
+    headers: dict[str, str] = field(default_factory=dict)
+    secret_headers: dict[str, str] = field(default_factory=dict)
+    concurrency: int | None = None
+    permanent_statuses: list[int] = field(default_factory=list)
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        try:
+            targets.read(self.url, settings.WEBHOOK_ALLOW)
+        except targets.BadTarget as bad:
+            yield "url", str(bad)
+        if self.secret.startswith(signing.PREFIX):
+            # Refused without being repeated: what is said here may end up in a log.
+            yield "secret", "must be the name of a secret, and is a secret itself"
+        elif complaint := self._secret_complaint():
+            yield "secret", complaint
+        if self.body not in _FORMS:
+            yield "body", f"must be {' or '.join(_FORMS)}"
+        if self.concurrency is not None and not 1 <= self.concurrency <= MOST_AT_ONCE:
+            yield "concurrency", f"must be from 1 to {MOST_AT_ONCE}"
+        if any(not 300 <= status <= 599 or status == 410 for status in self.permanent_statuses):
+            yield "permanent_statuses", "must hold answers from 300 to 599 but 410, which disables the bridge"
+        yield from self._headers_mistakes()
+
+    def _secret_complaint(self) -> str:
+        try:
+            for value in keyring.values_of(self.secret):
+                signing.key_of(value)
+        except SecretLost as lost:
+            return lost.detail
+        except ValueError as what:
+            return f"the secret of this name does not sign: {what} would"
+        return ""
+
+    def _headers_mistakes(self) -> Iterator[tuple[str, str]]:
+        names = [*self.headers, *self.secret_headers]
+        for where, mapping in (("headers", self.headers), ("secret_headers", self.secret_headers)):
+            for name in mapping:
+                if not _HEADER_NAME.fullmatch(name) or is_own_header(name):
+                    yield where, f"{name[:100]!r} is no header that can be set"
+        if len({name.lower() for name in names}) < len(names):
+            yield "headers", "a header is there twice"
+        if "authorization" in (name.lower() for name in self.headers):
+            yield "headers", "must not hold Authorization: it belongs to secret_headers"
+        for name, value in self.headers.items():
+            if not _HEADER_VALUE.fullmatch(value):
+                yield "headers", f"the value of {name[:100]} must be 1 to 2000 characters of printable ASCII"
+        for name, secret in self.secret_headers.items():
+            try:
+                if not _HEADER_VALUE.fullmatch(keyring.values_of(secret)[0]):
+                    yield "secret_headers", f"the secret of {name[:100]} cannot stand in a header"
+            except SecretLost as lost:
+                yield "secret_headers", lost.detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secrets:
+    """What the secrets are now: those that sign, and the headers that hold one."""
+
+    signing: list[str]
+    headers: dict[str, str]
+
+
+class WebhookSink(Sink):
+    """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are under way at once."""
+
+    Config = WebhookConfig
+
+    def __init__(self, config: WebhookConfig, bridge: BridgeDefinition, *, lookup: Lookup = system_lookup) -> None:
+        self._config = config
+        self._bridge = bridge
+        self._lookup = lookup
+        self._concurrency = config.concurrency or bridge.concurrency
+        self._loop = uvloop.new_event_loop()
+        self._snapshot: object = None
+        self._secrets: _Secrets | None = None
+        self._messages: Messages
+        self._sender: Sender | None = None
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        sink = cls(config, bridge)
+        try:
+            sink._ready()
+        except SinkAway as away:
+            sink.close()
+            raise SinkBroken(f"{away}.") from away
+        return sink
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if not may_begin():
+            return [NotBegun() for _ in batch]
+        sender = self._ready()
+        return self._loop.run_until_complete(self._deliver(batch, may_begin, sender))
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        if self._sender is not None:
+            self._loop.run_until_complete(self._sender.close())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, sender: Sender) -> list[Outcome]:
+        # What receivers closed since the last batch is heard of now, before a connection is used again.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        outcomes: list[Outcome] = [None] * len(batch)
+        waiting = self._requests(batch)
+        over = False
+
+        async def work() -> None:
+            nonlocal over
+            for place, request in waiting:
+                if over or not may_begin():
+                    outcomes[place] = NotBegun()
+                    continue
+                try:
+                    await sender.send(*request)
+                except SinkError as error:
+                    outcomes[place] = error
+                    over = over or isinstance(error, SinkDisabled)
+                except Exception as error:
+                    outcomes[place] = SinkError(f"{type(error).__name__}: {error}")
+
+        await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(batch)))))
+        return outcomes
+
+    def _requests(self, batch: Sequence[Delivery]) -> Iterator[tuple[int, tuple[dict[str, str], bytes]]]:
+        """Give each event's place and request. As many as can be under way are made at once, which is faster than one
+        between two answers, and none is signed long before it is sent."""
+        for start in range(0, len(batch), self._concurrency):
+            now = time.time()
+            part = [self._messages.of(delivery, now) for delivery in batch[start : start + self._concurrency]]
+            yield from enumerate(part, start)
+
+    def _ready(self) -> Sender:
+        """Return what sends, with the secrets as they are now: a change of one is a change of the catalog.
+
+        Raises:
+            SinkAway: when a secret cannot be used.
+        """
+        snapshot = catalog.current()
+        if self._sender is None or self._snapshot is not snapshot:
+            secrets = self._secrets_now()
+            if self._sender is None or secrets != self._secrets:
+                self._sender = self._loop.run_until_complete(self._open(secrets))
+            self._snapshot = snapshot
+        return self._sender
+
+    def _secrets_now(self) -> _Secrets:
+        close_stale_connections()
+        try:
+            headers = {name: keyring.values_of(of)[0] for name, of in self._config.secret_headers.items()}
+            return _Secrets(signing=keyring.values_of(self._config.secret), headers=headers)
+        except SecretLost as problem:
+            raise SinkAway(problem.detail.rstrip(".")) from problem
+        except DatabaseError as error:
+            raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
+
+    async def _open(self, secrets: _Secrets) -> Sender:
+        config, before = self._config, self._sender
+        try:
+            signers = [Webhook(signing.key_of(value)) for value in secrets.signing]
+        except ValueError as what:
+            raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
+        self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)
+        self._secrets = secrets
+        if before is not None:
+            await before.close()
+        return Sender(
+            targets.read(config.url, settings.WEBHOOK_ALLOW),
+            settings.WEBHOOK_ALLOW,
+            headers={**ALWAYS, **config.headers, **secrets.headers},
+            timeout=self._bridge.timeout,
+            concurrency=self._concurrency,
+            permanent=config.permanent_statuses,
+            lookup=self._lookup,
+        )

@@ -1,0 +1,148 @@
+"""Requests to a webhook's receiver: many at once, each with an end."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Collection, Mapping
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientSSLError,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    TCPConnector,
+)
+from yarl import URL
+
+from bridges.errors import SinkError
+from bridges.rendering import harmless
+from bridges.webhooks import responses
+from bridges.webhooks.allowing import Allowed
+from bridges.webhooks.resolving import CheckedResolver, Lookup, guarded_socket, system_lookup
+from bridges.webhooks.responses import Answer
+from bridges.webhooks.targets import Target
+
+# How long a connection may take, and how long to wait for the rest of an answer whose status is known, in seconds.
+CONNECT_SECONDS = 5.0
+REST_SECONDS = 2.0
+
+
+class Sender:
+    """Sends to one target. To be made, used and closed on one event loop.
+
+    `headers` go with every request. `timeout` (seconds) is for one and its answer. `permanent`: the answers after which
+    trying again is of no use.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        allowed: Allowed,
+        *,
+        headers: Mapping[str, str],
+        timeout: float,
+        concurrency: int,
+        permanent: Collection[int],
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        self._target = target
+        self._allowed = allowed
+        self._timeout = timeout
+        self._permanent = permanent
+        # As it was checked: nothing in it is to be read in another way.
+        self._url = URL(target.url, encoded=True)
+        connector = TCPConnector(
+            limit=concurrency,
+            ssl=ssl.create_default_context(),
+            resolver=CheckedResolver(allowed, lookup),
+            socket_factory=guarded_socket(allowed, "" if target.address else target.host),
+        )
+        self._session = ClientSession(
+            connector=connector,
+            headers=headers,
+            timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=responses.MOST_BYTES // 2,
+            trust_env=False,
+        )
+
+    async def send(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Send one event.
+
+        Raises:
+            SinkError: when it was not taken.
+        """
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._answer(headers, body, begun)
+        except (TimeoutError, ClientError, OSError) as error:
+            raise SinkError(self._explained(error)) from error
+        if answer is not None:
+            raise responses.failure(answer, permanent=self._permanent, now=time.time())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _answer(self, headers: Mapping[str, str], body: bytes, begun: float) -> Answer | None:
+        """Return the answer when it is no success."""
+        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            status, ms = response.status, int((time.monotonic() - begun) * 1000)
+            text = b"" if response.content.at_eof() else await _beginning(response)
+            if responses.is_taken(status):
+                return None
+            return Answer(
+                status=status,
+                text=text[: responses.KEPT_BYTES].decode("utf-8", "replace"),
+                ms=ms,
+                retry_after=response.headers.get("Retry-After", ""),
+            )
+
+    def _explained(self, error: Exception) -> str:
+        place = f"{self._target.host}:{self._target.port}"
+        match error:
+            case ConnectionTimeoutError():
+                return f"No connection to {place} within {min(CONNECT_SECONDS, self._timeout):g} s"
+            case TimeoutError():
+                return f"{place} did not answer within {self._timeout:g} s"
+            case ClientConnectorDNSError():
+                return f"The name {self._target.host} cannot be resolved: {_reason(error.os_error)}"
+            case ClientConnectorCertificateError() | ClientSSLError():
+                return f"No secure connection to {place}: {_reason(error)}"
+            case ClientConnectorError():
+                return f"No connection to {place}: {_reason(error.os_error)}"
+            case ClientResponseError():
+                return f"What {place} answered is not HTTP, or more than is read: {_reason(error)}"
+        return f"{place} closed the connection without an answer: {_reason(error)}"
+
+
+async def _beginning(response: ClientResponse) -> bytes:
+    """Read an answer as far as it is read at all. A connection with more to come is not used again."""
+    text = b""
+    try:
+        async with asyncio.timeout(REST_SECONDS):
+            while len(text) < responses.MOST_BYTES and not response.content.at_eof():
+                text += await response.content.readany()
+    except (TimeoutError, ClientError, OSError):
+        response.close()
+    if not response.content.at_eof():
+        response.close()
+    return text
+
+
+def _reason(error: BaseException) -> str:
+    """Return what an error says, in a line that shows nothing of the URL's query."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    text = getattr(error, "strerror", "") or getattr(error, "message", "") or str(error) or type(error).__name__
+    return harmless(" ".join(text.partition("?")[0].split())[:200])

@@ -1,0 +1,49 @@
+"""Standard Webhooks (standardwebhooks.com, specification 1.0): ids and signatures. Pure."""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from standardwebhooks.webhooks import Webhook
+
+PREFIX = "whsec_"
+# The specification's bounds on a symmetric secret, in bytes.
+SHORTEST, LONGEST = 24, 64
+
+
+def generate() -> str:
+    """Return a new secret."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def key_of(secret: str) -> bytes:
+    """Return the key that a secret stands for.
+
+    Raises:
+        ValueError: when it is none; the message says what one is.
+    """
+    try:
+        if not secret.startswith(PREFIX):
+            raise ValueError
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if not SHORTEST <= len(key) <= LONGEST:
+        raise ValueError(f"{PREFIX} and {SHORTEST} to {LONGEST} bytes in Base64")
+    return key
+
+
+def message_id(stream: str, group: str, entry_id: str) -> str:
+    """Return the id of an event for those who read a stream as a group: the same at every attempt.
+
+    The specification forbids a full stop in it, so it is not made of the names themselves.
+    """
+    return "msg_" + hashlib.blake2b(f"{stream}\n{group}\n{entry_id}".encode(), digest_size=16).hexdigest()
+
+
+def signatures(signers: Sequence[Webhook], id_: str, at: datetime, body: str) -> str:
+    """Return the header `webhook-signature`: one signature for each secret, so that one can be changed in time."""
+    return " ".join(signer.sign(id_, at, body) for signer in signers)

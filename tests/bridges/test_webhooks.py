@@ -1,0 +1,413 @@
+"""Webhooks: what a receiver gets, and what its answers mean. The receiver is a real HTTP server."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from bridges import keyring
+from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled
+from bridges.models import Secret
+from bridges.sinks.webhook import WebhookConfig, WebhookSink
+from bridges.webhooks import responses, sending, signing
+from streams.snapshot import holder
+from tests.bridges.cast import always
+from tests.bridges.receiver import Receiver, answer
+from tests.bridges.sinks import SECRET, definition, delivery
+
+pytestmark = pytest.mark.usefixtures("webhooks", "db")
+ORDER = {"event_type": "order-placed", "n": 1, "timestamp": "2026-11-01T08:00:00Z", "synapse_version": 1}
+EVENT = {"event_type": "order-placed", "n": 1, "timestamp": "2026-11-01T08:00:00Z"}
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def webhook(receiver):
+    """Open a sink: `webhook(body="event")`; settings of the sink, or columns of its bridge."""
+    sinks = []
+
+    def make(*, timeout=5.0, at_once=1, **config):
+        bridge = definition("webhook", timeout=timeout, concurrency=at_once)
+        values = {"url": receiver.url, "secret": "shop", **config}
+        sinks.append(WebhookSink.open(WebhookConfig.read(values), bridge, stopping=lambda: False))
+        return sinks[-1]
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+def orders(count):
+    return [delivery(ORDER, f"1766570400123-{n}") for n in range(count)]
+
+
+def test_a_receiver_gets_the_event_in_an_envelope_that_is_signed(receiver, webhook):
+    outcomes = webhook().deliver([delivery(ORDER, "1766570400123-0", attempt=3)], always)
+
+    assert outcomes == [None]
+    (request,) = receiver.got
+    assert request.line == "POST /events?to=shop HTTP/1.1"
+    assert request.json == {"type": "order-placed", "timestamp": "2026-11-01T08:00:00Z", "data": EVENT}
+    assert request.is_signed_with(SECRET)
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert request.headers["synapse-attempt"] == "3"
+    assert request.headers["synapse-stream"] == "orders"
+    assert request.headers["synapse-event-id"] == "1766570400123-0"
+
+
+def test_it_may_get_the_event_alone(receiver, webhook):
+    webhook(body="event").deliver(orders(1), always)
+
+    assert receiver.got[0].json == EVENT
+    assert receiver.got[0].is_signed_with(SECRET)
+
+
+def test_an_event_without_a_time_has_the_one_at_which_it_was_published(receiver, webhook):
+    webhook().deliver([delivery({"event_type": "order-placed"}, "1766570400123-0")], always)
+
+    assert receiver.got[0].json["timestamp"] == "2025-12-24T10:00:00.123Z"
+
+
+def test_the_id_is_the_same_at_every_attempt_and_another_for_another_event_or_bridge(receiver, webhook):
+    sink = webhook()
+    sink.deliver([*orders(2), delivery(ORDER, "1766570400123-0", attempt=2)], always)
+
+    first, second, again = (request.headers["webhook-id"] for request in receiver.got)
+    assert first == again != second
+    assert "." not in first
+    assert len({signing.message_id("orders", group, "17-0") for group in ("shop", "packing")}) == 2
+
+
+def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
+    webhook().deliver(orders(1), always)
+    (request,) = receiver.got
+
+    with pytest.raises(WebhookVerificationError):
+        type(request)(request.line, request.headers, request.body + b" ").is_signed_with(SECRET)
+
+
+def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
+    old, new = signing.generate(), signing.generate()
+    row = Secret(name="changing")
+    keyring.change(row, old, keep_previous=True)
+    row.save()
+    sink = webhook(secret="changing")
+    sink.deliver(orders(1), always)
+
+    keyring.change(row, new, keep_previous=True)
+    row.save()
+    holder.forget()  # as a change of the catalog does
+    sink.deliver(orders(1), always)
+
+    before, after = receiver.got
+    assert before.is_signed_with(old)
+    with pytest.raises(WebhookVerificationError):
+        before.is_signed_with(new)
+    assert after.is_signed_with(old)
+    assert after.is_signed_with(new)
+
+
+def test_a_secret_that_is_gone_means_waiting_and_nothing_unsigned(receiver, webhook, settings):
+    sink = webhook()
+    settings.BRIDGE_SECRETS = {}
+    holder.forget()
+
+    with pytest.raises(SinkAway, match="There is no secret “shop”, in the database or as SYNAPSE_SECRET_SHOP"):
+        sink.deliver(orders(1), always)
+
+    assert receiver.got == []
+
+
+def test_headers_of_the_users_own_go_along_and_secret_ones_too(receiver, webhook, settings):
+    settings.BRIDGE_SECRETS = {**settings.BRIDGE_SECRETS, "SYNAPSE_SECRET_SHOP_TOKEN": "Bearer abc"}
+
+    webhook(headers={"X-Tenant": "7"}, secret_headers={"Authorization": "shop.token"}).deliver(orders(1), always)
+
+    assert receiver.got[0].headers["x-tenant"] == "7"
+    assert receiver.got[0].headers["authorization"] == "Bearer abc"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_success_takes_the_event(receiver, webhook, status):
+    receiver.always(answer(status, body=b"" if status == 204 else b"thank you"))
+
+    assert webhook().deliver(orders(3), always) == [None] * 3
+    assert receiver.connections == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 429, 500, 503])
+def test_any_failure_leaves_the_event_to_be_sent_again(receiver, webhook, status):
+    receiver.always(answer(status, body=b"no\x1b[2J thanks"))
+
+    (outcome,) = webhook().deliver(orders(1), always)
+
+    assert not outcome.permanent
+    assert f"The receiver answered: {status} after " in str(outcome)
+    assert str(outcome).endswith(", “no\\u001b[2J thanks”")
+    assert outcome.response == {"status": status, "text": "no\x1b[2J thanks", "ms": outcome.response["ms"]}
+
+
+def test_failures_that_the_user_lists_are_for_good(receiver, webhook):
+    receiver.answers = lambda number: answer([400, 422, 500][number])
+
+    outcomes = webhook(permanent_statuses=[400, 422]).deliver(orders(3), always)
+
+    assert [outcome.permanent for outcome in outcomes] == [True, True, False]
+
+
+def test_a_receiver_that_is_gone_disables_the_bridge_and_gets_nothing_more(receiver, webhook):
+    receiver.always(answer(410))
+
+    outcomes = webhook().deliver(orders(3), always)
+
+    assert [type(outcome) for outcome in outcomes] == [SinkDisabled, NotBegun, NotBegun]
+    assert str(outcomes[0]).startswith("The receiver wants no more events: The receiver answered: 410 after ")
+    assert len(receiver.got) == 1
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(receiver, webhook):
+    receiver.always(answer(302, location=f"{receiver.url}/secret", content_type="text/plain"))
+
+    (outcome,) = webhook().deliver(orders(1), always)
+
+    assert "redirected, which is not followed: 302" in str(outcome)
+    assert len(receiver.got) == 1
+
+
+NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("1000000000", responses.LONGEST_WAIT),
+        ("9" * 5000, responses.LONGEST_WAIT),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        ("Sun, 01 Nov 2099 08:00:00 GMT", responses.LONGEST_WAIT),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), None),
+        ("0", None),
+        ("-5", None),
+        ("1e9", None),
+        ("soon", None),
+        ("", None),
+        ("²", None),
+        ("Sun, 99 Nov 99999 08:00:00 GMT", None),
+    ],
+)
+def test_how_long_a_receiver_asks_to_wait(header, seconds):
+    assert responses.wait_of(header, NOW.timestamp()) == seconds
+
+
+def test_a_receiver_that_asks_to_wait_is_heard(receiver, webhook):
+    receiver.always(answer(429, retry_after="7"))
+
+    (outcome,) = webhook().deliver(orders(1), always)
+
+    assert outcome.retry_after == 7.0
+
+
+def test_as_many_requests_are_under_way_as_may_be_and_no_more(receiver, webhook):
+    together = threading.Barrier(8, timeout=10)
+
+    def answers(_):
+        together.wait()
+        return answer(204)
+
+    receiver.answers = answers
+
+    assert webhook(concurrency=8).deliver(orders(32), always) == [None] * 32
+    assert receiver.most_at_once == 8
+
+
+def test_the_bridge_says_how_many_at_once_where_the_sink_does_not(receiver, webhook):
+    together = threading.Barrier(3, timeout=10)
+
+    def answers(_):
+        together.wait()
+        return answer(204)
+
+    receiver.answers = answers
+
+    assert webhook(at_once=3).deliver(orders(6), always) == [None] * 6
+
+
+def test_a_connection_that_the_receiver_closed_between_two_batches_is_not_used_again(receiver, webhook):
+    sink = webhook()
+    for _ in range(20):
+        assert sink.deliver(orders(1), always) == [None]
+        receiver.hang_up()
+
+    assert len(receiver.got) == 20
+
+
+def endless(connection):
+    connection.sendall(b"HTTP/1.1 500 Word\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+
+def slow(connection):
+    for byte in b"HTTP/1.1 200 OK\r\n":
+        connection.sendall(bytes([byte]))
+        threading.Event().wait(0.1)
+    return False
+
+
+def silent(connection):
+    connection.recv(1)
+    return False
+
+
+def many_headers(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for n in range(10_000):
+        connection.sendall(b"x-%d: " % n + b"y" * 1000 + b"\r\n")
+    return False
+
+
+def long_header(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+    for _ in range(10_000):
+        connection.sendall(b"y" * 1000)
+    return False
+
+
+def nonsense(connection):
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    return False
+
+
+def nothing(connection):
+    return False
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (endless, "The receiver answered: 500 after "),
+        (slow, "did not answer within 0.5 s"),
+        (silent, "did not answer within 0.5 s"),
+        (many_headers, "is not HTTP, or more than is read"),
+        (long_header, "is not HTTP, or more than is read"),
+        (nonsense, "is not HTTP, or more than is read"),
+        (nothing, "closed the connection without an answer"),
+    ],
+)
+def test_whatever_a_receiver_does_ends_soon_and_says_what_it_was(receiver, webhook, behaviour, words):
+    receiver.always(behaviour)
+    sink = webhook(timeout=0.5)
+
+    (outcome,) = sink.deliver(orders(1), always)
+
+    assert words in str(outcome)
+    receiver.always(answer(204))
+    assert sink.deliver(orders(1), always) == [None]
+
+
+def test_no_more_of_an_answer_is_kept_than_its_beginning(receiver, webhook):
+    receiver.always(endless)
+
+    (outcome,) = webhook().deliver(orders(1), always)
+
+    assert outcome.response["text"] == "x" * responses.KEPT_BYTES
+
+
+def test_a_success_whose_body_never_ends_is_a_success(receiver, webhook, monkeypatch):
+    monkeypatch.setattr(sending, "REST_SECONDS", 0.1)
+
+    def begins(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthank")
+        return connection.recv(1) != b""
+
+    receiver.always(begins)
+
+    assert webhook().deliver(orders(1), always) == [None]
+
+
+def test_a_compressed_answer_is_not_unfolded(receiver, webhook):
+    bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 100
+    receiver.always(answer(500, body=bomb, content_encoding="gzip"))
+
+    (outcome,) = webhook().deliver(orders(1), always)
+
+    assert outcome.response["status"] == 500
+    assert receiver.got[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_receiver_that_is_not_there_is_a_failure(receiver, webhook):
+    sink = webhook(url="http://127.0.0.1:1/")
+
+    (outcome,) = sink.deliver(orders(1), always)
+
+    assert str(outcome) == "No connection to 127.0.0.1:1: Connection refused"
+
+
+def test_no_proxy_of_the_environment_is_used(receiver, webhook, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    assert webhook().deliver(orders(1), always) == [None]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("secret", "nobody", "There is no secret “nobody”"),
+        ("secret", SECRET, "must be the name of a secret, and is a secret itself"),
+        ("headers", {"authorization": "Bearer abc"}, "must not hold Authorization: it belongs to secret_headers"),
+        ("body", "xml", "must be envelope or event"),
+        ("concurrency", 0, "must be from 1 to 256"),
+        ("concurrency", 257, "must be from 1 to 256"),
+        ("concurrency", True, "must be a whole number or nothing, but is true"),
+        ("permanent_statuses", [410], "which disables the bridge"),
+        ("permanent_statuses", [200], "from 300 to 599"),
+        ("permanent_statuses", ["400"], "must hold nothing but a whole number, but holds the text “400”"),
+        ("permanent_statuses", 400, "must be a list, but is the number 400"),
+        ("headers", {"Host": "example.com"}, "'Host' is no header that can be set"),
+        ("headers", {"content-length": "5"}, "is no header that can be set"),
+        ("headers", {"Webhook-Id": "5"}, "is no header that can be set"),
+        ("headers", {"X-A": "b\r\nX-C: d"}, "must be 1 to 2000 characters of printable ASCII"),
+        ("headers", {"X A": "b"}, "is no header that can be set"),
+        ("headers", {"X-A": None}, "must hold nothing but text, but holds nothing"),
+        ("secret_headers", {"Authorization": "nobody"}, "There is no secret “nobody”"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_their_names(field, value, words):
+    values = {"url": "https://example.com/", "secret": "shop", field: value}
+
+    with pytest.raises(BadConfig) as caught:
+        WebhookConfig.read(values)
+
+    assert list(caught.value.errors) == [field]
+    assert words in caught.value.errors[field]
+
+
+@pytest.mark.parametrize("text", ["secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 100, "whsec_äöü"])
+def test_what_does_not_sign_is_no_secret_for_it(settings, text):
+    settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": text}
+
+    with pytest.raises(BadConfig, match="secret: the secret of this name does not sign: whsec_ and 24 to 64 bytes"):
+        WebhookConfig.read({"url": "https://example.com/", "secret": "shop"})
+
+
+def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, bridge, receiver, webhook):
+    ids = [redis.xadd("orders", ORDER).decode() for _ in range(50)]
+    receiver.answers = lambda number: answer(500 if number == 3 else 204)
+
+    consumer = bridge(webhook(), lease_ms=60_000).run_dry()
+
+    assert {request.headers["synapse-event-id"] for request in receiver.got} == set(ids)
+    assert all(request.is_signed_with(SECRET) for request in receiver.got)
+    assert redis.xpending("orders", "warehouse")["pending"] == 1
+    assert "The receiver answered: 500 after " in consumer.said[-1]

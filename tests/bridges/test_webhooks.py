@@ -1,5 +1,6 @@
 """Webhooks: what a receiver gets, and what its answers mean. The receiver is a real HTTP server."""
 
+import random
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -411,3 +412,25 @@ def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, br
     assert all(request.is_signed_with(SECRET) for request in receiver.got)
     assert redis.xpending("orders", "warehouse")["pending"] == 1
     assert "The receiver answered: 500 after " in consumer.said[-1]
+
+
+def test_a_receiver_that_fails_half_the_time_gets_every_event_in_the_end(redis, bridge, receiver, webhook):
+    ids = [redis.xadd("orders", ORDER).decode() for _ in range(200)]
+    taken = set()
+    chance = random.Random(1)
+
+    def answers(number):
+        if chance.random() < 0.5:
+            return answer(503)
+        taken.add(receiver.got[number].headers["synapse-event-id"])
+        return answer(204)
+
+    receiver.answers = answers
+
+    bridge(webhook(), lease_ms=0).run_dry()
+
+    assert taken == set(ids)
+    attempts = [int(request.headers["synapse-attempt"]) for request in receiver.got]
+    assert len(receiver.got) > 300
+    assert max(attempts) > 2
+    assert redis.xpending("orders", "warehouse")["pending"] == 0

@@ -14,7 +14,7 @@ from bridges.models import Secret
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from bridges.webhooks import responses, sending, signing
 from streams.snapshot import holder
-from tests.bridges.cast import always
+from tests.bridges.cast import DUE, always
 from tests.bridges.receiver import Receiver, answer
 from tests.bridges.sinks import SECRET, definition, delivery
 
@@ -410,7 +410,7 @@ def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, br
 
     assert {request.headers["synapse-event-id"] for request in receiver.got} == set(ids)
     assert all(request.is_signed_with(SECRET) for request in receiver.got)
-    assert redis.xpending("orders", "warehouse")["pending"] == 1
+    assert redis.zcard(DUE) == 1
     assert "The receiver answered: 500 after " in consumer.said[-1]
 
 

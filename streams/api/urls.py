@@ -1,7 +1,7 @@
 """The routes of streams."""
 
 from core.patterns import route
-from streams.api import inspect, operations, publish
+from streams.api import contracts, inspect, operations, publish
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
@@ -12,6 +12,8 @@ urlpatterns = [
     route("/streams/{stream}/messages", inspect.Messages.as_view(), "messages"),
     route("/streams/{stream}/messages/{id}", inspect.OneMessage.as_view(), "message"),
     route("/streams/{stream}/groups", inspect.Groups.as_view(), "groups"),
+    route("/streams/{stream}/event-types/{event_type}/backtest", contracts.BackTest.as_view(), "back-test"),
+    route("/streams/{stream}/event-types/{event_type}/draft", contracts.Draft.as_view(), "draft-from-traffic"),
     route("/health", operations.Health.as_view(), "health"),
     route("/healthz", operations.Liveness.as_view(), "liveness"),
     route("/readyz", operations.Readiness.as_view(), "readiness"),

@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import bridging, live, memory, publishing, reads, size
+from benchmarks.measures import bridging, contracts, live, memory, publishing, reads, size
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -96,5 +96,33 @@ ROWS = (
         peer="bare loop of the same HTTP client, 64 in flight",
         bar=Bar(ratio_at_least=0.7),
         measure=bridging.webhook,
+    ),
+    Row(
+        name="contract-check",
+        work="compatibility of two versions of the guide's largest schema, both ways",
+        peer="-",
+        bar=Bar(at_most=5),
+        measure=contracts.check,
+    ),
+    Row(
+        name="contract-register",
+        work="registering a version against 100 earlier ones",
+        peer="-",
+        bar=Bar(at_most=250),
+        measure=contracts.register,
+    ),
+    Row(
+        name="contract-lookup",
+        work="GET /registry/schemas/ids/{id}",
+        peer="GET /streams/{stream}/groups, another read by Django",
+        bar=Bar(ratio_at_least=1),
+        measure=contracts.lookup,
+    ),
+    Row(
+        name="back-test",
+        work="back-test of 10,000 events that all break a candidate",
+        peer="-",
+        bar=Bar(at_most=2000),
+        measure=contracts.back_test,
     ),
 )

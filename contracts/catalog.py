@@ -1,7 +1,9 @@
 """The contracts' part of a catalog file: the section `contracts`, and the schemas that other sections write in place.
 
 Contracts are made and changed, never deleted: published events carry a contract's version numbers, and a contract made
-anew would give the same numbers to other schemas.
+anew would give the same numbers to other schemas. A changed schema goes through the same check as everywhere: what the
+contract's compatibility forbids is refused. What a schema refers to is not written in a catalog file, so a schema that
+refers to others is left out of an export.
 """
 
 from collections.abc import Mapping
@@ -9,39 +11,52 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from django.db.models import Max
 
 from contracts import registry, schemas
-from contracts.errors import BadSchema
-from contracts.models import Contract, ContractVersion
+from contracts.errors import BadSchema, Incompatible
+from contracts.models import Compatibility, Contract, ContractVersion, Policy
 from core import audit
-from core.catalog_file import CatalogFile, Item
+from core.catalog_file import BadCatalog, CatalogFile, Item
 from core.plan import Change, Values, compare
 from core.principal import Principal
+from core.problems import Problem
 
 CONTRACT = "contract"
 KINDS = (CONTRACT,)
 SECTIONS = ("contracts",)
 
+# A contract's columns that a file states; "" is what holds for all contracts.
+_COLUMNS = ("description", "compatibility", "policy")
 _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A contract as it stands: `version` and `schema` are None when no version is active, `highest` counts drafts 0."""
+    """A contract as it stands: `version` and `schema` are None when no version is active.
+
+    `highest` is the highest number ever given. `refers` says that the schema refers to others.
+    """
 
     description: str
+    compatibility: str
+    policy: str
     highest: int
     version: int | None = None
     schema: Mapping[str, Any] | None = None
+    refers: bool = False
 
 
 def read(file: CatalogFile) -> None:
     """Read the section `contracts`."""
     for item in file.section("contracts"):
-        item.only("subject", "description", "schema")
+        item.only("subject", "description", "compatibility", "policy", "schema")
         subject = item.name("subject", valid=_is_subject, rule=_SUBJECT_RULE)
-        values = {"description": item.text("description") or "", **read_schema(item)}
+        values = {
+            "description": item.text("description") or "",
+            "compatibility": item.choice("compatibility", Compatibility.values, ""),
+            "policy": item.choice("policy", Policy.values, ""),
+            **read_schema(item),
+        }
         if subject is not None:
             file.add(CONTRACT, subject, values, item.place)
 
@@ -62,15 +77,17 @@ def read_schema(item: Item) -> dict[str, Any]:
 def standing() -> dict[str, Standing]:
     """Return every contract by subject (two queries)."""
     found = {
-        subject: Standing(description=description, highest=highest or 0)
-        for subject, description, highest in Contract.objects.annotate(highest=Max("versions__number"))
-        .order_by("subject")
-        .values_list("subject", "description", "highest")
+        row.subject: Standing(
+            description=row.description, compatibility=row.compatibility, policy=row.policy, highest=row.highest
+        )
+        for row in Contract.objects.order_by("subject")
     }
-    active = ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE).order_by("number")
+    active = ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, deleted_at=None).order_by("number")
     # The highest active version comes last, so it is the one that stays.
-    for subject, number, text in active.values_list("contract__subject", "number", "schema__text"):
-        found[subject] = replace(found[subject], version=number, schema=orjson.loads(text))
+    rows = active.values_list("contract__subject", "number", "schema__text", "schema__references")
+    for subject, number, text, references in rows:
+        schema = orjson.loads(text)
+        found[subject] = replace(found[subject], version=number, schema=schema, refers=bool(references))
     return found
 
 
@@ -78,7 +95,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return what would change. A change of the schema tells the version numbers too."""
     now = standing()
     current: dict[str, Values] = {
-        subject: {"description": found.description, "schema": found.schema} for subject, found in now.items()
+        subject: {**_columns(found), "schema": found.schema} for subject, found in now.items()
     }
     return [
         _numbered(change, now[change.name]) if change.action == "update" else change
@@ -87,20 +104,36 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
 
 
 def apply(change: Change, *, by: Principal) -> None:
-    """Carry out one change of the plan, in the transaction of the caller."""
+    """Carry out one change of the plan, in the transaction of the caller.
+
+    Raises:
+        BadCatalog: when the contract's compatibility forbids its new schema, or its mode every change.
+    """
     after = change.after or {}
+    columns = {column: after[column] for column in _COLUMNS if column in after}
     if change.action == "create":
-        contract = Contract.objects.create(subject=change.name, description=after.get("description", ""))
+        contract = Contract.objects.create(subject=change.name, **columns)
         audit.record(by, "create", contract, after=audit.describe(contract))
     else:
         contract = registry.contract(change.name)
-        if "description" in after:
+        if columns:
             before = audit.describe(contract)
-            contract.description = after["description"]
+            for column, text in columns.items():
+                setattr(contract, column, text)
             contract.save()
             audit.record(by, "update", contract, before=before, after=audit.describe(contract))
     if "schema" in after:
-        registry.register(contract.subject, schemas.canonical_text(after["schema"]), by=by)
+        _register(contract.subject, after["schema"], by=by)
+
+
+def _register(subject: str, document: Mapping[str, Any], *, by: Principal) -> None:
+    try:
+        registry.register(subject, schemas.canonical_text(document), by=by)
+    except Incompatible as refused:
+        reasons = [f"{each['description']} {each['fix']}" for each in refused.differences]
+        raise BadCatalog(f"The new schema of the contract “{subject}” is not compatible", reasons) from None
+    except Problem as refused:
+        raise BadCatalog(f"The contract “{subject}” cannot be changed", [refused.detail]) from None
 
 
 def export(document: dict[str, Any]) -> None:
@@ -108,9 +141,8 @@ def export(document: dict[str, Any]) -> None:
     contracts = []
     for subject, found in sorted(standing().items()):
         item: dict[str, Any] = {"subject": subject}
-        if found.description:
-            item["description"] = found.description
-        if found.schema is not None:
+        item |= {column: text for column, text in _columns(found).items() if text}
+        if found.schema is not None and not found.refers:
             item["schema"] = found.schema
         contracts.append(item)
     document["contracts"] = contracts
@@ -124,6 +156,10 @@ def _numbered(change: Change, found: Standing) -> Change:
         before={"version": found.version, **change.before},
         after={"version": found.highest + 1, **change.after},
     )
+
+
+def _columns(found: Standing) -> dict[str, str]:
+    return {"description": found.description, "compatibility": found.compatibility, "policy": found.policy}
 
 
 def _is_subject(text: str) -> bool:

@@ -1,11 +1,23 @@
 """What can be wrong with a contract.
 
 Problem
-├── BadSchema            the text is not a JSON Schema that can be a contract
-├── UnknownContract      no contract has this subject
-├── UnknownVersion       the contract has no such version
-└── WrongState           a version cannot make this step from the state it is in
+├── BadSchema                   the text is not a JSON Schema that can be a contract
+│   ├── SchemaTooLarge          it is larger than what is accepted
+│   └── UnresolvedReference     it refers to something that is not there
+├── UnknownContract             no contract has this subject
+├── UnknownVersion              the contract has no such version
+├── UnknownSchema               no contract has this schema
+├── WrongState                  a version cannot make this step from the state it is in
+│   ├── AlreadyDeleted          it is hidden already
+│   └── NotDeletedYet           it must be hidden before it can go for good
+├── Incompatible                the schema would break what the contract's mode protects
+├── ReadOnly                    the contract, or the registry, may not be changed
+├── Referenced                  a schema refers to the version, so it cannot be deleted
+└── NoPythonCode                no Python code can be made of the schema
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.problems import Problem
 
@@ -21,6 +33,20 @@ class BadSchema(Problem):
         super().__init__(detail)
         if pointer is not None:
             self.members["pointer"] = pointer
+
+
+class SchemaTooLarge(BadSchema):
+    """The schema, or what is kept with it, is larger than what is accepted."""
+
+    slug = "schema-too-large"
+    title = "The schema is larger than what is accepted"
+
+
+class UnresolvedReference(BadSchema):
+    """The schema refers to something that is neither in it nor in the registry."""
+
+    slug = "unresolved-reference"
+    title = "The schema refers to something that is not there"
 
 
 class UnknownContract(Problem):
@@ -39,9 +65,81 @@ class UnknownVersion(Problem):
     title = "The contract has no such version"
 
 
+class UnknownSchema(Problem):
+    """No contract has this schema."""
+
+    status = 404
+    slug = "unknown-schema"
+    title = "No contract has this schema"
+
+
 class WrongState(Problem):
     """A version cannot make this step from the state it is in."""
 
     status = 409
     slug = "wrong-state"
     title = "The version is not in a state for this"
+
+
+class AlreadyDeleted(WrongState):
+    """What is to be deleted is hidden already; it can be deleted for good."""
+
+    slug = "already-deleted"
+    title = "It is deleted already"
+
+
+class NotDeletedYet(WrongState):
+    """What is to go for good must be hidden first."""
+
+    slug = "not-deleted-yet"
+    title = "It must be deleted before it can be deleted for good"
+
+
+class Incompatible(Problem):
+    """The schema would break what the contract's compatibility protects.
+
+    `differences` say each: the rule, the places in both schemas, the version it clashes with, a document that shows
+    it, and the smallest fix. `old_text` is the schema of the first version that it clashes with.
+    """
+
+    status = 409
+    slug = "incompatible"
+    title = "The schema is not compatible with an earlier version"
+
+    def __init__(
+        self,
+        detail: str,
+        differences: Sequence[Mapping[str, Any]],
+        *,
+        subject: str,
+        mode: str,
+        policy: str,
+        old_text: str = "",
+    ) -> None:
+        super().__init__(detail, subject=subject, compatibility=mode, policy=policy, differences=list(differences))
+        self.differences = differences
+        self.old_text = old_text
+
+
+class ReadOnly(Problem):
+    """The contract, or the whole registry, may not be changed."""
+
+    status = 422
+    slug = "read-only"
+    title = "The contract may not be changed"
+
+
+class Referenced(Problem):
+    """A schema refers to the version, so it cannot be deleted."""
+
+    status = 422
+    slug = "referenced"
+    title = "A schema refers to the version"
+
+
+class NoPythonCode(Problem):
+    """No Python code can be made of the schema."""
+
+    status = 422
+    slug = "no-python-code"
+    title = "No Python code can be made of the schema"

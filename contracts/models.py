@@ -1,17 +1,52 @@
-"""Schemas, contracts and their versions, as they are kept."""
+"""Schemas, contracts and their versions, and the registry's settings, as they are kept."""
+
+import uuid
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 
 from contracts import schemas
-from contracts.errors import BadSchema
+from contracts.errors import BadSchema, UnresolvedReference
 from core.models import CatalogModel
+
+_GUIDS = uuid.UUID("8b3f4f0e-6a0c-5a55-9b0e-2f6d1c1f7a11")
+
+
+class Compatibility(models.TextChoices):
+    """With which earlier versions a new one must be compatible, and in which direction."""
+
+    NONE = "NONE", "none: every schema may follow every other"
+    BACKWARD = "BACKWARD", "backward: it reads what the last version wrote"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE", "backward, all versions"
+    FORWARD = "FORWARD", "forward: the last version reads what it writes"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE", "forward, all versions"
+    FULL = "FULL", "full: both ways with the last version"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE", "full, all versions"
+
+
+class Policy(models.TextChoices):
+    """How strictly compatibility is meant."""
+
+    LENIENT = "LENIENT", "lenient: a new optional property is no break"
+    STRICT = "STRICT", "strict: as other registries answer"
+
+
+class Mode(models.TextChoices):
+    """What may be done with contracts. READONLY_OVERRIDE is for the whole registry, over the contracts' own modes."""
+
+    READWRITE = "READWRITE", "read and write"
+    READONLY = "READONLY", "read only"
+    READONLY_OVERRIDE = "READONLY_OVERRIDE", "read only, whatever a contract says"
 
 
 def validate_schema_text(text: str) -> None:
-    """Refuse a text that cannot be a contract's schema (a Django validator)."""
+    """Refuse a text that cannot be a contract's schema, whatever it refers to (a Django validator)."""
     try:
         schemas.compile_schema(schemas.parse(text))
+    except UnresolvedReference:
+        # What it refers to is not known here; it is when the schema becomes a version.
+        return
     except BadSchema as error:
         place = error.members.get("pointer")
         raise ValidationError(f"{error.detail} (at {place})" if place else error.detail) from None
@@ -23,11 +58,43 @@ def validate_subject(text: str) -> None:
         raise ValidationError("A subject has only characters that can be seen.")
 
 
+def guid_of(digest: str) -> uuid.UUID:
+    """Return the GUID of the schema with this digest: the same in every registry."""
+    return uuid.uuid5(_GUIDS, digest)
+
+
+class RegistrySettings(CatalogModel):
+    """What holds for every contract that does not say otherwise: one row."""
+
+    compatibility = models.CharField(max_length=20, choices=Compatibility, default=Compatibility.BACKWARD)
+    policy = models.CharField(max_length=10, choices=Policy, default=Policy.LENIENT)
+    mode = models.CharField(max_length=20, choices=Mode, default=Mode.READWRITE)
+    extras = models.JSONField(default=dict, blank=True, help_text="What clients set beside, kept for them.")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "registry settings"
+
+    def __str__(self) -> str:
+        return "registry"
+
+
 class Schema(CatalogModel):
-    """The text of a schema, kept once: its primary key is the global id, and one text has one id for ever."""
+    """A schema, kept once: its primary key is the global id, and what is identical has one id for ever.
+
+    Identical are schemas with the same text, the same references, and the same metadata and rules beside it.
+    """
 
     text = models.TextField(validators=[validate_schema_text])
-    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the text, in hexadecimal.")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of all that makes it what it is.")
+    guid = models.UUIDField(unique=True, editable=False)
+    meaning = models.CharField(
+        max_length=64, db_index=True, editable=False, help_text="SHA-256 of what it says, however it is laid out."
+    )
+    references: Any = models.JSONField(
+        default=list, blank=True, help_text="What its $ref name: name, subject, version."
+    )
+    metadata = models.JSONField(null=True, blank=True)
+    rule_set = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -35,11 +102,21 @@ class Schema(CatalogModel):
 
 
 class Contract(CatalogModel):
-    """What an event type must look like: a subject with numbered versions."""
+    """What an event type must look like: a subject with numbered versions.
+
+    An empty compatibility, policy or mode is that of the registry's settings.
+    """
 
     subject = models.CharField(max_length=255, unique=True, validators=[validate_subject])
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    compatibility = models.CharField(max_length=20, choices=Compatibility, blank=True)
+    policy = models.CharField(max_length=10, choices=Policy, blank=True)
+    mode = models.CharField(max_length=20, choices=Mode, blank=True)
+    extras = models.JSONField(default=dict, blank=True, editable=False)
+    highest = models.PositiveIntegerField(
+        default=0, editable=False, help_text="The highest number ever given; deletion does not lower it."
+    )
 
     class Meta:
         ordering = ["subject"]
@@ -52,7 +129,8 @@ class ContractVersion(CatalogModel):
     """One version of a contract.
 
     A draft has a text of its own, no number and no schema. Activation gives it the next number and a schema, and
-    freezes it; from then on only its state changes.
+    freezes it; from then on only its state changes. A deleted version is hidden and can be brought back by nobody;
+    deleted for good, its row goes and its number stays taken.
     """
 
     class State(models.TextChoices):
@@ -64,12 +142,18 @@ class ContractVersion(CatalogModel):
     number = models.PositiveIntegerField(null=True, blank=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT, editable=False)
     draft_text = models.TextField("schema", blank=True, validators=[validate_schema_text])
+    draft_references: Any = models.JSONField(default=list, blank=True, editable=False)
     schema = models.ForeignKey(
         Schema, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="versions"
     )
-    author = models.CharField(max_length=200, blank=True, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    author = models.CharField(max_length=200, blank=True, editable=False, help_text="Who wrote the text.")
+    created_at = models.DateTimeField(auto_now_add=True, help_text="When it was written.")
     activated_at = models.DateTimeField(null=True, editable=False)
+    activated_by = models.CharField(max_length=200, blank=True, editable=False)
+    deprecated_at = models.DateTimeField(null=True, editable=False)
+    deprecated_by = models.CharField(max_length=200, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    deleted_by = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
         ordering = ["contract", "-number"]
@@ -85,6 +169,9 @@ class ContractVersion(CatalogModel):
                 | (~models.Q(state="draft") & models.Q(number__isnull=False, schema__isnull=False)),
                 name="only_drafts_have_no_number",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(state="draft") | models.Q(deleted_at=None), name="drafts_are_not_hidden"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -94,3 +181,23 @@ class ContractVersion(CatalogModel):
     def text(self) -> str:
         """The schema's text, whatever the state."""
         return self.draft_text if self.schema is None else self.schema.text
+
+    @property
+    def references(self) -> list[dict[str, Any]]:
+        """What the schema refers to, whatever the state: name, subject and version of each."""
+        found: list[dict[str, Any]] = self.draft_references if self.schema is None else self.schema.references
+        return found
+
+
+class SchemaReference(models.Model):
+    """That a schema refers to a version of a contract, which therefore must not go."""
+
+    schema = models.ForeignKey(Schema, on_delete=models.CASCADE, related_name="referring")
+    version = models.ForeignKey(ContractVersion, on_delete=models.PROTECT, related_name="referrers")
+    name = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["schema", "name"], name="one_reference_a_name")]
+
+    def __str__(self) -> str:
+        return f"{self.schema_id} refers to {self.name}"

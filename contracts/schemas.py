@@ -1,24 +1,32 @@
 """JSON Schemas as contracts: compile one, check an event against it.
 
-A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself,
-`$schema` is one of the published drafts, and patterns run on a linear-time engine, so look-around and
-back-references are refused. No Django here.
+A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and
+into those that are named with it. `$schema` is one of the published drafts, and patterns run on a linear-time engine,
+so look-around and back-references are refused. No Django here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+from urllib.parse import urljoin
 
 import jsonschema_rs
 import orjson
 
-from contracts.errors import BadSchema
+from contracts import work
+from contracts.errors import BadSchema, SchemaTooLarge, UnresolvedReference
 from contracts.violations import Violation, json_pointer, violation_of
 from core import strict_json
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
+TOO_MUCH = Violation(
+    pointer="",
+    keyword="",
+    schema_pointer="",
+    message="The event breaks its contract, and is nested too deeply for a contract that means itself to say where.",
+)
 DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 DRAFTS = (
     DRAFT_2020_12,
@@ -27,6 +35,10 @@ DRAFTS = (
     "http://json-schema.org/draft-06/schema",
     "http://json-schema.org/draft-04/schema",
 )
+# What a schema is called that says nothing about it: the base of its relative references.
+_NAMELESS = "json-schema:///"
+# urljoin joins only schemes that it knows.
+_STAND_IN = "http://nameless.invalid/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,8 @@ class CompiledSchema:
 
     document: Mapping[str, Any]
     _validator: jsonschema_rs.Validator
+    # In how many ways the schema comes back to itself on the way to one place of an event.
+    _returns: int = 0
 
     def accepts(self, event: Any) -> bool:
         """Say whether the event keeps the contract: the fast question."""
@@ -42,7 +56,22 @@ class CompiledSchema:
 
     def violations(self, event: Any) -> list[Violation]:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
-        return [violation_of(error) for error in islice(self._validator.iter_errors(event), MAX_VIOLATIONS)]
+        if self._is_too_much(event):
+            return [TOO_MUCH]
+        return [violation_of(error) for error in self.errors(event)]
+
+    def errors(self, event: Any) -> Iterator[jsonschema_rs.ValidationError]:
+        """Give the same as the validator tells it, for those who look at many events and need few sentences.
+
+        Nothing, when the event is nested too deeply for a contract that means itself in several ways: each level would
+        multiply what is to be told.
+        """
+        if self._is_too_much(event):
+            return iter(())
+        return islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
+
+    def _is_too_much(self, event: Any) -> bool:
+        return self._returns > 1 and self._returns ** depth_of(event) > work.MAX_CHECKS
 
     def top_level_types(self) -> dict[str, frozenset[str]]:
         """Return the JSON types that each named top-level property may have, where the schema says it plainly."""
@@ -50,15 +79,25 @@ class CompiledSchema:
         return {name: types for name, schema in properties.items() if (types := _types(schema))}
 
 
+def depth_of(value: Any) -> int:
+    """Return how many objects and arrays are nested in each other."""
+    level, depth = [value], 0
+    while level := [node for node in level if isinstance(node, (dict, list))]:
+        depth += 1
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+    return depth
+
+
 def parse(text: str | bytes) -> dict[str, Any]:
     """Return the document of a schema's text.
 
     Raises:
-        BadSchema: when the text is too large, is not strict JSON, or is no object.
+        SchemaTooLarge: when it is longer than `MAX_SCHEMA_BYTES`.
+        BadSchema: when the text is not strict JSON, or is no object.
     """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_SCHEMA_BYTES:
-        raise BadSchema(f"The schema is {len(data)} bytes long; at most {MAX_SCHEMA_BYTES} are accepted.")
+        raise SchemaTooLarge(f"The schema is {len(data)} bytes long; at most {MAX_SCHEMA_BYTES} are accepted.")
     try:
         document = strict_json.loads(data)
     except strict_json.BadJSON as error:
@@ -68,30 +107,84 @@ def parse(text: str | bytes) -> dict[str, Any]:
     return document
 
 
-def compile_schema(document: Mapping[str, Any]) -> CompiledSchema:
-    """Return the schema, ready to check events.
+def compile_schema(
+    document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]] | None = None
+) -> CompiledSchema:
+    """Return the schema, ready to check events. `references` are the other schemas that its `$ref` may name.
 
     Raises:
-        BadSchema: when it is no valid schema of its draft, refers to anything outside itself, or checks nothing
-            because it refers to itself.
+        UnresolvedReference: when it refers to anything that is neither in it nor in `references`.
+        BadSchema: when it is no valid schema of its draft, or checks nothing because it refers to itself.
     """
     draft = document.get("$schema", DRAFT_2020_12)
     if not isinstance(draft, str) or draft.rstrip("#") not in DRAFTS:
         raise BadSchema("“$schema” must be one of: " + ", ".join(DRAFTS) + ".", pointer="/$schema")
     if document.get("$ref") in ("#", "#/"):
         raise BadSchema("“$ref” points at the schema itself, so it would check nothing.", pointer="/$ref")
+    shelf = _Shelf(document, references or {})
     try:
         validator = jsonschema_rs.validator_for(
             {"$schema": DRAFT_2020_12, **document},
-            retriever=_fetch_nothing,
+            retriever=shelf.take,
             validate_formats=True,
             pattern_options=jsonschema_rs.RegexOptions(),
         )
     except jsonschema_rs.ValidationError as error:
+        if shelf.missing:
+            raise _unresolved(shelf.missing[0], shelf.names) from None
         raise BadSchema(_reason(error), pointer=json_pointer(error.instance_path)) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
+        if shelf.missing:
+            raise _unresolved(shelf.missing[0], shelf.names) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    return CompiledSchema(document, validator)
+    return CompiledSchema(document, validator, work.of(document, references or {}).returns)
+
+
+class _Shelf:
+    """The schemas that a schema refers to, by every address under which the validator may ask for one.
+
+    A name is relative to what refers to it (RFC 3986, 5): to the `$id` of that schema, or to nothing.
+    """
+
+    def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
+        bases = {_NAMELESS, *(_joined(_NAMELESS, name) for name in references)}
+        bases |= {_id_of(each) for each in (document, *references.values())} - {""}
+        self.names = list(references)
+        self.missing: list[str] = []
+        self._found = {
+            address: {"$schema": DRAFT_2020_12, **found}
+            for name, found in references.items()
+            for address in (name, _id_of(found), *(_joined(base, name) for base in bases))
+            if address
+        }
+
+    def take(self, address: str) -> Any:
+        """Give the schema with this address (jsonschema_rs calls this where others would fetch)."""
+        found = self._found.get(address)
+        if found is None:
+            self.missing.append(address)
+            raise ValueError("nothing is ever fetched")
+        return found
+
+
+def _joined(base: str, name: str) -> str:
+    try:
+        return urljoin(base.replace(_NAMELESS, _STAND_IN), name).replace(_STAND_IN, _NAMELESS)
+    except ValueError:  # one of the two is no address, so nothing can be asked for under it
+        return ""
+
+
+def _id_of(document: Mapping[str, Any]) -> str:
+    name = document.get("$id", document.get("id"))
+    return name.rstrip("#") if isinstance(name, str) else ""
+
+
+def _unresolved(address: str, names: list[str]) -> UnresolvedReference:
+    known = ", ".join(f"“{name}”" for name in names) or "none"
+    name = address.removeprefix(_NAMELESS)[:200]
+    return UnresolvedReference(
+        f"“{name}” is neither in the schema nor among its references, and nothing is ever fetched. References: {known}."
+    )
 
 
 def canonical_text(document: Mapping[str, Any]) -> str:
@@ -99,8 +192,9 @@ def canonical_text(document: Mapping[str, Any]) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
-def _fetch_nothing(uri: str) -> Any:
-    raise ValueError(f"“{uri}” is outside the schema, and nothing is ever fetched")
+def normal_text(document: Mapping[str, Any]) -> str:
+    """Return the schema without layout and with its keys in order: the same for all that say the same."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _reason(error: jsonschema_rs.ValidationError) -> str:

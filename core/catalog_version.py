@@ -1,7 +1,9 @@
 """The catalog's version number, and who hears that it rose.
 
 A save or delete of any `CatalogModel` raises the number in the same transaction, so no crash can keep the change and
-lose the number. After the commit, this process hears of it at once (`on_change`); others read `current()`.
+lose the number. It is raised before the row is written, too: whoever changes the catalog takes this one lock first, so
+those who do it at once wait for each other in one order and never in a circle. After the commit, this process hears of
+it at once (`on_change`); others read `current()`.
 """
 
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from core.models import CatalogModel, CatalogVersion
 
@@ -43,8 +45,16 @@ def on_change(listener: Callable[[], None]) -> None:
 
 def watch() -> None:
     """Connect the one signal receiver of the project."""
+    pre_save.connect(_changing, dispatch_uid="catalog-saving")
+    pre_delete.connect(_changing, dispatch_uid="catalog-deleting")
     post_save.connect(_changed, dispatch_uid="catalog-saved")
     post_delete.connect(_changed, dispatch_uid="catalog-deleted")
+
+
+def _changing(sender: type[models.Model], using: str, **_: Any) -> None:
+    # Alone, a statement is its own transaction: nothing is held that others could wait for.
+    if issubclass(sender, CatalogModel) and transaction.get_connection(using).in_atomic_block:
+        bump()
 
 
 def _changed(sender: type[models.Model], **_: Any) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 from contracts.violations import Violation
 from core.names import RULE, is_name
 from streams import entry
-from streams.definitions import ActiveContract, StreamDefinition
-from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownEventType
+from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
+from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
 
 # W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+# A refusal names the newest versions that there are, at most so many.
+_MOST_LISTED = 20
 
 _NOT_EXPLAINED = Violation(
     pointer="",
@@ -37,13 +40,16 @@ class Accepted:
     registered: bool
 
 
-def check(stream: StreamDefinition, value: Any, *, explain: bool = True) -> Accepted:
-    """Return the event, ready to be encoded. Without `explain`, a broken contract is said but not spelled out.
+def check(stream: StreamDefinition, value: Any, *, version: int | None = None, explain: bool = True) -> Accepted:
+    """Return the event, ready to be encoded. `version` is that of its contract that it asks for, if it does.
+
+    Without `explain`, a broken contract is said but not spelled out.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
         BadEventType: when it does not say what it is.
         UnknownEventType: when its stream takes no such events.
+        UnknownContractVersion: when its contract has not the version that it asks for.
         ContractViolated: when its stream enforces a contract that it breaks.
     """
     if not isinstance(value, dict):
@@ -57,7 +63,9 @@ def check(stream: StreamDefinition, value: Any, *, explain: bool = True) -> Acce
     if definition is None and stream.unknown_event_types == "reject":
         known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"
         raise UnknownEventType(f"The stream “{stream.name}” takes no “{event_type}” events. It takes: {known}.")
-    contract = None if definition is None or stream.enforcement == "off" else definition.contract
+    contract = _contract(definition, event_type, version)
+    if stream.enforcement == "off":
+        contract = None
     violations: Sequence[Violation] = ()
     if contract is not None and not contract.schema.accepts(event):
         violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
@@ -70,6 +78,24 @@ def check(stream: StreamDefinition, value: Any, *, explain: bool = True) -> Acce
         warnings=violations,
         registered=definition is not None,
     )
+
+
+def _contract(definition: EventTypeDefinition | None, event_type: str, version: int | None) -> ActiveContract | None:
+    """Return what the event is checked against: the active version, or the one that it asks for."""
+    if version is None:
+        return None if definition is None else definition.contract
+    if definition is None or not definition.versions:
+        raise UnknownContractVersion(
+            f"The event asks for version {version} of its contract, but “{event_type}” has no contract with versions."
+        )
+    if version not in definition.versions:
+        subject = next(iter(definition.versions.values())).subject
+        known = ", ".join(str(number) for number in sorted(definition.versions)[-_MOST_LISTED:])
+        raise UnknownContractVersion(
+            f"The contract “{subject}” has no version {version} that events can be checked against. It has: {known}.",
+            event_type=event_type,
+        )
+    return definition.versions[version]
 
 
 def _violated(

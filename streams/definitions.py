@@ -10,7 +10,7 @@ from contracts.schemas import CompiledSchema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveContract:
-    """The version of a contract that events are checked against."""
+    """A version of a contract that events are checked against."""
 
     subject: str
     version: int
@@ -19,10 +19,15 @@ class ActiveContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTypeDefinition:
-    """An event type; without a contract its events are not checked."""
+    """An event type; without a contract its events are not checked.
+
+    `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
+    by number.
+    """
 
     name: str
     contract: ActiveContract | None = None
+    versions: Mapping[int, ActiveContract] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

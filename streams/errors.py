@@ -3,11 +3,14 @@
 Problem
 ├── UnknownStream           no stream has this name
 ├── UnknownEntry            the stream holds no entry with this id
+├── NoEvents                there are no events to go by
+├── NothingToTest           there is no draft to test, and no schema was given
 ├── NotAStream              another program keeps something else under the stream's key
 ├── BadEvent                the event cannot be read as one
 ├── BadEventType            the event does not say what it is, or in a way that cannot be a name
 ├── EventTooLarge           the event, or the batch, is larger than what is accepted
 ├── ContractViolated        the event breaks its contract
+├── UnknownContractVersion  the event asks for a version that its contract does not have
 ├── UnknownEventType        the stream takes no events of types that are not defined
 ├── BatchRefused            no event of a batch was stored
 ├── LaneOnly                only the event loop answers this, and this server has none
@@ -45,6 +48,26 @@ class UnknownEntry(Problem):
     status = 404
     slug = "unknown-entry"
     title = "The stream holds no entry with this id"
+
+
+class NoEvents(Problem):
+    """There are no events of this type to go by."""
+
+    status = 404
+    slug = "no-events"
+    title = "The stream holds no events of this type"
+
+    def __init__(self, stream: str, event_type: str, scanned: int) -> None:
+        looked = f"none of its newest {scanned} entries is one" if scanned else "it is empty"
+        super().__init__(f"The stream “{stream}” holds no “{event_type[:100]}” events: {looked}.")
+
+
+class NothingToTest(Problem):
+    """No schema was given, and there is no draft that could stand in for it."""
+
+    status = 404
+    slug = "nothing-to-test"
+    title = "There is no draft to test"
 
 
 class NotAStream(Problem):
@@ -93,6 +116,14 @@ class ContractViolated(Problem):
 
     def __init__(self, detail: str, violations: Sequence[Mapping[str, str]], **members: Any) -> None:
         super().__init__(detail, **members, violations=list(violations))
+
+
+class UnknownContractVersion(Problem):
+    """The event asks to be checked against a version that its contract does not have, or not any more."""
+
+    status = 422
+    slug = "unknown-contract-version"
+    title = "The event's contract has no such version"
 
 
 class UnknownEventType(Problem):

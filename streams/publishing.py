@@ -56,18 +56,21 @@ def publish(
     """
     stream = _stream(request, catalog)
     try:
+        version = reading.contract_version(request)
         body = _read(request, body)
     except Problem:
         tally.add(stream.name, "refused")
         raise
     if body.batch:
-        return (yield from _publish_batch(stream, body.items, request, tally))
-    return (yield from _publish_one(stream, body.items[0], request, tally))
+        return (yield from _publish_batch(stream, body.items, request, tally, version))
+    return (yield from _publish_one(stream, body.items[0], request, tally, version))
 
 
-def _publish_one(stream: StreamDefinition, item: Any, request: Request, tally: Tally) -> Conversation[Response]:
+def _publish_one(
+    stream: StreamDefinition, item: Any, request: Request, tally: Tally, version: int | None
+) -> Conversation[Response]:
     try:
-        accepted = checking.check(stream, item)
+        accepted = checking.check(stream, item, version=version)
     except Problem:
         tally.add(stream.name, "refused")
         raise
@@ -80,10 +83,10 @@ def _publish_one(stream: StreamDefinition, item: Any, request: Request, tally: T
 
 
 def _publish_batch(
-    stream: StreamDefinition, items: Sequence[Any], request: Request, tally: Tally
+    stream: StreamDefinition, items: Sequence[Any], request: Request, tally: Tally, version: int | None
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    outcomes = yield from _all_checked(stream, items)
+    outcomes = yield from _all_checked(stream, items, version)
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
@@ -103,8 +106,9 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
         Problem: as `publish` does, but for what only Redis can refuse.
     """
     stream = _stream(request, catalog)
+    version = reading.contract_version(request)
     body = _read(request, body)
-    outcomes = yield from _all_checked(stream, body.items)
+    outcomes = yield from _all_checked(stream, body.items, version)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
@@ -139,7 +143,9 @@ def _read(request: Request, body: Body | Problem | None) -> Body:
     return body or reading.read(request)
 
 
-def _all_checked(stream: StreamDefinition, items: Sequence[Any]) -> Conversation[list[Accepted | Problem]]:
+def _all_checked(
+    stream: StreamDefinition, items: Sequence[Any], version: int | None
+) -> Conversation[list[Accepted | Problem]]:
     explained = 0
 
     def check_one(item: Any) -> Accepted | Problem:
@@ -147,7 +153,7 @@ def _all_checked(stream: StreamDefinition, items: Sequence[Any]) -> Conversation
         if isinstance(item, Problem):
             return item
         try:
-            accepted = checking.check(stream, item, explain=explained < MAX_EXPLAINED)
+            accepted = checking.check(stream, item, version=version, explain=explained < MAX_EXPLAINED)
         except Problem as problem:
             explained += len(problem.members.get("violations", ()))
             return problem

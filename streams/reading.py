@@ -7,12 +7,14 @@ import orjson
 
 from core import strict_json
 from core.http import Request
-from core.problems import Problem, UnsupportedMediaType
+from core.problems import BadRequest, Problem, UnsupportedMediaType
 from streams.errors import BadEvent, EventTooLarge
 
 MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ITEMS = 10_000
+CONTRACT_VERSION = "Synapse-Contract-Version"
+_HIGHEST_VERSION = 2**31 - 1
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 # A problem stands where an item could not be read.
@@ -43,6 +45,22 @@ def read(request: Request) -> Body:
     if body.lstrip()[:1] == b"[":
         return Body(items=_array(body), batch=True)
     return Body(items=[_value(body)], batch=False)
+
+
+def contract_version(request: Request) -> int | None:
+    """Return the version that the request's events ask to be checked against; None when they ask for none.
+
+    Raises:
+        BadRequest: when the header is no version's number.
+    """
+    text = request.headers.get(CONTRACT_VERSION.lower(), "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= _HIGHEST_VERSION):
+        raise BadRequest(
+            f"The header {CONTRACT_VERSION} is the number of a contract's version, from 1.", parameter=CONTRACT_VERSION
+        )
+    return int(text)
 
 
 def _check_encoding(header: str) -> None:

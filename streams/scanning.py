@@ -21,14 +21,23 @@ class Scan:
     """Where a walk through a range of a stream stands.
 
     Send `command()` and give the entries of its reply to `take()`, until `done`. Then either `exhausted` says that
-    there is nothing more in the range, or a bound was hit: `most` entries, or `MOST_BYTES`.
+    there is nothing more in the range, or a bound was hit: `most` entries, or `most_bytes`.
     """
 
-    def __init__(self, stream: str, part: Range, *, order: Order = "oldest", most: int = MOST_ENTRIES) -> None:
+    def __init__(
+        self,
+        stream: str,
+        part: Range,
+        *,
+        order: Order = "oldest",
+        most: int = MOST_ENTRIES,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         self._stream = stream
         self._part = part
         self._order = order
         self._most = most
+        self._most_bytes = most_bytes
         self._asked = 0
         self._bytes = 0
         self.entries = 0
@@ -37,7 +46,7 @@ class Scan:
     @property
     def done(self) -> bool:
         """Whether there is nothing more to read."""
-        return self.exhausted or self.entries >= self._most or self._bytes >= MOST_BYTES
+        return self.exhausted or self.entries >= self._most or self._bytes >= self._most_bytes
 
     def command(self) -> Command:
         """Return the command that reads the next chunk."""

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db.models import Max
 
-from contracts import schemas
+from contracts import registry, schemas
 from contracts.errors import BadSchema
 from contracts.models import ContractVersion, Schema
 from contracts.schemas import CompiledSchema
@@ -62,38 +63,47 @@ class SnapshotHolder:
                 return Snapshot(version=version, streams=streams)
 
     def _streams(self) -> dict[str, StreamDefinition]:
-        contracts = self._contracts()
+        versions = self._versions()
+        active = self._active()
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
         for stream_id, name, contract_id in EventType.objects.values_list("stream_id", "name", "contract_id"):
-            contract = None if contract_id is None else contracts.get(contract_id)
-            event_types.setdefault(stream_id, {})[name] = EventTypeDefinition(name=name, contract=contract)
+            there = versions.get(contract_id or 0, {})
+            definition = EventTypeDefinition(
+                name=name, contract=there.get(active.get(contract_id or 0, 0)), versions=there
+            )
+            event_types.setdefault(stream_id, {})[name] = definition
         return {row.name: _definition(row, event_types.get(row.pk, {})) for row in Stream.objects.all()}
 
-    def _contracts(self) -> dict[int, ActiveContract]:
-        """Return the highest active version of each contract that an event type uses, by contract."""
-        rows = (
-            ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, contract__event_types__isnull=False)
-            .order_by("number")
-            .values_list("contract_id", "contract__subject", "number", "schema_id")
-            .distinct()
+    def _active(self) -> dict[int, int]:
+        """Return the highest active version of each contract, by contract."""
+        rows = ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, deleted_at=None)
+        return dict(rows.values_list("contract_id").annotate(Max("number")))
+
+    def _versions(self) -> dict[int, dict[int, ActiveContract]]:
+        """Return every version of each contract that an event type uses, by contract and number."""
+        rows = list(
+            ContractVersion.objects.filter(
+                deleted_at=None, number__isnull=False, contract__in=EventType.objects.values("contract_id")
+            ).values_list("contract_id", "contract__subject", "number", "schema_id")
         )
-        latest = {contract_id: (subject, number, schema_id) for contract_id, subject, number, schema_id in rows}
-        self._compile({schema_id for _, _, schema_id in latest.values() if schema_id is not None})
-        return {
-            contract_id: ActiveContract(subject=subject, version=number or 0, schema=self._compiled[schema_id])
-            for contract_id, (subject, number, schema_id) in latest.items()
-            if schema_id is not None
-        }
+        self._compile({schema_id for _, _, _, schema_id in rows if schema_id is not None})
+        versions: dict[int, dict[int, ActiveContract]] = {}
+        for contract_id, subject, number, schema_id in rows:
+            if number is not None and schema_id is not None:
+                contract = ActiveContract(subject=subject, version=number, schema=self._compiled[schema_id])
+                versions.setdefault(contract_id, {})[number] = contract
+        return versions
 
     def _compile(self, schema_ids: set[int]) -> None:
-        missing = schema_ids - self._compiled.keys()
-        for pk, text in Schema.objects.filter(pk__in=missing).values_list("pk", "text"):
+        for schema in Schema.objects.filter(pk__in=schema_ids - self._compiled.keys()):
             try:
-                self._compiled[pk] = schemas.compile_schema(schemas.parse(text))
+                self._compiled[schema.pk] = registry.compiled(schema)
             except BadSchema as error:
                 # It was good when it was activated; a library has changed its mind. Only its event types suffer.
-                logger.error("schema %s cannot be used any more, so its events are refused: %s", pk, error.detail)
-                self._compiled[pk] = schemas.compile_schema({"not": {}})
+                logger.error(
+                    "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
+                )
+                self._compiled[schema.pk] = schemas.compile_schema({"not": {}})
 
 
 def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> StreamDefinition:

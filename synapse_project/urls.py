@@ -5,10 +5,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from contracts.api.about import Root
+
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("streams.api.urls")),
+    path("registry/", include("contracts.api.urls")),
+    path("registry", Root.as_view()),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi")),

@@ -83,6 +83,14 @@ def define(db: None) -> Callable[..., object]:
     return define
 
 
+@pytest.fixture
+def any_schema_may_follow(db: None) -> None:
+    """Contracts may change in every way: for tests that are about something else."""
+    from contracts.models import RegistrySettings
+
+    RegistrySettings.objects.create(pk=1, compatibility="NONE")
+
+
 @pytest.fixture(params=LANES, ids=lambda lane: lane.name)
 def ask(request: pytest.FixtureRequest, redis: redis_py.Redis, db: None) -> Iterator[ExpressLane | DjangoAlone]:
     """Ask either lane: `ask("POST", "/events/orders", body, headers={})` returns status, headers, body and json."""

@@ -20,4 +20,6 @@ from synapse_project.settings import *  # noqa: E402, F403
 
 # Nothing hashes many passwords here; the slow hasher would only slow the tests.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The threads of a test end with it, and so do their connections.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

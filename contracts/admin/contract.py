@@ -1,25 +1,33 @@
 """Contracts in the admin: the list, and the page on which a contract's draft is edited."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IS_POPUP_VAR
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 
-from contracts import schemas
-from contracts.admin import drafts, steps, uses, versions
+from contracts import registry, schemas
+from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
 from contracts.errors import BadSchema
 from contracts.models import Contract, ContractVersion
 from core.admin import AuditedAdmin, person
-from core.admin.json_field import JsonText, refuse
+from core.admin.json_field import JsonEditor, JsonText, refuse
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, visible
 
 State = ContractVersion.State
+
+
+class SchemaEditor(JsonEditor):
+    """An editor below which `verdict.js` says whether the schema may be the next version."""
+
+    class Media:
+        js = ["contracts/verdict.js"]
 
 
 class ContractForm(forms.ModelForm):
@@ -27,6 +35,7 @@ class ContractForm(forms.ModelForm):
 
     schema = JsonText(
         required=False,
+        widget=SchemaEditor,
         label="JSON Schema",
         help_text="Saved as the contract's draft. Events are checked against it from the moment it is activated.",
     )
@@ -39,13 +48,17 @@ class ContractForm(forms.ModelForm):
         super().__init__(*arguments, **options)
         if self.instance.pk:
             self.initial["schema"] = drafts.standing_text(self.instance)
+            ask_at = reverse("admin:contracts_contract_verdict", args=[self.instance.pk])
+        else:
+            ask_at = reverse("admin:contracts_contract_verdict_of_new")
+        self.fields["schema"].widget.attrs["data-verdict"] = ask_at
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         text = values.get("schema", "")
         if text.strip():
             try:
-                schemas.compile_schema(schemas.parse(text))
+                registry.written(self.instance if self.instance.pk else None, text)
             except BadSchema as error:
                 refuse(self, "schema", text, [(error.members.get("pointer", ""), error.detail)])
         elif self.initial.get("schema"):
@@ -58,20 +71,30 @@ class ContractAdmin(AuditedAdmin):
     form = ContractForm
     list_display = ["subject", "standing", "activated", "description"]
     search_fields = ["subject", "description"]
+    list_before_template = "contracts/admin/list.html"
     change_form_template = "contracts/admin/contract.html"
-    pages = (
+    # Apps above this one may add theirs.
+    pages: ClassVar[list[Page]] = [
         Page(path="<int:pk>/versions/<int:number>/", name="version", view=versions.version),
         Page(path="<int:pk>/differences/", name="differences", view=versions.differences),
         Page(path="<int:pk>/activate/", name="activate", view=steps.activate),
-        Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=steps.deprecate),
         Page(path="<int:pk>/discard/", name="discard", view=steps.discard),
-    )
+        Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=steps.deprecate),
+        Page(path="<int:pk>/versions/<int:number>/restore/", name="restore", view=restoring.restore),
+        Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=deleting.delete),
+        Page(path="<int:pk>/versions/<int:number>/schema/", name="schema", view=downloads.schema),
+        Page(path="<int:pk>/versions/<int:number>/python/", name="python", view=downloads.code),
+        Page(path="<int:pk>/verdict/", name="verdict", view=verdicts.live),
+        Page(path="verdict/", name="verdict_of_new", view=verdicts.live),
+        Page(path="<int:pk>/rules/", name="rules", view=rules.of_contract),
+        Page(path="rules/", name="rules_of_all", view=rules.of_all),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contract]:
         contracts: QuerySet[Contract] = super().get_queryset(request)
         draft = ContractVersion.objects.filter(contract=OuterRef("pk"), state=State.DRAFT)
         return contracts.annotate(
-            active_number=Max("versions__number", filter=Q(versions__state=State.ACTIVE)),
+            active_number=Max("versions__number", filter=Q(versions__state=State.ACTIVE, versions__deleted_at=None)),
             latest_activation=Max("versions__activated_at"),
             has_draft=Exists(draft),
         )
@@ -99,8 +122,12 @@ class ContractAdmin(AuditedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
         # Published events carry a version's number, and a contract made anew would give it to another schema.
-        numbered = obj is not None and obj.versions.filter(number__isnull=False).exists()
+        numbered = obj is not None and obj.highest > 0
         return not numbered and super().has_delete_permission(request, obj)
+
+    def has_delete_version_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
+        """Say whether the person may delete versions: a right of those who may delete contracts."""
+        return bool(super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -110,11 +137,13 @@ class ContractAdmin(AuditedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         contract = options.get("obj")
         if contract is not None:
-            active = next((found for found in _versions(contract) if found.state == State.ACTIVE), None)
+            active = registry.active_version(contract)
             context |= {
-                "versions": _versions(contract),
+                "versions": versions.rows(contract),
                 "draft": drafts.draft_of(contract),
                 "active": active,
+                "rules": rules.standing(contract),
+                "offers": offers.of(request, contract),
                 "uses": uses.of(contract, None if active is None else schemas.parse(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
@@ -138,8 +167,3 @@ class ContractAdmin(AuditedAdmin):
         else:
             self.message_user(request, f"The draft of “{name}” is saved. It takes effect when it is activated.")
         return redirect(self.page_url("change", contract.pk))
-
-
-def _versions(contract: Contract) -> QuerySet[ContractVersion]:
-    """Return the draft, then the versions from the newest."""
-    return contract.versions.select_related("schema").order_by(F("number").desc(nulls_first=True))

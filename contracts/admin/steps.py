@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from contracts import registry, schemas
-from contracts.admin import drafts, uses
+from contracts.admin import drafts, uses, verdicts
 from contracts.admin.versions import numbered
-from contracts.models import Contract
+from contracts.models import Contract, ContractVersion
 from core.admin.base import person
 from core.admin.difference import difference
 from core.problems import Problem
@@ -19,7 +19,8 @@ from core.problems import Problem
 def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask whether the draft is to be what events are checked against, showing what it changes; then do it.
 
-    The question names the draft's text: when somebody saves another one meanwhile, it is asked again.
+    The question names the draft's text: when somebody saves another one meanwhile, it is asked again. What is not
+    compatible is not asked about: the page says why, and what to do.
     """
     contract = admin.found(request, pk, to="change")
     draft = drafts.draft_of(contract)
@@ -29,18 +30,25 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     digest = drafts.digest(draft)
     if request.method == "POST":
         if request.POST.get("digest") == digest:
-            return _take(admin, request, contract, lambda: _activated(contract, request))
+            return take(admin, request, contract, lambda: _activated(contract, request))
         admin.message_user(request, "The draft was changed meanwhile. Look at it again.", messages.WARNING)
     active = registry.active_version(contract)
     users = uses.of(contract, schemas.parse(draft.draft_text))
+    judgement = verdicts.judge(contract, draft.draft_text)
+    if judgement.is_refused:
+        question, consequences = f"The draft of “{contract.subject}” cannot be activated", []
+    else:
+        question = f"Check events against this draft of “{contract.subject}” from now on?"
+        consequences = [*of_next(contract), *(use.effect for use in users)]
     page: HttpResponse = admin.show(
         request,
         "contracts/admin/activate.html",
         title="Activate",
         row=contract,
-        question=f"Check events against this draft of “{contract.subject}” from now on?",
-        consequences=[*_of_activation(contract), *(use.effect for use in users)],
-        button="Activate",
+        question=question,
+        consequences=consequences,
+        judgement=judgement,
+        button="" if judgement.is_refused else "Activate",
         back=admin.page_url("change", pk),
         digest=digest,
         complaining=[use for use in users if use.complaints],
@@ -56,9 +64,7 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
     version = numbered(contract, number)
     if request.method == "POST":
         done = f"Version {number} is deprecated."
-        return _take(admin, request, contract, lambda: (registry.deprecate(version, by=person(request)), done)[1])
-    below = contract.versions.filter(state=version.State.ACTIVE).exclude(pk=version.pk).order_by("-number").first()
-    instead = f"Events are checked against version {below.number} then." if below else "Events are not checked then."
+        return take(admin, request, contract, lambda: (registry.deprecate(version, by=person(request)), done)[1])
     page: HttpResponse = admin.show(
         request,
         "core/admin/confirm.html",
@@ -66,7 +72,7 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
         row=contract,
         question=f"Deprecate version {number} of “{contract.subject}”?",
         consequences=[
-            instead,
+            instead_of(version),
             "A deprecated version cannot be made active again; its schema can be, as a new version.",
         ],
         button="Deprecate",
@@ -84,7 +90,7 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(admin.page_url("change", pk))
     if request.method == "POST":
         done = "The draft is discarded."
-        return _take(admin, request, contract, lambda: (drafts.discard(draft, by=person(request)), done)[1])
+        return take(admin, request, contract, lambda: (drafts.discard(draft, by=person(request)), done)[1])
     page: HttpResponse = admin.show(
         request,
         "core/admin/confirm.html",
@@ -99,7 +105,20 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
+def instead_of(version: ContractVersion) -> str:
+    """Return what events are checked against when a version no longer counts, in a sentence."""
+    contract = version.contract
+    active = registry.active_version(contract)
+    if active is None or active.pk != version.pk:
+        return "Events are checked as before."
+    others = registry.numbered(contract).filter(state=version.State.ACTIVE).exclude(pk=version.pk)
+    below = others.last()
+    return (
+        "Events are not checked then." if below is None else f"Events are checked against version {below.number} then."
+    )
+
+
+def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
     """Take a step, say what came of it, and go back to the contract."""
     try:
         done = step()
@@ -121,9 +140,8 @@ def _activated(contract: Contract, request: HttpRequest) -> str:
     return f"Version {after.number} is active: events are checked against it from now on."
 
 
-def _of_activation(contract: Contract) -> list[str]:
+def of_next(contract: Contract) -> list[str]:
+    """Return what follows from there being a next version, in sentences."""
     active = registry.active_version(contract)
-    highest = contract.versions.exclude(number=None).order_by("-number").first()
-    number = 1 if highest is None or highest.number is None else highest.number + 1
     instead = "" if active is None else f" Version {active.number} stays, but events are no longer checked against it."
-    return [f"It becomes version {number} and can no longer be edited.{instead}"]
+    return [f"It becomes version {contract.highest + 1} and can no longer be edited.{instead}"]

@@ -1,5 +1,6 @@
 """What a contract was: one version, and the difference of any two."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F
@@ -10,6 +11,21 @@ from contracts.admin import drafts
 from contracts.errors import UnknownVersion
 from contracts.models import Contract, ContractVersion
 from core.admin import difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A version in the list of all, with the number of the one before it, None for none."""
+
+    version: ContractVersion
+    previous: int | None
+
+
+def rows(contract: Contract) -> list[Row]:
+    """Return the draft, then the versions from the newest, deleted ones too."""
+    found = list(contract.versions.select_related("schema").order_by(F("number").desc(nulls_first=True)))
+    before = [*(version.number for version in found[1:]), None]
+    return [Row(version=version, previous=number) for version, number in zip(found, before, strict=True)]
 
 
 def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -25,6 +41,7 @@ def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
         active=registry.active_version(contract),
         previous=contract.versions.filter(number__lt=number).order_by("-number").first(),
         may_change=admin.has_change_permission(request, contract),
+        may_delete=admin.has_delete_version_permission(request, contract),
     )
     return page
 

@@ -47,7 +47,7 @@ class JsonText(forms.CharField):
         except UnicodeEncodeError:
             raise ValidationError("The text is not Unicode: it holds half a character.") from None
         except strict_json.BadJSON as error:
-            if line := _line_in(str(error)):
+            if line := line_in(str(error)):
                 self.widget.attrs["data-error-lines"] = str(line)
             raise ValidationError(str(error)) from None
         return value
@@ -84,7 +84,7 @@ def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple
         line = line_of(text, pointer) if pointer else None
         where = f"Line {line}, {pointer}: " if line else ""
         form.add_error(field, f"{where}{sentence}")
-        lines.append(line or _line_in(sentence))
+        lines.append(line or line_in(sentence))
     mark(form, field, lines)
 
 
@@ -93,6 +93,7 @@ def mark(form: forms.BaseForm, field: str, lines: Iterable[int | None]) -> None:
     form.fields[field].widget.attrs["data-error-lines"] = ",".join(str(line) for line in lines if line)
 
 
-def _line_in(sentence: str) -> int | None:
+def line_in(sentence: str) -> int | None:
+    """Return the line that a sentence of `core.strict_json` names, if it names one."""
     found = _LINE.search(sentence)
     return int(found[1]) if found else None

@@ -3,6 +3,10 @@
 // Without this script the textarea and the pre stay what they are, and work. Attributes of the textarea:
 //   data-error-lines="3,7"   lines that the server refused, marked in the gutter
 //   data-read-only           to look at only
+//
+// Events that other scripts send to the textarea:
+//   json-line                go to the line with this number (detail)
+//   json-colour            colour what is in this part of the page (detail)
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json, jsonLanguage, jsonParseLinter } from "@codemirror/lang-json";
@@ -135,9 +139,17 @@ function edit(textarea) {
   for (const label of textarea.labels) {
     label.addEventListener("click", () => view.focus());
   }
-  const refused = Number((textarea.dataset.errorLines || "").split(",")[0]);
-  if (refused && refused <= view.state.doc.lines) {
-    const { from } = view.state.doc.line(refused);
+  textarea.addEventListener("json-line", (event) => {
+    goTo(view, event.detail);
+    view.focus();
+  });
+  textarea.addEventListener("json-colour", (event) => colourIn(event.detail));
+  goTo(view, Number((textarea.dataset.errorLines || "").split(",")[0]));
+}
+
+function goTo(view, number) {
+  if (number && number <= view.state.doc.lines) {
+    const { from } = view.state.doc.line(number);
     view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
   }
 }

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
-from streams.admin import tabs, test_event
+from streams.admin import proposals, tabs, test_event
 from streams.admin.examples import mistakes, sentence
 from streams.models import EventType
 
@@ -57,7 +57,10 @@ class EventTypeAdmin(AuditedAdmin):
         (None, {"fields": ["stream", "name", "description", "contract"]}),
         (None, {"fields": ["example"], "classes": ["s-wide"]}),
     ]
-    pages = (Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),)
+    pages = (
+        Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),
+        Page(path="<int:pk>/draft/", name="draft", view=proposals.draft),
+    )
 
     @admin.display(description="event type", ordering="name")
     def named(self, event_type: EventType) -> str:

@@ -14,6 +14,7 @@ STREAM_PAGES = [
 EVENT_TYPE_PAGES = [
     ("Definition", "admin:streams_eventtype_change"),
     ("Publish a test event", "admin:streams_eventtype_publish"),
+    ("Draft from traffic", "admin:streams_eventtype_draft"),
 ]
 
 

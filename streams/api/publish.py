@@ -11,7 +11,7 @@ from streams import connections, publishing
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import publishing as shapes
-from streams.reading import JSON, NDJSON
+from streams.reading import CONTRACT_VERSION, JSON, NDJSON
 from streams.snapshot import holder
 
 _BODY: dict[str, Any] = {
@@ -34,6 +34,12 @@ _ATOMIC = query("atomic", "Store all events of a batch or none.", bool, default=
 _TRACE = OpenApiParameter(
     "traceparent", str, OpenApiParameter.HEADER, description="W3C Trace Context; kept with the event."
 )
+_VERSION = OpenApiParameter(
+    CONTRACT_VERSION,
+    {"type": "integer", "minimum": 1},
+    OpenApiParameter.HEADER,
+    description="The version of their contracts that the events are checked against; without it, the active one.",
+)
 _VALIDATED = PolymorphicProxySerializer("ValidatedOrBatch", [shapes.Validated, shapes.Batch], None)
 _REFUSED = [400, 404, 413, 415, 422, 503]
 
@@ -45,7 +51,7 @@ class Publish(ApiView):
         "Publish events",
         name="publish",
         tag="events",
-        parameters=[STREAM, _ATOMIC, _TRACE],
+        parameters=[STREAM, _ATOMIC, _VERSION, _TRACE],
         request=_BODY,
         answers={
             201: OpenApiResponse(shapes.Published, "The event is stored."),
@@ -69,7 +75,8 @@ class Publish(ApiView):
     )
     def post(self, request: Request, stream: str) -> HttpResponse:
         """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its
-        contract. When no event of a batch was stored, the answer is a problem document with the same `results`."""
+        contract, or the one that the request asks for. When no event of a batch was stored, the answer is a problem
+        document with the same `results`."""
         asked = to_request(request._request, principal_of(request), stream=stream)
         return to_django(connections.executor().run(publishing.publish(asked, holder.current(), connections.tally)))
 
@@ -81,7 +88,7 @@ class Validate(ApiView):
         "Check events without storing them",
         name="validate",
         tag="events",
-        parameters=[STREAM, _ATOMIC],
+        parameters=[STREAM, _ATOMIC, _VERSION],
         request=_BODY,
         answers={
             200: OpenApiResponse(_VALIDATED, "The event, or each event of the batch, would be stored."),

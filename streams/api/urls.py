@@ -1,7 +1,7 @@
 """The routes of streams."""
 
 from core.patterns import route
-from streams.api import inspect, live, operations, publish
+from streams.api import contracts, inspect, live, operations, publish
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
@@ -13,6 +13,8 @@ urlpatterns = [
     route("/streams/{stream}/messages/{id}", inspect.OneMessage.as_view(), "message"),
     route("/streams/{stream}/live", live.Live.as_view(), "live"),
     route("/streams/{stream}/groups", inspect.Groups.as_view(), "groups"),
+    route("/streams/{stream}/event-types/{event_type}/backtest", contracts.BackTest.as_view(), "back-test"),
+    route("/streams/{stream}/event-types/{event_type}/draft", contracts.Draft.as_view(), "draft-from-traffic"),
     route("/health", operations.Health.as_view(), "health"),
     route("/healthz", operations.Liveness.as_view(), "liveness"),
     route("/readyz", operations.Readiness.as_view(), "readiness"),

@@ -31,7 +31,7 @@ def _streams(document: dict[str, Any]) -> _Section:
     own = {
         item["subject"]: item["schema"]
         for item in document["contracts"]
-        if "schema" in item and "description" not in item and uses[item["subject"]] == 1
+        if item.keys() == {"subject", "schema"} and uses[item["subject"]] == 1
     }
     written: dict[str, _Section] = {}
     inside = set()

@@ -6,6 +6,8 @@ from streams.models import EventType
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import contract, define
 
+pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
+
 
 @pytest.fixture
 def event_type(db):

@@ -10,7 +10,7 @@ from streams.models import EventType
 from tests.catalog.files import ORDERS, apply, mistakes, planned
 from tests.definitions import contract
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("any_schema_may_follow")]
 
 STRICTER = ORDERS.replace("minimum: 1", "minimum: 5")
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from streams.models import EventType, Grant, Service, Stream
 from synapse_project import catalog, yaml_reading, yaml_writing
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract, define
+
+pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
 
 
 def assert_export_plans_to_nothing():

@@ -8,6 +8,8 @@ from streams.models import Stream
 from streams.snapshot import SnapshotHolder, holder
 from tests.definitions import contract, define
 
+pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
+
 
 @pytest.mark.django_db
 def test_the_picture_is_read_once(django_assert_num_queries):

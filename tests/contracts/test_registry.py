@@ -10,8 +10,10 @@ from core.models import AuditEntry
 from core.principal import Principal
 
 ALICE = Principal(kind="person", name="editor")
+BOB = Principal(kind="person", name="bob")
+CAROL = Principal(kind="person", name="carol")
 NUMBER = '{"type": "object", "properties": {"n": {"type": "number"}}}'
-TEXT = '{"type": "object", "properties": {"n": {"type": "string"}}}'
+TEXT = '{"type": "object", "properties": {"n": {"type": ["number", "string"]}}}'
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +90,19 @@ def test_who_activated_and_deprecated_what_is_recorded():
         ("person:editor", "activate", "contract orders.placed"),
         ("person:editor", "deprecate", "contract version orders.placed version 1"),
     ]
+
+
+def test_each_step_keeps_who_took_it_and_when():
+    draft = registry.draft("orders.placed", NUMBER, by=ALICE)
+    version = registry.activate(draft, by=BOB)
+    registry.deprecate(version, by=CAROL)
+    registry.delete_version(version, by=BOB)
+
+    kept = ContractVersion.objects.get()
+    steps = [(kept.author, kept.created_at), (kept.activated_by, kept.activated_at)]
+    steps += [(kept.deprecated_by, kept.deprecated_at), (kept.deleted_by, kept.deleted_at)]
+    assert [who for who, _ in steps] == ["person:editor", "person:bob", "person:carol", "person:bob"]
+    assert sorted(when for _, when in steps) == [when for _, when in steps]
 
 
 def test_what_does_not_exist_is_named():

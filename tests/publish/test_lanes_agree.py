@@ -13,12 +13,16 @@ TEXT = {"content-type": "text/plain"}
 NDJSON = {"content-type": "application/x-ndjson"}
 HEADERS_THAT_MATTER = (
     *("content-type", "retry-after", "allow", "vary", "x-content-type-options", "access-control-allow-origin"),
+    "access-control-allow-headers",
 )
 
 # what is asked: method, path, body, headers
 REQUESTS = {
     "a good event": ("POST", "/events/orders", GOOD, {}),
     "a good event with a slash": ("POST", "/events/orders/", GOOD, {}),
+    "a good event of a version": ("POST", "/events/orders", GOOD, {"synapse-contract-version": "1"}),
+    "a good event of no version": ("POST", "/events/orders", GOOD, {"synapse-contract-version": "9"}),
+    "a version that is none": ("POST", "/events/orders", GOOD, {"synapse-contract-version": "latest"}),
     "a good event in a charset": ("POST", "/events/orders", GOOD, {"content-type": "application/json; charset=utf-8"}),
     "a good event from a page": ("POST", "/events/orders", GOOD, {"origin": "http://localhost:5173"}),
     "a good event from a strange page": ("POST", "/events/orders", GOOD, {"origin": "http://evil.example"}),
@@ -42,6 +46,14 @@ REQUESTS = {
     "a wrong method": ("GET", "/events/orders", b"", {}),
     "another wrong method": ("DELETE", "/events/orders/validate", b"", {}),
     "a preflight": ("OPTIONS", "/events/orders", b"", {"origin": "http://localhost:5173"}),
+    "a preflight that asks": (
+        *("OPTIONS", "/events/orders", b""),
+        {
+            "origin": "http://localhost:5173",
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "synapse-contract-version",
+        },
+    ),
     "an unknown path": ("GET", "/nowhere", b"", {}),
     "a body over every limit": ("POST", "/events/orders", b"[" + b"1," * 5_000_000 + b"1]", {}),
     "a host that is not ours": ("POST", "/events/orders", GOOD, {"host": "evil.example"}),
@@ -73,3 +85,9 @@ def test_both_lanes_answer_alike_when_redis_is_down(express_lane, define, own_va
     assert answer.headers["retry-after"] == "1"
     other = DjangoAlone()(*asked)
     assert (other.status, other.json["type"]) == (503, "urn:synapse:problem:redis-down")
+
+
+def test_pages_of_other_sites_may_ask_for_a_version(express_lane):
+    answer = express_lane(*REQUESTS["a preflight that asks"])
+
+    assert "synapse-contract-version" in answer.headers["access-control-allow-headers"]

@@ -1,0 +1,69 @@
+"""What contracts cost: changing them, and looking them up."""
+
+import json
+import os
+import subprocess
+import sys
+
+from benchmarks.events import STREAM
+from benchmarks.load.values import Request
+from benchmarks.measures.rate import Contender, Failed, compare, over_http
+from benchmarks.running.synapse import ROOT
+from benchmarks.stage import Stage
+from benchmarks.values import Measured, Samples
+
+EVENTS = 10_000
+CONNECTIONS = 8
+_ROUNDS = 20
+_PATIENCE = 120
+
+
+def check(stage: Stage) -> Measured:
+    """Compare two versions of the guide's largest schema, in both directions."""
+    return _timed(stage, "check", _ROUNDS)
+
+
+def register(stage: Stage) -> Measured:
+    """Register a version that may clash with none of a hundred."""
+    return _timed(stage, "register", _ROUNDS)
+
+
+def back_test(stage: Stage) -> Measured:
+    """Test ten thousand events against a schema that all of them break."""
+    stage.valkey.fresh(STREAM)
+    stage.valkey.fill(STREAM, [stage.stored_fields] * EVENTS)
+    return _timed(stage, "back-test", stage.plan.rounds)
+
+
+def lookup(stage: Stage) -> Measured:
+    """Read a schema by its id, beside another read that Django answers."""
+
+    def ours() -> Contender:
+        return _reader(stage, "/registry/schemas/ids/1")
+
+    def peer() -> Contender:
+        return _reader(stage, f"/streams/{STREAM}/groups")
+
+    return compare(stage, "requests/s", ours, peer)
+
+
+def _reader(stage: Stage, path: str) -> Contender:
+    status, answer = stage.synapse.ask("GET", path)
+    if status != 200:
+        raise Failed(f"GET {path} was answered with {status}: {answer[:200].decode(errors='replace')}")
+    return over_http(stage, stage.synapse, Request(url=stage.synapse.url + path), connections=CONNECTIONS)
+
+
+def _timed(stage: Stage, work: str, rounds: int) -> Measured:
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.running.contracts", work, str(rounds)],
+        env={**os.environ, **stage.settings, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+    if result.returncode:
+        raise Failed(f"{work} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+    return Measured(ours=Samples(json.loads(result.stdout)), unit="ms")

@@ -1,0 +1,102 @@
+"""What the registry's views have in common: how they answer, and how they refuse."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
+
+from contracts.api.refusals import INVALID_SUBJECT, Refused, document
+from contracts.models import Contract
+from contracts.registry import lookup
+from core.principal import Principal
+from core.problems import Problem
+from core.views import ApiView, as_problem
+
+VENDOR = "application/vnd.schemaregistry.v1+json"
+READ, WRITE = "registry:read", "registry:write"
+
+logger = logging.getLogger(__name__)
+
+
+class RegistryView(ApiView):
+    """A view of the registry's API.
+
+    `required_scope` says which right each method takes. None takes none: who asks for a path that is not there hears
+    so, whatever their rights, because clients try some paths and go on only after a 404.
+    """
+
+    required_scope: ClassVar[Mapping[str, str | None]] = {"GET": READ, "POST": WRITE, "PUT": WRITE, "DELETE": WRITE}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        _refuse_mistaken(request._request, kwargs.get("subject", ""))
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse | None]:
+        return _refusal
+
+
+def answer(request: Request, value: Any, *, status: int = 200) -> HttpResponse:
+    """Answer with JSON, named as the caller asked for it."""
+    return _answer(request._request, value, status)
+
+
+def raw(request: Request, text: str) -> HttpResponse:
+    """Answer with a text that is JSON already."""
+    return _written(request._request, text.encode(), 200)
+
+
+def principal(request: Request) -> Principal:
+    """Return who is calling."""
+    found: Principal = request.user  # type: ignore[assignment]  # put there by the authentication class
+    return found
+
+
+def contract(subject: str) -> Contract:
+    """Return the contract with this subject.
+
+    Raises:
+        UnknownContract: when there is none.
+    """
+    return lookup.contract(subject)
+
+
+def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    request = context["request"]
+    problem = as_problem(error, request)
+    if problem is None:
+        return None
+    return refused(request._request, problem)
+
+
+def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Answer with a refusal as registries write them."""
+    response = _answer(request, document(problem), problem.status)
+    for name, text in problem.headers.items():
+        response[name] = text
+    return response
+
+
+def _answer(request: HttpRequest, value: Any, status: int) -> HttpResponse:
+    return _written(request, orjson.dumps(value), status)
+
+
+def _written(request: HttpRequest, body: bytes, status: int) -> HttpResponse:
+    kind = VENDOR if VENDOR in request.headers.get("Accept", "") else "application/json"
+    return HttpResponse(body, status=status, content_type=kind)
+
+
+def _refuse_mistaken(request: HttpRequest, subject: str) -> None:
+    """Refuse a path that could be read in two ways, or that no database can be asked about.
+
+    Paths are decoded before they are routed. So a subject that holds an encoded slash and ends like one of our own
+    paths, as `a%2Fversions%2F1` does, would be taken for the version 1 of another subject.
+    """
+    if "\0" in subject:
+        raise Refused(INVALID_SUBJECT, "No subject holds the NUL character.")
+    raw = str(request.META.get("RAW_URI", "")).partition("?")[0]
+    if "%2f" in raw.lower() and subject not in [unquote(part) for part in raw.split("/")] and subject:
+        raise Refused(INVALID_SUBJECT, "A subject with an encoded slash and a part “versions” cannot be asked for.")

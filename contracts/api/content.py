@@ -1,0 +1,100 @@
+"""A schema in the body of a request, to be registered, looked up or compared."""
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest
+
+from contracts import registry
+from contracts.api import asking
+from contracts.api.refusals import INVALID_RULES, INVALID_SCHEMA, NOT_PERMITTED, TOO_LARGE, Refused
+from contracts.errors import BadSchema, UnresolvedReference
+from contracts.models import Contract
+from contracts.registry import Content, Reference
+from contracts.schemas import MAX_SCHEMA_BYTES, normal_text
+
+JSON = "JSON"
+_LARGEST_NUMBER = 2**31 - 1
+
+
+def content_of(request: HttpRequest) -> Content:
+    """Return the schema that the request's body brings.
+
+    Raises:
+        BadSchema, Refused: when it is of another kind, or cannot be read.
+    """
+    found = asking.body(request)
+    kind = asking.text_in(found, "schemaType", "AVRO").upper()
+    if kind != JSON:
+        said = (
+            "says AVRO, which is what a registry takes one for that says nothing"
+            if kind == "AVRO"
+            else f"says {kind[:30]}"
+        )
+        raise Refused(
+            INVALID_SCHEMA, f'Only JSON Schema is kept here, and this schema {said}. Send "schemaType": "JSON".'
+        )
+    text = asking.text_in(found, "schema")
+    if not text.strip():
+        raise BadSchema("“schema” is missing: the schema as a text that holds JSON.")
+    content = Content(
+        text=text,
+        references=_references(found.get("references")),
+        metadata=_kept(found, "metadata", INVALID_SCHEMA),
+        rule_set=_kept(found, "ruleSet", INVALID_RULES),
+    )
+    if not asking.flag(request, "normalize"):
+        return content
+    return Content(
+        text=normal_text(content.document),
+        references=sorted(content.references, key=lambda reference: reference.name),
+        metadata=content.metadata,
+        rule_set=content.rule_set,
+    )
+
+
+def refuse_given_ids(request: HttpRequest) -> None:
+    """Refuse a body that brings a global id: they come from the database alone, so that none is given twice."""
+    given = asking.body(request).get("id")
+    if given not in (None, -1, 0):
+        raise Refused(NOT_PERMITTED, "A schema's id is given by the registry; leave “id” out.")
+
+
+def _kept(found: dict[str, Any], name: str, code: int) -> dict[str, Any] | None:
+    value = found.get(name)
+    if value is None or value == {}:
+        return None
+    if not isinstance(value, dict):
+        raise Refused(code, f"“{name}” is a JSON object.")
+    if len(orjson.dumps(value)) > MAX_SCHEMA_BYTES:
+        raise Refused(TOO_LARGE, f"“{name}” is longer than {MAX_SCHEMA_BYTES} bytes.")
+    return value
+
+
+def _references(found: Any) -> list[Reference]:
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise BadSchema("“references” is a list of objects with “name”, “subject” and “version”.")
+    references = [_reference(each) for each in found]
+    if len({reference.name for reference in references}) != len(references):
+        raise BadSchema("Two references have the same name.")
+    return references
+
+
+def _reference(found: dict[str, Any]) -> Reference:
+    name, subject = asking.text_in(found, "name"), asking.text_in(found, "subject")
+    number = found.get("version")
+    if not 0 < len(name) <= 255 or not subject:
+        raise BadSchema("A reference has a “name” of at most 255 characters, and a “subject”.")
+    if isinstance(number, bool) or not isinstance(number, int) or not -1 <= number <= _LARGEST_NUMBER or number == 0:
+        raise BadSchema(f"The reference “{name[:100]}” names no version.")
+    return Reference(name=name, subject=subject, version=_latest(name, subject) if number == -1 else number)
+
+
+def _latest(name: str, subject: str) -> int:
+    owner = Contract.objects.filter(subject=subject).first()
+    found = None if owner is None else registry.latest_version(owner)
+    if found is None or found.number is None:
+        raise UnresolvedReference(f"The reference “{name[:100]}” is to “{subject[:255]}”, which is not there.")
+    return found.number

@@ -1,0 +1,88 @@
+"""Saying in the OpenAPI document what a route of the registry takes and gives."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from contracts.api import shapes
+
+JSON, VENDOR = "application/json", "application/vnd.schemaregistry.v1+json"
+_REFUSALS = {
+    400: "The request cannot be understood.",
+    404: "There is no such subject, version or schema.",
+    409: "The schema is not compatible with an earlier version.",
+    413: "The body is too large.",
+    415: "The content type is not one that is read here.",
+    422: "What is asked for cannot be done.",
+}
+TEXTS = {"type": "array", "items": {"type": "string"}}
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
+NUMBER = {"type": "integer"}
+OBJECT = {"type": "object"}
+SCHEMA = {"type": "object", "description": "A JSON Schema."}
+
+View = Callable[..., Any]
+
+
+def described(
+    summary: str,
+    *,
+    name: str,
+    answer: Any,
+    parameters: Sequence[OpenApiParameter] = (),
+    request: Any = None,
+    refusals: Sequence[int] = (),
+) -> Callable[[View], View]:
+    """Describe a view's method; `name` is what generated clients call it."""
+    kinds = (JSON, VENDOR)
+    refused = {
+        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status]) for status in refusals for kind in kinds
+    }
+    decorator: Callable[[View], View] = extend_schema(
+        operation_id=name,
+        summary=summary,
+        tags=["registry"],
+        request=None if request is None else dict.fromkeys(reversed(kinds), request),
+        parameters=list(parameters),
+        responses={**{(200, kind): answer for kind in kinds}, **refused},
+        auth=[],
+    )
+    return decorator
+
+
+def list_of(shape: Any) -> Any:
+    """Describe a list."""
+    return {"type": "array", "items": shape} if isinstance(shape, dict) else shape(many=True)
+
+
+def path(name: str, description: str) -> OpenApiParameter:
+    """Describe a part of the path."""
+    return OpenApiParameter(name, str, OpenApiParameter.PATH, description=description)
+
+
+def _query(name: str, description: str, kind: Any = OpenApiTypes.BOOL, **details: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **details)
+
+
+SUBJECT = path("subject", "The subject; its slashes are written %2F.")
+VERSION = path("version", "A number, or `latest`.")
+ID = path("id", "The schema's global id.")
+GUID = path("guid", "The schema's GUID.")
+DELETED = _query("deleted", "Also what is hidden.", default=False)
+DELETED_ONLY = _query("deletedOnly", "Only what is hidden.", default=False)
+PERMANENT = _query("permanent", "Delete for good what is hidden.", default=False)
+NORMALIZE = _query("normalize", "Keep the schema without layout and with its keys in order.", default=False)
+VERBOSE = _query("verbose", "Say why.", default=False)
+FORCE = _query("force", "Makes no difference here.", default=False)
+LATEST_ONLY = _query("latestOnly", "Only the highest version of each subject.", default=False)
+DEFAULT_TO_GLOBAL = _query("defaultToGlobal", "What holds for all, when the subject says nothing.", default=False)
+FETCH_MAX_ID = _query("fetchMaxId", "Also the highest id.", default=False)
+PREFIX = _query("subjectPrefix", "Only subjects that begin so.", str)
+KEY = _query("key", "The name of a property of the metadata.", str, many=True)
+VALUE = _query("value", "Its value.", str, many=True)
+PAGE = (
+    _query("offset", "How many are left out.", int, default=0),
+    _query("limit", "How many are listed at most; -1: all.", int, default=-1),
+)

@@ -1,0 +1,96 @@
+"""Refusals as schema registries write them: an HTTP status, and `{"error_code", "message"}`.
+
+The codes are those of Confluent's registry, which its clients and everybody else's know.
+"""
+
+from typing import Any
+
+from contracts import errors
+from core.problems import Problem
+
+SUBJECT_NOT_FOUND = 40401
+VERSION_NOT_FOUND = 40402
+SCHEMA_NOT_FOUND = 40403
+SUBJECT_DELETED = 40404
+SUBJECT_NOT_DELETED = 40405
+VERSION_DELETED = 40406
+VERSION_NOT_DELETED = 40407
+NO_COMPATIBILITY = 40408
+NO_MODE = 40409
+NO_ASSOCIATION = 40410
+INCOMPATIBLE = 40901
+INVALID_SCHEMA = 42201
+INVALID_VERSION = 42202
+INVALID_COMPATIBILITY = 42203
+INVALID_MODE = 42204
+NOT_PERMITTED = 42205
+REFERENCE_EXISTS = 42206
+INVALID_SUBJECT = 42208
+TOO_LARGE = 42209
+INVALID_RULES = 42210
+
+# The first that fits counts.
+_CODES: tuple[tuple[type[Problem], int], ...] = (
+    (errors.UnknownContract, SUBJECT_NOT_FOUND),
+    (errors.UnknownVersion, VERSION_NOT_FOUND),
+    (errors.UnknownSchema, SCHEMA_NOT_FOUND),
+    (errors.Incompatible, INCOMPATIBLE),
+    (errors.SchemaTooLarge, TOO_LARGE),
+    (errors.BadSchema, INVALID_SCHEMA),
+    (errors.ReadOnly, NOT_PERMITTED),
+    (errors.Referenced, REFERENCE_EXISTS),
+)
+_MOST_DETAILS = 20
+_LONGEST_SCHEMA = 1000
+
+
+class Refused(Problem):
+    """A refusal with one of the codes above; its first three digits are the HTTP status."""
+
+    slug = "registry-refused"
+    title = "The registry refused"
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = code // 100  # type: ignore[misc]  # its class has none of its own
+
+
+def code_of(problem: Problem) -> int:
+    """Return a problem's code: the HTTP status itself where registries have none."""
+    if isinstance(problem, Refused):
+        return problem.code
+    return next((code for kind, code in _CODES if isinstance(problem, kind)), problem.status)
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """Return the body that tells of a problem. Why schemas are incompatible, it tells in full."""
+    if not isinstance(problem, errors.Incompatible):
+        return {"error_code": code_of(problem), "message": problem.detail}
+    subject = problem.members["subject"]
+    return {
+        "error_code": code_of(problem),
+        "message": f'Schema being registered is incompatible with an earlier schema for subject "{subject}", '
+        f"details: [{', '.join(_details(problem))}]",
+        **problem.members,
+        "detail": problem.detail,
+    }
+
+
+def messages(differences: Any) -> list[str]:
+    """Return differences as the lines that registries write."""
+    return [
+        f'{{errorType:"{each["rule"]}", description:"{each["description"]} {each["fix"]}"}}'
+        for each in differences[:_MOST_DETAILS]
+    ]
+
+
+def _details(problem: errors.Incompatible) -> list[str]:
+    old = problem.old_text
+    shown = old if len(old) <= _LONGEST_SCHEMA else old[:_LONGEST_SCHEMA] + "…"
+    return [
+        *messages(problem.differences),
+        f"{{oldSchemaVersion: {problem.differences[0]['version']}}}",
+        f"{{oldSchema: '{shown}'}}",
+        f"{{validateFields: 'false', compatibility: '{problem.members['compatibility']}'}}",
+    ]

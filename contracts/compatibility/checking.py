@@ -1,0 +1,102 @@
+"""Is a new schema safe after the earlier ones?"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from contracts.compatibility.comparing import compare
+from contracts.compatibility.documents import Library, Unusable
+from contracts.compatibility.findings import Finding
+from contracts.compatibility.modes import Direction, Mode, Policy
+from contracts.compatibility.rules import CANNOT_DECIDE, Rule
+from contracts.compatibility.verdict import NO_WITNESS, Difference, Earlier, Verdict
+
+LONGEST_CHECK_MS = 1000
+"""No check takes longer, whatever its limit and however many versions there are."""
+# Left for what cannot be interrupted: compiling a schema, asking the validator once.
+_RESERVE_MS = 100
+_NO_REFERENCES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+Schemas = Mapping[str, Mapping[str, Any]]
+
+
+def check(
+    candidate: Mapping[str, Any],
+    earlier: Sequence[Earlier],
+    *,
+    mode: Mode,
+    policy: Policy = Policy.LENIENT,
+    references: Schemas = _NO_REFERENCES,
+    limit_ms: float = 200,
+) -> Verdict:
+    """Return whether the candidate may follow the earlier versions (oldest first).
+
+    The earlier versions are valid schemas; a candidate that is none is never compatible with any.
+    `references` are the schemas that the candidate's `$ref`s name. `limit_ms` bounds the work of comparing with one
+    version in one direction; what is not known by then is not decided, and counts as incompatible. All together never
+    takes longer than a second.
+    """
+    until = time.monotonic() + (LONGEST_CHECK_MS - _RESERVE_MS) / 1000
+    found: list[Difference] = []
+    allowed: dict[tuple[str, ...], Difference] = {}
+    versions = [] if mode is Mode.NONE else earlier if mode.is_transitive else earlier[-1:]
+    new = _library(candidate, references, is_new=True)
+    for version in reversed(versions):
+        old = _library(version.document, version.references)
+        for direction in mode.directions:
+            left = min(limit_ms / 1000, until - time.monotonic())
+            # What is let through is shown with an example once, for the newest version.
+            proves = Rule.is_refused if policy is Policy.LENIENT and version is not versions[-1] else Rule.is_any
+            for finding, witness in _compare(old, new, direction, left, proves):
+                difference = _difference(finding, witness, direction, version.version)
+                if policy is Policy.STRICT or finding.rule.is_refused():
+                    found.append(difference)
+                else:
+                    allowed.setdefault((direction, difference.rule, difference.description), difference)
+    return Verdict(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
+
+
+def _library(document: Mapping[str, Any], references: Schemas, *, is_new: bool = False) -> Library | str:
+    """Return the schema ready to be compared, or the reason why it cannot be."""
+    try:
+        return Library(document, references, is_new=is_new)
+    except Unusable as error:
+        return str(error)
+
+
+def _compare(
+    old: Library | str, new: Library | str, direction: Direction, seconds: float, proves: Callable[[Rule], bool]
+) -> Iterator[tuple[Finding, Any]]:
+    if isinstance(old, str) or isinstance(new, str):
+        reason = old if isinstance(old, str) else new
+        yield Finding(rule=CANNOT_DECIDE, writer="", reader="", facts={"reason": reason}), NO_WITNESS
+    elif direction is Direction.BACKWARD:
+        yield from compare(old, new, seconds, proves=proves)
+    else:
+        yield from compare(new, old, seconds, proves=proves)
+
+
+def _difference(finding: Finding, witness: Any, direction: Direction, version: int) -> Difference:
+    is_backward = direction is Direction.BACKWARD
+    words = {
+        "writer": "the old schema" if is_backward else "the new schema",
+        "reader": "the new schema" if is_backward else "the old schema",
+        **finding.facts,
+    }
+    rule = finding.rule
+    return Difference(
+        rule=rule.name,
+        direction=direction,
+        old_pointer=finding.writer if is_backward else finding.reader,
+        new_pointer=finding.reader if is_backward else finding.writer,
+        description=_sentence(rule.description, words),
+        fix=_sentence(rule.fix_of_reader if is_backward else rule.fix_of_writer, words),
+        witness=witness,
+        version=version,
+    )
+
+
+def _sentence(template: str, words: Mapping[str, Any]) -> str:
+    text = template.format_map(words)
+    return text[0].upper() + text[1:]

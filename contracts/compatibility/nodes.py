@@ -1,0 +1,97 @@
+"""A place in a schema."""
+
+import json
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import orjson
+
+from contracts.compatibility import validators
+from contracts.compatibility.facets import Facets
+from contracts.compatibility.keywords import DRAFT_2020
+from contracts.compatibility.reading import read
+
+if TYPE_CHECKING:
+    from contracts.compatibility.documents import Document
+
+
+class Node:
+    """A schema at its place in a document. Compared by identity: a place has one node.
+
+    A node without a document is one that the comparison made up ("an object that has `a`").
+    """
+
+    def __init__(self, schema: Any, pointer: str, draft: int, document: "Document | None" = None) -> None:
+        self.schema = schema
+        self.pointer = pointer
+        self.draft = draft
+        self.document = document
+
+    @cached_property
+    def facets(self) -> Facets:
+        """What the schema says, in the one form of all drafts."""
+        return read(self)
+
+    @cached_property
+    def text(self) -> bytes | None:
+        """The schema as bytes that are equal only for equal schemas; `None` where a reference leads out of it."""
+        if self.document is not None and self.document.has_references and b'"$' in self._bytes:
+            return None if any(word in self._bytes for word in _LEADING_OUT) else self._bytes
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        try:
+            return orjson.dumps(self.schema, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            # An integer beyond 64 bits; `repr` tells 1 from 1.0 and from true as well.
+            return repr(self.schema).encode()
+
+    @cached_property
+    def validator(self) -> jsonschema_rs.Validator | None:
+        """The real validator of this place; `None` where it cannot stand alone."""
+        if self.document is None:
+            return validators.alone(self.schema, self.draft)
+        return self.document.validator_of(self)
+
+    @property
+    def at(self) -> str:
+        """Where this is, for people: a JSON Pointer, after the name of the reference if it is in one."""
+        name = self.document.name if self.document else ""
+        return f"{name}#{self.pointer}" if name else self.pointer
+
+    def below(self, pointer: str, schema: Any) -> "Node":
+        """Return the node of a schema that this one holds."""
+        if self.document is None:
+            return Node(schema, self.pointer + pointer, self.draft)
+        return self.document.node(self.pointer + pointer, schema)
+
+    def resolve(self, reference: str, *, is_dynamic: bool) -> "Node | None":
+        """Return the node that a reference leads to, or `None` where that cannot be followed with certainty.
+
+        In one resource without others, a dynamic reference leads where a plain one would.
+        """
+        if self.document is None or (is_dynamic and not self.document.library.is_one_resource):
+            return None
+        return self.document.resolve(self, reference)
+
+    @staticmethod
+    def made(schema: Any) -> "Node":
+        """Return a node that is in no document; equal schemas give the same one."""
+        return _made(json.dumps(schema, sort_keys=True))
+
+    def accepts(self, value: Any) -> bool | None:
+        """Ask the real validator; `None` when it cannot say."""
+        return None if self.validator is None else validators.accepts(self.validator, value)
+
+    def __repr__(self) -> str:
+        return f"<{self.at or 'root'} {self._bytes.decode()[:60]}>"
+
+
+_LEADING_OUT = (b'"$ref"', b'"$dynamicRef"', b'"$recursiveRef"')
+
+
+@lru_cache(maxsize=2048)
+def _made(text: str) -> Node:
+    return Node(json.loads(text), "", DRAFT_2020)

@@ -1,0 +1,118 @@
+"""Do two schemas say the same, word for word but for what only informs?
+
+References are followed instead of compared: two schemas are the same when no path through them comes to a difference.
+A pair that is being compared already is taken as the same; if a difference is found, nothing that was taken so is kept.
+"""
+
+from typing import Any
+
+import orjson
+
+from contracts.compatibility.budget import Budget
+from contracts.compatibility.keywords import ANNOTATIONS, DRAFT_7, HOLD_A_LIST, HOLD_A_MAP, HOLD_A_SCHEMA, escaped
+from contracts.compatibility.nodes import Node
+
+_DYNAMIC = ("$dynamicRef", "$recursiveRef")
+_NAMES = ("$id", "id", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary")
+
+Pair = tuple[Node, Node]
+
+
+class Sameness:
+    """Compares, and remembers."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._same: set[Pair] = set()
+        self._different: set[Pair] = set()
+
+    def are_same(self, one: Node, other: Node) -> bool:
+        """Say whether two schemas say the same."""
+        if one is other or (one, other) in self._same:
+            return True
+        if one.draft != other.draft or (one, other) in self._different:
+            return False
+        assumed: set[Pair] = {(one, other)}
+        waiting: list[Pair] = [(one, other)]
+        while waiting:
+            pair = waiting.pop()
+            self.budget.spend()
+            following = _compare(*pair)
+            if following is None:
+                self._different.add((one, other))
+                return False
+            new = [it for it in following if it not in assumed and it not in self._same and it[0] is not it[1]]
+            assumed.update(new)
+            waiting += new
+        self._same |= assumed
+        return True
+
+
+def _compare(one: Node, other: Node) -> list[Pair] | None:
+    """Return the parts that have to be the same too, or `None` for a difference."""
+    if one.text is not None and one.text == other.text:
+        return []
+    if not isinstance(one.schema, dict) or not isinstance(other.schema, dict):
+        return [] if one.schema is other.schema else None
+    mine, theirs = _telling(one), _telling(other)
+    if mine.keys() != theirs.keys():
+        return None
+    following: list[Pair] = []
+    for keyword in mine:
+        parts = _compare_keyword(one, other, keyword)
+        if parts is None:
+            return None
+        following += parts
+    return following
+
+
+def _telling(node: Node) -> dict[str, Any]:
+    if node.draft <= DRAFT_7 and "$ref" in node.schema:
+        return {"$ref": node.schema["$ref"]}
+    return {keyword: value for keyword, value in node.schema.items() if keyword not in ANNOTATIONS}
+
+
+def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
+    mine, theirs = one.schema[keyword], other.schema[keyword]
+    if keyword in _NAMES:
+        return []
+    if keyword == "$ref" or keyword in _DYNAMIC:
+        return _compare_targets(one, other, keyword)
+    if keyword in HOLD_A_SCHEMA and isinstance(mine, (dict, bool)) and isinstance(theirs, (dict, bool)):
+        return [(one.below("/" + keyword, mine), other.below("/" + keyword, theirs))]
+    if keyword in HOLD_A_LIST and isinstance(mine, list) and isinstance(theirs, list):
+        if len(mine) != len(theirs):
+            return None
+        places = [f"/{keyword}/{index}" for index in range(len(mine))]
+        return [(one.below(at, a), other.below(at, b)) for at, a, b in zip(places, mine, theirs, strict=True)]
+    if keyword in HOLD_A_MAP and isinstance(mine, dict) and isinstance(theirs, dict):
+        return _compare_maps(one, other, keyword)
+    return [] if _text(mine) == _text(theirs) else None
+
+
+def _compare_targets(one: Node, other: Node, keyword: str) -> list[Pair] | None:
+    is_dynamic = keyword in _DYNAMIC
+    first = one.resolve(one.schema[keyword], is_dynamic=is_dynamic)
+    second = other.resolve(other.schema[keyword], is_dynamic=is_dynamic)
+    return None if first is None or second is None else [(first, second)]
+
+
+def _compare_maps(one: Node, other: Node, keyword: str) -> list[Pair] | None:
+    mine, theirs = one.schema[keyword], other.schema[keyword]
+    if mine.keys() != theirs.keys():
+        return None
+    pairs = []
+    for name, schema in mine.items():
+        if isinstance(schema, (dict, bool)) and isinstance(theirs[name], (dict, bool)):
+            at = f"/{keyword}/{escaped(name)}"
+            pairs.append((one.below(at, schema), other.below(at, theirs[name])))
+        elif _text(schema) != _text(theirs[name]):
+            return None
+    return pairs
+
+
+def _text(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return repr(value).encode()

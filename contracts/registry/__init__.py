@@ -1,0 +1,41 @@
+"""What can be done with contracts. Every change is audited, by the verb that makes it.
+
+- `lookup`        find contracts, versions and schemas
+- `references`    schemas that refer to versions of other contracts
+- `drafting`      write the next version's text
+- `activation`    make a text a version: numbered, with a global id, checked for compatibility
+- `compatible`    whether a schema may follow the versions that are there
+- `deletion`      hide versions, and delete them for good
+- `settings`      compatibility, policy and mode, of a contract and of all
+"""
+
+from contracts.registry.activation import activate, deprecate, ensure, register
+from contracts.registry.compatible import judge
+from contracts.registry.content import Content, Reference
+from contracts.registry.deletion import delete_contract, delete_version
+from contracts.registry.drafting import discard, draft, draft_of, written
+from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
+from contracts.registry.references import compiled
+
+__all__ = [
+    "Content",
+    "Reference",
+    "activate",
+    "active_version",
+    "compiled",
+    "contract",
+    "delete_contract",
+    "delete_version",
+    "deprecate",
+    "discard",
+    "draft",
+    "draft_of",
+    "ensure",
+    "find",
+    "judge",
+    "latest_version",
+    "numbered",
+    "register",
+    "version",
+    "written",
+]

@@ -1,0 +1,101 @@
+"""Whether a schema may follow the versions that are there."""
+
+from typing import Any
+
+from contracts import compatibility, schemas
+from contracts.compatibility import Difference, Earlier, Mode, Verdict
+from contracts.errors import Incompatible
+from contracts.models import Contract, ContractVersion
+from contracts.registry import references, settings
+from contracts.registry.content import Content
+from contracts.registry.lookup import latest_version, numbered
+
+# How long the engine may think, in milliseconds: meanwhile nobody else can change the catalog.
+LIMIT_MS = 200
+
+
+def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> Verdict:
+    """Return whether the content may become the contract's next version, under its mode and policy.
+
+    `against` compares with one version in place of those that the mode asks for.
+
+    Raises:
+        BadSchema: when the content cannot be a contract's schema.
+    """
+    mode, policy = settings.rules(of)
+    earlier = _earlier(of, mode) if against is None else [against]
+    if mode is Mode.NONE or not earlier:
+        return Verdict(is_compatible=True)
+    return compatibility.check(
+        content.document,
+        [_as_earlier(version) for version in earlier],
+        mode=mode,
+        policy=policy,
+        references=references.documents(content.references),
+        limit_ms=LIMIT_MS,
+    )
+
+
+def refuse_unless_compatible(of: Contract, content: Content) -> None:
+    """Do nothing when the content may become the contract's next version.
+
+    Raises:
+        Incompatible: when it may not, with what speaks against it.
+    """
+    verdict = judge(of, content)
+    if verdict.is_compatible:
+        return
+    mode, policy = settings.rules(of)
+    old = numbered(of).filter(number=verdict.differences[0].version).first()
+    raise Incompatible(
+        _sentence(of, verdict, mode),
+        [described(difference) for difference in verdict.differences],
+        subject=of.subject,
+        mode=mode,
+        policy=policy,
+        old_text="" if old is None else old.text,
+    )
+
+
+def described(difference: Difference) -> dict[str, Any]:
+    """Return a difference as answers show it."""
+    shown: dict[str, Any] = {
+        "rule": difference.rule,
+        "direction": str(difference.direction),
+        "old_pointer": difference.old_pointer,
+        "new_pointer": difference.new_pointer,
+        "version": difference.version,
+        "description": difference.description,
+        "fix": difference.fix,
+        "decided": difference.decided,
+    }
+    if difference.has_witness:
+        # JSON's null can be a witness too, so it is there only when there is one.
+        shown["witness"] = difference.witness
+    return shown
+
+
+def _sentence(of: Contract, verdict: Verdict, mode: Mode) -> str:
+    first = verdict.differences[0]
+    count = len(verdict.differences)
+    more = f" There is {count - 1} more." if count == 2 else f" There are {count - 1} more." if count > 2 else ""
+    return (
+        f"The schema is not {mode}-compatible with version {first.version} of “{of.subject}”: "
+        f"{first.description} {first.fix}{more}"
+    )
+
+
+def _earlier(of: Contract, mode: Mode) -> list[ContractVersion]:
+    if mode.is_transitive:
+        return list(numbered(of))
+    latest = latest_version(of)
+    return [] if latest is None else [latest]
+
+
+def _as_earlier(version: ContractVersion) -> Earlier:
+    schema = version.schema
+    if schema is None or version.number is None:
+        raise ValueError(f"{version} is no numbered version")
+    return Earlier(
+        version=version.number, document=schemas.parse(schema.text), references=references.documents_of(schema)
+    )

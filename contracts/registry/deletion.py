@@ -1,0 +1,105 @@
+"""Deleting versions: first they are hidden, then they can go for good. Their numbers stay taken.
+
+A hidden version is in no list and nothing is checked against it; by its global id its schema can still be read, so
+what was written with it stays readable.
+"""
+
+from django.db import transaction
+from django.utils import timezone
+
+from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
+from contracts.models import Contract, ContractVersion, SchemaReference
+from contracts.registry import references as refs
+from contracts.registry import settings
+from contracts.registry.lookup import numbered
+from core import audit, catalog_version
+from core.principal import Principal
+
+
+@transaction.atomic
+def delete_version(version: ContractVersion, *, by: Principal, permanent: bool = False) -> None:
+    """Hide a version, or delete a hidden one for good.
+
+    Raises:
+        ReadOnly: when the contract may not be changed.
+        Referenced: when a schema refers to it.
+        AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
+    """
+    catalog_version.bump()
+    version.refresh_from_db()
+    settings.refuse_unless_writable(version.contract, version.contract.subject)
+    _delete(version, by=by, permanent=permanent)
+
+
+@transaction.atomic
+def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> list[int]:
+    """Hide all versions of a contract, or delete them for good when all are hidden. Return their numbers.
+
+    Raises:
+        ReadOnly: when the contract may not be changed.
+        Referenced: when a schema of another contract refers to one.
+        UnknownContract: when there are none to delete.
+        AlreadyDeleted, NotDeletedYet: when they are all hidden already, or (permanent) not all of them are yet.
+    """
+    catalog_version.bump()
+    of.refresh_from_db()
+    settings.refuse_unless_writable(of, of.subject)
+    every = list(numbered(of, deleted=True))
+    if not every:
+        raise UnknownContract(f"The contract “{of.subject}” has no versions.")
+    there = [version for version in every if version.deleted_at is None]
+    if permanent and there:
+        raise NotDeletedYet(f"The contract “{of.subject}” is not deleted yet; delete it first, then for good.")
+    if not permanent and not there:
+        raise AlreadyDeleted(f"The contract “{of.subject}” is deleted already; it can be deleted for good.")
+    chosen = every if permanent else there
+    # Newest first: a version may refer to an earlier one of its own contract.
+    for version in reversed(chosen):
+        _delete(version, by=by, permanent=permanent)
+    if permanent:
+        # Whoever takes the subject up again begins with what holds for all.
+        settings.change(of, by=by, compatibility="", policy="", extras={})
+        settings.change(of, by=by, mode="")
+    return [version.number for version in chosen if version.number is not None]
+
+
+def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None:
+    if version.number is None:
+        raise WrongState(f"{version} is a draft; a draft is discarded.")
+    if permanent:
+        _delete_for_good(version, by=by)
+    else:
+        _hide(version, by=by)
+
+
+def _hide(version: ContractVersion, *, by: Principal) -> None:
+    if version.deleted_at is not None:
+        raise AlreadyDeleted(f"{version} is deleted already; it can be deleted for good.")
+    _refuse_if_referenced(version, deleted=False)
+    version.deleted_at = timezone.now()
+    version.deleted_by = str(by)
+    version.save()
+    audit.record(by, "delete", version, before={"state": version.state, "schema": version.schema_id})
+
+
+def _delete_for_good(version: ContractVersion, *, by: Principal) -> None:
+    if version.deleted_at is None:
+        raise NotDeletedYet(f"{version} is not deleted yet; delete it first, then for good.")
+    _refuse_if_referenced(version, deleted=True)
+    # What is left are references of schemas that no contract has any more.
+    SchemaReference.objects.filter(version=version).delete()
+    audit.record(by, "delete for good", version, before={"schema": version.schema_id, "text": version.text})
+    version.delete()
+
+
+def _refuse_if_referenced(version: ContractVersion, *, deleted: bool) -> None:
+    users = refs.referring(version, deleted=deleted)
+    subjects = list(
+        ContractVersion.objects.filter(schema__in=users)
+        .order_by("contract__subject")
+        .values_list("contract__subject", flat=True)
+        .distinct()[:5]
+    )
+    if subjects:
+        named = ", ".join(f"“{subject}”" for subject in subjects)
+        raise Referenced(f"{version} cannot be deleted: schemas of {named} refer to it.")

@@ -1,0 +1,63 @@
+"""Finding contracts and versions."""
+
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+
+from contracts.errors import UnknownContract, UnknownVersion
+from contracts.models import Contract, ContractVersion
+from contracts.registry.content import Content
+
+State = ContractVersion.State
+
+
+def contract(subject: str) -> Contract:
+    """Return the contract with this subject.
+
+    Raises:
+        UnknownContract: when there is none.
+    """
+    found = Contract.objects.filter(subject=subject).first()
+    if found is None:
+        raise UnknownContract(f"No contract has the subject “{subject}”.")
+    return found
+
+
+def numbered(of: Contract, *, deleted: bool = False) -> QuerySet[ContractVersion]:
+    """Return the numbered versions, oldest first; the deleted ones only when asked for."""
+    found = of.versions.filter(number__isnull=False).select_related("schema").order_by("number")
+    return found if deleted else found.filter(deleted_at=None)
+
+
+def active_version(of: Contract) -> ContractVersion | None:
+    """Return the version that events are checked against: the highest active one."""
+    return numbered(of).filter(state=State.ACTIVE).last()
+
+
+def latest_version(of: Contract) -> ContractVersion | None:
+    """Return what comes before the next version: the active one, else the highest that is there."""
+    is_active = Case(When(state=State.ACTIVE, then=Value(1)), default=Value(0), output_field=IntegerField())
+    return numbered(of).order_by(is_active, "number").last()
+
+
+def version(of: Contract, number: int) -> ContractVersion:
+    """Return one numbered version, deleted or not.
+
+    Raises:
+        UnknownVersion: when the contract has none with this number.
+    """
+    found = numbered(of, deleted=True).filter(number=number).first()
+    if found is None:
+        raise UnknownVersion(f"The contract “{of.subject}” has no version {number}.")
+    return found
+
+
+def find(of: Contract, content: Content, *, deleted: bool = False) -> ContractVersion | None:
+    """Return the newest version that says what the content says, however it is laid out.
+
+    Metadata and rules count only when the content has some.
+    """
+    same = numbered(of, deleted=deleted).filter(schema__meaning=content.meaning)
+    if content.has_more:
+        # Compared here: databases differ in how they compare JSON.
+        alike = [each for each in same if each.schema is not None and content.has_more_like(each.schema)]
+        return alike[-1] if alike else None
+    return same.last()

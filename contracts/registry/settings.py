@@ -1,0 +1,91 @@
+"""Compatibility, policy and mode: of all contracts, and of those that say otherwise."""
+
+from typing import Any
+
+from django.db import transaction
+
+from contracts.compatibility import Mode as CompatibilityMode
+from contracts.compatibility import Policy as CompatibilityPolicy
+from contracts.errors import ReadOnly
+from contracts.models import Contract, Mode, RegistrySettings
+from core import audit, catalog_version
+from core.principal import Principal
+
+_ROW = 1
+
+
+def of_all() -> RegistrySettings:
+    """Return what holds for every contract that does not say otherwise: the defaults while nobody changed it."""
+    return RegistrySettings.objects.filter(pk=_ROW).first() or RegistrySettings(pk=_ROW)
+
+
+def rules(of: Contract) -> tuple[CompatibilityMode, CompatibilityPolicy]:
+    """Return the compatibility mode and the policy that hold for a contract."""
+    everywhere = of_all()
+    return (
+        CompatibilityMode(of.compatibility or everywhere.compatibility),
+        CompatibilityPolicy(of.policy or everywhere.policy),
+    )
+
+
+def mode_of(of: Contract | None, everywhere: RegistrySettings | None = None) -> str:
+    """Return what may be done with a contract (None: with one that is not there yet)."""
+    everywhere = everywhere or of_all()
+    if everywhere.mode == Mode.READONLY_OVERRIDE or of is None or not of.mode:
+        return everywhere.mode
+    return of.mode
+
+
+def refuse_unless_writable(of: Contract | None, subject: str) -> None:
+    """Do nothing when the contract may be changed.
+
+    Raises:
+        ReadOnly: when it may not.
+    """
+    mode = mode_of(of)
+    if mode != Mode.READWRITE:
+        raise ReadOnly(f"The contract “{subject}” is in mode {mode}: it can be read and not changed.")
+
+
+@transaction.atomic
+def change(of: Contract | None, *, by: Principal, **values: Any) -> Contract | RegistrySettings:
+    """Set compatibility, policy, mode or extras of a contract, or (None) of all; an empty value of a contract takes it
+    back.
+
+    Raises:
+        ReadOnly: when something beside the mode is set, and the mode forbids it.
+    """
+    catalog_version.bump()
+    if values.keys() != {"mode"}:
+        if of is None:
+            _refuse_unless_all_writable()
+        else:
+            refuse_unless_writable(of, of.subject)
+    changed = of_all() if of is None else Contract.objects.get(pk=of.pk)
+    before = {name: getattr(changed, name) for name in values}
+    if before != values:
+        for name, value in values.items():
+            setattr(changed, name, value)
+        changed.save()
+        audit.record(by, "configure", changed, before=before, after=values)
+    return changed
+
+
+@transaction.atomic
+def change_contract(subject: str, *, by: Principal, **values: Any) -> Contract | RegistrySettings:
+    """Set the same of the contract with this subject, which is made when there is none.
+
+    Raises:
+        ReadOnly: when something beside the mode is set, and the mode forbids it.
+    """
+    catalog_version.bump()
+    owner, is_new = Contract.objects.get_or_create(subject=subject)
+    if is_new:
+        audit.record(by, "create", owner)
+    return change(owner, by=by, **values)
+
+
+def _refuse_unless_all_writable() -> None:
+    mode = of_all().mode
+    if mode != Mode.READWRITE:
+        raise ReadOnly(f"The registry is in mode {mode}: it can be read and not changed.")

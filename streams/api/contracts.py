@@ -1,0 +1,71 @@
+"""Contracts and the events that are there: testing one, and drafting one. On Django's lane alone: both take a while."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from core.http import JSON, json_response
+from core.problems import UnsupportedMediaType
+from core.views import ApiView, to_django
+from streams import backtesting, candidates, connections, drafting
+from streams.api.openapi import STREAM, described, query
+from streams.api.shapes import contracts as shapes
+from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
+from streams.snapshot import holder
+from streams.subjects import subject_of
+
+_SCHEMA_JSON = "application/schema+json"
+_EVENT_TYPE = OpenApiParameter("event_type", str, OpenApiParameter.PATH, description="The event type's name.")
+_LAST = query(
+    "last",
+    "How many of the newest events of the type are looked at.",
+    {"type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": USUAL_EVENTS},
+)
+
+
+class BackTest(ApiView):
+    @described(
+        "Test a schema on the events that are there",
+        name="back_test",
+        tag="contracts",
+        parameters=[STREAM, _EVENT_TYPE, _LAST],
+        request={JSON: shapes.SCHEMA, _SCHEMA_JSON: shapes.SCHEMA},
+        answers={200: shapes.BackTested},
+        problems=[400, 404, 409, 413, 415, 422, 503],
+    )
+    def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
+        """How many of the newest events the schema would refuse, grouped by what they break. Without a body, the draft
+        of the event type's contract is tested. Nothing is changed."""
+        last = asked_last(request._request.GET.get("last", ""))
+        catalog = holder.current()
+        subject = subject_of(defined(catalog, stream).name, event_type)
+        text = _text(request)
+        candidate = candidates.of_text(subject, text) if text else candidates.of_draft(subject)
+        test = backtesting.back_test(catalog, stream, event_type, candidate, last=last)
+        tested = connections.executor().run(test)
+        return to_django(json_response(tested.as_dict()))
+
+
+class Draft(ApiView):
+    @described(
+        "Propose a contract from the events that are there",
+        name="draft_from_traffic",
+        tag="contracts",
+        parameters=[STREAM, _EVENT_TYPE, _LAST],
+        answers={200: shapes.Drafted},
+        problems=[400, 404, 409, 503],
+    )
+    def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
+        """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
+        active version. Nothing is saved."""
+        last = asked_last(request._request.GET.get("last", ""))
+        proposal = connections.executor().run(drafting.draft(holder.current(), stream, event_type, last=last))
+        return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
+
+
+def _text(request: Request) -> bytes:
+    body = request._request.body.strip()
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if body and kind not in (JSON, _SCHEMA_JSON):
+        raise UnsupportedMediaType(f"Send a schema with Content-Type {JSON} or {_SCHEMA_JSON}.")
+    return body

@@ -1,0 +1,113 @@
+"""Back-tests: what a schema would say of the newest real events of a type. No I/O, no Django."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.backtest import USUAL_EXAMPLES, BackTest, Reason, Report
+from contracts.schemas import CompiledSchema
+from streams import entry
+from streams.broker.command import Conversation
+from streams.broker.commands import Entry
+from streams.definitions import Snapshot, StreamDefinition
+from streams.entry import DecodedEntry
+from streams.errors import NoEvents
+from streams.recent import Walk, defined, shown_id, walk
+
+MOST_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A back-test of one event type: what was looked at, and what was found.
+
+    `active_version` is the version that its events are checked against now, None when they are not.
+    """
+
+    stream: str
+    event_type: str
+    active_version: int | None
+    walk: Walk
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        report = self.report
+        return {
+            "stream": self.stream,
+            "event_type": self.event_type,
+            "active_version": self.active_version,
+            **self.walk.as_dict(),
+            "refused": report.refused,
+            "newly_refused": report.newly_refused,
+            "refused_by_active": report.refused_by_active,
+            "explained": report.explained,
+            "violations": [self._violation(reason) for reason in report.reasons],
+            "more_violations": report.more_reasons,
+        }
+
+    def _violation(self, reason: Reason) -> dict[str, Any]:
+        return {
+            "schema_pointer": reason.schema_pointer,
+            "keyword": reason.keyword,
+            "pointer": reason.pointer,
+            "message": reason.message,
+            "events": reason.events,
+            # The newest events come first.
+            "first_seen": shown_id(reason.last),
+            "last_seen": shown_id(reason.first),
+            "examples": [
+                {
+                    "id": example.id,
+                    "pointer": example.pointer,
+                    "message": example.message,
+                    "path": f"/streams/{self.stream}/messages/{example.id}",
+                }
+                for example in reason.examples
+            ],
+        }
+
+
+def back_test(
+    catalog: Snapshot,
+    stream: str,
+    event_type: str,
+    candidate: CompiledSchema,
+    *,
+    last: int,
+    examples: int = USUAL_EXAMPLES,
+) -> Conversation[Tested]:
+    """Check the newest events of a type, at most `last`, against a schema that is no contract yet.
+
+    Entries of other programs, whose fields are text, are read by the types that the schema in question names.
+
+    Raises:
+        UnknownStream: when no stream of this name is defined.
+        NoEvents: when the type is not defined, and no such event was found either.
+        NotAStream, Unavailable: as their names say.
+    """
+    definition = defined(catalog, stream)
+    kind = definition.event_types.get(event_type)
+    active = None if kind is None else kind.contract
+    test = BackTest(candidate, active=None if active is None else active.schema, examples=min(examples, MOST_EXAMPLES))
+
+    def see(found: Entry, decoded: DecodedEntry) -> None:
+        test.look(found.id, decoded.event, as_active_reads_it=_as_active_reads_it(definition, found, decoded))
+
+    types_of = {**definition.types_of, event_type: candidate.top_level_types()}
+    seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see)
+    if not seen.events and kind is None:
+        raise NoEvents(stream, event_type, seen.scanned)
+    return Tested(
+        stream=stream,
+        event_type=event_type,
+        active_version=None if active is None else active.version,
+        walk=seen,
+        report=test.report(),
+    )
+
+
+def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> Mapping[str, Any] | None:
+    if decoded.layout != "foreign":
+        return None
+    return entry.decode_parts(found.parts, types_of=stream.types_of).event

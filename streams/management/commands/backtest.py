@@ -1,0 +1,65 @@
+"""`manage.py backtest`: what a schema would say of the events that are there."""
+
+import argparse
+from typing import Any
+
+import orjson
+from django.core.management.base import CommandParser
+
+from contracts.schemas import MAX_SCHEMA_BYTES, CompiledSchema
+from core.templatetags.synapse import visible
+from streams import backtest_report, candidates
+from streams.management.base import AnsweringCommand, last
+from streams.management.files import opened
+from streams.recent import MOST_EVENTS, USUAL_EVENTS
+from streams.subjects import event_types_of
+
+EXAMPLES = """
+The newest events of every event type that points at the contract are checked against the schema, or, when no file is
+named, against the contract's draft. The exit status is 0 when none would be refused, 1 when some would be, and 2 when
+the schema, the subject or the events cannot be used.
+
+  manage.py backtest inference-events.inference-complete
+  manage.py backtest inference-events.inference-complete candidate.json --last 50000
+"""
+
+
+class Command(AnsweringCommand):
+    help = "Say how many of the newest events a schema would refuse, and why."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLES
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("subject", help="a contract, such as inference-events.inference-complete")
+        parser.add_argument("file", nargs="?", help="the schema, - for the standard input (default: the draft)")
+        parser.add_argument(
+            "--last",
+            type=last,
+            default=USUAL_EVENTS,
+            metavar="N",
+            help=f"how many events of each type, at most {MOST_EVENTS} (default: {USUAL_EVENTS})",
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON, a line for each event type")
+
+    def answer(self, options: dict[str, Any]) -> int:
+        subject, file = options["subject"], options["file"]
+        event_types_of(subject)  # a subject that is not there is told before a schema is read
+        candidate = _candidate(subject, file)
+        name = f"The draft of “{subject}”" if file is None else "The schema" if file == "-" else file
+        refused = 0
+        for place, tested in enumerate(candidates.back_tests(subject, candidate, last=options["last"])):
+            refused += tested.report.refused
+            if options["json"]:
+                self.stdout.write(orjson.dumps(tested.as_dict()).decode())
+                continue
+            for line in [*([""] if place else []), *backtest_report.lines(tested, name)]:
+                self.stdout.write(visible(line))
+        return 1 if refused else 0
+
+
+def _candidate(subject: str, file: str | None) -> CompiledSchema:
+    if file is None:
+        return candidates.of_draft(subject)
+    with opened(file) as schema:
+        # One byte more than a schema may have is enough to refuse it.
+        return candidates.of_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))

@@ -1,0 +1,88 @@
+"""`manage.py draft_contract`: a schema that the events of a stream suggest."""
+
+import argparse
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from contracts.errors import WrongState
+from core.principal import SYSTEM
+from streams import candidates, connections, drafting
+from streams.drafting import Proposal
+from streams.management import files
+from streams.management.base import AnsweringCommand, last
+from streams.recent import MOST_EVENTS, USUAL_EVENTS
+from streams.snapshot import holder
+from streams.subjects import is_pointed_at, subject_of
+
+EXAMPLES = """
+The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved; how it
+differs from the active version is told on standard error.
+
+  manage.py draft_contract inference-events inference-complete
+  manage.py draft_contract inference-events cache-hit --last 1000 --save
+"""
+
+
+class Command(AnsweringCommand):
+    help = "Propose a contract from the newest events of a type."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLES
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("stream", help="a stream of the catalog")
+        parser.add_argument("event_type", help="the type of the events; it need not be defined")
+        parser.add_argument(
+            "--last",
+            type=last,
+            default=USUAL_EVENTS,
+            metavar="N",
+            help=f"how many of the newest events are looked at, at most {MOST_EVENTS} (default: {USUAL_EVENTS})",
+        )
+        parser.add_argument("-o", "--output", metavar="FILE", help="write the schema to this file")
+        parser.add_argument("--save", action="store_true", help="make it the draft of the event type's contract")
+        parser.add_argument("--replace", action="store_true", help="with --save: also when there is another draft")
+
+    def answer(self, options: dict[str, Any]) -> int:
+        output, save, replace = options["output"], options["save"], options["replace"]
+        if replace and not save:
+            raise CommandError("--replace goes with --save.", returncode=files.UNUSABLE)
+        proposal = connections.executor().run(
+            drafting.draft(holder.current(), options["stream"], options["event_type"], last=options["last"])
+        )
+        if output:
+            files.write(output, proposal.text + "\n")
+        if save:
+            self._save(proposal, replace=replace)
+        elif not output:
+            self.stdout.write(proposal.text)
+        self._tell(proposal)
+        return 0
+
+    def _save(self, proposal: Proposal, *, replace: bool) -> None:
+        subject = subject_of(proposal.stream, proposal.event_type)
+        try:
+            candidates.save(subject, proposal.text, replace=replace, by=SYSTEM)
+        except WrongState as problem:
+            raise CommandError(
+                f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=files.UNUSABLE
+            ) from None
+        self.say(f"Saved as the draft of “{subject}”.")
+        if not is_pointed_at(proposal.stream, proposal.event_type):
+            self.say(
+                f"No event type points at it: “{proposal.event_type}” events of “{proposal.stream}” stay unchecked."
+            )
+
+    def _tell(self, proposal: Proposal) -> None:
+        walk = proposal.walk
+        events = "1 event" if walk.events == 1 else f"{walk.events:,} events"
+        early = f" The search ended early: {walk.why_stopped}." if walk.stopped else ""
+        self.say(f"Made from {events} of “{proposal.stream}”, {walk.scanned:,} entries looked at.{early}")
+        if proposal.active is None:
+            return
+        if not proposal.difference:
+            self.say(f"It says what version {proposal.active_version}, which is active, says.")
+            return
+        self.say(f"How it differs from version {proposal.active_version}, which is active:")
+        for line in proposal.difference:
+            self.say(line)

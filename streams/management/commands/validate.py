@@ -1,0 +1,97 @@
+"""`manage.py validate`: would these events be taken? Nothing is stored."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from django.core.management.base import CommandParser
+
+from core.http import Request
+from core.templatetags.synapse import visible
+from streams import connections, publishing, reading
+from streams.errors import BatchRefused
+from streams.event_files import Part, parts
+from streams.management.base import AnsweringCommand
+from streams.management.files import opened
+from streams.recent import defined
+from streams.snapshot import holder
+
+EXAMPLES = """
+The file holds one event as a JSON object, an array of events, or one event a line (NDJSON). Each is checked as
+POST /events/STREAM checks it. The exit status is 0 when all would be accepted, 1 when some would be refused, and 2 when
+the file or the stream cannot be used.
+
+  manage.py validate inference-events event.json
+  manage.py consume inference-events --group probe --drain | jq -c .event | manage.py validate inference-events -
+"""
+_PAINTS = {"accepted": "SUCCESS", "warned": "WARNING", "refused": "ERROR"}
+
+
+class Command(AnsweringCommand):
+    help = "Check events as publishing would, and store nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLES
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("stream", help="a stream of the catalog")
+        parser.add_argument("file", help="the events, - for the standard input")
+        parser.add_argument(
+            "--contract-version", metavar="N", help="check against this version of the contract, not the active one"
+        )
+
+    def answer(self, options: dict[str, Any]) -> int:
+        stream, file = options["stream"], options["file"]
+        defined(holder.current(), stream)
+        version = options["contract_version"]
+        headers = {} if version is None else {reading.CONTRACT_VERSION.lower(): version}
+        counts: Counter[str] = Counter()
+        number = 0
+        try:
+            with opened(file) as events:
+                for part in parts(events, file):
+                    for result in _results(stream, part, headers):
+                        counts[_word(result)] += 1
+                        self._print(number, result)
+                        number += 1
+        except BrokenPipeError:
+            # Whoever read has had enough, as `head` has. Python must not try again when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        said = ", ".join(f"{counts[word]} {word}" for word in _PAINTS if counts[word])
+        self.say(f"{number} event{'' if number == 1 else 's'} for “{stream}”: {said}.")
+        return 1 if counts["refused"] else 0
+
+    def _print(self, number: int, result: Mapping[str, Any]) -> None:
+        if not self.stdout.isatty():
+            self.stdout.write(orjson.dumps({"index": number, **result}).decode())
+            return
+        word = _word(result)
+        place = f"line {result['line']}" if "line" in result else f"event {number + 1}"
+        sentences = [found["message"] for found in (*result["errors"], *result.get("warnings", ()))]
+        first, *rest = sentences or [""]
+        self.stdout.write(f"{place:<10} {getattr(self.style, _PAINTS[word])(word)} {visible(first)}".rstrip())
+        for sentence in rest:
+            self.stdout.write(f"{'':<10} {'':<{len(word)}} {visible(sentence)}")
+
+
+def _word(result: Mapping[str, Any]) -> str:
+    if result["status"] != "accepted":
+        return "refused"
+    return "warned" if "warnings" in result else "accepted"
+
+
+def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Give what `POST /events/{stream}/validate` says of each event of a batch."""
+    asked = Request(method="POST", path="", params={"stream": stream}, headers=headers)
+    try:
+        answer = connections.executor().run(publishing.validate(asked, holder.current(), body=part.body))
+        results = orjson.loads(answer.body)["results"]
+    except BatchRefused as refused:
+        results = refused.members["results"]
+    for place, result in enumerate(results):
+        line = {} if part.lines is None else {"line": part.lines[place]}
+        # What is not stored has no id, and its index is that in its part.
+        yield {**line, **{name: value for name, value in result.items() if name not in ("id", "index")}}

@@ -1,0 +1,155 @@
+"""A version's schema and Python code are downloaded as files that do no harm."""
+
+import importlib
+import sys
+
+import orjson
+import pytest
+from django.urls import reverse
+from pydantic import ValidationError
+
+from contracts import python_code, registry
+from contracts.errors import NoPythonCode
+from contracts.python_code import harmless
+from contracts.registry import Reference
+from core.principal import SYSTEM
+from tests.admin.pages import messages_of, url
+from tests.definitions import contract
+
+CONTRACT = "contracts.contract"
+SCHEMA = {
+    "type": "object",
+    "description": 'An order """ with quotes',
+    "properties": {
+        "event_type": {"const": "order-placed"},
+        "n": {"type": "integer", "minimum": 1},
+        "placed-at": {"type": "string", "format": "date-time"},
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+    },
+    "required": ["event_type", "n"],
+    "$defs": {"line": {"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]}},
+}
+EXAMPLE = {"event_type": "order-placed", "n": 1, "placed-at": "2026-01-02T03:04:05Z", "lines": [{"sku": "a"}]}
+
+
+@pytest.fixture
+def owner(db):
+    return contract("orders.order-placed", SCHEMA).contract
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """Import a downloaded file: `imported("orders.py", content)`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    names = []
+
+    def module_of(name, content):
+        (tmp_path / name).write_bytes(content)
+        names.append(name.removesuffix(".py"))
+        return importlib.import_module(names[-1])
+
+    yield module_of
+    for name in names:
+        del sys.modules[name]
+
+
+def test_the_schema_is_downloaded_as_its_author_wrote_it(admin_client, owner):
+    answer = admin_client.get(url(CONTRACT, "schema", owner.pk, 1))
+
+    assert answer.content.decode() == registry.version(owner, 1).text
+    assert answer["Content-Type"] == "application/schema+json"
+    assert answer["Content-Disposition"] == 'attachment; filename="orders_order_placed_v1.schema.json"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_code_is_a_module_whose_model_takes_what_keeps_the_contract_and_nothing_else(admin_client, owner, imported):
+    answer = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
+
+    assert answer["Content-Type"] == "text/x-python; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="orders_order_placed_v1.py"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    module = imported("orders_order_placed_v1.py", answer.content)
+    event = module.OrderPlaced.model_validate({**EXAMPLE, "more": True})
+    assert event.n == 1
+    assert orjson.loads(event.model_dump_json(by_alias=True)) == {**EXAMPLE, "more": True}
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        module.OrderPlaced.model_validate({**EXAMPLE, "n": 0})
+
+
+def test_code_is_made_of_a_schema_that_refers_to_another_contracts(admin_client, owner, imported):
+    contract("shared.address", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]})
+    text = '{"type": "object", "properties": {"to": {"$ref": "address.json"}}}'
+    address = Reference(name="address.json", subject="shared.address", version=1)
+    version = registry.register("orders.order-sent", text, by=SYSTEM, references=[address])
+
+    answer = admin_client.get(url(CONTRACT, "python", version.contract.pk, 1))
+
+    module = imported("orders_order_sent_v1.py", answer.content)
+    assert module.OrderSent.model_validate({"to": {"city": "Basel"}}).to.city == "Basel"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"n": {"type": "string", "customTypePath": "os.system"}}},
+        {"type": "object", "properties": {"n": {"$ref": "#anchor"}}, "$defs": {"a": {"$anchor": "anchor"}}},
+    ],
+    ids=["it would import something", "an anchor"],
+)
+def test_of_what_no_harmless_code_can_be_made_the_page_says_so(admin_client, db, schema):
+    owner = contract("orders.order-placed", schema).contract
+
+    page = admin_client.get(url(CONTRACT, "python", owner.pk, 1), follow=True)
+
+    assert page.redirect_chain[-1][0] == reverse("admin:contracts_contract_version", args=[owner.pk, 1])
+    assert messages_of(page)[0].startswith("There is no Python code for version 1.")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os",
+        "from os import system",
+        "from pydantic import BaseModel\nclass A(BaseModel):\n    a: int = __import__('os')",
+        "class A:\n    a: list['__import__(\"os\")']",
+        "class A:\n    a: 'print(1)'",
+        "class A:\n    def f(self): pass",
+        "class A(metaclass=print): pass\nprint(1)",
+        "@print\nclass A: pass",
+        "class A:\n    a = Field().__class__",
+        "eval('1')",
+        "for a in b: pass",
+        "a = [b for b in c]",
+        "a = (",
+        "a = '\0'",
+    ],
+)
+def test_code_that_does_more_than_declare_models_is_not_handed_out(code):
+    with pytest.raises(NoPythonCode):
+        harmless.check(code)
+
+
+def test_writing_code_is_given_up_when_it_takes_long():
+    with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
+        python_code.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+
+
+@pytest.mark.parametrize(
+    ("subject", "module"),
+    [
+        ("orders.order-placed", "orders_order_placed"),
+        ('"; rm -rf /', "rm_rf"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("заказ", "event"),
+        ("1", "event_1"),
+    ],
+)
+def test_a_file_has_a_plain_name_whatever_the_subject(subject, module):
+    assert python_code.module_name(subject) == module
+
+
+def test_who_may_not_see_contracts_downloads_nothing(client_who_may, owner):
+    client = client_who_may("streams.view_stream")
+
+    assert client.get(url(CONTRACT, "schema", owner.pk, 1)).status_code == 403
+    assert client.get(url(CONTRACT, "python", owner.pk, 1)).status_code == 403

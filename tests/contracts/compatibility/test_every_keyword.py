@@ -1,0 +1,44 @@
+"""Every keyword of every draft, in both directions; the tables are in `cases/`, one line a case."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.compatibility import Direction, Earlier, Mode, Policy, check
+from tests.contracts.compatibility.schemas import DRAFTS, validator_of
+
+TABLES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+
+
+def cases() -> list[Any]:
+    found = []
+    for table in TABLES:
+        for case in yaml.safe_load(table.read_text()):
+            drafts = [it for it in DRAFTS if case.get("since", 4) <= it <= case.get("until", 2020)]
+            found += [pytest.param(case, it, id=f"{table.stem}: {case['what']} (draft {it})") for it in drafts]
+    return found
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize(("case", "draft"), cases())
+def test_a_change_of_a_keyword_is_judged(case, draft, direction):
+    old, new = ({"$schema": DRAFTS[draft], **case[which]} for which in ("old", "new"))
+    expected = case.get(direction.lower(), [])
+
+    verdict = check(new, [Earlier(version=1, document=old)], mode=Mode(direction), policy=Policy.STRICT, limit_ms=1000)
+
+    rules = [difference.rule for difference in verdict.differences]
+    if case.get(f"{direction.lower()}_any") and expected:
+        assert rules
+        assert set(rules) <= set(expected)
+    else:
+        assert sorted(rules) == sorted(expected)
+    assert verdict.is_compatible == (not expected)
+    if case.get("undecided") not in (direction.lower(), "both"):
+        writer, reader = (old, new) if direction is Direction.BACKWARD else (new, old)
+        for difference in verdict.differences:
+            assert difference.decided
+            assert validator_of(writer).is_valid(difference.witness)
+            assert not validator_of(reader).is_valid(difference.witness)

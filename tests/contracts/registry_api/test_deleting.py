@@ -1,0 +1,57 @@
+"""Deleting through the API: softly, then for good."""
+
+OPEN = {"type": "object"}
+MAY_N = {"type": "object", "properties": {"n": {"type": "number"}}}
+
+
+def test_a_version_is_hidden_and_then_deleted_for_good(registry, registered):
+    registered("a", OPEN)
+    registered("a", MAY_N)
+
+    assert registry.error("DELETE", "/subjects/a/versions/1?permanent=true") == (404, 40407)
+    assert registry("DELETE", "/subjects/a/versions/1").json == 1
+    assert registry.error("DELETE", "/subjects/a/versions/1") == (404, 40406)
+    assert registry("GET", "/subjects/a/versions/1?deleted=true").json["deleted"] is True
+    assert registry("DELETE", "/subjects/a/versions/1?permanent=true").json == 1
+    assert registry.error("DELETE", "/subjects/a/versions/1?permanent=true") == (404, 40402)
+    assert registry("DELETE", "/subjects/a/versions/latest").json == 2
+
+
+def test_a_subject_is_hidden_and_then_deleted_for_good(registry, registered):
+    registered("a", OPEN)
+    registered("a", MAY_N)
+
+    assert registry.error("DELETE", "/subjects/a?permanent=true") == (404, 40405)
+    assert registry("DELETE", "/subjects/a").json == [1, 2]
+    assert registry.error("DELETE", "/subjects/a") == (404, 40404)
+    assert registry("DELETE", "/subjects/a?permanent=True").json == [1, 2]
+    assert registry.error("DELETE", "/subjects/a") == (404, 40401)
+    assert registry.error("DELETE", "/subjects/nowhere") == (404, 40401)
+
+
+def test_what_was_deleted_comes_back_with_its_id_and_a_new_number(registry, registered):
+    id_ = registered("a", OPEN)
+    registry("DELETE", "/subjects/a")
+
+    again = registry.register("a", OPEN).json
+
+    assert (again["id"], again["version"]) == (id_, 2)
+    assert registry("GET", "/subjects/a/versions").json == [2]
+
+
+def test_what_is_deleted_protects_nobody(registry, registered):
+    registered("a", OPEN)
+    registry("DELETE", "/subjects/a")
+
+    assert registry.register("a", {**MAY_N, "required": ["n"]}).status == 200
+
+
+def test_a_subject_that_is_deleted_for_good_forgets_its_settings(registry, registered):
+    registered("a", OPEN)
+    registry("PUT", "/config/a", {"compatibility": "NONE"})
+
+    registry("DELETE", "/subjects/a")
+    assert registry("GET", "/config/a").json["compatibilityLevel"] == "NONE"
+
+    registry("DELETE", "/subjects/a?permanent=true")
+    assert registry.error("GET", "/config/a") == (404, 40408)

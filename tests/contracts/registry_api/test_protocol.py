@@ -1,0 +1,89 @@
+"""How clients ask: media types, methods, paths and booleans in all the ways that were seen."""
+
+import pytest
+
+from tests.contracts.registry_api.conftest import VENDOR, schema
+
+OPEN = {"type": "object"}
+BODIES = ("application/vnd.schemaregistry.v1+json", "application/vnd.schemaregistry+json", "application/json")
+
+
+@pytest.mark.parametrize("kind", [*BODIES, "application/octet-stream", "application/json; charset=utf-8"])
+def test_a_body_may_be_called_as_clients_call_it(registry, kind):
+    assert registry("POST", "/subjects/a/versions", schema(OPEN), content_type=kind).status == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_page_of_another_site_could_send_is_not_read(registry, kind):
+    assert registry.error("POST", "/subjects/a/versions", schema(OPEN), content_type=kind) == (415, 415)
+
+
+ACCEPTED = {
+    f"{VENDOR}, application/vnd.schemaregistry+json, application/json": VENDOR,
+    VENDOR: VENDOR,
+    "*/*": "application/json",
+    "application/json": "application/json",
+    "text/html": "application/json",
+}
+
+
+@pytest.mark.parametrize("accept", ACCEPTED)
+def test_every_answer_is_json_and_called_as_it_was_asked_for(registry, accept):
+    good, bad = registry("GET", "/subjects", accept=accept), registry("GET", "/nowhere", accept=accept)
+
+    assert good.headers["content-type"] == bad.headers["content-type"] == ACCEPTED[accept]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/subjects/", "/config/", "/mode/", "/schemas/types/"])
+def test_a_slash_at_the_end_makes_no_difference(registry, path):
+    assert registry("GET", path).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
+def test_a_path_that_is_not_there_is_404_for_every_method(registry, method):
+    assert registry.error(method, "/dek-registry/v1/keks") == (404, 404)
+
+
+def test_a_method_that_is_not_served_is_405(registry):
+    answer = registry("PATCH", "/subjects")
+
+    assert (answer.status, answer.json["error_code"]) == (405, 405)
+    assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{oops", b"[]", b"5", b"\xff", b'{"schema":"{}","schema":"{}"}', b'"\\ud800"'])
+@pytest.mark.parametrize("path", ["/subjects/a/versions", "/subjects/a", "/compatibility/subjects/a/versions"])
+def test_a_body_that_is_no_object_is_400(registry, path, body):
+    assert registry.error("POST", path, body) == (400, 400)
+
+
+def test_a_body_over_the_limit_is_413(registry):
+    body = b'{"schemaType":"JSON","schema":"' + b"x" * 1024 * 1024 + b'"}'
+
+    assert registry.error("POST", "/subjects/a/versions", body) == (413, 413)
+
+
+def test_clients_learn_whom_they_talk_to(registry):
+    assert registry("GET", "/v1/metadata/id").json["scope"] == {"path": [], "clusters": {}}
+    assert registry("GET", "/v1/metadata/version").json.keys() == {"version", "commitId"}
+
+
+def test_a_subject_that_would_be_taken_for_another_is_refused(registry):
+    registry.register("a", OPEN)
+    asked = {"RAW_URI": "/registry/subjects/a%2Fversions%2F1"}
+
+    answer = registry._ask._client.delete("/registry/subjects/a%2Fversions%2F1", **asked)
+
+    assert (answer.status_code, answer.json()["error_code"]) == (422, 42208)
+    assert registry("GET", "/subjects/a/versions").json == [1]
+
+
+def test_the_openapi_document_describes_every_route(client, db):
+    paths = {path for path in client.get("/openapi.json").json()["paths"] if path.startswith("/registry")}
+
+    assert len(paths) == 26
+    assert {
+        "/registry/subjects/{subject}/versions/{version}",
+        "/registry/schemas/ids/{id}",
+        "/registry/config",
+    } <= paths

@@ -1,0 +1,209 @@
+"""A version is hidden first and deleted for good afterwards; what others refer to stays; numbers stay taken."""
+
+import pytest
+
+from contracts import registry
+from contracts.errors import (
+    AlreadyDeleted,
+    BadSchema,
+    NotDeletedYet,
+    Referenced,
+    UnknownContract,
+    UnresolvedReference,
+    WrongState,
+)
+from contracts.models import ContractVersion, Schema
+from contracts.registry import Reference
+from core.models import AuditEntry
+from core.principal import SYSTEM
+
+ONE, TWO, THREE = (f'{{"title": "{name}"}}' for name in ("one", "two", "three"))
+ADDRESS = '{"type": "object", "required": ["street"]}'
+ORDER = '{"type": "object", "properties": {"to": {"$ref": "address.json"}}}'
+
+pytestmark = pytest.mark.django_db
+
+
+def register(text, subject="orders.placed", **options):
+    return registry.register(subject, text, by=SYSTEM, **options)
+
+
+def delete(version, **options):
+    registry.delete_version(version, by=SYSTEM, **options)
+
+
+def referring(to, number=1, text=ORDER, subject="orders.placed"):
+    reference = Reference(name="address.json", subject=to, version=number)
+    return register(text, subject, references=[reference])
+
+
+def test_a_hidden_version_is_checked_against_by_nobody_and_its_schema_stays():
+    first, second = register(ONE), register(TWO)
+
+    delete(second)
+
+    assert registry.active_version(first.contract) == first
+    assert list(registry.numbered(first.contract)) == [first]
+    assert list(registry.numbered(first.contract, deleted=True)) == [first, second]
+    assert Schema.objects.filter(pk=second.schema_id).exists()
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_number_is_never_given_again(permanent):
+    second = [register(ONE), register(TWO)][1]
+
+    delete(second)
+    if permanent:
+        delete(second, permanent=True)
+
+    again = register(TWO)
+    assert (again.number, again.schema_id) == (3, second.schema_id)
+
+
+def test_a_contract_that_is_gone_goes_on_counting():
+    owner = register(ONE).contract
+    registry.delete_contract(owner, by=SYSTEM)
+    registry.delete_contract(owner, by=SYSTEM, permanent=True)
+
+    assert register(ONE).number == 2
+
+
+def test_for_good_goes_only_what_was_hidden_before():
+    version = register(ONE)
+
+    with pytest.raises(NotDeletedYet):
+        delete(version, permanent=True)
+    with pytest.raises(NotDeletedYet):
+        registry.delete_contract(version.contract, by=SYSTEM, permanent=True)
+    delete(version)
+    with pytest.raises(AlreadyDeleted):
+        delete(version)
+    with pytest.raises(AlreadyDeleted):
+        registry.delete_contract(version.contract, by=SYSTEM)
+
+
+def test_deleting_a_contract_hides_those_versions_that_are_there():
+    first, owner = register(ONE), register(TWO).contract
+    delete(first)
+
+    assert registry.delete_contract(owner, by=SYSTEM) == [2]
+    assert registry.delete_contract(owner, by=SYSTEM, permanent=True) == [1, 2]
+    with pytest.raises(UnknownContract):
+        registry.delete_contract(owner, by=SYSTEM)
+
+
+def test_a_draft_is_discarded_and_not_deleted():
+    draft = registry.draft("orders.placed", ONE, by=SYSTEM)
+
+    with pytest.raises(WrongState, match="draft"):
+        delete(draft)
+
+
+def test_a_deleted_version_is_not_deprecated():
+    version = register(ONE)
+    delete(version)
+
+    with pytest.raises(WrongState, match="deleted"):
+        registry.deprecate(version, by=SYSTEM)
+
+
+def test_a_schema_reaches_into_another_contract_by_name():
+    register(ADDRESS, "address")
+
+    version = referring("address")
+
+    compiled = registry.compiled(version.schema)
+    assert compiled.accepts({"to": {"street": "x"}})
+    assert not compiled.accepts({"to": {}})
+
+
+def test_a_schema_reaches_through_another_one_further_on():
+    register('{"minLength": 2}', "country")
+    country = Reference(name="country.json", subject="country", version=1)
+    register('{"properties": {"country": {"$ref": "country.json"}}}', "address", references=[country])
+
+    version = referring("address")
+
+    compiled = registry.compiled(version.schema)
+    assert compiled.accepts({"to": {"country": "DE"}})
+    assert not compiled.accepts({"to": {"country": "D"}})
+
+
+def test_names_are_relative_to_what_a_schema_calls_itself():
+    register(ADDRESS, "address")
+    text = '{"$id": "https://shop.example/events/order.json", "properties": {"to": {"$ref": "address.json"}}}'
+
+    compiled = registry.compiled(referring("address", text=text).schema)
+
+    assert not compiled.accepts({"to": {}})
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_a_reference_to_what_is_not_there_is_refused_and_nothing_is_made(number):
+    if number == 7:
+        register(ADDRESS, "address")
+    before = ContractVersion.objects.count()
+
+    with pytest.raises(UnresolvedReference, match=r"address\.json"):
+        referring("address", number)
+
+    assert ContractVersion.objects.count() == before
+
+
+def test_one_name_cannot_mean_two_schemas():
+    register('{"title": "a"}', "a")
+    register('{"title": "b"}', "b")
+    register("{}", "middle", references=[Reference(name="x", subject="a", version=1)])
+
+    both = [Reference(name="m", subject="middle", version=1), Reference(name="x", subject="b", version=1)]
+    with pytest.raises(BadSchema, match="means two schemas"):
+        register("{}", references=both)
+
+
+def test_what_is_referred_to_can_be_neither_hidden_nor_deleted():
+    address = register(ADDRESS, "address")
+    order = referring("address")
+
+    with pytest.raises(Referenced, match=r"orders\.placed"):
+        delete(address)
+    with pytest.raises(Referenced):
+        registry.delete_contract(address.contract, by=SYSTEM)
+
+    delete(order)
+    delete(address)
+    with pytest.raises(Referenced):
+        delete(address, permanent=True)
+    delete(order, permanent=True)
+    delete(address, permanent=True)
+    assert not ContractVersion.objects.exists()
+
+
+def test_a_draft_keeps_what_the_active_version_refers_to():
+    register(ADDRESS, "address")
+    referring("address")
+
+    draft = registry.draft("orders.placed", ORDER.replace("to", "from"), by=SYSTEM)
+    version = registry.activate(draft, by=SYSTEM)
+
+    assert version.references == [{"name": "address.json", "subject": "address", "version": 1}]
+    assert list(version.schema.referring.values_list("version__contract__subject", flat=True)) == ["address"]
+
+
+def test_the_same_text_with_other_references_is_another_schema():
+    register(ADDRESS, "address")
+    register(ADDRESS.replace("street", "city"), "city")
+
+    one, same = referring("address"), referring("address", subject="orders.sent")
+    other = referring("city", subject="orders.returned")
+
+    assert one.schema_id == same.schema_id != other.schema_id
+
+
+def test_what_was_deleted_is_recorded_with_its_text():
+    version = register(ONE)
+    delete(version)
+    delete(version, permanent=True)
+
+    hidden, gone = AuditEntry.objects.order_by("id")[1:]
+    assert (hidden.action, hidden.target) == ("delete", "contract version orders.placed version 1")
+    assert (gone.action, gone.before["text"]) == ("delete for good", ONE)

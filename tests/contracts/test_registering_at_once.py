@@ -1,0 +1,78 @@
+"""However many register at once, no number and no id is given twice: on SQLite and on PostgreSQL."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from synapse_project.environment import SETTINGS
+from tests.contracts.registering import EACH, THREADS
+from tests.postgres import running_postgres
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 2
+
+
+@contextmanager
+def on_sqlite(folder):
+    yield f"sqlite:///{folder}/registry.sqlite3"
+
+
+@contextmanager
+def on_postgresql(folder):
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=[on_sqlite, on_postgresql], ids=["SQLite", "PostgreSQL"])
+def environment(request, tmp_path):
+    """The environment of a program that uses an empty database of the kind."""
+    own = {setting.name for setting in SETTINGS}
+    inherited = {name: text for name, text in os.environ.items() if name not in own}
+    with request.param(tmp_path) as url:
+        yield inherited | {
+            "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+            "SYNAPSE_VAR": str(tmp_path),
+            "DATABASE_URL": url,
+            "PYTHONPATH": str(ROOT),
+        }
+
+
+def started(environment, name):
+    """Start a program that registers."""
+    return subprocess.Popen(
+        [sys.executable, "tests/contracts/registering.py", name],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_no_number_and_no_id_is_given_twice(environment):
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
+    programs = [started(environment, f"p{number}") for number in range(PROCESSES)]
+
+    for running in programs:
+        assert running.stdout.readline() == "ready\n"
+    for running in programs:
+        running.stdin.write("go\n")
+        running.stdin.flush()
+    done = [each for running in programs for each in json.loads(running.communicate(timeout=120)[0])]
+
+    ids, numbers = defaultdict(set), defaultdict(set)
+    for subject, text, number, schema_id in done:
+        ids[text].add(schema_id)
+        numbers[subject, number].add(text)
+    workers = PROCESSES * THREADS
+    assert len(done) == workers * EACH * 3
+    assert all(len(found) == 1 for found in ids.values())
+    assert len({next(iter(found)) for found in ids.values()}) == len(ids) == workers * EACH + EACH
+    assert all(len(found) == 1 for found in numbers.values())
+    assert sorted(number for subject, number in numbers if subject == "shared") == [*range(1, len(ids) + 1)]

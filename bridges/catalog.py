@@ -1,7 +1,6 @@
 """The bridges' part of a catalog file: the section `bridges`."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -168,9 +167,7 @@ def _truth(item: Item, key: str, *, otherwise: bool) -> bool:
 
 def _text(item: Item, key: str) -> str:
     value = item.values.get(key)
-    if isinstance(value, date):
-        # YAML reads a time that stands without quotes as one.
-        return value.isoformat()
+    # An id may be milliseconds alone.
     if key == "start" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return item.text(key) or _default_of(key)

@@ -144,6 +144,10 @@ class SinkError(Exception):
     so many seconds.
     """
 
+    # For classes of a user's that do not call this one.
+    permanent: bool = False
+    retry_after: float | None = None
+
     def __init__(self, text: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.permanent = permanent

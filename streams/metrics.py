@@ -6,9 +6,9 @@ length of a stream: nothing is read through.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,8 +17,8 @@ from prometheus_client.exposition import choose_encoder
 from core.http import Request, Response, json_response
 from streams import audience, figures, lag
 from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Conversation
+from streams.broker import commands, keys
+from streams.broker.command import Command, Conversation, ReplyError
 from streams.broker.commands import Group
 from streams.definitions import Snapshot
 from streams.figures import Figures
@@ -37,12 +37,20 @@ _STRANGE_VERSION = re.compile(r"version=(?![0-9]+(?:\.[0-9]+)*\s*(?:;|$))")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """What was found out about a group; the lag's `seconds` are those at the moment of reading."""
+    """What was found out about a group; the lag's `seconds` are those at the moment of reading.
+
+    `counters` are those that the scripts of delivery keep. `waiting` events come again, `overdue` is for how many
+    seconds the first of them has been due. `dead` is how many dead letters there are.
+    """
 
     consumers: int
     pending: int
     lag_events: int
     lag_seconds: float
+    counters: Mapping[str, int]
+    waiting: int
+    overdue: float
+    dead: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,13 @@ def _watchers(reading: Reading) -> Samples:
 
 def _live_dropped(reading: Reading) -> Samples:
     return (((stream,), found.live_dropped) for stream, found in reading.streams.items())
+
+
+def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
+    def samples(reading: Reading) -> Samples:
+        return ((key, group.counters.get(what, 0)) for key, group in reading.groups.items())
+
+    return Definition(name=name, kind="counter", labels=("stream", "group"), meaning=meaning, samples=samples)
 
 
 def _last_event(found: Figures) -> float | None:
@@ -176,6 +191,53 @@ METRICS = (
         "Age of the oldest event that the group has not read yet, 0 when it has read all.",
         lambda group: group.lag_seconds,
     ),
+    _of_group(
+        "synapse_group_waiting_events",
+        "Events that wait to be delivered to the group again, those that are being delivered again included.",
+        lambda group: group.waiting,
+    ),
+    _of_group(
+        "synapse_group_overdue_seconds",
+        "For how long the first waiting event has been due, 0 when none is due yet.",
+        lambda group: group.overdue,
+    ),
+    _of_group(
+        "synapse_group_parked_events",
+        "Events of an ordered group that were read and wait for another one of their key.",
+        lambda group: group.counters.get("parked", 0),
+    ),
+    _of_group("synapse_group_dead_letters", "Dead letters that the group has now.", lambda group: group.dead),
+    _counted_of_group("synapse_group_delivered_total", "done", "Events that were delivered to the group and settled."),
+    _counted_of_group(
+        "synapse_group_filtered_total", "filtered", "Events that were settled because the group's bridge wants others."
+    ),
+    _counted_of_group("synapse_group_retried_total", "retried", "Attempts that failed, and another one was to follow."),
+    _counted_of_group("synapse_group_dead_total", "dead", "Events that became dead letters."),
+    _counted_of_group("synapse_group_redriven_total", "replayed", "Dead letters that were sent out again."),
+    _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that somebody threw away."),
+    _counted_of_group(
+        "synapse_group_reaped_total",
+        "reaped",
+        "Pending events that were taken back from a consumer that was gone or silent for too long.",
+    ),
+    _counted_of_group(
+        "synapse_group_lease_expiries_total",
+        "expired",
+        "Repeated deliveries of which nobody told the end before their lease was over.",
+    ),
+    _counted_of_group(
+        "synapse_group_lost_total", "lost_trimmed", "Events that were trimmed or deleted before the group settled them."
+    ),
+    _counted_of_group(
+        "synapse_group_lost_silent_total",
+        "lost_silent",
+        "Events that were trimmed while the group was silent for so long that it held nothing back.",
+    ),
+    _counted_of_group(
+        "synapse_group_recreated_total",
+        "groups_recreated",
+        "How often the group was gone from Redis under a consumer, and was made again.",
+    ),
 )
 
 
@@ -243,17 +305,40 @@ def _reading(catalog: Snapshot) -> Conversation[Reading]:
         for group in answer(reply, name, absent=[])
     }
     lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    asked = [command for name in groups for command in _asked(*name)]
+    found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
     return Reading(
         streams=streams,
         watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
         groups={
-            name: GroupReading(
-                consumers=group.consumers,
-                pending=group.pending,
-                lag_events=lags[name].events,
-                lag_seconds=lags[name].seconds(now_ms),
-            )
-            for name, group in groups.items()
+            name: _group(group, lags[name], found[place : place + 4], now_ms)
+            for (name, group), place in zip(groups.items(), range(0, len(found), 4), strict=True)
         },
+    )
+
+
+def _asked(stream: str, group: str) -> tuple[Command, ...]:
+    waiting = keys.waiting(stream, group)
+    return (
+        commands.hgetall(keys.counters(stream, group)),
+        commands.zcard(waiting),
+        commands.lowest_score(waiting),
+        commands.xlen(keys.dead_letters(stream, group)),
+    )
+
+
+def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
+    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    counters, waiting, due, dead = (None if isinstance(reply, ReplyError) else reply for reply in found)
+    texts = (counters or {}).items()
+    return GroupReading(
+        consumers=group.consumers,
+        pending=group.pending,
+        lag_events=behind.events,
+        lag_seconds=behind.seconds(now_ms),
+        counters={what: int(text) for what, text in texts if text.isdigit() and len(text) < 19},
+        waiting=waiting or 0,
+        overdue=0.0 if due is None else round(max(0.0, now_ms - due) / 1000, 3),
+        dead=dead or 0,
     )

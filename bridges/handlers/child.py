@@ -18,7 +18,7 @@ from django.contrib import admin
 
 from bridges.database import close_stale_connections
 from bridges.delivery import Delivery
-from bridges.errors import SinkError
+from bridges.errors import SinkDisabled, SinkError
 from bridges.handlers import calling
 from bridges.handlers.board import BEGUN, RAISED, TAKEN, Board
 from bridges.handlers.calling import Handle
@@ -77,11 +77,22 @@ def _handle(channel: Connection, board: Board, handle: Handle, deliveries: list[
     try:
         handle(deliveries)
     except BaseException as error:
-        permanent = isinstance(error, SinkError) and error.permanent
-        channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), permanent=permanent))
+        channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), **_advice(error)))
         board.note(place, RAISED)
     else:
         board.note(place, TAKEN)
+
+
+def _advice(error: BaseException) -> dict[str, Any]:
+    """Return what a handler says beside its text of what is to be done."""
+    if not isinstance(error, SinkError):
+        return {}
+    after = error.retry_after
+    return {
+        "permanent": bool(error.permanent),
+        "retry_after": float(after) if isinstance(after, int | float) else None,
+        "disables": isinstance(error, SinkDisabled),
+    }
 
 
 def _explained(error: BaseException) -> str:

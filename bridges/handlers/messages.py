@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from bridges.delivery import Delivery
+from bridges.errors import SinkDisabled, SinkError
 from streams.entry import TopLevelTypes
 
 _MOST_TEXT = 1000
@@ -48,8 +49,9 @@ def unpack_batch(data: bytes) -> list[Delivery]:
 def pack_fact(kind: str, **members: Any) -> bytes:
     """Return a fact as bytes.
 
-    `ready`; `broken` (with `text`): the handler cannot be used; `raised` (with `place`, `text`, `permanent`): it raised
-    at the event in that place of the batch; `end`: the batch is over.
+    `ready`; `broken` (with `text`): the handler cannot be used; `raised` (with `place` and `text`, and where it says so
+    `permanent`, `retry_after` and `disables`): it raised at the event in that place of the batch; `end`: the batch is
+    over.
     """
     return orjson.dumps({"kind": kind, **members})
 
@@ -58,6 +60,17 @@ def unpack_fact(data: bytes) -> dict[str, Any]:
     """Return a fact: its `kind`, and its members."""
     fact = orjson.loads(data)
     return fact if isinstance(fact, dict) else {}
+
+
+def error_of(fact: dict[str, Any]) -> SinkError:
+    """Return what a handler raised, from the fact that says so."""
+    text = str(fact.get("text", "The handler raised an error."))
+    if fact.get("disables") is True:
+        return SinkDisabled(text)
+    after = fact.get("retry_after")
+    return SinkError(
+        text, permanent=fact.get("permanent") is True, retry_after=after if isinstance(after, int | float) else None
+    )
 
 
 def text_of(error: BaseException, *, where: str = "") -> str:

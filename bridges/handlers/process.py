@@ -19,7 +19,7 @@ from django.conf import settings
 from bridges.delivery import Delivery
 from bridges.errors import NotBegun, SinkBroken, SinkError
 from bridges.handlers.board import BEGUN, RAISED, TAKEN, UNTOUCHED, Board, make_file
-from bridges.handlers.messages import Order, pack_batch, unpack_fact
+from bridges.handlers.messages import Order, error_of, pack_batch, unpack_fact
 
 # How long a handler's module may take to be imported, in seconds.
 START_PATIENCE = 60.0
@@ -127,7 +127,7 @@ class HandlerProcess:
                 if fact.get("kind") == "end":
                     return ""
                 if fact.get("kind") == "raised":
-                    raised[fact["place"]] = SinkError(fact["text"], permanent=fact["permanent"])
+                    raised[fact["place"]] = error_of(fact)
             if (now := time.monotonic()) < look:
                 continue
             look = now + LOOK_EVERY

@@ -24,7 +24,8 @@ class Sink(ABC):
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         """Return the sink of a bridge, ready to take events. `config` is a `cls.Config`.
 
-        `stopping` says whether the process was asked to stop: then nothing is to be waited for.
+        `stopping` says whether the process was asked to stop: then nothing is to be waited for. `bridge.concurrency`
+        is how many events the sink may have in work at once; it gets at least so many where there are.
 
         Raises:
             BadConfig: when it cannot be set up like this after all.
@@ -37,7 +38,8 @@ class Sink(ABC):
         """Take the events, in this order. Return the outcome of each.
 
         Once `may_begin` says no, nothing more is begun: the rest is NotBegun. Work on an event that was begun before
-        is finished. An exception means that none was taken, and that trying again may help.
+        is finished. An exception means that none was taken, and that trying again may help. SinkDisabled as an outcome
+        disables the bridge.
 
         Raises:
             SinkAway: when the sink can take nothing now. None of the events was begun then.

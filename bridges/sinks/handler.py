@@ -1,8 +1,10 @@
 """Calls a function of the user's for each event, or for many at once, in a process of its own (bridges.handlers)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from threading import Lock
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 
@@ -14,6 +16,8 @@ from bridges.handlers.messages import Order
 from bridges.handlers.process import HandlerProcess
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +36,16 @@ class HandlerConfig(SinkConfig):
 
 
 class HandlerSink(Sink):
-    """An event is taken when the handler returned. One that raised, hung or ended its process has not taken it."""
+    """An event is taken when the handler returned. One that raised, hung or ended its process has not taken it.
+
+    With several processes, each takes of a batch what it gets done.
+    """
 
     Config = HandlerConfig
 
-    def __init__(self, order: Order, *, stopping: Callable[[], bool]) -> None:
-        self._process = HandlerProcess(order, stopping=stopping)
+    def __init__(self, order: Order, *, processes: int = 1, stopping: Callable[[], bool]) -> None:
+        self._lanes = [_Lane(HandlerProcess(order, stopping=stopping)) for _ in range(processes)]
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="handler") if processes > 1 else None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
@@ -48,11 +56,73 @@ class HandlerSink(Sink):
             size=bridge.batch,
             timeout=bridge.timeout,
         )
-        sink = cls(order, stopping=stopping)
-        sink._process.start()
+        sink = cls(order, processes=bridge.concurrency, stopping=stopping)
+        try:
+            sink._on_each(lambda lane: lane.process.start())
+        except SinkBroken:
+            sink.close()
+            raise
         return sink
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if len(self._lanes) == 1:
+            return self._lanes[0].deliver(batch, may_begin)
+        shares = _Shares(batch, len(self._lanes))
+        aways = [away for away in self._on_each(lambda lane: lane.work(shares, may_begin)) if away]
+        if aways and all(isinstance(outcome, NotBegun) for outcome in shares.outcomes):
+            raise aways[0]
+        return shares.outcomes
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.process.close()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    def _on_each(self, do: Callable[["_Lane"], T]) -> list[T]:
+        if self._threads is None:
+            return [do(lane) for lane in self._lanes]
+        return list(self._threads.map(do, self._lanes))
+
+
+class _Shares:
+    """A batch that several processes work off. Large shares first, single events last: then all end about together."""
+
+    def __init__(self, batch: Sequence[Delivery], workers: int) -> None:
+        self._batch = batch
+        self._workers = workers
+        self._begun = 0
+        self._lock = Lock()
+        self.outcomes: list[Outcome] = [NotBegun() for _ in batch]
+
+    def next(self) -> tuple[int, Sequence[Delivery]] | None:
+        """Return a share and its place in the batch, None when nothing is left."""
+        with self._lock:
+            left = len(self._batch) - self._begun
+            if not left:
+                return None
+            begin, self._begun = self._begun, self._begun + max(1, left // (2 * self._workers))
+            return begin, self._batch[begin : self._begun]
+
+
+class _Lane:
+    """One process, and the way of a batch through it."""
+
+    def __init__(self, process: HandlerProcess) -> None:
+        self.process = process
+
+    def work(self, shares: _Shares, may_begin: MayBegin) -> SinkAway | None:
+        """Work off shares until none is left. Return why it could not, when that was the case."""
+        while may_begin() and (share := shares.next()):
+            place, batch = share
+            try:
+                shares.outcomes[place : place + len(batch)] = self.deliver(batch, may_begin)
+            except SinkAway as away:
+                return away
+        return None
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        """Have the events handled, as `Sink.deliver` says."""
         outcomes: list[Outcome] = []
         # A child that ended leaves the rest of the batch to the next one.
         while len(outcomes) < len(batch) and may_begin():
@@ -65,21 +135,18 @@ class HandlerSink(Sink):
             outcomes += part
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
-    def close(self) -> None:
-        self._process.close()
-
     def _run(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         """Return what became of the first part of the batch.
 
         Raises:
             SinkAway: when there is no child, or none that would begin anything.
         """
-        if not self._process.is_running():
+        if not self.process.is_running():
             try:
-                self._process.start()
+                self.process.start()
             except SinkBroken as problem:
                 raise SinkAway(problem.detail.rstrip(".")) from problem
-        part = self._process.run(batch, may_begin) if self._process.is_running() else []
+        part = self.process.run(batch, may_begin) if self.process.is_running() else []
         if not part:
             raise SinkAway("The handler's process ended before it began anything")
         return part

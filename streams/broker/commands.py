@@ -122,6 +122,12 @@ def zcard(key: str) -> Command:
     return Command(("ZCARD", key))
 
 
+def lowest_score(key: str) -> Command:
+    """Read the lowest score of a sorted set, None when it is empty."""
+    words = ("ZRANGE", key, 0, 0, "WITHSCORES")
+    return Command(words, parse=lambda reply: float(reply[1]) if reply else None)
+
+
 def multi() -> Command:
     return Command(("MULTI",))
 

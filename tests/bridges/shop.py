@@ -9,7 +9,7 @@ from functools import partial
 from os import _exit
 from pathlib import Path
 
-from bridges.errors import SinkError
+from bridges.errors import SinkDisabled, SinkError
 
 
 def write_down(event, delivery):
@@ -56,6 +56,10 @@ def moody(event, delivery):
             time.sleep(60)
         case "wait":
             time.sleep(0.3)
+        case "later":
+            raise SinkError("closed for lunch", retry_after=1800)
+        case "close":
+            raise SinkDisabled("the shop is closed for good")
     write_down(event, delivery)
 
 

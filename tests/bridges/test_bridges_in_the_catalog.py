@@ -4,7 +4,7 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from bridges import snapshot
+from bridges import disabling, snapshot
 from bridges.models import Bridge
 from core.models import AuditEntry
 from streams import janitor
@@ -76,6 +76,72 @@ def test_a_change_is_planned_applied_and_recorded(db):
     }
 
 
+SETTINGS = """
+    streams: [{name: orders}]
+    bridges:
+      - name: all-of-it
+        stream: orders
+        group: all
+        sink: console
+        paused: true
+        start: 2025-12-24T10:00:00Z
+        order: key
+        order_key: customer_id
+        filters: [{property: total, op: gt, value: 100}]
+        concurrency: 4
+        rate_limit: 50
+        max_attempts: 0
+        backoff_base_seconds: 0
+        backoff_cap_seconds: 60
+        retry_schedule: [5, 5m]
+"""
+
+
+def test_all_settings_of_delivery_are_stored_and_exported(db):
+    apply(SETTINGS)
+
+    bridge = snapshot.holder.current()["all-of-it"]
+    assert (bridge.paused, bridge.order, bridge.order_key, bridge.start) == (
+        True,
+        "key",
+        "customer_id",
+        "2025-12-24T10:00:00Z",
+    )
+    assert (bridge.concurrency, bridge.rate, bridge.attempts, bridge.schedule) == (4, 50, 0, (5, 300))
+    assert (bridge.backoff_base, bridge.backoff_cap) == (0, 60)
+    assert [(one.property, one.op, one.value) for one in bridge.filters] == [("total", "gt", 100)]
+    assert planned(SETTINGS) == []
+    assert planned(project_catalog.export(), delete=True) == []
+
+
+@pytest.mark.parametrize("start", ["1766570400000-0", "1766570400000", "new", "beginning", "'2025-12-24'"])
+def test_a_group_begins_at_any_place_of_its_stream(db, start):
+    apply(MINIMAL + f", start: {start}}}")
+
+    assert Bridge.objects.get().start == start.strip("'")
+
+
+def test_a_file_that_does_not_say_whether_a_bridge_is_paused_leaves_that_to_its_operator(db):
+    apply(FILE)
+    Bridge.objects.update(paused=True)
+
+    assert planned(FILE) == []
+    assert planned(FILE.replace("start: new", "start: new\n        paused: false")) == ["update bridge orders-to-shop"]
+
+
+def test_a_bridge_that_disables_itself_is_recorded_and_known_at_once(db):
+    apply(FILE.replace("enabled: false", "enabled: true"))
+    bridge = snapshot.holder.current()["orders-to-shop"]
+
+    disabling.disable(bridge, "The receiver answered 410 Gone.")
+    disabling.disable(bridge, "again")
+
+    assert Bridge.objects.get(name="orders-to-shop").enabled is False
+    row = AuditEntry.objects.get(action="disable")
+    assert (row.actor, row.target) == ("synapse", "bridge orders-to-shop")
+    assert row.after == {"enabled": False, "reason": "The receiver answered 410 Gone."}
+
+
 def test_what_the_file_does_not_name_goes_only_when_that_is_asked_for(db):
     apply(FILE)
     one = MINIMAL + "}"
@@ -127,6 +193,24 @@ def test_a_stream_that_a_bridge_reads_is_not_deleted_by_the_way(db):
         (", event_types: [a, a]}", "line 3: bridges[0].event_types: An event type is there twice."),
         (", event_types: ['']}", "line 3: bridges[0].event_types: “” is no event type: a name has"),
         (", group: two}", "found duplicate key"),
+        (", start: 2999-01-01T00:00:00Z}", "line 3: bridges[0].start: 2999-01-01T00:00:00+00:00 is still to come."),
+        (", order: random}", "line 3: bridges[0].order: must be none or key or stream, but is “random”"),
+        (", order: key}", "line 3: bridges[0].order_key: The order “key” needs one"),
+        (", order_key: a}", "line 3: bridges[0].order_key: Only the order “key” has one."),
+        (", order: key, order_key: a.b}", "line 3: bridges[0].order_key: The name of one top-level property"),
+        (", order: key, order_key: /a}", "line 3: bridges[0].order_key: The name of one top-level property"),
+        (", concurrency: 0}", "line 3: bridges[0].concurrency: Ensure this value is greater than or equal to 1."),
+        (", concurrency: 65}", "line 3: bridges[0].concurrency: Ensure this value is less than or equal to 64."),
+        (", rate_limit: 0}", "line 3: bridges[0].rate_limit: Ensure this value is greater than or equal to 1."),
+        (", rate_limit: fast}", "line 3: bridges[0].rate_limit: must be a whole number"),
+        (", max_attempts: -1}", "line 3: bridges[0].max_attempts: must be between 1 and"),
+        (", max_attempts: 1001}", "line 3: bridges[0].max_attempts: Ensure this value is less than or equal to 1000."),
+        (", backoff_cap_seconds: 4}", "line 3: bridges[0].backoff_cap_seconds: Not less than the first wait."),
+        (", retry_schedule: [soon]}", "line 3: bridges[0].retry_schedule: A wait is a number of seconds"),
+        (", retry_schedule: 5}", "line 3: bridges[0].retry_schedule: A list of waits"),
+        (", filters: [{property: a}]}", "line 3: bridges[0].filters: Filter 1: “op” is nothing"),
+        (", filters: {a: 1}}", "line 3: bridges[0].filters: A list of filters"),
+        (", paused: perhaps}", "line 3: bridges[0].paused: must be true or false, but is the text “perhaps”"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_its_place(rest, said):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bridges.errors import BadConfig, NotBegun, SinkBroken
+from bridges.errors import BadConfig, NotBegun, SinkAway, SinkBroken, SinkDisabled
 from bridges.handlers import allowed, calling, process
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from tests.bridges.cast import always
@@ -25,9 +25,9 @@ class Shop:
         self.sinks = []
         self.stopping = False
 
-    def open(self, handler="moody", *, batch=False, timeout=5.0):
+    def open(self, handler="moody", *, batch=False, timeout=5.0, **columns):
         config = HandlerConfig.read({"handler": f"{SHOP}.{handler}", "batch": batch})
-        bridge = definition("handler", timeout=timeout)
+        bridge = definition("handler", timeout=timeout, **columns)
         sink = HandlerSink.open(config, bridge, stopping=lambda: self.stopping)
         self.sinks.append(sink)
         return sink
@@ -131,7 +131,7 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
         "from django.conf import settings\n"
         f"settings.BRIDGE_HANDLERS = {HANDLERS!r}\n"
         f"sink = Shop(Path({str(tmp_path)!r})).open('nothing', timeout=0.1)\n"
-        "print(sink._process._process.pid, flush=True)\n"
+        "print(sink._lanes[0].process._process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     read, write = os.pipe()
@@ -146,8 +146,8 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
 
 def test_a_process_that_somebody_killed_between_two_batches_is_started_again(shop):
     sink = shop.open()
-    os.kill(sink._process._process.pid, signal.SIGKILL)
-    sink._process._process.wait()
+    os.kill(sink._lanes[0].process._process.pid, signal.SIGKILL)
+    sink._lanes[0].process._process.wait()
 
     assert sink.deliver(orders(None), always) == [None]
     assert shop.written == ["17-0"]
@@ -249,3 +249,50 @@ def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, 
     assert 2.5 <= float(when.removesuffix(" s.")) <= 5
     assert consumer.worker.progress.status().error in consumer.said[1]
     assert redis.zcard("syn:{orders}:due:warehouse") == 1
+
+
+def test_a_handler_may_say_when_to_come_again_and_that_nothing_is_wanted_any_more(shop):
+    sink = shop.open()
+
+    later, closed = sink.deliver(orders("later", "close"), always)
+
+    assert (str(later), later.retry_after, later.permanent) == ("closed for lunch", 1800, False)
+    assert isinstance(closed, SinkDisabled)
+    assert str(closed) == "the shop is closed for good"
+
+
+class TestSeveralProcesses:
+    def test_work_at_the_same_time_and_each_event_has_its_own_outcome(self, shop):
+        sink = shop.open(concurrency=3)
+        begun = time.monotonic()
+
+        outcomes = sink.deliver(orders(*["wait"] * 6, "raise", "die"), always)
+
+        # Six events of 0.3 s each, three at a time.
+        assert time.monotonic() - begun < 1.6
+        assert words(outcomes)[:6] == [None] * 6
+        assert [word.split(":")[0] for word in words(outcomes)[6:]] == ["ValueError", "The handler did not return"]
+        assert sorted(shop.written) == [f"17-{n}" for n in range(6)]
+
+    def test_begin_nothing_that_may_not_be_begun(self, shop):
+        sink = shop.open("write_down", concurrency=2)
+
+        outcomes = sink.deliver(orders(None, None, None), lambda: False)
+
+        assert all(isinstance(outcome, NotBegun) for outcome in outcomes)
+        assert shop.written == []
+
+    def test_that_all_cannot_be_started_are_away(self, shop, settings):
+        sink = shop.open("write_down", concurrency=2)
+        for lane in sink._lanes:
+            lane.process._order = lane.process._order.__class__(
+                handler="tests.bridges.shop.number", allowed=HANDLERS, batch=False, size=9, timeout=1
+            )
+            lane.process.close()
+
+        with pytest.raises(SinkAway, match="no function"):
+            sink.deliver(orders(None, None), always)
+
+    def test_that_cannot_be_opened_leave_nothing_behind(self, shop):
+        with pytest.raises(SinkBroken, match="no function"):
+            shop.open("number", concurrency=2)

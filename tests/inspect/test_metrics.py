@@ -240,6 +240,38 @@ def test_a_long_stream_does_not_slow_the_answer(ask, redis, inference_events):
     assert found["synapse_group_lag_events", "inference-events", "behind"] == MOST_LAG
 
 
+def test_what_became_of_a_groups_events_is_told(ask, redis, inference_events):
+    redis.xadd("inference-events", {"event": "inference-complete"})
+    redis.xgroup_create("inference-events", "shop", "0")
+    own = "syn:{inference-events}:%s:shop"
+    counted = {"done": 7, "retried": 3, "dead": 2, "reaped": 1, "expired": 4, "parked": 5, "lost_trimmed": 6}
+    redis.hset(own % "cnt", mapping={**counted, "groups_recreated": 1, "made_by": "a run"})
+    redis.zadd(own % "due", {"1-1": (time.time() - 60) * 1000, "1-2": (time.time() + 60) * 1000})
+    redis.xadd(own % "dlq", {"id": "1-0"})
+
+    found = samples(ask)
+
+    def of(name):
+        return found[f"synapse_group_{name}", "inference-events", "shop"]
+
+    assert [of(f"{name}_total") for name in ("delivered", "retried", "dead", "reaped", "lease_expiries", "lost")] == [
+        *(7, 3, 2, 1, 4, 6)
+    ]
+    assert [of(name) for name in ("waiting_events", "parked_events", "dead_letters", "recreated_total")] == [2, 5, 1, 1]
+    assert 59 < of("overdue_seconds") < 70
+
+
+def test_somebody_elses_keys_in_place_of_a_groups_count_nothing(ask, redis, inference_events):
+    redis.xgroup_create("inference-events", "shop", "0", mkstream=True)
+    for kind in ("cnt", "due", "dlq"):
+        redis.set(f"syn:{{inference-events}}:{kind}:shop", "text")
+
+    found = samples(ask)
+
+    assert found["synapse_group_delivered_total", "inference-events", "shop"] == 0
+    assert found["synapse_group_waiting_events", "inference-events", "shop"] == 0
+
+
 def test_every_metric_is_documented_as_it_is():
     reference = Path(__file__, "../../../docs/reference/metrics.md").resolve().read_text(encoding="utf-8")
 

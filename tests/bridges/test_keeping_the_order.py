@@ -1,0 +1,180 @@
+"""Bridges that keep an order: of each key one event after the other, whatever fails and whoever dies."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bridges.errors import SinkError
+from bridges.runtime.retry import Backoff, Policy
+from streams import connections
+from tests.bridges.cast import PLACE, STREAM, KeepingSink, make_due, name_of_the_dead, parked, places, publish
+
+BY_CUSTOMER = {"order": "key", "order_key": "customer"}
+AT_ONCE = Policy(most_attempts=3, backoff=Backoff(base=0, cap=0))
+
+
+def order(redis, keys):
+    return [redis.xadd(STREAM, {"event_type": "order-placed", "customer": key}).decode() for key in keys]
+
+
+def by_key(sink):
+    found = {}
+    for delivery in sink.got:
+        found.setdefault(delivery.fields[b"customer"], []).append(delivery.id)
+    return found
+
+
+def is_in_order(sink):
+    numbers = {key: [tuple(map(int, id_.split("-"))) for id_ in ids] for key, ids in by_key(sink).items()}
+    return all(ids == sorted(ids) for ids in numbers.values())
+
+
+def test_an_event_waits_until_the_one_before_it_of_its_key_has_succeeded(redis, bridge):
+    ids = order(redis, "abab")
+    sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[0] and delivery.attempt < 3)
+    consumer = bridge(sink, retry=Policy(schedule=(60,)), **BY_CUSTOMER)
+
+    consumer.run_dry()
+    assert sink.ids == [ids[1], ids[3]]
+    assert places(redis) == {"done": 2, "waiting": 1, "parked": 1}
+    make_due(redis)
+    consumer.run_dry()
+    make_due(redis)
+    consumer.run_dry()
+
+    assert sink.ids == [ids[1], ids[3], ids[0], ids[2]]
+    assert places(redis) == {"done": 4}
+
+
+def test_an_event_that_is_given_up_lets_the_next_of_its_key_go(redis, bridge):
+    ids = order(redis, "aa")
+
+    consumer = bridge(KeepingSink(refuses=lambda delivery: delivery.id == ids[0]), retry=AT_ONCE, **BY_CUSTOMER)
+    consumer.run_dry()
+
+    assert consumer.sink.ids == ids[1:]
+    assert places(redis) == {"done": 1, "dead": 1}
+
+
+def test_one_order_for_all_is_that_of_the_stream(redis, bridge):
+    ids = publish(redis, 30)
+    sink = KeepingSink(refuses=lambda delivery: delivery.attempt == 1 and random.random() < 0.5)
+
+    bridge(sink, retry=AT_ONCE, order="stream", drain=True).worker.run()
+
+    assert sink.ids == ids
+
+
+def test_an_event_that_is_not_wanted_holds_up_nobody(redis, bridge):
+    redis.xadd(STREAM, {"event_type": "order-paid", "customer": "a"})
+    ids = order(redis, "aa")
+
+    consumer = bridge(only=frozenset({"order-placed"}), drain=True, **BY_CUSTOMER)
+    consumer.worker.run()
+
+    assert consumer.sink.ids == ids
+    assert places(redis) == {"done": 2, "filtered": 1}
+
+
+def test_what_is_parked_by_the_hundred_is_read_through_while_others_are_delivered(redis, bridge):
+    ids = order(redis, "a" * 50 + "b")
+    sink = KeepingSink(refuses=lambda delivery: delivery.fields[b"customer"] == b"a")
+    consumer = bridge(sink, batch=10, retry=Policy(schedule=(60,)), drain=True, **BY_CUSTOMER)
+
+    consumer.worker.run()
+
+    assert sink.ids == ids[50:]
+    assert parked(redis) == ids[1:50]
+
+
+def test_it_is_kept_when_consumers_die_in_the_middle(redis, bridge):
+    """Each consumer takes a few events, ends at a random place, and leaves what it had to the next one."""
+    chance = random.Random(7)
+    ids = order(redis, [chance.choice("abcde") for _ in range(120)])
+    sink = KeepingSink(refuses=lambda _: chance.random() < 0.2)
+    for _ in range(400):
+        consumer = bridge(
+            sink,
+            consumer=name_of_the_dead(),
+            retry=Policy(most_attempts=0, backoff=Backoff(base=0, cap=0)),
+            **BY_CUSTOMER,
+        )
+        worker = consumer.worker
+        worker._joining.ensure()
+        while worker._upkeep.step():
+            pass
+        held = worker._membership.lease(3).events or worker._membership.read(3, 0)
+        worker._handover.give(held, time.monotonic())
+        if chance.random() < 0.6:
+            # The others are killed with what they had delivered, before they could say so.
+            worker._handover.tell(worker._membership)
+        if places(redis) == {"done": 120}:
+            break
+
+    first_times = {}
+    for delivery in sink.got:
+        first_times.setdefault(delivery.id, delivery)
+    sink.got = list(first_times.values())
+    assert sorted(sink.ids) == sorted(ids)
+    assert is_in_order(sink)
+    assert places(redis) == {"done": 120}
+
+
+def test_two_workers_keep_it_together(redis, bridge):
+    chance = random.Random(3)
+    ids = order(redis, [chance.choice("abcdef") for _ in range(600)])
+    sink = KeepingSink(refuses=lambda _: chance.random() < 0.1)
+    consumers = [
+        bridge(sink, drain=True, batch=20, retry=Policy(most_attempts=0, backoff=Backoff(base=0, cap=0)), **BY_CUSTOMER)
+        for _ in range(2)
+    ]
+
+    def run(consumer):
+        while not places_are_done(redis, 600):
+            consumer.worker.step()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, consumers))
+
+    assert sorted(sink.ids) == sorted(ids)
+    assert is_in_order(sink)
+    for consumer in consumers:
+        consumer.worker.leave(connections.executor())
+    assert places(redis) == {"done": 600}
+
+
+def places_are_done(redis, count):
+    return int(redis.hget("syn:{orders}:cnt:warehouse", "done") or 0) >= count
+
+
+@pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
+def test_it_waits_for_events_and_gets_them_at_once(redis, bridge, options):
+    consumer = bridge(**options)
+    consumer.worker._joining.ensure()
+
+    with ThreadPoolExecutor(1) as pool:
+        begun = time.monotonic()
+        reading = pool.submit(consumer.worker._membership.read, 10, 5000)
+        while not any(b"XREAD" in client["cmd"].upper().encode() for client in redis.client_list()):
+            pass
+        (id_,) = order(redis, "a")
+
+        assert [held.id for held in reading.result(5)] == [id_]
+        assert time.monotonic() - begun < 4
+
+
+def test_a_permanent_failure_of_a_key_is_no_failure_of_its_order(redis, bridge):
+    ids = order(redis, "aaa")
+
+    class Refusing(KeepingSink):
+        def take(self, delivery):
+            if delivery.id == ids[1]:
+                raise SinkError("never", permanent=True)
+            super().take(delivery)
+
+    consumer = bridge(Refusing(), **BY_CUSTOMER).run_dry()
+
+    assert consumer.sink.ids == [ids[0], ids[2]]
+    assert redis.xpending(*PLACE)["pending"] == 0

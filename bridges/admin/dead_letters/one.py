@@ -92,7 +92,8 @@ def _lines(text: str, verdict: Verdict) -> list[tuple[int | None, Any]]:
 
 def _text(letter: DeadLetter) -> str:
     try:
-        return orjson.dumps(letter.event, option=orjson.OPT_INDENT_2).decode()
+        # As an editor shows it too: marks of direction and the like as JSON escapes them.
+        return json_text(letter.event)
     except orjson.JSONEncodeError:
         # Another program nested it deeper than JSON can be written: its fields are left to look at.
         return json_text(dict(letter.data))

@@ -65,7 +65,7 @@ def meant(query: QueryDict) -> Ids | Wanted:
     return asked.wanted(filters_of(query))
 
 
-def show(admin: Any, request: HttpRequest, page: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
+def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
     """Answer with one of the pages of a group."""
     title = values.pop("title", f"Dead letters of {group}")
     where = {
@@ -74,7 +74,7 @@ def show(admin: Any, request: HttpRequest, page: str, stream: Stream, group: str
     }
     answer: HttpResponse = admin.show(
         request,
-        f"bridges/admin/dead_letters/{page}.html",
+        f"bridges/admin/dead_letters/{template}.html",
         title=title,
         stream=stream,
         group=group,

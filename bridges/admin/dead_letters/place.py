@@ -72,13 +72,15 @@ def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group:
         name: admin.page_url(f"dead_letters_{name}", stream.pk, group)
         for name in ("group", "export", "redrive", "discard")
     }
+    bridge = Bridge.objects.filter(stream=stream, group=group).first()
     answer: HttpResponse = admin.show(
         request,
         f"bridges/admin/dead_letters/{template}.html",
         title=title,
         stream=stream,
         group=group,
-        bridge=Bridge.objects.filter(stream=stream, group=group).first(),
+        row=bridge,
+        bridge=bridge,
         where=where,
         may_change=admin.has_change_permission(request),
         **values,

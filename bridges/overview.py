@@ -24,7 +24,7 @@ FRESH_MS = 10_000
 MOST_LAG = 1000
 # What is told of several processes: the worst that one of them says.
 _WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")
-COUNTERS = ("done", "filtered", "lost_trimmed", "lost_silent", "groups_recreated")
+COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lost_silent", "groups_recreated")
 
 Standing = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
 

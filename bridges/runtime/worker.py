@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bridges.errors import GroupLost, NotAStreamNow, SinkAway
 from bridges.filters import Filter
-from bridges.runtime import identity
+from bridges.runtime import identity, lines
 from bridges.runtime.ahead import WORTH, ReadAhead, Taken
 from bridges.runtime.handover import Handover
 from bridges.runtime.joining import Joining, Say
@@ -216,8 +216,8 @@ class Worker:
             self._holds_back = ""
             return True
         if not self._holds_back:
-            self._holds_back = f"{MAX_WAITING:,} events wait to come again or for their turn; nothing new is read until"
-            self._say(f"{self._holds_back} fewer do.")
+            self._holds_back = lines.too_many(MAX_WAITING)
+            self._say(self._holds_back)
         if not leased.events:
             self.pause = min(_LOOK_EVERY, (leased.next_due_ms or 0) / 1000)
         return False
@@ -269,17 +269,12 @@ class Worker:
     def _tell_lost(self, lost: int) -> None:
         if lost:
             self.progress.lost += lost
-            what = "1 event was" if lost == 1 else f"{lost} events were"
-            self._say(
-                f"{what} trimmed from “{self.subscription.stream}” before the group “{self.subscription.group}” had "
-                f"settled {'it' if lost == 1 else 'them'}: lost, and counted as such."
-            )
+            self._say(lines.lost(lost, self.subscription))
 
     def _tell_dead(self, dead: int) -> None:
         if dead:
             self.progress.dead += dead
-            what = "1 event is a dead letter" if dead == 1 else f"{dead} events are dead letters"
-            self._say(f"{what} now: nobody told how the last attempt ended.")
+            self._say(lines.dead(dead))
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1
@@ -305,7 +300,7 @@ class Worker:
 
     def _go_on(self) -> None:
         if self._holds_back:
-            self.progress.waits_for(f"{self._holds_back} fewer do.")
+            self.progress.waits_for(self._holds_back)
         else:
             self.progress.goes_on()
         if self._rests:

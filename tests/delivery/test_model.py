@@ -1,0 +1,28 @@
+"""However consumers read, fail, die and repeat themselves: every event is in one place, and it is the right one.
+
+`SYNAPSE_MODEL_EXAMPLES` asks for more than the few that fit into every run, 2000 say.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.delivery.model import Places
+
+EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "40"))
+
+
+@pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
+def test_the_server_does_what_the_model_says(redis, executor, ordered):
+    run_state_machine_as_test(
+        lambda: Places(redis, executor, ordered=ordered),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )

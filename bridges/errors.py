@@ -8,6 +8,7 @@ Problem
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
+├── NoSuchGroup       the stream has no group of this name
 ├── NoSuchDeadLetter  the group has no dead letter of this id
 ├── BadEdit           this cannot be done with a dead letter
 ├── TooManyWaiting    so much waits in the group that nothing can be added
@@ -88,6 +89,20 @@ class GroupExists(Problem):
     status = 409
     slug = "group-exists"
     title = "The group is there already"
+
+
+class NoSuchGroup(Problem):
+    """The stream has no group of this name: in Redis, of a bridge, or with dead letters left."""
+
+    status = 404
+    slug = "no-such-group"
+    title = "The stream has no such group"
+
+    def __init__(self, stream: str, group: str) -> None:
+        super().__init__(
+            f"The stream “{stream[:100]}” has no group “{group[:100]}”. GET /streams/{stream[:100]}/groups lists those "
+            "that it has."
+        )
 
 
 class NoSuchDeadLetter(Problem):

@@ -12,7 +12,7 @@ from bridges.status import Status, unpack
 from core.problems import Problem
 from streams import lag
 from streams.asking import answer, ask
-from streams.broker import commands, keys, reports
+from streams.broker import commands, dead_letters, keys, reports
 from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Group
 from streams.broker.reports import Report
@@ -34,7 +34,8 @@ class Overview:
     """How one bridge is.
 
     `statuses` are those of the processes that run it, by consumer. `counters` are those of its group since it was made.
-    `pending` are in a consumer's hand, `waiting` will be delivered again. `lag` is None when there is no group yet.
+    `pending` are in a consumer's hand, `waiting` will be delivered again, `dead` were given up.
+    `lag` is None when there is no group yet.
     `problem` says why Redis could not tell.
     """
 
@@ -43,6 +44,7 @@ class Overview:
     counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     pending: int = 0
     waiting: int = 0
+    dead: int = 0
     lag: Lag | None = None
     lag_seconds: float = 0.0
     problem: Problem | None = None
@@ -84,8 +86,8 @@ def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]
         return {}
     now_ms, *replies = yield from ask([reports.now(), *(command for bridge in known for command in _asked(bridge))])
     found = {
-        bridge.name: _Found(bridge, *replies[place : place + 4])
-        for bridge, place in zip(known, range(0, len(replies), 4), strict=True)
+        bridge.name: _Found(bridge, *replies[place : place + 5])
+        for bridge, place in zip(known, range(0, len(replies), 5), strict=True)
     }
     groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
     lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
@@ -99,18 +101,19 @@ def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
         commands.hgetall(keys.counters(stream, group)),
         commands.xinfo_groups(stream),
         commands.zcard(keys.waiting(stream, group)),
+        dead_letters.count(stream, group),
     )
 
 
 class _Found:
     """What Redis answered of one bridge."""
 
-    def __init__(self, bridge: BridgeDefinition, said: Any, counters: Any, groups: Any, waiting: Any) -> None:
+    def __init__(self, bridge: BridgeDefinition, said: Any, counters: Any, groups: Any, *sizes: Any) -> None:
         self.bridge = bridge
         # Somebody else's key in the place of ours tells nothing; it is no reason to fail.
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
-        self._waiting = 0 if isinstance(waiting, ReplyError) else waiting
+        self._waiting, self._dead = (0 if isinstance(size, ReplyError) else size for size in sizes)
         self._problem: Problem | None = None
         try:
             rows: list[Group] = answer(groups, bridge.stream, absent=[])
@@ -127,6 +130,7 @@ class _Found:
             counters={name: _number(self._counters.get(name, b"0")) for name in COUNTERS},
             pending=self.group.pending if self.group else 0,
             waiting=self._waiting,
+            dead=self._dead,
             lag=behind,
             lag_seconds=behind.seconds(now_ms) if behind else 0.0,
             problem=self._problem,

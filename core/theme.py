@@ -31,9 +31,17 @@ def file(path: str) -> Callable[[object], str]:
 def is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:
     """Say whether a line of the sidebar is that of the page that is shown.
 
-    The line of a list (`changelist`) is also that of the model's other pages, but for those `apart`.
+    The line of a list (`changelist`) is also that of the model's other pages, but for those `apart`; a page's line is
+    also that of the pages below it, whose names begin with its own.
     """
     shown = (request.resolver_match.url_name if request.resolver_match else None) or ""
+    name = shown.removeprefix(f"{model}_")
+    if name == shown:
+        return False
     if page != "changelist":
-        return shown == f"{model}_{page}"
-    return shown.startswith(f"{model}_") and shown.removeprefix(f"{model}_") not in apart
+        return _is_below(name, page)
+    return not any(_is_below(name, one) for one in apart if one)
+
+
+def _is_below(name: str, page: str) -> bool:
+    return name == page or name.startswith(f"{page}_")

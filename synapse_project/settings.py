@@ -222,7 +222,8 @@ UNFOLD = {
             {
                 "title": "Bridges",
                 "items": [
-                    _page("Bridges", "conversion_path", "bridges.bridge"),
+                    _page("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
+                    _page("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),
                     _page("Secrets", "lock", "bridges.secret"),
                     _page("Archived events", "inventory_2", "bridges.archivedevent", apart="inference"),
                     _page("Inference summary", "monitoring", "bridges.archivedevent", "inference"),

@@ -11,6 +11,7 @@ urlpatterns = [
     # Who opens the address in a browser wants to look around.
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("streams.api.urls")),
+    path("", include("bridges.api.urls")),
     path("registry/", include("contracts.api.urls")),
     path("registry", Root.as_view()),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),

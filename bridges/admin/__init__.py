@@ -1,6 +1,7 @@
 """Bridges in the admin, and the events that they keep.
 
 - `bridges`  the list with the state of each, and a bridge's definition
+- `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read
 - `summary`  what the archived inference events say together
@@ -9,7 +10,9 @@
 
 from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
+from streams.admin import tabs
 
+tabs.GROUP_PAGES.append(("Dead letters", "admin:bridges_bridge_dead_letters_group"))
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
 
 __all__ = ["archive", "bridges", "secrets"]

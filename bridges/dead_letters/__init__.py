@@ -1,16 +1,25 @@
 """Dead letters: the events that no attempt could deliver to a group, and what a person can do about them.
 
-- `reading`      pages of them, one with its attempts, together by error, as lines of JSON
+- `reading`      pages of them, one with its attempts, how many are meant
+- `grouping`     together by their errors
+- `exporting`    as lines of JSON
 - `acting`       deliver them again (as they are, or edited), or throw them away; each action is recorded
+- `judging`      what the active contract says of an event
 - `fingerprint`  what errors have in common
 - `values`       a dead letter, and which are meant
+- `asked`        which are meant, from a query or a request's body
+- `showing`      a dead letter as JSON
+- `cursor`       where an action on many goes on
 
 The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
 is not known here.
 """
 
-from bridges.dead_letters.acting import discard, redrive, redrive_all, redrive_edited
-from bridges.dead_letters.reading import by_error, count, export, get, page
+from bridges.dead_letters.acting import discard, redrive, redrive_edited
+from bridges.dead_letters.exporting import Export, export
+from bridges.dead_letters.grouping import by_error
+from bridges.dead_letters.judging import Verdict, judge
+from bridges.dead_letters.reading import check_place, count, get, meant, page
 from bridges.dead_letters.values import (
     DeadLetter,
     Discarded,
@@ -18,6 +27,7 @@ from bridges.dead_letters.values import (
     ErrorGroup,
     Errors,
     Ids,
+    Meant,
     Page,
     Redriven,
     Wanted,
@@ -29,17 +39,22 @@ __all__ = [
     "Edited",
     "ErrorGroup",
     "Errors",
+    "Export",
     "Ids",
+    "Meant",
     "Page",
     "Redriven",
+    "Verdict",
     "Wanted",
     "by_error",
+    "check_place",
     "count",
     "discard",
     "export",
     "get",
+    "judge",
+    "meant",
     "page",
     "redrive",
-    "redrive_all",
     "redrive_edited",
 ]

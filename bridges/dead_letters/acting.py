@@ -1,16 +1,20 @@
 """Delivering dead letters again, or throwing them away. What is about to be done is recorded first, in the database.
 
-The two cannot be one transaction: where Redis could not be used after all, a second record says so.
+The two cannot be one transaction: where it came out otherwise, or Redis could not be used after all, a second record
+says so.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bridges.dead_letters.reading import checked, get, page
+from bridges.dead_letters import cursor as cursors
+from bridges.dead_letters import judging
+from bridges.dead_letters.cursor import Cursor
+from bridges.dead_letters.reading import checked, get, scan
 from bridges.dead_letters.values import DeadLetter, Discarded, Edited, Ids, Redriven, Wanted
-from bridges.errors import BadEdit, NotDefined, TooManyWaiting
+from bridges.errors import BadEdit, TooManyWaiting
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from core.principal import Principal
@@ -20,10 +24,11 @@ from streams.broker import commands, dead_letters, keys
 from streams.broker.command import Command
 from streams.broker.delivery import netstring
 from streams.errors import Unavailable
-from streams.snapshot import holder
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
+# The record names so many ids; of more it says how many there were.
+MOST_RECORDED = 100
 
 
 def redrive(
@@ -32,57 +37,41 @@ def redrive(
     what: Ids | Wanted,
     *,
     by: Principal,
-    dry_run: bool = False,
     rate: float | None = None,
-    delay_ms: float = 0,
-    before: str = "",
+    cursor: str = "",
     most: int = MOST_AT_ONCE,
+    clock: Callable[[], float] = time.time,
 ) -> Redriven:
-    """Let dead letters be delivered again, with all attempts before them: at most `most` (1000) of what is meant.
+    """Let dead letters be delivered again, with all attempts before them: at most `most` (1000) of what is wanted.
 
-    With `rate`, so many a second become due, the first after `delay_ms`. `before` goes on where the last call ended.
-    In an ordered group they are delivered when they come: others of their key may have gone before them.
+    With `rate`, so many a second become due. `cursor` is that of the call before, and goes on from there at the same
+    rate; what dies meanwhile is not met again. In an ordered group they are delivered when they come: others of their
+    key may have gone before them.
 
     Raises:
-        NoSuchDeadLetter: when an id is none.
+        BadEdit: when more than a thousand are named.
+        BadParameter: when the cursor is none.
+        NoSuchDeadLetter: when something that is named can be no id.
         TooManyWaiting: when so much waits in the group that it reads nothing new.
         Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; doing it again does no harm.
     """
-    ids, following = _ids(stream, group, what, before=before, most=most)
-    if dry_run or not ids:
-        return Redriven(moved=len(ids), before=following, dry_run=dry_run)
+    begun = cursors.read(cursor)
+    ids, past = _ids(stream, group, what, past=begun.past, most=most)
+    now_ms = int(clock() * 1000)
+    first_ms = max(begun.due_ms, now_ms) if rate else now_ms
+    step_ms = 1000 / rate if rate else 0.0
+    following = None if past is None else str(Cursor(past, int(first_ms + len(ids) * step_ms) if rate else 0))
+    if not ids:
+        return Redriven(cursor=following)
     _check_room(stream, group, len(ids))
-    replay = dead_letters.replay(
-        stream, group, [(id_, b"") for id_ in ids], delay_ms=delay_ms, step_ms=1000 / rate if rate else 0
+    command = dead_letters.replay(
+        stream, group, [(id_, b"") for id_ in ids], delay_ms=first_ms - now_ms, step_ms=step_ms
     )
-    answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), replay)
-    return Redriven.of(answers, before=following)
-
-
-def redrive_all(
-    stream: str,
-    group: str,
-    wanted: Wanted,
-    *,
-    by: Principal,
-    rate: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Redriven]:
-    """Let all that is wanted be delivered again, a thousand at a time: give what became of each thousand.
-
-    Raises:
-        TooManyWaiting, Unavailable: as `redrive` does; what was given before has happened.
-    """
-    begun, moved, before = clock(), 0, ""
-    while True:
-        # Those that were sent before are due until then.
-        delay = max(0.0, moved / rate - (clock() - begun)) if rate else 0.0
-        redriven = redrive(stream, group, wanted, by=by, rate=rate, delay_ms=delay * 1000, before=before)
-        moved += redriven.moved
-        yield redriven
-        if redriven.before is None:
-            return
-        before = redriven.before
+    answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
+    redriven = Redriven.of(ids, answers, cursor=following)
+    others = {"gone": redriven.gone, "waiting": redriven.waiting, "broken": redriven.broken}
+    _record_rest(by, "redrive", (stream, group), meant=len(ids), done=redriven.moved, **others)
+    return redriven
 
 
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
@@ -92,27 +81,28 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
 
     Raises:
         NoSuchDeadLetter: when there is none of this id.
-        NotDefined: when the stream is not defined any more.
+        UnknownStream: when the stream is not defined any more.
         Problem: when the event would be refused (see streams.checking).
         TooManyWaiting, Unavailable: as `redrive` does.
     """
     letter = get(stream, group, id_)
-    definition = holder.current().streams.get(stream)
-    if definition is None:
-        raise NotDefined(f"There is no stream “{stream[:100]}”, so the event cannot be checked.")
-    accepted = checking.check(definition, event)
+    definition, accepted = judging.accept(stream, event)
     parts = checking.encode(
         definition, accepted, now=lambda: _published(letter), source=letter.source or "", traceparent=""
     )
-    if not parts:
-        raise BadEdit("An event needs a property.")
     _check_room(stream, group, 1)
-    replay = dead_letters.replay(stream, group, [(id_, b"".join(map(netstring, parts)))])
-    about = {"before": dict(letter.event), "after": {"ids": [id_], "event": dict(accepted.event)}}
-    answers = _recorded(by, "redrive edited", (stream, group), about, replay)
+    command = dead_letters.replay(stream, group, [(id_, b"".join(map(netstring, parts)))])
+    about = {
+        "before": {"event": dict(letter.event)},
+        "after": {"count": 1, "ids": [id_], "event": dict(accepted.event)},
+    }
+    answers = _recorded(by, "redrive edited", (stream, group), about, command)
+    redriven = Redriven.of([id_], answers)
+    _record_rest(by, "redrive edited", (stream, group), meant=1, done=redriven.moved, result=answers[0])
     return Edited(
-        redriven=Redriven.of(answers, before=None),
+        redriven=redriven,
         event=accepted.event,
+        contract_version=accepted.contract_version,
         warnings=tuple(violation.as_dict() for violation in accepted.warnings),
     )
 
@@ -124,54 +114,64 @@ def discard(
     *,
     by: Principal,
     reason: str,
-    dry_run: bool = False,
-    before: str = "",
+    cursor: str = "",
     most: int = MOST_AT_ONCE,
 ) -> Discarded:
-    """Throw dead letters away: at most `most` (1000) of what is meant. `reason` is recorded, and so is who.
+    """Throw dead letters away: at most `most` (1000) of what is wanted. `reason` is recorded, and so is who.
 
     Raises:
-        BadEdit: when no reason is given.
-        NoSuchDeadLetter, Unavailable: as `redrive` does.
+        BadEdit: when no reason is given, or more than a thousand are named.
+        BadParameter, NoSuchDeadLetter, Unavailable: as `redrive` does.
     """
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")
-    ids, following = _ids(stream, group, what, before=before, most=most)
-    if dry_run or not ids:
-        return Discarded(count=len(ids), before=following, dry_run=dry_run)
+    ids, following = _ids(stream, group, what, past=cursors.read(cursor).past, most=most)
+    if not ids:
+        return Discarded(cursor=following)
     command = dead_letters.discard(stream, group, ids)
-    gone = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
-    return Discarded(count=gone, before=following)
+    done = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
+    _record_rest(by, "discard", (stream, group), meant=len(ids), done=done, gone=len(ids) - done)
+    return Discarded(count=done, gone=len(ids) - done, cursor=following)
 
 
-def _ids(stream: str, group: str, what: Ids | Wanted, *, before: str, most: int) -> tuple[list[str], str | None]:
-    """Return which dead letters are meant, each once, and where to go on."""
+def _ids(stream: str, group: str, what: Ids | Wanted, *, past: str, most: int) -> tuple[list[str], str | None]:
+    """Return which dead letters are meant, each once, and past which to go on."""
     most = max(1, min(most, MOST_AT_ONCE))
     if isinstance(what, Ids):
         ids = list(dict.fromkeys(map(checked, what.ids)))
-        return ids[:most], None
-    # Oldest last: a page goes back in time, and so does what is redriven first. Within it the order is the event's own.
-    found = page(stream, group, what, limit=most, before=before)
-    return [letter.id for letter in reversed(found.letters)], found.before
+        if len(ids) > MOST_AT_ONCE:
+            raise BadEdit(f"{len(ids):,} dead letters are named; at most {MOST_AT_ONCE:,} can be at once.")
+        return ids, None
+    # Newest first, so that what dies again meanwhile is not met again. Within a part the order is the events' own.
+    ids, following, _ = scan(stream, group, what, lambda letter: letter.id, limit=most, past=past)
+    return ids[::-1], following
 
 
 def _about(what: Ids | Wanted, ids: Sequence[str], **more: Any) -> dict[str, Any]:
     said = {name: value for name, value in more.items() if value is not None}
     wanted = {"wanted": what.described()} if isinstance(what, Wanted) and what.described() else {}
-    return {"after": {"ids": list(ids), **wanted, **said}}
+    return {"after": {"count": len(ids), "ids": list(ids[:MOST_RECORDED]), **wanted, **said}}
 
 
 def _recorded(by: Principal, action: str, place: tuple[str, str], about: dict[str, Any], command: Command) -> Any:
-    stream, group = place
-    target = f"dead letters {stream}/{group}"
-    audit.record(by, action, target, **about)
+    audit.record(by, action, _target(place), **about)
     try:
         (reply,) = connections.executor().execute([command])
-        return answer(reply, stream)
+        return answer(reply, place[0])
     except Unavailable as problem:
-        audit.record(by, f"{action} failed", target, after={"detail": problem.detail})
+        audit.record(by, f"{action} failed", _target(place), after={"detail": problem.detail})
         raise
+
+
+def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out: Any) -> None:
+    """Record that not all came out as it was meant."""
+    if came_out["done"] < came_out["meant"]:
+        audit.record(by, f"{action} in part", _target(place), after=came_out)
+
+
+def _target(place: tuple[str, str]) -> str:
+    return "dead letters {}/{}".format(*place)
 
 
 def _check_room(stream: str, group: str, more: int) -> None:

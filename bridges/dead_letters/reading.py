@@ -1,58 +1,102 @@
 """Looking at dead letters: nothing here changes anything."""
 
-import re
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeVar
 
-import orjson
-
-from bridges.dead_letters.fingerprint import fingerprint, pattern
-from bridges.dead_letters.values import DeadLetter, ErrorGroup, Errors, Page, Wanted
-from bridges.errors import NoSuchDeadLetter
+from bridges import snapshot
+from bridges.dead_letters.fingerprint import fingerprint
+from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
+from bridges.errors import NoSuchDeadLetter, NoSuchGroup
 from streams import connections, entry
 from streams.asking import answer, ask
-from streams.broker import dead_letters
+from streams.broker import commands, dead_letters
 from streams.broker.command import Command
 from streams.broker.dead_letters import StoredLetter
+from streams.entry import text_fields
+from streams.errors import UnknownStream
 from streams.snapshot import holder
 
 # How many are read at once: each may be a quarter of a megabyte.
 _AT_ONCE = 100
 # How many one question looks through.
 MOST_LOOKED_AT = 10_000
-MOST_ON_A_PAGE = 1000
-_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+MOST_ON_A_PAGE = 200
+SAMPLE = 10
+
+Order = Literal["newest", "oldest"]
+T = TypeVar("T")
+
+
+def check_place(stream: str, group: str) -> None:
+    """Make sure that there is such a stream, and such a group: in Redis, of a bridge, or with dead letters at least.
+
+    Raises:
+        UnknownStream, NoSuchGroup: when there is none.
+        NotAStream, Unavailable: when Redis cannot be used for this, as for all of these.
+    """
+    if stream not in holder.current().streams:
+        raise UnknownStream(stream)
+    asked = [commands.xinfo_groups(stream), dead_letters.count(stream, group)]
+    groups, left = connections.executor().run(ask(asked))
+    known = {found.name for found in answer(groups, stream, absent=[])}
+    known |= snapshot.holder.durable_groups().get(stream, frozenset())
+    if group not in known and not answer(left, stream, absent=0):
+        raise NoSuchGroup(stream, group)
 
 
 def count(stream: str, group: str) -> int:
-    """Return how many dead letters a group has.
-
-    Raises:
-        Unavailable: when Redis cannot be used, as for all of these.
-    """
+    """Return how many dead letters a group has."""
     found: int = _ask(stream, dead_letters.count(stream, group))
     return found
 
 
-def page(stream: str, group: str, wanted: Wanted = Wanted(), *, limit: int = 50, before: str = "") -> Page:  # noqa: B008 - frozen
-    """Return those that are wanted, newest first: at most `limit` (1000), older than the one with the id `before`.
+def page(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    limit: int = 50,
+    order: Order = "newest",
+    past: str = "",
+) -> Page:
+    """Return those that are wanted: at most `limit` (200), past the one with the id `past`.
 
     Raises:
-        NoSuchDeadLetter: when `before` is no id.
+        NoSuchDeadLetter: when `past` is no id.
     """
     limit = max(1, min(limit, MOST_ON_A_PAGE))
-    letters: list[DeadLetter] = []
-    last = None
-    for looked_at, letter in enumerate(walk(stream, group, before=before), 1):
-        last = letter.id
+    letters, following, looked_at = scan(stream, group, wanted, _itself, limit=limit, order=order, past=past)
+    return Page(
+        letters=tuple(letters),
+        next=following,
+        complete=following is None or looked_at < MOST_LOOKED_AT or len(letters) == limit,
+        total=count(stream, group),
+    )
+
+
+def scan(
+    stream: str,
+    group: str,
+    wanted: Wanted,
+    keep: Callable[[DeadLetter], T],
+    *,
+    limit: int,
+    order: Order = "newest",
+    past: str = "",
+) -> tuple[list[T], str | None, int]:
+    """Return what is to be kept of each that is wanted, past which id to go on, and how many were looked at.
+
+    It ends with `limit` that are wanted, or with ten thousand that are not.
+    """
+    kept: list[T] = []
+    following, looked_at = None, 0
+    for letter in walk(stream, group, order=order, past=past):
+        if len(kept) == limit or looked_at == MOST_LOOKED_AT:
+            return kept, following, looked_at
+        following, looked_at = letter.id, looked_at + 1
         if wanted.holds(letter):
-            letters.append(letter)
-        if len(letters) == limit or looked_at == MOST_LOOKED_AT:
-            break
-    else:
-        last = None
-    return Page(letters=tuple(letters), before=last, total=count(stream, group))
+            kept.append(keep(letter))
+    return kept, None, looked_at
 
 
 def get(stream: str, group: str, id_: str) -> DeadLetter:
@@ -67,45 +111,29 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     return _letter(stream, group, found[0])
 
 
-def by_error(stream: str, group: str, wanted: Wanted = Wanted()) -> Errors:  # noqa: B008 - frozen
-    """Return what went wrong with those that are wanted, counted over the newest ten thousand."""
-    found: dict[str, list[DeadLetter]] = {}
-    complete = True
-    for looked_at, letter in enumerate(walk(stream, group)):
-        if looked_at == MOST_LOOKED_AT:
-            complete = False
-            break
-        if wanted.holds(letter):
-            found.setdefault(letter.fingerprint, []).append(letter)
-    groups = sorted(map(_group, found.values()), key=lambda one: (-one.count, -one.last_ms))
-    return Errors(groups=tuple(groups), complete=complete)
+def meant(stream: str, group: str, what: Ids | Wanted) -> Meant:
+    """Return how many dead letters are meant now: what an action would be about."""
+    if isinstance(what, Ids):
+        ids = tuple(dict.fromkeys(map(checked, what.ids)))
+        there = _there(stream, group, ids)
+        return Meant(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
+    if what == Wanted():
+        newest, _, _ = scan(stream, group, what, _id, limit=SAMPLE)
+        return Meant(count=count(stream, group), sample=tuple(newest))
+    ids_found, following, _ = scan(stream, group, what, _id, limit=MOST_LOOKED_AT)
+    return Meant(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
 
 
-def export(stream: str, group: str, wanted: Wanted = Wanted()) -> Iterator[bytes]:  # noqa: B008 - frozen
-    """Give those that are wanted, newest first, as lines of JSON: all that `DeadLetter` has."""
-    for letter in walk(stream, group):
-        if wanted.holds(letter):
-            yield as_json(letter) + b"\n"
-
-
-def as_json(letter: DeadLetter) -> bytes:
-    """Return a dead letter as JSON. A value nested too deeply to be written within it is left as its text."""
-    values = asdict(letter)
-    try:
-        return orjson.dumps(values)
-    except TypeError:
-        return orjson.dumps({**values, "event": repr(values["event"])})
-
-
-def walk(stream: str, group: str, *, before: str = "") -> Iterator[DeadLetter]:
-    """Give all dead letters, newest first, beginning with those older than the id `before`."""
-    before = checked(before) if before else ""
+def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:
+    """Give all dead letters in their order, beginning past the id `past`."""
+    past = checked(past) if past else ""
     while True:
-        found = _ask(stream, dead_letters.letters(stream, group, count=_AT_ONCE, before=before))
+        asked = dead_letters.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
+        found = _ask(stream, asked)
         yield from (_letter(stream, group, one) for one in found)
         if len(found) < _AT_ONCE:
             return
-        before = found[-1].id
+        past = found[-1].id
 
 
 def checked(id_: str) -> str:
@@ -114,10 +142,25 @@ def checked(id_: str) -> str:
     Raises:
         NoSuchDeadLetter: when it is none.
     """
-    # Redis keeps both halves of an id in 64 bits.
-    if not _ID.fullmatch(id_) or max(map(int, id_.split("-"))) >= 2**64:
+    if not is_id(id_):
         raise NoSuchDeadLetter(id_)
     return id_
+
+
+def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for some in (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE)):
+        replies = connections.executor().run(ask([dead_letters.letter(stream, group, id_) for id_ in some]))
+        found += [id_ for id_, reply in zip(some, replies, strict=True) if answer(reply, stream, absent=[])]
+    return tuple(found)
+
+
+def _itself(letter: DeadLetter) -> DeadLetter:
+    return letter
+
+
+def _id(letter: DeadLetter) -> str:
+    return letter.id
 
 
 def _ask(stream: str, command: Command) -> Any:
@@ -137,23 +180,13 @@ def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
         event_type=decoded.event_type,
         timestamp=decoded.timestamp,
         source=decoded.source,
+        contract_version=decoded.contract_version or None,
+        layout=decoded.layout,
+        data=text_fields(entry.pairs(stored.parts)),
         error=stored.error,
         fingerprint=fingerprint(stored.error),
         count=stored.count,
         attempts=stored.attempts,
         first_ms=stored.first_ms,
         last_ms=stored.last_ms,
-    )
-
-
-def _group(letters: list[DeadLetter]) -> ErrorGroup:
-    newest = letters[0]
-    return ErrorGroup(
-        fingerprint=newest.fingerprint,
-        pattern=pattern(newest.error),
-        example=newest.error,
-        count=len(letters),
-        event_types=tuple(sorted({letter.event_type for letter in letters})),
-        first_ms=min(letter.first_ms for letter in letters),
-        last_ms=max(letter.last_ms for letter in letters),
     )

@@ -1,19 +1,30 @@
 """A dead letter, and what is asked and answered about many, as values."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streams.broker.dead_letters import Attempt, Replayed
 
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text can be the id of a dead letter."""
+    # Redis keeps both halves of an id in 64 bits.
+    return bool(_ID.fullmatch(text)) and max(map(int, text.split("-"))) < 2**64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """An event that no attempt could deliver to a group, and why.
 
-    `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event. `error` is the last one,
-    `fingerprint` names what it has in common with others. `count` is how many attempts there were, `attempts` the last
-    ten of them, oldest first. Times are milliseconds since 1970: of the first and the last failure.
+    `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event, `data` the fields that will
+    be delivered, as text. `contract_version` is what it was checked against when it was published, None for nothing.
+    `error` is the last one, `fingerprint` names what it has in common with others. `count` is how many attempts there
+    were, `attempts` the last ten of them, oldest first. Times are milliseconds since 1970: of the first and the last
+    failure.
     """
 
     id: str
@@ -24,6 +35,9 @@ class DeadLetter:
     event_type: str
     timestamp: str | None
     source: str | None
+    contract_version: int | None
+    layout: str
+    data: Mapping[str, str]
     error: str
     fingerprint: str
     count: int
@@ -68,23 +82,39 @@ class Ids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Dead letters, newest first. `before`: where the next page begins, None when this is the last.
+    """Dead letters in their order. `next`: past which id the next page begins, None when this is the last.
 
     `total` is how many the group has, whatever is wanted. A page may hold fewer than it could and not be the last: no
-    more than some thousands are looked through for it.
+    more than some thousands are looked through for it, and `complete` is False then.
     """
 
     letters: tuple[DeadLetter, ...]
-    before: str | None
+    next: str | None
+    complete: bool
     total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """How many dead letters are meant (at least so many, unless `exact`), the first of them, and how many are not
+    there of those that were named."""
+
+    count: int
+    sample: tuple[str, ...] = ()
+    gone: int = 0
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
-    """Dead letters whose errors have all in common but ids, numbers and quotations. `example` is the newest error."""
+    """Dead letters whose errors have all in common but ids, numbers and quotations.
+
+    `newest` is the id of the newest of them, `example` its error.
+    """
 
     fingerprint: str
     pattern: str
+    newest: str
     example: str
     count: int
     event_types: tuple[str, ...]
@@ -104,27 +134,28 @@ class Errors:
 class Redriven:
     """What became of dead letters that were to be delivered again.
 
-    `moved` are on their way (with `dry_run`: would be). `waiting`: the same event is on its way already, so the dead
-    letter stays; `gone`: there was none of this id; `broken`: it is no dead letter of ours. `before`: where to go on,
+    `moved` are on their way. `waiting`: the same event is on its way already, so the dead letter stays; `gone`: there
+    was none of this id; `broken`: it is no dead letter of ours. `results` has the answer for each id. `cursor` goes on,
     None when all that was meant was looked at.
     """
 
-    moved: int
+    moved: int = 0
     waiting: int = 0
     gone: int = 0
     broken: int = 0
-    before: str | None = None
-    dry_run: bool = False
+    results: tuple[tuple[str, Replayed], ...] = ()
+    cursor: str | None = None
 
     @classmethod
-    def of(cls, answers: Sequence[Replayed], *, before: str | None) -> "Redriven":
+    def of(cls, ids: Sequence[str], answers: Sequence[Replayed], *, cursor: str | None = None) -> "Redriven":
         """Count answers."""
         return cls(
             moved=answers.count("retry"),
             waiting=answers.count("waiting"),
             gone=answers.count("gone"),
             broken=answers.count("broken"),
-            before=before,
+            results=tuple(zip(ids, answers, strict=True)),
+            cursor=cursor,
         )
 
 
@@ -134,13 +165,14 @@ class Edited:
 
     redriven: Redriven
     event: Mapping[str, Any]
+    contract_version: int | None
     warnings: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
-    """How many dead letters were thrown away (with `dry_run`: would be). `before` as in `Redriven`."""
+    """How many dead letters were thrown away, and how many were gone already. `cursor` as in `Redriven`."""
 
-    count: int
-    before: str | None = None
-    dry_run: bool = False
+    count: int = 0
+    gone: int = 0
+    cursor: str | None = None

@@ -81,13 +81,14 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         }
     )
     answer = _answer(found["groups"])
+    rows = [] if isinstance(answer, Problem) else answer["groups"]
     return _show(
         admin,
         request,
         stream,
         "Groups",
         found["overview"],
-        groups=[] if isinstance(answer, Problem) else answer["groups"],
+        groups=[{**row, "pages": tabs.of_group(stream, row["name"])} for row in rows],
         refused=answer if isinstance(answer, Problem) else None,
     )
 

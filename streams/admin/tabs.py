@@ -11,6 +11,8 @@ STREAM_PAGES = [
     ("Groups", "admin:streams_stream_groups"),
     ("Definition", "admin:streams_stream_change"),
 ]
+# Title, and the name of a URL that takes the stream's primary key and a group's name.
+GROUP_PAGES: list[tuple[str, str]] = []
 EVENT_TYPE_PAGES = [
     ("Definition", "admin:streams_eventtype_change"),
     ("Publish a test event", "admin:streams_eventtype_publish"),
@@ -21,6 +23,13 @@ EVENT_TYPE_PAGES = [
 def of_stream(stream: Stream, active: str) -> list[Tab]:
     """Return the tabs of a stream's pages."""
     return _tabs(STREAM_PAGES, stream.pk, active)
+
+
+def of_group(stream: Stream, group: str) -> list[Tab]:
+    """Return the pages of a stream's group: none when no address can hold its name."""
+    if "/" in group:
+        return []
+    return [Tab(title=title, url=reverse(name, args=[stream.pk, group])) for title, name in GROUP_PAGES]
 
 
 def of_event_type(event_type: EventType, active: str) -> list[Tab]:

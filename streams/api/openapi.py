@@ -33,16 +33,18 @@ def described(
     name: str,
     tag: str,
     answers: Mapping[int | tuple[int, str], Any],
-    problems: Sequence[int] = (),
+    problems: Sequence[int] | Mapping[int, str] = (),
     parameters: Sequence[OpenApiParameter] = (),
     request: Any = None,
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[View], View]:
     """Describe a view's method.
 
-    `name` is what generated clients call it. `answers` are shapes by status (and media type), `problems` statuses.
+    `name` is what generated clients call it. `answers` are shapes by status (and media type), `problems` statuses,
+    where they do not mean the usual with what they mean.
     """
-    refusals = {(status, PROBLEM_JSON): OpenApiResponse(Problem, _PROBLEMS[status]) for status in problems}
+    meanings = problems if isinstance(problems, Mapping) else _PROBLEMS
+    refusals = {(status, PROBLEM_JSON): OpenApiResponse(Problem, meanings[status]) for status in problems}
     decorator: Callable[[View], View] = extend_schema(
         operation_id=name,
         summary=summary,

@@ -47,11 +47,13 @@ class StoredLetter:
     last_ms: int
 
 
-def letters(stream: str, group: str, *, count: int, before: str = "") -> Command:
-    """Read dead letters, newest first, older than the one with the id `before`: a list of `StoredLetter`."""
-    end = f"({before}" if before else commands.LAST
-    words = ("XREVRANGE", keys.dead_letters(stream, group), end, commands.FIRST, "COUNT", count)
-    return Command(words, parse=_letters)
+def letters(stream: str, group: str, *, count: int, past: str = "", oldest_first: bool = False) -> Command:
+    """Read dead letters, newest first unless asked otherwise, past the one with the id `past`: `StoredLetter`s."""
+    if oldest_first:
+        words = ("XRANGE", keys.dead_letters(stream, group), f"({past}" if past else commands.FIRST, commands.LAST)
+    else:
+        words = ("XREVRANGE", keys.dead_letters(stream, group), f"({past}" if past else commands.LAST, commands.FIRST)
+    return Command((*words, "COUNT", count), parse=_letters)
 
 
 def letter(stream: str, group: str, id_: str) -> Command:

@@ -68,7 +68,7 @@ def test_the_sidebar_has_the_words_of_the_glossary_in_their_order(admin_client, 
     assert shown == [
         (None, ["Overview"]),
         ("Streams", ["Streams", "Event types"]),
-        ("Bridges", ["Bridges", "Secrets", "Archived events", "Inference summary"]),
+        ("Bridges", ["Bridges", "Dead letters", "Secrets", "Archived events", "Inference summary"]),
         ("Contracts", ["Contracts"]),
         ("Services", ["Services", "Grants", "Integration status"]),
         ("Record", ["Audit entries"]),

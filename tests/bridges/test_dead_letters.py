@@ -5,14 +5,14 @@ import json
 import pytest
 
 from bridges import dead_letters
-from bridges.dead_letters import Ids, Wanted, acting, reading
+from bridges.dead_letters import Ids, Meant, Wanted, acting, grouping, reading
 from bridges.dead_letters.fingerprint import fingerprint, pattern
-from bridges.errors import BadEdit, NoSuchDeadLetter, NotDefined, TooManyWaiting
+from bridges.errors import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from core.models import AuditEntry
 from core.principal import Principal
 from streams.broker import delivery
 from streams.broker.delivery import Failure
-from streams.errors import ContractViolated, NotAStream, Unavailable
+from streams.errors import ContractViolated, NotAStream, Unavailable, UnknownStream
 from tests.bridges.cast import COUNTERS, DEAD, DUE, PLACE, STREAM, made_by_us, now_ms, places, read_and_die
 from tests.definitions import define
 
@@ -70,12 +70,12 @@ class TestLooking:
         ids = [die() for _ in range(5)]
 
         first = dead_letters.page(*PLACE, limit=2)
-        second = dead_letters.page(*PLACE, limit=2, before=first.before)
-        third = dead_letters.page(*PLACE, limit=2, before=second.before)
+        second = dead_letters.page(*PLACE, limit=2, past=first.next)
+        third = dead_letters.page(*PLACE, limit=2, past=second.next)
 
         found = [letter.event_id for page in (first, second, third) for letter in page.letters]
         assert found == ids[::-1]
-        assert third.before is None
+        assert third.next is None
         assert first.total == dead_letters.count(*PLACE) == 5
 
     def test_they_can_be_told_apart_by_type_error_and_time(self, die):
@@ -92,12 +92,14 @@ class TestLooking:
 
     def test_a_page_looks_through_no_more_than_so_many(self, die, monkeypatch):
         monkeypatch.setattr(reading, "MOST_LOOKED_AT", 2)
+        monkeypatch.setattr(grouping, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
 
         first = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")))
-        second = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")), before=first.before)
+        second = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")), past=first.next)
 
         assert first.letters == ()
+        assert not first.complete
         assert [letter.event_id for letter in second.letters] == ids[:1]
         assert dead_letters.by_error(*PLACE).complete is False
 
@@ -133,11 +135,11 @@ class TestLooking:
     def test_all_can_be_exported_as_lines_of_json(self, die):
         ids = [die(deep="[" * 240 + "]" * 240), die()]
 
-        lines = [json.loads(line) for line in dead_letters.export(*PLACE)]
+        lines = [json.loads(line) for line in dead_letters.export(*PLACE).lines.splitlines()]
 
         assert [line["event_id"] for line in lines] == ids[::-1]
         assert lines[0]["event"] == {"event_type": "order-placed", "n": 1}
-        assert lines[0]["attempts"][0]["error"] == "no stock"
+        assert lines[0]["last_attempts"][0]["error"] == "no stock"
 
     @pytest.mark.parametrize("id_", ["5-5", "x", "", "5", "99999999999999999999-0", "1-1 1-1", "٣-٣"])
     def test_what_is_no_id_of_one_is_told(self, redis, orders, id_):
@@ -162,35 +164,58 @@ class TestRedriving:
 
         redriven = dead_letters.redrive(*PLACE, Ids(chosen), by=OPERATOR)
 
-        assert (redriven.moved, redriven.before) == (2, None)
+        assert (redriven.moved, redriven.cursor) == (2, None)
         assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids[1:])
         assert recorded() == [
-            ("person:olga", "redrive", "dead letters orders/warehouse", {"ids": list(chosen)}),
+            ("person:olga", "redrive", "dead letters orders/warehouse", {"count": 2, "ids": list(chosen)}),
         ]
 
-    def test_a_dry_run_says_how_many_and_does_nothing(self, redis, die):
+    def test_it_can_be_told_before_how_many_are_meant(self, redis, die):
         die()
         die("refused")
+        refused, other = letters()
 
-        redriven = dead_letters.redrive(*PLACE, Wanted(fingerprint=fingerprint("refused")), by=OPERATOR, dry_run=True)
-
-        assert (redriven.moved, redriven.dry_run) == (1, True)
+        assert dead_letters.meant(*PLACE, Wanted()) == Meant(count=2, sample=(refused.id, other.id))
+        assert dead_letters.meant(*PLACE, Wanted(fingerprint=fingerprint("refused"))) == Meant(
+            count=1, sample=(refused.id,)
+        )
+        assert dead_letters.meant(*PLACE, Ids((other.id, "1-1"))) == Meant(count=1, sample=(other.id,), gone=1)
         assert redis.exists(DUE) == 0
         assert recorded() == []
 
-    def test_all_go_out_in_parts_at_a_rate(self, redis, die, monkeypatch):
-        monkeypatch.setattr(acting, "MOST_AT_ONCE", 2)
+    def test_all_go_out_in_parts_at_a_rate(self, redis, die):
         ids = [die() for _ in range(5)]
-        before = now_ms(redis)
+        begun = now_ms(redis)
 
-        parts = list(dead_letters.redrive_all(*PLACE, Wanted(), by=OPERATOR, rate=10, clock=lambda: 0.0))
+        parts, cursor = [], ""
+        while cursor is not None:
+            redriven = dead_letters.redrive(
+                *PLACE, Wanted(), by=OPERATOR, rate=10, cursor=cursor, most=2, clock=lambda: begun / 1000
+            )
+            parts.append(redriven.moved)
+            cursor = redriven.cursor
 
-        assert [part.moved for part in parts] in ([2, 2, 1], [2, 2, 1, 0])
+        assert parts == [2, 2, 1]
         assert dead_letters.count(*PLACE) == 0
-        due = sorted(score - before for _, score in redis.zrange(DUE, 0, -1, withscores=True))
+        due = sorted(score - begun for _, score in redis.zrange(DUE, 0, -1, withscores=True))
         assert all(100 * place <= ms < 100 * place + 2000 for place, ms in enumerate(due))
         assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids)
-        assert sum(len(after["ids"]) for _, _, _, after in recorded()) == 5
+        assert [after["count"] for _, _, _, after in recorded()] == [2, 2, 1]
+
+    def test_what_dies_meanwhile_is_not_met_again(self, redis, die):
+        for _ in range(3):
+            die()
+        first = dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR, most=2)
+        again = die()
+
+        second = dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR, most=2, cursor=first.cursor)
+
+        assert (first.moved, second.moved, second.cursor) == (2, 1, None)
+        assert [letter.event_id for letter in letters()] == [again]
+
+    def test_more_than_a_thousand_are_not_named_at_once(self, db):
+        with pytest.raises(BadEdit, match="at most 1,000"):
+            dead_letters.redrive(*PLACE, Ids(tuple(f"1-{n}" for n in range(1001))), by=OPERATOR)
 
     def test_what_is_gone_or_on_its_way_is_told(self, redis, die, send):
         die()
@@ -202,6 +227,11 @@ class TestRedriving:
         redriven = dead_letters.redrive(*PLACE, Ids((letter.id, *(one.id for one in letters()))), by=OPERATOR)
 
         assert (redriven.moved, redriven.gone, redriven.waiting, redriven.broken) == (0, 1, 1, 1)
+        assert recorded()[-1][1:] == (
+            "redrive in part",
+            "dead letters orders/warehouse",
+            {"meant": 3, "done": 0, "gone": 1, "waiting": 1, "broken": 1},
+        )
 
     def test_no_more_goes_out_than_a_group_can_have_waiting(self, redis, die, monkeypatch):
         die()
@@ -238,7 +268,7 @@ class TestEditing:
         assert (held.id, held.attempt) == (event_id, 1)
         assert (fields[b"n"], fields[b"source"], fields[b"timestamp"]) == (b"8", b"shop", b"2026-11-23T10:00:00Z")
         row = AuditEntry.objects.get(action="redrive edited")
-        assert row.before["n"] == 1
+        assert row.before["event"]["n"] == 1
         assert row.after["event"] == {"event_type": "order-placed", "n": 8}
 
     def test_what_would_not_be_published_does_not_go_out(self, die):
@@ -259,7 +289,7 @@ class TestEditing:
     def test_without_its_stream_nothing_can_be_checked(self, redis, db):
         id_ = redis.xadd(DEAD, {"id": "1-1", "body": b"1:n,1:7,"}).decode()
 
-        with pytest.raises(NotDefined):
+        with pytest.raises(UnknownStream):
             dead_letters.redrive_edited(*PLACE, id_, {"event_type": "order-placed"}, by=OPERATOR)
 
 
@@ -281,12 +311,6 @@ class TestDiscarding:
             "known bug",
             {"fingerprint": fingerprint("refused")},
         )
-
-    def test_a_dry_run_throws_nothing_away(self, die):
-        die()
-
-        assert dead_letters.discard(*PLACE, Wanted(), by=OPERATOR, reason="old", dry_run=True).count == 1
-        assert dead_letters.count(*PLACE) == 1
 
     def test_without_a_reason_nothing_is_thrown_away(self, die):
         die()

@@ -308,7 +308,7 @@ class TestDeadLetters:
     def test_are_read_newest_first_and_page_by_page(self, send, dead, letters):
         assert [letter.event_id for letter in letters()] == dead[::-1]
         (newest,) = send(dead_letters.letters(*PLACE, count=1))
-        rest = send(dead_letters.letters(*PLACE, count=100, before=newest.id))
+        rest = send(dead_letters.letters(*PLACE, count=100, past=newest.id))
         assert [letter.event_id for letter in rest] == dead[1::-1]
         assert send(dead_letters.letter(*PLACE, newest.id)) == [newest]
         assert send(dead_letters.letter(*PLACE, "5-5")) == []

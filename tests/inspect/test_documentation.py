@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridges.api.urls import urlpatterns as of_bridges
 from core import problems
 from core.problems import Problem
 from streams import errors
@@ -14,7 +15,7 @@ from streams.api.urls import urlpatterns
 REFERENCE = Path(__file__, "../../../docs/reference/http-api.md").resolve().read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("pattern", [*urlpatterns, *of_bridges], ids=lambda pattern: pattern.name)
 def test_every_route_is_documented(pattern):
     path = "/" + re.sub(r"\(\?P<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.pattern.regex.pattern)[1:-3]
 

@@ -1,0 +1,101 @@
+"""Where there are dead letters, and those of one group."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from bridges import dead_letters
+from bridges.admin.dead_letters import place
+from bridges.dead_letters import Errors, Page, Wanted, asked
+from bridges.dead_letters.places import places
+from core.problems import Problem
+from streams.admin.asking import ask_all
+from streams.inspection.parameters import asked_id, asked_order
+from streams.models import EventType, Stream
+from streams.reading import NDJSON
+
+PAGE_SIZE = 25
+
+
+def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show which groups have dead letters."""
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    found = ask_all({"places": places()})["places"]
+    problem = found if isinstance(found, Problem) else None
+    rows = [] if problem else found
+    pks = dict(Stream.objects.values_list("name", "pk"))
+    shown = [
+        {"place": row, "url": admin.page_url("dead_letters_group", pks[row.stream], row.group)}
+        for row in rows
+        if row.stream in pks and "/" not in row.group
+    ]
+    answer: HttpResponse = admin.show(
+        request, "bridges/admin/dead_letters/everywhere.html", title="Dead letters", rows=shown, problem=problem
+    )
+    return answer
+
+
+def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Show a group's dead letters: together by their errors, and one by one; the filters are those of the API."""
+    stream = place.found(admin, request, pk)
+    query = place.filters_of(request.GET)
+    order = request.GET.get("order", "")
+    values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
+    try:
+        place.check(stream, group)
+        values["errors"] = dead_letters.by_error(stream.name, group)
+        values["page"] = _page(stream, group, request, asked.wanted(query))
+    except Problem as problem:
+        values["refused" if problem.status == 400 else "problem"] = problem
+    return place.show(
+        admin,
+        request,
+        "group",
+        stream,
+        group,
+        query=query,
+        order=order,
+        chosen=_chosen(values["errors"], query.get("fingerprint", "")),
+        more=_more(values["page"], query, order),
+        is_first="past" not in request.GET,
+        event_types=EventType.objects.filter(stream=stream),
+        **values,
+    )
+
+
+def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Answer with a file of those that the filters let through, as the API exports them."""
+    stream = place.found(admin, request, pk)
+    try:
+        place.check(stream, group)
+        found = dead_letters.export(stream.name, group, asked.wanted(place.filters_of(request.GET)))
+    except Problem as problem:
+        return place.show(admin, request, "refused", stream, group, refused=problem)
+    answer = HttpResponse(found.lines, content_type=NDJSON)
+    answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
+    return answer
+
+
+def _page(stream: Stream, group: str, request: HttpRequest, wanted: Wanted) -> Page:
+    past = request.GET.get("past", "")
+    return dead_letters.page(
+        stream.name,
+        group,
+        wanted,
+        limit=PAGE_SIZE,
+        order=asked_order(request.GET.dict()),
+        past=str(asked_id(past)) if past else "",
+    )
+
+
+def _more(page: Page | None, query: dict[str, str], order: str) -> dict[str, str] | None:
+    if page is None or page.next is None:
+        return None
+    return {**query, **({"order": order} if order else {}), "past": page.next}
+
+
+def _chosen(errors: Errors | None, fingerprint: str) -> Any:
+    """Return the group of errors that the filter names."""
+    return next((found for found in errors.groups if found.fingerprint == fingerprint), None) if errors else None

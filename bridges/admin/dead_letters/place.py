@@ -1,0 +1,94 @@
+"""The group that a page is about, and which of its dead letters are meant."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+
+from bridges import dead_letters
+from bridges.dead_letters import Ids, Wanted, asked
+from bridges.dead_letters.values import is_id
+from bridges.errors import NoSuchGroup
+from bridges.models import Bridge
+from core.problems import BadParameter
+from streams.errors import UnknownStream
+from streams.models import Stream
+
+
+def found(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
+    """Return the stream whose group a page is about.
+
+    Raises:
+        Http404: when there is none.
+        PermissionDenied: when the person may not `view` or `change` bridges.
+    """
+    if not getattr(admin, f"has_{to}_permission")(request):
+        raise PermissionDenied
+    stream = Stream.objects.filter(pk=pk).first()
+    if stream is None:
+        raise Http404
+    return stream
+
+
+def check(stream: Stream, group: str) -> None:
+    """Make sure that there is such a group.
+
+    Raises:
+        Http404: when there is none.
+        Problem: when Redis cannot say.
+    """
+    try:
+        dead_letters.check_place(stream.name, group)
+    except (NoSuchGroup, UnknownStream):
+        raise Http404 from None
+
+
+def filters_of(query: QueryDict) -> dict[str, str]:
+    """Return the filters that are given."""
+    return {name: text for name in asked.FILTERS if (text := query.get(name, "").strip())}
+
+
+def meant(query: QueryDict) -> Ids | Wanted:
+    """Return which dead letters are meant: those that are ticked, or those of the filters.
+
+    Raises:
+        BadParameter: when that cannot be said.
+    """
+    ids = query.getlist("id")
+    if "selected" in query or ids:
+        if not ids:
+            raise BadParameter("Tick those that you mean.", parameter="id")
+        if len(ids) > asked.MOST_IDS or not all(map(is_id, ids)):
+            raise BadParameter("These are no ids of dead letters.", parameter="id")
+        return Ids(tuple(ids))
+    return asked.wanted(filters_of(query))
+
+
+def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
+    """Answer with one of the pages of a group."""
+    title = values.pop("title", f"Dead letters of {group}")
+    where = {
+        name: admin.page_url(f"dead_letters_{name}", stream.pk, group)
+        for name in ("group", "export", "redrive", "discard")
+    }
+    bridge = Bridge.objects.filter(stream=stream, group=group).first()
+    answer: HttpResponse = admin.show(
+        request,
+        f"bridges/admin/dead_letters/{template}.html",
+        title=title,
+        stream=stream,
+        group=group,
+        row=bridge,
+        bridge=bridge,
+        where=where,
+        may_change=admin.has_change_permission(request),
+        **values,
+    )
+    return answer
+
+
+def number_in(query: Mapping[str, str], name: str) -> int:
+    """Return a number that an earlier page put into the form; 0 when somebody changed it."""
+    text = query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

@@ -1,0 +1,16 @@
+"""The routes of bridges."""
+
+from bridges.api import dead_letters
+from core.patterns import route
+
+_DEAD_LETTERS = "/streams/{stream}/groups/{group}/dead-letters"
+
+urlpatterns = [
+    route(_DEAD_LETTERS, dead_letters.DeadLetters.as_view(), "dead-letters"),
+    # Before the one that takes any id: those are no ids.
+    route(f"{_DEAD_LETTERS}/redrive", dead_letters.Redrive.as_view(), "redrive"),
+    route(f"{_DEAD_LETTERS}/discard", dead_letters.Discard.as_view(), "discard"),
+    route(f"{_DEAD_LETTERS}/{{id}}", dead_letters.OneDeadLetter.as_view(), "dead-letter"),
+    route(f"{_DEAD_LETTERS}/{{id}}/redrive", dead_letters.RedriveOne.as_view(), "redrive-one"),
+    route(f"{_DEAD_LETTERS}/{{id}}/discard", dead_letters.DiscardOne.as_view(), "discard-one"),
+]

@@ -1,0 +1,46 @@
+"""Dead letters as lines of JSON, in parts that fit into memory."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from bridges.dead_letters.reading import MOST_LOOKED_AT, Order, walk
+from bridges.dead_letters.showing import whole
+from bridges.dead_letters.values import Wanted
+
+MOST_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Lines of JSON, each with its end, and past which id there may be more (None: that was all)."""
+
+    lines: bytes
+    count: int
+    next: str | None
+
+
+def export(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    order: Order = "newest",
+    past: str = "",
+) -> Export:
+    """Return those that are wanted with all that is known of them: as many as fit into 32 MiB, of ten thousand.
+
+    Raises:
+        NoSuchDeadLetter: when `past` is no id.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    lines = bytearray()
+    count, following = 0, None
+    for looked_at, letter in enumerate(walk(stream, group, order=order, past=past)):
+        if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
+            return Export(lines=bytes(lines), count=count, next=following)
+        following = letter.id
+        if wanted.holds(letter):
+            lines += orjson.dumps(whole(letter), option=orjson.OPT_APPEND_NEWLINE)
+            count += 1
+    return Export(lines=bytes(lines), count=count, next=None)

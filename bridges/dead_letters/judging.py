@@ -1,0 +1,70 @@
+"""Whether an event would be stored if it were published now: what the active contract says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.problems import Problem
+from streams import checking, reading
+from streams.checking import Accepted
+from streams.definitions import StreamDefinition
+from streams.errors import UnknownStream
+from streams.snapshot import holder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What publishing would say of an event: `problem` refuses it.
+
+    `contract_version` is None when it is checked against nothing. `violations` are there too when it is only warned of.
+    """
+
+    problem: Problem | None
+    contract_version: int | None
+    violations: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def state(self) -> str:
+        """What the contract says: kept, broken or unchecked."""
+        if self.violations or self.problem:
+            return "broken"
+        return "unchecked" if self.contract_version is None else "kept"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON."""
+        return {
+            "state": self.state,
+            "contract_version": self.contract_version,
+            "detail": self.problem.detail if self.problem else None,
+            "violations": list(self.violations),
+        }
+
+
+def judge(stream: str, event: Any) -> Verdict:
+    """Return what publishing would say of an event."""
+    try:
+        _, accepted = accept(stream, event)
+    except Problem as problem:
+        return Verdict(
+            problem=problem,
+            contract_version=problem.members.get("contract_version"),
+            violations=tuple(problem.members.get("violations", ())),
+        )
+    return Verdict(
+        problem=None,
+        contract_version=accepted.contract_version,
+        violations=tuple(violation.as_dict() for violation in accepted.warnings),
+    )
+
+
+def accept(stream: str, event: Any) -> tuple[StreamDefinition, Accepted]:
+    """Return the stream, and the event as publishing would accept it.
+
+    Raises:
+        UnknownStream: when the stream is not defined (any more).
+        Problem: when the event would be refused (see streams.reading and streams.checking).
+    """
+    definition = holder.current().streams.get(stream)
+    if definition is None:
+        raise UnknownStream(stream)
+    return definition, checking.check(definition, reading.within_limits(event))

@@ -69,6 +69,7 @@ BRIDGE_SINKS = {
     "handler": "bridges.sinks.handler.HandlerSink",
     "console": "bridges.sinks.console.ConsoleSink",
     "database": "bridges.sinks.database.DatabaseSink",
+    "pull": "bridges.sinks.pull.PullSink",
 }
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 # What a command calls that `up` starts and that runs for long: it ends with its `up`.

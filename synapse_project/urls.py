@@ -9,6 +9,7 @@ urlpatterns = [
     # Who opens the address in a browser wants to look around.
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("streams.api.urls")),
+    path("", include("bridges.api.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi")),

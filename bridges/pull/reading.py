@@ -30,7 +30,7 @@ _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
 _FORGOTTEN_MS = 3_600_000
 # So many times one look reads on when none of the events that it found is wanted, or all of them are parked.
-_MOST_ROUNDS = 20
+_MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from streams.snapshot import holder
 from tests.lanes import Answer
 
 STREAM, GROUP = "orders", "warehouse"
@@ -21,7 +22,8 @@ class Puller:
     group: str = GROUP
 
     def post(self, verb: str, **members: Any) -> Answer:
-        """Ask for something, with what is named."""
+        """Ask for something, with what is named; the server has seen what was changed before."""
+        holder.refresh()
         return self.ask("POST", f"/v1/{verb}", orjson.dumps({"stream": STREAM, **members}))
 
     def publish(self, n: int, event_type: str = "order-placed", **payload: Any) -> str:

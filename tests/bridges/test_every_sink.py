@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridges.definitions import PULL
 from bridges.errors import BadConfig, NotBegun
 from bridges.sinks import registry
 from tests.bridges.cast import always
@@ -23,7 +24,7 @@ STRANGE = {
 }
 
 
-@pytest.fixture(params=registry.names())
+@pytest.fixture(params=[name for name in registry.names() if name != PULL])
 def opened(request, tmp_path, monkeypatch, handlers, db):
     opened = open_one(request.param, tmp_path, monkeypatch)
     yield opened
@@ -76,5 +77,7 @@ def test_its_settings_are_refused_by_their_names(name, handlers):
 
 
 def test_a_sink_that_is_not_there_is_refused():
-    with pytest.raises(BadConfig, match="sink: there is no sink “webhok”; known here: console, database, handler"):
+    with pytest.raises(
+        BadConfig, match="sink: there is no sink “webhok”; known here: console, database, handler, pull"
+    ):
         registry.find("webhok")

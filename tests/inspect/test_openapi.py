@@ -6,9 +6,12 @@ import orjson
 import pytest
 from django.core.management import call_command
 
+from bridges.api.urls import urlpatterns as of_bridges
 from core.patterns import compiled
-from streams import lane
-from streams.api.urls import urlpatterns
+from streams.api.urls import urlpatterns as of_streams
+from synapse_project.lanes import ROUTES
+
+urlpatterns = [*of_streams, *of_bridges]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def test_every_route_of_django_is_described_without_a_trailing_slash(document):
     assert all(not path.endswith("/") for path in described)
 
 
-@pytest.mark.parametrize("route", lane.ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_of_the_express_lane_is_described_and_has_a_twin(document, route):
     assert route.method.lower() in document["paths"][route.path]
     assert any(pattern.resolve(route.path.strip("/").replace("{stream}", "orders")) for pattern in urlpatterns)

@@ -1,8 +1,5 @@
 """The first read makes the group: a bridge like any other, that nobody has to run."""
 
-import asyncio
-
-import orjson
 import pytest
 from django.db import OperationalError
 
@@ -38,25 +35,6 @@ def test_what_it_is_owed_is_kept(puller):
     puller().read()
 
     assert snapshot.holder.durable_groups() == {STREAM: frozenset({GROUP})}
-
-
-def test_many_first_reads_at_once_make_one_group(express_lane, define, redis):
-    define("orders")
-    ids = [redis.xadd("orders", {"event_type": "order-placed", "n": n}).decode() for n in range(20)]
-
-    async def read(n):
-        body = {"stream": "orders", "consumer_group": GROUP, "consumer_name": f"w{n}", "count": 1, "block_ms": 0}
-        headers = {"host": "localhost", "content-type": "application/json"}
-        return await express_lane.ask("POST", "/v1/read", orjson.dumps(body), headers)
-
-    async def all_at_once():
-        return await asyncio.gather(*(read(n) for n in range(20)))
-
-    answers = express_lane.run(all_at_once())
-
-    assert {answer.status for answer in answers} == {200}
-    assert Bridge.objects.count() == 1
-    assert sorted(event["entry_id"] for answer in answers for event in answer.json["events"]) == ids
 
 
 def test_names_that_are_too_long_together_or_taken_are_made_to_fit(puller, define):

@@ -114,6 +114,8 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
             raise NoSuchBridge(f"There is no bridge {quoted(name)}; {nearest(name, known)}")
         if not known[name].enabled:
             say(name, "It is disabled, so nothing is done for it until somebody enables it.")
+        elif known[name].is_pulled:
+            say(name, "Its events are asked for with POST /v1/read: there is nothing to run.")
 
     def start(bridge: BridgeDefinition) -> ThreadRun:
         return ThreadRun(
@@ -151,7 +153,11 @@ def _enabled(
         except DatabaseError as error:
             # Events are brought by what was known: a database that is away must not stop them.
             logger.warning("the bridges cannot be loaded: %s", error)
-        return {name: bridge for name, bridge in last.items() if bridge.enabled and (not names or name in names)}
+        return {
+            name: bridge
+            for name, bridge in last.items()
+            if bridge.enabled and not bridge.is_pulled and (not names or name in names)
+        }
 
     return wanted
 

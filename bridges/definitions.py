@@ -14,6 +14,11 @@ LARGEST_BATCH = 1000
 ATTEMPTS = 10
 BACKOFF_BASE, BACKOFF_CAP = 5, 3600
 
+# The sink of a bridge that nobody runs: whoever wants its events asks for them over HTTP.
+PULL = "pull"
+# How long somebody who pulls may have an event, where a first read made the bridge.
+PULL_LEASE_SECONDS = 300
+
 Order = Literal["none", "key", "stream"]
 
 
@@ -58,3 +63,8 @@ class BridgeDefinition:
     backoff_cap: float = BACKOFF_CAP
     schedule: tuple[float, ...] = ()
     pk: int | None = None
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether its events are asked for, and nobody brings them."""
+        return self.sink == PULL

@@ -12,6 +12,12 @@ Problem
 ├── NoSuchDeadLetter  the group has no dead letter of this id
 ├── BadEdit           this cannot be done with a dead letter
 ├── TooManyWaiting    so much waits in the group that nothing can be added
+├── NotOpen           no stream of this name takes events from other programs' clients
+├── UnknownGroup      nobody pulls as this group
+├── GroupTaken        a bridge that brings events somewhere reads as this group
+├── GroupDisabled     somebody disabled the group
+├── TooManyGroups     as many groups of a stream are pulled as may
+├── CatalogAway       the database is needed, and does not answer
 └── Unavailable (of streams)
     └── NotAStreamNow the stream's key holds something else
 
@@ -133,6 +139,74 @@ class TooManyWaiting(Problem):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
+
+
+class NotOpen(Problem):
+    """No stream of this name takes events from other programs' clients: they know a refusal by this status."""
+
+    status = 403
+    slug = "stream-not-open"
+    title = "No such stream takes events"
+
+
+class UnknownGroup(Problem):
+    """Nobody pulls as this group."""
+
+    status = 404
+    slug = "unknown-group"
+    title = "Nobody pulls as this group"
+
+    def __init__(self, stream: str, group: str) -> None:
+        super().__init__(f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group.")
+
+
+class GroupTaken(Problem):
+    """A bridge that brings events somewhere reads as this group."""
+
+    status = 409
+    slug = "group-taken"
+    title = "The group belongs to a bridge"
+
+    def __init__(self, group: str, bridge: str) -> None:
+        super().__init__(
+            f"The bridge “{bridge}” reads as “{group}”, and a group is either pulled or brought. Use another name."
+        )
+
+
+class GroupDisabled(Problem):
+    """Somebody disabled the group."""
+
+    status = 409
+    slug = "group-disabled"
+    title = "The group is disabled"
+
+    def __init__(self, group: str) -> None:
+        super().__init__(f"Somebody disabled “{group}”. It keeps its place and what it is owed until it is enabled.")
+
+
+class TooManyGroups(Problem):
+    """As many groups of a stream are pulled as may."""
+
+    status = 409
+    slug = "too-many-groups"
+    title = "The stream has too many groups"
+
+    def __init__(self, stream: str, most: int) -> None:
+        super().__init__(f"“{stream}” has {most} groups that are pulled, as many as may be. Delete some in the admin.")
+
+
+class CatalogAway(Problem):
+    """The database is needed, and does not answer."""
+
+    status = 503
+    slug = "database-down"
+    title = "The database does not answer"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A group's first read needs the database, which does not answer. Groups in use are not affected.",
+            headers={"Retry-After": "1"},
+        )
 
 
 class NotAStreamNow(BrokerRefused):

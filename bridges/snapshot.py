@@ -20,6 +20,7 @@ class BridgeHolder:
 
     def __init__(self) -> None:
         self._loaded: tuple[Snapshot, Mapping[str, BridgeDefinition]] | None = None
+        self._places: Mapping[tuple[str, str], BridgeDefinition] = {}
         self._lock = threading.Lock()
 
     def current(self) -> Mapping[str, BridgeDefinition]:
@@ -30,7 +31,18 @@ class BridgeHolder:
                 # Whichever thread comes first asks, and it may have been long since it last did.
                 close_stale_connections()
                 self._loaded = (snapshot, _load())
+                self._places = {(bridge.stream, bridge.group): bridge for bridge in self._loaded[1].values()}
             return self._loaded[1]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what is loaded goes with the current snapshot: then nobody asks the database."""
+        loaded = self._loaded
+        return loaded is not None and loaded[0] is catalog.current()
+
+    def at(self, stream: str, group: str) -> BridgeDefinition | None:
+        """Return the bridge that reads as a group, as it was loaded last: never a query."""
+        return self._places.get((stream, group))
 
     def durable_groups(self) -> dict[str, frozenset[str]]:
         """Return the groups of all bridges, by stream: what they are owed is kept, also while they are disabled."""

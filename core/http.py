@@ -3,7 +3,8 @@
 The express lane and the Django views translate to and from these; what decides an answer sees nothing else.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,12 +17,38 @@ from core.principal import ANONYMOUS, Principal
 JSON = "application/json"
 
 
+class Caller:
+    """Whether the one who asked is still there, for answers that take their time."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._tell: Callable[[], None] = _nobody
+
+    def leave(self) -> None:
+        """Note that the connection is gone."""
+        self.left = True
+        self._tell()
+
+    @contextmanager
+    def telling(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Call `listener` when the caller leaves while the block lasts."""
+        self._tell = listener
+        try:
+            yield
+        finally:
+            self._tell = _nobody
+
+
+def _nobody() -> None:
+    """Stand in for a listener."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One HTTP request, wholly read.
 
     `headers` have lower-case names. `query` holds the last value of a repeated name; `values` gives all of them.
-    `params` are the parts that the route's pattern named.
+    `params` are the parts that the route's pattern named. `caller` is there for routes that wait, on the event loop.
     """
 
     method: str
@@ -32,6 +59,7 @@ class Request:
     body: bytes = b""
     principal: Principal = ANONYMOUS
     raw_query: str = ""
+    caller: Caller | None = None
 
     def values(self, name: str) -> list[str]:
         """Return all values of a query parameter, in their order."""
@@ -70,12 +98,13 @@ class Route:
     """What the front door answers on the event loop: an exact method and path, and who answers.
 
     `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash
-    is the same route.
+    is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile.
     """
 
     method: str
     path: str
     handler: Handler
+    waits: bool = False
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -113,9 +113,16 @@ def _violated(
 
 
 def encode(
-    stream: StreamDefinition, accepted: Accepted, *, now: Callable[[], str], source: str, traceparent: str
+    stream: StreamDefinition,
+    accepted: Accepted,
+    *,
+    now: Callable[[], str],
+    source: str,
+    traceparent: str,
+    beside: Mapping[str, str],
 ) -> list[bytes]:
-    """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none."""
+    """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
+    `beside` as for `entry.encode`."""
     return entry.encode(
         accepted.event,
         layout=stream.layout,
@@ -123,6 +130,7 @@ def encode(
         source=source,
         contract_version=accepted.contract_version or 0,
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "",
+        beside=beside,
     )
 
 

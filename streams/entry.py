@@ -32,6 +32,8 @@ _LETTERS = {
     "p": "payload",
     "d": "sender",
     "r": "priority",
+    "n": "recipient",
+    "l": "ttl_sec",
 }
 _LETTER_OF = {name: letter for letter, name in _LETTERS.items()}
 # `synapse_types`: a string that reads as JSON, and a null that was left out.
@@ -46,6 +48,7 @@ _ENVELOPE_FIELDS = frozenset(
 # How numbers, booleans, null, objects and arrays begin in JSON.
 _JSON_BEGINS = frozenset("-0123456789tfn{[")
 _MISSING = object()
+_NOTHING: Mapping[str, str] = {}
 # orjson writes 254 levels; fewer brackets than this cannot be that deep.
 _MANY_BRACKETS = 250
 
@@ -88,10 +91,12 @@ def encode(
     source: str,
     contract_version: int,
     traceparent: str = "",
+    beside: Mapping[str, str] = _NOTHING,
 ) -> list[bytes]:
     """Return the entry of a canonical event: names and values in turn, UTF-8, as XADD takes them.
 
     `timestamp` and `source` are used when the event has none. `contract_version` 0 says that nothing was checked.
+    `beside` is what was said about the event and is no part of it: its `sender`, `recipient`, `priority`, `ttl_sec`.
     """
     fields: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -107,6 +112,8 @@ def encode(
     added = _add(fields, {"event": event["event_type"], "timestamp": timestamp, "source": source})
     if traceparent:
         added += _add(fields, {"traceparent": traceparent})
+    if beside:
+        added += _add(fields, beside)
     if layout == "dual":
         if "payload" in event:
             # Consumers of this layout parse `payload`, so a string stands there as JSON too.

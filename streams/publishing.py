@@ -6,7 +6,7 @@ one event in `checking.py`; here the events are stored, together or each for its
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -39,6 +39,7 @@ _MAX_WORDS = 1024 * 1024
 MAX_EXPLAINED = 500
 # How long a batch may keep the event loop at a stretch, in seconds.
 _TURN = 0.005
+_NOTHING: Mapping[str, str] = {}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,18 +64,18 @@ def publish(
         raise
     if body.batch:
         return (yield from _publish_batch(stream, body.items, request, tally, version))
-    return (yield from _publish_one(stream, body.items[0], request, tally, version))
+    return (yield from _publish_one(stream, body, request, tally, version))
 
 
 def _publish_one(
-    stream: StreamDefinition, item: Any, request: Request, tally: Tally, version: int | None
+    stream: StreamDefinition, body: Body, request: Request, tally: Tally, version: int | None
 ) -> Conversation[Response]:
     try:
-        accepted = checking.check(stream, item, version=version)
+        accepted = checking.check(stream, body.items[0], version=version)
     except Problem:
         tally.add(stream.name, "refused")
         raise
-    (stored,) = yield from _store(stream, [_encoded(stream, accepted, request)], together=False)
+    (stored,) = yield from _store(stream, [_encoded(stream, accepted, request, body.beside)], together=False)
     if isinstance(stored, Problem):
         raise stored
     _count(tally, stream, [accepted])
@@ -175,13 +176,16 @@ def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]
     return done
 
 
-def _encoded(stream: StreamDefinition, accepted: Accepted, request: Request) -> list[bytes]:
+def _encoded(
+    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = _NOTHING
+) -> list[bytes]:
     return checking.encode(
         stream,
         accepted,
         now=_now,
         source=request.principal.name,
         traceparent=request.headers.get("traceparent", ""),
+        beside=beside,
     )
 
 

@@ -1,6 +1,7 @@
 """The first step of publishing: from the body of a request to JSON values. No I/O, no Django."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -23,10 +24,14 @@ Item = Any | Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a request brought: the values in their order, and whether they came as a batch."""
+    """What a request brought: the values in their order, and whether they came as a batch.
+
+    `beside` is what was said about a single event and is no part of it, as `entry.encode` takes it.
+    """
 
     items: list[Item]
     batch: bool
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(request: Request) -> Body:

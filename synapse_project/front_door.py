@@ -4,6 +4,7 @@ Django's own ASGI handler is not used: every synchronous middleware and signal i
 handler runs in a small pool instead, one hop a request.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from core.http import Handler, Request, Response, Route, StreamedResponse, problem_response
+from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
 from core.views import bad_host, too_large
@@ -77,8 +78,9 @@ class FrontDoor:
                 headers=headers,
                 body=await _body(receive, headers),
                 principal=access.identify(headers),
+                caller=Caller() if route.waits else None,
             )
-            response = await _handled(route.handler, request)
+            response = await _handled(route.handler, request, receive)
         except Problem as problem:
             response = problem_response(problem)
         except ClientGone:
@@ -104,7 +106,8 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-async def _handled(handler: Handler, request: Request) -> Response | StreamedResponse:
+async def _handled(handler: Handler, request: Request, receive: Receive) -> Response | StreamedResponse:
+    watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
     try:
         return await handler(request)
     except Problem:
@@ -112,6 +115,16 @@ async def _handled(handler: Handler, request: Request) -> Response | StreamedRes
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _watched(caller: Caller, receive: Receive) -> None:
+    """Wait until the caller leaves. Nothing else is received once the request is whole (ASGI HTTP, Disconnect)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    caller.leave()
 
 
 async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:

@@ -72,6 +72,7 @@ BRIDGE_SINKS = {
     "database": "bridges.sinks.database.DatabaseSink",
     "webhook": "bridges.sinks.webhook.WebhookSink",
     "stream": "bridges.sinks.stream.StreamSink",
+    "pull": "bridges.sinks.pull.PullSink",
 }
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 # Where webhooks may go beside the public internet, the secrets of the environment, and what encrypts the others.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis as redis_py
 
+from bridges.pull.memory import memory
 from streams import connections
 from streams.broker import SyncExecutor
 from streams.snapshot import holder
@@ -58,6 +59,7 @@ class using:
         connections.executor.cache_clear()
         connections.async_executor.cache_clear()
         tails.cache_clear()
+        memory.cache_clear()
         connections.tally.clear()
 
 

@@ -1,6 +1,6 @@
 """The routes of bridges."""
 
-from bridges.api import dead_letters
+from bridges.api import dead_letters, pull
 from core.patterns import route
 
 _DEAD_LETTERS = "/streams/{stream}/groups/{group}/dead-letters"
@@ -13,4 +13,9 @@ urlpatterns = [
     route(f"{_DEAD_LETTERS}/{{id}}", dead_letters.OneDeadLetter.as_view(), "dead-letter"),
     route(f"{_DEAD_LETTERS}/{{id}}/redrive", dead_letters.RedriveOne.as_view(), "redrive-one"),
     route(f"{_DEAD_LETTERS}/{{id}}/discard", dead_letters.DiscardOne.as_view(), "discard-one"),
+    route("/v1/publish", pull.Publish.as_view(), "pull-publish"),
+    route("/v1/read", pull.Read.as_view(), "pull-read"),
+    route("/v1/ack", pull.Ack.as_view(), "pull-ack"),
+    route("/v1/nack", pull.Nack.as_view(), "pull-nack"),
+    route("/v1/extend", pull.Extend.as_view(), "pull-extend"),
 ]

@@ -15,8 +15,9 @@ _RETRY_AFTER = OpenApiParameter(
 )
 _PROBLEMS = {
     400: "The request or one of its parameters cannot be used.",
+    403: "No such stream takes events.",
     404: "There is no such stream or entry.",
-    409: "Redis holds something else under the stream's name.",
+    409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
     413: "The body, or an event in it, is too large.",
     415: "The content type is not one that is read here.",
     422: "What was sent breaks a contract, or does not say what it is.",

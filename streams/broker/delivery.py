@@ -18,6 +18,7 @@ _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "gro
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
 _REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
 _RELEASE, _EXTEND = load("release", "group"), load("extend", "group")
+_PROLONG = load("prolong", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
@@ -76,7 +77,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt: the event, the token of its lease, why, and how long the attempt took.
+    """A failed attempt: the event, the token of its lease, why, and how long the attempt took (None: nobody knows).
 
     `delay_ms`: after how long the next one may begin; `fatal`: there is to be none.
     """
@@ -84,7 +85,7 @@ class Failure:
     id: str
     token: str
     error: str
-    took_ms: int
+    took_ms: int | None
     delay_ms: int
     fatal: bool = False
 
@@ -95,6 +96,14 @@ class Reaped:
 
     moved: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An event that was read and is pending: with whom, and for how long (milliseconds)."""
+
+    consumer: str
+    idle: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +159,8 @@ def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts:
     arguments: list[Argument] = [most_attempts]
     for one in failures:
         error = one.error[:MAX_ERROR].encode("utf-8", "replace")
-        arguments += [one.id, one.token, error, max(0, one.took_ms), max(0, one.delay_ms), int(one.fatal)]
+        took = "-" if one.took_ms is None else max(0, one.took_ms)
+        arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal)]
     return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])
 
 
@@ -170,6 +180,29 @@ def extend(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str
     return call(
         _EXTEND, stream, group, [consumer, lease_ms, *_flat(held)], lambda reply: [answer == 1 for answer in reply]
     )
+
+
+def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
+    """Let those who have events in hand, or only this consumer, have them for `lease_ms` from now on.
+
+    Unlike `extend` it takes any time, and whoever asks need not know the tokens. The reply says for each whether
+    somebody has it.
+    """
+    return call(
+        _PROLONG,
+        stream,
+        group,
+        [secrets.token_hex(8), consumer, lease_ms, *ids],
+        lambda reply: [answer == 1 for answer in reply],
+    )
+
+
+def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
+    """Ask who has events in hand: first what is known of leases, a list of (token, attempt) with "" for none; then, of
+    each event, `Pending`, or None when it is not pending."""
+    fields = [field for id_ in ids for field in (f"{id_}:tok", f"{id_}:att")]
+    leases = Command(("HMGET", keys.messages(stream, group), *fields), parse=_leases)
+    return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
 
 
 def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
@@ -241,6 +274,15 @@ def call(
 
 def _flat(held: Iterable[tuple[str, str]]) -> list[str]:
     return [word for pair in held for word in pair]
+
+
+def _leases(reply: Any) -> list[tuple[str, int]]:
+    texts = [found.decode("utf-8", "replace") if found else "" for found in reply]
+    return [(token, int(number or 0)) for token, number in zip(texts[::2], texts[1::2], strict=True)]
+
+
+def _pending(reply: Any) -> Pending | None:
+    return Pending(consumer=reply[0][1].decode("utf-8", "replace"), idle=reply[0][2]) if reply else None
 
 
 def _admitted(reply: Any) -> Admitted:

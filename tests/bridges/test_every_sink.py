@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridges.definitions import PULL
 from bridges.errors import BadConfig, NotBegun
 from bridges.sinks import registry
 from tests.bridges.cast import always
@@ -23,7 +24,7 @@ STRANGE = {
 }
 
 
-@pytest.fixture(params=registry.names())
+@pytest.fixture(params=[name for name in registry.names() if name != PULL])
 def opened(request, tmp_path, monkeypatch, handlers, webhooks, redis, db):
     opened = open_one(request.param, tmp_path, monkeypatch)
     yield opened

@@ -18,6 +18,8 @@ LETTERS = {
     "p": "payload",
     "d": "sender",
     "r": "priority",
+    "n": "recipient",
+    "l": "ttl_sec",
 }
 # `synapse_types`: a string that reads as JSON, and a null that was left out.
 STRING, NULL = "s", "n"

@@ -1,0 +1,156 @@
+"""The express lane: what bridges answer on the event loop. A long poll waits here, and costs no thread meanwhile."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+
+from bridges.definitions import BridgeDefinition
+from bridges.pull import asking, groups, publishing, reading, settling
+from bridges.pull.asking import Place, Read
+from bridges.pull.memory import memory
+from bridges.pull.reading import Found
+from bridges.snapshot import holder as bridges
+from core.http import Caller, Request, Response, Route, json_response
+from streams import connections
+from streams.definitions import StreamDefinition
+from streams.entry import TopLevelTypes
+from streams.errors import Stopping, Unavailable, UnknownStream
+from streams.snapshot import holder
+from streams.tail import tails
+
+# Another process may give events back, and only Redis knows: how often one who waits looks, in seconds.
+LOOK_EVERY = 1.0
+# What is due now is looked for in a moment, and not without one.
+_SHORTEST = 0.005
+
+
+async def publish(request: Request) -> Response:
+    """Answer `POST /v1/publish`."""
+    conversation = publishing.publish(request, holder.current(), connections.tally)
+    return await connections.async_executor().run(conversation)
+
+
+async def read(request: Request) -> Response:
+    """Answer `POST /v1/read`: with events at once, or as soon as there are any, or with none after `block_ms`."""
+    asked = asking.read(request)
+    _stream(asked)
+    await _follow()
+    group = groups.known(asked)
+    if group is None:
+        group = await asyncio.to_thread(groups.opened, asked, request.principal)
+    poll = _Poll(groups.readable(group), asked, request.caller or Caller())
+    return (await poll.found()).response()
+
+
+async def ack(request: Request) -> Response:
+    """Answer `POST /v1/ack`."""
+    asked = asking.ack(request)
+    _stream(asked)
+    await _follow()
+    groups.known(asked)
+    answer = await connections.async_executor().run(settling.ack(asked))
+    # The next event of a key may be due now.
+    memory().ring(asked)
+    return json_response(answer)
+
+
+async def nack(request: Request) -> Response:
+    """Answer `POST /v1/nack`."""
+    asked = asking.nack(request)
+    group = await _group(asked)
+    answer = await connections.async_executor().run(settling.nack(group, asked, random.random()))
+    memory().ring(asked)
+    return json_response(answer)
+
+
+async def extend(request: Request) -> Response:
+    """Answer `POST /v1/extend`."""
+    asked = asking.extend(request)
+    group = await _group(asked)
+    return json_response(await connections.async_executor().run(settling.extend(group, asked)))
+
+
+class _Poll:
+    """One who waits for events."""
+
+    def __init__(self, group: BridgeDefinition, asked: Read, caller: Caller) -> None:
+        self._group = group
+        self._asked = asked
+        self._caller = caller
+        self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self._until = self._clock() + asked.block_ms / 1000
+
+    async def found(self) -> Found:
+        """Return events; none when the time is over, the caller has gone, or the server is about to stop."""
+        found = await self._look()
+        if not found.held and self._asked.block_ms:
+            found = await self._wait()
+        if found.held and self._caller.left:
+            await self._give_back(found)
+        return found
+
+    async def _wait(self) -> Found:
+        try:
+            with (
+                tails().bell(self._asked.stream) as bell,
+                memory().ringing(self._asked, bell.ring),
+                self._caller.telling(bell.ring),
+            ):
+                while True:
+                    found = Found() if self._caller.left else await self._look()
+                    left = self._until - self._clock()
+                    if found.held or left <= 0 or self._caller.left or tails().stopping:
+                        return found
+                    if not found.more:
+                        due = LOOK_EVERY if found.next_due_ms is None else found.next_due_ms / 1000
+                        await bell.wait(min(left, max(due, _SHORTEST), LOOK_EVERY))
+        except Stopping:
+            return Found()
+
+    async def _look(self) -> Found:
+        # Somebody may have changed the group while we waited.
+        group = groups.known(self._asked) or self._group
+        types_of = _types_of(self._asked.stream)
+        return await connections.async_executor().run(reading.look(group, self._asked, memory(), types_of))
+
+    async def _give_back(self, found: Found) -> None:
+        try:
+            await connections.async_executor().run(reading.give_back(self._group, self._asked, found))
+        except Unavailable:
+            return
+        memory().ring(self._asked)
+
+
+def _stream(place: Place) -> StreamDefinition:
+    stream = holder.current().streams.get(place.stream)
+    if stream is None:
+        raise UnknownStream(place.stream)
+    return stream
+
+
+def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
+    defined = holder.current().streams.get(stream)
+    return defined.types_of if defined else {}
+
+
+async def _group(place: Place) -> BridgeDefinition:
+    _stream(place)
+    await _follow()
+    if (group := groups.known(place)) is not None:
+        return group
+    return await asyncio.to_thread(groups.find, place)
+
+
+async def _follow() -> None:
+    """See to it that the bridges are those of the current catalog."""
+    if not bridges.is_current:
+        await asyncio.to_thread(groups.follow)
+
+
+ROUTES = (
+    Route(method="POST", path="/v1/publish", handler=publish),
+    Route(method="POST", path="/v1/read", handler=read, waits=True),
+    Route(method="POST", path="/v1/ack", handler=ack),
+    Route(method="POST", path="/v1/nack", handler=nack),
+    Route(method="POST", path="/v1/extend", handler=extend),
+)

@@ -1,0 +1,134 @@
+"""The groups that are pulled: bridges with the sink `pull`, made when somebody first reads as one."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
+
+from bridges.database import close_stale_connections
+from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
+from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, TooManyGroups, UnknownGroup
+from bridges.models import Bridge
+from bridges.pull.asking import Place
+from bridges.snapshot import definition_of, holder
+from core import audit
+from core.principal import Principal
+from streams.errors import UnknownStream
+from streams.models import Stream
+
+# A program that makes up names for its groups must not fill the catalog.
+MOST_GROUPS = 1000
+LONGEST_NAME = 100
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+def follow() -> None:
+    """Load the bridges of the current catalog. While the database is away they stay as they were."""
+    try:
+        holder.current()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the bridges cannot be loaded: %s", error)
+
+
+def known(place: Place) -> BridgeDefinition | None:
+    """Return the bridge that reads as a group, as far as this process knows: it asks no database.
+
+    Raises:
+        GroupTaken: when it brings the events somewhere.
+    """
+    found = holder.at(place.stream, place.group)
+    return None if found is None else _pulled(found)
+
+
+def find(place: Place) -> BridgeDefinition:
+    """Return the group, whoever made it, and be it a moment ago.
+
+    Raises:
+        UnknownGroup: when nobody pulls as it.
+        GroupTaken: when a bridge brings its events somewhere.
+        CatalogAway: when the database does not answer, and the group is not known here.
+    """
+    found = known(place) or _asked(lambda: _row(place))
+    if found is None:
+        raise UnknownGroup(place.stream, place.group)
+    return _pulled(found)
+
+
+def opened(place: Place, by: Principal) -> BridgeDefinition:
+    """Return the group, making it when nobody has. Many may ask for it at once.
+
+    Raises:
+        UnknownStream: when no such stream is defined.
+        GroupTaken, GroupDisabled, TooManyGroups: as their names say.
+        CatalogAway: when the database does not answer, and the group is not known here.
+    """
+    return readable(_pulled(known(place) or _asked(lambda: _row(place) or _made(place, by))))
+
+
+def readable(group: BridgeDefinition) -> BridgeDefinition:
+    """Return the group.
+
+    Raises:
+        GroupDisabled: when somebody disabled it.
+    """
+    if not group.enabled:
+        raise GroupDisabled(group.group)
+    return group
+
+
+def _pulled(found: BridgeDefinition) -> BridgeDefinition:
+    if not found.is_pulled:
+        raise GroupTaken(found.group, found.name)
+    return found
+
+
+def _row(place: Place) -> BridgeDefinition | None:
+    rows = Bridge.objects.select_related("stream").filter(stream__name=place.stream, group=place.group)
+    row = rows.first()
+    return None if row is None else definition_of(row)
+
+
+def _made(place: Place, by: Principal) -> BridgeDefinition:
+    try:
+        with transaction.atomic():
+            stream = Stream.objects.filter(name=place.stream).first()
+            if stream is None:
+                raise UnknownStream(place.stream)
+            if Bridge.objects.filter(stream=stream, sink=PULL).count() >= MOST_GROUPS:
+                raise TooManyGroups(place.stream, MOST_GROUPS)
+            row = Bridge.objects.create(
+                name=_free_name(place), stream=stream, group=place.group, sink=PULL, lease_seconds=PULL_LEASE_SECONDS
+            )
+            values = {"stream": place.stream, "group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
+            audit.record(by, "create", f"bridge {row.name}", before=None, after=values)
+    except IntegrityError:
+        # Somebody else made it in the same moment.
+        found = _row(place)
+        if found is None:
+            raise
+        return found
+    logger.info("The group %s of %s is pulled from now on", place.group, place.stream)
+    return definition_of(row)
+
+
+def _free_name(place: Place) -> str:
+    name = f"{place.stream}:{place.group}"
+    if len(name) <= LONGEST_NAME and not Bridge.objects.filter(name=name).exists():
+        return name
+    # Too long, or somebody else's: as much of it as fits, and what no other group has.
+    digest = hashlib.sha256(f"{place.stream}/{place.group}".encode()).hexdigest()[:12]
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}:{digest}"
+
+
+def _asked(question: Callable[[], T]) -> T:
+    close_stale_connections()
+    try:
+        return question()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the groups cannot be asked for: %s", error)
+        raise CatalogAway from error

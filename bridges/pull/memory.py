@@ -1,0 +1,107 @@
+"""What a process remembers of the groups that are pulled through it: it saves questions, and would not be missed."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+from bridges.pull.asking import Place
+from bridges.runtime import identity
+from bridges.status import Status
+
+# How often a group is looked after, in seconds: who had events too long, who fell silent, and that somebody pulls.
+REAP_EVERY, CLEAN_EVERY, REPORT_EVERY = 1.0, 60.0, 1.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one group. `due` is when which work is to be done next."""
+
+    since: float
+    joined: bool = False
+    was_joined: bool = False
+    due: dict[str, float] = field(default_factory=dict)
+    given_out: int = 0
+    last_at: float | None = None
+    bells: set[Callable[[], None]] = field(default_factory=set)
+
+
+class Memory:
+    """Of one process, for its event loop and its threads. `clock` gives seconds that only rise."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
+        self.consumer = identity.fresh()
+
+    def is_joined(self, place: Place) -> bool:
+        """Say whether the group is known to be there, and Synapse's."""
+        return self._of(place).joined
+
+    def was_joined(self, place: Place) -> bool:
+        """Say whether the group was there once: if it has to be made again, it was lost."""
+        return self._of(place).was_joined
+
+    def joined(self, place: Place) -> None:
+        """Note that the group is there."""
+        known = self._of(place)
+        known.joined = known.was_joined = True
+
+    def lost(self, place: Place) -> None:
+        """Note that the group is gone."""
+        self._of(place).joined = False
+
+    def is_due(self, place: Place, work: str, every: float) -> bool:
+        """Say whether some work for the group is due. It is due again after `every` seconds."""
+        due, now = self._of(place).due, self._clock()
+        if now < due.get(work, float("-inf")):
+            return False
+        due[work] = now + every
+        return True
+
+    def again(self, place: Place, work: str) -> None:
+        """Note that some work was not finished: it is due at once."""
+        self._of(place).due.pop(work, None)
+
+    def gave(self, place: Place, count: int) -> None:
+        """Note that so many events were given out."""
+        known = self._of(place)
+        known.given_out += count
+        known.last_at = time.time()
+
+    def status(self, place: Place, *, paused: bool) -> Status:
+        """Say how the group fares here, as a process does that runs a bridge."""
+        known = self._of(place)
+        return Status(
+            state="paused" if paused else "running",
+            since=known.since,
+            last_delivered_at=known.last_at,
+            delivered=known.given_out,
+        )
+
+    @contextmanager
+    def ringing(self, place: Place, bell: Callable[[], None]) -> Iterator[None]:
+        """Call `bell` while the block lasts, whenever something of the group may be due that was not before."""
+        bells = self._of(place).bells
+        bells.add(bell)
+        try:
+            yield
+        finally:
+            bells.discard(bell)
+
+    def ring(self, place: Place) -> None:
+        """Wake those of the event loop who wait for the group's events. Only for callers on it."""
+        known = self._groups.get((place.stream, place.group))
+        for bell in list(known.bells) if known else ():
+            bell()
+
+    def _of(self, place: Place) -> _Known:
+        return self._groups[place.stream, place.group]
+
+
+@cache
+def memory() -> Memory:
+    """Return the memory of this process."""
+    return Memory()

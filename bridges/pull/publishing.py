@@ -1,0 +1,31 @@
+"""`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django."""
+
+from dataclasses import replace
+
+from bridges.errors import NotOpen
+from bridges.pull import asking
+from core.http import Request, Response
+from streams import publishing
+from streams.broker.command import Conversation
+from streams.definitions import Snapshot
+from streams.reading import Body
+from streams.tally import Tally
+
+
+def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
+    """Store the event, and answer 200: the clients of this protocol look for `entry_id`.
+
+    Raises:
+        NotOpen: when no such stream is defined.
+        Problem: as for `POST /events/{stream}`.
+    """
+    asked = asking.publication(request)
+    if asked.stream not in catalog.streams:
+        raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
+    stored = yield from publishing.publish(
+        replace(request, params={"stream": asked.stream}),
+        catalog,
+        tally,
+        body=Body(items=[asked.event], batch=False, beside=asked.beside),
+    )
+    return replace(stored, status=200)

@@ -1,0 +1,111 @@
+"""`POST /v1/ack`, `/v1/nack` and `/v1/extend`: what became of events in hand. No I/O, no Django."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridges.definitions import BridgeDefinition
+from bridges.errors import SinkError
+from bridges.pull.asking import Keep, Place, Refuse, Settle
+from bridges.runtime.retry import Backoff, GiveUp, Policy, decide
+from streams.asking import answer
+from streams.broker import ReplyError, delivery
+from streams.broker.command import Conversation
+from streams.broker.delivery import Failure, Pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InHand:
+    """An event that somebody has, under the token of a lease or ("") pending; `took_ms` None: nobody knows."""
+
+    id: str
+    token: str
+    attempt: int
+    took_ms: int | None
+
+
+def ack(asked: Settle) -> Conversation[dict[str, Any]]:
+    """Settle events. Saying it twice settles nothing twice; so does saying it late, when the event went to another."""
+    (settled,) = yield [delivery.done(asked.stream, asked.group, asked.ids)]
+    return {"acked": _checked(settled, asked)}
+
+
+def nack(group: BridgeDefinition, asked: Refuse, chance: float) -> Conversation[dict[str, Any]]:
+    """Give events back: each waits to come again, or is a dead letter. `chance` as for Backoff.
+
+    An event that nobody has, or with `consumer` somebody else, is `not_held`; one whose entry was trimmed is `lost`.
+    """
+    hands = yield from _in_hand(asked)
+    policy = Policy(
+        most_attempts=group.attempts,
+        backoff=Backoff(base=group.backoff_base, cap=group.backoff_cap),
+        schedule=group.schedule,
+    )
+    failures = [_failure(hand, asked, policy, chance) for hand in hands]
+    fates: Sequence[str] = ()
+    if failures:
+        (reply,) = yield [delivery.fail(group.stream, group.group, failures, most_attempts=group.attempts)]
+        fates = _checked(reply, asked)
+    by_fate = {fate: [one.id for one, was in zip(failures, fates, strict=True) if was == fate] for fate in set(fates)}
+    gone = {*by_fate.get("retry", ()), *by_fate.get("dead", ()), *by_fate.get("lost", ())}
+    return {
+        "nacked": len(by_fate.get("retry", ())) + len(by_fate.get("dead", ())),
+        "dead": by_fate.get("dead", []),
+        "lost": by_fate.get("lost", []),
+        "not_held": [id_ for id_ in asked.ids if id_ not in gone],
+    }
+
+
+def extend(group: BridgeDefinition, asked: Keep) -> Conversation[dict[str, Any]]:
+    """Let events stay in hand for longer. Those that nobody has, or somebody else, are `not_held`."""
+    lease_ms = round(group.lease * 1000) if asked.lease_ms is None else asked.lease_ms
+    (reply,) = yield [
+        delivery.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
+    ]
+    has = _checked(reply, asked, absent=[False] * len(asked.ids))
+    return {
+        "extended": sum(has),
+        "lease_ms": lease_ms,
+        "not_held": [id_ for id_, held in zip(asked.ids, has, strict=True) if not held],
+    }
+
+
+def _in_hand(asked: Refuse) -> Conversation[list[_InHand]]:
+    leases, *pending = yield delivery.holding(asked.stream, asked.group, asked.ids)
+    found = [
+        _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
+        for id_, lease, row in zip(asked.ids, _checked(leases, asked), pending, strict=True)
+    ]
+    return [hand for hand in found if hand is not None]
+
+
+def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: str) -> _InHand | None:
+    token, attempt = lease
+    if pending is not None:
+        holder, hand = pending.consumer, _InHand(id=id_, token="", attempt=1, took_ms=pending.idle)
+    else:
+        _, named, holder = token.partition(" ")
+        if not named:
+            return None
+        hand = _InHand(id=id_, token=token, attempt=attempt, took_ms=None)
+    return hand if consumer in ("", holder) else None
+
+
+def _failure(hand: _InHand, asked: Refuse, policy: Policy, chance: float) -> Failure:
+    next_ = decide(policy, attempt=hand.attempt, error=SinkError(asked.reason, permanent=asked.dead), chance=chance)
+    delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
+    return Failure(
+        id=hand.id,
+        token=hand.token,
+        error=asked.reason,
+        took_ms=hand.took_ms,
+        delay_ms=delay_ms if asked.delay_ms is None else asked.delay_ms,
+        fatal=isinstance(next_, GiveUp),
+    )
+
+
+def _checked(reply: Any, place: Place, *, absent: Any = 0) -> Any:
+    """Return a reply; where there is no group, nobody has anything."""
+    if isinstance(reply, ReplyError) and reply.code == "NOGROUP":
+        return absent
+    return answer(reply, place.stream, absent=absent)

@@ -1,0 +1,50 @@
+"""An event as `POST /v1/read` gives it. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from bridges.delivery import Delivery
+from streams import showing
+
+
+def shown(delivery: Delivery) -> dict[str, Any]:
+    """Return an event in the form that clients of the protocol expect.
+
+    `fields` are the entry's, as text, whoever wrote it; what an envelope has beside is added where the entry lacks it,
+    and `payload` is an object where it can be one: a client that cannot take a text apart gets no text.
+    """
+    entry = delivery.entry
+    row = showing.shown(delivery.id, delivery.fields, entry)
+    fields: dict[str, Any] = dict(row["data"])
+    if "payload" not in fields:
+        fields["payload"] = row["event"]
+    elif (found := _object(fields["payload"])) is not None:
+        fields["payload"] = found
+    fields.setdefault("event_type", entry.event_type)
+    fields.setdefault("sender", entry.source or "")
+    fields.setdefault("priority", "normal")
+    fields.setdefault("timestamp", entry.timestamp or _published(delivery.id))
+    return {
+        "stream": delivery.stream,
+        "entry_id": delivery.id,
+        "fields": fields,
+        "event": row["event"],
+        "attempt": delivery.attempt,
+    }
+
+
+def _object(text: str) -> orjson.Fragment | None:
+    """Return the JSON object that a text is, digit for digit, None when it is none."""
+    try:
+        is_object = isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return None
+    return orjson.Fragment(text) if is_object else None
+
+
+def _published(id_: str) -> str:
+    """Return when an entry was stored."""
+    moment = datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

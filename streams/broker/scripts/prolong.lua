@@ -1,0 +1,39 @@
+-- Prolong what somebody has in hand, by any time: from now on, the lease ends after just that.
+-- ARGV, after those of group.lua: the first word of a new token, consumer ("" for whoever has it), lease
+--       (milliseconds), ids.
+-- Reply: for each event 1, or 0 when nobody has it, or somebody else; or Redis' error.
+-- A pending event's time is the same for the whole group, so such an event becomes a leased one, with a copy of its own.
+local word, consumer, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
+
+-- Return 1 when the event is leased, and let it be so for longer.
+local function leased(id)
+  local token = known(id, ':tok') or ''
+  local holder = token:match('^%S+ (.*)$')
+  if not holder or (consumer ~= '' and holder ~= consumer) then
+    return 0
+  end
+  redis.call('ZADD', WAITING, text(now() + lease), id)
+  return 1
+end
+
+even_when_full()
+local answers = {}
+for i = 6, #ARGV do
+  local id = ARGV[i]
+  local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1)
+  if rows.err then
+    return rows
+  end
+  -- Of an entry that was trimmed, taking it back shall count that it is lost.
+  local row, entry = rows[1], rows[1] and entry_of(id)
+  if not row then
+    answers[#answers + 1] = leased(id)
+  elseif entry and (consumer == '' or row[2] == consumer) then
+    redis.call('XACK', STREAM, GROUP, id)
+    keep(id, copy_of(entry), row[4], word .. ' ' .. row[2], now() + lease)
+    answers[#answers + 1] = 1
+  else
+    answers[#answers + 1] = 0
+  end
+end
+return answers

@@ -1,0 +1,66 @@
+"""A stream, a group that is pulled from it, and one who pulls."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bridges.models import Bridge
+from bridges.snapshot import holder as bridges
+from streams.models import Stream
+from streams.snapshot import holder as streams
+from tests.bridges.installation import Installation
+from tests.lanes import Answer
+from tests.live.server import RunningServer, running_server
+from tests.pull.cast import GROUP, STREAM, Puller
+from tests.valkey import Valkey
+
+
+@pytest.fixture
+def orders(define: Callable[..., Any]) -> Any:
+    """A stream of the catalog, and another."""
+    define("parcels")
+    return define("orders", {"order-placed": {"required": ["n"]}, "order-lost": None})
+
+
+@pytest.fixture
+def group(orders: Any) -> Callable[..., Bridge]:
+    """Define the group as somebody did who wanted it otherwise: `group(order="stream")`."""
+
+    def make(name: str = GROUP, **columns: Any) -> Bridge:
+        values = {"name": name, "sink": "pull", "lease_seconds": 300, **columns}
+        return Bridge.objects.create(stream=Stream.objects.get(name=STREAM), group=name, **values)
+
+    return make
+
+
+@pytest.fixture
+def puller(ask: Callable[..., Answer], orders: Any) -> Callable[..., Puller]:
+    """Return one who pulls, through either lane."""
+    return lambda name="worker-1", **options: Puller(ask, name, **options)
+
+
+@pytest.fixture
+def server(redis: Any, group: Callable[..., Bridge]) -> Iterator[RunningServer]:
+    """A server on a real socket, with a group that is pulled."""
+    group()
+    streams.refresh()
+    bridges.current()
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A data folder whose database is made and whose catalog is defined."""
+    installation = Installation(tmp_path_factory.mktemp("pull"))
+    installation.prepare()
+    return installation
+
+
+@pytest.fixture
+def installation(prepared: Installation, redis: Any, valkey_of_session: Valkey) -> Iterator[Installation]:
+    """The folder, on the Valkey that tests share."""
+    prepared.url = valkey_of_session.url
+    yield prepared
+    prepared.end()

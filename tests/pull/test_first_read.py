@@ -1,0 +1,99 @@
+"""The first read makes the group: a bridge like any other, that nobody has to run."""
+
+import pytest
+from django.db import OperationalError
+
+from bridges import snapshot
+from bridges.definitions import PULL
+from bridges.models import Bridge
+from bridges.pull import groups
+from core.models import AuditEntry
+from streams.models import Stream
+from tests.pull.cast import GROUP, STREAM
+
+# The event loop's threads see what is committed, and nothing else.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_it_begins_with_the_oldest_event(puller):
+    worker = puller()
+    ids = [worker.publish(n) for n in range(3)]
+
+    assert worker.ids() == ids
+
+
+def test_it_is_a_row_that_people_see_and_the_record_shows(puller):
+    puller().read()
+
+    row = Bridge.objects.get()
+    assert (row.name, row.stream.name, row.group, row.sink) == (f"{STREAM}:{GROUP}", STREAM, GROUP, PULL)
+    assert (row.lease_seconds, row.start, row.enabled) == (300, "beginning", True)
+    assert AuditEntry.objects.filter(action="create", target=f"bridge {row.name}").count() == 1
+
+
+def test_what_it_is_owed_is_kept(puller):
+    puller().read()
+
+    assert snapshot.holder.durable_groups() == {STREAM: frozenset({GROUP})}
+
+
+def test_names_that_are_too_long_together_or_taken_are_made_to_fit(puller, define):
+    define("s" * 100)
+    Bridge.objects.create(name=f"{STREAM}:{GROUP}", stream=Stream.objects.get(name=STREAM), group="x", sink=PULL)
+    worker = puller()
+
+    for stream in (STREAM, "s" * 100):
+        answer = worker.post("read", stream=stream, consumer_group=GROUP, consumer_name="x", block_ms=0)
+        assert answer.status == 200, answer.body
+
+    names = [len(name) for name in Bridge.objects.values_list("name", flat=True)]
+    assert len(names) == 3
+    assert max(names) <= 100
+
+
+def test_an_unknown_stream_gets_no_group(puller):
+    for verb, members in (("read", {"consumer_name": "x"}), ("ack", {"entry_ids": ["1-1"]})):
+        answer = puller().post(verb, stream="nowhere", consumer_group=GROUP, **members)
+        assert (answer.status, answer.json["type"]) == (404, "urn:synapse:problem:unknown-stream")
+
+    assert Bridge.objects.count() == 0
+
+
+def test_publishing_to_an_unknown_stream_is_forbidden(puller):
+    answer = puller().post("publish", stream="nowhere", event_type="x", payload={})
+
+    assert (answer.status, "error" in answer.json) == (403, True)
+
+
+@pytest.mark.parametrize("verb", ["nack", "extend"])
+def test_a_group_that_nobody_made_is_unknown(puller, verb):
+    answer = puller().post(verb, consumer_group=GROUP, entry_ids=["1-1"])
+
+    assert (answer.status, answer.json["type"]) == (404, "urn:synapse:problem:unknown-group")
+
+
+def test_a_stream_has_so_many_groups_and_no_more(puller, monkeypatch):
+    monkeypatch.setattr(groups, "MOST_GROUPS", 1)
+    worker = puller()
+    worker.read()
+
+    answer = puller(group="another").post("read", consumer_group="another", consumer_name="x", block_ms=0)
+
+    assert (answer.status, answer.json["type"]) == (409, "urn:synapse:problem:too-many-groups")
+    assert worker.read() == []
+
+
+def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(puller, monkeypatch):
+    worker = puller()
+    worker.read()
+    id_ = worker.publish(1)
+
+    def away(*_, **__):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(groups, "_row", away)
+    answer = worker.post("read", consumer_group="another", consumer_name="x", block_ms=0)
+
+    assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:database-down")
+    assert answer.headers["retry-after"] == "1"
+    assert worker.ids() == [id_]

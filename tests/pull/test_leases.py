@@ -1,0 +1,222 @@
+"""What is not settled comes again: when its lease is over, when it is given back, and not before."""
+
+import pytest
+
+from streams.broker import keys
+from tests.pull.cast import GROUP, PLACE, STREAM
+
+
+@pytest.fixture(autouse=True)
+def always_looked_after(monkeypatch):
+    """Every read takes back what is over, and not only the first of a second."""
+    monkeypatch.setattr("bridges.pull.reading.REAP_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.reading.CLEAN_EVERY", 0)
+
+
+@pytest.fixture(autouse=True)
+def pulled(group):
+    """The group is there; an event has three attempts."""
+    group(max_attempts=3, backoff_base_seconds=60)
+
+
+def let_the_lease_end(redis, *ids):
+    """Let the lease of events in hand be over."""
+    for id_ in ids:
+        if redis.zscore(keys.waiting(*PLACE), id_) is None:
+            redis.xclaim(STREAM, GROUP, "gone", 0, [id_], idle=300_001, justid=True)
+        else:
+            redis.zadd(keys.waiting(*PLACE), {id_: 0})
+
+
+def due_in(redis, id_):
+    """Return after how many seconds an event comes again."""
+    seconds, microseconds = redis.time()
+    return redis.zscore(keys.waiting(*PLACE), id_) / 1000 - seconds - microseconds / 1_000_000
+
+
+def dead(redis):
+    return [entry for _, entry in redis.xrange(keys.dead_letters(*PLACE))]
+
+
+@pytest.fixture
+def worker(puller):
+    return puller()
+
+
+@pytest.fixture
+def in_hand(worker):
+    """An event that a consumer has."""
+    id_ = worker.publish(1)
+    assert worker.ids() == [id_]
+    return id_
+
+
+def test_what_is_in_hand_is_nobody_elses(worker, puller, in_hand):
+    assert puller("other").ids() == []
+
+
+def test_what_was_not_settled_in_time_goes_to_another(worker, puller, redis, in_hand):
+    let_the_lease_end(redis, in_hand)
+
+    (event,) = puller("other").read()
+
+    assert (event["entry_id"], event["attempt"]) == (in_hand, 2)
+    assert due_in(redis, in_hand) == pytest.approx(300, abs=5)
+
+
+def test_the_first_one_may_settle_it_all_the_same(worker, puller, redis, in_hand):
+    let_the_lease_end(redis, in_hand)
+    puller("other").read()
+
+    assert worker.ack(in_hand) == 1
+    assert puller("other").ack(in_hand) == 0
+
+
+def test_who_dies_each_time_leaves_a_dead_letter(worker, redis, in_hand):
+    for attempt in (2, 3):
+        let_the_lease_end(redis, in_hand)
+        assert [event["attempt"] for event in worker.read()] == [attempt]
+    let_the_lease_end(redis, in_hand)
+
+    assert worker.read() == []
+    assert [letter[b"err"] for letter in dead(redis)] == [b"worker died on every attempt"]
+
+
+def test_what_is_given_back_waits_by_the_groups_settings(worker, redis, in_hand):
+    answer = worker.tell("nack", in_hand, reason="no paper")
+
+    assert answer == {"nacked": 1, "dead": [], "lost": [], "not_held": []}
+    assert 29 < due_in(redis, in_hand) <= 60
+    assert worker.read() == []
+
+
+def test_what_is_given_back_for_now_comes_at_once_with_the_next_attempt(worker, in_hand):
+    worker.tell("nack", in_hand, delay_ms=0)
+
+    (event,) = worker.read()
+
+    assert event["attempt"] == 2
+
+
+def test_what_is_given_back_with_a_delay_waits_for_just_that(worker, redis, in_hand):
+    worker.tell("nack", in_hand, delay_ms=120_000)
+
+    assert due_in(redis, in_hand) == pytest.approx(120, abs=5)
+
+
+def test_a_leased_event_can_be_given_back_too(worker, redis, in_hand):
+    worker.tell("nack", in_hand, delay_ms=0)
+    worker.read()
+
+    assert worker.tell("nack", in_hand, delay_ms=0)["nacked"] == 1
+    assert [event["attempt"] for event in worker.read()] == [3]
+
+
+def test_after_its_last_attempt_it_is_a_dead_letter_with_the_reasons(worker, redis, in_hand):
+    for attempt in (1, 2):
+        worker.tell("nack", in_hand, delay_ms=0, reason=f"reason {attempt}")
+        worker.read()
+
+    answer = worker.tell("nack", in_hand, delay_ms=0, reason="reason 3")
+
+    assert (answer["nacked"], answer["dead"]) == (1, [in_hand])
+    (letter,) = dead(redis)
+    assert letter[b"err"] == b"reason 3"
+    assert letter[b"att"] == b"3"
+    assert all(b"reason %d" % n in letter[b"hist"] for n in (1, 2, 3))
+
+
+def test_a_hopeless_event_is_a_dead_letter_at_once(worker, redis, in_hand):
+    answer = worker.tell("nack", in_hand, dead=True, reason="no such order")
+
+    assert answer["dead"] == [in_hand]
+    assert [letter[b"err"] for letter in dead(redis)] == [b"no such order"]
+    assert worker.ack(in_hand) == 0
+
+
+def test_what_nobody_has_cannot_be_given_back(worker, in_hand):
+    worker.ack(in_hand)
+
+    answer = worker.tell("nack", in_hand, "1-1")
+
+    assert answer == {"nacked": 0, "dead": [], "lost": [], "not_held": [in_hand, "1-1"]}
+
+
+def test_who_says_who_it_is_gives_back_only_its_own(worker, puller, redis, in_hand):
+    let_the_lease_end(redis, in_hand)
+    puller("other").read()
+
+    assert worker.tell("nack", in_hand, consumer_name="worker-1")["not_held"] == [in_hand]
+    assert worker.tell("nack", in_hand, consumer_name="other")["nacked"] == 1
+
+
+def test_an_event_that_was_trimmed_meanwhile_is_lost_and_said_so(worker, redis, in_hand):
+    redis.xtrim(STREAM, maxlen=0)
+
+    answer = worker.tell("nack", in_hand)
+
+    assert (answer["nacked"], answer["lost"]) == (0, [in_hand])
+    assert redis.hget(keys.counters(*PLACE), "lost_trimmed") == b"1"
+
+
+def test_what_takes_longer_stays_in_hand(worker, puller, redis, in_hand):
+    let_the_lease_end(redis, in_hand)
+
+    answer = worker.tell("extend", in_hand, lease_ms=900_000)
+
+    assert answer == {"extended": 1, "lease_ms": 900_000, "not_held": []}
+    assert due_in(redis, in_hand) == pytest.approx(900, abs=5)
+    assert puller("other").read() == []
+    assert worker.ack(in_hand) == 1
+    assert redis.exists(keys.waiting(*PLACE), keys.messages(*PLACE)) == 0
+
+
+def test_without_a_time_it_stays_for_the_groups_lease(worker, redis, in_hand):
+    worker.tell("nack", in_hand, delay_ms=0)
+    worker.read()
+    redis.zadd(keys.waiting(*PLACE), {in_hand: 0})
+
+    assert worker.tell("extend", in_hand) == {"extended": 1, "lease_ms": 300_000, "not_held": []}
+    assert due_in(redis, in_hand) == pytest.approx(300, abs=5)
+
+
+def test_the_end_of_a_prolonged_lease_is_an_attempt(worker, puller, redis, in_hand):
+    worker.tell("extend", in_hand, lease_ms=1000)
+    let_the_lease_end(redis, in_hand)
+
+    (event,) = puller("other").read()
+
+    assert event["attempt"] == 2
+    assert worker.tell("extend", in_hand, consumer_name="worker-1")["not_held"] == [in_hand]
+    assert worker.tell("extend", in_hand, consumer_name="other")["extended"] == 1
+
+
+def test_what_nobody_has_cannot_be_prolonged(worker, redis, in_hand):
+    later = worker.publish(2)
+    worker.tell("nack", in_hand, delay_ms=60_000)
+
+    assert worker.tell("extend", in_hand, later, "1-1")["not_held"] == [in_hand, later, "1-1"]
+
+
+def test_silent_consumers_with_nothing_in_hand_are_forgotten(worker, redis, in_hand, monkeypatch):
+    redis.xgroup_createconsumer(STREAM, GROUP, "gone")
+    monkeypatch.setattr("bridges.pull.reading._FORGOTTEN_MS", 0)
+    worker.ack(in_hand)
+
+    worker.read()
+
+    assert [row["name"] for row in redis.xinfo_consumers(STREAM, GROUP)] == [b"worker-1"]
+
+
+def test_a_group_that_was_lost_is_made_again_from_the_beginning_and_counted(worker, redis, in_hand):
+    redis.xgroup_destroy(STREAM, GROUP)
+
+    assert worker.ids() == [in_hand]
+    assert redis.hget(keys.counters(*PLACE), "groups_recreated") == b"1"
+
+
+def test_a_redis_that_lost_everything_is_read_again(worker, redis, in_hand):
+    redis.flushall()
+    later = worker.publish(2)
+
+    assert worker.ids() == [later]

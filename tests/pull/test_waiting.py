@@ -1,0 +1,164 @@
+"""Long polls: on the event loop, woken by the one read loop of their stream, and gone with whoever asked."""
+
+import http.client
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import orjson
+import pytest
+
+from bridges.pull.memory import memory
+from streams.broker import keys
+from streams.tail import tails
+from tests.patience import eventually
+from tests.pull.cast import GROUP, PLACE, STREAM
+
+
+def body(name="worker-1", **members):
+    return {"stream": STREAM, "consumer_group": GROUP, "consumer_name": name, "block_ms": 20_000, **members}
+
+
+def waiting():
+    """How many wait."""
+    return len(memory()._groups[PLACE].bells)
+
+
+def read(server, name="worker-1", **members):
+    answer = httpx.post(f"{server.url}/v1/read", json=body(name, **members), timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["events"]
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(60) as threads:
+        yield threads
+
+
+def test_a_publish_wakes_who_waits_within_a_tenth_of_a_second(server, pool):
+    taken = []
+    for n in range(5):
+        found = pool.submit(lambda: (read(server), time.time()))
+        eventually(lambda: waiting() == 1)
+        (id_,) = server.publish(n)
+        ((event,), at) = found.result(20)
+        assert event["entry_id"] == id_
+        # The id says when Redis stored it, on this machine's clock.
+        taken.append(at - int(id_.partition("-")[0]) / 1000)
+
+    assert statistics.median(taken) < 0.1, taken
+
+
+def test_fifty_who_wait_are_one_read_loop_and_take_each_event_once(server, pool, redis):
+    found = [pool.submit(read, server, f"w{n}", count=1) for n in range(50)]
+    eventually(lambda: waiting() == 50)
+    blocked = [row for row in redis.client_list() if "b" in row["flags"]]
+    assert [row["cmd"] for row in blocked] == ["xread"]
+    assert len(tails()._tails) == 1
+
+    ids = server.publish(*range(50))
+
+    assert sorted(event["entry_id"] for one in found for event in one.result(20)) == sorted(ids)
+    assert redis.xpending(STREAM, GROUP)["pending"] == 50
+
+
+def test_nothing_comes_after_the_time_that_was_asked_for(server):
+    began = time.monotonic()
+
+    assert read(server, block_ms=300) == []
+
+    assert 0.3 <= time.monotonic() - began < 5
+
+
+def test_who_goes_away_while_waiting_takes_nothing(server, redis):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
+    eventually(lambda: waiting() == 1)
+
+    connection.close()
+
+    eventually(lambda: waiting() == 0)
+    ids = server.publish(1, 2)
+    assert [event["entry_id"] for event in read(server, "other")] == ids
+    assert [event["attempt"] for event in read(server, "third", block_ms=0)] == []
+
+
+def test_what_was_taken_for_one_who_left_meanwhile_is_given_back(server, redis, monkeypatch):
+    # It leaves between the look and the answer: the look itself sees to that here.
+    left = threading.Event()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    (id_,) = server.publish(1)
+
+    import bridges.lane
+
+    original = bridges.lane._Poll._look
+
+    async def look(poll):
+        found = await original(poll)
+        if found.held and not left.is_set():
+            left.set()
+            poll._caller.leave()
+        return found
+
+    monkeypatch.setattr(bridges.lane._Poll, "_look", look)
+    connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
+    assert left.wait(10)
+
+    (event,) = read(server, "other")
+
+    assert (event["entry_id"], event["attempt"]) == (id_, 1)
+    connection.close()
+
+
+def test_an_event_that_is_given_back_wakes_who_waits(server, pool):
+    (id_,) = server.publish(1)
+    read(server, "first")
+    found = pool.submit(read, server, "second")
+    eventually(lambda: waiting() == 1)
+
+    httpx.post(
+        f"{server.url}/v1/nack",
+        json={"stream": STREAM, "consumer_group": GROUP, "entry_ids": [id_], "delay_ms": 0},
+    )
+
+    (event,) = found.result(20)
+    assert (event["entry_id"], event["attempt"]) == (id_, 2)
+
+
+def test_an_event_whose_wait_ends_is_given_to_who_waits(server, pool):
+    (id_,) = server.publish(1)
+    read(server, "first")
+    httpx.post(
+        f"{server.url}/v1/nack",
+        json={"stream": STREAM, "consumer_group": GROUP, "entry_ids": [id_], "delay_ms": 400},
+    )
+
+    (event,) = read(server, "second")
+
+    assert event["attempt"] == 2
+
+
+def test_a_server_that_stops_answers_those_who_wait(server, pool):
+    found = pool.submit(read, server)
+    eventually(lambda: waiting() == 1)
+
+    began = time.monotonic()
+    server.stop()
+
+    assert found.result(10) == []
+    assert time.monotonic() - began < 5
+
+
+def test_redis_that_goes_ends_the_wait_with_a_problem_and_loses_nothing(server, pool, redis, valkey_of_session):
+    found = pool.submit(httpx.post, f"{server.url}/v1/read", json=body(), timeout=30)
+    eventually(lambda: waiting() == 1)
+    redis.set("held", 1)
+    redis.rename("held", STREAM)
+
+    answer = found.result(20)
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:synapse:problem:not-a-stream")
+    assert redis.exists(keys.waiting(*PLACE)) == 0

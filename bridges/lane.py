@@ -26,8 +26,9 @@ _SHORTEST = 0.005
 
 async def publish(request: Request) -> Response:
     """Answer `POST /v1/publish`."""
-    conversation = publishing.publish(request, holder.current(), connections.tally)
-    return await connections.async_executor().run(conversation)
+    asked, catalog = asking.publication(request), holder.current()
+    executor = connections.async_executor_for(catalog.streams.get(asked.stream))
+    return await executor.run(publishing.publish(asked, request, catalog, connections.tally))
 
 
 async def read(request: Request) -> Response:

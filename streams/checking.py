@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from contracts.violations import Violation
@@ -16,6 +17,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 # A refusal names the newest versions that there are, at most so many.
 _MOST_LISTED = 20
+
+NOTHING_BESIDE: Mapping[str, str] = MappingProxyType({})
 
 _NOT_EXPLAINED = Violation(
     pointer="",
@@ -119,7 +122,7 @@ def encode(
     now: Callable[[], str],
     source: str,
     traceparent: str,
-    beside: Mapping[str, str],
+    beside: Mapping[str, str] = NOTHING_BESIDE,
 ) -> list[bytes]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
     `beside` as for `entry.encode`."""

@@ -1,14 +1,20 @@
 """The process's connections to Redis, made from Django's settings when first needed."""
 
+from dataclasses import replace
 from functools import cache
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from streams.broker import AsyncExecutor, Server, SyncExecutor
+from streams.definitions import StreamDefinition
 from streams.tally import Tally
 
+# What a write may take longer when its disk or replicas are waited for, in seconds.
+LONGEST_WAIT = 1.5
+
 tally = Tally()
+durable_async_executors: dict[int, AsyncExecutor] = {}
 
 
 def server() -> Server:
@@ -26,6 +32,42 @@ def executor() -> SyncExecutor:
 def async_executor() -> AsyncExecutor:
     """Return the executor of this process's event loop."""
     return AsyncExecutor(server())
+
+
+@cache
+def durable_executor() -> SyncExecutor:
+    """Return the executor of this process's threads for commands that wait for replicas, or for the disk."""
+    return SyncExecutor(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
+
+
+def durable_async_executor(replicas: int) -> AsyncExecutor:
+    """Return the event loop's executor for commands that wait for so many replicas, or, 0, for the disk.
+
+    Such a wait holds all that comes behind it on its connection: there is one for each number.
+    """
+    if replicas not in durable_async_executors:
+        patient = replace(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
+        durable_async_executors[replicas] = AsyncExecutor(patient)
+    return durable_async_executors[replicas]
+
+
+def executor_for(stream: StreamDefinition | None) -> SyncExecutor:
+    """Return what publishes to a stream in a thread."""
+    return executor() if stream is None or stream.durability == "server" else durable_executor()
+
+
+def async_executor_for(stream: StreamDefinition | None) -> AsyncExecutor:
+    """Return what publishes to a stream on the event loop."""
+    if stream is None or stream.durability == "server":
+        return async_executor()
+    return durable_async_executor(stream.replicas if stream.durability == "replicated" else 0)
+
+
+def close_async_executors() -> None:
+    """Close the event loop's connections; they are opened again when they are needed."""
+    async_executor().close()
+    for durable in durable_async_executors.values():
+        durable.close()
 
 
 def blocking_executor(seconds: float) -> SyncExecutor:

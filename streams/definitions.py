@@ -43,6 +43,12 @@ class StreamDefinition:
     max_age: timedelta | None = None
     hard_length: int = 1_000_000
     when_full: Literal["drop_oldest", "reject"] = "drop_oldest"
+    idempotency_window: timedelta = timedelta(days=1)
+    idempotency_key: Literal["optional", "required"] = "optional"
+    durability: Literal["server", "local", "replicated"] = "server"
+    replicas: int = 1
+    # How long a publish waits for that safety.
+    durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
     # By event type: how the text of foreign entries is to be read (see streams.entry.decode).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)

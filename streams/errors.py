@@ -12,6 +12,7 @@ Problem
 ├── ContractViolated        the event breaks its contract
 ├── UnknownContractVersion  the event asks for a version that its contract does not have
 ├── UnknownEventType        the stream takes no events of types that are not defined
+├── IdempotencyKeyReused    something else was sent under the same key before
 ├── BatchRefused            no event of a batch was stored
 ├── LaneOnly                only the event loop answers this, and this server has none
 ├── NotNow                  this process cannot take one more now
@@ -22,6 +23,7 @@ Problem
     ├── BrokerRefused       it answered with an error: nothing was stored
     ├── Busy                too much is waiting already: nothing was stored
     ├── OutcomeUnknown      the connection was lost after sending: the event may be stored
+    ├── NotDurable          the event is stored, and not as safely as its stream wants it
     └── StreamFull          the stream takes no more events until some are dropped
 """
 
@@ -134,6 +136,14 @@ class UnknownEventType(Problem):
     title = "The stream does not take events of this type"
 
 
+class IdempotencyKeyReused(Problem):
+    """Something else was sent under the same Idempotency-Key before: nothing was stored."""
+
+    status = 422
+    slug = "idempotency-key-reused"
+    title = "The Idempotency-Key was used for something else"
+
+
 class BatchRefused(Problem):
     """No event of a batch was stored. `results` says why, for each."""
 
@@ -218,6 +228,22 @@ class OutcomeUnknown(Unavailable):
 
     slug = "outcome-unknown"
     title = "It is not known whether the event was stored"
+
+
+class NotDurable(Unavailable):
+    """Redis has the event under `id`, and only `got` of the `wanted` copies were confirmed in time: it may be lost with
+    the server."""
+
+    slug = "not-durable"
+    title = "The event is not known to be stored as safely as its stream wants it"
+
+    def __init__(self, why: str, *, id: str, wanted: int, got: int, keyed: bool) -> None:
+        again = (
+            "Send it again with the same Idempotency-Key."
+            if keyed
+            else "It had no Idempotency-Key: sending it again may store it a second time."
+        )
+        super().__init__(f"The event may be stored, but {why}. {again}", id=id, wanted=wanted, got=got)
 
 
 class StreamFull(Unavailable):

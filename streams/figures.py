@@ -16,7 +16,8 @@ from streams.entry import pairs, text_fields
 from streams.errors import NotAStream
 from streams.tally import Counted, Dropped
 
-COUNTED: tuple[str, ...] = get_args(Counted)
+# The last is counted by the scripts that store an event once.
+COUNTED: tuple[str, ...] = (*get_args(Counted), "duplicates")
 
 # XINFO STREAM of a stream that never had an entry: what a stream that Redis does not know yet is shown as.
 NOTHING: Mapping[str, Any] = {
@@ -37,7 +38,7 @@ NOTHING: Mapping[str, Any] = {
 class Figures:
     """What Redis says of one stream.
 
-    `info` is XINFO STREAM by Redis' own names. `counters` are those of streams.tally since the stream was defined.
+    `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
     `live_dropped` counts who watched the stream live and was too slow.
     `problem` says why Redis could not tell of this stream; the rest is then that of an empty one.
     """

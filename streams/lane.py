@@ -12,8 +12,9 @@ from streams.snapshot import holder
 async def publish(request: Request) -> Response:
     """Answer `POST /events/{stream}`."""
     body = await _read_aside(request)
-    conversation = publishing.publish(request, holder.current(), connections.tally, body=body)
-    return await connections.async_executor().run(conversation)
+    catalog = holder.current()
+    conversation = publishing.publish(request, catalog, connections.tally, body=body)
+    return await connections.async_executor_for(catalog.streams.get(request.params["stream"])).run(conversation)
 
 
 async def validate(request: Request) -> Response:

@@ -149,6 +149,11 @@ METRICS = (
         "unregistered",
         "Published events of a type that their stream does not define. They are in the published ones too.",
     ),
+    _counted(
+        "synapse_events_duplicates_total",
+        "duplicates",
+        "Events that were sent again under the same key and are stored once. They are not in the published ones.",
+    ),
     _of_stream(
         "synapse_stream_readable",
         "1 when Redis holds a stream (or nothing yet) under the stream's name, 0 when it holds something else.",

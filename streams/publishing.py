@@ -1,48 +1,28 @@
 """The publish pipeline: from a request to commands, and from their replies to the answer. No I/O, no Django.
 
 Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `reading.py`, what happens to
-one event in `checking.py`; here the events are stored, together or each for itself, and the answer is made.
+one event in `checking.py`, how events are stored in `storing.py`, and the answer to a batch in `batches.py`.
 """
 
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-from core import problems
 from core.http import Request, Response, json_response
 from core.problems import BadParameter, Problem
-from streams import checking, reading
-from streams.broker import commands
-from streams.broker.command import Command, Conversation, ReplyError
-from streams.broker.script import load
+from streams import batches, checking, idempotency, reading, storing
+from streams.broker.command import Conversation
+from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
-from streams.errors import (
-    BatchRefused,
-    BrokerRefused,
-    EventTooLarge,
-    NotAStream,
-    StreamFull,
-    Unavailable,
-    UnknownStream,
-)
+from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
+from streams.storing import Fate, Stored
 from streams.tally import Tally
+from streams.turns import in_parts
 
-_TOGETHER = load("publish_together")
-# Redis takes no command of more words than this.
-_MAX_WORDS = 1024 * 1024
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
-# How long a batch may keep the event loop at a stretch, in seconds.
-_TURN = 0.005
-_NOTHING: Mapping[str, str] = {}
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def publish(
@@ -51,6 +31,7 @@ def publish(
     """Store the events of `POST /events/{stream}`. `body` is the request's, or what is wrong with it, if already read.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
+    What was stored before under the request's Idempotency-Key answers 200, and the header Idempotency-Replayed.
 
     Raises:
         Problem: for everything else, each with its own status (see streams.errors).
@@ -58,33 +39,46 @@ def publish(
     stream = _stream(request, catalog)
     try:
         version = reading.contract_version(request)
+        key = idempotency.key_of(request, stream)
         body = _read(request, body)
     except Problem:
         tally.add(stream.name, "refused")
         raise
     if body.batch:
-        return (yield from _publish_batch(stream, body.items, request, tally, version))
-    return (yield from _publish_one(stream, body, request, tally, version))
+        return (yield from _publish_batch(stream, body.items, request, tally, version=version, key=key))
+    return (yield from _publish_one(stream, body, request, tally, version=version, key=key))
 
 
 def _publish_one(
-    stream: StreamDefinition, body: Body, request: Request, tally: Tally, version: int | None
+    stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
 ) -> Conversation[Response]:
     try:
         accepted = checking.check(stream, body.items[0], version=version)
     except Problem:
         tally.add(stream.name, "refused")
         raise
-    (stored,) = yield from _store(stream, [_encoded(stream, accepted, request, body.beside)], together=False)
+    keys = [] if key is None else [idempotency.of_one(request, key, body.items[0], version)]
+    fates = yield from storing.store(stream, [_encoded(stream, accepted, request, body.beside)], keys=keys)
+    _count(tally, stream, [accepted], fates)
+    (stored,) = fates
     if isinstance(stored, Problem):
         raise stored
-    _count(tally, stream, [accepted])
-    ids = {"id": stored, "entry_id": stored, "message_id": stored}
-    return json_response({**ids, **_description(stream, accepted)}, status=201)
+    if stored.doubt is not None:
+        raise stored.doubt
+    answer = {"id": stored.id, "entry_id": stored.id, "message_id": stored.id, **_description(stream, accepted)}
+    if stored.repeated:
+        return json_response(answer, headers={idempotency.REPLAYED: "true"})
+    return json_response(answer, status=201)
 
 
 def _publish_batch(
-    stream: StreamDefinition, items: Sequence[Any], request: Request, tally: Tally, version: int | None
+    stream: StreamDefinition,
+    items: Sequence[Any],
+    request: Request,
+    tally: Tally,
+    *,
+    version: int | None,
+    key: str | None,
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
     outcomes = yield from _all_checked(stream, items, version)
@@ -92,19 +86,22 @@ def _publish_batch(
     refused = len(outcomes) - len(good)
     if refused:
         tally.add(stream.name, "refused", refused)
-    stored: list[str | Problem | None] = [None] * len(good)
+    fates: Sequence[Fate | None] = [None] * len(good)
     if good and not (together and refused):
         entries = yield from in_parts(good, lambda found: _encoded(stream, found, request))
-        stored = yield from _store(stream, entries, together=together)
-    _count(tally, stream, [found for found, id_ in zip(good, stored, strict=True) if isinstance(id_, str)])
-    return _batch_answer(stream, _fates(outcomes, stored))
+        keys: Sequence[IdempotencyKey] = ()
+        if key is not None:
+            keys = yield from _keys(request, key, items, outcomes, version, together=together)
+        fates = yield from storing.store(stream, entries, together=together, keys=keys)
+    _count(tally, stream, good, fates)
+    return batches.answer(stream, batches.results(outcomes, fates))
 
 
 def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None = None) -> Conversation[Response]:
     """Answer `POST /events/{stream}/validate`: what `publish` would say of the same body, and nothing is stored.
 
     Raises:
-        Problem: as `publish` does, but for what only Redis can refuse.
+        Problem: as `publish` does, but for what only Redis can refuse. An Idempotency-Key is passed over.
     """
     stream = _stream(request, catalog)
     version = reading.contract_version(request)
@@ -113,21 +110,10 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-        return _batch_answer(stream, _fates(outcomes, [None if together else "" for _ in good]))
+        return batches.answer(stream, batches.results(outcomes, [None if together else Stored(id="") for _ in good]))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fate:
-    """What became of one event of a batch: stored (with its id), refused for a problem of its own, or not stored
-    although it was good."""
-
-    status: Literal["accepted", "rejected", "aborted"]
-    id: str | None = None
-    problem: Problem | None = None
-    accepted: Accepted | None = None
 
 
 def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
@@ -164,20 +150,27 @@ def _all_checked(
     return (yield from in_parts(items, check_one))
 
 
-def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]]:
-    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them."""
-    done: list[R] = []
-    until = time.monotonic() + _TURN
-    for item in items:
-        done.append(work(item))
-        if time.monotonic() > until:
-            yield ()
-            until = time.monotonic() + _TURN
-    return done
+def _keys(
+    request: Request,
+    key: str,
+    items: Sequence[Any],
+    outcomes: Sequence[Accepted | Problem],
+    version: int | None,
+    *,
+    together: bool,
+) -> Conversation[list[IdempotencyKey]]:
+    """Return the keys of the good events, by their places in the batch; or the one of a batch stored together."""
+    good = [
+        (index, item)
+        for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
+        if isinstance(outcome, Accepted)
+    ]
+    keys = yield from in_parts(good, lambda each: idempotency.of_item(request, key, *each, version))
+    return [idempotency.of_all(request, key, keys)] if together else keys
 
 
 def _encoded(
-    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = _NOTHING
+    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = checking.NOTHING_BESIDE
 ) -> list[bytes]:
     return checking.encode(
         stream,
@@ -193,51 +186,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _store(
-    stream: StreamDefinition, entries: Sequence[Sequence[bytes]], *, together: bool
-) -> Conversation[list[str | Problem | None]]:
-    """Append the entries and return for each its id, or why Redis did not take it."""
-    if stream.when_full == "reject":
-        groups = [entries] if together else [[fields] for fields in entries]
-        replies = yield [_append_unless_full(stream, group) for group in groups]
-        return [
-            fate
-            for group, reply in zip(groups, replies, strict=True)
-            for fate in _fates_of_script(stream, reply, len(group))
-        ]
-    appends = [commands.xadd(stream.name, fields) for fields in entries]
-    if together:
-        replies = yield [commands.multi(), *appends, commands.execute(appends)]
-        done = replies[-1]
-        return [_fate_of(stream, reply) for reply in (done if isinstance(done, list) else [done] * len(appends))]
-    return [_fate_of(stream, reply) for reply in (yield appends)]
-
-
-def _append_unless_full(stream: StreamDefinition, entries: Sequence[Sequence[bytes]]) -> Command:
-    words: list[bytes | int] = [stream.hard_length]
-    for fields in entries:
-        words.append(len(fields))
-        words.extend(fields)
-    if len(words) > _MAX_WORDS - 10:
-        raise EventTooLarge("The batch has too many properties to be stored at once; send it in parts.")
-    return _TOGETHER.call([stream.name], words)
-
-
-def _fates_of_script(stream: StreamDefinition, reply: Any, count: int) -> list[str | Problem | None]:
-    if reply is None:
-        full = StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
-        return [full] * count
-    return [_fate_of(stream, part) for part in (reply if isinstance(reply, list) else [reply] * count)]
-
-
-def _fate_of(stream: StreamDefinition, reply: Any) -> str | Problem:
-    if isinstance(reply, ReplyError):
-        if reply.code == "WRONGTYPE":
-            return NotAStream(stream.name)
-        return BrokerRefused(f"Redis did not store the event: {reply}.")
-    return reply.decode() if isinstance(reply, bytes) else str(reply)
-
-
 def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:
     described: dict[str, Any] = {
         "stream": stream.name,
@@ -249,55 +197,12 @@ def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]
     return described
 
 
-def _fates(outcomes: Sequence[Accepted | Problem], stored: Sequence[str | Problem | None]) -> list[_Fate]:
-    """Join what the checks said of all events with what Redis said of the good ones."""
-    rest = iter(stored)
-    return [_fate(outcome, None if isinstance(outcome, Problem) else next(rest)) for outcome in outcomes]
-
-
-def _fate(outcome: Accepted | Problem, stored: str | Problem | None) -> _Fate:
-    if isinstance(outcome, Problem):
-        return _Fate(status="rejected", problem=outcome)
-    if isinstance(stored, str):
-        return _Fate(status="accepted", id=stored or None, accepted=outcome)
-    return _Fate(status="aborted", problem=stored, accepted=outcome)
-
-
-def _batch_answer(stream: StreamDefinition, fates: Sequence[_Fate]) -> Response:
-    counts = Counter(fate.status for fate in fates)
-    answer = {
-        "stream": stream.name,
-        "accepted": counts["accepted"],
-        "rejected": counts["rejected"],
-        "aborted": counts["aborted"],
-        "results": [_result(index, fate) for index, fate in enumerate(fates)],
-    }
-    if counts["accepted"]:
-        return json_response(answer, status=200 if counts["accepted"] == len(fates) else 207)
-    # When Redis refused good events, sending them again is right: that answer is a 503, not a 422.
-    unavailable = next((fate.problem for fate in fates if isinstance(fate.problem, Unavailable)), None)
-    refused = unavailable or BatchRefused(f"None of the {len(fates)} events was stored; “results” says why.")
-    refused.members.update(answer)
-    raise refused
-
-
-def _result(index: int, fate: _Fate) -> dict[str, Any]:
-    result: dict[str, Any] = {"index": index, "id": fate.id, "status": fate.status, "errors": _errors(fate.problem)}
-    if fate.accepted is not None and fate.accepted.warnings:
-        result["warnings"] = [violation.as_dict() for violation in fate.accepted.warnings]
-    return result
-
-
-def _errors(problem: Problem | None) -> list[dict[str, str]]:
-    """Return what was wrong with one event of a batch: each violation of its contract, or the one problem."""
-    if problem is None:
-        return []
-    kind = problems.TYPE_PREFIX + problem.slug
-    violations = problem.members.get("violations") or [{"message": problem.detail}]
-    return [{"type": kind, **violation} for violation in violations]
-
-
-def _count(tally: Tally, stream: StreamDefinition, stored: Sequence[Accepted]) -> None:
+def _count(tally: Tally, stream: StreamDefinition, good: Sequence[Accepted], fates: Sequence[Fate | None]) -> None:
+    """Count what Redis took, be it in doubt, and what a key kept out. What it had already, it has counted itself."""
+    pairs = zip(good, fates, strict=True)
+    stored = [accepted for accepted, fate in pairs if isinstance(fate, Stored) and not fate.repeated]
+    if len(stored) < len(good) and (reused := sum(isinstance(fate, IdempotencyKeyReused) for fate in fates)):
+        tally.add(stream.name, "refused", reused)
     if not stored:
         return
     tally.add(stream.name, "published", len(stored))

@@ -7,6 +7,7 @@ catalog's version number every `POLL_SECONDS`, in a thread (see background.py).
 import logging
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Max
@@ -20,6 +21,8 @@ from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, S
 from streams.models import EventType, Stream
 
 POLL_SECONDS = 0.3
+# A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
+_PATIENCE_FOR_DISK = timedelta(seconds=1.5)
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,11 @@ class SnapshotHolder:
                 self._compiled[schema.pk] = schemas.compile_schema({"not": {}})
 
 
+def _patience_for_replicas() -> timedelta:
+    """Return how long replicas are waited for: less than what Redis' answer may take, or it would not be read."""
+    return timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
+
+
 def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> StreamDefinition:
     return StreamDefinition(
         name=row.name,
@@ -117,6 +125,11 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> 
         max_age=row.max_age,
         hard_length=row.hard_length,
         when_full=row.when_full,  # type: ignore[arg-type]
+        idempotency_window=row.idempotency_window,
+        idempotency_key=row.idempotency_key,  # type: ignore[arg-type]
+        durability=row.durability,  # type: ignore[arg-type]
+        replicas=row.replicas,
+        durable_within=_PATIENCE_FOR_DISK if row.durability == "local" else _patience_for_replicas(),
         event_types=event_types,
         types_of={
             name: event_type.contract.schema.top_level_types()

@@ -6,7 +6,7 @@ handler runs in a small pool instead, one hop a request.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from re import Pattern
@@ -62,7 +62,7 @@ class FrontDoor:
         # Any other kind (websocket) is refused by the server when nobody accepts it.
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+        headers = _headers(scope["headers"])
         route, params = self._route(scope["method"], scope["path"])
         try:
             _check_host(headers)
@@ -104,6 +104,17 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
+
+
+def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by name. The values of one that is sent twice are joined by commas (RFC 9110, 5.3)."""
+    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in pairs}
+    if len(headers) < len(pairs):
+        values: dict[str, list[str]] = {}
+        for name, text in pairs:
+            values.setdefault(name.decode("latin-1"), []).append(text.decode("latin-1"))
+        headers = {name: ", ".join(texts) for name, texts in values.items()}
+    return headers
 
 
 async def _handled(handler: Handler, request: Request, receive: Receive) -> Response | StreamedResponse:
@@ -175,6 +186,7 @@ def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str
     origin = asked.get("origin")
     if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
         pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))
+        pairs.append((b"access-control-expose-headers", ", ".join(settings.CORS_EXPOSE_HEADERS).encode()))
     return pairs
 
 

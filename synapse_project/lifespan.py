@@ -38,6 +38,6 @@ class Lifespan:
                 await asyncio.to_thread(prober.stop)
                 await asyncio.to_thread(background.stop)
                 tails().stop()
-                connections.async_executor().close()
+                connections.close_async_executors()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -176,7 +176,8 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
-CORS_ALLOW_HEADERS = [*default_headers, "synapse-contract-version", "traceparent"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent"]
+CORS_EXPOSE_HEADERS = ["idempotency-replayed"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 

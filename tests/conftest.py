@@ -53,6 +53,7 @@ class using:
 
     def __exit__(self, *_: object) -> None:
         connections.executor().close()
+        connections.durable_executor().close()
         self._clear()
 
     def _clear(self) -> None:
@@ -60,6 +61,8 @@ class using:
         connections.async_executor.cache_clear()
         tails.cache_clear()
         memory.cache_clear()
+        connections.durable_executor.cache_clear()
+        connections.durable_async_executors.clear()
         connections.tally.clear()
 
 

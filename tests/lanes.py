@@ -84,7 +84,7 @@ class ExpressLane:
 
     def close(self) -> None:
         async def close_connection() -> None:
-            connections.async_executor().close()
+            connections.close_async_executors()
 
         self._runner.run(close_connection())
         self._runner.close()

@@ -59,9 +59,10 @@ class Publish(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         """The same as `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
-        asked = _request(request)
-        conversation = publishing.publish(asked, holder.current(), connections.tally)
-        return to_django(connections.executor().run(conversation))
+        sent, catalog = _request(request), holder.current()
+        asked = asking.publication(sent)
+        executor = connections.executor_for(catalog.streams.get(asked.stream))
+        return to_django(executor.run(publishing.publish(asked, sent, catalog, connections.tally)))
 
 
 class Read(ApiView):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridges.errors import NotOpen
-from bridges.pull import asking
+from bridges.pull.asking import Publication
 from core.http import Request, Response
 from streams import publishing
 from streams.broker.command import Conversation
@@ -12,14 +12,13 @@ from streams.reading import Body
 from streams.tally import Tally
 
 
-def publish(request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
-    """Store the event, and answer 200: the clients of this protocol look for `entry_id`.
+def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
+    """Store the event that `request` asked for, and answer 200: the clients of this protocol look for `entry_id`.
 
     Raises:
         NotOpen: when no such stream is defined.
         Problem: as for `POST /events/{stream}`.
     """
-    asked = asking.publication(request)
     if asked.stream not in catalog.streams:
         raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
     stored = yield from publishing.publish(

@@ -24,7 +24,7 @@ from streams.broker import ReplyError, commands, delivery, reports
 from streams.broker.command import Command, Conversation
 from streams.broker.delivery import Admitted, Held, Leased, Reaped
 from streams.entry import TopLevelTypes
-from streams.publishing import in_parts
+from streams.turns import in_parts
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.

@@ -13,7 +13,7 @@ from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
 from core.names import RULE, is_name
 from core.problems import Problem
-from streams import checking, connections, entry, reading
+from streams import checking, connections, entry, reading, storing
 from streams.broker import Command, ReplyError
 from streams.broker.publishing import Once, publish_once
 from streams.checking import Accepted
@@ -104,9 +104,9 @@ class StreamSink(Sink):
                     prepared[place] = accepted, self._command(target, delivery, accepted, [*trail, delivery.stream])
             except SinkError as error:
                 outcomes[place] = error
-        replies = self._send([command for _, command in prepared.values()])
+        replies, unsafe = self._send(target, [command for _, command in prepared.values()])
         for (place, (accepted, _)), reply in zip(prepared.items(), replies, strict=True):
-            outcomes[place] = self._outcome(reply)
+            outcomes[place] = self._outcome(reply) or unsafe
             if isinstance(reply, Once) and reply.outcome == "stored":
                 _count(target, accepted)
         return outcomes
@@ -157,16 +157,20 @@ class StreamSink(Sink):
             hard_length=target.hard_length if target.when_full == "reject" else 0,
         )
 
-    def _send(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands and return their replies. One whose outcome is unknown may be sent again: it acts once.
+    def _send(self, target: StreamDefinition, commands: Sequence[Command]) -> tuple[list[Any], SinkError | None]:
+        """Send the commands and return their replies, and what is wrong when they are not as safe as the stream wants
+        them. One whose outcome is unknown may be sent again: it acts once.
 
         Raises:
             SinkAway: when Redis cannot be used.
         """
+        barrier = storing.barrier_of(target) if commands else None
         try:
-            return connections.executor().execute(commands)
+            replies = connections.executor_for(target).execute([*commands, barrier] if barrier else commands)
         except Unavailable as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
+        why = storing.shortfall(target, replies.pop()) if barrier else ""
+        return replies, SinkError(f"“{self._to}” may have it, but {why}") if why else None
 
     def _outcome(self, reply: Once | ReplyError) -> Outcome:
         if isinstance(reply, ReplyError):

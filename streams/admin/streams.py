@@ -65,6 +65,7 @@ class StreamAdmin(AuditedAdmin):
     fieldsets = [
         (None, {"fields": ["name", "purpose"]}),
         ("Events", {"fields": ["layout", "enforcement", "unknown_event_types"]}),
+        ("Storing", {"fields": ["idempotency_key", "idempotency_window", "durability", "replicas"]}),
         ("How long they are kept", {"fields": ["max_length", "max_age", "hard_length", "when_full"]}),
     ]
     pages = (

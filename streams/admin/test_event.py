@@ -1,6 +1,7 @@
 """Publishing a test event: the request a publisher would send, by the person, and the server's answer."""
 
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from django import forms
@@ -11,7 +12,7 @@ from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
 from core.problems import Problem, document
-from streams import connections, publishing
+from streams import connections, idempotency, publishing
 from streams.admin import overview, tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType
@@ -61,7 +62,8 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
         method="POST",
         path=f"/events/{stream}",
         params={"stream": stream},
-        headers={"content-type": http.JSON},
+        # Each press of the button is an event of its own, also where a stream wants a key.
+        headers={"content-type": http.JSON, idempotency.HEADER.lower(): uuid4().hex},
         body=text.encode("utf-8", "surrogatepass"),
         principal=person(request),
     )
@@ -79,7 +81,9 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
 def _answer(asked: http.Request, *, only_check: bool) -> http.Response:
     if only_check:
         return connections.executor().run(publishing.validate(asked, holder.current()))
-    return connections.executor().run(publishing.publish(asked, holder.current(), connections.tally))
+    catalog = holder.current()
+    executor = connections.executor_for(catalog.streams.get(asked.params["stream"]))
+    return executor.run(publishing.publish(asked, catalog, connections.tally))
 
 
 def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:

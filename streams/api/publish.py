@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, Polymorphic
 from rest_framework.request import Request
 
 from core.views import ApiView, to_django, to_request
-from streams import connections, publishing
+from streams import connections, idempotency, publishing
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import publishing as shapes
@@ -40,6 +40,20 @@ _VERSION = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The version of their contracts that the events are checked against; without it, the active one.",
 )
+_KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    OpenApiParameter.HEADER,
+    description="Names the request: sent again under the same key, nothing is stored twice.",
+)
+_REPLAYED = OpenApiParameter(
+    idempotency.REPLAYED,
+    {"type": "string", "enum": ["true"]},
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="All of it was stored before, under the same key.",
+)
+_STORED = PolymorphicProxySerializer("PublishedOrBatch", [shapes.Published, shapes.Batch], None)
 _VALIDATED = PolymorphicProxySerializer("ValidatedOrBatch", [shapes.Validated, shapes.Batch], None)
 _REFUSED = [400, 404, 413, 415, 422, 503]
 
@@ -51,11 +65,13 @@ class Publish(ApiView):
         "Publish events",
         name="publish",
         tag="events",
-        parameters=[STREAM, _ATOMIC, _VERSION, _TRACE],
+        parameters=[STREAM, _ATOMIC, _KEY, _VERSION, _TRACE, _REPLAYED],
         request=_BODY,
         answers={
             201: OpenApiResponse(shapes.Published, "The event is stored."),
-            200: OpenApiResponse(shapes.Batch, "All events of the batch are stored."),
+            200: OpenApiResponse(
+                _STORED, "All events of the batch are stored, or the one event was stored before, under the same key."
+            ),
             207: OpenApiResponse(shapes.Batch, "Some events of the batch are stored; the results say which."),
         },
         problems=_REFUSED,
@@ -76,9 +92,11 @@ class Publish(ApiView):
     def post(self, request: Request, stream: str) -> HttpResponse:
         """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its
         contract, or the one that the request asks for. When no event of a batch was stored, the answer is a problem
-        document with the same `results`."""
+        document with the same `results`. With an Idempotency-Key it can be sent again, and nothing is stored twice."""
         asked = to_request(request._request, principal_of(request), stream=stream)
-        return to_django(connections.executor().run(publishing.publish(asked, holder.current(), connections.tally)))
+        catalog = holder.current()
+        executor = connections.executor_for(catalog.streams.get(stream))
+        return to_django(executor.run(publishing.publish(asked, catalog, connections.tally)))
 
 
 class Validate(ApiView):

@@ -63,15 +63,23 @@ class AsyncExecutor:
             connection.pending and connection.pending + len(commands) > self._max_pending
         ):
             raise Busy(f"{connection.pending} commands are waiting for Redis already.")
-        replies = await connection.send(commands)
+        replies = await self._sent(connection, commands)
         if is_no_primary(replies):
             connection.close()
             return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
         if again := missing_scripts(commands, replies):
-            repeated = await connection.send([command for _, command in again])
+            repeated = await self._sent(connection, [command for _, command in again])
             for (place, _), reply in zip(again, repeated, strict=True):
                 replies[place] = reply
         return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def _sent(self, connection: PipelinedConnection, commands: Sequence[Command]) -> list[Any]:
+        if not commands[-1].barrier:
+            return await connection.send(commands)
+        replies = connection.send(commands[:-1])
+        # Others wait at the same barrier: who goes away must not take it along.
+        both = await asyncio.gather(replies, asyncio.shield(connection.hold(commands[-1])))
+        return [*both[0], *both[1]]
 
     def close(self) -> None:
         """Close the connection. The executor can be used again."""

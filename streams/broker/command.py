@@ -25,12 +25,14 @@ def as_it_is(reply: Any) -> Any:
 class Command:
     """One command: its words, and how its reply (RESP2, bytes) is read.
 
-    `otherwise` is sent when the server answers NOSCRIPT: the same script with its text.
+    `otherwise` is sent when the server answers NOSCRIPT: the same script with its text. A `barrier` waits for what was
+    written before it on its connection; it is the last of the commands that it is sent with.
     """
 
     words: tuple[Argument, ...]
     parse: Callable[[Any], Any] = as_it_is
     otherwise: "Command | None" = None
+    barrier: bool = False
 
     def read(self, reply: Any) -> Any:
         """Return the parsed reply; an error stays the `ReplyError` it is."""
@@ -45,12 +47,18 @@ Conversation = Generator[Sequence[Command], list[Any], T]
 
 
 def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list[tuple[int, Command]]:
-    """Return what to send again, with its place: commands whose script the server did not know."""
-    return [
+    """Return what to send again, with its place: commands whose script the server did not know, in their order.
+
+    A barrier behind one of them waited for nothing, and is sent again too.
+    """
+    again = [
         (place, command.otherwise)
         for place, (command, reply) in enumerate(zip(commands, replies, strict=True))
         if command.otherwise is not None and isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"
     ]
+    if again and commands[-1].barrier:
+        again.append((len(commands) - 1, commands[-1]))
+    return again
 
 
 def is_no_primary(replies: Sequence[Any]) -> bool:

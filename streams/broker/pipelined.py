@@ -1,5 +1,8 @@
 """One connection to Redis on the event loop: all commands of one tick go out in one write, replies come back in order.
 
+Where a barrier is asked for (streams.broker.durability) there is one for all calls of the tick, and what is asked
+meanwhile goes out in one write when it has answered: the server would not read it earlier.
+
 redis-py opens the connection and logs in; from then on the bytes are ours. Measured against redis-py's own asyncio
 pipelines this carries nearly twice the publishes, because nothing is scheduled per command.
 """
@@ -13,7 +16,7 @@ from typing import Any
 
 import hiredis
 
-from streams.broker.command import Command, ReplyError
+from streams.broker.command import Argument, Command, ReplyError
 from streams.errors import BrokerDown, OutcomeUnknown
 
 
@@ -46,6 +49,9 @@ class PipelinedConnection(asyncio.Protocol):
         self._waiting: deque[_Waiting] = deque()
         self._outgoing: list[bytes] = []
         self._unwritten: list[_Waiting] = []
+        # By their words: those that go behind the next write, and how many of the last write have not answered.
+        self._barriers: dict[tuple[Argument, ...], asyncio.Future[list[Any]]] = {}
+        self._holding = 0
         self._watch: asyncio.TimerHandle | None = None
         self.pending = 0
         self.pending_bytes = 0
@@ -74,6 +80,17 @@ class PipelinedConnection(asyncio.Protocol):
         self.pending_bytes += len(packed)
         return future
 
+    def hold(self, barrier: Command) -> asyncio.Future[list[Any]]:
+        """Queue a barrier behind this tick's write. All who queue the same one are handed the same future: it is not
+        to be cancelled."""
+        future = self._barriers.get(barrier.words)
+        if future is None:
+            future = self._barriers[barrier.words] = self._loop.create_future()
+            # Whoever asked may be gone by then: nobody would look at its exception.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            future.add_done_callback(self._let_go)
+        return future
+
     def close(self) -> None:
         """Close the connection; calls that still wait fail."""
         self._transport.abort()
@@ -89,7 +106,7 @@ class PipelinedConnection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail whoever still waits: their commands were sent, and their fate is not known."""
+        """Fail whoever still waits: the fate of commands that were sent is not known."""
         if self.closed:
             return
         self.closed = True
@@ -98,17 +115,33 @@ class PipelinedConnection(asyncio.Protocol):
         reason = f": {exc}" if exc else ""
         waiting, self._waiting = self._waiting, deque()
         self.pending = self.pending_bytes = 0
-        for call in waiting:
-            if not call.future.done():
+        for call in [*waiting, *(_Waiting(1, 0, future) for future in self._barriers.values())]:
+            if call.future.done():
+                continue
+            if call.since == math.inf:
+                call.future.set_exception(BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
+            else:
                 call.future.set_exception(
                     OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}.")
                 )
 
     def _flush(self) -> None:
+        if self._holding:
+            return
         outgoing, self._outgoing = self._outgoing, []
         written, self._unwritten = self._unwritten, []
         if self.closed:
             return
+        for words, future in self._barriers.items():
+            packed = hiredis.pack_command(words)  # type: ignore[arg-type]
+            call = _Waiting(1, len(packed), future)
+            outgoing.append(packed)
+            written.append(call)
+            self._waiting.append(call)
+            self.pending += 1
+            self.pending_bytes += len(packed)
+        self._holding = len(self._barriers)
+        self._barriers.clear()
         self._transport.write(b"".join(outgoing))
         # The time counts from here: a loop that was busy before must not look like a server that is slow.
         now = self._loop.time()
@@ -116,6 +149,11 @@ class PipelinedConnection(asyncio.Protocol):
             call.since = now
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._check_oldest)
+
+    def _let_go(self, _: asyncio.Future[list[Any]]) -> None:
+        self._holding -= 1
+        if not self._holding and self._outgoing and not self.closed:
+            self._flush()
 
     def _take(self, reply: Any) -> None:
         if not self._waiting:

@@ -4,16 +4,16 @@ from typing import Any
 
 from core import iso_duration
 from core.plan import Values
-from streams.catalog.reading import grant_name
+from streams.catalog.reading import DURATIONS, STREAM_KEYS, grant_name
 from streams.models import EventType, Grant, Service, Stream
 
-_COLUMNS = ("purpose", "layout", "enforcement", "unknown_event_types", "max_length", "hard_length", "when_full")
+_COLUMNS = tuple(key for key in STREAM_KEYS if key != "event_types")
 
 
 def streams() -> dict[str, Values]:
     """Return every stream by name."""
-    rows = Stream.objects.values("name", "max_age", *_COLUMNS)
-    return dict(sorted((row.pop("name"), {**row, "max_age": _age(row)}) for row in rows))
+    rows = Stream.objects.values(*_COLUMNS)
+    return dict(sorted((row.pop("name"), {**row, **_durations(row)}) for row in rows))
 
 
 def event_types() -> dict[str, Values]:
@@ -39,8 +39,8 @@ def grants() -> dict[str, Values]:
     return {grant_name(each): each for each in found}
 
 
-def _age(row: dict[str, Any]) -> str | None:
-    return None if row["max_age"] is None else iso_duration.text_of(row["max_age"])
+def _durations(row: dict[str, Any]) -> dict[str, str | None]:
+    return {key: None if row[key] is None else iso_duration.text_of(row[key]) for key in DURATIONS}
 
 
 def _stream_and_name(values: dict[str, Any]) -> tuple[str, str]:

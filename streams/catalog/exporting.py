@@ -6,11 +6,11 @@ from typing import Any
 
 from core.plan import Values
 from streams.catalog import current
-from streams.catalog.reading import LISTS, default_of
+from streams.catalog.reading import LISTS, STREAM_KEYS, default_of
 
 _Section = list[dict[str, Any]]
 # The order of a stream's keys in the file.
-_STREAM_KEYS = ("layout", "enforcement", "unknown_event_types", "max_length", "max_age", "hard_length", "when_full")
+_STREAM_KEYS = tuple(key for key in STREAM_KEYS if key not in ("name", "purpose", "event_types"))
 
 
 def export(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From a catalog file to definitions of streams, event types, services and grants."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -21,10 +22,15 @@ _CHOICES = {
     "enforcement": Stream.Enforcement,
     "unknown_event_types": Stream.UnknownEventTypes,
     "when_full": Stream.WhenFull,
+    "idempotency_key": Stream.IdempotencyKey,
+    "durability": Stream.Durability,
 }
+# Columns that a file writes in ISO 8601.
+DURATIONS = ("max_age", "idempotency_window")
 STREAM_KEYS = (
     *("name", "purpose", "layout", "enforcement", "unknown_event_types"),
-    *("max_length", "max_age", "hard_length", "when_full", "event_types"),
+    *("max_length", "max_age", "hard_length", "when_full"),
+    *("idempotency_window", "idempotency_key", "durability", "replicas", "event_types"),
 )
 # The key of a service that lists its grants, for each action.
 LISTS = {"publishes": Grant.Action.PUBLISH.value, "subscribes": Grant.Action.SUBSCRIBE.value}
@@ -41,7 +47,7 @@ def read(file: CatalogFile) -> None:
 def default_of(key: str) -> Any:
     """Return the value that a stream has when nothing is said, as a file would write it."""
     value = Stream._meta.get_field(key).get_default()  # type: ignore[union-attr]  # these are columns
-    return getattr(value, "value", value)
+    return iso_duration.text_of(value) if isinstance(value, timedelta) else getattr(value, "value", value)
 
 
 def grant_name(values: Values) -> str:
@@ -55,8 +61,10 @@ def _read_stream(item: Item) -> None:
     for key, choices in _CHOICES.items():
         values[key] = item.choice(key, choices.values, default_of(key))
     values["max_length"] = item.count("max_length", None)
-    values["max_age"] = _age(item)
+    for key in DURATIONS:
+        values[key] = _duration(item, key)
     values["hard_length"] = item.count("hard_length", default_of("hard_length"))
+    values["replicas"] = _replicas(item)
     _check_lengths(item, values)
     name = item.name("name")
     if name is not None:
@@ -66,20 +74,34 @@ def _read_stream(item: Item) -> None:
         _read_event_type(event_type, name)
 
 
-def _age(item: Item) -> str | None:
-    text = item.text("max_age")
+def _duration(item: Item, key: str) -> Any:
+    text = item.text(key)
     if text is None:
-        return None
+        return default_of(key)
     try:
-        age = iso_duration.parse(text)
-        Stream._meta.get_field("max_age").run_validators(age)
+        duration = iso_duration.parse(text)
+        _check(key, duration)
     except ValueError as error:
-        item.refuse("max_age", str(error))
+        item.refuse(key, str(error))
     except ValidationError as error:
-        item.refuse("max_age", " ".join(error.messages))
+        item.refuse(key, " ".join(error.messages))
     else:
-        return iso_duration.text_of(age)
-    return None
+        return iso_duration.text_of(duration)
+    return default_of(key)
+
+
+def _replicas(item: Item) -> Any:
+    replicas = item.count("replicas", default_of("replicas"))
+    try:
+        _check("replicas", replicas)
+    except ValidationError as error:
+        item.refuse("replicas", " ".join(error.messages))
+    return replicas
+
+
+def _check(key: str, value: Any) -> None:
+    """Hold a value to the validators of its column."""
+    Stream._meta.get_field(key).run_validators(value)  # type: ignore[union-attr]  # these are columns
 
 
 def _check_lengths(item: Item, values: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from contracts.models import Contract
 from core import audit, iso_duration
 from core.plan import Change, Values
 from core.principal import Principal
-from streams.catalog.reading import EVENT_TYPE, GRANT, SERVICE, STREAM
+from streams.catalog.reading import DURATIONS, EVENT_TYPE, GRANT, SERVICE, STREAM
 from streams.models import EventType, Grant, Service, Stream
 
 
@@ -19,8 +19,9 @@ def apply(change: Change, *, by: Principal) -> None:
 
 def _write_stream(change: Change) -> None:
     columns = dict(change.after or {})
-    if columns.get("max_age") is not None:
-        columns["max_age"] = iso_duration.parse(columns["max_age"])
+    for key in DURATIONS:
+        if columns.get(key) is not None:
+            columns[key] = iso_duration.parse(columns[key])
     _write(change, Stream, {"name": change.name}, columns)
 
 

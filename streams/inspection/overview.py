@@ -46,7 +46,7 @@ def defined(request: Request, catalog: Snapshot) -> StreamDefinition:
 
 
 def definition(stream: StreamDefinition) -> dict[str, Any]:
-    """Return a stream's definition as JSON; `max_age` in seconds."""
+    """Return a stream's definition as JSON; durations in seconds."""
     return {
         "purpose": stream.purpose,
         "layout": stream.layout,
@@ -56,6 +56,10 @@ def definition(stream: StreamDefinition) -> dict[str, Any]:
         "max_age": None if stream.max_age is None else stream.max_age.total_seconds(),
         "hard_length": stream.hard_length,
         "when_full": stream.when_full,
+        "idempotency_window": stream.idempotency_window.total_seconds(),
+        "idempotency_key": stream.idempotency_key,
+        "durability": stream.durability,
+        "replicas": stream.replicas,
         "event_types": [
             {
                 "name": event_type.name,

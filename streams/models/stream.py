@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from contracts.models import Contract
@@ -25,6 +25,16 @@ def validate_age(age: timedelta) -> None:
         raise ValidationError("Events must be kept for a second or longer.")
     if age > LONGEST_AGE:
         raise ValidationError("A hundred years (36,500 days) are the longest; leave it empty for no limit.")
+
+
+SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=1), timedelta(days=7)
+MOST_REPLICAS = 100
+
+
+def validate_window(window: timedelta) -> None:
+    """Refuse a window that no client could use, or whose keys would fill the memory (a Django validator)."""
+    if not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
+        raise ValidationError("Idempotency keys are remembered for a minute to seven days.")
 
 
 def validate_example(example: Any) -> None:
@@ -57,6 +67,15 @@ class Stream(CatalogModel):
         DROP_OLDEST = "drop_oldest", "drop the oldest events, even unread ones"
         REJECT = "reject", "refuse new events"
 
+    class IdempotencyKey(models.TextChoices):
+        OPTIONAL = "optional", "optional: events may come without one"
+        REQUIRED = "required", "required: events without one are refused"
+
+    class Durability(models.TextChoices):
+        SERVER = "server", "server: as Redis is set up"
+        LOCAL = "local", "local: when it is on Redis' disk"
+        REPLICATED = "replicated", "replicated: when replicas have it"
+
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     purpose = models.TextField(blank=True)
     layout = models.CharField(
@@ -87,6 +106,28 @@ class Stream(CatalogModel):
         help_text="The length at which “when full” decides, whoever still owes what.",
     )
     when_full = models.CharField(max_length=12, choices=WhenFull, default=WhenFull.DROP_OLDEST)
+    idempotency_window = models.DurationField(
+        default=timedelta(days=1),
+        validators=[validate_window],
+        help_text="How long an Idempotency-Key is remembered, a minute to seven days; about 0.25 KB of Redis each.",
+    )
+    idempotency_key = models.CharField(
+        max_length=10,
+        choices=IdempotencyKey,
+        default=IdempotencyKey.OPTIONAL,
+        help_text="Whether publishers must send an Idempotency-Key.",
+    )
+    durability = models.CharField(
+        max_length=10,
+        choices=Durability,
+        default=Durability.SERVER,
+        help_text="When a publisher is told that its event is stored.",
+    )
+    replicas = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_REPLICAS)],
+        help_text="How many replicas must have it, where durability is “replicated”.",
+    )
 
     class Meta:
         ordering = ["name"]

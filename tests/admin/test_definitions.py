@@ -9,6 +9,7 @@ from tests.admin.pages import no_rows, url
 from tests.definitions import define
 
 STREAM = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept", "when_full": "drop_oldest"}
+STREAM |= {"idempotency_key": "optional", "idempotency_window": "1 00:00:00", "durability": "server", "replicas": "1"}
 STREAM |= {"name": "orders", "hard_length": "1000", "purpose": "To sell"}
 MODELS = ["streams.stream", "streams.eventtype", "streams.service", "streams.grant", "contracts.contract", "auth.user"]
 

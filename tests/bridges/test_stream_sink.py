@@ -186,6 +186,17 @@ def test_a_stream_that_is_full_is_asked_again_later(redis, db):
     assert (outcomes[1].permanent, outcomes[1].retry_after) == (False, stream_sink.FULL_WAIT)
 
 
+def test_a_stream_that_wants_its_events_safe_gets_them_again_until_they_are(redis, db):
+    define("copies", durability="replicated", idempotency_key="required")
+
+    outcomes = [open_().deliver([published(ORDER)], always) for _ in range(2)]
+
+    assert {str(outcome) for (outcome,) in outcomes} == {
+        "“copies” may have it, but 0 of the 1 replicas that it is to be on had it in time"
+    }
+    assert len(entries(redis)) == 1
+
+
 def test_a_key_that_holds_something_else_is_left_alone(redis, copies):
     redis.set("copies", "mine")
 

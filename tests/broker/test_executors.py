@@ -94,13 +94,13 @@ def test_asking_nothing_is_answered_at_once(either):
 
 def test_a_script_that_the_server_forgot_is_sent_again_and_runs_once(either, redis):
     script = load("publish_together")
-    append = script.call(["s"], [100, 2, b"n", b"1"])
+    append = script.call(["s"], [100, 0, "", 2, b"n", b"1"])
     either.execute([append])
     redis.script_flush()
 
-    (ids,) = either.execute([append])
+    ((done, *ids),) = either.execute([append])
 
-    assert len(ids) == 1
+    assert (done, len(ids)) == (b"OK", 1)
     assert redis.xlen("s") == 2
 
 

@@ -93,6 +93,18 @@ NAME_RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:�
             "streams: [{name: s, max_age: 7 days}]",
             "streams[0].max_age: a duration is written as P7D (seven days) or PT1H30M (an hour and a half)",
         ),
+        (
+            "streams: [{name: s, idempotency_window: PT59S}]",
+            "streams[0].idempotency_window: Idempotency keys are remembered for a minute to seven days.",
+        ),
+        (
+            "streams: [{name: s, replicas: 101}]",
+            "streams[0].replicas: Ensure this value is less than or equal to 100.",
+        ),
+        (
+            "streams: [{name: s, durability: safe}]",
+            "streams[0].durability: must be server or local or replicated, but is “safe”",
+        ),
         ("streams: [{name: s, max_age: PT0S}]", "streams[0].max_age: Events must be kept for a second or longer."),
         (
             "streams: [{name: s, max_age: P999999999D}]",

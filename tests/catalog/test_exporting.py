@@ -83,6 +83,10 @@ def test_edits_in_the_database_are_exported(db):
         hard_length=20,
         max_age=timedelta(hours=1, seconds=1.5),
         when_full="reject",
+        idempotency_window=timedelta(hours=2),
+        idempotency_key="required",
+        durability="replicated",
+        replicas=2,
         purpose="yes\n\n  indented, “quoted”: #1 \n",
     )
     Service.objects.filter(name="shop").delete()
@@ -93,6 +97,7 @@ def test_edits_in_the_database_are_exported(db):
 
     assert "enforcement: 'off'" in text
     assert "max_age: PT1H1.5S" in text
+    assert "idempotency_window: PT2H" in text
     assert_export_plans_to_nothing()
 
 

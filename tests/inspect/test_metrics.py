@@ -98,7 +98,7 @@ def test_the_json_form_has_the_figures_of_every_stream(ask, define, redis):
         "groups": 0,
         "first_entry": ["5-0", {"n": "1"}],
         "last_entry": ["5-0", {"n": "1"}],
-        "counters": {"published": 0, "refused": 0, "warned": 0, "unregistered": 0},
+        "counters": {"published": 0, "refused": 0, "warned": 0, "unregistered": 0, "duplicates": 0},
     }
 
 

@@ -64,6 +64,7 @@ def test_what_was_counted_is_shown_with_the_stream(ask):
         "refused": 1,
         "warned": 0,
         "unregistered": 0,
+        "duplicates": 0,
     }
 
 

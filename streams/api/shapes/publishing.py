@@ -40,6 +40,7 @@ class ItemError(Shape):
     pointer = CharField(required=False)
     keyword = CharField(required=False)
     schema_pointer = CharField(required=False)
+    id = CharField(required=False, help_text="Of an event that may be stored all the same.")
 
 
 class ItemResult(Shape):
@@ -50,6 +51,7 @@ class ItemResult(Shape):
     status = CharField(help_text="accepted, rejected, or aborted: good itself, but not stored.")
     # REST framework takes the fields off the class, so its own attributes of these names stay.
     errors = ItemError(many=True)  # type: ignore[assignment]
+    replayed = BooleanField(required=False, help_text="True when it was stored before, under the same key.")
     warnings = Violation(many=True, required=False)
 
 

@@ -43,6 +43,7 @@ class Counters(Shape):
     refused = IntegerField()
     warned = IntegerField()
     unregistered = IntegerField()
+    duplicates = IntegerField()
 
 
 class Definition(Shape):
@@ -57,6 +58,10 @@ class Definition(Shape):
     max_age = FloatField(allow_null=True, help_text="Seconds.")
     hard_length = IntegerField()
     when_full = CharField(help_text="drop_oldest or reject.")
+    idempotency_window = FloatField(help_text="Seconds that an Idempotency-Key is remembered.")
+    idempotency_key = CharField(help_text="optional or required.")
+    durability = CharField(help_text="server, local or replicated.")
+    replicas = IntegerField(help_text="How many replicas must have an event, where durability is replicated.")
     event_types = EventType(many=True)
     counters = Counters()
 

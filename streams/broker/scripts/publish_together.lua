@@ -1,19 +1,41 @@
--- Append entries, all or none of them, unless the stream would grow past its hard length.
--- KEYS: stream.  ARGV: hard length; then for each entry the number of its parts and the parts (names and values in turn).
--- Reply: the list of ids, or false when the stream is full.
+-- Append entries, all or none of them, unless the stream would grow past its hard length, or they were appended under the
+-- same key before.
+-- KEYS: stream; with a key also what the key stands for, and the stream's counters.
+-- ARGV: hard length (0: none), window (milliseconds), fingerprint of what was sent; then for each entry the number of its
+-- parts and the parts (names and values in turn).
+-- Reply: {'OK' or 'DUP', id, ...}, or {'CONFLICT'} for a fingerprint that differs, or {'FULL'}.
+if KEYS[2] then
+  local stored = redis.call('GET', KEYS[2])
+  if stored then
+    local found = {'DUP'}
+    for word in string.gmatch(stored, '%S+') do
+      found[#found + 1] = word
+    end
+    if table.remove(found, 2) ~= ARGV[3] then
+      return {'CONFLICT'}
+    end
+    -- Something is written: a WAIT that follows would else wait for nothing.
+    redis.call('HINCRBY', KEYS[3], 'duplicates', #found - 1)
+    return found
+  end
+end
 local entries = {}
-local at = 2
+local at = 4
 while at <= #ARGV do
   local parts = tonumber(ARGV[at])
   entries[#entries + 1] = {at + 1, at + parts}
   at = at + parts + 1
 end
-if redis.call('XLEN', KEYS[1]) + #entries > tonumber(ARGV[1]) then
-  return false
+local hard = tonumber(ARGV[1])
+if hard > 0 and redis.call('XLEN', KEYS[1]) + #entries > hard then
+  return {'FULL'}
 end
-local ids = {}
+local ids = {'OK'}
 for i, entry in ipairs(entries) do
   -- An event has at most 1,024 properties: unpack stays far below the size of Lua's stack.
-  ids[i] = redis.call('XADD', KEYS[1], '*', unpack(ARGV, entry[1], entry[2]))
+  ids[i + 1] = redis.call('XADD', KEYS[1], '*', unpack(ARGV, entry[1], entry[2]))
+end
+if KEYS[2] then
+  redis.call('SET', KEYS[2], ARGV[3] .. ' ' .. table.concat(ids, ' ', 2), 'PX', ARGV[2])
 end
 return ids

@@ -1,0 +1,67 @@
+"""Idempotency keys: what a publisher names a request with, so that sending it again stores nothing twice. Pure.
+
+After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header-07).
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from core.http import Request
+from core.problems import BadRequest
+from streams.broker.publishing import IdempotencyKey
+from streams.definitions import StreamDefinition
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+LONGEST = 128
+_KEY = re.compile(r"[!-~]{1,128}")
+
+
+def key_of(request: Request, stream: StreamDefinition) -> str | None:
+    """Return the key that the request names; None when it names none.
+
+    Raises:
+        BadRequest: when it cannot be used, or the stream takes nothing without one.
+    """
+    text = request.headers.get(HEADER.lower())
+    if text is None:
+        if stream.idempotency_key == "required":
+            raise BadRequest(
+                f"The stream “{stream.name}” takes no event without an {HEADER}: send a new one with each new event,"
+                " and the same when you send it again.",
+                parameter=HEADER,
+            )
+        return None
+    if not _KEY.fullmatch(text):
+        raise BadRequest(
+            f"The header {HEADER} is one key of 1 to {LONGEST} printable ASCII characters without spaces.",
+            parameter=HEADER,
+        )
+    return text
+
+
+def of_one(request: Request, key: str, item: Any, version: int | None) -> IdempotencyKey:
+    """Return what a request with one event is known by."""
+    return IdempotencyKey(who=str(request.principal), key=key, fingerprint=_fingerprint(item, version))
+
+
+def of_item(request: Request, key: str, index: int, item: Any, version: int | None) -> IdempotencyKey:
+    """Return what one event of a batch is known by: each has a key of its own, made of the batch's and its place."""
+    return of_one(request, f"{key}/{index}", item, version)
+
+
+def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
+    """Return what a batch that is stored together is known by, from what its events would be."""
+    parts = "\n".join(["together", *(item.fingerprint for item in items)])
+    return IdempotencyKey(who=str(request.principal), key=key, fingerprint=hashlib.sha256(parts.encode()).hexdigest())
+
+
+def _fingerprint(item: Any, version: int | None) -> str:
+    """Tell one event from another by its JSON value and the version of its contract that it asks for."""
+    digest = hashlib.sha256(orjson.dumps(item))
+    digest.update(b"" if version is None else b"\n%d" % version)
+    return digest.hexdigest()

@@ -1,0 +1,190 @@
+"""The storing part of publishing: from entries to commands, and from their replies to what became of them. No I/O.
+
+Without a key a bare XADD is enough, and the fastest. With one, or where a full stream refuses, the look and the write
+are one script. What must be safe in more than the server's memory is waited for behind the writes, in the same
+pipeline (streams.broker.durability).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from core.problems import Problem
+from streams.broker import commands, durability
+from streams.broker.command import Command, Conversation, ReplyError
+from streams.broker.publishing import MAX_WORDS, IdempotencyKey, Once, Together, publish_once, publish_together
+from streams.definitions import StreamDefinition
+from streams.errors import (
+    BrokerRefused,
+    EventTooLarge,
+    IdempotencyKeyReused,
+    NotAStream,
+    NotDurable,
+    StreamFull,
+)
+from streams.turns import in_parts
+
+_Entries = Sequence[Sequence[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An entry that Redis has: its id, and whether it was stored before under the same key (`repeated`).
+
+    `doubt` says that it is not as safe as its stream wants it.
+    """
+
+    id: str
+    repeated: bool = False
+    doubt: NotDurable | None = None
+
+
+Fate = Stored | Problem
+
+
+def store(
+    stream: StreamDefinition, entries: _Entries, *, together: bool = False, keys: Sequence[IdempotencyKey] = ()
+) -> Conversation[list[Fate]]:
+    """Append the entries and return for each what became of it.
+
+    `keys` has one for each entry, or, `together`, one for all; it is empty where nobody gave any.
+
+    Raises:
+        EventTooLarge: when entries that are stored together have too many parts; none is stored.
+    """
+    if not keys and not together and stream.when_full == "drop_oldest" and stream.durability == "server":
+        # The common case, on its own: every microsecond of it counts.
+        replies = yield [commands.xadd(stream.name, fields) for fields in entries]
+        return [_fate(stream, reply) for reply in replies]
+    appending = yield from _appending(stream, entries, together=together, keys=keys)
+    barrier = barrier_of(stream)
+    if barrier is None:
+        return _fates(stream, (yield appending), together=len(entries) if together else 0)
+    *replies, count = yield [*appending, barrier]
+    fates = _fates(stream, replies, together=len(entries) if together else 0)
+    return [_in_doubt(stream, fate, count, keyed=bool(keys)) for fate in fates]
+
+
+def barrier_of(stream: StreamDefinition) -> Command | None:
+    """Return what is sent behind a write to a stream that wants it safe; None where the server's setup is enough."""
+    if stream.durability == "server":
+        return None
+    within_ms = stream.durable_within // timedelta(milliseconds=1)
+    if stream.durability == "local":
+        return durability.wait_for_disk(within_ms=within_ms)
+    return durability.wait(stream.replicas, within_ms=within_ms)
+
+
+def shortfall(stream: StreamDefinition, count: int | ReplyError) -> str:
+    """Return what is wrong with the barrier's reply, as half a sentence; empty when enough have the write."""
+    if isinstance(count, ReplyError):
+        return f"Redis does not say whether it is safe ({count})"
+    if count >= _wanted(stream):
+        return ""
+    if stream.durability == "local":
+        return "it was not on Redis' disk in time"
+    return f"{count} of the {_wanted(stream)} replicas that it is to be on had it in time"
+
+
+def _wanted(stream: StreamDefinition) -> int:
+    return stream.replicas if stream.durability == "replicated" else 1
+
+
+def _appending(
+    stream: StreamDefinition, entries: _Entries, *, together: bool, keys: Sequence[IdempotencyKey]
+) -> Conversation[list[Command]]:
+    hard_length = stream.hard_length if stream.when_full == "reject" else 0
+    if together and (keys or hard_length):
+        return [_all_or_none(stream, entries, hard_length, keys)]
+    if keys:
+        return (yield from _each_once(stream, entries, hard_length, keys))
+    if hard_length:
+        return [_all_or_none(stream, [fields], hard_length, keys) for fields in entries]
+    appends = [commands.xadd(stream.name, fields) for fields in entries]
+    return [commands.multi(), *appends, commands.execute(appends)] if together else appends
+
+
+def _all_or_none(
+    stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
+) -> Command:
+    command = publish_together(
+        stream.name,
+        entries,
+        hard_length=hard_length,
+        key=keys[0] if keys else None,
+        window_ms=_window_ms(stream),
+    )
+    if len(command.words) > MAX_WORDS:
+        raise EventTooLarge("The batch has too many properties to be stored at once; send it in parts.")
+    return command
+
+
+def _each_once(
+    stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
+) -> Conversation[list[Command]]:
+    window_ms = _window_ms(stream)
+
+    def once(pair: tuple[Sequence[bytes], IdempotencyKey]) -> Command:
+        fields, key = pair
+        return publish_once(
+            stream.name,
+            fields,
+            who=key.who,
+            key=key.key,
+            fingerprint=key.fingerprint,
+            window_ms=window_ms,
+            hard_length=hard_length,
+        )
+
+    appending = yield from in_parts(list(zip(entries, keys, strict=True)), once)
+    if len(appending) > 1 and appending[0].otherwise is not None:
+        # The first brings the script's text: were it missing for some of a batch, these would come behind the others.
+        appending[0] = appending[0].otherwise
+    return appending
+
+
+def _window_ms(stream: StreamDefinition) -> int:
+    return stream.idempotency_window // timedelta(milliseconds=1)
+
+
+def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> list[Fate]:
+    """Read the replies: one for each entry, or, for so many entries `together`, the last for all."""
+    if not together:
+        return [_fate(stream, reply) for reply in replies]
+    done = replies[-1]
+    if isinstance(done, Together) and done.ids:
+        return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
+    return [_fate(stream, part) for part in (done if isinstance(done, list) else [done] * together)]
+
+
+def _fate(stream: StreamDefinition, reply: Any) -> Fate:
+    if isinstance(reply, str):
+        return Stored(id=reply)
+    if isinstance(reply, ReplyError):
+        if reply.code == "WRONGTYPE":
+            return NotAStream(stream.name)
+        return BrokerRefused(f"Redis did not store the event: {reply}.")
+    if isinstance(reply, Together):
+        reply = Once(outcome=reply.outcome, id=reply.ids[0] if reply.ids else "")
+    return _fate_of_script(stream, reply)
+
+
+def _fate_of_script(stream: StreamDefinition, reply: Once) -> Fate:
+    match reply.outcome:
+        case "full":
+            return StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
+        case "conflict":
+            return IdempotencyKeyReused(
+                "Something else was sent under this Idempotency-Key before. A new event takes a new key; an event that"
+                " is sent again is sent as it was."
+            )
+    return Stored(id=reply.id, repeated=reply.outcome == "repeated")
+
+
+def _in_doubt(stream: StreamDefinition, fate: Fate, count: int | ReplyError, *, keyed: bool) -> Fate:
+    why = shortfall(stream, count)
+    if not why or isinstance(fate, Problem):
+        return fate
+    got = 0 if isinstance(count, ReplyError) else count
+    return replace(fate, doubt=NotDurable(why, id=fate.id, wanted=_wanted(stream), got=got, keyed=keyed))

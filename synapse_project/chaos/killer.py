@@ -61,7 +61,7 @@ class Killer:
     def _planned(self) -> Iterator[tuple[float, Callable[[], None]]]:
         plan = self.plan
         yield plan.kill_worker, self._kill_worker
-        yield plan.stop_worker, lambda: self.workers.stop(self._any_worker()) and None
+        yield plan.stop_worker, self._stop_worker
         yield plan.freeze_worker, self._freeze_worker
         yield plan.kill_server, self._kill_server
 
@@ -85,6 +85,9 @@ class Killer:
         self._frozen.pop(number, None)
         self.workers.kill(number)
         self.deeds.workers_killed += 1
+
+    def _stop_worker(self) -> None:
+        self.workers.stop(self._any_worker())
 
     def _freeze_worker(self) -> None:
         number = self._any_worker()

@@ -52,8 +52,10 @@ def run_apart(plan: Plan) -> dict[str, Any]:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Return the variables of this process without any setting of Synapse, but the folder."""
-    ours = {setting.name for setting in SETTINGS}
-    passed = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in ours}
+    """Return the variables of this process without any setting of Synapse, but the folder.
+
+    Empty rather than missing: what is missing would be read from `.env`, and no run may touch the Redis named there.
+    """
+    ours = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
     own = {"SYNAPSE_VAR": folder, "SYNAPSE_LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "synapse_project.settings"}
-    return {**passed, **own}
+    return {**os.environ, **ours, **own}

@@ -32,9 +32,7 @@ class Places:
 
     def __str__(self) -> str:
         unread = ["some unread"] if self.unread else []
-        return ", ".join(
-            [*unread, f"{self.pending} pending", f"{self.waiting} waiting", f"{self.parked} parked"]
-        )
+        return ", ".join([*unread, f"{self.pending} pending", f"{self.waiting} waiting", f"{self.parked} parked"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

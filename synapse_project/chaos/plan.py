@@ -24,8 +24,8 @@ class Plan:
     `kill_worker`, `kill_server`, `stop_worker`, `freeze_worker`: after how many seconds, on average, one is killed
     (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order` as in a bridge's definition.
     `server`: the path of another engine's server, "" for the embedded one. `attempts`, `lease` (seconds): the bridge's.
-    `work`: how long a handler takes (seconds). `patience`: for how long, at the end, nothing may change before what is
-    left is taken for stuck (seconds).
+    `work`: how long a handler takes (seconds). `patience`: for how long, at the end, what is left may not get less
+    before it is taken for stuck (seconds).
     """
 
     seconds: float = 60
@@ -45,7 +45,7 @@ class Plan:
     attempts: int = 8
     lease: float = 5
     work: float = 0.0005
-    patience: float = 30
+    patience: float = 60
 
     @property
     def has_faults(self) -> bool:

@@ -1,5 +1,6 @@
 """A run from its beginning to its verdict, in a process whose settings lead to nothing but the run's own folder."""
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from synapse_project.chaos.verdict import Verdict
 
 _LOOK_EVERY = 0.02
 # How often to ask how far the workers are, when all that is left is waiting for them.
-_ASK_EVERY = 0.1
+_ASK_EVERY = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +61,15 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
         EmbeddedRedisError: when the server cannot run.
     """
     prepare(server)
-    ledger = Ledger(folder)
-    publishers = Fleet(partial(publisher.work, plan, ledger=ledger), plan.publishers)
+    ledger, phases = Ledger(folder), publisher.Phases(plan.publishers)
+    publishers = Fleet(partial(publisher.work, plan, ledger=ledger, phases=phases), plan.publishers)
     workers = Fleet(partial(worker.work, plan, ledger=ledger), plan.workers)
     killer = Killer(plan, workers, server)
     try:
         began = time.monotonic()
         workers.start()
         publishers.start()
-        while not publishers.is_over:
+        while not phases.all_published():
             killer.step()
             workers.step()
             # A publisher that waits for the server when the time is over needs one.
@@ -77,6 +78,9 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
             time.sleep(_LOOK_EVERY)
         killer.heal()
         healed = time.monotonic()
+        _drain(plan, workers, trickling=True)
+        phases.over.set()
+        publishers.wait()
         found = _drain(plan, workers)
         drained = time.monotonic()
         workers.stop_all()
@@ -95,16 +99,21 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     )
 
 
-def _drain(plan: Plan, workers: Fleet) -> stock.Places:
-    """Wait until nothing is left to do, or nothing changes any more: the verdict will say so."""
-    last, since = None, time.monotonic()
+def _drain(plan: Plan, workers: Fleet, *, trickling: bool = False) -> stock.Places:
+    """Wait until all is settled, or nothing gets on any more: the verdict will say so.
+
+    `trickling`: sound events still come, so that some are done says nothing about the others.
+    """
+    least, since = math.inf, time.monotonic()
     while True:
         workers.step()
         found = stock.places(connections.executor())
-        if found is not None and (found.is_settled or time.monotonic() - since > plan.patience):
-            return found
-        if found != last:
-            last, since = found, time.monotonic()
+        if found is not None:
+            left = found.pending + found.waiting + found.parked - found.dead - (0 if trickling else found.done)
+            if found.is_settled or time.monotonic() - since > plan.patience:
+                return found
+            if left < least:
+                least, since = left, time.monotonic()
         time.sleep(_ASK_EVERY)
 
 

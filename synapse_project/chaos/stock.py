@@ -30,10 +30,6 @@ class Places:
         """Say whether there is nothing left to do."""
         return not (self.unread or self.pending or self.waiting or self.parked)
 
-    def __str__(self) -> str:
-        unread = ["some unread"] if self.unread else []
-        return ", ".join([*unread, f"{self.pending} pending", f"{self.waiting} waiting", f"{self.parked} parked"])
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:

@@ -70,6 +70,10 @@ class HandlingLedger:
         """Write a fact down."""
         os.write(self._file, f"{fact.what} {fact.name} {fact.key} {fact.id}\n".encode())
 
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._file)
+
 
 def _append(path: Path, text: str) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -61,7 +61,7 @@ def test_a_minute_on_each_engine(run, engine, order):
 
 @in_full
 def test_a_minute_in_the_order_of_the_stream(run):
-    _, broken = run(Plan(order="stream", rate=200))
+    _, broken = run(Plan(order="stream", rate=50, failures=0.02, poison=0.001))
 
     assert broken == []
 

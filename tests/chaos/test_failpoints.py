@@ -49,9 +49,11 @@ class DyingHandler(Handler):
         self._left -= 1
         if self._left == 0 and self._when == BEFORE:
             os._exit(STATUS)
-        super().take(delivery)
-        if self._left == 0:
-            os._exit(STATUS)
+        try:
+            super().take(delivery)
+        finally:
+            if self._left == 0:
+                os._exit(STATUS)
 
 
 def ends(scene: Scene, executor: SyncExecutor, handler: Handler) -> bool:

@@ -6,17 +6,25 @@ import sys
 import django
 from django.conf import settings
 
+from synapse_project.embedded import EmbeddedRedisError
+
 
 def main() -> None:
     """Do what the command line says."""
     django.setup()
     # Models can be imported only now.
     from synapse_project.chaos.plan import Plan  # noqa: PLC0415
-    from synapse_project.chaos.run import run  # noqa: PLC0415
+    from synapse_project.chaos.run import Stuck, run  # noqa: PLC0415
     from synapse_project.chaos.server import ChaosServer  # noqa: PLC0415
 
     plan = Plan.unpacked(sys.argv[1])
-    outcome = run(plan, settings.VAR_DIR, ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server))
+    server = ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server)
+    try:
+        outcome = run(plan, settings.VAR_DIR, server)
+    except (EmbeddedRedisError, Stuck) as error:
+        sys.exit(str(error))
+    finally:
+        server.stop()
     print(json.dumps(outcome.as_json()))
 
 

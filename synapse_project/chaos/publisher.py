@@ -57,7 +57,8 @@ class Publisher:
         self._phases = phases
         self._published = 0
         self._kind = ""
-        self._most = plan.events // plan.publishers if plan.events else None
+        share, rest = divmod(plan.events, plan.publishers)
+        self._most = share + (number < rest) if plan.events else None
 
     def run(self) -> None:
         """Publish at the planned rate until the time is over, or the events are; then sound ones until all is over."""

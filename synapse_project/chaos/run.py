@@ -27,6 +27,10 @@ _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.05
 
 
+class Stuck(Exception):
+    """Nobody could say where the events are; the message tells a person what is missing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a run found out. `took`: seconds of publishing and killing; `drained`: seconds until all was settled."""
@@ -59,6 +63,7 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
 
     Raises:
         EmbeddedRedisError: when the server cannot run.
+        Stuck: when no worker gets so far as to make its group.
     """
     prepare(server)
     ledger, phases = Ledger(folder), publisher.Phases(plan.publishers)
@@ -107,10 +112,13 @@ def _drain(plan: Plan, workers: Fleet, *, trickling: bool = False) -> stock.Plac
     least, since = math.inf, time.monotonic()
     while True:
         workers.step()
-        found = stock.places(connections.executor())
-        if found is not None:
+        found, late = stock.places(connections.executor()), time.monotonic() - since > plan.patience
+        if found is None:
+            if late:
+                raise Stuck("Redis does not answer, or no worker made its group.")
+        else:
             left = found.pending + found.waiting + found.parked - found.dead - (0 if trickling else found.done)
-            if found.is_settled or time.monotonic() - since > plan.patience:
+            if found.is_settled or late:
                 return found
             if left < least:
                 least, since = left, time.monotonic()

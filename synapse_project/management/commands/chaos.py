@@ -3,8 +3,10 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -70,6 +72,8 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         plan = _plan(options)
+        # So that a run that is stopped takes its processes and its server along.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             outcome = run_apart(plan)
         except RunFailed as error:
@@ -85,9 +89,12 @@ class Command(BaseCommand):
 
 
 def _plan(options: dict[str, Any]) -> Plan:
-    server = options["server"]
-    if server and not os.access(server, os.X_OK):
-        raise CommandError(f"--redis-server: {server} is no program that can be run.")
+    if server := options["server"]:
+        path = Path(server).resolve()
+        if not (path.is_file() and os.access(path, os.X_OK)):
+            raise CommandError(f"--redis-server: {server} is no program that can be run.")
+        # The server is started in a folder of its own. A link keeps its name: some programs go by it.
+        options["server"] = os.path.abspath(server)
     names = {field.name for field in fields(Plan)}
     given = {name: found for name, found in options.items() if name in names and found is not None}
     return Plan(**{**(CALM if options["calm"] else {}), **given})

@@ -3,6 +3,7 @@
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
 # make check    lint and test
+# make chaos    kill, freeze and cut off everything for half an hour, on each Redis that is installed; counts what is lost
 # make bench    measure beside the peers (10 minutes); make bench-quick takes 2
 # make install  only prepare .venv, which the others do when it is needed
 # make clean    remove .venv and caches; the data in var/ stays
@@ -23,7 +24,7 @@ CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 # A .venv whose Python is gone (upgraded, removed) is made anew.
 $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHING))
 
-.PHONY: help install run test lint check bench bench-quick clean
+.PHONY: help install run test lint check chaos bench bench-quick clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -45,6 +46,9 @@ lint: $(TESTING)
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 check: lint test
+
+chaos: $(TESTING)
+	@SYNAPSE_TESTS=full $(BIN)/python -m pytest tests/chaos tests/bridges/test_surviving.py $(ARGS)
 
 bench: $(BENCHING)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -102,6 +102,11 @@ def key_type(key: str) -> Command:
     return Command(("TYPE", key), parse=_text)
 
 
+def scan(cursor: bytes, *, count: int) -> Command:
+    """Read some of the server's keys: the cursor to go on with, b"0" at the end, and their names. Begin with b"0"."""
+    return Command(("SCAN", cursor, "COUNT", count), parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
+
+
 def hgetall(key: str) -> Command:
     return Command(("HGETALL", key), parse=_pairs)
 

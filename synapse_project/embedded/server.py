@@ -34,12 +34,14 @@ def _say_nothing(_: str) -> None:
 class EmbeddedRedis:
     """The one server whose data lies in `folder`.
 
-    `say` hears progress, a line at a time. `patience` is how long a start may show no progress, in seconds.
+    `say` hears progress, a line at a time. `patience` is how long a start may show no progress, in seconds. `program`:
+    the server to run, None for the one that comes with Synapse.
     """
 
     folder: Path
     say: Callable[[str], None] = _say_nothing
     patience: float = 60.0
+    program: Path | None = None
 
     def ensure_running(self) -> Endpoint:
         """Return where the server answers: the one that runs already, or a new one on the same data.
@@ -106,7 +108,7 @@ class EmbeddedRedis:
     def _launch(self, lock: int) -> Endpoint:
         """Start the program in the background. Our copy of the lock is closed; the server's copy holds on."""
         try:
-            program = process.binary()
+            program = self.program or process.binary()
             endpoint = self._choose_endpoint()
             # Written before the start: a server that nobody can find could not be adopted.
             record(self.folder, endpoint)

@@ -1,0 +1,32 @@
+"""The process of a run, as `starting.py` starts it: `python -m synapse_project.chaos PLAN`. Prints the outcome."""
+
+import json
+import sys
+
+import django
+from django.conf import settings
+
+from synapse_project.embedded import EmbeddedRedisError
+
+
+def main() -> None:
+    """Do what the command line says."""
+    django.setup()
+    # Models can be imported only now.
+    from synapse_project.chaos.plan import Plan  # noqa: PLC0415
+    from synapse_project.chaos.run import Stuck, run  # noqa: PLC0415
+    from synapse_project.chaos.server import ChaosServer  # noqa: PLC0415
+
+    plan = Plan.unpacked(sys.argv[1])
+    server = ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server)
+    try:
+        outcome = run(plan, settings.VAR_DIR, server)
+    except (EmbeddedRedisError, Stuck) as error:
+        sys.exit(str(error))
+    finally:
+        server.stop()
+    print(json.dumps(outcome.as_json()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What goes wrong, and when: the seed decides which, the clock decides what that hits."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from synapse_project.chaos.fleet import Fleet
+from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.server import ChaosServer
+
+# How long the server stays away at most, in seconds.
+LONGEST_AWAY = 0.5
+# How far past its lease a worker is frozen.
+PAST_THE_LEASE = 1.5
+
+
+@dataclass
+class Deeds:
+    """How often each thing was done."""
+
+    workers_killed: int = 0
+    workers_frozen: int = 0
+    servers_killed: int = 0
+
+
+@dataclass
+class Killer:
+    """Does what the plan says, a step at a time."""
+
+    plan: Plan
+    workers: Fleet
+    server: ChaosServer
+    deeds: Deeds = field(default_factory=Deeds)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.plan.seed)
+        self._due: list[tuple[float, Callable[[], None]]] = []
+        self._frozen: dict[int, int] = {}
+        for every, deed in self._planned():
+            self._again(every, deed)
+
+    def step(self) -> None:
+        """Do what is due."""
+        now = time.monotonic()
+        due = [entry for entry in self._due if entry[0] <= now]
+        self._due = [entry for entry in self._due if entry[0] > now]
+        for _, deed in due:
+            deed()
+
+    def heal(self) -> None:
+        """Put everything right again, and do nothing more."""
+        self._due.clear()
+        for number in list(self._frozen):
+            self._thaw(number)
+        self.server.start()
+
+    def _planned(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        plan = self.plan
+        yield plan.kill_worker, self._kill_worker
+        yield plan.stop_worker, self._stop_worker
+        yield plan.freeze_worker, self._freeze_worker
+        yield plan.kill_server, self._kill_server
+
+    def _again(self, every: float, deed: Callable[[], None]) -> None:
+        if every:
+
+            def repeated() -> None:
+                deed()
+                self._again(every, deed)
+
+            self._after(every * self._random.uniform(0.5, 1.5), repeated)
+
+    def _after(self, seconds: float, deed: Callable[[], None]) -> None:
+        self._due.append((time.monotonic() + seconds, deed))
+
+    def _any_worker(self) -> int:
+        return self._random.randrange(self.plan.workers)
+
+    def _kill_worker(self) -> None:
+        number = self._any_worker()
+        self._frozen.pop(number, None)
+        self.workers.kill(number)
+        self.deeds.workers_killed += 1
+
+    def _stop_worker(self) -> None:
+        self.workers.stop(self._any_worker())
+
+    def _freeze_worker(self) -> None:
+        number = self._any_worker()
+        if number not in self._frozen:
+            self._frozen[number] = self.workers.signal(number, signal.SIGSTOP)
+            self.deeds.workers_frozen += 1
+            self._after(self.plan.lease * PAST_THE_LEASE, lambda: self._thaw(number))
+
+    def _thaw(self, number: int) -> None:
+        pid = self._frozen.pop(number, None)
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _kill_server(self) -> None:
+        if self.server.kill():
+            self.deeds.servers_killed += 1
+        self._after(self._random.uniform(0, LONGEST_AWAY), self.server.start)

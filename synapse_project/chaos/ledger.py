@@ -1,0 +1,90 @@
+"""What happened, in files that outlive every kill: one line a fact, each written by one call.
+
+A file is opened for appending by all who write to it, so the system puts whole lines one after the other, and a line is
+there or not. What was written survives the death of its writer: only the machine itself must not fail.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_ACKNOWLEDGED, _HANDLED = "acknowledged", "handled"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A publisher was told that this event is stored, under this id. `again`: after it had asked more than once."""
+
+    name: str
+    id: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A worker began an attempt at an event, or ended it well."""
+
+    what: Literal["began", "done"]
+    name: str
+    key: str
+    id: str
+
+
+class Ledger:
+    """The files of a run, in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def acknowledge(self, facts: list[Acknowledged]) -> None:
+        """Write down what a publisher was told."""
+        _append(self._file(_ACKNOWLEDGED), "".join(f"{fact.name} {fact.id} {fact.again:d}\n" for fact in facts))
+
+    def handling(self) -> "HandlingLedger":
+        """Return the part that a worker writes."""
+        return HandlingLedger(self._file(_HANDLED))
+
+    def acknowledged(self) -> Iterator[Acknowledged]:
+        """Give all that publishers were told."""
+        for name, id_, again in _rows(self._file(_ACKNOWLEDGED)):
+            yield Acknowledged(name, id_, again == "1")
+
+    def handled(self) -> Iterator[Handled]:
+        """Give all that workers did, in the order in which it happened."""
+        for what, name, key, id_ in _rows(self._file(_HANDLED)):
+            yield Handled("began" if what == "began" else "done", name, key, id_)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name
+
+
+class HandlingLedger:
+    """The file of the workers, open."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(self, fact: Handled) -> None:
+        """Write a fact down."""
+        os.write(self._file, f"{fact.what} {fact.name} {fact.key} {fact.id}\n".encode())
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._file)
+
+
+def _append(path: Path, text: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(file, text.encode())
+    finally:
+        os.close(file)
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    if path.exists():
+        with path.open(encoding="ascii") as lines:
+            for line in lines:
+                yield line.split()

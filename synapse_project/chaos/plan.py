@@ -1,0 +1,78 @@
+"""What a chaos run does, as a value."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from bridges.definitions import BridgeDefinition, Order
+
+STREAM = GROUP = "chaos"
+# The event's own property that the order `key` goes by.
+KEY = "key"
+# How many keys each publisher has in use.
+KEYS = 50
+# The waits between attempts (seconds): short, so that a run has many of them.
+WAITS = (0.05, 0.1, 0.2, 0.4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long events are published (`seconds`), how many a second (`rate`, of all publishers together), and what is
+    done to them. `events` ends the publishing earlier, after so many; 0 does not.
+
+    `failures`: the part of first and second attempts that fail; `poison`: the part of the events that always do.
+    `kill_worker`, `kill_server`, `stop_worker`, `freeze_worker`: after how many seconds, on average, one is killed
+    (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order` as in a bridge's definition.
+    `server`: the path of another engine's server, "" for the embedded one. `attempts`, `lease` (seconds): the bridge's.
+    `work`: how long a handler takes (seconds). `patience`: for how long, at the end, what is left may not get less
+    before it is taken for stuck (seconds).
+    """
+
+    seconds: float = 60
+    seed: int = 1
+    events: int = 0
+    rate: int = 1000
+    publishers: int = 2
+    workers: int = 4
+    failures: float = 0.15
+    poison: float = 0.005
+    kill_worker: float = 0.5
+    kill_server: float = 3
+    stop_worker: float = 0
+    freeze_worker: float = 0
+    order: Order = "none"
+    server: str = ""
+    attempts: int = 8
+    lease: float = 5
+    work: float = 0.0005
+    patience: float = 60
+
+    @property
+    def has_faults(self) -> bool:
+        """Say whether anything is killed or frozen: only then may an event be delivered twice."""
+        return bool(self.kill_worker or self.kill_server or self.freeze_worker)
+
+    @property
+    def bridge(self) -> BridgeDefinition:
+        """The bridge that the workers run."""
+        return BridgeDefinition(
+            name=GROUP,
+            stream=STREAM,
+            group=GROUP,
+            sink="chaos",
+            order=self.order,
+            order_key=KEY if self.order == "key" else "",
+            lease=self.lease,
+            timeout=self.lease / 2,
+            attempts=self.attempts,
+            schedule=WAITS,
+        )
+
+    def packed(self) -> str:
+        """Return it as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def unpacked(cls, text: str) -> Self:
+        """Return the plan that was packed."""
+        return cls(**json.loads(text))

@@ -1,0 +1,131 @@
+"""A run from its beginning to its verdict, in a process whose settings lead to nothing but the run's own folder."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connections as databases
+
+from streams import connections
+from streams.broker import commands
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse_project.chaos import publisher, stock, verdict, worker
+from synapse_project.chaos.fleet import Fleet, Stops
+from synapse_project.chaos.killer import Deeds, Killer
+from synapse_project.chaos.ledger import Ledger
+from synapse_project.chaos.plan import STREAM, Plan
+from synapse_project.chaos.server import ChaosServer
+from synapse_project.chaos.verdict import Verdict
+
+_LOOK_EVERY = 0.02
+# How often to ask how far the workers are, when all that is left is waiting for them.
+_ASK_EVERY = 0.05
+
+
+class Stuck(Exception):
+    """Nobody could say where the events are; the message tells a person what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run found out. `took`: seconds of publishing and killing; `drained`: seconds until all was settled."""
+
+    engine: str
+    took: float
+    drained: float
+    crashed: int
+    deeds: Deeds = field(default_factory=Deeds)
+    stops: Stops = field(default_factory=Stops)
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def prepare(server: ChaosServer) -> None:
+    """Make a database with one stream, start the server, and let go of all connections: processes will be forked."""
+    call_command("migrate", verbosity=0)
+    Stream.objects.create(name=STREAM)
+    holder.current()
+    databases.close_all()
+    server.prepare()
+    server.start()
+
+
+def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
+    """Do what the plan says, heal everything, wait until all is settled, and judge.
+
+    Raises:
+        EmbeddedRedisError: when the server cannot run.
+        Stuck: when no worker gets so far as to make its group.
+    """
+    prepare(server)
+    ledger, phases = Ledger(folder), publisher.Phases(plan.publishers)
+    publishers = Fleet(partial(publisher.work, plan, ledger=ledger, phases=phases), plan.publishers)
+    workers = Fleet(partial(worker.work, plan, ledger=ledger), plan.workers)
+    killer = Killer(plan, workers, server)
+    try:
+        began = time.monotonic()
+        workers.start()
+        publishers.start()
+        while not phases.all_published():
+            killer.step()
+            workers.step()
+            # A publisher that waits for the server when the time is over needs one.
+            if time.monotonic() > began + plan.seconds:
+                killer.heal()
+            time.sleep(_LOOK_EVERY)
+        killer.heal()
+        healed = time.monotonic()
+        _drain(plan, workers, trickling=True)
+        phases.over.set()
+        publishers.wait()
+        found = _drain(plan, workers)
+        drained = time.monotonic()
+        workers.stop_all()
+    finally:
+        publishers.kill_all()
+        workers.kill_all()
+    left = stock.take(connections.executor(), found)
+    return Outcome(
+        engine=_engine(),
+        took=healed - began,
+        drained=drained - healed,
+        crashed=workers.crashed,
+        deeds=killer.deeds,
+        stops=workers.stops,
+        verdict=verdict.judge(plan, ledger.acknowledged(), ledger.handled(), left),
+    )
+
+
+def _drain(plan: Plan, workers: Fleet, *, trickling: bool = False) -> stock.Places:
+    """Wait until all is settled, or nothing gets on any more: the verdict will say so.
+
+    `trickling`: sound events still come, so that some are done says nothing about the others.
+    """
+    least, since = math.inf, time.monotonic()
+    while True:
+        workers.step()
+        found, late = stock.places(connections.executor()), time.monotonic() - since > plan.patience
+        if found is None:
+            if late:
+                raise Stuck("Redis does not answer, or no worker made its group.")
+        else:
+            left = found.pending + found.waiting + found.parked - found.dead - (0 if trickling else found.done)
+            if found.is_settled or late:
+                return found
+            if left < least:
+                least, since = left, time.monotonic()
+        time.sleep(_ASK_EVERY)
+
+
+def _engine() -> str:
+    (info,) = connections.executor().execute([commands.info()])
+    name = info.get("server_name", "redis")
+    return f"{name} {info.get(f'{name}_version', info['redis_version'])}"

@@ -1,0 +1,61 @@
+"""Starting a run in a process of its own, with a temporary folder in place of all that the settings name."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from synapse_project.chaos.plan import Plan
+from synapse_project.embedded import EmbeddedRedis
+from synapse_project.environment import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+
+
+class RunFailed(Exception):
+    """The run came to no verdict; the message says why."""
+
+
+def run_apart(plan: Plan) -> dict[str, Any]:
+    """Run the plan. Return its outcome as plain values. Whatever happens, nothing of it goes on running.
+
+    Raises:
+        RunFailed: when it came to no verdict.
+    """
+    with tempfile.TemporaryDirectory(prefix="synapse-chaos-") as folder:
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, "-m", "synapse_project.chaos", plan.packed()],
+            cwd=ROOT,
+            env=_environment(folder),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # A group of its own: all that it forks can be ended with it.
+            start_new_session=True,
+        )
+        try:
+            said, complaints = process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            EmbeddedRedis(Path(folder) / "redis").stop()
+        if process.returncode != 0:
+            raise RunFailed(complaints.strip() or f"The run ended with status {process.returncode}.")
+        outcome: dict[str, Any] = json.loads(said)
+        return outcome
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Return the variables of this process without any setting of Synapse, but the folder.
+
+    Empty rather than missing: what is missing would be read from `.env`, and no run may touch the Redis named there.
+    """
+    ours = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
+    own = {"SYNAPSE_VAR": folder, "SYNAPSE_LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "synapse_project.settings"}
+    return {**os.environ, **ours, **own}

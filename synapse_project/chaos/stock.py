@@ -1,0 +1,126 @@
+"""What Redis holds of a run: asked while it drains, and counted when it is over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from streams.broker import Command, ReplyError, SyncExecutor, commands, dead_letters, keys
+from streams.broker.command import value
+from streams.errors import Unavailable
+from synapse_project.chaos.plan import GROUP, STREAM
+
+_PAGE = 1000
+# What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.
+_REMAINS = (STREAM, keys.stats(STREAM), keys.counters(STREAM, GROUP), keys.dead_letters(STREAM, GROUP))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """How many events of the group are where. `unread`: whether there is any that no worker has had."""
+
+    unread: bool
+    pending: int
+    waiting: int
+    parked: int
+    done: int
+    dead: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether there is nothing left to do."""
+        return not (self.unread or self.pending or self.waiting or self.parked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A dead letter: its event's name, and how many attempts it had."""
+
+    name: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """All that is left. `stored`: the events' names by their ids; `left_over`: keys that should be gone; `trimmed`: how
+    many events the scripts counted as lost."""
+
+    stored: dict[str, str]
+    letters: list[Letter]
+    left_over: list[str]
+    trimmed: int
+    places: Places
+
+
+def places(executor: SyncExecutor) -> Places | None:
+    """Return where the events are, None when Redis, or the group, cannot be asked now."""
+    try:
+        info, groups, waiting, counters = executor.execute(
+            [
+                commands.xinfo_stream(STREAM),
+                commands.xinfo_groups(STREAM),
+                commands.zcard(keys.waiting(STREAM, GROUP)),
+                commands.hgetall(keys.counters(STREAM, GROUP)),
+            ]
+        )
+    except Unavailable:
+        return None
+    if any(isinstance(reply, ReplyError) for reply in (info, groups, waiting, counters)):
+        return None
+    group = next((group for group in groups if group.name == GROUP), None)
+    if group is None:
+        return None
+    return Places(
+        unread=group.last_delivered_id != info["last-generated-id"],
+        pending=group.pending,
+        waiting=waiting,
+        parked=int(counters.get("parked", 0)),
+        done=int(counters.get("done", 0)),
+        dead=int(counters.get("dead", 0)),
+    )
+
+
+def take(executor: SyncExecutor, found: Places) -> Stock:
+    """Count what is there. `found`: where the events are now."""
+    counters: dict[str, Any] = _ask(executor, commands.hgetall(keys.counters(STREAM, GROUP)))
+    return Stock(
+        stored={entry.id: _name(entry.parts) for entry in _entries(executor)},
+        letters=list(_letters(executor)),
+        left_over=sorted(name for name in _keys(executor) if not _may_stay(name)),
+        trimmed=int(counters.get("lost_trimmed", 0)),
+        places=found,
+    )
+
+
+def _entries(executor: SyncExecutor) -> Iterator[commands.Entry]:
+    start = commands.FIRST
+    while page := _ask(executor, commands.xrange(STREAM, start, commands.LAST, _PAGE)):
+        yield from page
+        start = f"({page[-1].id}"
+
+
+def _letters(executor: SyncExecutor) -> Iterator[Letter]:
+    before = ""
+    while page := _ask(executor, dead_letters.letters(STREAM, GROUP, count=_PAGE, before=before)):
+        yield from (Letter(name=_name(letter.parts), attempts=letter.count) for letter in page)
+        before = page[-1].id
+
+
+def _keys(executor: SyncExecutor) -> Iterator[str]:
+    cursor = b"0"
+    while True:
+        cursor, names = _ask(executor, commands.scan(cursor, count=_PAGE))
+        yield from names
+        if cursor == b"0":
+            return
+
+
+def _may_stay(name: str) -> bool:
+    return name in _REMAINS or name.startswith(keys.idempotency(STREAM, ""))
+
+
+def _name(parts: list[bytes]) -> str:
+    return dict(zip(parts[::2], parts[1::2], strict=True))[b"name"].decode()
+
+
+def _ask(executor: SyncExecutor, command: Command) -> Any:
+    return value(executor.execute([command])[0])

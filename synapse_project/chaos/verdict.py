@@ -1,0 +1,104 @@
+"""What became of each event, from the ledger and what Redis holds. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from streams.ids import parse
+from synapse_project.chaos import fate
+from synapse_project.chaos.ledger import Acknowledged, Handled
+from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.stock import Stock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Counts of events. Each of `promised()` must be 0.
+
+    `acknowledged`: publishers were told that they are stored; `asked_again`: after a first answer that never came.
+    `handled`: some attempt ended well; `again`: how often one did for an event that had been handled before.
+    `lost`: neither handled nor a dead letter, though acknowledged or stored. `stored_twice`: beyond the first time.
+    `dead_and_delivered`: both. `dead_wrongly`: sound, or given up before or after the last attempt. `order_breaks`: an
+    attempt began at an event though a later one of its key had begun. `left_over`: keys that should be gone.
+    `unsettled`: pending, waiting or parked at the end. `miscounted`: by how many the scripts' own counts of what is
+    done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
+    """
+
+    acknowledged: int
+    asked_again: int
+    stored: int
+    handled: int
+    dead: int
+    lost: int
+    stored_twice: int
+    again: int
+    dead_and_delivered: int
+    dead_wrongly: int
+    order_breaks: int
+    left_over: int
+    unsettled: int
+    miscounted: int
+    trimmed: int
+
+    def promised(self, plan: Plan) -> dict[str, int]:
+        """Return what must be 0, by what a person calls it."""
+        promised = {
+            "lost": self.lost,
+            "stored twice": self.stored_twice,
+            "dead and delivered": self.dead_and_delivered,
+            "dead without reason": self.dead_wrongly,
+            "keys left over": self.left_over,
+            "not settled": self.unsettled,
+            "miscounted": self.miscounted,
+            "trimmed": self.trimmed,
+        }
+        # A frozen worker that wakes up late goes on with what another one has by then: no broker can prevent that.
+        if plan.order != "none" and not plan.freeze_worker:
+            promised["order breaks"] = self.order_breaks
+        if not plan.has_faults:
+            promised["delivered again"] = self.again
+        return promised
+
+
+def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Handled], stock: Stock) -> Verdict:
+    """Compare what was promised with what is so."""
+    told = {fact.name: fact for fact in acknowledged}
+    done, again, breaks = _follow(plan, handled)
+    names = set(stock.stored.values())
+    dead = {letter.name for letter in stock.letters}
+    places = stock.places
+    return Verdict(
+        acknowledged=len(told),
+        asked_again=sum(fact.again for fact in told.values()),
+        stored=len(stock.stored),
+        handled=len(done),
+        dead=len(stock.letters),
+        lost=len((told.keys() | names) - done - dead) + sum(fact.id not in stock.stored for fact in told.values()),
+        stored_twice=len(stock.stored) - len(names),
+        again=again,
+        dead_and_delivered=len(done & dead),
+        dead_wrongly=sum(
+            letter.attempts != plan.attempts or not fate.is_poison(plan.seed, letter.name, plan.poison)
+            for letter in stock.letters
+        ),
+        order_breaks=breaks,
+        left_over=len(stock.left_over),
+        unsettled=places.pending + places.waiting + places.parked + places.unread,
+        miscounted=abs(len(stock.stored) - places.done - places.dead),
+        trimmed=stock.trimmed,
+    )
+
+
+def _follow(plan: Plan, handled: Iterable[Handled]) -> tuple[set[str], int, int]:
+    """Return what was handled, how often something was again, and how often an event began too late."""
+    done: set[str] = set()
+    latest: dict[str, tuple[int, int]] = {}
+    again = breaks = 0
+    for fact in handled:
+        if fact.what == "done":
+            again += fact.name in done
+            done.add(fact.name)
+        elif plan.order != "none":
+            key, id_ = fact.key if plan.order == "key" else "", parse(fact.id)
+            breaks += id_ < latest.get(key, id_)
+            latest[key] = max(id_, latest.get(key, id_))
+    return done, again, breaks

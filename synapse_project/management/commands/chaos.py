@@ -1,0 +1,126 @@
+"""`manage.py chaos`: does it lose anything here, too?"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from synapse_project.chaos import report
+from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.starting import RunFailed, run_apart
+
+EXAMPLES = """
+Everything happens in a temporary folder, with a server and a database of its own: what the settings name is not
+touched. The exit status is 1 when something was lost, or another promise was broken.
+
+  manage.py chaos --seconds 60 --seed 1
+  manage.py chaos --order key
+  manage.py chaos --calm --events 100000 --seconds 300
+  manage.py chaos --stop-worker 0.5 --kill-worker 0 --kill-server 0
+  manage.py chaos --redis-server /usr/bin/redis-server
+"""
+CALM = {
+    "kill_worker": 0.0,
+    "kill_server": 0.0,
+    "stop_worker": 0.0,
+    "freeze_worker": 0.0,
+    "failures": 0.0,
+    "poison": 0.0,
+}
+
+
+class Command(BaseCommand):
+    help = "Publish and deliver events while workers and Redis are killed at random, and count what became of each."
+    requires_system_checks: list[str] = []  # nothing of the installation is used
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLES
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        plan = Plan()
+        parser.add_argument("--seconds", type=_between(1, 86_400), default=plan.seconds, help="how long to publish")
+        parser.add_argument("--seed", type=int, default=plan.seed, help="decides what goes wrong")
+        parser.add_argument("--events", type=_whole(1, 10**7), default=0, help="stop publishing after so many")
+        parser.add_argument("--rate", type=_whole(1, 10**5), default=plan.rate, help="events a second")
+        parser.add_argument("--publishers", type=_whole(1, 32), default=plan.publishers, help="processes that publish")
+        parser.add_argument("--workers", type=_whole(1, 32), default=plan.workers, help="processes that handle")
+        parser.add_argument("--order", choices=["none", "key", "stream"], default=plan.order, help="the bridge's order")
+        parser.add_argument("--failures", type=_between(0, 1), help="the part of attempts that fail")
+        parser.add_argument("--poison", type=_between(0, 1), help="the part of events that always fail")
+        for name, what in (
+            ("worker", "a worker is killed (SIGKILL)"),
+            ("server", "Redis is killed (SIGKILL)"),
+        ):
+            parser.add_argument(f"--kill-{name}", type=_between(0, 3600), metavar="SECONDS", help=_every(what))
+        parser.add_argument(
+            "--stop-worker", type=_between(0, 3600), metavar="SECONDS", help=_every("a worker is stopped (SIGTERM)")
+        )
+        parser.add_argument(
+            "--freeze-worker",
+            type=_between(0, 3600),
+            metavar="SECONDS",
+            help=_every("a worker is frozen past its lease (SIGSTOP)"),
+        )
+        parser.add_argument("--calm", action="store_true", help="nothing goes wrong, unless another option says so")
+        parser.add_argument("--redis-server", dest="server", default="", metavar="PATH", help="another engine's server")
+        parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        plan = _plan(options)
+        # So that a run that is stopped takes its processes and its server along.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            outcome = run_apart(plan)
+        except RunFailed as error:
+            raise CommandError(str(error)) from None
+        broken = report.broken(plan, outcome)
+        if options["json"]:
+            self.stdout.write(json.dumps({**outcome, "plan": json.loads(plan.packed()), "broken": broken}))
+        else:
+            self.stdout.write(report.table(plan, outcome))
+            self.stdout.write("Broken: " + "; ".join(broken) + "." if broken else "Every promise was kept.")
+        if broken:
+            sys.exit(1)
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    if server := options["server"]:
+        path = Path(server).resolve()
+        if not (path.is_file() and os.access(path, os.X_OK)):
+            raise CommandError(f"--redis-server: {server} is no program that can be run.")
+        # The server is started in a folder of its own. A link keeps its name: some programs go by it.
+        options["server"] = os.path.abspath(server)
+    names = {field.name for field in fields(Plan)}
+    given = {name: found for name, found in options.items() if name in names and found is not None}
+    return Plan(**{**(CALM if options["calm"] else {}), **given})
+
+
+def _every(what: str) -> str:
+    return f"after so many seconds, on average, {what}; 0: never"
+
+
+def _between(least: float, most: float) -> Any:
+    def parse(text: str) -> float:
+        number = float(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least:g} to {most:g}")
+        return number
+
+    parse.__name__ = "number"
+    return parse
+
+
+def _whole(least: int, most: int) -> Any:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,}")
+        return number
+
+    parse.__name__ = "whole number"
+    return parse

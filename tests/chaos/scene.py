@@ -1,0 +1,147 @@
+"""A group whose worker needs every script before all is settled, and the law that holds whenever it is cut off.
+
+The law: every event of a group is in exactly one place - unread, pending, waiting, parked, dead, or done.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis as redis_py
+
+from bridges.delivery import Delivery
+from bridges.errors import SinkAway, SinkError
+from bridges.runtime import identity
+from bridges.runtime.membership import Subscription
+from bridges.runtime.retry import Backoff, Policy
+from bridges.runtime.worker import Worker
+from bridges.sinks.base import MayBegin, OneByOne, Outcome
+from streams.broker import SyncExecutor, delivery
+from streams.broker.script import load
+from streams.ids import EntryId, parse
+from tests.bridges.cast import GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
+
+EVENTS, KEYS, ATTEMPTS = 12, 3, 4
+POISON = b"7"
+# What a worker asks of Redis, in the words of streams/broker/scripts.
+ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean")
+_SCRIPTS = {name: load(name, *(() if name == "leave" else ("group",))) for name in ASKED}
+_BY_DIGEST = {script.digest: name for name, script in _SCRIPTS.items()}
+_BY_TEXT = {script.text: name for name, script in _SCRIPTS.items()}
+
+
+def asked(words: Sequence[object]) -> str:
+    """Return which of `ASKED` a command is, "" for none of them."""
+    first, second = (word.decode() if isinstance(word, bytes) else str(word) for word in (*words, "")[:2])
+    if first == "XREADGROUP":
+        return "read"
+    return {"EVALSHA": _BY_DIGEST, "EVAL": _BY_TEXT}.get(first, {}).get(second, "")
+
+
+class Handler(OneByOne):
+    """Writes down what it begins and ends, in files that outlive it; is away once; never takes the poison."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._was_away = False
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        if not self._was_away:
+            self._was_away = True
+            raise SinkAway("not yet")
+        return super().deliver(batch, may_begin)
+
+    def take(self, delivery: Delivery) -> None:
+        self._note("began", delivery)
+        if delivery.fields[b"n"] == POISON:
+            raise SinkError("poison")
+        self._note("done", delivery)
+
+    def _note(self, what: str, delivery: Delivery) -> None:
+        file = os.open(self._folder / what, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(file, f"{delivery.fields[b'key'].decode()} {delivery.id}\n".encode())
+        os.close(file)
+
+
+def publish_one(redis: redis_py.Redis, n: int) -> list[str]:
+    """Append the event with this number; return its id."""
+    return publish(redis, 1, n=n, key=f"k{n % KEYS}")
+
+
+@dataclass
+class Scene:
+    """The group, at the beginning: some events unread, some pending and some leased by a consumer that died."""
+
+    redis: redis_py.Redis
+    folder: Path
+    order: str
+
+    def set(self, executor: SyncExecutor) -> "Scene":
+        """Make it so."""
+        for script in _SCRIPTS.values():
+            self.redis.script_load(script.text)
+        made_by_us(self.redis)
+        dead = name_of_the_dead()
+        ids = [*publish_one(self.redis, 0), *publish_one(self.redis, 1)]
+        self._read(executor, dead)
+        executor.execute([delivery.reap(*PLACE, idle_ms=0, limit=100)])
+        executor.execute([delivery.lease(*PLACE, dead, limit=100, lease_ms=60_000)])
+        ids += publish_one(self.redis, 2)
+        self._read(executor, dead)
+        for n in range(len(ids), EVENTS):
+            publish_one(self.redis, n)
+        return self
+
+    def _read(self, executor: SyncExecutor, consumer: str) -> None:
+        if self.order == "none":
+            read_and_die(self.redis, consumer)
+        else:
+            executor.execute([delivery.read(*PLACE, consumer, limit=100, order="key", key="key")])
+
+    def worker(self, executor: SyncExecutor, handler: Handler) -> Worker:
+        """Return a worker that ends when nothing is left."""
+        subscription = Subscription(
+            stream=STREAM,
+            group=GROUP,
+            consumer=identity.fresh(),
+            block_ms=0,
+            order=self.order,
+            order_key="key" if self.order == "key" else "",
+            retry=Policy(most_attempts=ATTEMPTS, backoff=Backoff(base=0, cap=0)),
+        )
+        return Worker(subscription, executor=executor, sink=handler, say=lambda _: None, drain=True)
+
+    def run_dry(self, worker: Worker, executor: SyncExecutor, *, most_steps: int = 500) -> None:
+        """Step until all is settled, and leave the group."""
+        while not worker.finished:
+            worker.step()
+            self.check()
+            most_steps -= 1
+            assert most_steps, f"still not through: {places(self.redis)}"
+        worker.leave(executor)
+
+    def check(self) -> None:
+        """The law."""
+        found = places(self.redis)
+        last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
+        unread = len(self.redis.xrange(STREAM, f"({last}"))
+        in_places = sum(found.get(name, 0) for name in ("pending", "waiting", "parked", "dead", "done"))
+        assert unread + in_places == EVENTS, f"{unread} unread, and {found}"
+        assert "lost_trimmed" not in found
+
+    def check_the_end(self) -> None:
+        """All is settled; the poison is dead, everything else was done; those of a key began in their order."""
+        self.check()
+        assert places(self.redis) == {"done": EVENTS - 1, "dead": 1}
+        ids = [id_.decode() for id_, _ in self.redis.xrange(STREAM)]
+        done = [line.split()[1] for line in self._lines("done")]
+        assert set(done) == set(ids) - {ids[int(POISON)]}
+        if self.order == "key":
+            latest: dict[str, EntryId] = {}
+            for key, id_ in ((key, parse(id_)) for key, id_ in map(str.split, self._lines("began"))):
+                assert id_ >= latest.get(key, id_), "a later event of the key had begun"
+                latest[key] = id_
+
+    def _lines(self, what: str) -> list[str]:
+        return (self.folder / what).read_text().splitlines()

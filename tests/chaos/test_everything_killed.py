@@ -1,0 +1,131 @@
+"""`manage.py chaos`: whatever is killed, nothing is lost.
+
+`make chaos` (`SYNAPSE_TESTS=full`) does it for a minute, in each order, on each server that is installed.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from synapse_project.chaos import report
+from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.starting import run_apart
+from tests.chaos.engines import EMBEDDED, engines
+from tests.chaos.profile import FULL
+
+ROOT = Path(__file__).parents[2]
+ENGINES = engines()
+SHORT = Plan(seconds=3, rate=600, kill_worker=0.25, kill_server=1.2, poison=0.01, lease=3)
+CALM = replace(Plan(), failures=0, poison=0, kill_worker=0, kill_server=0)
+
+in_full = pytest.mark.skipif(not FULL, reason="takes minutes: `make chaos`")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a plan, print its table, and return the outcome and the promises that were broken."""
+
+    def run(plan):
+        outcome = run_apart(plan)
+        with capsys.disabled():
+            print(f"\n{report.table(plan, outcome)}")
+        return outcome, report.broken(plan, outcome)
+
+    return run
+
+
+def test_workers_and_the_server_are_killed_and_nothing_is_lost_or_out_of_order(run):
+    outcome, broken = run(replace(SHORT, order="key"))
+
+    assert broken == []
+    assert outcome["deeds"]["workers_killed"] > 3
+    assert outcome["deeds"]["servers_killed"] > 0
+    assert outcome["verdict"]["dead"] > 0
+
+
+@in_full
+@pytest.mark.parametrize("order", ["none", "key"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_minute_on_each_engine(run, engine, order):
+    if ENGINES[engine] is None:
+        pytest.skip(f"{engine} is not installed")
+
+    _, broken = run(Plan(server=ENGINES[engine], order=order, seconds=60))
+
+    assert broken == []
+
+
+@in_full
+def test_a_minute_in_the_order_of_the_stream(run):
+    _, broken = run(Plan(order="stream", rate=50, failures=0.02, poison=0.001))
+
+    assert broken == []
+
+
+@in_full
+def test_workers_that_are_frozen_past_their_lease_lose_nothing(run):
+    _, broken = run(Plan(order="key", freeze_worker=3))
+
+    assert broken == []
+
+
+@in_full
+def test_without_faults_nothing_is_delivered_twice(run):
+    outcome, broken = run(replace(CALM, events=100_000, rate=3000, seconds=600))
+
+    assert broken == []
+    assert outcome["verdict"]["handled"] == 100_000
+
+
+@in_full
+def test_workers_that_are_stopped_under_load_lose_nothing_and_deliver_nothing_twice(run):
+    outcome, broken = run(replace(Plan(), kill_worker=0, kill_server=0, stop_worker=0.5, seconds=40))
+
+    assert broken == []
+    assert outcome["stops"]["count"] >= 50
+    assert outcome["stops"]["slowest"] < 30
+
+
+def command(*words):
+    return subprocess.run(
+        [sys.executable, "manage.py", "chaos", *words],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--seconds", "0"], "a number from 1 to 86400"),
+        (["--rate", "many"], "invalid whole number value: 'many'"),
+        (["--order", "random"], "invalid choice: 'random'"),
+        (["--redis-server", "/nowhere"], "/nowhere is no program that can be run"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(words, complaint, capsys):
+    from django.core.management import CommandError, call_command
+
+    with pytest.raises((CommandError, SystemExit)) as refused:
+        call_command("chaos", *words)
+
+    assert complaint in str(refused.value) + capsys.readouterr().err
+
+
+@in_full
+def test_the_command_prints_json_and_says_by_its_status_that_all_is_well():
+    done = command("--calm", "--seconds", "1", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["broken"] == []
+
+
+def test_the_embedded_server_is_always_there():
+    assert ENGINES[EMBEDDED] == ""

@@ -1,0 +1,100 @@
+"""A worker may end before or after any step, as by kill -9: no event is lost, and none is in two places."""
+
+import os
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from bridges.delivery import Delivery
+from streams import connections
+from streams.broker import Command, SyncExecutor
+from tests.chaos.profile import FULL
+from tests.chaos.scene import ASKED, Handler, Scene, asked
+
+STATUS = 9
+# Which of the times that a step is done. Where it is done less often, the worker ends by itself.
+TIMES = range(1, 21) if FULL else (1, 3)
+BEFORE, AFTER = "before", "after"
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+
+class DyingExecutor(SyncExecutor):
+    """Ends its process before or after it asks for something for the so-many-th time."""
+
+    def __init__(self, what: str, when: str, time: int) -> None:
+        super().__init__(connections.server())
+        self._what, self._when, self._left = what, when, time
+
+    def execute(self, commands: Sequence[Command]) -> list[Any]:
+        for place, command in enumerate(commands):
+            if asked(command.words) == self._what:
+                self._left -= 1
+                if self._left == 0:
+                    super().execute(commands[: place + (self._when == AFTER)])
+                    os._exit(STATUS)
+        return super().execute(commands)
+
+
+class DyingHandler(Handler):
+    """Ends its process before or after it has handled so many events."""
+
+    def __init__(self, scene: Scene, when: str, time: int) -> None:
+        super().__init__(scene.folder)
+        self._when, self._left = when, time
+
+    def take(self, delivery: Delivery) -> None:
+        self._left -= 1
+        if self._left == 0 and self._when == BEFORE:
+            os._exit(STATUS)
+        try:
+            super().take(delivery)
+        finally:
+            if self._left == 0:
+                os._exit(STATUS)
+
+
+def ends(scene: Scene, executor: SyncExecutor, handler: Handler) -> bool:
+    """Run a worker in a process of its own. Return whether it ended where it was told to."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            scene.run_dry(scene.worker(executor, handler), executor)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, STATUS)
+    return os.waitstatus_to_exitcode(status) == STATUS
+
+
+def goes_on(scene: Scene, executor: SyncExecutor) -> None:
+    """The law holds where it was cut off; the next worker does the rest."""
+    scene.check()
+    scene.run_dry(scene.worker(executor, Handler(scene.folder)), executor)
+    scene.check_the_end()
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("time", TIMES)
+def test_a_worker_may_end_before_and_after_each_thing_that_it_asks_of_redis(scene, executor, what, when, time):
+    ended = ends(scene, DyingExecutor(what, when, time), Handler(scene.folder))
+
+    # Every one of them is asked for at least once.
+    assert ended or time > 1
+    goes_on(scene, executor)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("time", TIMES)
+def test_a_worker_may_end_before_and_after_its_handler(scene, executor, when, time):
+    ended = ends(scene, SyncExecutor(connections.server()), DyingHandler(scene, when, time))
+
+    assert ended or time > 10
+    goes_on(scene, executor)

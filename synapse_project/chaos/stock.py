@@ -99,10 +99,10 @@ def _entries(executor: SyncExecutor) -> Iterator[commands.Entry]:
 
 
 def _letters(executor: SyncExecutor) -> Iterator[Letter]:
-    before = ""
-    while page := _ask(executor, dead_letters.letters(STREAM, GROUP, count=_PAGE, before=before)):
+    past = ""
+    while page := _ask(executor, dead_letters.letters(STREAM, GROUP, count=_PAGE, past=past)):
         yield from (Letter(name=_name(letter.parts), attempts=letter.count) for letter in page)
-        before = page[-1].id
+        past = page[-1].id
 
 
 def _keys(executor: SyncExecutor) -> Iterator[str]:

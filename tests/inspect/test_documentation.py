@@ -16,6 +16,7 @@ from streams.api.urls import urlpatterns as of_streams
 urlpatterns = [*of_streams, *of_bridges]
 # What only those hear of who run bridges, or whose words are those of streams.
 _NOT_OVER_HTTP = {
+    "SecretLost",
     "BadConfig",
     "SinkBroken",
     "BadPosition",

@@ -137,7 +137,7 @@ class Handover:
         self.progress.took(taken)
         if begun := taken + len(failures):
             self.pace.took(begun, seconds)
-            self.pace.went(taken=taken, failed=len(failures))
+            self.pace.went(taken=taken, failed=sum(_tells_of_the_sink(*failure) for failure in failures))
             for delivery, error in failures:
                 # How long each took alone, nobody measured.
                 self._fail(delivery, error, seconds / begun)
@@ -169,3 +169,8 @@ class Handover:
             self._say(f"{text}. It was trimmed meanwhile: lost, and counted as such.")
         else:
             self._say(f"{text}. Another consumer has it by now.")
+
+
+def _tells_of_the_sink(delivery: Delivery, error: SinkError) -> bool:
+    """Say whether a failure may mean that the sink is broken: one that comes again and fails again tells of itself."""
+    return delivery.attempt == 1 and not error.permanent

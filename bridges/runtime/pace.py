@@ -7,10 +7,10 @@ event is tried now and then: a sink that is broken must not have a whole stream 
 
 from bridges.runtime.retry import Backoff
 
-# What a batch should take, in seconds.
-_BATCH_SECONDS = 0.25
+# What a batch should take, in seconds: so much work a kill can repeat, and a settling takes about a fiftieth of it.
+_BATCH_SECONDS = 0.05
 # What an event is thought to take before one was seen.
-_FIRST_GUESS = 0.025
+_FIRST_GUESS = 0.005
 # So many failures in a row are no longer about single events.
 MANY_FAILURES = 25
 
@@ -48,7 +48,7 @@ class Pace:
         self._seconds = (self._seconds + each) / 2
 
     def went(self, *, taken: int, failed: int) -> None:
-        """Note what came of a batch that the sink was there for."""
+        """Note what came of a batch that the sink was there for; `failed` are those that tell of the sink."""
         self._absences = 0
         self._failures = 0 if taken else self._failures + failed
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridges.errors import SinkAway
+from bridges.errors import SinkAway, SinkError
 from bridges.runtime.pace import MANY_FAILURES, Pace
 from tests.bridges.cast import KeepingSink, places, publish
 
@@ -11,11 +11,11 @@ from tests.bridges.cast import KeepingSink, places, publish
     ("lease", "seconds_an_event", "room"),
     [
         (60, 0.00001, 500),  # as many as may be
-        (60, 0.01, 25),
-        (60, 0.1, 2),
+        (60, 0.001, 50),
+        (60, 0.02, 2),
         (60, 5.0, 1),  # never none
-        (0.1, 0.01, 5),  # no more than fits into half of the lease
-        (0, 0.01, 25),
+        (0.02, 0.001, 10),  # no more than fits into half of the lease
+        (0, 0.001, 50),
     ],
 )
 def test_what_is_taken_at_once_is_done_in_a_fraction_of_a_second(lease, seconds_an_event, room):
@@ -105,3 +105,20 @@ def test_one_event_that_never_succeeds_slows_nobody(redis, bridge):
 
     assert consumer.sink.ids == ids[1:]
     assert consumer.worker.pause == 0
+
+
+class PickySink(KeepingSink):
+    """A sink for which no event will ever do."""
+
+    def take(self, delivery):
+        raise SinkError("never", permanent=True)
+
+
+def test_events_that_nobody_can_deliver_say_nothing_about_the_sink(redis, bridge):
+    publish(redis, 3 * MANY_FAILURES)
+    consumer = bridge(PickySink())
+
+    consumer.run_dry()
+
+    assert places(redis) == {"dead": 3 * MANY_FAILURES}
+    assert not any("Next try in" in line for line in consumer.said)

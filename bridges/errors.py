@@ -236,13 +236,13 @@ class GroupOwed(Problem):
     slug = "group-is-owed"
     title = "The group is owed events"
 
-    def __init__(self, group: str, **owed: int) -> None:
+    def __init__(self, group: str, owed: Mapping[str, int]) -> None:
         places = ", ".join(f"{count:,} {name}" for name, count in owed.items() if count)
         super().__init__(
             f"“{group[:100]}” is owed events, which would go with it: {places}. Use “force” with a “reason” to do "
-            "without them.",
-            **owed,
+            "without them."
         )
+        self.members |= owed
 
 
 class CatalogAway(Problem):

@@ -131,9 +131,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         refused = _refusal(group, found, unread)
         _record(by, "delete", stream, group, after={"refused": refused.detail})
         raise refused
-    return Deleted(
-        unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead
-    )
+    return Deleted(unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead)
 
 
 def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
@@ -142,14 +140,14 @@ def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed
             f"{found.live} consumer{'' if found.live == 1 else 's'} of “{group}” asked for events within the last 10 "
             "seconds. Stop them, or use “force” with a “reason”."
         )
-    return GroupOwed(
-        group,
-        unread=max(unread, int(found.unread)),
-        pending=found.pending,
-        waiting=found.waiting,
-        parked=found.parked,
-        dead=found.dead,
-    )
+    owed = {
+        "unread": max(unread, int(found.unread)),
+        "pending": found.pending,
+        "waiting": found.waiting,
+        "parked": found.parked,
+        "dead": found.dead,
+    }
+    return GroupOwed(group, owed)
 
 
 def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> Paused:

@@ -2,10 +2,11 @@
 
 import time
 
-from bridges import snapshot
 from bridges.definitions import BridgeDefinition
 from bridges.errors import GroupInUse, NoSuchGroup
+from bridges.models import Bridge
 from bridges.overview import FRESH_MS
+from bridges.snapshot import definition_of
 from bridges.status import unpack
 from streams import connections
 from streams.asking import ask
@@ -45,9 +46,9 @@ def standing(stream: str, group: str) -> Standing:
 
 
 def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
-    """Return the bridge that reads as a group."""
-    snapshot.holder.current()
-    return snapshot.holder.at(stream, group)
+    """Return the bridge that reads as a group, as it is defined this moment: what other processes know may be older."""
+    row = Bridge.objects.select_related("stream").filter(stream__name=stream, group=group).first()
+    return None if row is None else definition_of(row)
 
 
 def check_at_rest(stream: str, found: Standing) -> None:
@@ -86,7 +87,9 @@ def _at_work(stream: str, group: str) -> list[str]:
     said, now_ms = connections.executor().run(ask([reports.reports(stream, group), reports.now()]))
     if isinstance(now_ms, ReplyError):
         now_ms = int(time.time() * 1000)
-    fresh = {} if isinstance(said, ReplyError) else {name: one for name, one in said.items() if now_ms - one.at < FRESH_MS}
+    fresh = (
+        {} if isinstance(said, ReplyError) else {name: one for name, one in said.items() if now_ms - one.at < FRESH_MS}
+    )
     statuses = {name: unpack(one.words) for name, one in fresh.items()}
     return [name for name, status in statuses.items() if status is not None and status.state not in _AT_REST]
 

@@ -83,7 +83,9 @@ def groups(request: Request, catalog: Snapshot) -> Conversation[Response]:
 
 
 def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:
-    """Find out how the groups of a stream are, or `only` the one of a name: one pipeline for all of them, and some more to count what is unread.
+    """Find out how the groups of a stream are, or `only` the one of a name.
+
+    One pipeline for all of them, and some more to count what is unread.
 
     Raises:
         NotAStream: when the key holds something else.

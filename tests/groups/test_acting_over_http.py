@@ -233,7 +233,8 @@ class TestMoving:
         assert row.pk
 
     @pytest.mark.parametrize(
-        "body", [{"to": "soon"}, {"to": ""}, {}, {"to": 7}, {"to": "1-2-3"}, {"to": "end", "dry_run": "yes"}, {"too": "end"}]
+        "body",
+        [{"to": "soon"}, {"to": ""}, {}, {"to": 7}, {"to": "1-2-3"}, {"to": "end", "dry_run": "yes"}, {"too": "end"}],
     )
     def test_what_is_no_place_is_refused(self, api, redis, body):
         made_by_us(redis)
@@ -279,7 +280,9 @@ class TestDeleting:
 
         assert (status, gone["waiting"], gone["parked"]) == (200, 1, 3)
         assert redis.keys("syn:*") == []
-        assert records() == [("delete", "group warehouse of orders", {"unread": 0}, {"forced": True, "reason": "a test"})]
+        assert records() == [
+            ("delete", "group warehouse of orders", {"unread": 0}, {"forced": True, "reason": "a test"})
+        ]
 
     @pytest.mark.parametrize("body", [{"force": True}, {"force": True, "reason": "  "}, {"force": "yes"}])
     def test_force_needs_a_reason(self, api, redis, body):

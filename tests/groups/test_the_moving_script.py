@@ -1,4 +1,4 @@
-"""Moving a group: wherever to, each of its events is in one place afterwards, and none is lost unless that was asked."""
+"""Moving a group: each of its events is in one place afterwards, and none is lost unless that was asked."""
 
 import random
 
@@ -7,7 +7,19 @@ import pytest
 from streams.broker import delivery, groups
 from streams.broker.delivery import Failure
 from streams.broker.groups import END
-from tests.bridges.cast import COUNTERS, DEAD, GROUP, PLACE, STREAM, made_by_us, pend, places, publish, read_and_die, wait
+from tests.bridges.cast import (
+    COUNTERS,
+    DEAD,
+    GROUP,
+    PLACE,
+    STREAM,
+    made_by_us,
+    pend,
+    places,
+    publish,
+    read_and_die,
+    wait,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -97,7 +109,11 @@ def test_what_waits_and_was_trimmed_keeps_waiting_because_its_copy_is_all_there_
 
 def test_dead_letters_stay(redis, send):
     (id_,) = pend(redis, 1)
-    send(delivery.fail(*PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)], most_attempts=1))
+    send(
+        delivery.fail(
+            *PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)], most_attempts=1
+        )
+    )
 
     send(groups.move(*PLACE, "0-0", forget_owed=True))
 

@@ -157,8 +157,8 @@ class Move(ApiView):
     )
     def post(self, request: Request, stream: str, group: str) -> HttpResponse:
         """Only while nobody delivers its events: its bridge is paused or disabled, or, of a group that no bridge owns,
-        no consumer asked for the last 10 seconds. `more` is true when two million were skipped and there are more:
-        send the same again."""
+        no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
+        same again."""
         question = to_request(request._request, principal_of(request))
         values = body.read(question, known=("to", "discard_waiting", "dry_run"))
         to, discards = body.text(values, "to"), body.flag(values, "discard_waiting")

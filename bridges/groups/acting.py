@@ -3,6 +3,7 @@
 The two cannot be one transaction: a second record says what it came to, where that is not known before.
 """
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from bridges.dead_letters import check_place
 from bridges.errors import GroupExists, GroupInUse, GroupOwed, GroupOwned, GroupUnowned, NoSuchGroup
 from bridges.groups import place
 from bridges.groups.checking import LIVELY_MS, bridge_of, check_at_rest, check_stream, standing
+from bridges.groups.planning import last_of
 from bridges.groups.values import Created, Deleted, Moved, Paused
 from bridges.models import Bridge
 from core import audit
@@ -25,8 +27,8 @@ from streams.broker.command import Command
 from streams.broker.groups import END, Deletion
 
 MOST_REASON = 500
-# So many parts a call: two million skipped events, a few seconds.
-_PARTS = 200
+# For how long one call moves a group, in seconds.
+_BUDGET = 5.0
 
 
 def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
@@ -83,21 +85,24 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     after = place.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
+    if after == END:
+        # The end of this moment: one that goes on before us would never be reached.
+        after = str(last_of(stream))
     before = found.group.last_delivered_id
     asked = {"to": to, **({"discard_waiting": True} if discard_waiting else {})}
     _record(by, "move", stream, group, before={"last_delivered_id": before}, after=asked)
-    command = groups.move(stream, group, after, forget_owed=discard_waiting)
-    moved, skipped, again = groups.Moved(more=True, skipped=0, again=0, place=before), 0, 0
-    for _ in range(_PARTS):
-        moved = _asked(stream, command, None)
+    deadline = time.monotonic() + _BUDGET
+    cursor, skipped, again = "", 0, 0
+    while True:
+        moved = _asked(stream, groups.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None)
         if moved is None:
             raise NoSuchGroup(stream, group)
-        skipped, again = skipped + moved.skipped, again + moved.again
-        if not moved.more:
+        cursor, skipped, again = moved.cursor, skipped + moved.skipped, again + moved.again
+        if not cursor or time.monotonic() >= deadline:
             break
     came_to = {"last_delivered_id": moved.place, "skipped": skipped, "unread_again": again}
     _record(by, "moved", stream, group, before={"last_delivered_id": before}, after=came_to)
-    return Moved(before=before, after=moved.place, skipped=skipped, again=again, more=moved.more)
+    return Moved(before=before, after=moved.place, skipped=skipped, again=again, more=bool(cursor))
 
 
 def delete(stream: str, group: str, *, by: Principal, force: bool = False, reason: str = "") -> Deleted:

@@ -21,7 +21,7 @@ def asked(text: str, *, now: datetime) -> str:
     after = position.start_of(text, now=now)
     if parse_full(after).ms > now.timestamp() * 1000 + 1:
         raise BadPosition(f"“{text[:100]}” is still to come. To go on with what is published from now on: end.")
-    return after
+    return str(parse_full(after))
 
 
 def parse_full(id_: str) -> EntryId:

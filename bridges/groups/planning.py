@@ -24,7 +24,7 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
     """
     after = place.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
-    now, then = parse(found.group.last_delivered_id), _last_of(stream)
+    now, then = parse(found.group.last_delivered_id), last_of(stream)
     if after != END:
         then = min(then, place.parse_full(after))
     between = Range(first=following(min(now, then)), last=max(now, then))
@@ -44,7 +44,8 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
     )
 
 
-def _last_of(stream: str) -> EntryId:
+def last_of(stream: str) -> EntryId:
+    """Return the id of the latest entry that a stream had."""
     (reply,) = connections.executor().run(ask([commands.xinfo_stream(stream)]))
     return parse(answer(reply, stream, absent={"last-generated-id": "0-0"})["last-generated-id"])
 

@@ -49,7 +49,7 @@ class Plan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """What moving a group did: `skipped` events will not be delivered to it, and `again` ones that it had not settled
-    are unread again. `more`: there is so much to skip that it is on its way; the same again goes on."""
+    are unread again. `more`: it takes so long that it is on its way; the same again goes on."""
 
     before: str
     after: str

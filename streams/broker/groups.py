@@ -10,18 +10,22 @@ from streams.broker.script import load
 
 _MOVE, _DELETE = load("move", "group"), load("delete", "group")
 
-# How many entries one call skips at most: Redis serves nobody else meanwhile.
-SKIPPED_AT_ONCE = 10_000
+# How many entries one call skips at most, and how many that are not settled it looks at: Redis serves nobody else
+# meanwhile.
+SKIPPED_AT_ONCE, LOOKED_AT_ONCE = 2000, 500
 # The end of a stream, as a place to move to.
 END = "+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What one call did. `more`: it is not there yet. `skipped`: events that the group will not get; `again`: events
-    that it had not settled and that are unread again; `place`: the id after which it goes on."""
+    """What one call did.
 
-    more: bool
+    `cursor`: where the next one goes on, "" when all is done. `skipped`: events that the group will not get; `again`:
+    events that it had not settled and that are unread again; `place`: the id after which it goes on.
+    """
+
+    cursor: str
     skipped: int
     again: int
     place: str
@@ -41,13 +45,22 @@ class Deletion:
     live: int
 
 
-def move(stream: str, group: str, after: str, *, forget_owed: bool = False, room: int = SKIPPED_AT_ONCE) -> Command:
-    """Let a group go on after an id, or at the `END`: `Moved`. Say it again until there is no `more` to do.
+def move(
+    stream: str,
+    group: str,
+    after: str,
+    *,
+    forget_owed: bool = False,
+    cursor: str = "",
+    skips: int = SKIPPED_AT_ONCE,
+    looks: int = LOOKED_AT_ONCE,
+) -> Command:
+    """Let a group go on after an id, or at the `END`: `Moved`. One call does a part; the next goes on at its `cursor`.
 
     What it has and has not settled stays, as far as it is not unread again; `forget_owed`: not what lies up to `after`.
-    Saying it again later changes nothing more.
+    Doing it again from the beginning changes nothing more.
     """
-    return call(_MOVE, stream, group, [after, int(forget_owed), room], _moved)
+    return call(_MOVE, stream, group, [after, int(forget_owed), skips, looks, cursor], _moved)
 
 
 def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> Command:
@@ -73,8 +86,8 @@ _KEPT = (keys.waiting, keys.messages, keys.counters, keys.locks, keys.dead_lette
 
 
 def _moved(reply: Any) -> Moved:
-    more, skipped, again, place = reply
-    return Moved(more=more == 1, skipped=skipped, again=again, place=_text(place))
+    cursor, skipped, again, place = reply
+    return Moved(cursor=_text(cursor), skipped=skipped, again=again, place=_text(place))
 
 
 def _deletion(reply: Any) -> Deletion:

@@ -80,7 +80,7 @@ def _move(request: HttpRequest, stream: str, group: str) -> str:
         stream, group, _to(request), by=person(request), discard_waiting="discard_waiting" in request.POST
     )
     said = f"“{group}” was moved: {number(moved.skipped)} events skipped, {number(moved.again)} unread again."
-    return said if not moved.more else f"{said} There is more to skip: move it again to go on."
+    return said if not moved.more else f"{said} That is not all yet: move it again to go on."
 
 
 def _delete(request: HttpRequest, stream: str, group: str) -> str:

@@ -1,10 +1,12 @@
 -- Give a group another place in its stream, and keep each of its events in one place.
 -- What is skipped is counted. What comes again is unread: of such events nothing waits, is parked, or is in anybody's
 -- hand, unless their entry is gone, because then the copy is all that there is.
+-- It is done in parts. The place comes first, so that whoever stops between two parts has some events twice, and none lost.
 -- ARGV, after those of group.lua: the id after which the group goes on ("+": the end), 1 to forget also what it has and
---       has not settled up to there, how many entries one call may skip.
--- Reply: {1 when there is more to do, skipped, unread again, the group's place now}, or Redis' error.
-local target, forgets, room = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5])
+--       has not settled up to there, how many entries one call may skip, how many it may look at, and where to go on
+--       ("" to begin).
+-- Reply: {where to go on ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
+local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
 local function fields_of(row)
   local fields = {}
@@ -59,42 +61,31 @@ local function drops(id)
   return forgets
 end
 
--- First those that wait for their turn: whoever is dropped later must not pass its turn on to one of them.
-local function drop_parked()
-  local locks = redis.call('HGETALL', LOCKS)
-  for at = 1, #locks, 2 do
-    local queue, kept, gone = QUEUES .. locks[at] .. ':' .. GROUP, {}, 0
-    for _, id in ipairs(redis.call('LRANGE', queue, 0, -1)) do
-      if drops(id) then
-        forget(id)
-        gone = gone + 1
-      else
-        kept[#kept + 1] = id
-      end
-    end
-    if gone > 0 then
-      redis.call('DEL', queue)
-      for _, id in ipairs(kept) do
-        redis.call('RPUSH', queue, id)
-      end
-      redis.call('HINCRBY', COUNTERS, 'parked', -gone)
+-- Rid a queue of what is dropped, at the end where most of that is; and of one event in any case.
+local function drop_parked(id)
+  local queue = QUEUES .. known(id, ':key') .. ':' .. GROUP
+  local at_tail = rank(id) > rank(target)
+  local window = redis.call('LRANGE', queue, at_tail and -looks or 0, at_tail and -1 or looks - 1)
+  local gone = {}
+  for _, other in ipairs(window) do
+    if other ~= id and drops(other) then
+      gone[#gone + 1] = other
     end
   end
-end
-
-local function drop_waiting()
-  for _, id in ipairs(redis.call('ZRANGE', WAITING, 0, -1)) do
-    if drops(id) then
-      redis.call('ZREM', WAITING, id)
-      forget(id)
-    end
+  gone[#gone + 1] = id
+  for _, other in ipairs(gone) do
+    redis.call('LREM', queue, at_tail and -1 or 1, other)
+    forget(other)
   end
+  redis.call('HINCRBY', COUNTERS, 'parked', -#gone)
 end
 
-local function drop_pending(pending)
-  for _, row in ipairs(pending) do
+-- Return where to go on among the pending: "m0" behind the last of them.
+local function look_at_pending(from)
+  local rows = redis.call('XPENDING', STREAM, GROUP, from, '+', looks)
+  for _, row in ipairs(rows) do
     local id = row[1]
-    if redis.call('ZSCORE', WAITING, id) or known(id, ':body') then
+    if known(id, ':body') then
       -- It waits too, because its group was made again: one place is enough.
       redis.call('XACK', STREAM, GROUP, id)
     elseif drops(id) then
@@ -102,6 +93,24 @@ local function drop_pending(pending)
       forget(id)
     end
   end
+  return #rows == looks and 'p(' .. rows[#rows][1] or 'm0'
+end
+
+-- Return where to go on among the copies: all that waits or is parked has one.
+local function look_at_copies(from)
+  local found = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks)
+  for at = 1, #found[2], 2 do
+    local id = found[2][at]:match('^(.*):body$')
+    -- With another of its key it may have gone in this call.
+    if id and known(id, ':body') and drops(id) then
+      if redis.call('ZREM', WAITING, id) == 1 then
+        forget(id)
+      else
+        drop_parked(id)
+      end
+    end
+  end
+  return found[1] == '0' and '' or 'm' .. found[1]
 end
 
 local place = place_of_group()
@@ -110,21 +119,25 @@ if type(place) == 'table' then
 end
 even_when_full()
 target = within(target)
-local arrived = true
+local following = cursor
 if rank(place) < rank(target) then
+  local arrived
   place, arrived = skip(place)
+  following = arrived and 'p-' or 's'
 else
   place = target
+  if cursor == '' or cursor == 's' then
+    following = 'p-'
+  end
 end
 redis.call('XGROUP', 'SETID', STREAM, GROUP, place)
-if arrived then
-  drop_parked()
-  -- Before the waiting: forgetting one of those may let another of its key wait.
-  local pending = redis.call('XPENDING', STREAM, GROUP, '-', '+', 1000000)
-  drop_pending(pending)
-  drop_waiting()
+local kind, from = following:sub(1, 1), following:sub(2)
+if kind == 'p' then
+  following = look_at_pending(from)
+elseif kind == 'm' then
+  following = look_at_copies(from)
 end
 if skipped > 0 then
   redis.call('HINCRBY', COUNTERS, 'skipped', skipped)
 end
-return {arrived and 0 or 1, skipped, again, place}
+return {following, skipped, again, place}

@@ -48,36 +48,45 @@ local function skip(from)
   return target, true
 end
 
--- Say whether the group is rid of what it has not settled, and count it.
+-- Say whether the group is to be rid of what it has not settled.
 local function drops(id)
   if rank(id) > rank(target) then
-    if not entry_of(id) then
-      return false
-    end
-    again = again + 1
-    return true
+    return entry_of(id) and true or false
   end
-  skipped = skipped + (forgets and 1 or 0)
   return forgets
 end
 
--- Rid a queue of what is dropped, at the end where most of that is; and of one event in any case.
-local function drop_parked(id)
-  local queue = QUEUES .. known(id, ':key') .. ':' .. GROUP
+local function drop(id)
+  forget(id)
+  if rank(id) > rank(target) then
+    again = again + 1
+  else
+    skipped = skipped + 1
+  end
+end
+
+-- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return
+-- how many went, and whether the one is among them. To look for each one alone in a long queue would take too long.
+local function drop_parked(id, most)
+  local queue = QUEUES .. (known(id, ':key') or '') .. ':' .. GROUP
   local at_tail = rank(id) > rank(target)
-  local window = redis.call('LRANGE', queue, at_tail and -looks or 0, at_tail and -1 or looks - 1)
-  local gone = {}
+  local window = redis.call('LRANGE', queue, at_tail and -most or 0, at_tail and -1 or most - 1)
+  local gone, found = {}, false
   for _, other in ipairs(window) do
-    if other ~= id and drops(other) then
+    if drops(other) then
       gone[#gone + 1] = other
+      found = found or other == id
     end
   end
-  gone[#gone + 1] = id
-  for _, other in ipairs(gone) do
-    redis.call('LREM', queue, at_tail and -1 or 1, other)
-    forget(other)
+  if #gone == 0 then
+    gone, found = {id}, true
   end
-  redis.call('HINCRBY', COUNTERS, 'parked', -#gone)
+  for _, other in ipairs(gone) do
+    -- A copy in no queue was none of ours to count.
+    redis.call('HINCRBY', COUNTERS, 'parked', -redis.call('LREM', queue, at_tail and -1 or 1, other))
+    drop(other)
+  end
+  return #gone, found
 end
 
 -- Return where to go on among the pending: "m0" behind the last of them.
@@ -90,7 +99,7 @@ local function look_at_pending(from)
       redis.call('XACK', STREAM, GROUP, id)
     elseif drops(id) then
       redis.call('XACK', STREAM, GROUP, id)
-      forget(id)
+      drop(id)
     end
   end
   return #rows == looks and 'p(' .. rows[#rows][1] or 'm0'
@@ -98,17 +107,23 @@ end
 
 -- Return where to go on among the copies: all that waits or is parked has one.
 local function look_at_copies(from)
-  local found = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks)
+  local found, left, all = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks), looks, true
   for at = 1, #found[2], 2 do
     local id = found[2][at]:match('^(.*):body$')
     -- With another of its key it may have gone in this call.
     if id and known(id, ':body') and drops(id) then
       if redis.call('ZREM', WAITING, id) == 1 then
-        forget(id)
+        drop(id)
+      elseif left > 0 then
+        local gone, itself = drop_parked(id, left)
+        left, all = left - gone, all and itself
       else
-        drop_parked(id)
+        all = false
       end
     end
+  end
+  if not all then
+    return 'm' .. from
   end
   return found[1] == '0' and '' or 'm' .. found[1]
 end

@@ -17,6 +17,10 @@ Problem
 ├── GroupTaken        a bridge that brings events somewhere reads as this group
 ├── GroupDisabled     somebody disabled the group
 ├── TooManyGroups     as many groups of a stream are pulled as may
+├── GroupOwned        a bridge owns the group
+├── GroupUnowned      nobody here reads as the group
+├── GroupInUse        somebody reads as the group just now
+├── GroupOwed         the group is owed events, which would go with it
 ├── CatalogAway       the database is needed, and does not answer
 └── Unavailable (of streams)
     └── NotAStreamNow the stream's key holds something else
@@ -193,6 +197,52 @@ class TooManyGroups(Problem):
 
     def __init__(self, stream: str, most: int) -> None:
         super().__init__(f"“{stream}” has {most} groups that are pulled, as many as may be. Delete some in the admin.")
+
+
+class GroupOwned(Problem):
+    """A bridge owns the group."""
+
+    status = 409
+    slug = "group-owned"
+    title = "A bridge owns the group"
+
+
+class GroupUnowned(Problem):
+    """Nobody here reads as the group: it is some other program's."""
+
+    status = 409
+    slug = "group-unowned"
+    title = "The group is another program's"
+
+    def __init__(self, group: str) -> None:
+        super().__init__(
+            f"No bridge reads as “{group[:100]}”, and nobody pulls as it: other programs do, and they cannot be paused "
+            "here."
+        )
+
+
+class GroupInUse(Problem):
+    """Somebody reads as the group just now."""
+
+    status = 409
+    slug = "group-in-use"
+    title = "The group is in use"
+
+
+class GroupOwed(Problem):
+    """The group is owed events, which would go with it. The members say how many, by place."""
+
+    status = 409
+    slug = "group-is-owed"
+    title = "The group is owed events"
+
+    def __init__(self, group: str, owed: Mapping[str, int]) -> None:
+        places = ", ".join(f"{count:,} {name}" for name, count in owed.items() if count)
+        super().__init__(
+            f"“{group[:100]}” is owed events, which would go with it: {places}. Use “force” with a “reason” to do "
+            "without them."
+        )
+        self.members |= owed
 
 
 class CatalogAway(Problem):

@@ -12,6 +12,7 @@ from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition, Order
 from bridges.models import Bridge
 from streams.definitions import Snapshot
+from streams.owners import Owner, Owners
 from streams.snapshot import holder as catalog
 
 
@@ -50,6 +51,18 @@ class BridgeHolder:
         for bridge in self.current().values():
             groups[bridge.stream] = groups.get(bridge.stream, frozenset()) | {bridge.group}
         return groups
+
+    def owners(self) -> Owners:
+        """Return whose the groups of all bridges are."""
+        return {
+            (bridge.stream, bridge.group): Owner(
+                kind="pull" if bridge.is_pulled else "bridge",
+                name=bridge.name,
+                enabled=bridge.enabled,
+                paused=bridge.paused,
+            )
+            for bridge in self.current().values()
+        }
 
 
 def _load() -> dict[str, BridgeDefinition]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import entry
 from streams.asking import answer, ask
-from streams.broker.command import Conversation
+from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot
 from streams.entry import pairs
@@ -60,6 +60,9 @@ def _read(catalog: Snapshot, *, now_ms: int) -> Conversation[Mapping[str, Any]]:
 
 
 def _entries(reply: Any) -> list[Entry]:
+    if isinstance(reply, ReplyError) and reply.code == "NOPERM":
+        # It need not be in the catalog, and who has the rights on the catalog's streams alone cannot read it then.
+        return []
     try:
         found: list[Entry] = answer(reply, STREAM, absent=[])
     except NotAStream:

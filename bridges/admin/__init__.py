@@ -2,6 +2,7 @@
 
 - `bridges`  the list with the state of each, and a bridge's definition
 - `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
+- `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read
 - `summary`  what the archived inference events say together
@@ -12,6 +13,8 @@ from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
 from streams.admin import tabs
 
+tabs.STREAM_PAGES.append(("New group", "admin:bridges_bridge_group_new"))
+tabs.GROUP_PAGES.append(("Manage", "admin:bridges_bridge_group"))
 tabs.GROUP_PAGES.append(("Dead letters", "admin:bridges_bridge_dead_letters_group"))
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
 

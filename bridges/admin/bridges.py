@@ -11,7 +11,7 @@ from unfold.views import ChangeList  # type: ignore[import-untyped]
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
 from bridges import overview
-from bridges.admin import dead_letters
+from bridges.admin import dead_letters, groups
 from bridges.checking import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.overview import Overview
@@ -129,7 +129,7 @@ class BridgeAdmin(AuditedAdmin):
     autocomplete_fields = ["stream"]
     list_before_template = "bridges/admin/bridge_list.html"
     change_form_template = "bridges/admin/bridge.html"
-    pages = dead_letters.PAGES
+    pages = (*dead_letters.PAGES, *groups.PAGES)
     fieldsets = [
         (None, {"fields": ["name", "enabled", "paused", "stream", "group"]}),
         ("Which events", {"fields": ["start", "event_types", "filters"]}),

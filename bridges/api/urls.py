@@ -1,11 +1,18 @@
 """The routes of bridges."""
 
-from bridges.api import dead_letters, pull
+from bridges.api import dead_letters, groups, pull
 from core.patterns import route
 
-_DEAD_LETTERS = "/streams/{stream}/groups/{group}/dead-letters"
+_GROUPS = "/streams/{stream}/groups"
+_DEAD_LETTERS = f"{_GROUPS}/{{group}}/dead-letters"
 
 urlpatterns = [
+    # What streams shows of groups, and what is done with them: one path is one view.
+    route(_GROUPS, groups.Groups.as_view(), "groups"),
+    route(f"{_GROUPS}/{{group}}", groups.OneGroup.as_view(), "group"),
+    route(f"{_GROUPS}/{{group}}/pause", groups.Pause.as_view(), "pause-group"),
+    route(f"{_GROUPS}/{{group}}/resume", groups.Resume.as_view(), "resume-group"),
+    route(f"{_GROUPS}/{{group}}/move", groups.Move.as_view(), "move-group"),
     route(_DEAD_LETTERS, dead_letters.DeadLetters.as_view(), "dead-letters"),
     # Before the one that takes any id: those are no ids.
     route(f"{_DEAD_LETTERS}/redrive", dead_letters.Redrive.as_view(), "redrive"),

@@ -73,7 +73,8 @@ class Joining:
             raise GroupExists(
                 f"The group “{subscription.group}” of “{subscription.stream}” exists and keeps its place, so --from "
                 "cannot be used with it. Leave --from out to go on where the group is, or begin elsewhere with "
-                "another --group. (Giving a group another place will be an action of its own, “move”.)"
+                "another --group. To give this one another place, pause or stop who reads as it and move it: "
+                f"POST /streams/{subscription.stream}/groups/{subscription.group}/move, or its page in the admin."
             )
 
     def _greet(self, joined: Joined, others: Sequence[Consumer]) -> None:

@@ -88,7 +88,10 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         stream,
         "Groups",
         found["overview"],
-        groups=[{**row, "pages": tabs.of_group(stream, row["name"])} for row in rows],
+        groups=[
+            {**row, "pages": tabs.of_group(stream, row["name"]), "lost": row["lost_trimmed"] + row["lost_silent"]}
+            for row in rows
+        ],
         refused=answer if isinstance(answer, Problem) else None,
     )
 

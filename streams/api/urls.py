@@ -12,7 +12,6 @@ urlpatterns = [
     route("/streams/{stream}/messages", inspect.Messages.as_view(), "messages"),
     route("/streams/{stream}/messages/{id}", inspect.OneMessage.as_view(), "message"),
     route("/streams/{stream}/live", live.Live.as_view(), "live"),
-    route("/streams/{stream}/groups", inspect.Groups.as_view(), "groups"),
     route("/streams/{stream}/event-types/{event_type}/backtest", contracts.BackTest.as_view(), "back-test"),
     route("/streams/{stream}/event-types/{event_type}/draft", contracts.Draft.as_view(), "draft-from-traffic"),
     route("/health", operations.Health.as_view(), "health"),

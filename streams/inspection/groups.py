@@ -1,50 +1,157 @@
 """The consumer groups of a stream: who reads, what they still have to settle, and how far behind they are."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.problems import Problem
 from streams import lag
 from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Conversation
+from streams.broker import commands, keys
+from streams.broker import groups as broker_groups
+from streams.broker.command import Command, Conversation
 from streams.broker.commands import Consumer, Group
 from streams.definitions import Snapshot
+from streams.ids import parse
 from streams.inspection.overview import defined
+from streams.inspection.parameters import parse_id
 from streams.lag import Lag
+from streams.owners import Owner, owners
+
+# Waiting events lie in the order in which they are due: the oldest is looked for among so many.
+MOST_WAITING = 1000
+# What scripts counted of a group, and people ask for.
+COUNTED = ("lost_trimmed", "lost_silent", "skipped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a group is: what it is owed, by place, and who reads.
+
+    `oldest_ms` is when the oldest event that it is owed was published, dead letters left out; it is `oldest_exact`
+    unless too many wait to look at all. `counted` are the `COUNTED`.
+    """
+
+    group: Group
+    members: Sequence[Consumer]
+    behind: Lag
+    waiting: int
+    parked: int
+    dead: int
+    oldest_ms: int | None
+    oldest_exact: bool
+    counted: Mapping[str, int]
+    owner: Owner | None
+
+    @property
+    def owed(self) -> int:
+        """How many events the group is owed, dead letters included; unread ones as far as they were counted."""
+        return self.behind.events + self.group.pending + self.waiting + self.parked + self.dead
+
+    def shown(self, now_ms: float) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        age = 0.0 if self.oldest_ms is None else round(max(0.0, now_ms - self.oldest_ms) / 1000, 3)
+        return {
+            "name": self.group.name,
+            "belongs_to": asdict(self.owner) if self.owner else None,
+            "consumers": self.group.consumers,
+            "last_delivered_id": self.group.last_delivered_id,
+            "lag": self.behind.events,
+            "lag_exact": self.behind.exact,
+            "lag_seconds": self.behind.seconds(now_ms),
+            "pending": self.group.pending,
+            "waiting": self.waiting,
+            "parked": self.parked,
+            "dead": self.dead,
+            "oldest_seconds": age,
+            "oldest_exact": self.oldest_exact,
+            **self.counted,
+            "members": [
+                {"name": one.name, "pending": one.pending, "idle_seconds": one.idle / 1000} for one in self.members
+            ],
+        }
 
 
 def groups(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}/groups`."""
     stream = defined(request, catalog)
-    (reply,) = yield from ask([commands.xinfo_groups(stream.name)])
-    found: list[Group] = answer(reply, stream.name, absent=[])
-    asked = [commands.xinfo_consumers(stream.name, group.name) for group in found]
-    members = (yield from ask(asked)) if asked else []
-    behind = yield from lag.of({(stream.name, group.name): group.last_delivered_id for group in found})
+    found = yield from standings(stream.name)
     now_ms = time.time() * 1000
-    return json_response(
-        {
-            "stream": stream.name,
-            "groups": [
-                _shown(group, answer(reply, stream.name, absent=[]), behind[stream.name, group.name], now_ms)
-                for group, reply in zip(found, members, strict=True)
-            ],
-        }
+    return json_response({"stream": stream.name, "groups": [one.shown(now_ms) for one in found]})
+
+
+def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:
+    """Find out how the groups of a stream are, or `only` the one of a name.
+
+    One pipeline for all of them, and some more to count what is unread.
+
+    Raises:
+        NotAStream: when the key holds something else.
+        Unavailable: when Redis cannot be used.
+    """
+    (reply,) = yield from ask([commands.xinfo_groups(stream)])
+    rows: list[Group] = answer(reply, stream, absent=[])
+    found = [row for row in rows if only in (None, row.name)]
+    asked = [_asked(stream, group.name) for group in found]
+    replies = (yield from ask([command for some in asked for command in some])) if asked else []
+    behind = yield from lag.of({(stream, group.name): group.last_delivered_id for group in found})
+    whose = owners()
+    size = len(replies) // len(found) if found else 0
+    return [
+        _standing(
+            stream,
+            group,
+            replies[place * size : (place + 1) * size],
+            behind=behind[stream, group.name],
+            owner=whose.get((stream, group.name)),
+        )
+        for place, group in enumerate(found)
+    ]
+
+
+def _asked(stream: str, group: str) -> list[Command]:
+    return [
+        commands.xinfo_consumers(stream, group),
+        broker_groups.oldest_pending(stream, group),
+        commands.hgetall(keys.counters(stream, group)),
+        commands.zcard(keys.waiting(stream, group)),
+        broker_groups.first_waiting(stream, group, count=MOST_WAITING),
+        commands.xlen(keys.dead_letters(stream, group)),
+    ]
+
+
+def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> Standing:
+    members, pending = (
+        answer(reply, stream, absent=absent) for reply, absent in zip(replies[:2], ([], ""), strict=True)
+    )
+    counters, waiting, first, dead = (
+        _or(stream, reply, otherwise) for reply, otherwise in zip(replies[2:], ({}, 0, [], 0), strict=True)
+    )
+    known = [id_ for id_ in (pending, *first) if parse_id(id_)]
+    ages = [parse(id_).ms for id_ in known] + ([] if behind.since is None else [behind.since])
+    return Standing(
+        group=group,
+        members=members,
+        behind=behind,
+        waiting=waiting,
+        parked=_number(counters.get("parked")),
+        dead=dead,
+        oldest_ms=min(ages, default=None),
+        oldest_exact=waiting <= MOST_WAITING,
+        counted={name: _number(counters.get(name)) for name in COUNTED},
+        owner=owner,
     )
 
 
-def _shown(group: Group, members: Sequence[Consumer], behind: Lag, now_ms: float) -> dict[str, Any]:
-    return {
-        "name": group.name,
-        "consumers": group.consumers,
-        "pending": group.pending,
-        "last_delivered_id": group.last_delivered_id,
-        "lag": behind.events,
-        "lag_exact": behind.exact,
-        "lag_seconds": behind.seconds(now_ms),
-        "members": [
-            {"name": member.name, "pending": member.pending, "idle_seconds": member.idle / 1000} for member in members
-        ],
-    }
+def _or(stream: str, reply: Any, otherwise: Any) -> Any:
+    """Return a reply; somebody else's key in place of ours tells nothing, and is no reason to fail."""
+    try:
+        return answer(reply, stream, absent=otherwise)
+    except Problem:
+        return otherwise
+
+
+def _number(text: bytes | None) -> int:
+    return int(text) if text and text.isdigit() and len(text) < 19 else 0

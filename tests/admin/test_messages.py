@@ -135,7 +135,7 @@ def test_groups_are_shown_with_lag_pending_and_consumers(admin_client, redis, st
 
     text = text_of(admin_client.get(url("streams.stream", "groups", stream.pk)))
 
-    assert "warehouse Dead letters 2" in text
+    assert "warehouse Manage Dead letters nobody here 2" in text
     assert "hall-2 1 pending, asked" in text
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
-from rest_framework.fields import BooleanField, CharField, DictField, FloatField, IntegerField, JSONField
+from rest_framework.fields import BooleanField, CharField, ChoiceField, DictField, FloatField, IntegerField, JSONField
 
 from streams.api.shapes.base import Shape
 
@@ -146,16 +146,34 @@ class Member(Shape):
     idle_seconds = FloatField()
 
 
+class Owner(Shape):
+    """What a group belongs to."""
+
+    kind = ChoiceField(["bridge", "pull"], help_text="bridge: one brings its events; pull: programs fetch them.")
+    name = CharField(help_text="The bridge's name.")
+    enabled = BooleanField()
+    paused = BooleanField()
+
+
 class Group(Shape):
-    """A consumer group and how far behind it is."""
+    """A consumer group, what it is owed, and how far behind it is."""
 
     name = CharField()
+    belongs_to = Owner(allow_null=True, help_text="Null: another program's, nobody's here.")
     consumers = IntegerField()
-    pending = IntegerField()
     last_delivered_id = CharField()
     lag = IntegerField(help_text="Events that the group has not read yet.")
     lag_exact = BooleanField(help_text="False when there are more: the counting stopped.")
     lag_seconds = FloatField(help_text="Age of the oldest of them.")
+    pending = IntegerField(help_text="Read, and in a consumer's hand.")
+    waiting = IntegerField(help_text="Will be delivered again, or are being.")
+    parked = IntegerField(help_text="Wait behind another event of their key.")
+    dead = IntegerField(help_text="Dead letters.")
+    oldest_seconds = FloatField(help_text="Age of the oldest event that is unread, pending or waiting; 0: none is.")
+    oldest_exact = BooleanField(help_text="False when more than 1,000 wait: only the first of them were looked at.")
+    lost_trimmed = IntegerField(help_text="Events that were gone from the stream before the group had settled them.")
+    lost_silent = IntegerField(help_text="Events that were trimmed while the group was silent for too long.")
+    skipped = IntegerField(help_text="Events that somebody moved the group past.")
     members = Member(many=True)
 
 

@@ -1,0 +1,98 @@
+"""What speaks against an action on a group: who reads, and whose it is."""
+
+import time
+
+from bridges.definitions import BridgeDefinition
+from bridges.errors import GroupInUse, NoSuchGroup
+from bridges.models import Bridge
+from bridges.overview import FRESH_MS
+from bridges.snapshot import definition_of
+from bridges.status import unpack
+from streams import connections
+from streams.asking import ask
+from streams.broker import ReplyError, reports
+from streams.errors import UnknownStream
+from streams.inspection.groups import Standing, standings
+from streams.snapshot import holder
+
+# A consumer that reads is never silent for longer.
+LIVELY_MS = 10_000
+# What a process of a bridge says of itself when it has no event in hand.
+_AT_REST = ("paused", "failed")
+
+
+def check_stream(stream: str) -> None:
+    """Make sure that the stream is defined.
+
+    Raises:
+        UnknownStream: when it is not.
+    """
+    if stream not in holder.current().streams:
+        raise UnknownStream(stream)
+
+
+def standing(stream: str, group: str) -> Standing:
+    """Return how a group is.
+
+    Raises:
+        UnknownStream, NoSuchGroup: when there is none.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    check_stream(stream)
+    found = connections.executor().run(standings(stream, only=group))
+    if not found:
+        raise NoSuchGroup(stream, group)
+    return found[0]
+
+
+def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
+    """Return the bridge that reads as a group, as it is defined this moment: what other processes know may be older."""
+    row = Bridge.objects.select_related("stream").filter(stream__name=stream, group=group).first()
+    return None if row is None else definition_of(row)
+
+
+def check_at_rest(stream: str, found: Standing) -> None:
+    """Make sure that nobody delivers the group's events now: its bridge is paused or disabled, and its processes know;
+    or, where it is no bridge's, its consumers are silent.
+
+    Raises:
+        GroupInUse: when somebody does.
+    """
+    group = found.group.name
+    bridge = bridge_of(stream, group)
+    if bridge is None:
+        live = [one.name for one in found.members if one.idle < LIVELY_MS]
+        if live:
+            raise GroupInUse(f"{_named(live)} read as “{group}” within the last 10 seconds: stop them first.")
+        return
+    if bridge.enabled and not bridge.paused:
+        raise GroupInUse(f"The bridge “{bridge.name}” delivers the events of “{group}”: pause it first.")
+    if busy := _at_work(stream, group):
+        raise GroupInUse(
+            f"{_named(busy)} had not put down the work for “{group}” when last heard of. That takes a few seconds: try "
+            "again."
+        )
+
+
+def hindrance(stream: str, found: Standing) -> str:
+    """Return why the group cannot be moved now, "" when it can."""
+    try:
+        check_at_rest(stream, found)
+    except GroupInUse as problem:
+        return problem.detail
+    return ""
+
+
+def _at_work(stream: str, group: str) -> list[str]:
+    said, now_ms = connections.executor().run(ask([reports.reports(stream, group), reports.now()]))
+    if isinstance(now_ms, ReplyError):
+        now_ms = int(time.time() * 1000)
+    fresh = (
+        {} if isinstance(said, ReplyError) else {name: one for name, one in said.items() if now_ms - one.at < FRESH_MS}
+    )
+    statuses = {name: unpack(one.words) for name, one in fresh.items()}
+    return [name for name, status in statuses.items() if status is not None and status.state not in _AT_REST]
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -1,0 +1,58 @@
+"""What moving a group would do: nothing is changed here."""
+
+from datetime import UTC, datetime
+
+from bridges.groups import place
+from bridges.groups.checking import hindrance, standing
+from bridges.groups.values import Plan
+from streams import connections
+from streams.asking import answer, ask
+from streams.broker import commands
+from streams.broker.command import Conversation
+from streams.broker.groups import END
+from streams.ids import EntryId, Range, following, parse
+from streams.scanning import Scan
+
+
+def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> Plan:
+    """Say what moving a group to a place would do.
+
+    Raises:
+        BadPosition: when `to` is no place.
+        UnknownStream, NoSuchGroup: when there is none.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    after = place.asked(to, now=datetime.now(UTC))
+    found = standing(stream, group)
+    now, then = parse(found.group.last_delivered_id), last_of(stream)
+    if after != END:
+        then = min(then, place.parse_full(after))
+    between = Range(first=following(min(now, then)), last=max(now, then))
+    scan = connections.executor().run(_counted(stream, between))
+    return Plan(
+        before=str(now),
+        after=str(then),
+        skips=scan.entries if then > now else 0,
+        repeats=scan.entries if then < now else 0,
+        exact=scan.exhausted,
+        pending=found.group.pending,
+        waiting=found.waiting,
+        parked=found.parked,
+        dead=found.dead,
+        discards=discard_waiting,
+        hindrance=hindrance(stream, found),
+    )
+
+
+def last_of(stream: str) -> EntryId:
+    """Return the id of the latest entry that a stream had."""
+    (reply,) = connections.executor().run(ask([commands.xinfo_stream(stream)]))
+    return parse(answer(reply, stream, absent={"last-generated-id": "0-0"})["last-generated-id"])
+
+
+def _counted(stream: str, part: Range) -> Conversation[Scan]:
+    scan = Scan(stream, part)
+    while not scan.done:
+        (reply,) = yield from ask([scan.command()])
+        scan.take(answer(reply, stream, absent=[]))
+    return scan

@@ -1,0 +1,90 @@
+"""What a Redis user must be allowed so that Synapse can work as it, and nothing more."""
+
+from collections.abc import Iterable
+
+# Every command that is sent, and every one that a script calls: a user who runs a script needs the right to all that it
+# does. Subcommands are named one by one. A test holds the list to the commands and scripts of this package.
+COMMANDS = (
+    "ping",
+    "info",
+    "time",
+    "scan",
+    "type",
+    "exists",
+    "expire",
+    "pexpire",
+    "del",
+    "get",
+    "set",
+    "eval",
+    "evalsha",
+    "multi",
+    "exec",
+    "wait",
+    "waitaof",
+    "hdel",
+    "hexists",
+    "hget",
+    "hgetall",
+    "hincrby",
+    "hkeys",
+    "hmget",
+    "hscan",
+    "hset",
+    "hsetnx",
+    "lpop",
+    "lrange",
+    "lrem",
+    "rpush",
+    "zadd",
+    "zcard",
+    "zrange",
+    "zrangebyscore",
+    "zrem",
+    "zscore",
+    "xack",
+    "xadd",
+    "xclaim",
+    "xdel",
+    "xgroup|create",
+    "xgroup|createconsumer",
+    "xgroup|delconsumer",
+    "xgroup|destroy",
+    "xgroup|setid",
+    "xinfo|consumers",
+    "xinfo|groups",
+    "xinfo|stream",
+    "xlen",
+    "xpending",
+    "xrange",
+    "xread",
+    "xreadgroup",
+    "xrevrange",
+    "xtrim",
+)
+# Asked for, and done without where it is refused. CONFIG GET also tells passwords.
+NOT_NEEDED = ("config|get",)
+# Redis knows it from 7.2 on, and refuses a rule that names a command that it does not know.
+SINCE_7_2 = ("waitaof",)
+# The keys of our own.
+OWN_KEYS = "syn:*"
+_SPECIAL = "*?[]\\"
+
+
+def rule(user: str, streams: Iterable[str], *, all_streams: bool = False, before_7_2: bool = False) -> list[str]:
+    """Return the words of `ACL SETUSER` for a user that can reach these streams, or, with `all_streams`, any key.
+
+    The user is left without a password. `before_7_2`: leave out what older servers do not know.
+    """
+    patterns = ["*"] if all_streams else [OWN_KEYS, *map(literally, sorted(streams))]
+    commands = [name for name in COMMANDS if not (before_7_2 and name in SINCE_7_2)]
+    return [
+        *("ACL", "SETUSER", user, "reset", "on"),
+        *(f"~{pattern}" for pattern in patterns),
+        *(f"+{name}" for name in commands),
+    ]
+
+
+def literally(name: str) -> str:
+    """Return the pattern that a name alone matches."""
+    return "".join(f"\\{mark}" if mark in _SPECIAL else mark for mark in name)

@@ -1,0 +1,158 @@
+-- Give a group another place in its stream, and keep each of its events in one place.
+-- What is skipped is counted. What comes again is unread: of such events nothing waits, is parked, or is in anybody's
+-- hand, unless their entry is gone, because then the copy is all that there is.
+-- It is done in parts. The place comes first, so that whoever stops between two parts has some events twice, and none lost.
+-- ARGV, after those of group.lua: the id after which the group goes on ("+": the end), 1 to forget also what it has and
+--       has not settled up to there, how many entries one call may skip, how many it may look at, and where to go on
+--       ("" to begin).
+-- Reply: {where to go on ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
+local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+
+local function fields_of(row)
+  local fields = {}
+  for at = 1, #row, 2 do
+    fields[row[at]] = row[at + 1]
+  end
+  return fields
+end
+
+local function place_of_group()
+  local groups = redis.pcall('XINFO', 'GROUPS', STREAM)
+  if groups.err then
+    return groups
+  end
+  for _, row in ipairs(groups) do
+    local group = fields_of(row)
+    if group.name == GROUP then
+      return group['last-delivered-id']
+    end
+  end
+  return {err = 'NOGROUP there is no such group'}
+end
+
+-- A place beyond the end would swallow what is still to come.
+local function within(id)
+  local last = fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id']
+  return (id == '+' or rank(id) > rank(last)) and last or id
+end
+
+local skipped, again = 0, 0
+
+-- Return the id up to which the group is moved now, and whether that is all.
+local function skip(from)
+  local entries = redis.call('XRANGE', STREAM, '(' .. from, target, 'COUNT', room)
+  skipped = skipped + #entries
+  if #entries == room and entries[room][1] ~= target then
+    return entries[room][1], false
+  end
+  return target, true
+end
+
+-- Say whether the group is to be rid of what it has not settled.
+local function drops(id)
+  if rank(id) > rank(target) then
+    return entry_of(id) and true or false
+  end
+  return forgets
+end
+
+local function drop(id)
+  forget(id)
+  if rank(id) > rank(target) then
+    again = again + 1
+  else
+    skipped = skipped + 1
+  end
+end
+
+-- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return
+-- how many went, and whether the one is among them. To look for each one alone in a long queue would take too long.
+local function drop_parked(id, most)
+  local queue = QUEUES .. (known(id, ':key') or '') .. ':' .. GROUP
+  local at_tail = rank(id) > rank(target)
+  local window = redis.call('LRANGE', queue, at_tail and -most or 0, at_tail and -1 or most - 1)
+  local gone, found = {}, false
+  for _, other in ipairs(window) do
+    if drops(other) then
+      gone[#gone + 1] = other
+      found = found or other == id
+    end
+  end
+  if #gone == 0 then
+    gone, found = {id}, true
+  end
+  for _, other in ipairs(gone) do
+    -- A copy in no queue was none of ours to count.
+    redis.call('HINCRBY', COUNTERS, 'parked', -redis.call('LREM', queue, at_tail and -1 or 1, other))
+    drop(other)
+  end
+  return #gone, found
+end
+
+-- Return where to go on among the pending: "m0" behind the last of them.
+local function look_at_pending(from)
+  local rows = redis.call('XPENDING', STREAM, GROUP, from, '+', looks)
+  for _, row in ipairs(rows) do
+    local id = row[1]
+    if known(id, ':body') then
+      -- It waits too, because its group was made again: one place is enough.
+      redis.call('XACK', STREAM, GROUP, id)
+    elseif drops(id) then
+      redis.call('XACK', STREAM, GROUP, id)
+      drop(id)
+    end
+  end
+  return #rows == looks and 'p(' .. rows[#rows][1] or 'm0'
+end
+
+-- Return where to go on among the copies: all that waits or is parked has one.
+local function look_at_copies(from)
+  local found, left, all = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks), looks, true
+  for at = 1, #found[2], 2 do
+    local id = found[2][at]:match('^(.*):body$')
+    -- With another of its key it may have gone in this call.
+    if id and known(id, ':body') and drops(id) then
+      if redis.call('ZREM', WAITING, id) == 1 then
+        drop(id)
+      elseif left > 0 then
+        local gone, itself = drop_parked(id, left)
+        left, all = left - gone, all and itself
+      else
+        all = false
+      end
+    end
+  end
+  if not all then
+    return 'm' .. from
+  end
+  return found[1] == '0' and '' or 'm' .. found[1]
+end
+
+local place = place_of_group()
+if type(place) == 'table' then
+  return place
+end
+even_when_full()
+target = within(target)
+local following = cursor
+if rank(place) < rank(target) then
+  local arrived
+  place, arrived = skip(place)
+  following = arrived and 'p-' or 's'
+else
+  place = target
+  if cursor == '' or cursor == 's' then
+    following = 'p-'
+  end
+end
+redis.call('XGROUP', 'SETID', STREAM, GROUP, place)
+local kind, from = following:sub(1, 1), following:sub(2)
+if kind == 'p' then
+  following = look_at_pending(from)
+elseif kind == 'm' then
+  following = look_at_copies(from)
+end
+if skipped > 0 then
+  redis.call('HINCRBY', COUNTERS, 'skipped', skipped)
+end
+return {following, skipped, again, place}

@@ -1,0 +1,162 @@
+"""Groups in the admin: seen, made, paused, moved, deleted, by those who may."""
+
+import pytest
+from django.test import Client
+
+from bridges.models import Bridge
+from core.models import AuditEntry
+from streams.snapshot import holder
+from tests.admin.conftest import client_who_may
+from tests.admin.pages import messages_of, text_of, url
+from tests.bridges.cast import COUNTERS, GROUP, STREAM, made_by_us, publish, wait
+
+__all__ = ["client_who_may"]
+
+BRIDGE = "bridges.bridge"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def at(orders):
+    """The address of a page of the group: `at("move")`."""
+    return lambda page="", group=GROUP: url(BRIDGE, f"group_{page}" if page else "group", orders.pk, group)
+
+
+@pytest.fixture
+def listed(admin_client, orders):
+    return lambda: admin_client.get(url("streams.stream", "groups", orders.pk))
+
+
+@pytest.fixture
+def shop(orders):
+    row = Bridge.objects.create(name="shop", stream=orders, group=GROUP, sink="console")
+    holder.forget()
+    return row
+
+
+def actions():
+    return [(row.actor, row.action) for row in AuditEntry.objects.order_by("id")]
+
+
+class TestTheList:
+    def test_it_shows_whose_a_group_is_and_what_it_is_owed(self, listed, redis, send, shop, at):
+        wait(redis, send, 3)
+        redis.hset(COUNTERS, mapping={"parked": 4, "lost_trimmed": 12, "skipped": 5})
+
+        answer = listed()
+
+        text = text_of(answer)
+        assert "12 lost" in text
+        assert "5 skipped" in text
+        assert "shop 0 — 0 3 4 0" in text
+        assert 's-bad" title="Events that were trimmed before' in answer.content.decode()
+        assert at() in answer.content.decode()
+
+    def test_a_group_of_another_program_is_nobodys_here(self, listed, redis):
+        made_by_us(redis)
+
+        assert "nobody here" in text_of(listed())
+
+
+class TestMaking:
+    def test_a_group_is_made_where_it_shall_begin(self, admin_client, redis, orders):
+        publish(redis, 3)
+
+        answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "end"}, follow=True)
+
+        assert messages_of(answer) == ["The group “reports” was made."]
+        assert actions() == [("person:admin", "create")]
+        assert redis.xinfo_groups(STREAM)[0]["name"] == b"reports"
+
+    def test_what_cannot_be_is_said_on_the_form(self, admin_client, orders):
+        answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "<soon>"})
+
+        assert "“<soon>” is no place to begin at" in text_of(answer)
+        assert b"<soon>" not in answer.content
+
+
+class TestActing:
+    def test_a_bridges_group_is_paused_and_goes_on(self, admin_client, redis, shop, at):
+        made_by_us(redis)
+
+        assert "Pause “warehouse”?" in text_of(admin_client.get(at("pause")))
+        admin_client.post(at("pause"))
+        shop.refresh_from_db()
+        holder.forget()
+
+        assert shop.paused
+        assert "State paused" in text_of(admin_client.get(at()))
+        admin_client.post(at("resume"))
+        shop.refresh_from_db()
+        assert not shop.paused
+        assert actions() == [("person:admin", "pause"), ("person:admin", "resume")]
+
+    def test_moving_says_first_what_it_would_do(self, admin_client, redis, at):
+        made_by_us(redis)
+        publish(redis, 5)
+
+        asked = text_of(admin_client.get(at("move"), {"to": "end"}))
+        moved = admin_client.post(at("move"), {"to": "end"}, follow=True)
+
+        assert "5 unread events will not be delivered." in asked
+        assert messages_of(moved) == ["“warehouse” was moved: 5 events skipped, 0 unread again."]
+        assert "Skipped by moves 5" in text_of(moved)
+
+    def test_moving_is_not_offered_while_its_bridge_delivers(self, admin_client, redis, shop, at):
+        made_by_us(redis)
+
+        page = admin_client.get(at("move"), {"to": "end"})
+        refused = admin_client.post(at("move"), {"to": "end"})
+
+        assert "pause it first" in text_of(page)
+        assert "pause it first" in text_of(refused)
+        assert b'method="post"' not in page.content.split(b's-page"', 1)[1].split(b'method="get"')[0]
+
+    def test_deleting_is_refused_with_what_it_is_owed_and_done_with_a_reason(self, admin_client, redis, at):
+        made_by_us(redis)
+        publish(redis, 5)
+
+        assert "It is owed 5 events" in text_of(admin_client.get(at("delete")))
+        refused = admin_client.post(at("delete"))
+        done = admin_client.post(at("delete"), {"force": "on", "reason": "retired"}, follow=True)
+
+        assert "5 unread" in text_of(refused)
+        assert messages_of(done) == ["The group “warehouse” was deleted."]
+        assert redis.xinfo_groups(STREAM) == []
+
+    @pytest.mark.parametrize("page", ["", "pause", "resume", "move", "delete"])
+    def test_a_group_that_is_not_there_leads_back(self, admin_client, redis, at, page):
+        assert admin_client.get(at(page, "nobody")).status_code == 302
+
+    @pytest.mark.parametrize("page", ["", "pause", "resume", "move", "delete"])
+    def test_a_page_is_shown_whatever_redis_does(self, admin_client, no_redis, at, page):
+        assert "Redis cannot be reached" in text_of(admin_client.get(at(page)))
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("page", ["pause", "resume", "move", "delete"])
+    def test_who_may_only_look_can_do_nothing(self, client_who_may, redis, at, page):
+        made_by_us(redis)
+        client = client_who_may("bridges.view_bridge")
+
+        assert client.get(at()).status_code == 200
+        assert b"Move" not in client.get(at()).content
+        assert client.get(at(page)).status_code == 403
+        assert client.post(at(page), {"to": "end"}).status_code == 403
+
+    def test_who_may_not_even_look_sees_nothing(self, client_who_may, redis, at, orders):
+        made_by_us(redis)
+        client = client_who_may("streams.view_stream")
+
+        assert client.get(at()).status_code == 403
+        assert client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports"}).status_code == 403
+
+    @pytest.mark.parametrize("page", ["pause", "resume", "move", "delete"])
+    def test_another_site_cannot_make_a_person_do_it(self, admin_user, redis, at, page):
+        made_by_us(redis)
+        strict = Client(enforce_csrf_checks=True)
+        strict.force_login(admin_user)
+
+        assert strict.post(at(page), {"to": "end"}).status_code == 403
+        assert actions() == []

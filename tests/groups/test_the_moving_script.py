@@ -1,0 +1,219 @@
+"""Moving a group: each of its events is in one place afterwards, and none is lost unless that was asked."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from streams.broker import delivery, groups
+from streams.broker.delivery import Failure
+from streams.broker.groups import END
+from tests.bridges.cast import (
+    COUNTERS,
+    DEAD,
+    GROUP,
+    PLACE,
+    STREAM,
+    made_by_us,
+    pend,
+    places,
+    publish,
+    read_and_die,
+    wait,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def moved(send):
+    """Move the group to where it shall be, part after part; a small part shows what parts do to each other."""
+
+    def all_parts(*asked, looks=3, **options):
+        skipped = again = 0
+        cursor = ""
+        while True:
+            part = send(groups.move(*asked, cursor=cursor, looks=looks, **options))
+            skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
+            if not cursor:
+                return replace(part, skipped=skipped, again=again)
+
+    return all_parts
+
+
+def place_of(redis):
+    return redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
+
+
+def unread(redis):
+    return [id_.decode() for id_, _ in redis.xrange(STREAM, f"({place_of(redis)}", "+")]
+
+
+def test_events_that_it_is_moved_past_are_not_delivered_and_counted(redis, send, moved):
+    made_by_us(redis)
+    ids = publish(redis, 5)
+
+    done = moved(*PLACE, ids[2])
+
+    assert (done.skipped, done.again, done.place, done.cursor) == (3, 0, ids[2], "")
+    assert unread(redis) == ids[3:]
+    assert places(redis) == {"skipped": 3}
+
+
+def test_events_that_it_is_moved_back_behind_are_unread_again(redis, send, moved):
+    ids = pend(redis, 4)
+    send(delivery.done(*PLACE, ids))
+
+    done = moved(*PLACE, ids[0])
+
+    assert (done.skipped, done.again) == (0, 0)
+    assert unread(redis) == ids[1:]
+
+
+def test_the_end_is_where_the_stream_is_and_no_further(redis, send, moved):
+    made_by_us(redis)
+    ids = publish(redis, 3)
+
+    far = moved(*PLACE, "99999999999999-0")
+
+    assert far.place == ids[-1]
+    assert moved(*PLACE, END).place == ids[-1]
+    assert unread(redis) == []
+
+
+def test_what_it_has_not_settled_stays_when_it_is_moved_on(redis, send, moved):
+    ids = wait(redis, send, 2)
+    pending = publish(redis, 2) and read_and_die(redis, "reader")
+    publish(redis, 3)
+
+    moved(*PLACE, END)
+
+    assert places(redis) == {"pending": 2, "waiting": 2, "skipped": 3}
+    assert send(delivery.done(*PLACE, [*ids, *pending])) == 4
+
+
+def test_what_it_has_not_settled_is_forgotten_when_that_is_asked(redis, send, moved):
+    wait(redis, send, 2)
+    publish(redis, 2)
+    read_and_die(redis, "reader")
+    publish(redis, 3)
+
+    done = moved(*PLACE, END, forget_owed=True)
+
+    assert done.skipped == 7
+    assert places(redis) == {"skipped": 7}
+
+
+def test_what_waits_beyond_its_new_place_is_unread_and_no_more_waits(redis, send, moved):
+    ids = wait(redis, send, 4)
+
+    done = moved(*PLACE, ids[1])
+
+    assert done.again == 2
+    assert unread(redis) == ids[2:]
+    assert places(redis) == {"waiting": 2}
+
+
+def test_what_waits_and_was_trimmed_keeps_waiting_because_its_copy_is_all_there_is(redis, send, moved):
+    ids = wait(redis, send, 3)
+    redis.xdel(STREAM, ids[1])
+
+    moved(*PLACE, "0-0")
+
+    assert unread(redis) == [ids[0], ids[2]]
+    assert places(redis) == {"waiting": 1}
+
+
+def test_dead_letters_stay(redis, send, moved):
+    (id_,) = pend(redis, 1)
+    send(
+        delivery.fail(
+            *PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)], most_attempts=1
+        )
+    )
+
+    moved(*PLACE, "0-0", forget_owed=True)
+
+    assert redis.xlen(DEAD) == 1
+
+
+def test_a_worker_that_still_had_one_in_hand_settles_nothing_twice(redis, send, moved):
+    (id_,) = wait(redis, send, 1)
+    (held,) = send(delivery.lease(*PLACE, "slow", limit=1, lease_ms=60_000)).events
+    moved(*PLACE, "0-0")
+
+    late = Failure(id=id_, token=held.token, error="no", took_ms=1, delay_ms=0)
+
+    assert send(delivery.fail(*PLACE, [late], most_attempts=3)) == ["stale"]
+    assert send(delivery.done(*PLACE, [id_])) == 0
+    assert unread(redis) == [id_]
+
+
+def test_a_long_way_is_gone_in_parts_and_each_part_is_a_place(redis, send, moved):
+    made_by_us(redis)
+    ids = publish(redis, 25)
+
+    parts = [send(groups.move(*PLACE, END, skips=10)) for _ in range(3)]
+
+    assert [(one.skipped, one.cursor, one.place) for one in parts] == [
+        (10, "s", ids[9]),
+        (10, "s", ids[19]),
+        (5, "m0", ids[24]),
+    ]
+
+
+def test_moving_twice_is_moving_once(redis, send, moved):
+    ids = wait(redis, send, 4)
+    publish(redis, 2)
+    moved(*PLACE, ids[1], forget_owed=True)
+
+    again = moved(*PLACE, ids[1], forget_owed=True)
+
+    assert (again.skipped, again.again) == (0, 0)
+    assert places(redis) == {"skipped": 2}
+
+
+def test_a_group_that_is_not_there_is_said(redis, send, moved):
+    redis.xadd(STREAM, {"n": 1})
+
+    assert send(groups.move(*PLACE, END)).code == "NOGROUP"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_moved(redis, send, seed, moved):
+    chance = random.Random(seed)
+    made_by_us(redis)
+    ids = []
+    for number in range(24):
+        ids += publish(redis, 1, customer=chance.choice("abc"))
+        if number % 6 == 5:
+            send(delivery.read(*PLACE, "one", limit=chance.randint(1, 6), order="key", key="customer"))
+            send(delivery.reap(*PLACE, idle_ms=0, limit=chance.randint(1, 3)))
+    for id_ in chance.sample(ids, 3):
+        redis.xdel(STREAM, id_)
+    before, target, forgets = places(redis), chance.choice(ids), chance.random() < 0.3
+
+    done = moved(*PLACE, target, forget_owed=forgets)
+    after = places(redis)
+
+    held = sum(before.get(name, 0) for name in ("pending", "waiting", "parked"))
+    left = sum(after.get(name, 0) for name in ("pending", "waiting", "parked"))
+    assert place_of(redis) == target
+    skipped_unread = done.skipped - (held - done.again - left)
+    assert skipped_unread >= 0
+    if not forgets:
+        assert left == held - done.again
+    delivered = set()
+    while True:
+        read = send(delivery.read(*PLACE, "two", limit=50, order="key", key="customer"))
+        leased = send(delivery.lease(*PLACE, "two", limit=50, lease_ms=60_000))
+        got = [event.id for event in (*read.events, *leased.events)]
+        moved_back = send(delivery.reap(*PLACE, idle_ms=0, limit=50))
+        if not got and not read.read and not moved_back.moved:
+            break
+        delivered |= set(got)
+        send(delivery.done(*PLACE, got))
+    beyond = {id_.decode() for id_, _ in redis.xrange(STREAM, f"({target}", "+")}
+    assert beyond <= delivered
+    assert not redis.exists(f"syn:{{{STREAM}}}:lock:{GROUP}")
+    assert int(redis.hget(COUNTERS, "parked") or 0) == 0

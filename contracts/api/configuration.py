@@ -41,8 +41,13 @@ class OfAll(RegistryView):
     def delete(self, request: Request) -> HttpResponse:
         """Back to BACKWARD and LENIENT. The answer is what held before."""
         before = _shown(settings.of_all())
-        values = {"compatibility": Compatibility.BACKWARD.value, "policy": Policy.LENIENT.value, "extras": {}}
-        settings.change(None, by=principal(request), **values)
+        settings.change(
+            None,
+            by=principal(request),
+            compatibility=Compatibility.BACKWARD.value,
+            policy=Policy.LENIENT.value,
+            extras={},
+        )
         return answer(request, before)
 
 

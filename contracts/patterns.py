@@ -10,7 +10,7 @@ one, which can be written so that each turn begins with a letter of its own.
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the name that Python is giving up
@@ -25,7 +25,11 @@ _FEW = 10
 _MOST_WHOLES = 100
 _LONGEST = 64
 _UNIVERSE = frozenset(map(chr, range(128))) | frozenset("éΩя中٣\u00a0")
-_CATEGORIES = {"DIGIT": str.isdecimal, "SPACE": str.isspace, "WORD": lambda it: it.isalnum() or it == "_"}
+_CATEGORIES: dict[str, Callable[[str], bool]] = {
+    "DIGIT": str.isdecimal,
+    "SPACE": str.isspace,
+    "WORD": lambda it: it.isalnum() or it == "_",
+}
 _SCHEMA = (
     *("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"),
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
@@ -66,7 +70,7 @@ def is_exponential(pattern: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Python may understand otherwise in future
-            _read(_parser.parse(pattern))  # type: ignore[no-untyped-call]
+            _read(_parser.parse(pattern))
     except _CutInSeveralWays:
         return True
     except (re.error, OverflowError, RecursionError):
@@ -81,7 +85,8 @@ class _CutInSeveralWays(Exception):
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A part of a pattern: whether it can match nothing, the letters it can begin with, and those with which a text
-    that it has matched already could go on in it. `wholes` are what it can be, letter after letter, where that is plain."""
+    that it has matched already could go on in it. `wholes` are what it can be, letter after letter, where that
+    is plain."""
 
     is_optional: bool = True
     begins: Letters = frozenset()

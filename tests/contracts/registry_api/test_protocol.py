@@ -98,3 +98,7 @@ def test_what_nobody_expected_is_told_as_registries_do_and_logged(registry, monk
 
     assert registry.error("GET", "/config") == (500, 50001)
     assert "nobody expected this" in caplog.text
+
+
+def test_a_subject_of_spaces_is_refused(registry):
+    assert registry.error("POST", "/subjects/%20%20/versions", schema({})) == (422, 42208)

@@ -8,6 +8,8 @@ Problem
 ├── UnknownVersion              the contract has no such version
 ├── UnknownSchema               no contract has this schema
 ├── WrongState                  a version cannot make this step from the state it is in
+│   ├── DraftExists             there is a draft with another text
+│   ├── DraftChanged            the draft is not the one that was shown
 │   ├── AlreadyDeleted          it is hidden already
 │   └── NotDeletedYet           it must be hidden before it can go for good
 ├── Incompatible                the schema would break what the contract's mode protects
@@ -79,6 +81,20 @@ class WrongState(Problem):
     status = 409
     slug = "wrong-state"
     title = "The version is not in a state for this"
+
+
+class DraftExists(WrongState):
+    """There is a draft with another text, which is not to be replaced."""
+
+    slug = "draft-exists"
+    title = "The contract has a draft of another text"
+
+
+class DraftChanged(WrongState):
+    """The draft is not the one that was shown to whoever agreed to it."""
+
+    slug = "draft-changed"
+    title = "The draft was changed meanwhile"
 
 
 class AlreadyDeleted(WrongState):

@@ -54,7 +54,7 @@ def validate_schema_text(text: str) -> None:
 
 def validate_subject(text: str) -> None:
     """Refuse a subject that people could not see or type (a Django validator)."""
-    if not text.isprintable():
+    if not text.isprintable() or text.isspace():
         raise ValidationError("A subject has only characters that can be seen.")
 
 

@@ -38,6 +38,15 @@ def bump() -> None:
     transaction.on_commit(_tell, robust=True)
 
 
+def hold() -> None:
+    """Wait for whoever changes the catalog, and let others wait until the running transaction ends.
+
+    For those who read what they will write: between the two, nobody else changes it. The number stays as it is.
+    """
+    if CatalogVersion.objects.select_for_update().filter(pk=_ROW).first() is None:
+        bump()
+
+
 def on_change(listener: Callable[[], None]) -> None:
     """Call `listener` after each committed change that this process made."""
     _listeners.append(listener)

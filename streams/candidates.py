@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator
 
-from django.db import transaction
-
 from contracts import registry, schemas
-from contracts.errors import WrongState
 from contracts.models import Contract, ContractVersion
 from contracts.registry import drafting, references
 from contracts.schemas import CompiledSchema
-from core import audit
 from core.principal import Principal
 from streams import connections
 from streams.backtesting import Tested, back_test
@@ -54,23 +50,14 @@ def back_tests(subject: str, candidate: CompiledSchema, *, last: int = USUAL_EVE
         yield connections.executor().run(test)
 
 
-@transaction.atomic
 def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:
-    """Make a text, which refers to no other, the draft of a contract, and record it; make the contract if need be.
+    """Make a text, which refers to no other, the draft of a contract; make the contract if need be.
 
     Raises:
-        WrongState: when there is a draft with another text, and it is not to be replaced.
+        DraftExists: when there is a draft with another text, and it is not to be replaced.
         BadSchema: when the text cannot be a contract's schema.
     """
-    draft = _draft(subject)
-    before = None if draft is None else draft.text
-    if draft is not None and before == text:
-        return draft
-    if draft is not None and not replace:
-        raise WrongState(f"“{subject}” has a draft of another text, by {draft.author or 'somebody'}.")
-    saved = registry.draft(subject, text, by=by, references=[])
-    audit.record(by, "draft", saved.contract, before=before and {"schema": before}, after={"schema": text})
-    return saved
+    return registry.draft(subject, text, by=by, references=[], replace=replace)
 
 
 def _contract(subject: str) -> Contract | None:
@@ -79,4 +66,4 @@ def _contract(subject: str) -> Contract | None:
 
 def _draft(subject: str) -> ContractVersion | None:
     contract = _contract(subject)
-    return None if contract is None else drafting.draft_of(contract)
+    return None if contract is None else registry.draft_of(contract)

@@ -35,6 +35,8 @@ class ContractForm(forms.ModelForm):
 
     schema = JsonText(
         required=False,
+        # The page brings back what it showed: what others saved meanwhile is not taken for a change of this person's.
+        show_hidden_initial=True,
         widget=SchemaEditor,
         label="JSON Schema",
         help_text="Saved as the contract's draft. Events are checked against it from the moment it is activated.",
@@ -117,7 +119,7 @@ class ContractAdmin(AuditedAdmin):
         if obj is not None and not self.has_change_permission(request, obj):
             # Who may only look finds the schemas among the versions.
             return [about]
-        title = "Draft" if obj is not None and drafts.draft_of(obj) else "Next version"
+        title = "Draft" if obj is not None and registry.draft_of(obj) else "Next version"
         return [about, (title, {"fields": ["schema"], "classes": ["s-wide"]})]
 
     def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
@@ -131,7 +133,8 @@ class ContractAdmin(AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if text := form.cleaned_data.get("schema"):
+        text = form.cleaned_data.get("schema")
+        if text and "schema" in form.changed_data:
             drafts.save(obj, text, by=person(request))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
@@ -140,7 +143,7 @@ class ContractAdmin(AuditedAdmin):
             active = registry.active_version(contract)
             context |= {
                 "versions": versions.rows(contract),
-                "draft": drafts.draft_of(contract),
+                "draft": registry.draft_of(contract),
                 "active": active,
                 "rules": rules.standing(contract),
                 "offers": offers.of(request, contract),
@@ -160,7 +163,7 @@ class ContractAdmin(AuditedAdmin):
         if IS_POPUP_VAR in request.POST:
             return None
         name = visible(contract)
-        if drafts.draft_of(contract) is None:
+        if registry.draft_of(contract) is None:
             self.message_user(request, f"“{name}” is saved. Its schema is as it was, so there is nothing to activate.")
         elif "_activate" in request.POST:
             return redirect(self.page_url("activate", contract.pk))

@@ -91,8 +91,10 @@ def _answer(
 def _changed(admin: Any, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
     """Change what differs, and say so. The mode goes first when it allows the rest, and last when it forbids it."""
     row: Contract | RegistrySettings = contract or settings.of_all()
-    rules = {name: wanted[name] for name in _FIELDS if name != "mode" and wanted[name] != getattr(row, name)}
-    mode = {"mode": wanted["mode"]} if wanted["mode"] != row.mode else {}
+    rules: dict[str, Any] = {
+        name: wanted[name] for name in _FIELDS if name != "mode" and wanted[name] != getattr(row, name)
+    }
+    mode: dict[str, Any] = {"mode": wanted["mode"]} if wanted["mode"] != row.mode else {}
     steps = [rules, mode] if wanted["mode"] in (Mode.READONLY, Mode.READONLY_OVERRIDE) else [mode, rules]
     try:
         with transaction.atomic():

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from contracts import registry, schemas
 from contracts.admin import drafts, uses, verdicts
 from contracts.admin.versions import numbered
+from contracts.errors import DraftChanged
 from contracts.models import Contract, ContractVersion
 from core.admin.base import person
 from core.admin.difference import difference
@@ -23,15 +24,16 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     compatible is not asked about: the page says why, and what to do.
     """
     contract = admin.found(request, pk, to="change")
-    draft = drafts.draft_of(contract)
+    draft = registry.draft_of(contract)
     if draft is None:
         admin.message_user(request, "There is no draft to activate.", messages.WARNING)
         return redirect(admin.page_url("change", pk))
-    digest = drafts.digest(draft)
     if request.method == "POST":
-        if request.POST.get("digest") == digest:
-            return take(admin, request, contract, lambda: _activated(contract, request))
-        admin.message_user(request, "The draft was changed meanwhile. Look at it again.", messages.WARNING)
+        try:
+            return take(admin, request, contract, lambda: _activated(draft, request))
+        except DraftChanged as changed:
+            admin.message_user(request, changed.detail, messages.WARNING)
+            return redirect(request.path)
     active = registry.active_version(contract)
     users = uses.of(contract, schemas.parse(draft.draft_text))
     judgement = verdicts.judge(contract, draft.draft_text)
@@ -50,7 +52,7 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         judgement=judgement,
         button="" if judgement.is_refused else "Activate",
         back=admin.page_url("change", pk),
-        digest=digest,
+        digest=registry.digest_of(draft),
         complaining=[use for use in users if use.complaints],
         active=active,
         rows=difference(drafts.readable(active), drafts.readable(draft)),
@@ -63,8 +65,7 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
     contract = admin.found(request, pk, to="change")
     version = numbered(contract, number)
     if request.method == "POST":
-        done = f"Version {number} is deprecated."
-        return take(admin, request, contract, lambda: (registry.deprecate(version, by=person(request)), done)[1])
+        return take(admin, request, contract, lambda: _deprecated(version, request))
     page: HttpResponse = admin.show(
         request,
         "core/admin/confirm.html",
@@ -85,12 +86,11 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
 def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask whether the draft is to be deleted, then do it."""
     contract = admin.found(request, pk, to="change")
-    draft = drafts.draft_of(contract)
+    draft = registry.draft_of(contract)
     if draft is None:
         return redirect(admin.page_url("change", pk))
     if request.method == "POST":
-        done = "The draft is discarded."
-        return take(admin, request, contract, lambda: (drafts.discard(draft, by=person(request)), done)[1])
+        return take(admin, request, contract, lambda: _discarded(draft, request))
     page: HttpResponse = admin.show(
         request,
         "core/admin/confirm.html",
@@ -119,9 +119,15 @@ def instead_of(version: ContractVersion) -> str:
 
 
 def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
-    """Take a step, say what came of it, and go back to the contract."""
+    """Take a step, say what came of it, and go back to the contract.
+
+    Raises:
+        DraftChanged: when the step is to be asked for again.
+    """
     try:
         done = step()
+    except DraftChanged:
+        raise
     except Problem as problem:
         admin.message_user(request, problem.detail, messages.ERROR)
     else:
@@ -129,15 +135,22 @@ def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[]
     return redirect(admin.page_url("change", contract.pk))
 
 
-def _activated(contract: Contract, request: HttpRequest) -> str:
-    draft = drafts.draft_of(contract)
-    if draft is None:
-        return "There is no draft any more."
-    before = registry.active_version(contract)
-    after = registry.activate(draft, by=person(request))
+def _activated(draft: ContractVersion, request: HttpRequest) -> str:
+    before = registry.active_version(draft.contract)
+    after = registry.activate(draft, by=person(request), shown=request.POST.get("digest", ""))
     if before is not None and after.pk == before.pk:
         return f"The draft said what version {after.number} says; that one stays active."
     return f"Version {after.number} is active: events are checked against it from now on."
+
+
+def _deprecated(version: ContractVersion, request: HttpRequest) -> str:
+    registry.deprecate(version, by=person(request))
+    return f"Version {version.number} is deprecated."
+
+
+def _discarded(draft: ContractVersion, request: HttpRequest) -> str:
+    registry.discard(draft, by=person(request))
+    return "The draft is discarded."
 
 
 def of_next(contract: Contract) -> list[str]:

@@ -9,7 +9,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from contracts.api.refusals import INVALID_SUBJECT, Refused, document
+from contracts.api.refusals import BROKEN, INVALID_SUBJECT, Refused, document
 from contracts.models import Contract
 from contracts.registry import lookup
 from core.principal import Principal
@@ -35,7 +35,7 @@ class RegistryView(ApiView):
         super().initial(request, *args, **kwargs)
         _refuse_mistaken(request._request, kwargs.get("subject", ""))
 
-    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse | None]:
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse]:
         return _refusal
 
 
@@ -64,11 +64,12 @@ def contract(subject: str) -> Contract:
     return lookup.contract(subject)
 
 
-def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
     request = context["request"]
     problem = as_problem(error, request)
     if problem is None:
-        return None
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        problem = Refused(BROKEN, "Something went wrong inside Synapse; its log says more.")
     return refused(request._request, problem)
 
 

@@ -1,6 +1,5 @@
 """Compatibility and policy: of all subjects, and of those that say otherwise."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -32,7 +31,7 @@ class OfAll(RegistryView):
     )
     def put(self, request: Request) -> HttpResponse:
         """What is left out stays as it is. The answer repeats what was set."""
-        values, echo = _asked(request, settings.of_all().extras)
+        values, echo = _asked(request)
         settings.change(None, by=principal(request), **values)
         return answer(request, echo)
 
@@ -42,8 +41,13 @@ class OfAll(RegistryView):
     def delete(self, request: Request) -> HttpResponse:
         """Back to BACKWARD and LENIENT. The answer is what held before."""
         before = _shown(settings.of_all())
-        values = {"compatibility": Compatibility.BACKWARD.value, "policy": Policy.LENIENT.value, "extras": {}}
-        settings.change(None, by=principal(request), **values)
+        settings.change(
+            None,
+            by=principal(request),
+            compatibility=Compatibility.BACKWARD.value,
+            policy=Policy.LENIENT.value,
+            extras={},
+        )
         return answer(request, before)
 
 
@@ -75,8 +79,7 @@ class OfSubject(RegistryView):
     def put(self, request: Request, subject: str) -> HttpResponse:
         """What is left out stays as it is. The subject need not have a version yet."""
         check_subject(subject)
-        owner = Contract.objects.filter(subject=subject).first()
-        values, echo = _asked(request, {} if owner is None else owner.extras)
+        values, echo = _asked(request)
         settings.change_contract(subject, by=principal(request), **values)
         return answer(request, echo)
 
@@ -97,8 +100,8 @@ class OfSubject(RegistryView):
         return answer(request, before)
 
 
-def _asked(request: Request, extras: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a body sets, as columns and as it is echoed."""
+def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a body sets, as `settings.change` takes it and as it is echoed."""
     body = asking.body(request._request)
     values: dict[str, Any] = {}
     echo: dict[str, Any] = {}
@@ -115,7 +118,7 @@ def _asked(request: Request, extras: Mapping[str, Any]) -> tuple[dict[str, Any],
         values[column] = echo[name] = word.upper()
     kept = {name: body[name] for name in KEPT if body.get(name) is not None}
     if kept:
-        values["extras"] = {**extras, **kept}
+        values["more"] = kept
     return values, {**echo, **kept}
 
 

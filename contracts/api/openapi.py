@@ -76,7 +76,7 @@ PERMANENT = _query("permanent", "Delete for good what is hidden.", default=False
 NORMALIZE = _query("normalize", "Keep the schema without layout and with its keys in order.", default=False)
 VERBOSE = _query("verbose", "Say why.", default=False)
 FORCE = _query("force", "Makes no difference here.", default=False)
-LATEST_ONLY = _query("latestOnly", "Only the highest version of each subject.", default=False)
+LATEST_ONLY = _query("latestOnly", "Only the latest version of each subject.", default=False)
 DEFAULT_TO_GLOBAL = _query("defaultToGlobal", "What holds for all, when the subject says nothing.", default=False)
 FETCH_MAX_ID = _query("fetchMaxId", "Also the highest id.", default=False)
 PREFIX = _query("subjectPrefix", "Only subjects that begin so.", str)

@@ -1,6 +1,8 @@
 """Schemas by their global id, which is how consumers of encoded events ask for them."""
 
 import uuid
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, Literal
 
 from django.db import connection
@@ -14,6 +16,7 @@ from contracts.api.content import JSON
 from contracts.api.subjects import prefix_of
 from contracts.errors import UnknownSchema
 from contracts.models import ContractVersion, Schema
+from contracts.registry.lookup import State
 
 
 class Types(RegistryView):
@@ -41,7 +44,7 @@ class Schemas(RegistryView):
             found = found.filter(deleted_at=None)
         found = found.order_by("contract__subject", "number")
         if asking.flag(asked, "latestOnly", "latest_only"):
-            versions = list({version.contract_id: version for version in found}.values())
+            versions = list(_latest(found))
             return answer(request, [writing.version(version) for version in asking.page(asked, versions)])
         return answer(request, [writing.version(version) for version in asking.page(asked, found)])
 
@@ -127,6 +130,15 @@ class IdsOfGuid(RegistryView):
     def get(self, request: Request, guid: str) -> HttpResponse:
         """One: there is one context."""
         return answer(request, [{"context": ".", "id": _by_guid(guid).pk}])
+
+
+def _latest(found: Iterable[ContractVersion]) -> Iterator[ContractVersion]:
+    """Give the latest version of each subject, as `latest` means it; of a subject that has only deleted ones, the
+    highest."""
+    for _, versions in groupby(found, key=lambda version: version.contract_id):
+        yield max(
+            versions, key=lambda version: (version.deleted_at is None, version.state == State.ACTIVE, version.number)
+        )
 
 
 # Consumers ask for each id that they meet, and the ORM takes longer to write this than the database to answer.

@@ -153,5 +153,5 @@ def _there(subject: str, *, deleted: bool) -> Contract:
 
 def check_subject(subject: str) -> None:
     """Refuse a subject that nobody could see, or ask for by a path."""
-    if len(subject) > 255 or subject.endswith("/") or not subject.isprintable():
+    if len(subject) > 255 or subject.endswith("/") or not subject.isprintable() or subject.isspace():
         raise Refused(INVALID_SUBJECT, "A subject has 1 to 255 visible characters and does not end with a slash.")

@@ -13,7 +13,7 @@ from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatible import judge
 from contracts.registry.content import Content, Reference
 from contracts.registry.deletion import delete_contract, delete_version
-from contracts.registry.drafting import discard, draft, draft_of, written
+from contracts.registry.drafting import digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
 from contracts.registry.references import compiled
 
@@ -27,6 +27,7 @@ __all__ = [
     "delete_contract",
     "delete_version",
     "deprecate",
+    "digest_of",
     "discard",
     "draft",
     "draft_of",

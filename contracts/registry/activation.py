@@ -10,33 +10,39 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from contracts.errors import WrongState
+from contracts.errors import DraftChanged, WrongState
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
 from contracts.registry.compatible import refuse_unless_compatible
 from contracts.registry.content import Content, Reference
-from contracts.registry.lookup import State, active_version, find
+from contracts.registry.drafting import digest_of
+from contracts.registry.lookup import State, active_version, find, reread
 from contracts.registry.settings import refuse_unless_writable
 from core import audit, catalog_version
 from core.principal import Principal
 
 
 @transaction.atomic
-def activate(version: ContractVersion, *, by: Principal) -> ContractVersion:
+def activate(version: ContractVersion, *, by: Principal, shown: str | None = None) -> ContractVersion:
     """Give a draft its number and its schema, and check events against it from now on.
 
     A draft that says what the active version says adds no version: the draft goes and the active one is returned.
+    `shown` is the digest (see `drafting.digest_of`) of the draft that somebody agreed to: no other is activated.
 
     Raises:
         BadSchema: when the draft cannot be a contract's schema.
+        DraftChanged: when it is not the one that was shown.
         Incompatible: when it would break what the contract's compatibility protects.
         ReadOnly: when the contract may not be changed.
+        UnknownVersion: when the draft is gone.
         WrongState: when the version is no draft.
     """
     catalog_version.bump()
-    version.refresh_from_db()
+    reread(version)
     if version.state != State.DRAFT:
         raise WrongState(f"{version} is {version.state}; only a draft can be activated.")
+    if shown is not None and digest_of(version) != shown:
+        raise DraftChanged("The draft was changed meanwhile. Look at it again.")
     content = Content(
         text=version.draft_text, references=[Reference(**reference) for reference in version.draft_references]
     )
@@ -100,10 +106,11 @@ def deprecate(version: ContractVersion, *, by: Principal) -> None:
 
     Raises:
         ReadOnly: when the contract may not be changed.
+        UnknownVersion: when the version is gone.
         WrongState: when the version is not active.
     """
     catalog_version.bump()
-    version.refresh_from_db()
+    reread(version)
     if version.state != State.ACTIVE or version.deleted_at is not None:
         state = version.state if version.deleted_at is None else "deleted"
         raise WrongState(f"{version} is {state}; only an active version can be deprecated.")

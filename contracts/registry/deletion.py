@@ -11,7 +11,7 @@ from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownC
 from contracts.models import Contract, ContractVersion, SchemaReference
 from contracts.registry import references as refs
 from contracts.registry import settings
-from contracts.registry.lookup import numbered
+from contracts.registry.lookup import numbered, reread
 from core import audit, catalog_version
 from core.principal import Principal
 
@@ -24,9 +24,10 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema refers to it.
         AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
+        UnknownVersion: when it is gone.
     """
     catalog_version.bump()
-    version.refresh_from_db()
+    reread(version)
     settings.refuse_unless_writable(version.contract, version.contract.subject)
     _delete(version, by=by, permanent=permanent)
 

@@ -50,6 +50,18 @@ def version(of: Contract, number: int) -> ContractVersion:
     return found
 
 
+def reread(version: ContractVersion) -> None:
+    """Read a version anew, and its contract when it is asked for: who waited for others finds what they left.
+
+    Raises:
+        UnknownVersion: when they left none.
+    """
+    try:
+        version.refresh_from_db()
+    except ContractVersion.DoesNotExist:
+        raise UnknownVersion(f"There is no {version} any more.") from None
+
+
 def find(of: Contract, content: Content, *, deleted: bool = False) -> ContractVersion | None:
     """Return the newest version that says what the content says, however it is laid out.
 

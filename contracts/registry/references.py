@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from contracts import schemas
+from contracts import patterns, schemas
 from contracts.errors import BadSchema, UnresolvedReference
 from contracts.models import ContractVersion, Schema, SchemaReference
 from contracts.registry.content import Content, Reference
@@ -48,7 +48,9 @@ def checked(content: Content) -> CompiledSchema:
         UnresolvedReference: when it refers to something that is not there.
         BadSchema: when it cannot be a contract's schema.
     """
-    return schemas.compile_schema(content.document, documents(content.references))
+    found = schemas.compile_schema(content.document, documents(content.references))
+    patterns.refuse_exponential(content.document)
+    return found
 
 
 def link(schema: Schema, references: Iterable[Reference]) -> None:

@@ -1,5 +1,6 @@
 """Compatibility, policy and mode: of all contracts, and of those that say otherwise."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -48,20 +49,24 @@ def refuse_unless_writable(of: Contract | None, subject: str) -> None:
 
 
 @transaction.atomic
-def change(of: Contract | None, *, by: Principal, **values: Any) -> Contract | RegistrySettings:
+def change(
+    of: Contract | None, *, by: Principal, more: Mapping[str, Any] | None = None, **values: Any
+) -> Contract | RegistrySettings:
     """Set compatibility, policy, mode or extras of a contract, or (None) of all; an empty value of a contract takes it
-    back.
+    back. `more` are extras that join those which are there.
 
     Raises:
         ReadOnly: when something beside the mode is set, and the mode forbids it.
     """
     catalog_version.bump()
-    if values.keys() != {"mode"}:
-        if of is None:
-            _refuse_unless_all_writable()
-        else:
-            refuse_unless_writable(of, of.subject)
     changed = of_all() if of is None else Contract.objects.get(pk=of.pk)
+    if more:
+        values["extras"] = {**changed.extras, **more}
+    if values.keys() != {"mode"}:
+        if isinstance(changed, Contract):
+            refuse_unless_writable(changed, changed.subject)
+        else:
+            _refuse_unless_all_writable()
     before = {name: getattr(changed, name) for name in values}
     if before != values:
         for name, value in values.items():

@@ -17,7 +17,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin, TabularInline  # type: ignore[import-untyped]
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[import-untyped]
 
-from core import audit
+from core import audit, catalog_version
 from core.admin.pages import Page
 from core.principal import Principal
 
@@ -100,6 +100,12 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
         if row is None:
             return redirect(self.page_url("changelist"))
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        # A form writes all that it read. So nobody else may write between the two.
+        if request.method == "POST" and transaction.get_connection().in_atomic_block:
+            catalog_version.hold()
+        return super().get_object(request, object_id, from_field)
 
     def described(self, row: Model | None) -> dict[str, Any] | None:
         """Return a row as the record shows it."""

@@ -1,5 +1,8 @@
 """A contract's draft is edited, looked at, activated and discarded in the admin; what was is there to be compared."""
 
+import re
+from html import unescape
+
 import orjson
 import pytest
 
@@ -43,6 +46,11 @@ def activate(client, owner):
 
 def is_gone(page):
     return messages_of(page) == ["What you asked for is not there, or not any more."]
+
+
+def hidden_in(page, name):
+    """Return what a hidden field of a page holds."""
+    return unescape(re.search(rf'name="{name}" value="([^"]*)"', page.content.decode())[1])
 
 
 def latest_change():
@@ -91,9 +99,10 @@ def test_a_draft_that_changed_after_the_question_is_asked_about_again(admin_clie
     digest = admin_client.get(url(CONTRACT, "activate", owner.pk)).context["digest"]
     registry.draft(owner.subject, '{"required": ["other"]}', by=SYSTEM)
 
-    page = admin_client.post(url(CONTRACT, "activate", owner.pk), {"digest": digest})
+    page = admin_client.post(url(CONTRACT, "activate", owner.pk), {"digest": digest}, follow=True)
 
-    assert "The draft was changed meanwhile" in text_of(page)
+    assert "The draft was changed meanwhile" in messages_of(page)[0]
+    assert "Check events against this draft" in text_of(page)
     assert registry.active_version(owner).number == 1
 
 
@@ -143,6 +152,17 @@ def test_line_ends_of_a_browser_do_not_make_another_schema(admin_client, owner):
 
     assert "as it was, so there is nothing to activate" in messages_of(page)[0]
     assert not owner.versions.filter(state="draft").exists()
+
+
+def test_what_others_wrote_meanwhile_is_not_taken_for_this_persons_change(admin_client, owner):
+    shown = hidden_in(admin_client.get(url(CONTRACT, "change", owner.pk)), "initial-schema")
+    registry.register(owner.subject, '{"title": "another\'s"}', by=SYSTEM)
+    registry.draft(owner.subject, NEEDS_M, by=SYSTEM)
+
+    save(admin_client, owner, shown, **{"initial-schema": shown, "description": "In words"})
+
+    assert registry.draft_of(owner).draft_text == NEEDS_M
+    assert Contract.objects.get().description == "In words"
 
 
 def test_a_contract_is_made_with_its_first_draft(admin_client):

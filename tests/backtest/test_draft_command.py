@@ -68,7 +68,8 @@ def test_saving_makes_it_the_draft_of_the_contract_and_is_recorded(run, store):
     assert f"Saved as the draft of “{SUBJECT}”." in ran.err
     assert "colour" in drafts()[SUBJECT]
     entry = AuditEntry.objects.get(action="draft")
-    assert (entry.actor, entry.target, entry.before) == ("synapse", f"contract {SUBJECT}", None)
+    assert (entry.actor, entry.target) == ("synapse", f"contract {SUBJECT}")
+    assert "colour" not in entry.before["schema"]
     assert entry.after == {"schema": drafts()[SUBJECT]}
 
 
@@ -92,7 +93,7 @@ def test_a_draft_that_somebody_wrote_is_replaced_only_when_asked(run, store):
     assert drafts()[SUBJECT] == '{"title": "By hand"}'
     assert run("draft_contract", "orders", "order-placed", "--save", "--replace").status == 0
     assert "colour" in drafts()[SUBJECT]
-    assert AuditEntry.objects.get(action="draft").before == {"schema": '{"title": "By hand"}'}
+    assert AuditEntry.objects.filter(action="draft").first().before == {"schema": '{"title": "By hand"}'}
 
 
 def test_the_schema_can_be_written_to_a_file(run, store, tmp_path):

@@ -87,8 +87,22 @@ def test_who_activated_and_deprecated_what_is_recorded():
 
     entries = [(entry.actor, entry.action, entry.target) for entry in AuditEntry.objects.order_by("id")]
     assert entries == [
+        ("person:editor", "draft", "contract orders.placed"),
         ("person:editor", "activate", "contract orders.placed"),
         ("person:editor", "deprecate", "contract version orders.placed version 1"),
+    ]
+
+
+def test_a_draft_is_recorded_with_what_stood_before():
+    activated("orders.placed", NUMBER)
+    draft = registry.draft("orders.placed", TEXT, by=ALICE)
+    registry.draft("orders.placed", TEXT, by=BOB)
+    registry.discard(draft, by=BOB)
+
+    entries = AuditEntry.objects.order_by("id").values_list("actor", "action", "before", "after")[2:]
+    assert list(entries) == [
+        ("person:editor", "draft", {"schema": NUMBER}, {"schema": TEXT}),
+        (str(BOB), "discard draft", {"schema": TEXT}, None),
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from contracts.errors import WrongState
+from contracts.errors import DraftExists
 from core.principal import SYSTEM
 from streams import candidates, connections, drafting
 from streams.drafting import Proposal
@@ -63,7 +63,7 @@ class Command(AnsweringCommand):
         subject = subject_of(proposal.stream, proposal.event_type)
         try:
             candidates.save(subject, proposal.text, replace=replace, by=SYSTEM)
-        except WrongState as problem:
+        except DraftExists as problem:
             raise CommandError(
                 f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=files.UNUSABLE
             ) from None

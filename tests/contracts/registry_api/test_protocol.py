@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts.registry import settings
 from tests.contracts.registry_api.conftest import VENDOR, schema
 
 OPEN = {"type": "object"}
@@ -87,3 +88,17 @@ def test_the_openapi_document_describes_every_route(client, db):
         "/registry/schemas/ids/{id}",
         "/registry/config",
     } <= paths
+
+
+def test_what_nobody_expected_is_told_as_registries_do_and_logged(registry, monkeypatch, caplog):
+    def broken():
+        raise ZeroDivisionError("nobody expected this")
+
+    monkeypatch.setattr(settings, "of_all", broken)
+
+    assert registry.error("GET", "/config") == (500, 50001)
+    assert "nobody expected this" in caplog.text
+
+
+def test_a_subject_of_spaces_is_refused(registry):
+    assert registry.error("POST", "/subjects/%20%20/versions", schema({})) == (422, 42208)

@@ -107,11 +107,25 @@ def test_a_deprecated_version_is_the_latest_only_when_no_other_is_active(registr
     registered("a", MAY_N)
     owner = verbs.contract("a")
 
+    def latest():
+        listed = [each["version"] for each in registry("GET", "/schemas?latestOnly=true").json]
+        assert [registry("GET", "/subjects/a/versions/latest").json["version"]] == listed
+        return listed[0]
+
     verbs.deprecate(verbs.version(owner, 2), by=SYSTEM)
-    assert registry("GET", "/subjects/a/versions/latest").json["version"] == 1
+    assert latest() == 1
 
     verbs.deprecate(verbs.version(owner, 1), by=SYSTEM)
-    assert registry("GET", "/subjects/a/versions/latest").json["version"] == 2
+    assert latest() == 2
+
+
+def test_the_latest_alone_of_a_deleted_subject_is_its_highest(registry, registered):
+    registered("a", OPEN)
+    registered("a", MAY_N)
+    registry("DELETE", "/subjects/a")
+
+    assert registry("GET", "/schemas?latestOnly=true").json == []
+    assert [each["version"] for each in registry("GET", "/schemas?latestOnly=true&deleted=true").json] == [2]
 
 
 def test_a_draft_is_not_there(registry):

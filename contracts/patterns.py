@@ -1,0 +1,212 @@
+"""Patterns that our validator answers in linear time, and those who backtrack in exponential time. No Django, no I/O.
+
+A schema goes to clients of every language, and most of their engines try one way through a pattern after the other. In
+`(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before "no" is
+said. So a repetition without end is refused when its parts can be cut in more than one way: when what has matched a
+whole turn could go on in the same turn with a letter that could also begin the next one, or when two of its
+alternatives can be the same text. It is a rule of thumb: it may miss such a pattern, and it may refuse a harmless
+one, which can be written so that each turn begins with a letter of its own.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the name that Python is giving up
+from typing import Any
+
+from contracts.errors import BadSchema
+from contracts.violations import json_pointer
+
+# Repetitions up to so many turns are no danger.
+_FEW = 10
+# More than these are not compared with each other.
+_MOST_WHOLES = 100
+_LONGEST = 64
+_UNIVERSE = frozenset(map(chr, range(128))) | frozenset("éΩя中٣\u00a0")
+_CATEGORIES: dict[str, Callable[[str], bool]] = {
+    "DIGIT": str.isdecimal,
+    "SPACE": str.isspace,
+    "WORD": lambda it: it.isalnum() or it == "_",
+}
+_SCHEMA = (
+    *("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"),
+    *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
+)
+_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_NAMED_SCHEMAS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
+# Rust's and JavaScript's ways to write what Python writes otherwise.
+_WRITTEN_OTHERWISE = (
+    (re.compile(r"\\p(\{[^}]*\}|\w)"), r"\\w"),
+    (re.compile(r"\\P(\{[^}]*\}|\w)"), r"\\W"),
+    (re.compile(r"\(\?<(?=\w)"), "(?P<"),
+    (re.compile(r"\\z"), r"\\Z"),
+)
+
+Letters = frozenset[str]
+
+
+def refuse_exponential(document: Mapping[str, Any]) -> None:
+    """Do nothing when no pattern of a valid schema is seen to take exponential time elsewhere.
+
+    Raises:
+        BadSchema: when one is, with its place.
+    """
+    for pattern, place in _patterns(document):
+        if is_exponential(pattern):
+            raise BadSchema(
+                f"The pattern “{pattern[:200]}” can match the same text in more than one way again and again, so "
+                "engines that backtrack would take exponential time. Write it so that each turn of a repetition "
+                "begins with something that cannot continue the turn before.",
+                pointer=json_pointer(place),
+            )
+
+
+def is_exponential(pattern: str) -> bool:
+    """Say whether a repetition of the pattern is seen to be cut in more than one way; no for what is not understood."""
+    for form, ours in _WRITTEN_OTHERWISE:
+        pattern = form.sub(ours, pattern)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what Python may understand otherwise in future
+            _read(_parser.parse(pattern))
+    except _CutInSeveralWays:
+        return True
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return False
+
+
+class _CutInSeveralWays(Exception):
+    """A repetition can be cut into turns in more than one way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a pattern: whether it can match nothing, the letters it can begin with, and those with which a text
+    that it has matched already could go on in it. `wholes` are what it can be, letter after letter, where that
+    is plain."""
+
+    is_optional: bool = True
+    begins: Letters = frozenset()
+    further: Letters = frozenset()
+    wholes: tuple[tuple[Letters, ...], ...] = ((),)
+
+
+def _read(parsed: Any) -> _Part:
+    """Return what a sequence is."""
+    found = _Part()
+    for kind, value in parsed:
+        found = _joined(found, _read_one(str(kind), value))
+    return found
+
+
+def _joined(one: _Part, other: _Part) -> _Part:
+    further = other.further
+    if other.is_optional:
+        further |= one.further
+        if one.begins:
+            further |= other.begins
+    wholes: tuple[tuple[Letters, ...], ...] = ()
+    if len(one.wholes) * len(other.wholes) <= _MOST_WHOLES and all(len(each) < _LONGEST for each in one.wholes):
+        wholes = tuple(first + second for first in one.wholes for second in other.wholes)
+    return _Part(
+        is_optional=one.is_optional and other.is_optional,
+        begins=one.begins | other.begins if one.is_optional else one.begins,
+        further=further,
+        wholes=wholes,
+    )
+
+
+def _read_one(kind: str, value: Any) -> _Part:
+    match kind:
+        case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
+            letters = _letters(kind, value)
+            return _Part(is_optional=False, begins=letters, wholes=((letters,),))
+        case "SUBPATTERN":
+            return _read(value[-1])
+        case "BRANCH":
+            return _branch([_read(each) for each in value[1]])
+        case "MAX_REPEAT" | "MIN_REPEAT":
+            return _repeat(*value)
+    return _Part()
+
+
+def _branch(parts: list[_Part]) -> _Part:
+    return _Part(
+        is_optional=any(part.is_optional for part in parts),
+        begins=frozenset().union(*(part.begins for part in parts)),
+        further=frozenset().union(*(part.further for part in parts)),
+        wholes=tuple(whole for part in parts for whole in part.wholes),
+    )
+
+
+def _repeat(least: int, most: int, parsed: Any) -> _Part:
+    part = _read(parsed)
+    if most > _FEW and most != least and _is_cut_in_several_ways(part):
+        raise _CutInSeveralWays
+    wholes: tuple[tuple[Letters, ...], ...] = ()
+    if most == 1:
+        wholes = part.wholes if least else (*part.wholes, ())
+    return _Part(
+        is_optional=part.is_optional or least == 0,
+        begins=part.begins,
+        further=part.further | part.begins if most > max(least, 1) else part.further,
+        wholes=wholes,
+    )
+
+
+def _is_cut_in_several_ways(turn: _Part) -> bool:
+    if turn.begins & turn.further:
+        return True
+    wholes = sorted(filter(None, turn.wholes), key=len)
+    if len(wholes) > _MOST_WHOLES:
+        return False
+    return any(_are_alike(one, other, turn.begins) for one, other in combinations(wholes, 2))
+
+
+def _are_alike(short: tuple[Letters, ...], long: tuple[Letters, ...], begins: Letters) -> bool:
+    """Say whether two can be the same text, or one of them the other and the beginning of a next turn."""
+    if not all(a & b for a, b in zip(short, long, strict=False)):
+        return False
+    return len(short) == len(long) or bool(long[len(short)] & begins)
+
+
+def _letters(kind: str, value: Any) -> Letters:
+    match kind:
+        case "LITERAL":
+            return frozenset(chr(value))
+        case "NOT_LITERAL":
+            return _UNIVERSE - {chr(value)}
+        case "RANGE":
+            return frozenset(it for it in _UNIVERSE if value[0] <= ord(it) <= value[1]) | {chr(value[0]), chr(value[1])}
+        case "CATEGORY":
+            _, negation, name = f"_{value}".replace("CATEGORY_", "").rpartition("NOT_")
+            fits = _CATEGORIES[name.removeprefix("_")]
+            return frozenset(it for it in _UNIVERSE if fits(it) != bool(negation))
+        case "IN":
+            is_negated = str(value[0][0]) == "NEGATE"
+            found: Letters = frozenset().union(*(_letters(str(k), v) for k, v in value if str(k) != "NEGATE"))
+            return _UNIVERSE - found if is_negated else found
+    return _UNIVERSE - {"\n"}
+
+
+def _patterns(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str | int]]]:
+    """Give each pattern of a schema and its place. Values that are listed or shown in it are no schemas."""
+    waiting: list[tuple[Any, list[str | int]]] = [(document, [])]
+    while waiting:
+        node, place = waiting.pop()
+        if not isinstance(node, Mapping):
+            continue
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"], [*place, "pattern"]
+        for word in _NAMED_SCHEMAS:
+            for name, each in node[word].items() if isinstance(node.get(word), Mapping) else ():
+                if word == "patternProperties":
+                    yield name, [*place, word, name]
+                waiting.append((each, [*place, word, name]))
+        for word in _SCHEMAS:
+            for number, each in enumerate(node[word]) if isinstance(node.get(word), list) else ():
+                waiting.append((each, [*place, word, number]))
+        waiting += [(node[word], [*place, word]) for word in _SCHEMA if word in node]

@@ -1,0 +1,100 @@
+"""A pattern that engines which backtrack would take exponential time for is told from the ordinary ones."""
+
+import time
+
+import pytest
+
+from contracts import patterns
+from contracts.errors import BadSchema
+
+EXPONENTIAL = [
+    "(a+)+$",
+    "^(a+)+$",
+    "(a*)*$",
+    "(?:a+){2,}$",
+    "(?<run>a+)+$",
+    "(a|aa)+$",
+    "^(\\w+\\s?)*$",
+    "^(\\s*\\w+)*$",
+    "([a-z]+-?)*$",
+    "(aa?)+$",
+    "(ab|a|b)+$",
+    "(\\d+|[0-9]x)+$",
+    "(ab?c?|a)+$",
+    "(?:a|a)*$",
+    "(a?b?)*$",
+    "(a+b?)+$",
+    "(\\d{1,3},?)+$",
+    "((a+)b?)*$",
+    "(a|b+)*$",
+    "(\\p{L}+)+$",
+    "^\\w+([.-]?\\w+)*@\\w+([.-]?\\w+)*(\\.\\w{2,3})+$",
+]
+ORDINARY = [
+    "^[a-z]+(-[a-z]+)*$",
+    "^([a-z]+\\.)+[a-z]+$",
+    "^(\\d{3},?)+$",
+    "^(foo|bar|baz|barn)+$",
+    "^([A-Z][a-z]+|[A-Z][0-9])+$",
+    "^(ab|ac)+$",
+    "^[\\w.-]+@([\\w-]+\\.)+[\\w-]{2,}$",
+    "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    "^(\\d+|\\d+-\\d+)(,(\\d+|\\d+-\\d+))*$",
+    "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    "^(?:0|[1-9]\\d*)(?:\\.(?:0|[1-9]\\d*)){2}(?:-[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*)?$",
+    "^P(?:\\d+[YMWD])*(?:T(?:\\d+[HMS])+)?$",
+    "^(/[^/]+)*/?$",
+    "^[^\\s]+(\\s[^\\s]+)*$",
+    "^\\p{Lu}\\P{N}*$",
+    "^a+b+$",
+    ".*",
+    "^x-",
+]
+
+
+@pytest.mark.parametrize("pattern", EXPONENTIAL)
+def test_a_pattern_whose_turns_can_be_cut_in_several_ways_is_found(pattern):
+    assert patterns.is_exponential(pattern)
+
+
+@pytest.mark.parametrize("pattern", ORDINARY)
+def test_an_ordinary_pattern_is_not(pattern):
+    assert not patterns.is_exponential(pattern)
+
+
+PLACES = {
+    "/properties/a/pattern": {"properties": {"a": {"pattern": "(a+)+$"}}},
+    "/$defs/default/pattern": {"$defs": {"default": {"pattern": "(a+)+$"}}},
+    "/items/1/pattern": {"items": [{}, {"pattern": "(a+)+$"}]},
+    "/anyOf/0/not/pattern": {"anyOf": [{"not": {"pattern": "(a+)+$"}}]},
+    "/patternProperties/(a+)+~1": {"patternProperties": {"(a+)+/": {}}},
+}
+
+
+@pytest.mark.parametrize(("place", "document"), PLACES.items())
+def test_it_is_refused_with_its_place(place, document):
+    with pytest.raises(BadSchema, match="exponential time") as refused:
+        patterns.refuse_exponential(document)
+
+    assert refused.value.members["pointer"] == place
+
+
+def test_what_is_no_pattern_is_not_looked_at():
+    patterns.refuse_exponential(
+        {
+            "properties": {"pattern": {"const": {"pattern": "(a+)+$"}}},
+            "enum": [{"pattern": "(a+)+$"}],
+            "title": "(a+)+$",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a?)" * 8000, "(" + "a?" * 16000 + ")+", "(" + "a|b" * 16000 + ")+", "ab" * 30000]
+)
+def test_a_long_pattern_is_judged_in_time(pattern):
+    started = time.process_time()
+
+    patterns.is_exponential(pattern)
+
+    assert time.process_time() - started < 1

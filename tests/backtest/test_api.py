@@ -145,12 +145,12 @@ def test_what_cannot_be_used_is_a_problem_document(ask, path, body, status, kind
 
 def test_a_schema_that_would_never_be_done_is_refused_at_once(ask, store):
     store({"number": 1})
-    began = time.perf_counter()
+    began = time.process_time()
 
     answer = ask("POST", BACKTEST, json.dumps(doubling("anyOf")))
 
     assert (answer.status, answer.json["type"]) == (422, "urn:synapse:problem:bad-schema")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_schema_is_sent_as_json(ask):

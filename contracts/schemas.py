@@ -107,6 +107,12 @@ def parse(text: str | bytes) -> dict[str, Any]:
     return document
 
 
+def kept(text: str) -> dict[str, Any]:
+    """Return the document of a text that `parse` accepted before it was kept."""
+    document: dict[str, Any] = orjson.loads(text)
+    return document
+
+
 def compile_schema(
     document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]] | None = None
 ) -> CompiledSchema:

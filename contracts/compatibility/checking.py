@@ -16,6 +16,7 @@ LONGEST_CHECK_MS = 1000
 """No check takes longer, whatever its limit and however many versions there are."""
 # Left for what cannot be interrupted: compiling a schema, asking the validator once.
 _RESERVE_MS = 100
+_TOO_LATE = "comparing with the versions after it took all the time there is"
 _NO_REFERENCES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 Schemas = Mapping[str, Mapping[str, Any]]
@@ -40,19 +41,28 @@ def check(
     until = time.monotonic() + (LONGEST_CHECK_MS - _RESERVE_MS) / 1000
     found: list[Difference] = []
     allowed: dict[tuple[str, ...], Difference] = {}
+    told: set[tuple[object, ...]] = set()
     versions = [] if mode is Mode.NONE else earlier if mode.is_transitive else earlier[-1:]
     new = _library(candidate, references, is_new=True)
     for version in reversed(versions):
-        old = _library(version.document, version.references)
+        # Making a schema ready cannot be interrupted; past the end it is not begun.
+        is_late = time.monotonic() > until
+        old = _TOO_LATE if is_late else _library(version.document, version.references)
         for direction in mode.directions:
             left = min(limit_ms / 1000, until - time.monotonic())
             # What is let through is shown with an example once, for the newest version.
             proves = Rule.is_refused if policy is Policy.LENIENT and version is not versions[-1] else Rule.is_any
             for finding, witness in _compare(old, new, direction, left, proves):
+                is_refused = policy is Policy.STRICT or finding.rule.is_refused()
+                # What is let through is mostly the same for each version, and putting it into words takes its time.
+                same = direction, finding.rule.name, finding.writer, finding.reader, tuple(finding.facts.items())
+                if not is_refused and same in told:
+                    continue
                 difference = _difference(finding, witness, direction, version.version)
-                if policy is Policy.STRICT or finding.rule.is_refused():
+                if is_refused:
                     found.append(difference)
                 else:
+                    told.add(same)
                     allowed.setdefault((direction, difference.rule, difference.description), difference)
     return Verdict(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
 

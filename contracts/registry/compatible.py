@@ -97,5 +97,5 @@ def _as_earlier(version: ContractVersion) -> Earlier:
     if schema is None or version.number is None:
         raise ValueError(f"{version} is no numbered version")
     return Earlier(
-        version=version.number, document=schemas.parse(schema.text), references=references.documents_of(schema)
+        version=version.number, document=schemas.kept(schema.text), references=references.documents_of(schema)
     )

@@ -24,7 +24,7 @@ def documents(references: Iterable[Reference | Mapping[str, Any]]) -> dict[str, 
         UnresolvedReference: when one is not in the registry, or is deleted.
         BadSchema: when one name means two schemas, or there are too many.
     """
-    return {name: schemas.parse(found.text) for name, found in _reached(references).items()}
+    return {name: schemas.kept(found.text) for name, found in _reached(references).items()}
 
 
 def compiled(schema: Schema) -> CompiledSchema:
@@ -33,12 +33,12 @@ def compiled(schema: Schema) -> CompiledSchema:
     Raises:
         BadSchema: when it cannot be used any more.
     """
-    return schemas.compile_schema(schemas.parse(schema.text), documents_of(schema))
+    return schemas.compile_schema(schemas.kept(schema.text), documents_of(schema))
 
 
 def documents_of(schema: Schema) -> Documents:
     """Return the schemas that a kept schema refers to, be they deleted meanwhile."""
-    return {name: schemas.parse(found.text) for name, found in _reached(schema.references, deleted=True).items()}
+    return {name: schemas.kept(found.text) for name, found in _reached(schema.references, deleted=True).items()}
 
 
 def checked(content: Content) -> CompiledSchema:

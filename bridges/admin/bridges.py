@@ -1,13 +1,12 @@
 """Bridges in the admin: the list with what goes on, and their definitions."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from unfold.views import ChangeList  # type: ignore[import-untyped]
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
 from bridges import overview
@@ -20,32 +19,21 @@ from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
 from core.catalog_file import quoted
-from core.problems import Problem
 from core.templatetags.synapse import number
-from streams.admin.asking import ask_all
+from streams.admin.live_list import LiveList, attach_overviews
+from streams.broker.command import Conversation
 from streams.models import Stream
 
 
-class LiveList(ChangeList):  # type: ignore[misc]
-    """A page of the list, with how each bridge on it is: a few round trips, whatever their number."""
-
-    problem: Problem | None = None
-    result_list: Any
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        self.problem = attach_overviews(self.result_list)
+def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
+    """Ask how bridges are, by their names."""
+    return overview.of([definition_of(bridge) for bridge in bridges])
 
 
-def attach_overviews(bridges: Iterable[Any]) -> Problem | None:
-    """Give each bridge its `overview`, None where Redis could not tell, and return why it could not."""
-    rows = list(bridges)
-    found = ask_all({"overview": overview.of([definition_of(row) for row in rows])})["overview"]
-    problem = found if isinstance(found, Problem) else None
-    for row in rows:
-        row.overview = None if problem else found[row.name]
-    return problem
+class BridgeList(LiveList):
+    """The bridges, each with how it is."""
+
+    overviews = overviews
 
 
 class BridgeForm(forms.ModelForm):
@@ -146,12 +134,12 @@ class BridgeAdmin(AuditedAdmin):
         ),
     ]
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        return LiveList
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
+        return BridgeList
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):
-            context |= {"problem": attach_overviews([bridge]), "bridge": bridge}
+            context |= {"problem": attach_overviews([bridge], overviews), "bridge": bridge}
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from bridges.admin.bridges import attach_overviews
+from bridges.admin.bridges import overviews
 from bridges.models import Bridge
+from streams.admin.live_list import attach_overviews
 
 MOST = 20
 
@@ -16,4 +17,4 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     if not request.user.has_perm("bridges.view_bridge"):
         return {"may_see": False}
     bridges = list(Bridge.objects.select_related("stream")[:MOST])
-    return {"may_see": True, "problem": attach_overviews(bridges), "bridges": bridges}
+    return {"may_see": True, "problem": attach_overviews(bridges, overviews), "bridges": bridges}

@@ -10,8 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from contracts.api.refusals import BROKEN, INVALID_SUBJECT, Refused, document
-from contracts.models import Contract
-from contracts.registry import lookup
 from core.principal import Principal
 from core.problems import Problem
 from core.views import ApiView, as_problem
@@ -53,15 +51,6 @@ def principal(request: Request) -> Principal:
     """Return who is calling."""
     found: Principal = request.user  # type: ignore[assignment]  # put there by the authentication class
     return found
-
-
-def contract(subject: str) -> Contract:
-    """Return the contract with this subject.
-
-    Raises:
-        UnknownContract: when there is none.
-    """
-    return lookup.contract(subject)
 
 
 def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 from contracts import registry
 from contracts.api import asking, openapi, shapes, writing
-from contracts.api.base import READ, WRITE, RegistryView, answer, contract, principal
+from contracts.api.base import READ, WRITE, RegistryView, answer, principal
 from contracts.api.content import content_of, refuse_given_ids
 from contracts.api.refusals import INVALID_SUBJECT, SUBJECT_DELETED, SUBJECT_NOT_DELETED, Refused
 from contracts.errors import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema
@@ -69,7 +69,7 @@ class Subject(RegistryView):
         """All its versions are hidden; with `permanent`, those that are hidden already are deleted for good."""
         permanent = asking.flag(request._request, "permanent")
         try:
-            deleted = registry.delete_contract(contract(subject), by=principal(request), permanent=permanent)
+            deleted = registry.delete_contract(registry.contract(subject), by=principal(request), permanent=permanent)
         except AlreadyDeleted as refused:
             raise Refused(SUBJECT_DELETED, refused.detail) from None
         except NotDeletedYet as refused:
@@ -89,7 +89,7 @@ class Versions(RegistryView):
         """Their numbers, lowest first."""
         asked = request._request
         only_deleted = asking.flag(asked, "deletedOnly", "deleted_only")
-        found = registry.numbered(contract(subject), deleted=only_deleted or asking.flag(asked, "deleted"))
+        found = registry.numbered(registry.contract(subject), deleted=only_deleted or asking.flag(asked, "deleted"))
         if only_deleted:
             found = found.exclude(deleted_at=None)
         numbers = list(found.values_list("number", flat=True))
@@ -145,7 +145,7 @@ def prefix_of(asked: HttpRequest) -> str:
 
 
 def _there(subject: str, *, deleted: bool) -> Contract:
-    found = contract(subject)
+    found = registry.contract(subject)
     if not registry.numbered(found, deleted=deleted).exists():
         raise UnknownContract(f"The subject “{subject}” has no versions.")
     return found

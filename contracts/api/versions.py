@@ -5,7 +5,7 @@ from rest_framework.request import Request
 
 from contracts import registry
 from contracts.api import asking, openapi, shapes, writing
-from contracts.api.base import RegistryView, answer, contract, principal, raw
+from contracts.api.base import RegistryView, answer, principal, raw
 from contracts.api.refusals import VERSION_DELETED, VERSION_NOT_DELETED, Refused
 from contracts.errors import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownVersion
 from contracts.models import ContractVersion
@@ -81,7 +81,7 @@ def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
         Refused: when it is no number.
     """
     number = asking.version(text)
-    owner = contract(subject)
+    owner = registry.contract(subject)
     versions = registry.numbered(owner, deleted=deleted).select_related("contract", "schema")
     found = registry.latest_version(owner) if number is None else versions.filter(number=number).first()
     if found is not None:

@@ -1,5 +1,6 @@
 """Streams in the admin: the list with what goes on in them, and their definitions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -7,31 +8,24 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from core.admin import AuditedAdmin, AuditedInline
 from core.admin.pages import Page
-from core.problems import Problem
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams.admin import overview, stream_pages, tabs
-from streams.admin.asking import ask_all
+from streams.admin.live_list import LiveList, attach_overviews
+from streams.broker.command import Conversation
 from streams.models import EventType, Stream
 
 
-class LiveList(ChangeList):  # type: ignore[misc]
-    """A page of the list, with an overview of each stream on it: one pipeline, whatever their number."""
+def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
+    return overview.of([stream.name for stream in streams])
 
-    problem: Problem | None = None
-    result_list: Any
 
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        names = [stream.name for stream in self.result_list]
-        found = ask_all({"overview": overview.of(names)})["overview"]
-        self.problem = found if isinstance(found, Problem) else None
-        for stream in self.result_list:
-            stream.overview = None if isinstance(found, Problem) else found[stream.name]
+class StreamList(LiveList):
+    """The streams, each with its figures; a row leads to the stream's messages."""
+
+    overviews = _overviews
 
     def url_for_result(self, result: Stream) -> str:
         return self.model_admin.page_url("messages", result.pk)  # type: ignore[no-any-return]
@@ -74,15 +68,13 @@ class StreamAdmin(AuditedAdmin):
         Page(path="<int:pk>/groups/", name="groups", view=stream_pages.groups),
     )
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        return LiveList
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
+        return StreamList
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if stream := options.get("obj"):
-            found = ask_all({"overview": overview.of([stream.name])})["overview"]
-            problem = found if isinstance(found, Problem) else None
-            context |= {"tabs": tabs.of_stream(stream, "Definition"), "problem": problem}
-            context["overview"] = None if problem else found[stream.name]
+            problem = attach_overviews([stream], _overviews)
+            context |= {"tabs": tabs.of_stream(stream, "Definition"), "problem": problem, "overview": stream.overview}
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
 

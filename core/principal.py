@@ -1,18 +1,24 @@
-"""Who is calling. Every request carries a principal; until access control is switched on it is `ANONYMOUS`."""
+"""Who is calling. Every request carries a principal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from core.rights import EVERYTHING, Rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A caller: nobody in particular, a service (a program), a person (a Django user), or Synapse itself.
 
-    `name` is what audit records and the `source` of an event show.
+    `name` is what audit records and the `source` of an event show. `key` is the id of the API key that was shown, never
+    the key; `address` is the IP address of who asks. Both are empty where there is none.
     """
 
     kind: Literal["anonymous", "service", "person", "system"]
     name: str
+    key: str = ""
+    address: str = ""
+    rights: Rights = field(default=EVERYTHING, compare=False)
 
     def __str__(self) -> str:
         return self.name if self.kind in ("anonymous", "system") else f"{self.kind}:{self.name}"

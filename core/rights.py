@@ -1,0 +1,44 @@
+"""What a caller may do: publish to and read from streams, and a scope for everything else.
+
+Nothing here decides who has which rights; that is `streams/access`. What is here is what every app may ask.
+"""
+
+from typing import Literal, Protocol
+
+Action = Literal["publish", "read"]
+
+
+class Rights(Protocol):
+    """The rights of one caller. Asking costs no query: the answer is known when the caller is."""
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        """Say whether the caller may do this with events of the type; None asks whether with any type of the stream."""
+        ...
+
+    def has(self, scope: str) -> bool:
+        """Say whether the caller has a scope, such as `registry:read` or `dead-letters:write`."""
+        ...
+
+
+class _Everything:
+    """The rights of those whom nobody restricts: everybody where access is open, and Synapse itself."""
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        return True
+
+    def has(self, scope: str) -> bool:
+        return True
+
+
+class _Nothing:
+    """The rights of a stranger where access is not open."""
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        return False
+
+    def has(self, scope: str) -> bool:
+        return False
+
+
+EVERYTHING: Rights = _Everything()
+NOTHING: Rights = _Nothing()

@@ -48,7 +48,7 @@ lint: $(TESTING)
 check: lint test
 
 chaos: $(TESTING)
-	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/bridges/test_surviving.py $(ARGS)
+	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/bridges/test_surviving.py tests/acceptance/test_crashes.py $(ARGS)
 
 bench: $(BENCHING)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,7 +1,8 @@
 """Waiting for what other processes do: look again until it is so, with a deadline, never for a fixed time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,3 +20,14 @@ def eventually(look: Callable[[], T], *, within: float = 10.0, despite: type[Exc
                 raise
         assert time.monotonic() < deadline, f"still not so after {within} seconds"
         time.sleep(0.01)
+
+
+@contextmanager
+def that_ends(*, within: float = 10.0) -> Iterator[None]:
+    """Fail when the block takes this many seconds of processor time: a guard against what grows without end.
+
+    It says nothing of speed, which is measured by `make bench`: a good machine needs a hundredth of the time.
+    """
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < within

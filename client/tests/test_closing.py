@@ -1,7 +1,6 @@
 """Ending: by leaving the loop, by closing the client, by cancelling the task."""
 
 import asyncio
-import time
 
 from acting import GROUP, STREAM, Redis, client_of, numbered, numbers, pending, until
 from tests.valkey import Valkey
@@ -24,16 +23,14 @@ def test_closing_the_client_ends_a_loop_that_waits_for_events(valkey: Valkey, re
         await client.connect()
 
         async def consume() -> str:
-            async for _ in client.subscribe(STREAM, consumer_group=GROUP, block_ms=5000):
+            async for _ in client.subscribe(STREAM, consumer_group=GROUP, block_ms=60_000):
                 pass
             return "ended"
 
         task = asyncio.create_task(consume())
         await until(lambda: redis.info("clients")["blocked_clients"])
-        before = time.monotonic()
         await client.close()
-        assert await task == "ended"
-        assert time.monotonic() - before < 1
+        assert await asyncio.wait_for(task, 20) == "ended"
 
     asyncio.run(scene())
 

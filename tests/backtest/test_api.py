@@ -1,7 +1,6 @@
 """Testing a schema on real events, and drafting one from them, over HTTP."""
 
 import json
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from core.principal import SYSTEM
 from tests.backtest.conftest import PLACED
 from tests.contracts.test_hostile import doubling
 from tests.lanes import DjangoAlone
+from tests.patience import that_ends
 
 BACKTEST = "/streams/orders/event-types/order-placed/backtest"
 DRAFT = "/streams/orders/event-types/order-placed/draft"
@@ -145,12 +145,11 @@ def test_what_cannot_be_used_is_a_problem_document(ask, path, body, status, kind
 
 def test_a_schema_that_would_never_be_done_is_refused_at_once(ask, store):
     store({"number": 1})
-    began = time.process_time()
 
-    answer = ask("POST", BACKTEST, json.dumps(doubling("anyOf")))
+    with that_ends():
+        answer = ask("POST", BACKTEST, json.dumps(doubling("anyOf")))
 
     assert (answer.status, answer.json["type"]) == (422, "urn:synapse:problem:bad-schema")
-    assert time.process_time() - began < 1
 
 
 def test_a_schema_is_sent_as_json(ask):

@@ -56,11 +56,22 @@ def moody(event, delivery):
             time.sleep(60)
         case "wait":
             time.sleep(0.3)
+        case "meet":
+            _meet_two_others(delivery)
         case "later":
             raise SinkError("closed for lunch", retry_after=1800)
         case "close":
             raise SinkDisabled("the shop is closed for good")
     write_down(event, delivery)
+
+
+def _meet_two_others(delivery):
+    """Return when three are here at the same time; who stays alone is ended by its bridge."""
+    here = Path(os.environ["SHOP_FILE"]).with_suffix(".here")
+    here.mkdir(exist_ok=True)
+    (here / delivery.id).touch()
+    while len(list(here.iterdir())) < 3:
+        time.sleep(0.001)
 
 
 def nothing(event, delivery):

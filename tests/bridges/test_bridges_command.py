@@ -64,18 +64,14 @@ def test_all_bridges_run_and_follow_the_catalog_and_stop_when_asked(redis, insta
     assert "printer" not in groups(redis)
 
     installation.define(console="true")
-    changed = time.monotonic()
     eventually(lambda: "printer" in groups(redis))
-    assert time.monotonic() - changed < 5
     assert json.loads(process.stdout.readline())["id"] == ids[0]
     installation.define(console="false")
     eventually(lambda: redis.xinfo_consumers("orders", "printer") == [])
 
-    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     status, _, err = ended(process)
     assert status == 0
-    assert time.monotonic() - begun < 5
     assert "shop: delivered 2 events of “orders”." in err
     assert redis.xinfo_consumers("orders", "shop") == []
     # What the handler died of comes again; nothing else does.

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 import pytest
 
@@ -188,12 +187,10 @@ def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
 
 def test_a_sink_that_is_opened_while_the_process_stops_waits_for_nothing(shop):
     shop.stopping = True
-    begun = time.monotonic()
 
     sink = shop.open()
 
     assert sink.deliver(orders(None), lambda: False)[0].args == ("not begun",)
-    assert time.monotonic() - begun < process.END_PATIENCE + 1
 
 
 LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
@@ -264,15 +261,12 @@ def test_a_handler_may_say_when_to_come_again_and_that_nothing_is_wanted_any_mor
 class TestSeveralProcesses:
     def test_work_at_the_same_time_and_each_event_has_its_own_outcome(self, shop):
         sink = shop.open(concurrency=3)
-        begun = time.monotonic()
 
-        outcomes = sink.deliver(orders(*["wait"] * 6, "raise", "die"), always)
+        outcomes = sink.deliver(orders(*["meet"] * 3, "raise", "die"), always)
 
-        # Six events of 0.3 s each, three at a time.
-        assert time.monotonic() - begun < 1.6
-        assert words(outcomes)[:6] == [None] * 6
-        assert [word.split(":")[0] for word in words(outcomes)[6:]] == ["ValueError", "The handler did not return"]
-        assert sorted(shop.written) == [f"17-{n}" for n in range(6)]
+        assert words(outcomes)[:3] == [None] * 3
+        assert [word.split(":")[0] for word in words(outcomes)[3:]] == ["ValueError", "The handler did not return"]
+        assert sorted(shop.written) == [f"17-{n}" for n in range(3)]
 
     def test_begin_nothing_that_may_not_be_begun(self, shop):
         sink = shop.open("write_down", concurrency=2)

@@ -155,14 +155,12 @@ def test_it_waits_for_events_and_gets_them_at_once(redis, bridge, options):
     consumer.worker._joining.ensure()
 
     with ThreadPoolExecutor(1) as pool:
-        begun = time.monotonic()
-        reading = pool.submit(consumer.worker._membership.read, 10, 5000)
+        reading = pool.submit(consumer.worker._membership.read, 10, 60_000)
         while not any(b"XREAD" in client["cmd"].upper().encode() for client in redis.client_list()):
             pass
         (id_,) = order(redis, "a")
 
-        assert [held.id for held in reading.result(5)] == [id_]
-        assert time.monotonic() - begun < 4
+        assert [held.id for held in reading.result(20)] == [id_]
 
 
 def test_a_permanent_failure_of_a_key_is_no_failure_of_its_order(redis, bridge):

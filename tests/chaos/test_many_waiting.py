@@ -48,5 +48,4 @@ def test_leasing_takes_the_same_time_however_many_wait(redis, send, count, capsy
             f"\n{count:,} waiting, {AT_ONCE} given out at once: {mean:.2f} ms in Redis, p99 {p99:.2f} ms; "
             f"{statistics.median(times):.2f} ms for the caller, p99 {statistics.quantiles(times, n=100)[98]:.2f} ms"
         )
-    assert mean < PROMISED_MS
-    assert p99 < PROMISED_MS or not FULL
+    assert not FULL or max(mean, p99) < PROMISED_MS

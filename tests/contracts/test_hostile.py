@@ -2,13 +2,13 @@
 
 import json
 import socket
-import time
 
 import pytest
 
 from contracts import schemas
 from contracts.models import Contract, ContractVersion, Schema
 from tests.contracts.registry_api.conftest import Registry
+from tests.patience import that_ends
 
 
 def doubling(word, levels=40):
@@ -68,12 +68,10 @@ def no_connection(monkeypatch):
 
 @pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("path", ["/subjects/a/versions", "/compatibility/subjects/a/versions/latest"])
-def test_a_hostile_schema_is_refused_within_a_second(db, document, path):
-    started = time.process_time()
+def test_a_hostile_schema_is_refused_before_it_can_hurt(db, document, path):
+    with that_ends():
+        answer = Registry()("POST", path, {"schema": json.dumps(document), "schemaType": "JSON"})
 
-    answer = Registry()("POST", path, {"schema": json.dumps(document), "schemaType": "JSON"})
-
-    assert time.process_time() - started < 1
     assert 400 <= answer.status < 500
     assert answer.json["message"]
     assert not Contract.objects.exists()
@@ -97,11 +95,9 @@ SLOW = {
 def test_comparing_what_is_hard_to_compare_ends_in_time(db, document, change):
     registry = Registry()
     assert registry.register("a", document).status == 200
-    started = time.process_time()
+    with that_ends():
+        answer = registry.register("a", {**document, **change})
 
-    answer = registry.register("a", {**document, **change})
-
-    assert time.process_time() - started < 1
     assert answer.status == 409
     assert ContractVersion.objects.count() == 1
 
@@ -125,11 +121,9 @@ MEAN_THEMSELVES = {
 @pytest.mark.parametrize(("document", "words"), MEAN_THEMSELVES.values(), ids=MEAN_THEMSELVES.keys())
 def test_why_a_deep_event_is_refused_is_told_in_time(document, words):
     compiled = schemas.compile_schema(document)
-    started = time.process_time()
+    with that_ends():
+        violations = compiled.violations(nested(60, 5))
 
-    violations = compiled.violations(nested(60, 5))
-
-    assert time.process_time() - started < 1
     assert words in violations[0].message
 
 

@@ -1,9 +1,9 @@
 """Reading a stream's messages: `/streams/{stream}/messages`."""
 
-import time
-
 import orjson
 import pytest
+
+from tests.inspect.traffic import little_read
 
 
 @pytest.fixture(autouse=True)
@@ -206,11 +206,9 @@ def test_an_id_that_is_none_is_a_400(ask, twelve):
     assert answer.json["parameter"] == "id"
 
 
-def test_the_newest_messages_come_fast_from_a_long_stream(ask, redis):
+def test_the_newest_messages_of_a_long_stream_are_all_that_is_read(ask, redis):
     script = "for i = 1, 100000 do redis.call('XADD', KEYS[1], i .. '-1', 'event_type', 'order-placed', 'n', i) end"
     redis.eval(script, 1, "orders")
 
-    began = time.monotonic()
-    assert numbers(read(ask, count=2)) == [100_000, 99_999]
-
-    assert time.monotonic() - began < 0.5
+    with little_read(redis):
+        assert numbers(read(ask, count=2)) == [100_000, 99_999]

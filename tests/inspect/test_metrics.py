@@ -13,6 +13,7 @@ from streams.api.operations import Inference
 from streams.broker import SyncExecutor
 from streams.metrics import METRICS, MOST_LAG, wants_prometheus
 from streams.snapshot import holder
+from tests.inspect.traffic import little_read
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
@@ -226,15 +227,14 @@ def test_a_key_that_holds_something_else_is_measured_as_unreadable(ask, define, 
     assert figures(ask)["streams"]["taken"]["error"]
 
 
-def test_a_long_stream_does_not_slow_the_answer(ask, redis, inference_events):
+def test_a_long_stream_makes_no_large_answer(ask, redis, inference_events):
     script = "for i = 1, 250000 do redis.call('XADD', KEYS[1], '*', 'event', 'inference-complete', 'n', i) end"
     redis.eval(script, 1, "inference-events")
     redis.xgroup_create("inference-events", "behind", "0")
 
     for form in (figures, samples):
-        began = time.monotonic()
-        found = form(ask)
-        assert time.monotonic() - began < 0.5
+        with little_read(redis):
+            found = form(ask)
 
     assert found["synapse_stream_events", "inference-events"] == 250_000
     assert found["synapse_group_lag_events", "inference-events", "behind"] == MOST_LAG

@@ -1,7 +1,6 @@
 """Long polls: on the event loop, woken by the one read loop of their stream, and gone with whoever asked."""
 
 import http.client
-import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from bridges import lane
 from bridges.pull.memory import memory
 from streams.broker import keys
 from streams.tail import tails
@@ -38,18 +38,14 @@ def pool():
         yield threads
 
 
-def test_a_publish_wakes_who_waits_within_a_tenth_of_a_second(server, pool):
-    taken = []
+def test_a_publish_wakes_who_waits(server, pool, monkeypatch):
+    monkeypatch.setattr(lane, "LOOK_EVERY", 600.0)  # so that only being woken makes one look
     for n in range(5):
-        found = pool.submit(lambda: (read(server), time.time()))
+        found = pool.submit(read, server)
         eventually(lambda: waiting() == 1)
         (id_,) = server.publish(n)
-        ((event,), at) = found.result(20)
+        (event,) = found.result(20)
         assert event["entry_id"] == id_
-        # The id says when Redis stored it, on this machine's clock.
-        taken.append(at - int(id_.partition("-")[0]) / 1000)
-
-    assert statistics.median(taken) < 0.1, taken
 
 
 def test_fifty_who_wait_are_one_read_loop_and_take_each_event_once(server, pool, redis):
@@ -145,11 +141,9 @@ def test_a_server_that_stops_answers_those_who_wait(server, pool):
     found = pool.submit(read, server)
     eventually(lambda: waiting() == 1)
 
-    began = time.monotonic()
     server.stop()
 
     assert found.result(10) == []
-    assert time.monotonic() - began < 5
 
 
 def test_redis_that_goes_ends_the_wait_with_a_problem_and_loses_nothing(server, pool, redis, valkey_of_session):

@@ -1,11 +1,11 @@
 """A schema that is made to be slow costs a refusal within a second, and never a hang or a crash."""
 
-import time
 from typing import Any
 
 import pytest
 
 from contracts.compatibility import Earlier, Mode, Policy, check
+from tests.patience import that_ends
 
 
 def nested(levels: int, leaf: Any) -> Any:
@@ -80,22 +80,18 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("old", "new"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_pair_is_refused_within_a_second(old, new):
-    began = time.process_time()
+def test_a_hostile_pair_is_refused_before_it_can_hurt(old, new):
+    with that_ends():
+        verdict = check(new, [Earlier(version=1, document=old)], mode=Mode.FULL, policy=Policy.STRICT)
 
-    verdict = check(new, [Earlier(version=1, document=old)], mode=Mode.FULL, policy=Policy.STRICT)
-
-    assert time.process_time() - began < 1
     assert not verdict.is_compatible
 
 
-def test_a_hundred_hostile_versions_take_no_more_than_a_second_together():
+def test_a_hundred_hostile_versions_are_refused_together_before_they_can_hurt():
     versions = [Earlier(version=i, document=choices(20, f"b{i}")) for i in range(100)]
-    began = time.process_time()
+    with that_ends():
+        verdict = check(choices(20, "x"), versions, mode=Mode.FULL_TRANSITIVE)
 
-    verdict = check(choices(20, "x"), versions, mode=Mode.FULL_TRANSITIVE)
-
-    assert time.process_time() - began < 1.1
     assert not verdict.is_compatible
 
 

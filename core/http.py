@@ -91,6 +91,9 @@ class StreamedResponse:
 
 
 Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
+Done = Callable[[Response], None]
+Failed = Callable[[Exception], None]
+Direct = Callable[[Request, Done, Failed], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +102,16 @@ class Route:
 
     `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash
     is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile.
+
+    `direct` is the handler's short way, without a task: it calls one of the two it is given, once, now or later on the
+    event loop. It returns False, and calls neither, for a request that takes the handler.
     """
 
     method: str
     path: str
     handler: Handler
     waits: bool = False
+    direct: Direct | None = None
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

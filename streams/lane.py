@@ -1,10 +1,16 @@
-"""The express lane: what streams answer on the event loop, without a thread or a database query."""
+"""The express lane: what streams answer on the event loop, without a thread or a database query.
+
+A route's short way (`direct`) begins the same conversation as its handler, and leaves to it what takes a thread.
+"""
 
 import asyncio
+from collections.abc import Callable
 
-from core.http import Request, Response, Route, StreamedResponse
+from core.http import Done, Failed, Request, Response, Route, StreamedResponse
 from core.problems import Problem
 from streams import connections, health, inspection, live, prober, publishing, reading
+from streams.broker import AsyncExecutor
+from streams.broker.command import Conversation
 from streams.reading import MAX_EVENT_BYTES, Body
 from streams.snapshot import holder
 
@@ -12,9 +18,23 @@ from streams.snapshot import holder
 async def publish(request: Request) -> Response:
     """Answer `POST /events/{stream}`."""
     body = await _read_aside(request)
-    catalog = holder.current()
-    conversation = publishing.publish(request, catalog, connections.tally, body=body)
-    return await connections.async_executor_for(catalog.streams.get(request.params["stream"])).run(conversation)
+    return await _publishing_executor(request).run(_publish(request, body))
+
+
+def publish_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer the same, when the body is small."""
+    if _is_large(request):
+        return False
+    _publishing_executor(request).begin(_publish(request), done, failed)
+    return True
+
+
+def _publish(request: Request, body: Body | Problem | None = None) -> Conversation[Response]:
+    return publishing.publish(request, holder.current(), connections.tally, body=body)
+
+
+def _publishing_executor(request: Request) -> AsyncExecutor:
+    return connections.async_executor_for(holder.current().streams.get(request.params["stream"]))
 
 
 async def validate(request: Request) -> Response:
@@ -23,9 +43,21 @@ async def validate(request: Request) -> Response:
     return await connections.async_executor().run(publishing.validate(request, holder.current(), body=body))
 
 
+def validate_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer the same, when the body is small."""
+    if _is_large(request):
+        return False
+    connections.async_executor().begin(publishing.validate(request, holder.current()), done, failed)
+    return True
+
+
+def _is_large(request: Request) -> bool:
+    return len(request.body) > MAX_EVENT_BYTES
+
+
 async def _read_aside(request: Request) -> Body | Problem | None:
     """Read a large body in a thread, so that others are answered meanwhile; a small one is read where it is used."""
-    if len(request.body) <= MAX_EVENT_BYTES:
+    if not _is_large(request):
         return None
     try:
         return await asyncio.to_thread(reading.read, request)
@@ -33,19 +65,29 @@ async def _read_aside(request: Request) -> Body | Problem | None:
         return problem
 
 
-async def streams(request: Request) -> Response:
-    """Answer `GET /streams`."""
-    return await connections.async_executor().run(inspection.streams(holder.current()))
+def _streams(request: Request) -> Conversation[Response]:
+    return inspection.streams(holder.current())
 
 
-async def info(request: Request) -> Response:
-    """Answer `GET /streams/{stream}/info`."""
-    return await connections.async_executor().run(inspection.info(request, holder.current()))
+def _info(request: Request) -> Conversation[Response]:
+    return inspection.info(request, holder.current())
 
 
-async def messages(request: Request) -> Response:
-    """Answer `GET /streams/{stream}/messages`."""
-    return await connections.async_executor().run(inspection.messages(request, holder.current()))
+def _messages(request: Request) -> Conversation[Response]:
+    return inspection.messages(request, holder.current())
+
+
+def _asking(path: str, conversation: Callable[[Request], Conversation[Response]]) -> Route:
+    """Return the route of a question to Redis: both of its ways hold the same conversation."""
+
+    async def handler(request: Request) -> Response:
+        return await connections.async_executor().run(conversation(request))
+
+    def direct(request: Request, done: Done, failed: Failed) -> bool:
+        connections.async_executor().begin(conversation(request), done, failed)
+        return True
+
+    return Route(method="GET", path=path, handler=handler, direct=direct)
 
 
 async def watch(request: Request) -> StreamedResponse:
@@ -56,6 +98,14 @@ async def watch(request: Request) -> StreamedResponse:
 async def say_health(request: Request) -> Response:
     """Answer `GET /health`."""
     return health.health(await _problems())
+
+
+def say_health_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer the same, when somebody watches Redis and the database."""
+    known = prober.watched()
+    if known is not None:
+        done(health.health(known))
+    return known is not None
 
 
 async def say_liveness(request: Request) -> Response:
@@ -74,13 +124,13 @@ async def _problems() -> prober.Problems:
 
 
 ROUTES = (
-    Route(method="POST", path="/events/{stream}", handler=publish),
-    Route(method="POST", path="/events/{stream}/validate", handler=validate),
-    Route(method="GET", path="/streams", handler=streams),
-    Route(method="GET", path="/streams/{stream}/info", handler=info),
-    Route(method="GET", path="/streams/{stream}/messages", handler=messages),
+    Route(method="POST", path="/events/{stream}", handler=publish, direct=publish_directly),
+    Route(method="POST", path="/events/{stream}/validate", handler=validate, direct=validate_directly),
+    _asking("/streams", _streams),
+    _asking("/streams/{stream}/info", _info),
+    _asking("/streams/{stream}/messages", _messages),
     Route(method="GET", path="/streams/{stream}/live", handler=watch),
-    Route(method="GET", path="/health", handler=say_health),
+    Route(method="GET", path="/health", handler=say_health, direct=say_health_directly),
     Route(method="GET", path="/healthz", handler=say_liveness),
     Route(method="GET", path="/readyz", handler=say_readiness),
 )

@@ -62,23 +62,20 @@ class FrontDoor:
         # Any other kind (websocket) is refused by the server when nobody accepts it.
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope["headers"])
-        route, params = self._route(scope["method"], scope["path"])
+        headers = headers_of(scope["headers"])
+        route, params = self.route(scope["method"], scope["path"])
         try:
-            _check_host(headers)
             if route is None:
+                _check_host(headers)
                 await _send(send, *await self._django(scope, await _body(receive, headers)))
                 return
-            request = Request(
-                method=scope["method"],
-                path=scope["path"],
+            request = request_of(
+                route,
                 params=params,
-                query=_query(scope["query_string"]),
-                raw_query=scope["query_string"].decode("latin-1"),
+                path=scope["path"],
+                query=scope["query_string"],
                 headers=headers,
                 body=await _body(receive, headers),
-                principal=access.identify(headers),
-                caller=Caller() if route.waits else None,
             )
             response = await _handled(route.handler, request, receive)
         except Problem as problem:
@@ -86,12 +83,13 @@ class FrontDoor:
         except ClientGone:
             return
         if isinstance(response, StreamedResponse):
-            await streamed(response, _header_pairs(response, headers), receive, send)
+            await streamed(response, header_pairs(response, headers), receive, send)
         else:
             length = (b"content-length", b"%d" % len(response.body))
-            await _send(send, response.status, [*_header_pairs(response, headers), length], response.body)
+            await _send(send, response.status, [*header_pairs(response, headers), length], response.body)
 
-    def _route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
+    def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
+        """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
         for lane in self._lanes:
             if path.startswith(lane.prefix) and (match := lane.pattern.fullmatch(path)):
                 # A method that the lane does not serve is Django's to refuse or to answer.
@@ -106,7 +104,29 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+def request_of(
+    route: Route, *, params: Mapping[str, str], path: str, query: bytes, headers: Mapping[str, str], body: bytes
+) -> Request:
+    """Return a request of the express lane as a value.
+
+    Raises:
+        Problem: when it asks for a host that is not ours, or its caller is not let in.
+    """
+    _check_host(headers)
+    return Request(
+        method=route.method,
+        path=path,
+        params=params,
+        query=_query(query),
+        raw_query=query.decode("latin-1"),
+        headers=headers,
+        body=body,
+        principal=access.identify(headers),
+        caller=Caller() if route.waits else None,
+    )
+
+
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the headers by name. The values of one that is sent twice are joined by commas (RFC 9110, 5.3)."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in pairs}
     if len(headers) < len(pairs):
@@ -123,12 +143,19 @@ async def _handled(handler: Handler, request: Request, receive: Receive) -> Resp
         return await handler(request)
     except Problem:
         raise
-    except Exception:
-        logger.exception("%s %s failed", request.method, request.path)
-        return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
+    except Exception as error:
+        return failed(request, error)
     finally:
         if watch is not None:
             watch.cancel()
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
+    if isinstance(error, Problem):
+        return problem_response(error)
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
 
 
 async def _watched(caller: Caller, receive: Receive) -> None:
@@ -140,10 +167,7 @@ async def _watched(caller: Caller, receive: Receive) -> None:
 
 async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """Read the body, and refuse one that is too large before it fills the memory."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length[:20]) > limit:
-        raise too_large(limit)
+    check_length(headers)
     parts: list[bytes] = []
     size = 0
     more = True
@@ -154,9 +178,16 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)
-        if size > limit:
-            raise too_large(limit)
+        check_length(headers, size)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def check_length(headers: Mapping[str, str], read: int = 0) -> None:
+    """Refuse a body that is too large: by what its headers say, or by what was read of it so far, in bytes."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    length = headers.get("content-length", "")
+    if read > limit or (length.isdigit() and int(length[:20]) > limit):
+        raise too_large(limit)
 
 
 def _check_host(headers: Mapping[str, str]) -> None:
@@ -176,7 +207,8 @@ def _query(query_string: bytes) -> dict[str, str]:
     return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
 
 
-def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
+def header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
+    """Return the headers of an answer, but for its length; `asked` are those of the request."""
     pairs = [
         (b"content-type", response.content_type.encode()),
         (b"x-content-type-options", b"nosniff"),

@@ -8,7 +8,9 @@ sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431)
 import asyncio
 from typing import Any, Literal
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from synapse_project.direct_protocol import DirectHttpProtocol
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_SECONDS = 10.0
@@ -17,7 +19,7 @@ MAX_BODY_SECONDS = 30.0
 MAX_STALL_SECONDS = 30.0
 
 
-class LimitedHttpProtocol(HttpToolsProtocol):
+class LimitedHttpProtocol(DirectHttpProtocol):
     """Closes a connection whose next request is too large in its head, or does not arrive in time.
 
     A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.

@@ -1,12 +1,13 @@
 """Runs commands on the event loop: for the express lane."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
-from streams.broker.command import Command, Conversation, is_no_primary, missing_scripts
+from streams.broker.command import Command, Conversation, ReplyError, is_no_primary, missing_scripts
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server, unreachable
 from streams.errors import BrokerDown, Busy, Unavailable
@@ -29,21 +30,54 @@ class AsyncExecutor:
         self._connection: PipelinedConnection | None = None
         self._opening: asyncio.Task[PipelinedConnection] | None = None
         self._failed: tuple[float, BrokerDown] | None = None
+        # Nobody else holds these tasks.
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, conversation: Conversation[T]) -> T:
         """Hold the conversation to its end and return what it found out."""
         try:
             commands = next(conversation)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        return await self._rest(conversation, self.execute(commands))
+
+    def begin(
+        self, conversation: Conversation[T], done: Callable[[T], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Hold the conversation as `run` does, and call one of the two at its end, which may be before this returns.
+
+        No task is made and none is woken as long as Redis simply answers, which halves the cost of a short
+        conversation.
+        """
+        _Talk(self, conversation, done, failed).go_on(lambda: next(conversation))
+
+    async def _rest(self, conversation: Conversation[T], answer: Awaitable[list[Any]]) -> T:
+        """Hold the rest of a conversation, whose last question is being answered."""
+        try:
             while True:
                 try:
-                    replies = await self.execute(commands)
+                    replies = await answer
                 except Unavailable as problem:
                     commands = conversation.throw(problem)
                 else:
                     commands = conversation.send(replies)
+                answer = self.execute(commands)
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
+        """Return the connection, when the commands can go out on it at once and in one piece."""
+        connection = self._connection
+        if connection is None or connection.closed or not commands or commands[-1].barrier:
+            return None
+        return None if self._is_full(connection, commands) else connection
+
+    def _is_full(self, connection: PipelinedConnection, commands: Sequence[Command]) -> bool:
+        return connection.pending_bytes > MAX_PENDING_BYTES or bool(
+            connection.pending and connection.pending + len(commands) > self._max_pending
+        )
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands in one pipeline and return a parsed reply, or a ReplyError, for each.
@@ -59,11 +93,14 @@ class AsyncExecutor:
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._reconnect()
-        if connection.pending_bytes > MAX_PENDING_BYTES or (
-            connection.pending and connection.pending + len(commands) > self._max_pending
-        ):
+        if self._is_full(connection, commands):
             raise Busy(f"{connection.pending} commands are waiting for Redis already.")
-        replies = await self._sent(connection, commands)
+        return await self._read(connection, commands, await self._sent(connection, commands))
+
+    async def _read(
+        self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any]
+    ) -> list[Any]:
+        """Parse the replies; ask again for what the server did not know."""
         if is_no_primary(replies):
             connection.close()
             return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
@@ -119,3 +156,65 @@ class AsyncExecutor:
         elif error is None and not task.cancelled():
             self._failed = None
             self._connection = task.result()
+
+
+class _Talk(Generic[T]):
+    """A conversation that goes on in the callbacks of its connection; what takes more than that becomes a task."""
+
+    __slots__ = ("_conversation", "_done", "_executor", "_failed")
+
+    def __init__(
+        self,
+        executor: AsyncExecutor,
+        conversation: Conversation[T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._executor = executor
+        self._conversation = conversation
+        self._done = done
+        self._failed = failed
+
+    def go_on(self, step: Callable[[], Sequence[Command]]) -> None:
+        """Take the next step, and send what it asks."""
+        try:
+            commands = step()
+        except StopIteration as end:
+            self._done(end.value)
+        except Exception as error:  # not hidden: it is handed to who asked
+            self._failed(error)
+        else:
+            connection = self._executor._ready(commands)
+            if connection is None:
+                self._in_a_task(self._executor.execute(commands))
+            else:
+                connection.send_for(commands, partial(self._take, connection, commands))
+
+    def _take(
+        self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any] | Exception
+    ) -> None:
+        if isinstance(replies, Unavailable):
+            self.go_on(partial(self._conversation.throw, replies))
+        elif isinstance(replies, Exception):
+            self._failed(replies)
+        elif ReplyError in map(type, replies):
+            self._in_a_task(self._executor._read(connection, commands, replies))
+        else:
+            self.go_on(partial(self._send, commands, replies))
+
+    def _send(self, commands: Sequence[Command], replies: Sequence[Any]) -> Sequence[Command]:
+        parsed = [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]
+        return self._conversation.send(parsed)
+
+    def _in_a_task(self, answer: Coroutine[Any, Any, list[Any]]) -> None:
+        task = asyncio.create_task(self._executor._rest(self._conversation, answer))
+        self._executor._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        self._executor._tasks.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            self._done(task.result())
+        else:
+            self._failed(error if isinstance(error, Exception) else BrokerDown("The server stops."))

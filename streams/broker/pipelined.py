@@ -10,8 +10,9 @@ pipelines this carries nearly twice the publishes, because nothing is scheduled 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -19,14 +20,17 @@ import hiredis
 from streams.broker.command import Argument, Command, ReplyError
 from streams.errors import BrokerDown, OutcomeUnknown
 
+# Takes the raw replies of a call, or what it failed with; it raises nothing.
+Taker = Callable[[list[Any] | Exception], None]
+
 
 @dataclass(slots=True)
 class _Waiting:
-    """The commands of one call: how many replies are still to come, and where they go."""
+    """The commands of one call: how many replies are still to come, and who takes them."""
 
     missing: int
     size: int
-    future: asyncio.Future[list[Any]]
+    take: Taker
     replies: list[Any] = field(default_factory=list)
     # When the commands were written, by the loop's clock.
     since: float = math.inf
@@ -64,13 +68,18 @@ class PipelinedConnection(asyncio.Protocol):
         It fails with OutcomeUnknown when the connection ends after the write, and with BrokerDown when it had ended
         before.
         """
-        future = self._loop.create_future()
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.send_for(commands, partial(_settle, future))
+        return future
+
+    def send_for(self, commands: Sequence[Command], take: Taker) -> None:
+        """Queue the commands as `send` does. `take` is called as soon as the replies are there: no task is woken."""
         if self.closed:
-            future.set_exception(BrokerDown("The connection to Redis was just lost."))
-            return future
+            take(BrokerDown("The connection to Redis was just lost."))
+            return
         # Packed before anything is queued: a command that cannot be packed must not shift the replies of others.
         packed = b"".join([hiredis.pack_command(command.words) for command in commands])  # type: ignore[arg-type]
-        call = _Waiting(len(commands), len(packed), future)
+        call = _Waiting(len(commands), len(packed), take)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(packed)
@@ -78,7 +87,6 @@ class PipelinedConnection(asyncio.Protocol):
         self._waiting.append(call)
         self.pending += len(commands)
         self.pending_bytes += len(packed)
-        return future
 
     def hold(self, barrier: Command) -> asyncio.Future[list[Any]]:
         """Queue a barrier behind this tick's write. All who queue the same one are handed the same future: it is not
@@ -115,15 +123,12 @@ class PipelinedConnection(asyncio.Protocol):
         reason = f": {exc}" if exc else ""
         waiting, self._waiting = self._waiting, deque()
         self.pending = self.pending_bytes = 0
-        for call in [*waiting, *(_Waiting(1, 0, future) for future in self._barriers.values())]:
-            if call.future.done():
-                continue
+        barriers = [_Waiting(1, 0, partial(_settle, future)) for future in self._barriers.values()]
+        for call in [*waiting, *barriers]:
             if call.since == math.inf:
-                call.future.set_exception(BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
+                call.take(BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
             else:
-                call.future.set_exception(
-                    OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}.")
-                )
+                call.take(OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}."))
 
     def _flush(self) -> None:
         if self._holding:
@@ -134,7 +139,7 @@ class PipelinedConnection(asyncio.Protocol):
             return
         for words, future in self._barriers.items():
             packed = hiredis.pack_command(words)  # type: ignore[arg-type]
-            call = _Waiting(1, len(packed), future)
+            call = _Waiting(1, len(packed), partial(_settle, future))
             outgoing.append(packed)
             written.append(call)
             self._waiting.append(call)
@@ -165,9 +170,7 @@ class PipelinedConnection(asyncio.Protocol):
         if call.missing == 0:
             self._waiting.popleft()
             self.pending_bytes -= call.size
-            # A caller that went away has cancelled its future; the replies are counted off all the same.
-            if not call.future.done():
-                call.future.set_result(call.replies)
+            call.take(call.replies)
 
     def _check_oldest(self) -> None:
         self._watch = None
@@ -181,3 +184,13 @@ class PipelinedConnection(asyncio.Protocol):
             self.close()
         else:
             self._watch = self._loop.call_later(left, self._check_oldest)
+
+
+def _settle(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:
+    """Hand the replies to whoever awaits the future; one who went away has cancelled it."""
+    if future.done():
+        return
+    if isinstance(replies, Exception):
+        future.set_exception(replies)
+    else:
+        future.set_result(replies)

@@ -1,0 +1,265 @@
+"""A request that is answered from the parser: on a real socket, among requests that go the long way."""
+
+import signal
+import socket
+
+import httpx
+import orjson
+import pytest
+
+from streams.snapshot import holder
+from tests.live.server import running_server
+from tests.patience import eventually
+
+
+@pytest.fixture
+def orders(define):
+    define("orders", {"order-placed": {"required": ["n"]}})
+    holder.refresh()
+
+
+@pytest.fixture
+def server(redis, orders):
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(own_valkey, orders):
+    with running_server() as running:
+        yield running
+
+
+def request(method, path, body=b"", *headers):
+    head = [f"{method} {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+def publishing(number, *headers):
+    body = orjson.dumps({"event_type": "order-placed", "n": number})
+    return request("POST", "/events/orders", body, "content-type: application/json", *headers)
+
+
+class Connection:
+    """A client that sends what it likes and reads answers one by one."""
+
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def answer(self):
+        """Return the next answer's status, headers and body."""
+        status = int(self._file.readline().split()[1])
+        headers = {}
+        while (line := self._file.readline().strip()) != b"":
+            name, _, text = line.partition(b": ")
+            headers[name.decode()] = text.decode()
+        return status, headers, self._file.read(int(headers.get("content-length", 0)))
+
+    def is_closed(self):
+        return self._file.read(1) == b""
+
+    def close(self):
+        self._file.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def connect():
+    """Connect to a server: closed when the test ends."""
+    clients = []
+
+    def connect(server):
+        clients.append(Connection(server))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def connection(server, connect):
+    return connect(server)
+
+
+def test_requests_of_both_ways_on_one_connection_are_answered_in_their_order(connection):
+    connection.send(publishing(1) + request("GET", "/streams/orders") + publishing(2) + publishing("x") * 50)
+    connection.send(request("GET", "/streams/nowhere") + request("GET", "/streams/orders/messages?count=1"))
+
+    statuses = [connection.answer()[0] for _ in range(54)]
+    status, _, body = connection.answer()
+
+    assert statuses == [201, 200, 201] + [201] * 50 + [404]
+    assert status == 200
+    assert orjson.loads(body)["messages"][0]["event"]["n"] == "x"
+
+
+def test_a_thousand_that_are_refused_at_once_are_answered_in_their_order(connection):
+    connection.send(publishing(0))
+    connection.send(b"".join(request("GET", f"/streams/none-{number}/info") for number in range(1000)))
+
+    assert connection.answer()[0] == 201
+    for number in range(1000):
+        status, _, body = connection.answer()
+        assert status == 404
+        assert f"none-{number}”" in orjson.loads(body)["detail"]
+
+
+def test_a_body_in_many_pieces_is_put_together(connection):
+    data = publishing(7)
+    for place in range(0, len(data), 40):
+        connection.send(data[place : place + 40])
+
+    assert connection.answer()[0] == 201
+
+
+def test_a_body_in_chunks_is_put_together(connection):
+    body = orjson.dumps({"event_type": "order-placed", "n": 1})
+    connection.send(
+        b"POST /events/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        b"transfer-encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    )
+
+    assert connection.answer()[0] == 201
+
+
+def test_who_asks_whether_to_send_its_body_is_told_to(connection):
+    data = publishing(7, "expect: 100-continue")
+    head, _, body = data.partition(b"\r\n\r\n")
+    connection.send(head + b"\r\n\r\n")
+    assert connection.answer() == (100, {}, b"")
+
+    connection.send(body)
+
+    assert connection.answer()[0] == 201
+
+
+@pytest.mark.parametrize("length", ["content-length: 99999999", "transfer-encoding: chunked"])
+def test_a_body_that_is_too_large_is_refused_before_it_is_whole(connection, settings, length):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
+    connection.send(f"POST /events/orders HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n".encode())
+    if "chunked" in length:
+        connection.send(b"1e848\r\n" + b"x" * 125_000)  # and the chunk's end does not come
+
+    assert connection.answer()[0] == 413
+
+
+def test_a_large_batch_is_read_in_a_thread_and_answered_all_the_same(connection, redis):
+    events = [{"event_type": "order-placed", "n": number, "text": "x" * 1000} for number in range(500)]
+    connection.send(
+        request("POST", "/events/orders", orjson.dumps(events), "content-type: application/json") + publishing(1)
+    )
+
+    assert [connection.answer()[0], connection.answer()[0]] == [200, 201]
+    assert redis.xlen("orders") == 501
+
+
+@pytest.mark.parametrize(("version", "header"), [("1.1", "connection: close"), ("1.0", "accept: */*")])
+def test_a_connection_that_is_not_to_be_kept_is_closed(connection, version, header):
+    connection.send(f"GET /streams/orders/info HTTP/{version}\r\nhost: localhost\r\n{header}\r\n\r\n".encode())
+
+    status, headers, _ = connection.answer()
+
+    assert (status, headers["connection"]) == (200, "close")
+    assert connection.is_closed()
+
+
+def test_a_page_of_an_allowed_origin_may_read_the_answer(connection, settings):
+    settings.CORS_ALLOWED_ORIGINS = ["http://localhost:5173"]
+    connection.send(publishing(1, "origin: http://localhost:5173") + publishing(2, "origin: http://elsewhere"))
+
+    (_, allowed, _), (_, refused, _) = connection.answer(), connection.answer()
+
+    assert allowed["access-control-allow-origin"] == "http://localhost:5173"
+    assert "access-control-allow-origin" not in refused
+
+
+@pytest.mark.parametrize("target", ["/events/ord%65rs", "/events/orders/", "/events/orders?atomic=true"])
+def test_the_same_route_may_be_written_in_several_ways(connection, target):
+    body = orjson.dumps([{"event_type": "order-placed", "n": 1}])
+    connection.send(request("POST", target, body, "content-type: application/json"))
+
+    assert connection.answer()[0] == 200
+
+
+def test_a_host_that_is_not_ours_is_refused(connection):
+    connection.send(b"GET /streams/orders/info HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n")
+
+    assert connection.answer()[0] == 400
+
+
+def test_who_goes_away_leaves_its_neighbours_their_answers(own_server, own_valkey, connect):
+    gone, stays = connect(own_server), connect(own_server)
+    stays.send(publishing(0))
+    assert stays.answer()[0] == 201
+    own_valkey.process.send_signal(signal.SIGSTOP)
+    gone.send(publishing(1))
+    stays.send(publishing(2))
+    gone.close()
+    own_valkey.process.send_signal(signal.SIGCONT)
+
+    assert stays.answer()[0] == 201
+    eventually(lambda: own_valkey.client().xlen("orders") == 3)
+
+
+def test_a_redis_that_was_lost_is_a_503_and_found_again(own_server, own_valkey, connect):
+    connection = connect(own_server)
+    connection.send(publishing(1))
+    assert connection.answer()[0] == 201
+    own_valkey.kill()
+
+    connection.send(publishing(2) + publishing(3))
+    assert {connection.answer()[0], connection.answer()[0]} == {503}
+
+    own_valkey.start()
+    eventually(lambda: httpx.get(f"{own_server.url}/streams/orders/info").status_code == 200)
+    connection.send(publishing(4))
+    assert connection.answer()[0] == 201
+
+
+def test_a_redis_that_does_not_answer_in_time_is_a_503(own_server, own_valkey, connect):
+    connection = connect(own_server)
+    connection.send(publishing(1))
+    assert connection.answer()[0] == 201
+    own_valkey.process.send_signal(signal.SIGSTOP)
+
+    connection.send(publishing(2))
+    status, headers, body = connection.answer()
+
+    own_valkey.process.send_signal(signal.SIGCONT)
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert orjson.loads(body)["type"].startswith("urn:synapse:problem:")
+
+
+def test_a_handler_that_fails_is_a_500_and_the_connection_goes_on(connection, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+        yield
+
+    monkeypatch.setattr("streams.inspection.info", broken)
+    connection.send(request("GET", "/streams/orders/info") + publishing(1))
+
+    status, headers, _ = connection.answer()
+
+    assert (status, headers["content-type"]) == (500, "application/problem+json")
+    assert connection.answer()[0] == 201
+    assert "GET /streams/orders/info failed" in caplog.text
+
+
+def test_for_a_client_that_takes_no_answers_nothing_more_is_read(server, redis, connect):
+    text = {"event_type": "order-placed", "n": 1, "text": "x" * 60_000}
+    for _ in range(20):
+        assert httpx.post(f"{server.url}/events/orders", json=text).status_code == 201
+    idle, other = connect(server), connect(server)
+
+    idle.send(request("GET", "/streams/orders/messages?count=20") * 60)  # 72 MB
+    for _ in range(100):
+        other.send(publishing(1))
+        assert other.answer()[0] == 201
+
+    assert redis.info("commandstats")["cmdstat_xrevrange"]["calls"] < 40
+    assert {idle.answer()[0] for _ in range(60)} == {200}

@@ -17,8 +17,7 @@ from streams.broker.script import Script, load
 _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
 _REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
-_RELEASE, _EXTEND = load("release", "group"), load("extend", "group")
-_PROLONG = load("prolong", "group")
+_RELEASE, _PROLONG = load("release", "group"), load("prolong", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
@@ -172,21 +171,10 @@ def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, st
     return call(_RELEASE, stream, group, [consumer, *_flat(held)])
 
 
-def extend(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]], *, lease_ms: int) -> Command:
-    """Have what a consumer has in hand for `lease_ms` from now on. `held` as for `release`.
-
-    The reply says for each whether the consumer has it.
-    """
-    return call(
-        _EXTEND, stream, group, [consumer, lease_ms, *_flat(held)], lambda reply: [answer == 1 for answer in reply]
-    )
-
-
 def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
     """Let those who have events in hand, or only this consumer, have them for `lease_ms` from now on.
 
-    Unlike `extend` it takes any time, and whoever asks need not know the tokens. The reply says for each whether
-    somebody has it.
+    Whoever asks need not know the tokens. The reply says for each whether somebody has it.
     """
     return call(
         _PROLONG,

@@ -110,8 +110,8 @@ def test_every_event_arrives_signed_and_what_is_dead_arrives_after_redriving_it_
         again = sum(shop.taken.values()) - len(shop.taken)
         print(
             f"\n{EVENTS:,} events, {BRIDGE_KILLS} bridges and {VALKEY_KILLS} Valkey killed: "
-            f"{shop.requests:,} requests, {sum(shop.refused.values()):,} refused, {len(missing)} missing, {again} taken again, "
-            f"{len(dead_letters(hub))} dead letters"
+            f"{shop.requests:,} requests, {sum(shop.refused.values()):,} refused, "
+            f"{len(missing)} missing, {again} taken again, {len(dead_letters(hub))} dead letters"
         )
     assert publisher.acknowledged == set(range(EVENTS))
     assert missing == set()

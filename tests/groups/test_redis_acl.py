@@ -109,7 +109,9 @@ def as_user(own_valkey, settings, define):
     """The project's connections are those of the user; the test looks on as another."""
     define(STREAM, {"order-placed": None})
     with own_valkey.client() as anybody:
-        anybody.execute_command(*printed().replace(">PASSWORD", f">{PASSWORD}").split())
+        version = tuple(map(int, anybody.info("server")["redis_version"].split(".")))
+        options = ["--before-7-2"] if version < (7, 2) else []
+        anybody.execute_command(*printed(*options).replace(">PASSWORD", f">{PASSWORD}").split())
         settings.REDIS_URL = f"redis://synapse:{PASSWORD}@127.0.0.1:{own_valkey.port}/0"
         for made in (connections.executor, connections.async_executor, tails):
             made.cache_clear()

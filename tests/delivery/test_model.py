@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.delivery.model import Places
+from tests.delivery.machine import Places
 
 EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "40"))
 

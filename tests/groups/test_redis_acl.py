@@ -220,6 +220,7 @@ class TestTheUser:
     )
     def test_everything_else_is_refused(self, user, words):
         with pytest.raises(
-            (redis_py.exceptions.NoPermissionError, redis_py.exceptions.ResponseError), match=r"permission|ACL"
+            (redis_py.exceptions.NoPermissionError, redis_py.exceptions.ResponseError),
+            match=r"permission|ACL|can't access",
         ):
             user.execute_command(*words)

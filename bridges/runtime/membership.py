@@ -66,6 +66,10 @@ class Membership:
         before, joined = self._executor.execute([commands.xinfo_consumers(*self._place), join])
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
+    def checkpoint(self) -> None:
+        """Note how far the group is: there it goes on, should it be lost."""
+        self._ask(delivery.checkpoint(*self._place))
+
     def read(self, limit: int, block_ms: int) -> list[Held]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":

@@ -18,6 +18,7 @@ _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "gro
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
 _REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
 _RELEASE, _PROLONG = load("release", "group"), load("prolong", "group")
+_CHECKPOINT = load("checkpoint", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
@@ -30,10 +31,11 @@ Fate = Literal["retry", "dead", "lost", "stale"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
     """`created`: this run made the group. `ours`: Synapse made it, now or before, and may take back what others in it
-    have had for too long."""
+    have had for too long. `resumed`: it was lost, and goes on where it was seen last."""
 
     created: bool
     ours: bool
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +128,17 @@ def join(
     """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
 
     Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
-    make it is counted. `run` is a text that nobody else uses: a repeated call finds by it that the group is its own.
-    `owned`: the group is Synapse's, whoever made it.
+    make it is counted, and it goes on at its `checkpoint`, unless there is none or the stream is a new one. `run` is a
+    text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is Synapse's,
+    whoever made it.
     """
     arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
-    return call(_JOIN, stream, group, arguments, lambda reply: Joined(created=reply[0] == 1, ours=reply[1] == 1))
+    return call(_JOIN, stream, group, arguments, _joined)
+
+
+def checkpoint(stream: str, group: str) -> Command:
+    """Note how far the group is, for the case that it is lost. The reply is the id behind which it would go on."""
+    return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
 
 
 def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["key", "stream"], key: str) -> Command:
@@ -258,6 +266,11 @@ def call(
     return script.call(
         [stream, *(name(stream, group) for name in names)], [group, keys.queues(stream), *arguments], parse=parse
     )
+
+
+def _joined(reply: Any) -> Joined:
+    created, ours, resumed = reply
+    return Joined(created=created == 1, ours=ours == 1, resumed=resumed == 1)
 
 
 def _flat(held: Iterable[tuple[str, str]]) -> list[str]:

@@ -26,7 +26,7 @@ EVENTS, KEYS, ATTEMPTS = 12, 3, 4
 POISON = b"7"
 # What a worker asks of Redis, in the words of streams/broker/scripts; and what people, programs that pull and the
 # janitor ask.
-ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean")
+ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
 ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
 _ALONE = ("leave", "trim")
 _SCRIPTS = {name: load(name, *(() if name in _ALONE else ("group",))) for name in (*ASKED, *ASKED_BY_OTHERS)}

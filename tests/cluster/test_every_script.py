@@ -36,6 +36,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     publish(redis, 1)
     send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
     assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+    send(delivery.checkpoint(*PLACE))
     first_part = send(groups.move(*PLACE, "0"))
     assert send(groups.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
     send(retention.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))

@@ -279,6 +279,8 @@ class Places(RuleBasedStateMachine):
         rows = self.redis.xpending_range(STREAM, GROUP, "-", "+", 1000)
         assert {row["message_id"].decode(): row["consumer"].decode() for row in rows} == model.pending
         assert {id_.decode() for id_ in self.redis.zrange(DUE, 0, -1)} == set(model.waiting)
+        copies = {name.decode().partition(":")[0] for name in self.redis.hkeys(COPIES) if name.endswith(b":body")}
+        assert copies == {*model.waiting, *(id_ for queue in model.parked.values() for id_ in queue)}
         queues = [self.redis.lrange(queue, 0, -1) for queue in self.redis.scan_iter(f"syn:{{{STREAM}}}:queue:*")]
         assert sorted([id_.decode() for id_ in queue] for queue in queues) == sorted(
             list(queue) for queue in model.parked.values() if queue

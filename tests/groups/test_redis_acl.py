@@ -14,7 +14,6 @@ from bridges import groups
 from bridges.dead_letters import Ids, discard, redrive
 from bridges.dead_letters import page as dead_letters
 from bridges.models import Bridge
-from bridges.runtime.retry import Backoff, Policy
 from core.principal import SYSTEM
 from streams import connections
 from streams.broker import permissions
@@ -22,7 +21,7 @@ from streams.janitor import Janitor
 from streams.models import Stream
 from streams.snapshot import holder
 from streams.tail import tails
-from tests.bridges.cast import GROUP, STREAM, KeepingSink
+from tests.bridges.cast import GROUP, STREAM, TWICE, KeepingSink
 from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
 
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "of-the-user"
 BROKER = Path(streams.broker.__file__).parent
-TWICE = Policy(most_attempts=2, backoff=Backoff(base=0, cap=0))
 CONTAINERS = ("XGROUP", "XINFO", "CONFIG")
 
 

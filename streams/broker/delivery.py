@@ -150,12 +150,20 @@ def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["
     return call(_READ, stream, group, [consumer, limit, order, key], _admitted)
 
 
-def done(stream: str, group: str, ids: Sequence[str], *, counter: Literal["done", "filtered"] = "done") -> Command:
+def done(
+    stream: str,
+    group: str,
+    ids: Sequence[str],
+    *,
+    counter: Literal["done", "filtered"] = "done",
+    tokens: Sequence[str] = (),
+) -> Command:
     """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
 
-    The reply is how many of them were not settled yet.
+    The reply is how many of them were not settled yet. With `tokens`, those of their leases, what an ordered group has
+    given to another consumer by now stays with that one: the next of its key must not begin before it.
     """
-    return call(_DONE, stream, group, [counter, *ids])
+    return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
 
 
 def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts: int) -> Command:

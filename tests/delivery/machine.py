@@ -64,11 +64,14 @@ class Places(RuleBasedStateMachine):
         assert found == expected
 
     @precondition(lambda self: self.model.keys)
-    @rule(data=st.data(), twice=st.booleans())
-    def finish(self, data: st.DataObject, twice: bool) -> None:
-        """Settle any event, also one that nobody has."""
+    @rule(data=st.data(), twice=st.booleans(), late=st.booleans())
+    def finish(self, data: st.DataObject, twice: bool, late: bool) -> None:
+        """Settle any event, also one that nobody has. In an order, who comes too late leaves it to whoever has it."""
         id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
         there = id_ in self.model.pending or id_ in self.model.waiting
+        if late and self.model.locks and id_ in self.model.waiting and self.model.waiting[id_].token:
+            assert self.send(delivery.done(*PLACE, [id_], tokens=["12 stranger"])) == 0
+            return
         assert self.send(delivery.done(*PLACE, [id_])) == int(there)
         if there:
             self.model.done += 1

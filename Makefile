@@ -3,7 +3,7 @@
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
 # make check    lint and test
-# make chaos    kill, freeze and cut off everything for half an hour, on each Redis that is installed; counts what is lost
+# make chaos    kill, freeze and cut off everything for 45 minutes, on each Redis that is installed; counts what is lost
 # make bench    measure beside the peers (10 minutes); make bench-quick takes 2
 # make install  only prepare .venv, which the others do when it is needed
 # make clean    remove .venv and caches; the data in var/ stays
@@ -48,7 +48,8 @@ lint: $(TESTING)
 check: lint test
 
 chaos: $(TESTING)
-	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/bridges/test_surviving.py tests/acceptance/test_crashes.py $(ARGS)
+	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/cluster tests/delivery tests/bridges/test_surviving.py \
+	  tests/acceptance/test_crashes.py $(ARGS)
 
 bench: $(BENCHING)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -8,12 +8,12 @@ Problem
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
-├── NoSuchGroup       the stream has no group of this name
+├── UnknownGroup      the stream has no group of this name
+│   └── NobodyPulls   nobody pulls as it yet
 ├── NoSuchDeadLetter  the group has no dead letter of this id
 ├── BadEdit           this cannot be done with a dead letter
 ├── TooManyWaiting    so much waits in the group that nothing can be added
 ├── NotOpen           no stream of this name takes events from other programs' clients
-├── UnknownGroup      nobody pulls as this group
 ├── GroupTaken        a bridge that brings events somewhere reads as this group
 ├── GroupDisabled     somebody disabled the group
 ├── TooManyGroups     as many groups of a stream are pulled as may
@@ -101,18 +101,18 @@ class GroupExists(Problem):
     title = "The group is there already"
 
 
-class NoSuchGroup(Problem):
+class UnknownGroup(Problem):
     """The stream has no group of this name: in Redis, of a bridge, or with dead letters left."""
 
     status = 404
-    slug = "no-such-group"
+    slug = "unknown-group"
     title = "The stream has no such group"
 
     def __init__(self, stream: str, group: str) -> None:
-        super().__init__(
-            f"The stream “{stream[:100]}” has no group “{group[:100]}”. GET /streams/{stream[:100]}/groups lists those "
-            "that it has."
-        )
+        super().__init__(self._hint(stream[:100], group[:100]))
+
+    def _hint(self, stream: str, group: str) -> str:
+        return f"The stream “{stream}” has no group “{group}”. GET /streams/{stream}/groups lists those that it has."
 
 
 class NoSuchDeadLetter(Problem):
@@ -153,15 +153,11 @@ class NotOpen(Problem):
     title = "No such stream takes events"
 
 
-class UnknownGroup(Problem):
-    """Nobody pulls as this group."""
+class NobodyPulls(UnknownGroup):
+    """Nobody pulls as this group yet."""
 
-    status = 404
-    slug = "unknown-group"
-    title = "Nobody pulls as this group"
-
-    def __init__(self, stream: str, group: str) -> None:
-        super().__init__(f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group.")
+    def _hint(self, stream: str, group: str) -> str:
+        return f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group."
 
 
 class GroupTaken(Problem):

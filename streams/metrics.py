@@ -40,7 +40,8 @@ class GroupReading:
     """What was found out about a group; the lag's `seconds` are those at the moment of reading.
 
     `counters` are those that the scripts of delivery keep. `waiting` events come again, `overdue` is for how many
-    seconds the first of them has been due. `dead` is how many dead letters there are.
+    seconds the first of them has been due. `dead` is how many dead letters there are. `last_poll` is when one of its
+    consumers last asked for events (seconds since 1970), None while it has none.
     """
 
     consumers: int
@@ -51,6 +52,7 @@ class GroupReading:
     waiting: int
     overdue: float
     dead: int
+    last_poll: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +103,10 @@ def _of_stream(name: str, meaning: str, value: Callable[[Figures], float | None]
     return Definition(name=name, kind="gauge", labels=("stream",), meaning=meaning, samples=samples)
 
 
-def _of_group(name: str, meaning: str, value: Callable[[GroupReading], float]) -> Definition:
+def _of_group(name: str, meaning: str, value: Callable[[GroupReading], float | None]) -> Definition:
     def samples(reading: Reading) -> Samples:
-        return ((key, value(group)) for key, group in reading.groups.items())
+        values = ((key, value(group)) for key, group in reading.groups.items())
+        return ((key, number) for key, number in values if number is not None)
 
     return Definition(name=name, kind="gauge", labels=("stream", "group"), meaning=meaning, samples=samples)
 
@@ -181,6 +184,11 @@ METRICS = (
         samples=_live_dropped,
     ),
     _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
+    _of_group(
+        "synapse_group_last_poll_timestamp_seconds",
+        "When a consumer of the group last asked for events, in seconds since 1970. Missing while there is none.",
+        lambda group: group.last_poll,
+    ),
     _of_group(
         "synapse_group_pending_events",
         "Events that were delivered to the group and not settled yet.",
@@ -317,8 +325,8 @@ def _reading(catalog: Snapshot) -> Conversation[Reading]:
         streams=streams,
         watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
         groups={
-            name: _group(group, lags[name], found[place : place + 4], now_ms)
-            for (name, group), place in zip(groups.items(), range(0, len(found), 4), strict=True)
+            name: _group(group, lags[name], found[place : place + 5], now_ms)
+            for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
         },
     )
 
@@ -330,12 +338,13 @@ def _asked(stream: str, group: str) -> tuple[Command, ...]:
         commands.zcard(waiting),
         commands.lowest_score(waiting),
         commands.xlen(keys.dead_letters(stream, group)),
+        commands.xinfo_consumers(stream, group),
     )
 
 
 def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
     # Somebody else's key in place of ours counts nothing; it is no reason to fail.
-    counters, waiting, due, dead = (None if isinstance(reply, ReplyError) else reply for reply in found)
+    counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
     texts = (counters or {}).items()
     return GroupReading(
         consumers=group.consumers,
@@ -346,4 +355,5 @@ def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -
         waiting=waiting or 0,
         overdue=0.0 if due is None else round(max(0.0, now_ms - due) / 1000, 3),
         dead=dead or 0,
+        last_poll=round((now_ms - min(one.idle for one in consumers)) / 1000, 3) if consumers else None,
     )

@@ -1,5 +1,9 @@
-"""A real Valkey for the tests: on loopback, on a free port, with a password, without persistence."""
+"""A real Valkey for the tests: on loopback, on a free port, with a password, without persistence.
 
+`SYNAPSE_TESTS_SERVER`, the path of another engine's server, has them run on that one.
+"""
+
+import os
 import socket
 import subprocess
 import tempfile
@@ -16,6 +20,7 @@ from redis.retry import Retry
 from synapse_project.embedded.process import binary
 
 PASSWORD = "redispassword"
+ANOTHER = os.environ.get("SYNAPSE_TESTS_SERVER")
 
 
 @dataclass
@@ -36,7 +41,7 @@ class Valkey:
         return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=5, **options)
 
     def start(self) -> None:
-        words = [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
+        words = [ANOTHER or str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
         words += ["--dir", str(self.folder), "--save", "", "--maxmemory-policy", "noeviction", *self.options]
         self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20

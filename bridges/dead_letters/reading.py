@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 from bridges import snapshot
 from bridges.dead_letters.fingerprint import fingerprint
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
-from bridges.errors import NoSuchDeadLetter, NoSuchGroup
+from bridges.errors import NoSuchDeadLetter, UnknownGroup
 from streams import connections, entry
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters
@@ -31,7 +31,7 @@ def check_place(stream: str, group: str) -> None:
     """Make sure that there is such a stream, and such a group: in Redis, of a bridge, or with dead letters at least.
 
     Raises:
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this, as for all of these.
     """
     if stream not in holder.current().streams:
@@ -41,7 +41,7 @@ def check_place(stream: str, group: str) -> None:
     known = {found.name for found in answer(groups, stream, absent=[])}
     known |= snapshot.holder.durable_groups().get(stream, frozenset())
     if group not in known and not answer(left, stream, absent=0):
-        raise NoSuchGroup(stream, group)
+        raise UnknownGroup(stream, group)
 
 
 def count(stream: str, group: str) -> int:

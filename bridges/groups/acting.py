@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from bridges.dead_letters import check_place
-from bridges.errors import GroupExists, GroupInUse, GroupOwed, GroupOwned, GroupUnowned, NoSuchGroup
+from bridges.errors import GroupExists, GroupInUse, GroupOwed, GroupOwned, GroupUnowned, UnknownGroup
 from bridges.groups import place
 from bridges.groups.checking import LIVELY_MS, bridge_of, check_at_rest, check_stream, standing
 from bridges.groups.planning import last_of
@@ -62,7 +62,7 @@ def pause(stream: str, group: str, *, by: Principal) -> Paused:
 
     Raises:
         GroupUnowned: when neither is so; Synapse does not read for it then.
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
     """
     return _turned(stream, group, by, paused=True)
 
@@ -79,7 +79,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     Raises:
         BadPosition: when `to` is no place.
         GroupInUse: when somebody delivers its events now.
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
     """
     after = place.asked(to, now=datetime.now(UTC))
@@ -96,7 +96,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     while True:
         moved = _asked(stream, groups.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None)
         if moved is None:
-            raise NoSuchGroup(stream, group)
+            raise UnknownGroup(stream, group)
         cursor, skipped, again = moved.cursor, skipped + moved.skipped, again + moved.again
         if not cursor or time.monotonic() >= deadline:
             break
@@ -113,7 +113,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         BadParameter: when the reason is missing.
         GroupOwned: when an enabled bridge reads as it.
         GroupInUse, GroupOwed: when it has live consumers, or is owed events, and `force` is not given.
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
     check_place(stream, group)
@@ -125,13 +125,13 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         raise GroupOwned(f"The bridge “{bridge.name}” reads as “{group}”: disable it first.")
     try:
         unread = standing(stream, group).behind.events
-    except NoSuchGroup:
+    except UnknownGroup:
         unread = 0
     said: dict[str, Any] = {"forced": force, **({"reason": reason} if reason else {})}
     _record(by, "delete", stream, group, before={"unread": unread}, after=said)
     found: Deletion | None = _asked(stream, groups.delete(stream, group, lively_ms=LIVELY_MS, force=force), None)
     if found is None:
-        raise NoSuchGroup(stream, group)
+        raise UnknownGroup(stream, group)
     if not found.deleted:
         refused = _refusal(group, found, unread)
         _record(by, "delete", stream, group, after={"refused": refused.detail})

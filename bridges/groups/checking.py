@@ -3,7 +3,7 @@
 import time
 
 from bridges.definitions import BridgeDefinition
-from bridges.errors import GroupInUse, NoSuchGroup
+from bridges.errors import GroupInUse, UnknownGroup
 from bridges.models import Bridge
 from bridges.overview import FRESH_MS
 from bridges.snapshot import definition_of
@@ -35,13 +35,13 @@ def standing(stream: str, group: str) -> Standing:
     """Return how a group is.
 
     Raises:
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
     check_stream(stream)
     found = connections.executor().run(standings(stream, only=group))
     if not found:
-        raise NoSuchGroup(stream, group)
+        raise UnknownGroup(stream, group)
     return found[0]
 
 

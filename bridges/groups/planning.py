@@ -19,7 +19,7 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
 
     Raises:
         BadPosition: when `to` is no place.
-        UnknownStream, NoSuchGroup: when there is none.
+        UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
     after = place.asked(to, now=datetime.now(UTC))

@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 
 from bridges.database import close_stale_connections
 from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
-from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, TooManyGroups, UnknownGroup
+from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
 from bridges.models import Bridge
 from bridges.pull.asking import Place
 from bridges.snapshot import definition_of, holder
@@ -49,13 +49,13 @@ def find(place: Place) -> BridgeDefinition:
     """Return the group, whoever made it, and be it a moment ago.
 
     Raises:
-        UnknownGroup: when nobody pulls as it.
+        NobodyPulls: when nobody pulls as it.
         GroupTaken: when a bridge brings its events somewhere.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
     found = known(place) or _asked(lambda: _row(place))
     if found is None:
-        raise UnknownGroup(place.stream, place.group)
+        raise NobodyPulls(place.stream, place.group)
     return _pulled(found)
 
 

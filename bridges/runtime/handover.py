@@ -42,8 +42,8 @@ class Handover:
         self._only = only
         self._where = where
         self._clock = clock
-        self._taken: list[str] = []
-        self._unwanted: list[str] = []
+        self._taken: list[tuple[str, str]] = []
+        self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
         self._failed: list[tuple[Failure, int]] = []
         self.progress = Progress()
@@ -103,7 +103,7 @@ class Handover:
         if self._only or self._where:
             wanted = [delivery for delivery in batch if self._is_wanted(delivery)]
             kept = {delivery.id for delivery in wanted}
-            self._unwanted += [delivery.id for delivery in batch if delivery.id not in kept]
+            self._unwanted += [(delivery.id, delivery.token) for delivery in batch if delivery.id not in kept]
             batch = wanted
         return batch
 
@@ -125,7 +125,7 @@ class Handover:
         for delivery, outcome in outcomes:
             if outcome is None:
                 taken += 1
-                self._taken.append(delivery.id)
+                self._taken.append((delivery.id, delivery.token))
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
                 if isinstance(outcome, SinkDisabled):

@@ -101,8 +101,13 @@ class Joining:
 
     def _tell_loss(self, joined: Joined) -> None:
         subscription = self._membership.subscription
-        what = "It was made again and begins" if joined.created else "Somebody made it again; it may begin"
+        if joined.resumed:
+            what = "It was made again and goes on where it was a few seconds ago"
+        elif joined.created:
+            what = "It was made again and begins at the beginning"
+        else:
+            what = "Somebody made it again; it may begin at the beginning"
         self._say(
-            f"The group “{subscription.group}” of “{subscription.stream}” was gone from Redis. {what} at the "
-            "beginning, so events may come twice."
+            f"The group “{subscription.group}” of “{subscription.stream}” was gone from Redis. {what}, so events may "
+            "come twice."
         )

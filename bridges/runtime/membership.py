@@ -1,6 +1,7 @@
 """One consumer's part in a group: each thing it can ask of Redis, with the answer checked."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -43,19 +44,29 @@ class Subscription:
 
 
 class Membership:
-    """A consumer in a group.
+    """A consumer in a group. `clock` gives seconds.
 
     Every method raises GroupLost when the group is gone from Redis, and streams.errors.Unavailable when Redis cannot
     be reached or refuses.
     """
 
-    def __init__(self, subscription: Subscription, executor: SyncExecutor, *, run: str) -> None:
+    def __init__(
+        self,
+        subscription: Subscription,
+        executor: SyncExecutor,
+        *,
+        run: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.subscription = subscription
+        self._clock = clock
         self._executor = executor
         self._run = run
         self._place = (subscription.stream, subscription.group)
         # Whether the last reading found anything, be it only what has to wait for its turn.
         self.found_some = False
+        # Since when what was read last is in hand, by the clock.
+        self.read_at = 0.0
 
     def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
         """Join the group, or make it; return also the consumers that were in it before."""
@@ -66,12 +77,18 @@ class Membership:
         before, joined = self._executor.execute([commands.xinfo_consumers(*self._place), join])
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
+    def checkpoint(self) -> None:
+        """Note how far the group is: there it goes on, should it be lost."""
+        self._ask(delivery.checkpoint(*self._place))
+
     def read(self, limit: int, block_ms: int) -> list[Held]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":
             return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
         entries = self._ask(commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
+        # Afterwards: it may have waited for them most of the time.
+        self.read_at = self._clock()
         return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
 
     def _read_in_order(self, limit: int, block_ms: int) -> list[Held]:
@@ -87,6 +104,8 @@ class Membership:
         subscription = self.subscription
         order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
         read = delivery.read(*self._place, subscription.consumer, limit=limit, order=order, key=subscription.order_key)
+        # Before: however late the answer comes, no event shall be begun that another consumer may have by then.
+        self.read_at = self._clock()
         admitted: Admitted = self._ask(read)
         return admitted
 
@@ -106,19 +125,19 @@ class Membership:
     def settle(
         self,
         *,
-        taken: Sequence[str] = (),
-        unwanted: Sequence[str] = (),
+        taken: Sequence[tuple[str, str]] = (),
+        unwanted: Sequence[tuple[str, str]] = (),
         unbegun: Sequence[tuple[str, str]] = (),
         failed: Sequence[Failure] = (),
     ) -> list[Fate]:
-        """Say what became of events: settle what was taken and what is not wanted, give back what was not begun (ids,
-        with the token of the lease). Return what becomes of those that failed."""
+        """Say what became of events (ids, with the token of the lease): settle what was taken and what is not wanted,
+        give back what was not begun. Return what becomes of those that failed."""
         consumer, most_attempts = self.subscription.consumer, self.subscription.retry.most_attempts
         asked = [
             command
             for ids, command in (
-                (taken, delivery.done(*self._place, taken)),
-                (unwanted, delivery.done(*self._place, unwanted, counter="filtered")),
+                (taken, self._done(taken, "done")),
+                (unwanted, self._done(unwanted, "filtered")),
                 (unbegun, delivery.release(*self._place, consumer, unbegun)),
                 (failed, delivery.fail(*self._place, failed, most_attempts=most_attempts)),
             )
@@ -126,6 +145,11 @@ class Membership:
         ]
         replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
         return replies[-1] if failed else []
+
+    def _done(self, held: Sequence[tuple[str, str]], counter: Literal["done", "filtered"]) -> Command:
+        ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
+        in_order = self.subscription.order != "none"
+        return delivery.done(*self._place, ids, counter=counter, tokens=tokens if in_order else ())
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""

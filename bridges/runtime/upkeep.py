@@ -10,6 +10,8 @@ from streams.broker.delivery import Reaped
 
 # Entries a step takes back at most: their copies are made inside Redis, which answers nobody else meanwhile.
 _REAPED_AT_ONCE = 100
+# How often it is noted how far the group is, in seconds: what was settled since comes again, should the group be lost.
+_CHECKPOINT_EVERY = 5.0
 # A consumer that reads is never silent for longer than a blocked read takes, and some.
 _LIVELY_MS = 10_000
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
@@ -30,6 +32,7 @@ class Upkeep:
         self._lease_ms = membership.subscription.lease_ms
         self._ours = False
         self._due = float("-inf")
+        self._checkpoint_due = float("-inf")
         self._gone: deque[str] = deque()
         self._silent: deque[str] = deque()
         self._lost = 0
@@ -48,6 +51,9 @@ class Upkeep:
 
     def step(self) -> bool:
         """Take back a part of what is left to be taken back. Return False when there was nothing."""
+        if self._clock() >= self._checkpoint_due:
+            self._membership.checkpoint()
+            self._checkpoint_due = self._clock() + _CHECKPOINT_EVERY
         if self._gone:
             if self._retired(self._gone[0]):
                 self._gone.popleft()

@@ -66,7 +66,7 @@ class Worker:
         self.subscription = subscription
         self._run = secrets.token_hex(8)
         self._stop = stop or Stop()
-        self._membership = Membership(subscription, executor, run=self._run)
+        self._membership = Membership(subscription, executor, run=self._run, clock=clock)
         self._upkeep = Upkeep(self._membership, clock)
         self._joining = Joining(self._membership, self._upkeep, say)
         self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
@@ -224,7 +224,7 @@ class Worker:
 
     def _read(self, room: int, block_ms: int) -> Taken:
         self._ahead.wait()
-        return self._ahead.take() or (self._membership.read(room, block_ms), self._clock())
+        return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at)
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
         """Hand events over and settle what was taken. Return False when there was none."""

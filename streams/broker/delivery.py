@@ -17,8 +17,8 @@ from streams.broker.script import Script, load
 _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
 _REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
-_RELEASE, _EXTEND = load("release", "group"), load("extend", "group")
-_PROLONG = load("prolong", "group")
+_RELEASE, _PROLONG = load("release", "group"), load("prolong", "group")
+_CHECKPOINT = load("checkpoint", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
@@ -31,10 +31,11 @@ Fate = Literal["retry", "dead", "lost", "stale"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
     """`created`: this run made the group. `ours`: Synapse made it, now or before, and may take back what others in it
-    have had for too long."""
+    have had for too long. `resumed`: it was lost, and goes on where it was seen last."""
 
     created: bool
     ours: bool
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +128,17 @@ def join(
     """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
 
     Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
-    make it is counted. `run` is a text that nobody else uses: a repeated call finds by it that the group is its own.
-    `owned`: the group is Synapse's, whoever made it.
+    make it is counted, and it goes on at its `checkpoint`, unless there is none or the stream is a new one. `run` is a
+    text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is Synapse's,
+    whoever made it.
     """
     arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
-    return call(_JOIN, stream, group, arguments, lambda reply: Joined(created=reply[0] == 1, ours=reply[1] == 1))
+    return call(_JOIN, stream, group, arguments, _joined)
+
+
+def checkpoint(stream: str, group: str) -> Command:
+    """Note how far the group is, for the case that it is lost. The reply is the id behind which it would go on."""
+    return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
 
 
 def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["key", "stream"], key: str) -> Command:
@@ -143,12 +150,20 @@ def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["
     return call(_READ, stream, group, [consumer, limit, order, key], _admitted)
 
 
-def done(stream: str, group: str, ids: Sequence[str], *, counter: Literal["done", "filtered"] = "done") -> Command:
+def done(
+    stream: str,
+    group: str,
+    ids: Sequence[str],
+    *,
+    counter: Literal["done", "filtered"] = "done",
+    tokens: Sequence[str] = (),
+) -> Command:
     """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
 
-    The reply is how many of them were not settled yet.
+    The reply is how many of them were not settled yet. With `tokens`, those of their leases, what an ordered group has
+    given to another consumer by now stays with that one: the next of its key must not begin before it.
     """
-    return call(_DONE, stream, group, [counter, *ids])
+    return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
 
 
 def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts: int) -> Command:
@@ -172,21 +187,10 @@ def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, st
     return call(_RELEASE, stream, group, [consumer, *_flat(held)])
 
 
-def extend(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]], *, lease_ms: int) -> Command:
-    """Have what a consumer has in hand for `lease_ms` from now on. `held` as for `release`.
-
-    The reply says for each whether the consumer has it.
-    """
-    return call(
-        _EXTEND, stream, group, [consumer, lease_ms, *_flat(held)], lambda reply: [answer == 1 for answer in reply]
-    )
-
-
 def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
     """Let those who have events in hand, or only this consumer, have them for `lease_ms` from now on.
 
-    Unlike `extend` it takes any time, and whoever asks need not know the tokens. The reply says for each whether
-    somebody has it.
+    Whoever asks need not know the tokens. The reply says for each whether somebody has it.
     """
     return call(
         _PROLONG,
@@ -270,6 +274,11 @@ def call(
     return script.call(
         [stream, *(name(stream, group) for name in names)], [group, keys.queues(stream), *arguments], parse=parse
     )
+
+
+def _joined(reply: Any) -> Joined:
+    created, ours, resumed = reply
+    return Joined(created=created == 1, ours=ours == 1, resumed=resumed == 1)
 
 
 def _flat(held: Iterable[tuple[str, str]]) -> list[str]:

@@ -44,7 +44,6 @@ COMMANDS = (
     "zscore",
     "xack",
     "xadd",
-    "xclaim",
     "xdel",
     "xgroup|create",
     "xgroup|createconsumer",

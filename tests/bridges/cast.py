@@ -22,6 +22,10 @@ DUE, COPIES, COUNTERS, LOCKS, DEAD = (
 )
 # An event that failed is due again at once.
 AT_ONCE = Policy(backoff=Backoff(base=0, cap=0))
+# It is tried once more, and then a dead letter.
+TWICE = Policy(most_attempts=2, backoff=Backoff(base=0, cap=0))
+# What else is noted beside them.
+_NO_COUNTS = (b"made_by", b"place")
 # Counters that say what happened on the way, not where an event is.
 _ON_THE_WAY = ("reaped", "retried", "expired", "replayed")
 
@@ -151,7 +155,7 @@ def places(redis: redis_py.Redis) -> dict[str, int]:
     assert known <= waiting | set(queued) | pending, "something is known of an event that is gone"
     holders = {id_.decode() for id_ in redis.hvals(LOCKS)}
     assert holders <= pending | waiting, "a key is held by an event that is gone"
-    counters = {name.decode(): int(n) for name, n in redis.hgetall(COUNTERS).items() if name != b"made_by"}
+    counters = {name.decode(): int(n) for name, n in redis.hgetall(COUNTERS).items() if name not in _NO_COUNTS}
     assert counters.get("parked", 0) == len(queued), "a wrong count of what is parked"
     found = {"pending": len(pending), "waiting": len(waiting), **counters}
     return {name: count for name, count in found.items() if count and name not in _ON_THE_WAY}

@@ -26,6 +26,15 @@ def durable_valkey(settings: Any) -> Iterator[Valkey]:
 
 
 @pytest.fixture
+def no_redis(redis: Any, settings: Any) -> Iterator[None]:
+    """A server that nobody reaches, from here on."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    connections.executor.cache_clear()
+    yield
+    connections.executor.cache_clear()
+
+
+@pytest.fixture
 def send(executor: SyncExecutor) -> Callable[..., Any]:
     """Send one command and return its parsed reply."""
     return lambda command: executor.execute([command])[0]

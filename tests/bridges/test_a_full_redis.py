@@ -47,10 +47,10 @@ def test_a_consumer_joins_and_what_is_there_is_delivered_retried_and_settled(red
     assert send(delivery.fail(*PLACE, [failure], most_attempts=9)) == ["retry"]
     assert send(delivery.release(*PLACE, "me", [(ids[1], "")])) == 1
     assert send(delivery.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
-    assert send(delivery.extend(*PLACE, "me", [(ids[3], "")], lease_ms=1)) == [True]
+    assert send(delivery.prolong(*PLACE, ids[3:], lease_ms=60_000)) == [True]
     leased = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000))
     assert [event.id for event in leased.events] == ids[:3]
-    assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 3
+    assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 4
     assert send(delivery.done(*PLACE, ids)) == 4
     assert places(redis) == {"done": 4}
 

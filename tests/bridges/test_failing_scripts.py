@@ -252,25 +252,25 @@ def test_what_may_have_ended_its_workers_is_given_out_alone_for_its_last_attempt
     assert alone == [[id_] for id_ in ids]
 
 
-def test_a_heartbeat_prolongs_what_a_consumer_has_and_nothing_else(redis, send, lease):
+def test_a_consumer_prolongs_what_it_has_and_nothing_else(redis, send, lease):
     waiting = wait(redis, send, 1)
     publish(redis, 2)
     mine, others = read_and_die(redis, "me", count=1), read_and_die(redis, "another", count=1)
-    token = lease(lease_ms=1000).events[0].token
+    lease(lease_ms=1000)
 
-    held = [(waiting[0], token), (waiting[0], "12 me"), (mine[0], ""), (others[0], ""), ("1-1", "")]
-    assert send(delivery.extend(*PLACE, "me", held, lease_ms=60_000)) == [True, False, True, False, False]
+    asked = delivery.prolong(*PLACE, [waiting[0], mine[0], others[0], "1-1"], lease_ms=60_000, consumer="me")
+    assert send(asked) == [True, True, False, False]
 
-    assert redis.zscore(DUE, waiting[0]) > now_ms(redis) + 50_000
-    (row,) = redis.xpending_range(*PLACE, mine[0], mine[0], 1)
-    assert row["times_delivered"] == 1
+    assert all(redis.zscore(DUE, id_) > now_ms(redis) + 50_000 for id_ in (waiting[0], mine[0]))
+    assert redis.hget(COPIES, f"{mine[0]}:att") == b"1"
+    assert places(redis) == {"pending": 1, "waiting": 2}
 
 
-def test_a_heartbeat_leaves_a_trimmed_entry_to_be_counted(redis, send):
+def test_prolonging_leaves_a_trimmed_entry_to_be_counted(redis, send):
     ids = pend(redis, 1, consumer="me")
     redis.xdel(STREAM, ids[0])
 
-    assert send(delivery.extend(*PLACE, "me", [(ids[0], "")], lease_ms=1)) == [False]
+    assert send(delivery.prolong(*PLACE, ids, lease_ms=1)) == [False]
     assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
 
 

@@ -163,6 +163,28 @@ def test_it_waits_for_events_and_gets_them_at_once(redis, bridge, options):
         assert [held.id for held in reading.result(20)] == [id_]
 
 
+def test_an_answer_that_came_late_is_no_longer_in_hand(redis, bridge, monkeypatch):
+    """From when it was read another consumer may have it after a lease, whenever the answer came."""
+    now = [0.0]
+    consumer = bridge(clock=lambda: now[0], lease_ms=10_000, **BY_CUSTOMER).run_dry()
+    ids = order(redis, "ab")
+    executor = consumer.worker._membership._executor
+    execute = executor.execute
+
+    def late(commands):
+        replies = execute(commands)
+        now[0] += 6
+        return replies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(executor, "execute", late)
+        consumer.worker.step()
+    assert consumer.sink.got == []
+
+    consumer.run_dry()
+    assert (consumer.sink.ids, consumer.sink.attempts) == (ids, [1, 1])
+
+
 def test_a_permanent_failure_of_a_key_is_no_failure_of_its_order(redis, bridge):
     ids = order(redis, "aaa")
 

@@ -95,6 +95,30 @@ def test_nobody_ends_an_event_that_still_waits_for_its_turn(redis, send, order, 
     assert places(redis) == {"pending": 1, "parked": 1}
 
 
+def test_who_was_silent_for_too_long_cannot_end_what_another_has_by_now(redis, send, order, read, lease):
+    first, _ = order("aa")
+    read("one")
+    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+    (held,) = lease()
+
+    late = delivery.done(*PLACE, [first], tokens=[""])
+    assert send(late) == 0
+    assert places(redis) == {"waiting": 1, "parked": 1}
+
+    assert send(delivery.done(*PLACE, [first], tokens=[held.token])) == 1
+    assert places(redis) == {"waiting": 1, "done": 1}
+
+
+def test_who_was_silent_for_too_long_ends_what_nobody_else_has(redis, send, order, read):
+    first, _ = order("aa")
+    read("one")
+    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+
+    assert send(delivery.done(*PLACE, [first], tokens=[""])) == 1
+
+    assert places(redis) == {"waiting": 1, "done": 1}
+
+
 def test_while_an_event_is_tried_again_its_key_is_taken(redis, send, order, read, lease):
     ids = order("aab")
     read()

@@ -20,19 +20,22 @@ from bridges.sinks.base import MayBegin, OneByOne, Outcome
 from streams.broker import SyncExecutor, delivery
 from streams.broker.script import load
 from streams.ids import EntryId, parse
-from tests.bridges.cast import GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
+from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 
 EVENTS, KEYS, ATTEMPTS = 12, 3, 4
 POISON = b"7"
-# What a worker asks of Redis, in the words of streams/broker/scripts.
-ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean")
-_SCRIPTS = {name: load(name, *(() if name == "leave" else ("group",))) for name in ASKED}
+# What a worker asks of Redis, in the words of streams/broker/scripts; and what people, programs that pull and the
+# janitor ask.
+ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
+ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
+_ALONE = ("leave", "trim")
+_SCRIPTS = {name: load(name, *(() if name in _ALONE else ("group",))) for name in (*ASKED, *ASKED_BY_OTHERS)}
 _BY_DIGEST = {script.digest: name for name, script in _SCRIPTS.items()}
 _BY_TEXT = {script.text: name for name, script in _SCRIPTS.items()}
 
 
 def asked(words: Sequence[object]) -> str:
-    """Return which of `ASKED` a command is, "" for none of them."""
+    """Return which of `ASKED` or `ASKED_BY_OTHERS` a command is, "" for none of them."""
     first, second = (word.decode() if isinstance(word, bytes) else str(word) for word in (*words, "")[:2])
     if first == "XREADGROUP":
         return "read"
@@ -122,13 +125,18 @@ class Scene:
         worker.leave(executor)
 
     def check(self) -> None:
-        """The law."""
-        found = places(self.redis)
-        last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
-        unread = len(self.redis.xrange(STREAM, f"({last}"))
-        in_places = sum(found.get(name, 0) for name in ("pending", "waiting", "parked", "dead", "done"))
+        """The law. What was thrown away or skipped, somebody wanted so."""
+        found = {**places(self.redis), "dead": self.redis.xlen(DEAD)}
+        kinds = ("pending", "waiting", "parked", "dead", "done", "discarded", "skipped")
+        in_places = sum(found.get(name, 0) for name in kinds)
+        unread = len(self.unread())
         assert unread + in_places == EVENTS, f"{unread} unread, and {found}"
         assert "lost_trimmed" not in found
+
+    def unread(self) -> list[str]:
+        """Return the events that nobody has had."""
+        last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
+        return [id_.decode() for id_, _ in self.redis.xrange(STREAM, f"({last}")]
 
     def check_the_end(self) -> None:
         """All is settled; the poison is dead, everything else was done; those of a key began in their order."""

@@ -1,8 +1,11 @@
-"""A worker may end before or after any step, as by kill -9: no event is lost, and none is in two places."""
+"""A process may end before or after anything that it asks, as by kill -9: no event is lost, and none is in two places.
+
+That goes for workers, and for those who act on a group: people, programs that pull, the janitor.
+"""
 
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from bridges.delivery import Delivery
 from streams import connections
 from streams.broker import Command, SyncExecutor
+from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL
 from tests.chaos.scene import ASKED, Handler, Scene, asked
 
@@ -56,13 +60,13 @@ class DyingHandler(Handler):
                 os._exit(STATUS)
 
 
-def ends(scene: Scene, executor: SyncExecutor, handler: Handler) -> bool:
-    """Run a worker in a process of its own. Return whether it ended where it was told to."""
+def ends(work: Callable[[], object]) -> bool:
+    """Do some work in a process of its own. Return whether it ended where it was told to."""
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            scene.run_dry(scene.worker(executor, handler), executor)
+            work()
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -84,7 +88,9 @@ def goes_on(scene: Scene, executor: SyncExecutor) -> None:
 @pytest.mark.parametrize("what", ASKED)
 @pytest.mark.parametrize("time", TIMES)
 def test_a_worker_may_end_before_and_after_each_thing_that_it_asks_of_redis(scene, executor, what, when, time):
-    ended = ends(scene, DyingExecutor(what, when, time), Handler(scene.folder))
+    dying = DyingExecutor(what, when, time)
+
+    ended = ends(lambda: scene.run_dry(scene.worker(dying, Handler(scene.folder)), dying))
 
     # Every one of them is asked for at least once.
     assert ended or time > 1
@@ -94,7 +100,21 @@ def test_a_worker_may_end_before_and_after_each_thing_that_it_asks_of_redis(scen
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
 @pytest.mark.parametrize("time", TIMES)
 def test_a_worker_may_end_before_and_after_its_handler(scene, executor, when, time):
-    ended = ends(scene, SyncExecutor(connections.server()), DyingHandler(scene, when, time))
+    alive = SyncExecutor(connections.server())
+
+    ended = ends(lambda: scene.run_dry(scene.worker(alive, DyingHandler(scene, when, time)), alive))
 
     assert ended or time > 10
     goes_on(scene, executor)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("time", range(1, 7) if FULL else [1, 2])
+def test_whoever_acts_on_a_group_may_end_before_and_after_each_thing_that_he_asks(scene, executor, act, when, time):
+    in_every_place(scene, executor)
+
+    ended = ends(lambda: ACTS[act].do(DyingExecutor(ACTS[act].script, when, time)))
+
+    assert ended or time > 1
+    does_it_again(scene, executor, ACTS[act])

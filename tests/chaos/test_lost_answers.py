@@ -6,6 +6,7 @@ from streams.broker import Server, SyncExecutor
 from streams.broker.publishing import publish_once
 from streams.errors import Unavailable
 from tests.bridges.cast import STREAM
+from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.scene import ASKED, Handler, asked
 from tests.proxy import Fault, proxy_to
 from tests.valkey import PASSWORD
@@ -48,6 +49,18 @@ def test_a_worker_that_leaves_and_is_not_heard_leaves_nothing_behind_that_matter
     scene.run_dry(scene.worker(through, Handler(scene.folder)), through)
 
     scene.check_the_end()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("act", ACTS)
+def test_whoever_acts_on_a_group_does_it_again_and_it_is_done(scene, executor, proxy, through, act, kind):
+    in_every_place(scene, executor)
+    proxy.fault = Fault(kind, lambda words: asked(words) == ACTS[act].script, seconds=2 * TIMEOUT)
+
+    with pytest.raises(Unavailable):
+        ACTS[act].do(through)
+
+    does_it_again(scene, executor, ACTS[act])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,20 +6,17 @@ from typing import Any
 import orjson
 import pytest
 
-from bridges.runtime.retry import Backoff, Policy
-from streams import connections
-from tests.bridges.cast import STREAM, KeepingSink
-from tests.bridges.conftest import bridge
+from tests.bridges.cast import STREAM, TWICE, KeepingSink
+from tests.bridges.conftest import bridge, no_redis
 from tests.definitions import define
 
-__all__ = ["bridge"]
+__all__ = ["bridge", "no_redis"]
 
 CONTRACT = {
     "type": "object",
     "properties": {"n": {"type": "integer"}, "total": {"type": "integer"}},
     "required": ["n"],
 }
-TWICE = Policy(most_attempts=2, backoff=Backoff(base=0, cap=0))
 
 
 @pytest.fixture
@@ -87,12 +84,3 @@ class Api:
 @pytest.fixture
 def api(client, orders) -> Api:
     return Api(client)
-
-
-@pytest.fixture
-def no_redis(settings, orders) -> Any:
-    """A server that nobody reaches."""
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    connections.executor.cache_clear()
-    yield
-    connections.executor.cache_clear()

@@ -130,7 +130,7 @@ def test_a_parameter_that_cannot_be_used_is_refused(api, query):
 def test_a_group_that_is_none_is_not_found(api, client):
     status, problem = api.get()
 
-    assert (status, problem["type"]) == (404, "urn:synapse:problem:no-such-group")
+    assert (status, problem["type"]) == (404, "urn:synapse:problem:unknown-group")
     assert client.get("/streams/nowhere/groups/warehouse/dead-letters").status_code == 404
 
 

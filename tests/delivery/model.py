@@ -1,22 +1,7 @@
-"""The places of a group's events as a model, and the same moves on a real server: after each, both must agree.
-
-What the model says is what docs/consuming.md promises, written down a second time and without Redis.
-"""
+"""The places of a group's events, as docs/consuming.md promises them, written down a second time and without Redis."""
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
-
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
-from streams.broker import SyncExecutor, dead_letters, delivery
-from streams.broker.delivery import Failure
-from tests.bridges.cast import COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
-
-MOST_ATTEMPTS = 3
-LONG = 10**9
-CONSUMERS = st.sampled_from(["one", "two"])
 
 
 @dataclass
@@ -31,7 +16,11 @@ class Waiting:
 
 @dataclass
 class Model:
-    """Where each event is. A lock is the event whose turn it is, by key."""
+    """Where each event is. A lock is the event whose turn it is, by key.
+
+    `instances`: how many times an event was given to the group: once, and again when it was moved back behind an event
+    that it was through with.
+    """
 
     keys: dict[str, str | None] = field(default_factory=dict)
     unread: deque[str] = field(default_factory=deque)
@@ -44,6 +33,8 @@ class Model:
     done: int = 0
     lost: int = 0
     discarded: int = 0
+    skipped: int = 0
+    instances: int = 0
 
     def end(self, id_: str) -> None:
         """An event is over: of its key the next one is due."""
@@ -64,232 +55,29 @@ class Model:
         self.end(id_)
 
     def bury(self, id_: str) -> None:
-        """An event is a dead letter. One that is sent out again takes no key."""
+        """An event is a dead letter."""
         self.end(id_)
-        self.keys[id_] = None
         self.dead.append(id_)
 
+    def owed(self) -> list[str]:
+        """What is in anybody's hand, waits, or is parked."""
+        return [*self.pending, *self.waiting, *(id_ for queue in self.parked.values() for id_ in queue)]
 
-class Places(RuleBasedStateMachine):
-    """Moves events about, in any order, by any number of consumers, with replies that are lost."""
+    def drop(self, ids: list[str]) -> None:
+        """These are owed no more, in whatever place they are. Of a key whose turn it was, the first that is left has
+        it."""
+        for queue in self.parked.values():
+            for id_ in [id_ for id_ in queue if id_ in ids]:
+                queue.remove(id_)
+        for id_ in ids:
+            self.end(id_)
 
-    def __init__(self, redis: Any, executor: SyncExecutor, *, ordered: bool) -> None:
-        super().__init__()
-        self.redis = redis
-        self.executor = executor
-        self.ordered = ordered
-        self.model = Model()
-
-    @initialize()
-    def begin(self) -> None:
-        self.redis.flushall()
-        made_by_us(self.redis)
-
-    def send(self, command: Any) -> Any:
-        return self.executor.execute([command])[0]
-
-    @rule(key=st.sampled_from(["a", "b", None]))
-    def publish(self, key: str | None) -> None:
-        id_ = self.redis.xadd(STREAM, {"event_type": "order-placed", **({"customer": key} if key else {})}).decode()
-        self.model.keys[id_] = key if self.ordered else None
-        self.model.unread.append(id_)
-
-    @rule(consumer=CONSUMERS, count=st.integers(1, 4))
-    def read(self, consumer: str, count: int) -> None:
-        if self.ordered:
-            admitted = self.send(delivery.read(*PLACE, consumer, limit=count, order="key", key="customer"))
-            found = [event.id for event in admitted.events]
-        else:
-            rows = self.redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
-            found = [id_.decode() for id_, _ in rows[0][1]] if rows else []
-        expected = []
-        while self.model.unread and count:
-            id_ = self.model.unread.popleft()
-            count -= 1
-            key = self.model.keys[id_]
-            if key is not None and key in self.model.locks:
-                self.model.parked.setdefault(key, deque()).append(id_)
-                continue
-            if key is not None:
-                self.model.locks[key] = id_
-            self.model.pending[id_] = consumer
-            expected.append(id_)
-        assert found == expected
-
-    @precondition(lambda self: self.model.keys)
-    @rule(data=st.data(), twice=st.booleans())
-    def finish(self, data: st.DataObject, twice: bool) -> None:
-        """Settle any event, also one that nobody has."""
-        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
-        there = id_ in self.model.pending or id_ in self.model.waiting
-        assert self.send(delivery.done(*PLACE, [id_])) == int(there)
-        if there:
-            self.model.done += 1
-            self.model.end(id_)
-        if twice:
-            assert self.send(delivery.done(*PLACE, [id_])) == 0
-
-    @precondition(lambda self: self.model.keys)
-    @rule(data=st.data(), fatal=st.booleans(), later=st.booleans(), stale=st.booleans(), twice=st.booleans())
-    def fail(self, data: st.DataObject, fatal: bool, later: bool, stale: bool, twice: bool) -> None:
-        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
-        held = self.model.waiting.get(id_)
-        token = "12 stranger" if stale else (held.token or "12 nobody") if held else ""
-        failure = Failure(id=id_, token=token, error="no", took_ms=1, delay_ms=LONG if later else 0, fatal=fatal)
-        command = delivery.fail(*PLACE, [failure], most_attempts=MOST_ATTEMPTS)
-        expected = "stale"
-        if not stale and (id_ in self.model.pending or (held and held.token)):
-            attempts = held.attempts if held else 1
-            if id_ in self.model.pending and id_ in self.model.deleted:
-                expected = "lost"
-                self.model.lose(id_)
-            elif fatal or attempts >= MOST_ATTEMPTS:
-                expected = "dead"
-                self.model.bury(id_)
-            else:
-                expected = "retry"
-                self.model.pending.pop(id_, None)
-                self.model.waiting[id_] = Waiting(attempts, due=not later)
-        assert self.send(command) == [expected]
-        if twice:
-            assert self.send(command) == ["stale"]
-
-    @precondition(lambda self: self.model.keys)
-    @rule(data=st.data(), consumer=CONSUMERS)
-    def release(self, data: st.DataObject, consumer: str) -> None:
-        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
-        held = self.model.waiting.get(id_)
-        given = self.send(delivery.release(*PLACE, consumer, [(id_, held.token or "" if held else "")]))
-        if held and held.token:
-            self.model.waiting[id_] = Waiting(held.attempts - 1)
-            assert given == 1
-        elif self.model.pending.get(id_) == consumer and id_ not in self.model.deleted:
-            del self.model.pending[id_]
-            self.model.waiting[id_] = Waiting(0)
-            assert given == 1
-        else:
-            assert given == 0
-
-    @rule(consumer=st.sampled_from(["one", "two", ""]), limit=st.integers(1, 5))
-    def reap(self, consumer: str, limit: int) -> None:
-        """Take back what is pending, as after a lease."""
-        ids = [id_ for id_ in sorted(self.model.pending, key=_order) if consumer in ("", self.model.pending[id_])]
-        reaped = self.send(delivery.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
-        lost = [id_ for id_ in ids[:limit] if id_ in self.model.deleted]
-        assert (reaped.moved, reaped.lost) == (len(ids[:limit]) - len(lost), len(lost))
-        for id_ in ids[:limit]:
-            if id_ in lost:
-                self.model.lose(id_)
-            else:
-                del self.model.pending[id_]
-                self.model.waiting[id_] = Waiting(1, None)
-
-    @rule(consumer=CONSUMERS)
-    def lease(self, consumer: str) -> None:
-        order = [id_.decode() for id_ in self.redis.zrangebyscore(DUE, "-inf", "+inf")]
-        leased = self.send(delivery.lease(*PLACE, consumer, limit=100, lease_ms=LONG, most_attempts=MOST_ATTEMPTS))
-        found = {event.id: event for event in leased.events}
-        given: set[str] = set()
-        for id_ in [id_ for id_ in order if self.model.waiting[id_].due]:
-            one = self.model.waiting[id_]
-            last_after_silence = one.token != "" and one.attempts + 1 == MOST_ATTEMPTS
-            if given and last_after_silence:
-                break
-            if one.attempts >= MOST_ATTEMPTS:
-                self.model.bury(id_)
-                continue
-            assert found[id_].attempt == one.attempts + 1
-            assert found[id_].token.endswith(f" {consumer}")
-            self.model.waiting[id_] = Waiting(one.attempts + 1, found[id_].token, due=False)
-            given.add(id_)
-            if last_after_silence:
-                break
-        assert set(found) == given
-
-    @precondition(lambda self: self.model.waiting)
-    @rule(data=st.data())
-    def let_time_pass(self, data: st.DataObject) -> None:
-        """What waits is due: its wait, or the lease of whoever has it, is over."""
-        id_ = data.draw(st.sampled_from(sorted(self.model.waiting)))
-        self.redis.zadd(DUE, {id_: 1})
-        self.model.waiting[id_].due = True
-
-    @rule(consumer=CONSUMERS)
-    def recall(self, consumer: str) -> None:
-        recalled = self.send(delivery.recall(*PLACE, consumer, lease_ms=LONG, offset=0, limit=100))
-        ended = 0
-        for one in self.model.waiting.values():
-            if one.token and one.token.endswith(f" {consumer}") and not one.due:
-                one.token, one.due = None, True
-                ended += 1
-        assert recalled.ended == ended
-
-    @precondition(lambda self: self.model.waiting or self.model.pending)
-    @rule(data=st.data(), consumer=CONSUMERS)
-    def extend(self, data: st.DataObject, consumer: str) -> None:
-        id_ = data.draw(st.sampled_from(sorted({*self.model.waiting, *self.model.pending})))
-        held = self.model.waiting.get(id_)
-        (has,) = self.send(
-            delivery.extend(*PLACE, consumer, [(id_, (held.token or "" if held else ""))], lease_ms=LONG)
-        )
-        if held:
-            assert has == bool(held.token)
-            held.due = held.due and not has
-        else:
-            assert has == (self.model.pending[id_] == consumer and id_ not in self.model.deleted)
-
-    @precondition(lambda self: self.model.dead)
-    @rule(data=st.data(), discard=st.booleans(), twice=st.booleans())
-    def deal_with_a_dead_letter(self, data: st.DataObject, discard: bool, twice: bool) -> None:
-        event_id = data.draw(st.sampled_from(sorted(set(self.model.dead))))
-        letters = self.send(dead_letters.letters(*PLACE, count=1000))
-        letter = next(one for one in letters if one.event_id == event_id)
-        self.model.dead.remove(event_id)
-        if discard:
-            assert self.send(dead_letters.discard(*PLACE, [letter.id])) == 1
-            self.model.discarded += 1
-        else:
-            command = dead_letters.replay(*PLACE, [(letter.id, b"")])
-            assert self.send(command) == ["retry"]
-            self.model.waiting[event_id] = Waiting(0)
-            if twice:
-                assert self.send(command) == ["gone"]
-
-    @precondition(lambda self: self.model.pending)
-    @rule(data=st.data())
-    def delete_an_entry(self, data: st.DataObject) -> None:
-        """Somebody deletes what is pending from the stream."""
-        id_ = data.draw(st.sampled_from(sorted(self.model.pending)))
-        self.redis.xdel(STREAM, id_)
-        self.model.deleted.add(id_)
-
-    @invariant()
-    def both_agree(self) -> None:
-        model = self.model
-        if not self.redis.exists(STREAM):
-            return
-        rows = self.redis.xpending_range(STREAM, GROUP, "-", "+", 1000)
-        assert {row["message_id"].decode(): row["consumer"].decode() for row in rows} == model.pending
-        assert {id_.decode() for id_ in self.redis.zrange(DUE, 0, -1)} == set(model.waiting)
-        queues = [self.redis.lrange(queue, 0, -1) for queue in self.redis.scan_iter(f"syn:{{{STREAM}}}:queue:*")]
-        assert sorted([id_.decode() for id_ in queue] for queue in queues) == sorted(
-            list(queue) for queue in model.parked.values() if queue
-        )
-        assert sorted(id_.decode() for id_ in self.redis.hvals(LOCKS)) == sorted(model.locks.values())
-        assert sorted(fields[b"id"].decode() for _, fields in self.redis.xrange(DEAD)) == sorted(model.dead)
-        counted = {name.decode(): text for name, text in self.redis.hgetall(COUNTERS).items()}
-        assert [int(counted.get(name, 0)) for name in ("done", "lost_trimmed", "discarded")] == [
-            *(model.done, model.lost, model.discarded)
-        ]
-        self.every_event_is_in_one_place()
-
-    def every_event_is_in_one_place(self) -> None:
-        """Nothing is lost, nothing is there twice: the law that all of this is about."""
-        model = self.model
-        parked = sum(map(len, model.parked.values()))
-        there = len(model.unread) + len(model.pending) + len(model.waiting) + parked + len(model.dead)
-        assert there + model.done + model.lost + model.discarded == len(model.keys)
+    def beyond(self, target: str) -> deque[str]:
+        """The events behind an id that the stream still has."""
+        there = [id_ for id_ in self.keys if id_ not in self.deleted]
+        return deque(id_ for id_ in there if order(id_) > order(target))
 
 
-def _order(id_: str) -> tuple[int, ...]:
+def order(id_: str) -> tuple[int, ...]:
+    """Return what ids are sorted by."""
     return tuple(map(int, id_.split("-")))

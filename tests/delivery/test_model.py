@@ -1,6 +1,6 @@
 """However consumers read, fail, die and repeat themselves: every event is in one place, and it is the right one.
 
-`SYNAPSE_MODEL_EXAMPLES` asks for more than the few that fit into every run, 2000 say.
+`SYNAPSE_MODEL_EXAMPLES` asks for more than the few that fit into every run, 2000 say; `make chaos` does 300.
 """
 
 import os
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.delivery.model import Places
+from tests.chaos.profile import FULL
+from tests.delivery.machine import Places
 
-EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "40"))
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])

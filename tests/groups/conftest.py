@@ -5,12 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from streams import connections
 from tests.bridges.cast import STREAM
-from tests.bridges.conftest import bridge, send
+from tests.bridges.conftest import bridge, no_redis, send
 from tests.definitions import define
 
-__all__ = ["bridge", "send"]
+__all__ = ["bridge", "no_redis", "send"]
 
 
 @pytest.fixture
@@ -38,12 +37,3 @@ class Api:
 @pytest.fixture
 def api(client, orders) -> Api:
     return Api(client)
-
-
-@pytest.fixture
-def no_redis(settings, orders) -> Any:
-    """A server that nobody reaches."""
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    connections.executor.cache_clear()
-    yield
-    connections.executor.cache_clear()

@@ -266,6 +266,8 @@ class TestDeleting:
 
     def test_one_with_live_consumers_stays(self, api, redis):
         made_by_us(redis)
+        # Before 7.2, Redis knows nothing of a consumer that has got nothing yet.
+        redis.xgroup_createconsumer(STREAM, GROUP, "reader")
         redis.xreadgroup(GROUP, "reader", {STREAM: ">"})
 
         assert api("DELETE", f"/{GROUP}")[1]["type"] == "urn:synapse:problem:group-in-use"

@@ -212,6 +212,13 @@ def test_groups_are_measured(ask, redis):
     assert found["synapse_group_pending_events", "orders", "billing"] == 1
     assert found["synapse_group_lag_events", "orders", "billing"] == 2
     assert 20 <= found["synapse_group_lag_seconds", "orders", "billing"] < 25
+    assert now_ms / 1000 - 1 <= found["synapse_group_last_poll_timestamp_seconds", "orders", "billing"] <= time.time()
+
+
+def test_a_group_that_nobody_reads_as_has_no_last_poll(ask, redis):
+    redis.xgroup_create("orders", "billing", "0", mkstream=True)
+
+    assert ("synapse_group_last_poll_timestamp_seconds", "orders", "billing") not in samples(ask)
 
 
 def test_a_key_that_holds_something_else_is_measured_as_unreadable(ask, define, redis):

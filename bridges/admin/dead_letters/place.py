@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from bridges import dead_letters
 from bridges.dead_letters import Ids, Wanted, asked
 from bridges.dead_letters.values import is_id
-from bridges.errors import NoSuchGroup
+from bridges.errors import UnknownGroup
 from bridges.models import Bridge
 from core.problems import BadParameter
 from streams.errors import UnknownStream
@@ -40,7 +40,7 @@ def check(stream: Stream, group: str) -> None:
     """
     try:
         dead_letters.check_place(stream.name, group)
-    except (NoSuchGroup, UnknownStream):
+    except (UnknownGroup, UnknownStream):
         raise Http404 from None
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from bridges import groups
 from bridges.admin.dead_letters import place
-from bridges.errors import NoSuchGroup
+from bridges.errors import UnknownGroup
 from core.admin.base import person
 from core.problems import Problem
 from core.templatetags.synapse import number
@@ -53,7 +53,7 @@ def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     if to := _to(request):
         try:
             plan = groups.plan(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
-        except (NoSuchGroup, UnknownStream):
+        except (UnknownGroup, UnknownStream):
             raise Http404 from None
         except Problem as problem:
             refused = problem
@@ -96,7 +96,7 @@ def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action
     if request.method == "POST":
         try:
             messages.success(request, action.work(request, stream.name, group))
-        except (NoSuchGroup, UnknownStream):
+        except (UnknownGroup, UnknownStream):
             raise Http404 from None
         except Problem as problem:
             refused = problem
@@ -117,7 +117,7 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
     standing, problem = None, None
     try:
         standing = groups.standing(stream.name, group)
-    except (NoSuchGroup, UnknownStream):
+    except (UnknownGroup, UnknownStream):
         raise Http404 from None
     except Problem as found:
         problem = found

@@ -12,10 +12,7 @@ if consumers.err then
 end
 local removed = 0
 for _, row in ipairs(consumers) do
-  local consumer = {}
-  for at = 1, #row, 2 do
-    consumer[row[at]] = row[at + 1]
-  end
+  local consumer = fields_of(row)
   if consumer.pending == 0 and consumer.idle >= tonumber(ARGV[4]) and consumer.name ~= ARGV[3] then
     redis.call('XGROUP', 'DELCONSUMER', STREAM, GROUP, consumer.name)
     removed = removed + 1

@@ -7,14 +7,6 @@
 local force, lively = ARGV[3] == '1', tonumber(ARGV[4])
 local REPORTS, PINS = KEYS[7], KEYS[8]
 
-local function fields_of(row)
-  local fields = {}
-  for at = 1, #row, 2 do
-    fields[row[at]] = row[at + 1]
-  end
-  return fields
-end
-
 local function group_among(groups)
   for _, row in ipairs(groups) do
     local group = fields_of(row)

@@ -1,9 +1,11 @@
 -- Make a group, unless it is there, and a consumer in it.
 -- ARGV, after those of group.lua: consumer, start (the id after which the group begins), mode, run (a text that this
 --       run of the consumer alone uses).  Mode "any" joins a group that is there already; "new" leaves it as it is,
---       unless this run made it; "again" is "any" for a consumer that was in it, so making it is counted.
+--       unless this run made it; "again" is "any" for a consumer that was in it, so making it is counted, and it goes
+--       on where `checkpoint` last saw it, unless the stream is a new one.
 --       Last, 1 when the group is Synapse's by its definition, whoever made it.
--- Reply: {1 when the group was made, 1 when Synapse made it, now or before}, or Redis' error.
+-- Reply: {1 when the group was made, 1 when Synapse made it, now or before, 1 when it goes on where it was seen last}, or
+--        Redis' error.
 local consumer, start, mode, run = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 -- What was pending in a group that is no more: where it will not be read again, it must not keep its key for ever.
@@ -21,8 +23,15 @@ local function free_keys()
   end
 end
 
+-- Where a lost group was, if the stream is the one that it was in: a new one has lower ids, or none.
+local function seen_at()
+  local place, info = redis.call('HGET', COUNTERS, 'place'), redis.pcall('XINFO', 'STREAM', STREAM)
+  return place and not info.err and rank(fields_of(info)['last-generated-id']) >= rank(place) and place
+end
+
 even_when_full()
-local created = 1
+local created, resumed = 1, mode == 'again' and seen_at()
+start = resumed or start
 local made = redis.pcall('XGROUP', 'CREATE', STREAM, GROUP, start, 'MKSTREAM')
 if not made.err then
   redis.call('HSET', COUNTERS, 'made_by', run)
@@ -41,4 +50,4 @@ if created == 1 or mode ~= 'new' then
   end
   redis.call('XGROUP', 'CREATECONSUMER', STREAM, GROUP, consumer)
 end
-return {created, redis.call('HEXISTS', COUNTERS, 'made_by')}
+return {created, redis.call('HEXISTS', COUNTERS, 'made_by'), created == 1 and resumed and 1 or 0}

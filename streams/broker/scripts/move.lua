@@ -8,14 +8,6 @@
 -- Reply: {where to go on ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
 local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
-local function fields_of(row)
-  local fields = {}
-  for at = 1, #row, 2 do
-    fields[row[at]] = row[at + 1]
-  end
-  return fields
-end
-
 local function place_of_group()
   local groups = redis.pcall('XINFO', 'GROUPS', STREAM)
   if groups.err then
@@ -146,6 +138,8 @@ else
   end
 end
 redis.call('XGROUP', 'SETID', STREAM, GROUP, place)
+-- What was noted of its old place would swallow what is unread again, were the group lost now.
+redis.call('HDEL', COUNTERS, 'place')
 local kind, from = following:sub(1, 1), following:sub(2)
 if kind == 'p' then
   following = look_at_pending(from)

@@ -66,10 +66,5 @@ for _, entry in ipairs(entries) do
     reply[#reply + 1] = entry
   end
 end
-local info = redis.call('XINFO', 'STREAM', STREAM)
-for at = 1, #info, 2 do
-  if info[at] == 'last-generated-id' then
-    reply[2] = info[at + 1]
-  end
-end
+reply[2] = fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id']
 return reply

@@ -1,0 +1,153 @@
+"""How far a group is, noted for the case that it is lost: it goes on there, and misses nothing."""
+
+import pytest
+
+from streams.broker import delivery, groups
+from tests.bridges.cast import COUNTERS, GROUP, PLACE, STREAM, made_by_us, publish, read_and_die
+
+
+@pytest.fixture
+def group(redis):
+    """A group that Synapse made."""
+    made_by_us(redis)
+
+
+@pytest.fixture
+def checkpoint(send):
+    """Note how far the group is."""
+    return lambda: send(delivery.checkpoint(*PLACE))
+
+
+@pytest.fixture
+def made_again(redis, send):
+    """Lose the group, and let a consumer that was in it make it again."""
+
+    def lose(*, destroy=True):
+        if destroy:
+            redis.xgroup_destroy(*PLACE)
+        return send(delivery.join(*PLACE, "me", start="0", mode="again", run="another"))
+
+    return lose
+
+
+def test_a_group_that_settled_all_it_read_goes_on_behind_that(redis, send, group, checkpoint, made_again):
+    ids = publish(redis, 5)
+    send(delivery.done(*PLACE, read_and_die(redis, "me", count=3)))
+    assert checkpoint() == ids[2]
+
+    joined = made_again()
+
+    assert (joined.created, joined.resumed) == (True, True)
+    assert read_and_die(redis, "me") == ids[3:]
+
+
+def test_what_was_in_anybodys_hand_comes_again(redis, send, group, checkpoint, made_again):
+    ids = publish(redis, 5)
+    read_and_die(redis, "me", count=4)
+    send(delivery.done(*PLACE, [ids[0], ids[2]]))
+    checkpoint()
+
+    made_again()
+
+    assert read_and_die(redis, "me") == ids[1:]
+
+
+def test_what_was_settled_since_it_was_noted_comes_again(redis, send, group, checkpoint, made_again):
+    ids = publish(redis, 3)
+    send(delivery.done(*PLACE, read_and_die(redis, "me", count=1)))
+    checkpoint()
+    send(delivery.done(*PLACE, read_and_die(redis, "me", count=1)))
+
+    made_again()
+
+    assert read_and_die(redis, "me") == ids[1:]
+
+
+@pytest.mark.parametrize(
+    ("pending", "before"),
+    [
+        ("5-7", "5-6"),
+        ("5-0", "4-18446744073709551615"),
+        ("1766570400123-0", "1766570400122-18446744073709551615"),
+        ("5-900719925474099", "5-900719925474098"),
+        # Lower than need be, where Lua cannot count.
+        ("5-18446744073709551615", "5-0"),
+        ("0-1", "0-0"),
+    ],
+)
+def test_the_place_lies_just_before_the_first_that_is_pending(redis, group, checkpoint, made_again, pending, before):
+    redis.xadd(STREAM, {"n": 1}, id=pending)
+    read_and_die(redis, "me")
+
+    assert checkpoint() == before
+
+    made_again()
+    assert read_and_die(redis, "me") == [pending]
+
+
+def test_in_a_new_stream_of_the_name_it_begins_at_the_beginning(redis, group, checkpoint, made_again):
+    redis.xadd(STREAM, {"n": 1}, id="9-9")
+    read_and_die(redis, "me")
+    checkpoint()
+    redis.delete(STREAM)
+    redis.xadd(STREAM, {"n": 1}, id="3-1")
+
+    assert not made_again(destroy=False).resumed
+
+    assert read_and_die(redis, "me") == ["3-1"]
+
+
+def test_a_group_that_was_moved_back_and_lost_at_once_misses_nothing(redis, send, group, checkpoint, made_again):
+    ids = publish(redis, 4)
+    send(delivery.done(*PLACE, read_and_die(redis, "me")))
+    checkpoint()
+    send(groups.move(*PLACE, ids[0]))
+
+    assert not made_again().resumed
+
+    assert read_and_die(redis, "me") == ids
+
+
+def test_a_consumer_that_is_new_begins_where_it_is_told(redis, send, group, checkpoint):
+    ids = publish(redis, 2)
+    send(delivery.done(*PLACE, read_and_die(redis, "me")))
+    checkpoint()
+    redis.xgroup_destroy(*PLACE)
+
+    assert not send(delivery.join(*PLACE, "another", start="0", mode="any", run="another")).resumed
+
+    assert read_and_die(redis, "another") == ids
+
+
+def test_a_group_that_somebody_made_again_stays_where_that_put_it(redis, group, checkpoint, made_again):
+    publish(redis, 2)
+    read_and_die(redis, "me")
+    checkpoint()
+    redis.xgroup_destroy(*PLACE)
+    redis.xgroup_create(STREAM, GROUP, "$")
+
+    joined = made_again(destroy=False)
+
+    assert (joined.created, joined.resumed) == (False, False)
+    assert read_and_die(redis, "me") == []
+
+
+def test_a_group_that_is_gone_has_no_place(redis, checkpoint):
+    redis.xadd(STREAM, {"n": 1})
+
+    assert checkpoint().code == "NOGROUP"
+    assert not redis.exists(COUNTERS)
+
+
+def test_a_worker_notes_it_at_once_and_every_five_seconds(redis, bridge):
+    now = [0.0]
+    worker = bridge(clock=lambda: now[0]).run_dry()
+    ids = publish(redis, 2)
+    worker.run_dry()
+    noted = [redis.hget(COUNTERS, "place").decode()]
+
+    now[0] = 5.0
+    worker.run_dry()
+    noted.append(redis.hget(COUNTERS, "place").decode())
+
+    assert noted == ["0-0", ids[-1]]

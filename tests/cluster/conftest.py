@@ -1,0 +1,82 @@
+"""A cluster of three nodes in the place of the one server; what a script touches is held to what it declares."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis as redis_py
+from redis.crc import key_slot
+
+from tests.bridges.cast import STREAM
+from tests.bridges.conftest import send
+from tests.cluster.nodes import COUNT, SLOTS, ClusterExecutor, running_cluster
+from tests.cluster.watching import Called, Watch
+from tests.valkey import Valkey
+
+__all__ = ["send"]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[list[Valkey]]:
+    with running_cluster() as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def executor_of_session(cluster: list[Valkey]) -> Iterator[ClusterExecutor]:
+    executor = ClusterExecutor(cluster)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def executor(executor_of_session: ClusterExecutor, redis: Any) -> ClusterExecutor:
+    """An executor that knows all nodes."""
+    return executor_of_session
+
+
+@pytest.fixture(scope="session")
+def watches(cluster: list[Valkey]) -> Iterator[list[Watch]]:
+    """Somebody who listens to each node."""
+    clients = [node.client() for node in cluster]
+    watches = [Watch(client) for client in clients]
+    yield watches
+    for watch, client in zip(watches, clients, strict=True):
+        watch.close()
+        client.close()
+
+
+@pytest.fixture
+def seen(watches: list[Watch]) -> Callable[[], list[Called]]:
+    """Return the calls of scripts that nobody has asked for yet."""
+    return lambda: [call for watch in watches for call in watch.calls()]
+
+
+@pytest.fixture
+def redis(cluster: list[Valkey], seen: Callable[[], list[Called]]) -> Iterator[redis_py.Redis]:
+    """The node that has the stream, for arranging and looking: it refuses every key of another node.
+
+    After the test, all that scripts touched is compared with what they declared, and the other nodes are empty.
+    """
+    home = node_of(cluster, STREAM)
+    with home.client() as client:
+        client.flushall()
+        seen()
+        yield client
+        check(seen())
+    for other in cluster:
+        if other is not home:
+            with other.client() as client:
+                assert client.dbsize() == 0
+
+
+def check(calls: list[Called]) -> None:
+    """Hold calls of scripts to what they declared."""
+    for call in calls:
+        assert not call.undeclared, f"{call.script} touched what it did not declare: {call.undeclared}"
+        assert len(call.slots) == 1, f"{call.script} crossed slots"
+
+
+def node_of(cluster: list[Valkey], key: str) -> Valkey:
+    """Return the node that has a key."""
+    return next(node for nth, node in enumerate(cluster) if key_slot(key.encode()) < (nth + 1) * SLOTS // COUNT)

@@ -1,0 +1,81 @@
+"""Every script runs on three nodes, declares the keys that it touches, and keeps to the slot of its stream."""
+
+import pytest
+from redis.exceptions import RedisClusterException
+
+from streams.broker import Command, dead_letters, delivery, groups, keys, publishing, reports, retention
+from streams.broker.delivery import Failure
+from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
+from tests.cluster.conftest import check, node_of
+from tests.cluster.watching import script_names
+
+LIMITS = retention.Limits(max_length=2, pin_for_ms=0)
+
+
+def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, cluster, seen):
+    once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
+    assert send(publishing.publish_once(STREAM, [b"customer", b"1"], **once)).outcome == "stored"
+    key = publishing.IdempotencyKey(who="shop", key="l", fingerprint="f")
+    send(publishing.publish_together(STREAM, [[b"customer", b"1"]] * 4, key=key, window_ms=60_000))
+    send(delivery.join(*PLACE, "me", start="0", mode="any", run="r"))
+
+    # One of five has the key, the others are parked behind it, one after the other.
+    (first,) = send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer")).events
+    send(delivery.prolong(*PLACE, [first.id], lease_ms=60_000))
+    send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9))
+    (again,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
+    send(delivery.release(*PLACE, "me", [(again.id, again.token)]))
+    send(delivery.done(*PLACE, [first.id]))
+    make_due(redis)
+    (second,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
+    failure = Failure(id=second.id, token=second.token, error="no", took_ms=1, delay_ms=0, fatal=True)
+    assert send(delivery.fail(*PLACE, [failure], most_attempts=3)) == ["dead"]
+    (letter,) = send(dead_letters.letters(*PLACE, count=9))
+    assert send(dead_letters.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
+    send(dead_letters.discard(*PLACE, [letter.id]))
+    publish(redis, 1)
+    send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+    send(delivery.checkpoint(*PLACE))
+    first_part = send(groups.move(*PLACE, "0"))
+    assert send(groups.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
+    send(retention.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
+    send(reports.report(*PLACE, "me", b"I run", keep_ms=1000))
+    send(delivery.clean(*PLACE, keep="", idle_ms=10**9))
+    send(delivery.leave(*PLACE, "me"))
+    assert send(groups.delete(*PLACE, lively_ms=0, force=True)).deleted
+    send(retention.hold_janitor_lease("me", ttl_ms=60_000))
+    with node_of(cluster, "syn:janitor").client() as home:
+        assert home.delete("syn:janitor") == 1
+
+    calls = seen()
+    check(calls)
+    assert {call.script for call in calls} == script_names()
+    assert sum(len(call.touched) for call in calls) > 60
+
+
+def test_a_script_that_touches_what_it_does_not_declare_is_noticed(redis, send, seen, executor):
+    publish(redis, 2, customer="1")
+    made_by_us(redis)
+    read = delivery.read(*PLACE, "me", limit=9, order="key", key="customer")
+    words = ["syn:{orders}:strange:" if word == keys.queues(STREAM) else word for word in read.otherwise.words]
+
+    executor.execute([Command(tuple(words))])
+
+    (call,) = seen()
+    (strange,) = call.undeclared
+    assert strange.startswith(b"syn:{orders}:strange:")
+    assert len(call.slots) == 1
+
+
+def test_streams_lie_on_all_nodes(cluster):
+    homes = {node_of(cluster, name).port for name in ("orders", "parcels", "payments", "inference-events", "a", "b")}
+
+    assert len(homes) == len(cluster)
+
+
+def test_keys_of_two_streams_in_one_script_are_refused(executor):
+    crossing = Command(("EVALSHA", "0" * 40, 2, "orders", "parcels"))
+
+    with pytest.raises(RedisClusterException, match="same key slot"):
+        executor.execute([crossing])

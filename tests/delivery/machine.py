@@ -1,0 +1,306 @@
+"""The model's moves, done to a real server as well: after each of them, both must agree."""
+
+from collections import deque
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from streams.broker import SyncExecutor, dead_letters, delivery, groups
+from streams.broker.delivery import Failure
+from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
+from tests.delivery.model import Model, Waiting, order
+
+MOST_ATTEMPTS = 3
+LONG = 10**9
+CONSUMERS = st.sampled_from(["one", "two"])
+
+
+class Places(RuleBasedStateMachine):
+    """Moves events about, in any order, by any number of consumers, with replies that are lost."""
+
+    def __init__(self, redis: Any, executor: SyncExecutor, *, ordered: bool) -> None:
+        super().__init__()
+        self.redis = redis
+        self.executor = executor
+        self.ordered = ordered
+        self.model = Model()
+
+    @initialize()
+    def begin(self) -> None:
+        self.redis.flushall()
+        made_by_us(self.redis)
+
+    def send(self, command: Any) -> Any:
+        return self.executor.execute([command])[0]
+
+    @rule(key=st.sampled_from(["a", "b", None]))
+    def publish(self, key: str | None) -> None:
+        id_ = self.redis.xadd(STREAM, {"event_type": "order-placed", **({"customer": key} if key else {})}).decode()
+        self.model.keys[id_] = key if self.ordered else None
+        self.model.unread.append(id_)
+        self.model.instances += 1
+
+    @rule(consumer=CONSUMERS, count=st.integers(1, 4))
+    def read(self, consumer: str, count: int) -> None:
+        if self.ordered:
+            admitted = self.send(delivery.read(*PLACE, consumer, limit=count, order="key", key="customer"))
+            found = [event.id for event in admitted.events]
+        else:
+            rows = self.redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
+            found = [id_.decode() for id_, _ in rows[0][1]] if rows else []
+        expected = []
+        while self.model.unread and count:
+            id_ = self.model.unread.popleft()
+            count -= 1
+            key = self.model.keys[id_]
+            if key is not None and key in self.model.locks:
+                self.model.parked.setdefault(key, deque()).append(id_)
+                continue
+            if key is not None:
+                self.model.locks[key] = id_
+            self.model.pending[id_] = consumer
+            expected.append(id_)
+        assert found == expected
+
+    @precondition(lambda self: self.model.keys)
+    @rule(data=st.data(), twice=st.booleans(), late=st.booleans())
+    def finish(self, data: st.DataObject, twice: bool, late: bool) -> None:
+        """Settle any event, also one that nobody has. In an order, who comes too late leaves it to whoever has it."""
+        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
+        there = id_ in self.model.pending or id_ in self.model.waiting
+        if late and self.model.locks and id_ in self.model.waiting and self.model.waiting[id_].token:
+            assert self.send(delivery.done(*PLACE, [id_], tokens=["12 stranger"])) == 0
+            return
+        assert self.send(delivery.done(*PLACE, [id_])) == int(there)
+        if there:
+            self.model.done += 1
+            self.model.end(id_)
+        if twice:
+            assert self.send(delivery.done(*PLACE, [id_])) == 0
+
+    @precondition(lambda self: self.model.keys)
+    @rule(data=st.data(), fatal=st.booleans(), later=st.booleans(), stale=st.booleans(), twice=st.booleans())
+    def fail(self, data: st.DataObject, fatal: bool, later: bool, stale: bool, twice: bool) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
+        held = self.model.waiting.get(id_)
+        token = "12 stranger" if stale else (held.token or "12 nobody") if held else ""
+        failure = Failure(id=id_, token=token, error="no", took_ms=1, delay_ms=LONG if later else 0, fatal=fatal)
+        command = delivery.fail(*PLACE, [failure], most_attempts=MOST_ATTEMPTS)
+        expected = "stale"
+        if not stale and (id_ in self.model.pending or (held and held.token)):
+            attempts = held.attempts if held else 1
+            if id_ in self.model.pending and id_ in self.model.deleted:
+                expected = "lost"
+                self.model.lose(id_)
+            elif fatal or attempts >= MOST_ATTEMPTS:
+                expected = "dead"
+                self.model.bury(id_)
+            else:
+                expected = "retry"
+                self.model.pending.pop(id_, None)
+                self.model.waiting[id_] = Waiting(attempts, due=not later)
+        assert self.send(command) == [expected]
+        if twice:
+            assert self.send(command) == ["stale"]
+
+    @precondition(lambda self: self.model.keys)
+    @rule(data=st.data(), consumer=CONSUMERS)
+    def release(self, data: st.DataObject, consumer: str) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
+        held = self.model.waiting.get(id_)
+        given = self.send(delivery.release(*PLACE, consumer, [(id_, held.token or "" if held else "")]))
+        if held and held.token:
+            self.model.waiting[id_] = Waiting(held.attempts - 1)
+            assert given == 1
+        elif self.model.pending.get(id_) == consumer and id_ not in self.model.deleted:
+            del self.model.pending[id_]
+            self.model.waiting[id_] = Waiting(0)
+            assert given == 1
+        else:
+            assert given == 0
+
+    @rule(consumer=st.sampled_from(["one", "two", ""]), limit=st.integers(1, 5))
+    def reap(self, consumer: str, limit: int) -> None:
+        """Take back what is pending, as after a lease."""
+        ids = [id_ for id_ in sorted(self.model.pending, key=order) if consumer in ("", self.model.pending[id_])]
+        reaped = self.send(delivery.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
+        lost = [id_ for id_ in ids[:limit] if id_ in self.model.deleted]
+        assert (reaped.moved, reaped.lost) == (len(ids[:limit]) - len(lost), len(lost))
+        for id_ in ids[:limit]:
+            if id_ in lost:
+                self.model.lose(id_)
+            else:
+                del self.model.pending[id_]
+                self.model.waiting[id_] = Waiting(1, None)
+
+    @rule(consumer=CONSUMERS)
+    def lease(self, consumer: str) -> None:
+        by_time = [id_.decode() for id_ in self.redis.zrangebyscore(DUE, "-inf", "+inf")]
+        leased = self.send(delivery.lease(*PLACE, consumer, limit=100, lease_ms=LONG, most_attempts=MOST_ATTEMPTS))
+        found = {event.id: event for event in leased.events}
+        given: set[str] = set()
+        for id_ in [id_ for id_ in by_time if self.model.waiting[id_].due]:
+            one = self.model.waiting[id_]
+            last_after_silence = one.token != "" and one.attempts + 1 == MOST_ATTEMPTS
+            if given and last_after_silence:
+                break
+            if one.attempts >= MOST_ATTEMPTS:
+                self.model.bury(id_)
+                continue
+            assert found[id_].attempt == one.attempts + 1
+            assert found[id_].token.endswith(f" {consumer}")
+            self.model.waiting[id_] = Waiting(one.attempts + 1, found[id_].token, due=False)
+            given.add(id_)
+            if last_after_silence:
+                break
+        assert set(found) == given
+
+    @precondition(lambda self: self.model.waiting)
+    @rule(data=st.data())
+    def let_time_pass(self, data: st.DataObject) -> None:
+        """What waits is due: its wait, or the lease of whoever has it, is over."""
+        id_ = data.draw(st.sampled_from(sorted(self.model.waiting)))
+        self.redis.zadd(DUE, {id_: 1})
+        self.model.waiting[id_].due = True
+
+    @rule(consumer=CONSUMERS)
+    def recall(self, consumer: str) -> None:
+        recalled = self.send(delivery.recall(*PLACE, consumer, lease_ms=LONG, offset=0, limit=100))
+        ended = 0
+        for one in self.model.waiting.values():
+            if one.token and one.token.endswith(f" {consumer}") and not one.due:
+                one.token, one.due = None, True
+                ended += 1
+        assert recalled.ended == ended
+
+    @precondition(lambda self: self.model.waiting or self.model.pending)
+    @rule(data=st.data(), consumer=st.sampled_from(["one", "two", ""]), twice=st.booleans())
+    def prolong(self, data: st.DataObject, consumer: str, twice: bool) -> None:
+        """Let whoever has an event have it for longer: what is pending is leased then, with a copy of its own."""
+        id_ = data.draw(st.sampled_from(sorted({*self.model.waiting, *self.model.pending})))
+        held = self.model.waiting.get(id_)
+        holder = (held.token or "").partition(" ")[2] if held else self.model.pending[id_]
+        there = bool(holder) and consumer in ("", holder) and (held is not None or id_ not in self.model.deleted)
+        command = delivery.prolong(*PLACE, [id_], lease_ms=LONG, consumer=consumer)
+        for _ in range(1 + twice):
+            assert self.send(command) == [there]
+        if there and held:
+            held.due = False
+        elif there:
+            del self.model.pending[id_]
+            token = self.redis.hget(COPIES, f"{id_}:tok").decode()
+            assert token.endswith(f" {holder}")
+            self.model.waiting[id_] = Waiting(1, token, due=False)
+
+    @precondition(lambda self: self.model.keys)
+    @rule(
+        data=st.data(),
+        forget=st.booleans(),
+        twice=st.booleans(),
+        skips=st.integers(1, 4),
+        looks=st.integers(1, 4),
+    )
+    def move(self, data: st.DataObject, forget: bool, twice: bool, skips: int, looks: int) -> None:
+        """Give the group another place, in parts of any size."""
+        model = self.model
+        target = data.draw(st.sampled_from(["0-0", *sorted(model.keys), groups.END]))
+        place = max(model.keys, key=order) if target == groups.END else target
+        moved = self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks)
+        unread = model.beyond(place)
+        again = [id_ for id_ in model.owed() if id_ in unread]
+        gone = [id_ for id_ in model.owed() if order(id_) <= order(place) and forget]
+        passed = [id_ for id_ in model.unread if id_ not in unread]
+        assert moved == (len(passed) + len(gone), len(again))
+        model.instances += len(set(unread).difference(model.unread, again))
+        model.skipped += len(passed) + len(gone)
+        model.drop([*again, *gone])
+        model.unread = unread
+        if twice:
+            assert self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks) == (0, 0)
+
+    def move_in_parts(self, target: str, **options: Any) -> tuple[int, int]:
+        skipped = again = 0
+        cursor: str | None = None
+        while cursor != "":
+            part = self.send(groups.move(*PLACE, target, cursor=cursor or "", **options))
+            skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
+        return skipped, again
+
+    @rule(force=st.booleans(), twice=st.booleans())
+    def delete(self, force: bool, twice: bool) -> None:
+        """Delete the group; a new one of its name gets all that the stream has."""
+        model = self.model
+        parked = sum(map(len, model.parked.values()))
+        owed = (bool(model.unread), len(model.pending), len(model.waiting), parked, len(model.dead))
+        command = groups.delete(*PLACE, lively_ms=0, force=force)
+        found = self.send(command)
+        assert (found.unread, found.pending, found.waiting, found.parked, found.dead) == owed
+        assert found.deleted == (force or not any(owed))
+        if found.deleted:
+            if twice:
+                assert self.send(command).deleted
+            assert list(self.redis.scan_iter("syn:*")) == []
+            made_by_us(self.redis)
+            self.model = Model(keys=model.keys, deleted=model.deleted)
+            self.model.unread = self.model.beyond("0-0")
+            self.model.instances = len(self.model.unread)
+
+    @precondition(lambda self: self.model.dead)
+    @rule(data=st.data(), discard=st.booleans(), twice=st.booleans())
+    def deal_with_a_dead_letter(self, data: st.DataObject, discard: bool, twice: bool) -> None:
+        event_id = data.draw(st.sampled_from(sorted(set(self.model.dead))))
+        letters = self.send(dead_letters.letters(*PLACE, count=1000))
+        letter = next(one for one in letters if one.event_id == event_id)
+        if not discard and (event_id in self.model.unread or event_id in self.model.owed()):
+            # Moved back, the group has the event once more: whether both come or one is not promised.
+            return
+        self.model.dead.remove(event_id)
+        if discard:
+            assert self.send(dead_letters.discard(*PLACE, [letter.id])) == 1
+            self.model.discarded += 1
+        else:
+            command = dead_letters.replay(*PLACE, [(letter.id, b"")])
+            assert self.send(command) == ["retry"]
+            self.model.waiting[event_id] = Waiting(0)
+            if twice:
+                assert self.send(command) == ["gone"]
+
+    @precondition(lambda self: self.model.pending)
+    @rule(data=st.data())
+    def delete_an_entry(self, data: st.DataObject) -> None:
+        """Somebody deletes what is pending from the stream."""
+        id_ = data.draw(st.sampled_from(sorted(self.model.pending)))
+        self.redis.xdel(STREAM, id_)
+        self.model.deleted.add(id_)
+
+    @invariant()
+    def both_agree(self) -> None:
+        model = self.model
+        if not self.redis.exists(STREAM):
+            return
+        rows = self.redis.xpending_range(STREAM, GROUP, "-", "+", 1000)
+        assert {row["message_id"].decode(): row["consumer"].decode() for row in rows} == model.pending
+        assert {id_.decode() for id_ in self.redis.zrange(DUE, 0, -1)} == set(model.waiting)
+        copies = {name.decode().partition(":")[0] for name in self.redis.hkeys(COPIES) if name.endswith(b":body")}
+        assert copies == {*model.waiting, *(id_ for queue in model.parked.values() for id_ in queue)}
+        queues = [self.redis.lrange(queue, 0, -1) for queue in self.redis.scan_iter(f"syn:{{{STREAM}}}:queue:*")]
+        assert sorted([id_.decode() for id_ in queue] for queue in queues) == sorted(
+            list(queue) for queue in model.parked.values() if queue
+        )
+        assert sorted(id_.decode() for id_ in self.redis.hvals(LOCKS)) == sorted(model.locks.values())
+        assert sorted(fields[b"id"].decode() for _, fields in self.redis.xrange(DEAD)) == sorted(model.dead)
+        counted = {name.decode(): text for name, text in self.redis.hgetall(COUNTERS).items()}
+        assert [int(counted.get(name, 0)) for name in ("done", "lost_trimmed", "discarded", "skipped", "parked")] == [
+            *(model.done, model.lost, model.discarded, model.skipped, sum(map(len, model.parked.values())))
+        ]
+        last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
+        assert [id_.decode() for id_, _ in self.redis.xrange(STREAM, f"({last}")] == list(model.unread)
+        self.every_event_is_in_one_place()
+
+    def every_event_is_in_one_place(self) -> None:
+        """Nothing is lost, nothing is there twice: the law that all of this is about."""
+        model = self.model
+        parked = sum(map(len, model.parked.values()))
+        there = len(model.unread) + len(model.pending) + len(model.waiting) + parked + len(model.dead)
+        assert there + model.done + model.lost + model.discarded + model.skipped == model.instances

@@ -36,7 +36,8 @@ STOP_PATIENCE = 18.0
 class Wanted:
     """What a person asked for: `begin` as in bridges.position, None for wherever the group is.
 
-    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed.
+    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
+    personal in them if `personal`.
     """
 
     stream: str
@@ -46,6 +47,7 @@ class Wanted:
     drain: bool = False
     count: int | None = None
     handler: str | None = None
+    personal: bool = False
 
     @property
     def bridge(self) -> BridgeDefinition:
@@ -72,7 +74,7 @@ def worker_for(
         BadPosition: when `begin` names no place in a stream.
         BadConfig, SinkBroken: when the handler cannot be used.
     """
-    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour)
+    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour, personal=wanted.personal)
     return open_worker(
         wanted.bridge,
         say=say,

@@ -56,9 +56,9 @@ class Mask:
             source=decoded.source and personal.redacted(decoded.source, texts),
         )
 
-    def fields(self, fields: Mapping[str, str], decoded: DecodedEntry) -> dict[str, str]:
-        """Return the entry's fields as they lie in Redis, masked. `decoded` is what was read of them."""
-        event, texts = decoded.event, self.texts(decoded.event)
+    def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
+        """Return the entry's fields as they lie in Redis, masked. `event` is what was read of them."""
+        texts = self.texts(event)
         if not texts:
             return dict(fields)
         hidden = self.event(event)

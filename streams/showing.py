@@ -18,7 +18,7 @@ def shown(
     """
     data = text_fields(fields)
     if mask is not None:
-        data, decoded = mask.fields(data, decoded), mask.decoded(decoded)
+        data, decoded = mask.fields(data, decoded.event), mask.decoded(decoded)
     return {
         "id": id_,
         "data": data,

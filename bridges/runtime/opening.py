@@ -7,6 +7,7 @@ from functools import partial
 
 from bridges import disabling, position
 from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
 from bridges.errors import NotDefined
 from bridges.runtime import identity
 from bridges.runtime.joining import Say
@@ -18,6 +19,7 @@ from bridges.sinks import registry
 from bridges.sinks.base import Sink
 from streams import connections
 from streams.entry import TopLevelTypes
+from streams.masking import mask_of
 from streams.snapshot import holder
 
 
@@ -87,6 +89,7 @@ def open_worker(
         say=say,
         stop=stop,
         types_of=types_of,
+        impersonal=_impersonal,
         only=bridge.event_types,
         where=bridge.filters,
         together=bridge.concurrency,
@@ -96,6 +99,11 @@ def open_worker(
         drain=drain,
         count=count,
     )
+
+
+def _impersonal(text: str, delivery: Delivery) -> str:
+    mask = mask_of(holder.current().streams.get(delivery.stream), delivery.entry)
+    return text if mask is None else mask.text(text, delivery.event)
 
 
 def _no_such_stream(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,8 @@ from bridges.outlet import Outlet
 from bridges.rendering import json_line, terminal_line
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from streams.masking import mask_of
+from streams.snapshot import holder
 
 # Bridges of one process print to one file: a long line of one must not be cut by another's.
 _one_at_a_time = threading.Lock()
@@ -28,14 +30,21 @@ class ConsoleConfig(SinkConfig):
 class ConsoleSink(Sink):
     """Writes each event as one line to a file descriptor; an event is taken when its whole line was.
 
-    `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise.
+    `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. What is personal in
+    an event is masked, since what is printed ends in logs; with `personal` it is printed.
     """
 
     Config = ConsoleConfig
 
     def __init__(
-        self, descriptor: int, *, stopping: Callable[[], bool] = lambda: False, colour: bool | None = None
+        self,
+        descriptor: int,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        colour: bool | None = None,
+        personal: bool = False,
     ) -> None:
+        self._personal = personal
         self._outlet = Outlet(descriptor, stopping=stopping)
         self._terminal = os.isatty(descriptor)
         self._colour = self._wants_colour() if colour is None else colour
@@ -62,9 +71,10 @@ class ConsoleSink(Sink):
         return self._outlet.is_closed()
 
     def _line(self, delivery: Delivery) -> bytes:
+        mask = None if self._personal else mask_of(holder.current().streams.get(delivery.stream), delivery.entry)
         if self._terminal:
-            return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour)
-        return json_line(delivery)
+            return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour, mask=mask)
+        return json_line(delivery, mask=mask)
 
     def _wants_colour(self) -> bool:
         return self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

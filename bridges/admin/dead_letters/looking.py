@@ -9,6 +9,7 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import Errors, Page, Wanted, asked
 from bridges.dead_letters.places import places
+from core.admin.base import person
 from core.problems import Problem
 from streams.admin.asking import ask_all
 from streams.inspection.parameters import asked_id, asked_order
@@ -45,7 +46,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
     try:
         place.check(stream, group)
-        values["errors"] = dead_letters.by_error(stream.name, group)
+        values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
         values["page"] = _page(stream, group, request, asked.wanted(query))
     except Problem as problem:
         values["refused" if problem.status == 400 else "problem"] = problem
@@ -70,7 +71,8 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
     stream = place.found(admin, request, pk)
     try:
         place.check(stream, group)
-        found = dead_letters.export(stream.name, group, asked.wanted(place.filters_of(request.GET)))
+        wanted = asked.wanted(place.filters_of(request.GET))
+        found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
     answer = HttpResponse(found.lines, content_type=NDJSON)
@@ -87,6 +89,7 @@ def _page(stream: Stream, group: str, request: HttpRequest, wanted: Wanted) -> P
         limit=PAGE_SIZE,
         order=asked_order(request.GET.dict()),
         past=str(asked_id(past)) if past else "",
+        by=person(request),
     )
 
 

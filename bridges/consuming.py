@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from bridges import reporting, snapshot
 from bridges.definitions import BATCH, BridgeDefinition
 from bridges.errors import NoSuchBridge
+from bridges.masking import mask_of
 from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
 from bridges.runtime.run import ThreadRun
@@ -74,7 +75,8 @@ def worker_for(
         BadPosition: when `begin` names no place in a stream.
         BadConfig, SinkBroken: when the handler cannot be used.
     """
-    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour, personal=wanted.personal)
+    options = {} if wanted.personal else {"mask_of": mask_of}
+    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour, **options)
     return open_worker(
         wanted.bridge,
         say=say,

@@ -9,6 +9,7 @@ from bridges import disabling, position
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.errors import NotDefined
+from bridges.masking import mask_of
 from bridges.runtime import identity
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Subscription
@@ -19,7 +20,6 @@ from bridges.sinks import registry
 from bridges.sinks.base import Sink
 from streams import connections
 from streams.entry import TopLevelTypes
-from streams.masking import mask_of
 from streams.snapshot import holder
 
 
@@ -102,7 +102,7 @@ def open_worker(
 
 
 def _impersonal(text: str, delivery: Delivery) -> str:
-    mask = mask_of(holder.current().streams.get(delivery.stream), delivery.entry)
+    mask = mask_of(delivery)
     return text if mask is None else mask.text(text, delivery.event)
 
 

@@ -4,7 +4,7 @@ What is personal, a contract says: the active version of an event type's, and th
 against. An event without a contract is shown as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 
 from contracts import personal
 from contracts.personal import Marks
-from streams.definitions import StreamDefinition
+from streams.definitions import ActiveContract, StreamDefinition
 from streams.entry import DecodedEntry
 
 # The scope of those who may see it.
@@ -83,9 +83,16 @@ def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | No
 def mask_of_type(stream: StreamDefinition | None, event_type: str, version: int | None) -> Mask | None:
     """Return what is personal in events of a type that were checked against a version (None or 0: against none)."""
     definition = stream.event_types.get(event_type) if stream else None
-    if definition is None:
-        return None
-    contracts = (definition.contract, definition.versions.get(version or 0))
+    return definition and _mask((definition.contract, definition.versions.get(version or 0)))
+
+
+def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> Mask | None:
+    """Return what is personal in events of a type of which nobody knows by what version they were checked."""
+    definition = stream.event_types.get(event_type) if stream else None
+    return definition and _mask((definition.contract, *definition.versions.values()))
+
+
+def _mask(contracts: Iterable[ActiveContract | None]) -> Mask | None:
     found = {id(marks): marks for each in contracts if each is not None and (marks := each.schema.personal) is not None}
     return Mask(tuple(found.values())) if found else None
 

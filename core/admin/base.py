@@ -19,12 +19,18 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 
 from core import audit, catalog_version
 from core.admin.pages import Page
+from core.person_rights import PersonRights
 from core.principal import Principal
 
 
 def person(request: HttpRequest) -> Principal:
-    """Return the person who uses the admin."""
-    return Principal(kind="person", name=request.user.get_username())
+    """Return the person who uses the admin, with the rights that their permissions give."""
+    return Principal(
+        kind="person",
+        name=request.user.get_username(),
+        address=request.META.get("REMOTE_ADDR", ""),
+        rights=PersonRights(request.user),
+    )
 
 
 class AuditedInline(TabularInline):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
@@ -9,6 +10,7 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import Errors, Page, Wanted, asked
 from bridges.dead_letters.places import places
+from core.admin import payloads
 from core.admin.base import person
 from core.problems import Problem
 from streams.admin.asking import ask_all
@@ -40,7 +42,7 @@ def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Show a group's dead letters: together by their errors, and one by one; the filters are those of the API."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     query = place.filters_of(request.GET)
     order = request.GET.get("order", "")
     values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
@@ -68,13 +70,15 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
 
 def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Answer with a file of those that the filters let through, as the API exports them."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     try:
         place.check(stream, group)
         wanted = asked.wanted(place.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
+    ids = [orjson.loads(line)["id"] for line in found.lines.splitlines()]
+    payloads.record(request, f"dead letters {stream.name}/{group}", ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
     return answer

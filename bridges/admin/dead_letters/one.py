@@ -13,6 +13,7 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import DeadLetter, Verdict
 from bridges.errors import BadEdit, NoSuchDeadLetter
+from core.admin import payloads
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
@@ -36,7 +37,7 @@ class EventForm(forms.Form):
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> HttpResponse:
     """Show a dead letter; a POST checks the edited event, or sends it out."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     if request.method == "POST" and not admin.has_change_permission(request):
         raise PermissionDenied
     try:
@@ -48,6 +49,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
     by = person(request)
+    payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id])
     seen = dead_letters.seen_by(letter, by)
     form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
     verdict, refused = dead_letters.judge(stream.name, dict(letter.event), letter=letter, by=by), None

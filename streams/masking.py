@@ -83,13 +83,13 @@ def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | No
 def mask_of_type(stream: StreamDefinition | None, event_type: str, version: int | None) -> Mask | None:
     """Return what is personal in events of a type that were checked against a version (None or 0: against none)."""
     definition = stream.event_types.get(event_type) if stream else None
-    return definition and _mask((definition.contract, definition.versions.get(version or 0)))
+    return None if definition is None else _mask((definition.contract, definition.versions.get(version or 0)))
 
 
 def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> Mask | None:
     """Return what is personal in events of a type of which nobody knows by what version they were checked."""
     definition = stream.event_types.get(event_type) if stream else None
-    return definition and _mask((definition.contract, *definition.versions.values()))
+    return None if definition is None else _mask((definition.contract, *definition.versions.values()))
 
 
 def _mask(contracts: Iterable[ActiveContract | None]) -> Mask | None:

@@ -21,6 +21,8 @@ from streams.models import EventType
 class ArchiveList(ChangeList):  # type: ignore[misc]
     """A page of the list, as the person may see it."""
 
+    result_list: Any
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         by = person(request)

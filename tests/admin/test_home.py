@@ -72,7 +72,7 @@ def test_the_sidebar_has_the_words_of_the_glossary_in_their_order(admin_client, 
         ("Contracts", ["Contracts"]),
         ("Services", ["Services", "Grants", "Integration status"]),
         ("Record", ["Audit entries"]),
-        ("People", ["People"]),
+        ("People", ["People", "Roles"]),
     ]
 
 

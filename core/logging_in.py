@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-import axes.signals  # type: ignore[import-untyped]  # noqa: F401 - it counts first, and then we are told
+import axes.signals  # noqa: F401 - it counts first, and then we are told
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest, HttpResponse

@@ -258,7 +258,13 @@ UNFOLD = {
                     _page("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],
             },
-            {"title": "Record", "items": [_page("Audit entries", "history", "core.auditentry")]},
+            {
+                "title": "Record",
+                "items": [
+                    _page("What happened", "history_edu", "core.auditentry", "story"),
+                    _page("Audit entries", "history", "core.auditentry", apart="story"),
+                ],
+            },
             {"title": "People", "items": [_page("People", "group", "auth.user"), _page("Roles", "badge", "core.role")]},
         ],
     },

@@ -107,6 +107,8 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
         row = self.get_object(request, object_id)
         if row is None:
             return redirect(self.page_url("changelist"))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

@@ -33,7 +33,10 @@ def story(admin: Any, request: HttpRequest) -> HttpResponse:
     span = request.GET.get("span", "") if request.GET.get("span") in SPANS else "hour"
     query = {name: text for name in _FILTERS if (text := request.GET.get(name, "").replace("\0", "").strip())}
     length = SPANS[span][1]
-    wanted = Wanted(**query, since=None if length is None else timezone.now() - length)
+    since = None if length is None else timezone.now() - length
+    wanted = Wanted(
+        actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
+    )
     found = audit_query.page(wanted, count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
     more = {**query, "span": span, "before": str(found.next)}
     request.current_app = admin.admin_site.name

@@ -1,5 +1,6 @@
 """From a delivered event to the row that is kept of it. What no database can hold is replaced, and the row says so."""
 
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,10 +8,16 @@ import orjson
 
 from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
+from contracts.personal import MASK
+from core.principal import Principal
+from streams.masking import PERSONAL, mask_of_every_version
+from streams.snapshot import holder
 
 _MOST_CHARACTERS = 200
 _NUL, _REPLACEMENT = "\x00", "�"
 _NUL_NOTE = "NUL characters were replaced by U+FFFD."
+# The name under which an event is kept as a text.
+_REFUSED = "refused_by_database"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,7 +37,22 @@ def row_of(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
 def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
     """Return a row for an event that the database refuses: all that is known of it but the event, which is a text."""
     text = delivery.event
-    return _row(delivery, bridge, {"refused_by_database": _without_nul(_text(text))}, "Kept as a text: it was refused.")
+    return _row(delivery, bridge, {_REFUSED: _without_nul(_text(text))}, "Kept as a text: it was refused.")
+
+
+def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
+    """Return the row as somebody may see it, never to be saved. Which version it was checked against, it does not say:
+    what any version of its contract marks is masked for those who may not see what is personal."""
+    mask = mask_of_every_version(holder.current().streams.get(kept.stream), kept.event_type)
+    if mask is None or by.rights.has(PERSONAL):
+        return kept
+    seen = copy(kept)
+    event = kept.event if isinstance(kept.event, dict) else {}
+    seen.event = {_REFUSED: MASK} if _REFUSED in event else mask.event(kept.event)
+    seen.source = mask.text(kept.source, event)
+    if _REFUSED in event or seen.event.get("timestamp") != event.get("timestamp"):
+        seen.occurred_at = kept.published_at
+    return seen
 
 
 def _row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> ArchivedEvent:

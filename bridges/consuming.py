@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from bridges import reporting, snapshot
 from bridges.definitions import BATCH, BridgeDefinition
 from bridges.errors import NoSuchBridge
+from bridges.masking import mask_of
 from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
 from bridges.runtime.run import ThreadRun
@@ -36,7 +37,8 @@ STOP_PATIENCE = 18.0
 class Wanted:
     """What a person asked for: `begin` as in bridges.position, None for wherever the group is.
 
-    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed.
+    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
+    personal in them if `personal`.
     """
 
     stream: str
@@ -46,6 +48,7 @@ class Wanted:
     drain: bool = False
     count: int | None = None
     handler: str | None = None
+    personal: bool = False
 
     @property
     def bridge(self) -> BridgeDefinition:
@@ -72,7 +75,8 @@ def worker_for(
         BadPosition: when `begin` names no place in a stream.
         BadConfig, SinkBroken: when the handler cannot be used.
     """
-    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour)
+    options = {} if wanted.personal else {"mask_of": mask_of}
+    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour, **options)
     return open_worker(
         wanted.bridge,
         say=say,

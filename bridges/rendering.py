@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from bridges.delivery import Delivery
+from streams.masking import Mask
 
 MAX_VALUE = 200
 MAX_PROPERTIES = 40
@@ -23,9 +24,9 @@ _JSON_WORDS = ("true", "false", "null")
 _BOLD, _DIM, _CYAN, _YELLOW, _RED = "1", "2", "36", "33", "31"
 
 
-def json_line(delivery: Delivery) -> bytes:
-    """Return the event as a line of JSON, with what is known of it."""
-    entry = delivery.entry
+def json_line(delivery: Delivery, *, mask: Mask | None = None) -> bytes:
+    """Return the event as a line of JSON, with what is known of it; masked, where that is asked for."""
+    entry = mask.decoded(delivery.entry) if mask else delivery.entry
     line = {
         "id": delivery.id,
         "stream": delivery.stream,
@@ -42,7 +43,7 @@ def json_line(delivery: Delivery) -> bytes:
     return text.encode() + b"\n"
 
 
-def terminal_line(delivery: Delivery, *, now: datetime, colour: bool) -> bytes:
+def terminal_line(delivery: Delivery, *, now: datetime, colour: bool, mask: Mask | None = None) -> bytes:
     """Return the event as a line for a person: when it came (UTC), its type, id and source, then its properties.
 
     Long values and long lists of properties are cut.
@@ -51,7 +52,7 @@ def terminal_line(delivery: Delivery, *, now: datetime, colour: bool) -> bytes:
     def paint(code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
 
-    entry = delivery.entry
+    entry = mask.decoded(delivery.entry) if mask else delivery.entry
     parts = [
         paint(_DIM, _time(delivery.id, now)),
         paint(_BOLD, _shown(entry.event_type) or "(no type)"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from contracts import personal
 from contracts.schemas import CompiledSchema
 from contracts.violations import json_pointer, violation_of
 
@@ -86,6 +87,8 @@ class BackTest:
     def __init__(
         self, candidate: CompiledSchema, *, active: CompiledSchema | None = None, examples: int = USUAL_EXAMPLES
     ) -> None:
+        both = (candidate, *([] if active is None else [active]))
+        self._marks = [schema.personal for schema in both if schema.personal is not None]
         self._candidate = candidate
         self._active = active
         self._examples = max(1, examples)
@@ -141,7 +144,14 @@ class BackTest:
             if len(group.examples) < self._examples:
                 violation = violation_of(error)
                 self._rules.setdefault(key, (violation.schema_pointer, violation.keyword))
-                group.examples.append(Example(id=id_, pointer=violation.pointer, message=violation.message))
+                message = self._impersonal(violation.message, event)
+                group.examples.append(Example(id=id_, pointer=violation.pointer, message=message))
+
+    def _impersonal(self, message: str, event: Any) -> str:
+        """Return a sentence that quotes nothing personal: reports go to more people than those who may see that."""
+        for marks in self._marks:
+            message = personal.redacted(message, personal.personal_texts(event, marks))
+        return message
 
     def _reason(self, key: _Key) -> Reason:
         group = self._groups[key]

@@ -16,6 +16,7 @@ import orjson
 
 from contracts import work
 from contracts.errors import BadSchema, SchemaTooLarge, UnresolvedReference
+from contracts.personal.marks import Marks, marks_of
 from contracts.violations import Violation, json_pointer, violation_of
 from core import strict_json
 
@@ -49,6 +50,8 @@ class CompiledSchema:
     _validator: jsonschema_rs.Validator
     # In how many ways the schema comes back to itself on the way to one place of an event.
     _returns: int = 0
+    # What of an event is personal; None when nothing is.
+    personal: Marks | None = None
 
     def accepts(self, event: Any) -> bool:
         """Say whether the event keeps the contract: the fast question."""
@@ -143,7 +146,8 @@ def compile_schema(
         if shelf.missing:
             raise _unresolved(shelf.missing[0], shelf.names) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    return CompiledSchema(document, validator, work.of(document, references or {}).returns)
+    returns = work.of(document, references or {}).returns
+    return CompiledSchema(document, validator, returns, marks_of(document, references or {}))
 
 
 class _Shelf:

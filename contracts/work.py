@@ -9,9 +9,9 @@ with each level of an event.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
 
 from contracts.errors import BadSchema
+from contracts.places import Places
 
 MAX_CHECKS = 10_000
 _LISTS = ("allOf", "anyOf", "oneOf")
@@ -22,7 +22,6 @@ _OF_PARTS = (
     *("additionalProperties", "unevaluatedProperties", "propertyNames"),
     *("items", "additionalItems", "unevaluatedItems", "contains"),
 )
-_TOP = "http://nameless.invalid/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,10 @@ def of(document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]])
 
 class _Counting:
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        self._places: dict[str, Any] = {}
-        self._bases: dict[int, str] = {}
+        self._places = Places(document, references)
         self._known: dict[int, Work] = {}
         # Nodes whose parts are being counted: who meets one again has found a schema that means itself.
         self._open: set[int] = set()
-        for name, each in references.items():
-            self._index(each, urldefrag(_joined(_TOP, name))[0])
-        self._index(document, _TOP)
 
     def of(self, node: Any, above: frozenset[int]) -> Work:
         """Count a schema; `above` are those that are being checked against the same value."""
@@ -92,7 +87,7 @@ class _Counting:
         for word in ("dependentSchemas", "dependencies"):
             yield from _mapping(node.get(word)).values()
         for word in _REFERENCES:
-            target = self._target(node, node.get(word))
+            target = self._places.target(node, node.get(word))
             if target is not None:
                 yield target
 
@@ -113,50 +108,6 @@ class _Counting:
                 max((each.checks for each in counted), default=0), max((each.returns for each in counted), default=0)
             )
         return total
-
-    def _index(self, node: Any, base: str) -> None:
-        waiting = [(node, base, True)]
-        while waiting:
-            each, base, is_top = waiting.pop()
-            if isinstance(each, list):
-                waiting += [(part, base, False) for part in each]
-            elif isinstance(each, Mapping):
-                own = each.get("$id", each.get("id"))
-                if is_top:
-                    self._places.setdefault(base, each)
-                if isinstance(own, str):
-                    base = urldefrag(_joined(base, own))[0]
-                    self._places.setdefault(base, each)
-                for word in ("$anchor", "$dynamicAnchor"):
-                    if isinstance(each.get(word), str):
-                        self._places.setdefault(f"{base}#{each[word]}", each)
-                self._bases[id(each)] = base
-                waiting += [(part, base, False) for part in each.values()]
-
-    def _target(self, node: Mapping[str, Any], reference: Any) -> Any:
-        """Return what a reference leads to; None when it is not known here: the validator refuses it then."""
-        if not isinstance(reference, str):
-            return None
-        address, fragment = urldefrag(_joined(self._bases.get(id(node), _TOP), reference))
-        if fragment and not fragment.startswith("/"):
-            return self._places.get(f"{address}#{fragment}")
-        found = self._places.get(address)
-        for part in fragment.split("/")[1:]:
-            name = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, Mapping):
-                found = found.get(name)
-            elif isinstance(found, list) and name.isascii() and name.isdigit() and int(name[:6]) < len(found):
-                found = found[int(name[:6])]
-            else:
-                return None
-        return found
-
-
-def _joined(base: str, reference: str) -> str:
-    try:
-        return urljoin(base, reference)
-    except ValueError:  # no address, so nothing is found under it
-        return ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

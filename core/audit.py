@@ -1,11 +1,15 @@
 """The record of who changed what."""
 
+from functools import partial
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 
+from core import audit_log
 from core.models import AuditEntry
 from core.principal import Principal
+
+MOST_CHARACTERS, MOST_OF_TARGET = 200, 300
 
 
 def record(
@@ -15,9 +19,19 @@ def record(
 
     `before` and `after` are JSON values: `describe()` makes them from a model.
     """
-    return AuditEntry.objects.create(
-        actor=str(actor), action=action, target=name_of(target), before=before, after=after
+    entry = AuditEntry.objects.create(
+        actor=str(actor)[:MOST_CHARACTERS],
+        kind=actor.kind,
+        key=actor.key,
+        address=actor.address,
+        action=action,
+        target=name_of(target)[:MOST_OF_TARGET],
+        before=before,
+        after=after,
     )
+    # Not before it is sure to have happened.
+    transaction.on_commit(partial(audit_log.write, entry), robust=True)
+    return entry
 
 
 def name_of(target: models.Model | str) -> str:

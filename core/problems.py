@@ -39,6 +39,14 @@ class BadRequest(Problem):
     title = "The request is not well formed"
 
 
+class Forbidden(Problem):
+    """The caller is known, and may not do this. `missing` names the right that would be needed."""
+
+    status = 403
+    slug = "forbidden"
+    title = "The caller may not do this"
+
+
 class BadParameter(Problem):
     """A query parameter has a value that cannot be used."""
 

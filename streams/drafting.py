@@ -75,7 +75,13 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, last: int) -> Conv
         stream=stream,
         event_type=event_type,
         walk=walked,
-        document=propose(seen, event_type, like=None if active is None else active.schema.document),
+        document=propose(
+            seen,
+            event_type,
+            like=None if active is None else active.schema.document,
+            # Which words are personal, a new schema could not tell: so none of them stands in it.
+            quotes=active is None or active.schema.personal is None,
+        ),
         active_version=None if active is None else active.version,
         active=None if active is None else schemas.canonical_text(active.schema.document),
     )

@@ -6,11 +6,19 @@ from typing import Any
 import orjson
 
 from streams.entry import DecodedEntry, text_fields
+from streams.masking import Mask
 
 
-def shown(id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry) -> dict[str, Any]:
-    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it."""
+def shown(
+    id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry, *, mask: Mask | None = None
+) -> dict[str, Any]:
+    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it.
+
+    `mask` is for those who may not see what is personal in it.
+    """
     data = text_fields(fields)
+    if mask is not None:
+        data, decoded = mask.fields(data, decoded.event), mask.decoded(decoded)
     return {
         "id": id_,
         "data": data,

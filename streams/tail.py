@@ -27,5 +27,4 @@ def tails() -> Tails:
 
 def render(stream: str, entry: Entry) -> Frame:
     """Return an entry as it is written to those who watch, read by the stream's contracts."""
-    defined = holder.current().streams.get(stream)
-    return frames.of_entry(entry, defined.types_of if defined else {})
+    return frames.of_entry(entry, holder.current().streams.get(stream))

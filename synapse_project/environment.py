@@ -16,6 +16,7 @@ import environ
 
 from bridges.handlers import allowed
 from bridges.webhooks import allowing
+from synapse_project import audit_lines
 
 
 class BadSetting(Exception):
@@ -216,6 +217,13 @@ SETTINGS = (
         default="",
         shown_default="generated and printed once",
         meaning="Password of the user `admin` that `manage.py up` makes when there is none.",
+    ),
+    Setting(
+        name="SYNAPSE_AUDIT_LOG",
+        default="",
+        parse=audit_lines.target,
+        shown_default="none",
+        meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),
     Setting(
         name="SYNAPSE_CATALOG",

@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -12,7 +13,7 @@ from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
 from core import theme
-from synapse_project import environment
+from synapse_project import audit_lines, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -120,6 +121,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "axes",
     "contracts",
     "streams",
     "bridges",
@@ -137,7 +139,23 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last: it answers in place of what a log-in that is locked out would get.
+    "axes.middleware.AxesMiddleware",
 ]
+
+# Guessing passwords: after five wrong ones for a user from an address, none is tried for a quarter of an hour.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Not the user alone: then anybody could lock out anybody.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "core.logging_in.address_of"
+AXES_LOCKOUT_CALLABLE = "core.logging_in.locked_out"
+# The record tells who logged in and who failed.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
 
 ROOT_URLCONF = "synapse_project.urls"
 WSGI_APPLICATION = "synapse_project.wsgi.application"
@@ -240,8 +258,14 @@ UNFOLD = {
                     _page("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],
             },
-            {"title": "Record", "items": [_page("Audit entries", "history", "core.auditentry")]},
-            {"title": "People", "items": [_page("People", "group", "auth.user")]},
+            {
+                "title": "Record",
+                "items": [
+                    _page("What happened", "history_edu", "core.auditentry", "story"),
+                    _page("Audit entries", "history", "core.auditentry", apart="story"),
+                ],
+            },
+            {"title": "People", "items": [_page("People", "group", "auth.user"), _page("Roles", "badge", "core.role")]},
         ],
     },
     "COLORS": theme.COLORS,
@@ -269,15 +293,23 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+_audit_handlers, _audit_logger = audit_lines.logging(_env["SYNAPSE_AUDIT_LOG"])
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "bare": {"format": "%(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}, **_audit_handlers},
     # A strange host is answered with a problem document; its traceback tells nobody anything.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
+        # The record tells it, and without quoting what strangers write.
+        "axes": {"level": "ERROR"},
+        "synapse.audit": _audit_logger,
     },
     "root": {"handlers": ["stderr"], "level": _env["SYNAPSE_LOG_LEVEL"]},
 }

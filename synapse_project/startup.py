@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
@@ -140,6 +142,10 @@ def create_admin() -> str:
     if users.filter(username=ADMIN).exists():
         return "no superuser yet: manage.py createsuperuser"
     password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
+    try:
+        validate_password(password, get_user_model()(username=ADMIN))
+    except ValidationError as error:
+        raise CannotStart(f"SYNAPSE_ADMIN_PASSWORD: {' '.join(error.messages)}") from None
     users.create_superuser(ADMIN, password=password)
     if settings.ADMIN_PASSWORD:
         return f"user {ADMIN}, password from SYNAPSE_ADMIN_PASSWORD"

@@ -11,11 +11,14 @@
 
 from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
+from core.person_rights import VIEW_PAYLOAD
 from streams.admin import tabs
+from streams.admin.tabs import Leads
 
-tabs.STREAM_PAGES.append(("New group", "admin:bridges_bridge_group_new"))
-tabs.GROUP_PAGES.append(("Manage", "admin:bridges_bridge_group"))
-tabs.GROUP_PAGES.append(("Dead letters", "admin:bridges_bridge_dead_letters_group"))
+_LOOK, _ACT = "bridges.view_bridge", "bridges.change_bridge"
+tabs.STREAM_PAGES.append(Leads("New group", "admin:bridges_bridge_group_new", (_ACT,)))
+tabs.GROUP_PAGES.append(Leads("Manage", "admin:bridges_bridge_group", (_LOOK,)))
+tabs.GROUP_PAGES.append(Leads("Dead letters", "admin:bridges_bridge_dead_letters_group", (_LOOK, VIEW_PAYLOAD)))
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
 
 __all__ = ["archive", "bridges", "secrets"]

@@ -7,12 +7,26 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
+from unfold.views import ChangeList  # type: ignore[import-untyped]
 
+from bridges import archiving
 from bridges.admin import summary
 from bridges.models import ArchivedEvent
+from core.admin import payloads, person
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, visible
 from streams.models import EventType
+
+
+class ArchiveList(ChangeList):  # type: ignore[misc]
+    """A page of the list, as the person may see it."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        by = person(request)
+        self.result_list = [archiving.seen_by(event, by) for event in self.result_list]
 
 
 class EventTypeFilter(admin.SimpleListFilter):
@@ -47,12 +61,18 @@ class ArchivedEventAdmin(ModelAdmin):  # type: ignore[misc]
         page = Page(path="inference/", name="inference", view=summary.inference)
         return [*summary.urls(self, page), *super().get_urls()]
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ArchiveList]:
+        return ArchiveList
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        shown: HttpResponse = super().change_view(
-            request, object_id, form_url, {"archived": self.get_object(request, object_id)}
-        )
+        payloads.check(request)
+        archived = self.get_object(request, object_id)
+        if archived is not None and self.has_view_permission(request, archived):
+            payloads.record(request, f"archived event {archived}", [archived.entry_id])
+            archived = archiving.seen_by(archived, person(request))
+        shown: HttpResponse = super().change_view(request, object_id, form_url, {"archived": archived})
         return shown
 
     @admin.display(description="event")

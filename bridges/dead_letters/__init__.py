@@ -4,6 +4,7 @@
 - `grouping`     together by their errors
 - `exporting`    as lines of JSON
 - `acting`       deliver them again (as they are, or edited), or throw them away; each action is recorded
+- `seeing`       as somebody may see them, who may not see what is personal
 - `judging`      what the active contract says of an event
 - `fingerprint`  what errors have in common
 - `values`       a dead letter, and which are meant
@@ -20,6 +21,7 @@ from bridges.dead_letters.exporting import Export, export
 from bridges.dead_letters.grouping import by_error
 from bridges.dead_letters.judging import Verdict, judge
 from bridges.dead_letters.reading import check_place, count, get, meant, page
+from bridges.dead_letters.seeing import filled, seen_by
 from bridges.dead_letters.values import (
     DeadLetter,
     Discarded,
@@ -51,10 +53,12 @@ __all__ = [
     "count",
     "discard",
     "export",
+    "filled",
     "get",
     "judge",
     "meant",
     "page",
     "redrive",
     "redrive_edited",
+    "seen_by",
 ]

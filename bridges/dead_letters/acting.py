@@ -5,7 +5,7 @@ says so.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +13,21 @@ from bridges.dead_letters import cursor as cursors
 from bridges.dead_letters import judging
 from bridges.dead_letters.cursor import Cursor
 from bridges.dead_letters.reading import checked, get, scan
+from bridges.dead_letters.seeing import filled, quotable, violations, without
 from bridges.dead_letters.values import DeadLetter, Discarded, Edited, Ids, Redriven, Wanted
 from bridges.errors import BadEdit, TooManyWaiting
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from core.principal import Principal
+from core.problems import Problem
 from streams import checking, connections
 from streams.asking import answer
 from streams.broker import commands, dead_letters, keys
 from streams.broker.command import Command
 from streams.broker.delivery import netstring
+from streams.definitions import StreamDefinition
 from streams.errors import Unavailable
+from streams.masking import mask_of_type
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
@@ -77,24 +81,31 @@ def redrive(
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
     """Let a dead letter be delivered with another event, which is checked as if it were published.
 
-    It keeps its id, and when and by whom it was published where the event itself does not say.
+    Where the event still says the mask that `by` saw in place of something personal, that is what goes out. It keeps
+    its id, and when and by whom it was published where the event itself does not say.
 
     Raises:
         NoSuchDeadLetter: when there is none of this id.
+        BadEdit: when the mask stands where nothing was masked.
         UnknownStream: when the stream is not defined any more.
         Problem: when the event would be refused (see streams.checking).
         TooManyWaiting, Unavailable: as `redrive` does.
     """
     letter = get(stream, group, id_)
-    definition, accepted = judging.accept(stream, event)
+    event = filled(letter, event, by)
+    texts = quotable(stream, event, letter, by)
+    try:
+        definition, accepted = judging.accept(stream, event)
+    except Problem as problem:
+        raise without(problem, texts) from None
     parts = checking.encode(
         definition, accepted, now=lambda: _published(letter), source=letter.source or "", traceparent=""
     )
     _check_room(stream, group, 1)
     command = dead_letters.replay(stream, group, [(id_, b"".join(map(netstring, parts)))])
     about = {
-        "before": {"event": dict(letter.event)},
-        "after": {"count": 1, "ids": [id_], "event": dict(accepted.event)},
+        "before": {"event": _impersonal(definition, letter.event, letter.contract_version)},
+        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, None)},
     }
     answers = _recorded(by, "redrive edited", (stream, group), about, command)
     redriven = Redriven.of([id_], answers)
@@ -103,7 +114,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         redriven=redriven,
         event=accepted.event,
         contract_version=accepted.contract_version,
-        warnings=tuple(violation.as_dict() for violation in accepted.warnings),
+        warnings=tuple(violations([violation.as_dict() for violation in accepted.warnings], texts)),
     )
 
 
@@ -168,6 +179,13 @@ def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out:
     """Record that not all came out as it was meant."""
     if came_out["done"] < came_out["meant"]:
         audit.record(by, f"{action} in part", _target(place), after=came_out)
+
+
+def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], version: int | None) -> Any:
+    """Return an event as the record keeps it: the record outlives what is personal, and more people read it."""
+    event_type = event.get("event_type")
+    mask = mask_of_type(stream, event_type, version) if isinstance(event_type, str) else None
+    return dict(event) if mask is None else mask.event(event)
 
 
 def _target(place: tuple[str, str]) -> str:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import orjson
 
 from bridges.dead_letters.reading import MOST_LOOKED_AT, Order, walk
+from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.showing import whole
 from bridges.dead_letters.values import Wanted
+from core.principal import SYSTEM, Principal
 
 MOST_BYTES = 32 * 1024 * 1024
 
@@ -27,8 +29,9 @@ def export(
     *,
     order: Order = "newest",
     past: str = "",
+    by: Principal = SYSTEM,
 ) -> Export:
-    """Return those that are wanted with all that is known of them: as many as fit into 32 MiB, of ten thousand.
+    """Return those that are wanted with all that `by` may see of them: as many as fit into 32 MiB, of ten thousand.
 
     Raises:
         NoSuchDeadLetter: when `past` is no id.
@@ -41,6 +44,6 @@ def export(
             return Export(lines=bytes(lines), count=count, next=following)
         following = letter.id
         if wanted.holds(letter):
-            lines += orjson.dumps(whole(letter), option=orjson.OPT_APPEND_NEWLINE)
+            lines += orjson.dumps(whole(seen_by(letter, by)), option=orjson.OPT_APPEND_NEWLINE)
             count += 1
     return Export(lines=bytes(lines), count=count, next=None)

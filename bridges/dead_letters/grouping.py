@@ -4,10 +4,18 @@ from dataclasses import dataclass, field
 
 from bridges.dead_letters.fingerprint import pattern
 from bridges.dead_letters.reading import MOST_LOOKED_AT, walk
+from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, ErrorGroup, Errors, Wanted
+from core.principal import SYSTEM, Principal
 
 
-def by_error(stream: str, group: str, wanted: Wanted = Wanted()) -> Errors:  # noqa: B008 - frozen
+def by_error(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    by: Principal = SYSTEM,
+) -> Errors:
     """Return what went wrong with those that are wanted, the most frequent first; the newest ten thousand are counted.
 
     Raises:
@@ -20,9 +28,15 @@ def by_error(stream: str, group: str, wanted: Wanted = Wanted()) -> Errors:  # n
             complete = False
             break
         if wanted.holds(letter):
-            found.setdefault(letter.fingerprint, _Counted(letter.id, letter.error)).add(letter)
+            if letter.fingerprint not in found:
+                found[letter.fingerprint] = _Counted(letter.id, seen_by(letter, by).error, _pattern(letter))
+            found[letter.fingerprint].add(letter)
     groups = [counted.group(name) for name, counted in found.items()]
     return Errors(groups=tuple(sorted(groups, key=lambda one: (-one.count, -one.last_ms))), complete=complete)
+
+
+def _pattern(letter: DeadLetter) -> str:
+    return pattern(letter.mask.text(letter.error, letter.event) if letter.mask else letter.error)
 
 
 @dataclass(slots=True)
@@ -31,6 +45,7 @@ class _Counted:
 
     newest: str
     example: str
+    pattern: str
     count: int = 0
     event_types: set[str] = field(default_factory=set)
     first_ms: int = 0
@@ -45,7 +60,7 @@ class _Counted:
     def group(self, fingerprint: str) -> ErrorGroup:
         return ErrorGroup(
             fingerprint=fingerprint,
-            pattern=pattern(self.example),
+            pattern=self.pattern,
             newest=self.newest,
             example=self.example,
             count=self.count,

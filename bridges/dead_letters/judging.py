@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bridges.dead_letters.seeing import quotable, violations, without
+from bridges.dead_letters.values import DeadLetter
+from core.principal import SYSTEM, Principal
 from core.problems import Problem
 from streams import checking, reading
 from streams.checking import Accepted
@@ -40,11 +43,16 @@ class Verdict:
         }
 
 
-def judge(stream: str, event: Any) -> Verdict:
-    """Return what publishing would say of an event."""
+def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Verdict:
+    """Return what publishing would say of an event: that of a dead letter, or one that is to go out in its place.
+
+    Who may not see what is personal is told nothing that quotes it.
+    """
+    texts = quotable(stream, event, letter, by)
     try:
         _, accepted = accept(stream, event)
     except Problem as problem:
+        without(problem, texts)
         return Verdict(
             problem=problem,
             contract_version=problem.members.get("contract_version"),
@@ -53,7 +61,7 @@ def judge(stream: str, event: Any) -> Verdict:
     return Verdict(
         problem=None,
         contract_version=accepted.contract_version,
-        violations=tuple(violation.as_dict() for violation in accepted.warnings),
+        violations=tuple(violations([violation.as_dict() for violation in accepted.warnings], texts)),
     )
 
 

@@ -5,8 +5,10 @@ from typing import Any, Literal, TypeVar
 
 from bridges import snapshot
 from bridges.dead_letters.fingerprint import fingerprint
+from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
 from bridges.errors import NoSuchDeadLetter, UnknownGroup
+from core.principal import SYSTEM, Principal
 from streams import connections, entry
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters
@@ -14,6 +16,7 @@ from streams.broker.command import Command
 from streams.broker.dead_letters import StoredLetter
 from streams.entry import text_fields
 from streams.errors import UnknownStream
+from streams.masking import mask_of
 from streams.snapshot import holder
 
 # How many are read at once: each may be a quarter of a megabyte.
@@ -58,14 +61,17 @@ def page(
     limit: int = 50,
     order: Order = "newest",
     past: str = "",
+    by: Principal = SYSTEM,
 ) -> Page:
-    """Return those that are wanted: at most `limit` (200), past the one with the id `past`.
+    """Return those that are wanted, as `by` may see them: at most `limit` (200), past the one with the id `past`.
 
     Raises:
         NoSuchDeadLetter: when `past` is no id.
     """
     limit = max(1, min(limit, MOST_ON_A_PAGE))
-    letters, following, looked_at = scan(stream, group, wanted, _itself, limit=limit, order=order, past=past)
+    letters, following, looked_at = scan(
+        stream, group, wanted, lambda letter: seen_by(letter, by), limit=limit, order=order, past=past
+    )
     return Page(
         letters=tuple(letters),
         next=following,
@@ -100,7 +106,7 @@ def scan(
 
 
 def get(stream: str, group: str, id_: str) -> DeadLetter:
-    """Return one dead letter.
+    """Return one dead letter, whole: who shows it asks `seen_by`.
 
     Raises:
         NoSuchDeadLetter: when there is none of this id.
@@ -155,10 +161,6 @@ def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _itself(letter: DeadLetter) -> DeadLetter:
-    return letter
-
-
 def _id(letter: DeadLetter) -> str:
     return letter.id
 
@@ -171,6 +173,7 @@ def _ask(stream: str, command: Command) -> Any:
 def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
     definition = holder.current().streams.get(stream)
     decoded = entry.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
+    mask = mask_of(definition, decoded)
     return DeadLetter(
         id=stored.id,
         stream=stream,
@@ -184,9 +187,10 @@ def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
         layout=decoded.layout,
         data=text_fields(entry.pairs(stored.parts)),
         error=stored.error,
-        fingerprint=fingerprint(stored.error),
+        fingerprint=fingerprint(mask.text(stored.error, decoded.event) if mask else stored.error),
         count=stored.count,
         attempts=stored.attempts,
         first_ms=stored.first_ms,
         last_ms=stored.last_ms,
+        mask=mask,
     )

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streams.broker.dead_letters import Attempt, Replayed
+from streams.masking import Mask
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
@@ -22,9 +23,9 @@ class DeadLetter:
 
     `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event, `data` the fields that will
     be delivered, as text. `contract_version` is what it was checked against when it was published, None for nothing.
-    `error` is the last one, `fingerprint` names what it has in common with others. `count` is how many attempts there
-    were, `attempts` the last ten of them, oldest first. Times are milliseconds since 1970: of the first and the last
-    failure.
+    `error` is the last one, `fingerprint` names what it has in common with others; personal values are no part of it.
+    `count` is how many attempts there were, `attempts` the last ten of them, oldest first. Times are milliseconds since
+    1970: of the first and the last failure. `mask` says what is personal in it, None when nothing is.
     """
 
     id: str
@@ -44,6 +45,7 @@ class DeadLetter:
     attempts: tuple[Attempt, ...]
     first_ms: int
     last_ms: int
+    mask: Mask | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

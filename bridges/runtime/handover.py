@@ -29,6 +29,7 @@ class Handover:
         say: Say,
         stop: Stop,
         types_of: Callable[[], Mapping[str, TopLevelTypes]],
+        impersonal: Callable[[str, Delivery], str],
         only: frozenset[str],
         where: Sequence[Filter],
         together: int,
@@ -39,13 +40,15 @@ class Handover:
         self._say = say
         self._stop = stop
         self._types_of = types_of
+        self._impersonal = impersonal
         self._only = only
         self._where = where
         self._clock = clock
         self._taken: list[tuple[str, str]] = []
         self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
-        self._failed: list[tuple[Failure, int]] = []
+        # Each with what may be said of it.
+        self._failed: list[tuple[Failure, str]] = []
         self.progress = Progress()
         self.pace = Pace(subscription.lease_ms / 1000, together=together)
         # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
@@ -90,8 +93,8 @@ class Handover:
             failed = [failure for failure, _ in self._failed]
             fates = membership.settle(taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed)
             self.progress.filtered += len(self._unwanted)
-            for (failure, attempt), fate in zip(self._failed, fates, strict=True):
-                self._tell_failure(failure, attempt, fate)
+            for (failure, text), fate in zip(self._failed, fates, strict=True):
+                self._tell_failure(failure, text, fate)
             self._taken, self._unwanted, self._unbegun, self._failed = [], [], [], []
 
     def _wanted(self, held: Sequence[Held]) -> list[Delivery]:
@@ -143,8 +146,10 @@ class Handover:
                 self._fail(delivery, error, seconds / begun)
 
     def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
+        # Kept with the event; who reads it there is asked what they may see. What is logged, anybody reads.
         text = str(error)
-        self.progress.failed_at(f"{delivery.id}, attempt {delivery.attempt}: {text.rstrip('.')}")
+        told = f"{delivery.id}, attempt {delivery.attempt}: {self._impersonal(text, delivery).rstrip('.')}"
+        self.progress.failed_at(told)
         next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
         gives_up = isinstance(next_, GiveUp)
         failure = Failure(
@@ -155,10 +160,9 @@ class Handover:
             delay_ms=0 if isinstance(next_, GiveUp) else round(next_.after * 1000),
             fatal=gives_up,
         )
-        self._failed.append((failure, delivery.attempt))
+        self._failed.append((failure, told))
 
-    def _tell_failure(self, failure: Failure, attempt: int, fate: Fate) -> None:
-        text = f"{failure.id}, attempt {attempt}: {failure.error.rstrip('.')}"
+    def _tell_failure(self, failure: Failure, text: str, fate: Fate) -> None:
         if fate == "retry":
             self._say(f"{text}. It comes again in {failure.delay_ms / 1000:.3g} s.")
         elif fate == "dead":

@@ -7,7 +7,9 @@ from functools import partial
 
 from bridges import disabling, position
 from bridges.definitions import BridgeDefinition
+from bridges.delivery import Delivery
 from bridges.errors import NotDefined
+from bridges.masking import mask_of
 from bridges.runtime import identity
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Subscription
@@ -87,6 +89,7 @@ def open_worker(
         say=say,
         stop=stop,
         types_of=types_of,
+        impersonal=_impersonal,
         only=bridge.event_types,
         where=bridge.filters,
         together=bridge.concurrency,
@@ -96,6 +99,11 @@ def open_worker(
         drain=drain,
         count=count,
     )
+
+
+def _impersonal(text: str, delivery: Delivery) -> str:
+    mask = mask_of(delivery)
+    return text if mask is None else mask.text(text, delivery.event)
 
 
 def _no_such_stream(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from bridges.delivery import Delivery
 from bridges.errors import GroupLost, NotAStreamNow, SinkAway
 from bridges.filters import Filter
 from bridges.runtime import identity, lines
@@ -52,6 +53,7 @@ class Worker:
         say: Say,
         stop: Stop | None = None,
         types_of: Callable[[], Mapping[str, TopLevelTypes]] = dict,
+        impersonal: Callable[[str, Delivery], str] = lambda text, _: text,
         only: frozenset[str] = frozenset(),
         where: Sequence[Filter] = (),
         together: int = 1,
@@ -76,6 +78,7 @@ class Worker:
             say=say,
             stop=self._stop,
             types_of=types_of,
+            impersonal=impersonal,
             only=only,
             where=where,
             together=together,

@@ -11,10 +11,12 @@ from typing import Any, Self
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.errors import NotBegun, SinkBroken, SinkGone
+from bridges.masking import mask_of
 from bridges.outlet import Outlet
 from bridges.rendering import json_line, terminal_line
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from streams.masking import Mask
 
 # Bridges of one process print to one file: a long line of one must not be cut by another's.
 _one_at_a_time = threading.Lock()
@@ -28,14 +30,21 @@ class ConsoleConfig(SinkConfig):
 class ConsoleSink(Sink):
     """Writes each event as one line to a file descriptor; an event is taken when its whole line was.
 
-    `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise.
+    `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. `mask_of` says what
+    is not to be printed of an event: what bridges print ends in logs.
     """
 
     Config = ConsoleConfig
 
     def __init__(
-        self, descriptor: int, *, stopping: Callable[[], bool] = lambda: False, colour: bool | None = None
+        self,
+        descriptor: int,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        colour: bool | None = None,
+        mask_of: Callable[[Delivery], Mask | None] = lambda _: None,
     ) -> None:
+        self._mask_of = mask_of
         self._outlet = Outlet(descriptor, stopping=stopping)
         self._terminal = os.isatty(descriptor)
         self._colour = self._wants_colour() if colour is None else colour
@@ -44,7 +53,7 @@ class ConsoleSink(Sink):
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         if sys.stdout is None:
             raise SinkBroken("Standard output is closed: there is nowhere to print to.")
-        return cls(sys.stdout.fileno(), stopping=stopping)
+        return cls(sys.stdout.fileno(), stopping=stopping, mask_of=mask_of)
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         if not may_begin():
@@ -62,9 +71,10 @@ class ConsoleSink(Sink):
         return self._outlet.is_closed()
 
     def _line(self, delivery: Delivery) -> bytes:
+        mask = self._mask_of(delivery)
         if self._terminal:
-            return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour)
-        return json_line(delivery)
+            return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour, mask=mask)
+        return json_line(delivery, mask=mask)
 
     def _wants_colour(self) -> bool:
         return self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -24,7 +24,7 @@ class Row:
 def rows(contract: Contract) -> list[Row]:
     """Return the draft, then the versions from the newest, deleted ones too."""
     found = list(contract.versions.select_related("schema").order_by(F("number").desc(nulls_first=True)))
-    before = [*(version.number for version in found[1:]), None]
+    before = [*(version.number for version in found[1:]), None][: len(found)]
     return [Row(version=version, previous=number) for version, number in zip(found, before, strict=True)]
 
 

@@ -46,6 +46,7 @@ ANNOTATIONS = frozenset(
         "readOnly",
         "title",
         "writeOnly",
+        "x-pii",
         "$anchor",
     ]
 )

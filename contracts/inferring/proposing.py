@@ -5,6 +5,7 @@ from typing import Any
 
 from contracts import schemas
 from contracts.inferring.observing import DEEPEST, Observation
+from contracts.personal import MARK
 
 # Fewer strings than this may have a format, fewer words few values, by accident.
 ENOUGH_FOR_A_FORMAT = 5
@@ -14,24 +15,27 @@ EACH_IN_AN_ENUM = 3
 MAP_NAMES, SURELY_A_MAP = 20, 100
 # A new publisher or a new piece of work is no other kind of event.
 _NEVER_AN_ENUM = frozenset({"source", "correlation_id"})
-_NOTES = ("title", "description", "default", "examples", "deprecated", "$comment")
+_NOTES = ("title", "description", "default", "examples", "deprecated", "$comment", MARK)
 _DEPTHS = (DEEPEST, 8, 4, 2, 1, 0)
 
 Document = dict[str, Any]
 
 
-def propose(seen: Observation, event_type: str, *, like: Mapping[str, Any] | None = None) -> Document:
+def propose(
+    seen: Observation, event_type: str, *, like: Mapping[str, Any] | None = None, quotes: bool = True
+) -> Document:
     """Return a schema (2020-12) that accepts every event that was seen, all of which are of this type.
 
-    `like` is a schema that people wrote for such events: its titles and descriptions, and its order, are kept. Objects
-    stay open. What is very deep or very large is described less far, so that the text is a schema that can be kept.
+    `like` is a schema that people wrote for such events: its titles, descriptions and marks, and its order, are kept.
+    Unless it `quotes`, no word of an event stands in the schema. Objects stay open. What is very deep or very large is
+    described less far, so that the text is a schema that can be kept.
     """
     title = " ".join(event_type.replace("_", "-").replace(".", "-").replace(":", "-").split("-")).strip() or event_type
     for depth in _DEPTHS:
         document = {
             "$schema": schemas.DRAFT_2020_12,
             "title": title[:1].upper() + title[1:],
-            **_described(seen, depth, name=None),
+            **_described(seen, depth, name=None, quotes=quotes),
         }
         _name_the_type(document, event_type)
         if like is not None:
@@ -47,17 +51,17 @@ def _name_the_type(document: Document, event_type: str) -> None:
     document["properties"] = {**named, **document.pop("properties", {}), **named}
 
 
-def _described(seen: Observation, depth: int, *, name: str | None) -> Document:
+def _described(seen: Observation, depth: int, *, name: str | None, quotes: bool) -> Document:
     """Return the schema of what was seen under a name; None is the event itself."""
     types = _types(seen)
     if not types:
         return {}
     document: Document = {"type": types[0] if len(types) == 1 else types}
-    document.update(_of_strings(seen, types, name))
+    document.update(_of_strings(seen, types, name, quotes=quotes))
     if depth > 0 and seen.items is not None:
-        document["items"] = _described(seen.items, depth - 1, name="")
+        document["items"] = _described(seen.items, depth - 1, name="", quotes=quotes)
     if depth > 0 and seen.objects:
-        document.update(_of_objects(seen, depth, root=name is None))
+        document.update(_of_objects(seen, depth, root=name is None, quotes=quotes))
     return document
 
 
@@ -74,29 +78,29 @@ def _types(seen: Observation) -> list[str]:
     return [name for name, count in counts.items() if count]
 
 
-def _of_strings(seen: Observation, types: list[str], name: str | None) -> Document:
+def _of_strings(seen: Observation, types: list[str], name: str | None, *, quotes: bool) -> Document:
     if seen.strings >= ENOUGH_FOR_A_FORMAT and seen.formats:
         return {"format": seen.formats[0]}
     words = seen.words
     # An enum speaks of all types at once, so only null can stand beside the words.
-    if words is None or name in _NEVER_AN_ENUM or not {"string", "null"}.issuperset(types):
+    if not quotes or words is None or name in _NEVER_AN_ENUM or not {"string", "null"}.issuperset(types):
         return {}
     if len(words) < 2 or seen.strings < ENOUGH_FOR_AN_ENUM or min(words.values()) < EACH_IN_AN_ENUM:
         return {}
     return {"enum": [*sorted(words), *([None] if seen.nulls else [])]}
 
 
-def _of_objects(seen: Observation, depth: int, *, root: bool) -> Document:
+def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> Document:
     always = seen.always()
     sometimes = dict(seen.sometimes())
     document: Document = {}
     if values := _map_values(seen, sometimes, root=root):
         sometimes = {}
-        document["additionalProperties"] = _described(values, depth - 1, name="")
+        document["additionalProperties"] = _described(values, depth - 1, name="", quotes=quotes)
     # A name with a NUL could not be kept; objects are open, so its events are accepted all the same.
     required = sorted(name for name in always if "\0" not in name)
     names = required + sorted(name for name in sometimes if "\0" not in name)
-    properties = {name: _described(seen.properties[name], depth - 1, name=name) for name in names}
+    properties = {name: _described(seen.properties[name], depth - 1, name=name, quotes=quotes) for name in names}
     return {
         **({"required": required} if required else {}),
         **({"properties": properties} if properties else {}),

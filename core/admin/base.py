@@ -1,13 +1,14 @@
 """Pages of definitions: every change that is made on one is recorded, in the same transaction."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.contrib.admin.utils import NestedObjects
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,12 +20,19 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 
 from core import audit, catalog_version
 from core.admin.pages import Page
+from core.models import CatalogModel
+from core.person_rights import PersonRights
 from core.principal import Principal
 
 
 def person(request: HttpRequest) -> Principal:
-    """Return the person who uses the admin."""
-    return Principal(kind="person", name=request.user.get_username())
+    """Return the person who uses the admin, with the rights that their permissions give."""
+    return Principal(
+        kind="person",
+        name=request.user.get_username(),
+        address=request.META.get("REMOTE_ADDR", ""),
+        rights=PersonRights(request.user),
+    )
 
 
 class AuditedInline(TabularInline):  # type: ignore[misc]
@@ -99,6 +107,8 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
         row = self.get_object(request, object_id)
         if row is None:
             return redirect(self.page_url("changelist"))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -121,6 +131,8 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        for row in _going_with(obj):
+            audit.record(person(request), "delete", row, before=self._described_by_its_own(row), after=None)
         self._record(request, obj, before=self.described(obj), after=None)
         super().delete_model(request, obj)
 
@@ -139,6 +151,13 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
         for row, _ in formset.changed_objects:
             self._record(request, row, before=before[row.pk][1], after=self.described(row))
         self._record_deleted(request, formset, [before[pks[id(row)]] for row in formset.deleted_objects])
+
+    def _described_by_its_own(self, row: Model) -> dict[str, Any] | None:
+        """Return a row of another model as the record shows it: its own pages know its secrets."""
+        if not self.admin_site.is_registered(type(row)):
+            return audit.describe(row)
+        owner = self.admin_site.get_model_admin(type(row))
+        return owner.described(row) if isinstance(owner, AuditedAdmin) else audit.describe(row)
 
     def _record_deleted(
         self,
@@ -163,6 +182,15 @@ class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
             return
         action = "create" if before is None else "delete" if after is None else "change"
         audit.record(person(request), action, row, before=before, after=after)
+
+
+def _going_with(row: Model) -> Iterator[Model]:
+    """Give the definitions that are deleted when this one is, such as the event types of a stream."""
+    collector = NestedObjects(using=DEFAULT_DB_ALIAS)
+    collector.collect([row])
+    for model, rows in collector.data.items():
+        if issubclass(model, CatalogModel):
+            yield from (each for each in sorted(rows, key=str) if each != row)
 
 
 def _stored(row: Model) -> Model | None:

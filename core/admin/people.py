@@ -1,9 +1,9 @@
-"""The people who may use the admin: Django's users."""
+"""The people who may use the admin, Django's users; and their roles, Django's groups of users."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -15,11 +15,15 @@ from unfold.forms import (  # type: ignore[import-untyped]
 
 from core import audit
 from core.admin.base import AuditedAdmin, person
+from core.models import Role
 from core.templatetags.synapse import moment
 
-# Django's groups of users are not used: a group is a consumer group here, and nothing else.
+# A group is a consumer group here, and nothing else: those of users are called roles.
 admin.site.unregister(Group)
 admin.site.unregister(User)
+
+# What makes a person more than they were: a superuser's to give, lest those who may edit people raise themselves.
+_POWERS = ("is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
@@ -30,13 +34,13 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     secret_columns = ("password",)
-    list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_seen"]
-    list_filter = ["is_active", "is_staff", "is_superuser"]
+    list_display = ["username", "first_name", "last_name", "email", "roles", "is_active", "is_superuser", "last_seen"]
+    list_filter = ["is_active", "is_staff", "is_superuser", ("groups", admin.RelatedOnlyFieldListFilter)]
     filter_horizontal = []
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Who it is", {"fields": ["first_name", "last_name", "email"]}),
-        ("What they may do", {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]}),
+        ("What they may do", {"fields": ["is_active", "is_staff", "groups", "user_permissions", "is_superuser"]}),
     ]
     add_fieldsets = [(None, {"fields": ["username", "usable_password", "password1", "password2"]})]
 
@@ -44,19 +48,41 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
     def last_seen(self, user: User) -> str:
         return moment(user.last_login)
 
+    @admin.display(description="roles")
+    def roles(self, user: User) -> str:
+        return ", ".join(sorted(role.name for role in user.groups.all())) or "—"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **options)
+        if db_field.name == "groups" and field is not None:
+            field.label = "Roles"
+            field.help_text = "A person has all permissions of all their roles."
+        return field
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return () if request.user.is_superuser else _POWERS
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        # People are made here to use the admin; what they may do in it is said next.
+        obj.is_staff = obj.is_staff or not change
+        super().save_model(request, obj, form, change)
+
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Permissions lie in a table of their own, so what changes there is recorded by itself."""
-        before = _permissions(form.instance)
+        """Roles and permissions lie in tables of their own, so what changes there is recorded by itself."""
+        before = _rights(form.instance)
         super().save_related(request, form, formsets, change)
-        after = _permissions(form.instance)
+        after = _rights(form.instance)
         if after != before:
-            audit.record(
-                person(request),
-                "change",
-                form.instance,
-                before={"user_permissions": before},
-                after={"user_permissions": after},
-            )
+            audit.record(person(request), "change", form.instance, before=before, after=after)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         answer: HttpResponse = super().user_change_password(request, id, form_url)
@@ -65,5 +91,35 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
         return answer
 
 
-def _permissions(user: User) -> list[str]:
-    return sorted(user.user_permissions.values_list("codename", flat=True))
+@admin.register(Role)
+class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
+    """What those who have the role may do. The roles that are there from the start are kept as they are."""
+
+    list_display = ["name", "people"]
+    filter_horizontal = ["permissions"]
+
+    @admin.display(description="people")
+    def people(self, role: Role) -> int:
+        return role.user_set.count()
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        before = _names(form.instance.permissions)
+        super().save_related(request, form, formsets, change)
+        after = _names(form.instance.permissions)
+        if after != before:
+            audit.record(
+                person(request), "change", form.instance, before={"permissions": before}, after={"permissions": after}
+            )
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    return user is None or not user.is_superuser or bool(request.user.is_superuser)
+
+
+def _rights(user: User) -> dict[str, list[str]]:
+    roles = sorted(user.groups.values_list("name", flat=True))
+    return {"roles": roles, "user_permissions": _names(user.user_permissions)}
+
+
+def _names(permissions: Any) -> list[str]:
+    return sorted(f"{app}.{name}" for app, name in permissions.values_list("content_type__app_label", "codename"))

@@ -1,11 +1,14 @@
-"""The record: to be read, never to be changed."""
+"""The record: to be read. Nobody may add to it, change it or delete from it, superusers neither."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
+from core.admin import story
 from core.admin.difference import Row, json_difference
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
@@ -13,11 +16,18 @@ from core.templatetags.synapse import moment, visible
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["when", "who", "action", "what"]
-    list_filter = ["action", "actor"]
-    search_fields = ["target", "actor"]
+    list_display = ["when", "who", "action", "what", "key", "address"]
+    list_filter = ["action", "kind", "actor", "at"]
+    search_fields = ["target", "actor", "key", "address"]
+    # A table of millions is counted once, and only what is looked for.
+    show_full_result_count = False
+    list_before_template = "core/admin/audit_list.html"
     list_per_page = 50
     change_form_template = "core/admin/audit_entry.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(story.story, self))
+        return [path("story/", view, name="core_auditentry_story"), *super().get_urls()]
 
     @admin.display(description="when", ordering="id")
     def when(self, entry: AuditEntry) -> str:

@@ -13,13 +13,14 @@ from contracts.models import Contract
 from contracts.registry import draft_of
 from core.admin.json_places import line_of
 from core.admin.pages import Page
+from core.person_rights import VIEW_PAYLOAD
 from core.problems import Problem
 from streams import candidates
 from streams.backtesting import Tested
 from streams.models import Stream
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last
 
-_RIGHTS = ("streams.view_eventtype", "streams.view_stream")
+_RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
 
 def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:

@@ -74,7 +74,7 @@ class EventTypeAdmin(AuditedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         event_type = options.get("obj")
         if event_type is not None and self.has_change_permission(request, event_type):
-            context |= {"tabs": tabs.of_event_type(event_type, "Definition")}
+            context |= {"tabs": tabs.of_event_type(request, event_type, "Definition")}
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
 

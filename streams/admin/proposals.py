@@ -36,7 +36,7 @@ class ProposalForm(forms.Form):
 def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask from how many events; a POST proposes a contract, and another saves what was proposed as the draft."""
     event_type = admin.found(request, pk)
-    if not request.user.has_perm("streams.view_stream"):
+    if not person(request).rights.may("read", event_type.stream.name, event_type.name):
         # Words of events stand in a proposal.
         raise PermissionDenied
     subject = subject_of(event_type.stream.name, event_type.name)
@@ -59,7 +59,7 @@ def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         "streams/admin/proposal.html",
         title=TITLE,
         row=event_type,
-        tabs=tabs.of_event_type(event_type, TITLE),
+        tabs=tabs.of_event_type(request, event_type, TITLE),
         subject=subject,
         contract=contract,
         standing=standing,

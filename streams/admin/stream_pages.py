@@ -7,6 +7,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 
 from core import http
+from core.admin import payloads, person
 from core.problems import Problem
 from streams import inspection
 from streams.admin import overview, tabs
@@ -22,8 +23,9 @@ FILTERS = ("event_type", "since", "until", "order", "after", "before")
 def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the stream's messages, newest first unless asked otherwise; the filters are those of the API."""
     stream = admin.found(request, pk)
+    payloads.check(request)
     query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
-    asked = _asked(stream, query={**query, "count": str(PAGE_SIZE)})
+    asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
         {
             "overview": overview.of([stream.name]),
@@ -31,6 +33,8 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         }
     )
     page = _answer(found["messages"])
+    if not isinstance(page, Problem):
+        payloads.record(request, f"stream {stream.name}", [found["id"] for found in page["messages"]])
     more = None
     if not isinstance(page, Problem) and page["next"]:
         turn = "before" if page["order"] == "newest" else "after"
@@ -53,13 +57,16 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     """Show one message: the event, and the fields of its entry as they lie in Redis."""
     stream = admin.found(request, pk)
+    payloads.check(request)
     found = ask_all(
         {
             "overview": overview.of([stream.name]),
-            "message": inspection.message(_asked(stream, id=id), holder.current()),
+            "message": inspection.message(_asked(request, stream, id=id), holder.current()),
         }
     )
     answer = _answer(found["message"])
+    if not isinstance(answer, Problem):
+        payloads.record(request, f"stream {stream.name}", [answer["id"]])
     return _show(
         admin,
         request,
@@ -77,7 +84,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     found = ask_all(
         {
             "overview": overview.of([stream.name]),
-            "groups": inspection.groups(_asked(stream), holder.current()),
+            "groups": inspection.groups(_asked(request, stream), holder.current()),
         }
     )
     answer = _answer(found["groups"])
@@ -89,15 +96,22 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         "Groups",
         found["overview"],
         groups=[
-            {**row, "pages": tabs.of_group(stream, row["name"]), "lost": row["lost_trimmed"] + row["lost_silent"]}
+            {
+                **row,
+                "pages": tabs.of_group(request, stream, row["name"]),
+                "lost": row["lost_trimmed"] + row["lost_silent"],
+            }
             for row in rows
         ],
         refused=answer if isinstance(answer, Problem) else None,
     )
 
 
-def _asked(stream: Stream, *, query: Mapping[str, str] | None = None, **params: str) -> http.Request:
-    return http.Request(method="GET", path="", params={"stream": stream.name, **params}, query=query or {})
+def _asked(
+    request: HttpRequest, stream: Stream, *, query: Mapping[str, str] | None = None, **params: str
+) -> http.Request:
+    named = {"stream": stream.name, **params}
+    return http.Request(method="GET", path="", params=named, query=query or {}, principal=person(request))
 
 
 def _answer(found: http.Response | Problem) -> Any:
@@ -113,7 +127,7 @@ def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any
         f"streams/admin/{tab.lower()}.html",
         title=f"{tab} of {stream.name}",
         row=stream,
-        tabs=tabs.of_stream(stream, "Messages" if tab == "Message" else tab),
+        tabs=tabs.of_stream(request, stream, "Messages" if tab == "Message" else tab),
         overview=None if problem else found[stream.name],
         problem=problem,
         **values,

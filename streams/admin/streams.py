@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
-from core.admin import AuditedAdmin, AuditedInline
+from core.admin import AuditedAdmin, AuditedInline, payloads
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams.admin import overview, stream_pages, tabs
@@ -23,12 +23,16 @@ def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
 
 
 class StreamList(LiveList):
-    """The streams, each with its figures; a row leads to the stream's messages."""
+    """The streams, each with its figures; a row leads to the stream's messages, or to its groups."""
 
     overviews = _overviews
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self._page = "messages" if payloads.may_see(request) else "groups"
+
     def url_for_result(self, result: Stream) -> str:
-        return self.model_admin.page_url("messages", result.pk)  # type: ignore[no-any-return]
+        return self.model_admin.page_url(self._page, result.pk)  # type: ignore[no-any-return]
 
 
 class EventTypeInline(AuditedInline):
@@ -74,7 +78,11 @@ class StreamAdmin(AuditedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if stream := options.get("obj"):
             problem = attach_overviews([stream], _overviews)
-            context |= {"tabs": tabs.of_stream(stream, "Definition"), "problem": problem, "overview": stream.overview}
+            context |= {
+                "tabs": tabs.of_stream(request, stream, "Definition"),
+                "problem": problem,
+                "overview": stream.overview,
+            }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
 

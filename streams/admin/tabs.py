@@ -1,41 +1,58 @@
 """The pages of one stream, side by side. Apps above this one may add theirs."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest
 from django.urls import reverse
 
 from core.admin.pages import Tab
+from core.person_rights import PUBLISH, VIEW_PAYLOAD
 from streams.models import EventType, Stream
 
-# Title, and the name of a URL that takes the stream's primary key.
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """A tab: its title, the name of a URL, and the permissions without which nobody gets there."""
+
+    title: str
+    url: str
+    permissions: Sequence[str] = ()
+
+
+# Their URLs take the stream's primary key.
 STREAM_PAGES = [
-    ("Messages", "admin:streams_stream_messages"),
-    ("Groups", "admin:streams_stream_groups"),
-    ("Definition", "admin:streams_stream_change"),
+    Leads("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
+    Leads("Groups", "admin:streams_stream_groups"),
+    Leads("Definition", "admin:streams_stream_change"),
 ]
-# Title, and the name of a URL that takes the stream's primary key and a group's name.
-GROUP_PAGES: list[tuple[str, str]] = []
+# Their URLs take the stream's primary key and a group's name.
+GROUP_PAGES: list[Leads] = []
 EVENT_TYPE_PAGES = [
-    ("Definition", "admin:streams_eventtype_change"),
-    ("Publish a test event", "admin:streams_eventtype_publish"),
-    ("Draft from traffic", "admin:streams_eventtype_draft"),
+    Leads("Definition", "admin:streams_eventtype_change"),
+    Leads("Publish a test event", "admin:streams_eventtype_publish", ("streams.view_stream", PUBLISH)),
+    Leads("Draft from traffic", "admin:streams_eventtype_draft", ("streams.view_stream", VIEW_PAYLOAD)),
 ]
 
 
-def of_stream(stream: Stream, active: str) -> list[Tab]:
+def of_stream(request: HttpRequest, stream: Stream, active: str) -> list[Tab]:
     """Return the tabs of a stream's pages."""
-    return _tabs(STREAM_PAGES, stream.pk, active)
+    return _tabs(request, STREAM_PAGES, [stream.pk], active)
 
 
-def of_group(stream: Stream, group: str) -> list[Tab]:
+def of_group(request: HttpRequest, stream: Stream, group: str) -> list[Tab]:
     """Return the pages of a stream's group: none when no address can hold its name."""
-    if "/" in group:
-        return []
-    return [Tab(title=title, url=reverse(name, args=[stream.pk, group])) for title, name in GROUP_PAGES]
+    return [] if "/" in group else _tabs(request, GROUP_PAGES, [stream.pk, group])
 
 
-def of_event_type(event_type: EventType, active: str) -> list[Tab]:
+def of_event_type(request: HttpRequest, event_type: EventType, active: str) -> list[Tab]:
     """Return the tabs of an event type's pages."""
-    return _tabs(EVENT_TYPE_PAGES, event_type.pk, active)
+    return _tabs(request, EVENT_TYPE_PAGES, [event_type.pk], active)
 
 
-def _tabs(pages: list[tuple[str, str]], pk: int, active: str) -> list[Tab]:
-    return [Tab(title=title, url=reverse(name, args=[pk]), active=title == active) for title, name in pages]
+def _tabs(request: HttpRequest, pages: Iterable[Leads], arguments: Sequence[object], active: str = "") -> list[Tab]:
+    return [
+        Tab(title=page.title, url=reverse(page.url, args=arguments), active=page.title == active)
+        for page in pages
+        if request.user.has_perms(page.permissions)
+    ]

@@ -15,7 +15,7 @@ _RETRY_AFTER = OpenApiParameter(
 )
 _PROBLEMS = {
     400: "The request or one of its parameters cannot be used.",
-    403: "No such stream takes events.",
+    403: "No such stream takes events, or the caller may not do this.",
     404: "There is no such stream or entry.",
     409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
     413: "The body, or an event in it, is too large.",

@@ -13,6 +13,7 @@ from streams.entry import pairs
 from streams.errors import UnknownEntry
 from streams.inspection.overview import defined
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
+from streams.masking import PERSONAL, mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
 
@@ -35,6 +36,7 @@ def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
         stream,
         count=asked_count(request.query, most=MOST_MESSAGES, otherwise=USUAL_MESSAGES),
         event_type=request.query.get("event_type", ""),
+        personal=request.principal.rights.has(PERSONAL),
     )
     # Without a filter one entry more than the page holds tells whether there is a next one.
     most = MOST_ENTRIES if page.event_type else page.count + 1
@@ -72,16 +74,21 @@ def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     fields = pairs(found[0].parts)
     decoded = entry.decode(fields, types_of=stream.types_of)
-    return json_response({"stream": stream.name, **shown(id_, fields, decoded)})
+    mask = None if request.principal.rights.has(PERSONAL) else mask_of(stream, decoded)
+    return json_response({"stream": stream.name, **shown(id_, fields, decoded, mask=mask)})
 
 
 class _Page:
-    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is ""."""
+    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is "".
 
-    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str) -> None:
+    `personal`: with what is personal in them.
+    """
+
+    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str, personal: bool) -> None:
         self._stream = stream
         self.count = count
         self.event_type = event_type
+        self._personal = personal
         self.messages: list[dict[str, Any]] = []
         self.scanned = 0
         self.position: str | None = None
@@ -97,4 +104,5 @@ class _Page:
         fields = pairs(found.parts)
         decoded = entry.decode(fields, types_of=self._stream.types_of)
         if not self.event_type or decoded.event_type == self.event_type:
-            self.messages.append(shown(found.id, fields, decoded))
+            mask = None if self._personal else mask_of(self._stream, decoded)
+            self.messages.append(shown(found.id, fields, decoded, mask=mask))

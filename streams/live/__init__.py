@@ -7,6 +7,7 @@ from streams.definitions import Snapshot
 from streams.inspection.overview import defined
 from streams.live.asked import asked
 from streams.live.following import Following
+from streams.masking import PERSONAL
 from streams.tail import tails
 
 EVENT_STREAM = "text/event-stream"
@@ -25,7 +26,8 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
         UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
     """
     stream = defined(request, catalog)
-    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT)
+    personal = request.principal.rights.has(PERSONAL)
+    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, personal=personal)
     chunks = following.chunks()
     # What is wrong shows before the first chunk, and is then answered as everywhere else.
     first = await anext(chunks)

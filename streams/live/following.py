@@ -29,11 +29,12 @@ class Following:
     is left out between the two, and nothing comes twice.
     """
 
-    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float) -> None:
+    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, personal: bool) -> None:
         self._stream = stream
         self._asked = asked
         self._tails = tails
         self._heartbeat = heartbeat
+        self._personal = personal
         self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
         self._written = 0.0
 
@@ -101,7 +102,7 @@ class Following:
                 notice = frames.gap("trimmed", before) if page.has_gap else b""
                 found = [render(self._stream, entry) for entry in page.entries]
                 wanted = Watcher(event_types=self._asked.event_types).wants
-                if chunk := notice + frames.joined(frame for frame in found if wanted(frame)):
+                if chunk := notice + frames.joined(filter(wanted, found), personal=self._personal):
                     yield chunk
                     continue
             if self._is_silent():
@@ -113,7 +114,7 @@ class Following:
             found = await watcher.get(self._heartbeat)
             if found:
                 sent = found[-1].id
-                yield frames.joined(found)
+                yield frames.joined(found, personal=self._personal)
             elif watcher.ended == "slow":
                 connections.tally.add(self._stream, "live_dropped")
                 yield frames.dropped(sent, limit=MOST_WAITING)

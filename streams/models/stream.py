@@ -131,6 +131,11 @@ class Stream(CatalogModel):
 
     class Meta:
         ordering = ["name"]
+        permissions = [
+            ("view_payload", "Can see the payloads of events"),
+            ("view_personal", "Can see personal fields of events"),
+            ("add_event", "Can publish events by hand"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -7,8 +7,10 @@ from typing import Any, Literal
 import orjson
 
 from streams.broker.commands import Entry
-from streams.entry import TopLevelTypes, decode, pairs
+from streams.definitions import StreamDefinition
+from streams.entry import decode, pairs
 from streams.ids import FIRST, EntryId, parse
+from streams.masking import mask_of
 from streams.showing import shown
 
 GapReason = Literal["trimmed", "restarted"]
@@ -20,20 +22,28 @@ _GAPS: Mapping[GapReason, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """An entry as it is written, once for all who watch. `event_type` is "" when it names none."""
+    """An entry as it is written, once for all who watch. `event_type` is "" when it names none.
+
+    `masked` is for those who may not see what is personal in it; empty where nothing is.
+    """
 
     id: EntryId
     event_type: str
     text: bytes
+    masked: bytes = b""
 
 
-def of_entry(entry: Entry, types_of: Mapping[str, TopLevelTypes]) -> Frame:
-    """Return the frame of an entry: a message, which browsers hand to `onmessage`."""
+def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
+    """Return the frame of an entry: a message, which browsers hand to `onmessage`. `stream` defines its contracts."""
     fields = pairs(entry.parts)
-    decoded = decode(fields, types_of=types_of)
-    data = orjson.dumps(shown(entry.id, fields, decoded))
-    text = b"id: %s\ndata: %s\n\n" % (entry.id.encode(), data)
-    return Frame(id=parse(entry.id), event_type=decoded.event_type, text=text)
+    decoded = decode(fields, types_of=stream.types_of if stream else {})
+    mask = mask_of(stream, decoded)
+    return Frame(
+        id=parse(entry.id),
+        event_type=decoded.event_type,
+        text=_message(entry.id, shown(entry.id, fields, decoded)),
+        masked=b"" if mask is None else _message(entry.id, shown(entry.id, fields, decoded, mask=mask)),
+    )
 
 
 def opening(at: EntryId, *, retry_ms: int) -> bytes:
@@ -64,9 +74,13 @@ def bye(at: EntryId, reason: str) -> bytes:
     return _named("bye", {"reason": reason, "last_event_id": str(at)})
 
 
-def joined(frames: Iterable[Frame]) -> bytes:
-    """Return frames as they go over the wire."""
-    return b"".join([frame.text for frame in frames])
+def joined(frames: Iterable[Frame], *, personal: bool) -> bytes:
+    """Return frames as they go over the wire, with what is personal in them or without."""
+    return b"".join([frame.text if personal else frame.masked or frame.text for frame in frames])
+
+
+def _message(id_: str, data: Mapping[str, Any]) -> bytes:
+    return b"id: %s\ndata: %s\n\n" % (id_.encode(), orjson.dumps(data))
 
 
 def _named(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:

@@ -117,7 +117,7 @@ def test_a_number_of_events_that_is_none_is_refused(admin_client, placed):
 
 
 def test_saving_takes_the_right_to_change_contracts(client_who_may, placed, events):
-    client = client_who_may("streams.view_eventtype", "streams.view_stream")
+    client = client_who_may("streams.view_eventtype", "streams.view_stream", "streams.view_payload")
 
     page = proposed(client, placed)
 

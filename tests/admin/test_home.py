@@ -71,8 +71,8 @@ def test_the_sidebar_has_the_words_of_the_glossary_in_their_order(admin_client, 
         ("Bridges", ["Bridges", "Dead letters", "Secrets", "Archived events", "Inference summary"]),
         ("Contracts", ["Contracts"]),
         ("Services", ["Services", "Grants", "Integration status"]),
-        ("Record", ["Audit entries"]),
-        ("People", ["People"]),
+        ("Record", ["What happened", "Audit entries"]),
+        ("People", ["People", "Roles"]),
     ]
 
 

@@ -61,7 +61,8 @@ def test_rights_of_a_person_are_recorded(admin_client):
 
     rights, staff = AuditEntry.objects.all()
     assert (staff.before["is_staff"], staff.after["is_staff"]) == (False, True)
-    assert (rights.before, rights.after) == ({"user_permissions": []}, {"user_permissions": ["view_stream"]})
+    assert rights.before == {"roles": [], "user_permissions": []}
+    assert rights.after == {"roles": [], "user_permissions": ["streams.view_stream"]}
 
 
 def test_a_new_password_is_recorded_but_not_told(admin_client):

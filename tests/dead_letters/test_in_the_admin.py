@@ -36,7 +36,7 @@ def post(client, address, **values):
 
 
 def recorded():
-    rows = AuditEntry.objects.filter(target__startswith="dead letters").order_by("id")
+    rows = AuditEntry.objects.filter(target__startswith="dead letters").exclude(action="see payloads").order_by("id")
     return [(row.actor, row.action, row.after) for row in rows]
 
 

@@ -74,13 +74,13 @@ Work = Callable[[Question, Ids | Wanted], Part]
 
 def redrive(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Deliver dead letters again: those that are ticked, or all that the filters let through."""
-    stream = place.found(admin, request, pk, to="change")
+    stream = place.found_dead(admin, request, pk, to="change")
     return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="redrive"), _redrive)
 
 
 def discard(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Throw dead letters away, with a reason."""
-    stream = place.found(admin, request, pk, to="change")
+    stream = place.found_dead(admin, request, pk, to="change")
     return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="discard"), _discard)
 
 

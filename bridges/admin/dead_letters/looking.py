@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
@@ -9,6 +10,8 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import Errors, Page, Wanted, asked
 from bridges.dead_letters.places import places
+from core.admin import payloads
+from core.admin.base import person
 from core.problems import Problem
 from streams.admin.asking import ask_all
 from streams.inspection.parameters import asked_id, asked_order
@@ -39,13 +42,13 @@ def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Show a group's dead letters: together by their errors, and one by one; the filters are those of the API."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     query = place.filters_of(request.GET)
     order = request.GET.get("order", "")
     values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
     try:
         place.check(stream, group)
-        values["errors"] = dead_letters.by_error(stream.name, group)
+        values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
         values["page"] = _page(stream, group, request, asked.wanted(query))
     except Problem as problem:
         values["refused" if problem.status == 400 else "problem"] = problem
@@ -67,12 +70,15 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
 
 def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Answer with a file of those that the filters let through, as the API exports them."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     try:
         place.check(stream, group)
-        found = dead_letters.export(stream.name, group, asked.wanted(place.filters_of(request.GET)))
+        wanted = asked.wanted(place.filters_of(request.GET))
+        found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
+    ids = [orjson.loads(line)["id"] for line in found.lines.splitlines()]
+    payloads.record(request, f"dead letters {stream.name}/{group}", ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
     return answer
@@ -87,6 +93,7 @@ def _page(stream: Stream, group: str, request: HttpRequest, wanted: Wanted) -> P
         limit=PAGE_SIZE,
         order=asked_order(request.GET.dict()),
         past=str(asked_id(past)) if past else "",
+        by=person(request),
     )
 
 

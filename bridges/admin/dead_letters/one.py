@@ -12,10 +12,12 @@ from django.shortcuts import redirect
 from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import DeadLetter, Verdict
-from bridges.errors import NoSuchDeadLetter
+from bridges.errors import BadEdit, NoSuchDeadLetter
+from core.admin import payloads
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
+from core.principal import Principal
 from core.problems import Problem
 from core.templatetags.synapse import json_text
 from streams.models import Stream
@@ -35,7 +37,7 @@ class EventForm(forms.Form):
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> HttpResponse:
     """Show a dead letter; a POST checks the edited event, or sends it out."""
-    stream = place.found(admin, request, pk)
+    stream = place.found_dead(admin, request, pk)
     if request.method == "POST" and not admin.has_change_permission(request):
         raise PermissionDenied
     try:
@@ -46,10 +48,13 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         return redirect(admin.page_url("dead_letters_group", stream.pk, group))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
-    form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(letter)})
-    verdict, refused = dead_letters.judge(stream.name, dict(letter.event)), None
+    by = person(request)
+    payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id])
+    seen = dead_letters.seen_by(letter, by)
+    form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
+    verdict, refused = dead_letters.judge(stream.name, dict(letter.event), letter=letter, by=by), None
     if request.method == "POST" and form.is_valid():
-        verdict = dead_letters.judge(stream.name, form.value)
+        verdict = _judged(letter, form.value, by)
         mark(form, "event", [line for line, _ in _lines(form.cleaned_data["event"], verdict)])
         if "redrive" in request.POST and verdict.problem is None:
             try:
@@ -58,7 +63,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
                 raise Http404 from None
             except Problem as problem:
                 refused = problem
-    text = form.cleaned_data["event"] if form.is_bound and form.is_valid() else _text(letter)
+    text = form.cleaned_data["event"] if form.is_bound and form.is_valid() else _text(seen)
     return place.show(
         admin,
         request,
@@ -66,7 +71,8 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         stream,
         group,
         title=f"Dead letter {letter.id}",
-        letter=letter,
+        letter=seen,
+        is_masked=seen is not letter,
         verdict=verdict,
         violations=_lines(text, verdict),
         is_edited=form.is_bound,
@@ -84,6 +90,14 @@ def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLett
     else:
         messages.warning(request, "Nothing was done: it is gone, or its event is on the way already.")
     return redirect(admin.page_url("dead_letters_group", stream.pk, letter.group))
+
+
+def _judged(letter: DeadLetter, event: Any, by: Principal) -> Verdict:
+    try:
+        event = dead_letters.filled(letter, event, by)
+    except BadEdit as problem:
+        return Verdict(problem=problem, contract_version=None)
+    return dead_letters.judge(letter.stream, event, letter=letter, by=by)
 
 
 def _lines(text: str, verdict: Verdict) -> list[tuple[int | None, Any]]:

@@ -11,9 +11,20 @@ from bridges.dead_letters import Ids, Wanted, asked
 from bridges.dead_letters.values import is_id
 from bridges.errors import UnknownGroup
 from bridges.models import Bridge
+from core.admin import payloads
 from core.problems import BadParameter
 from streams.errors import UnknownStream
 from streams.models import Stream
+
+
+def found_dead(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
+    """Return the stream whose dead letters a page is about: their errors tell of payloads.
+
+    Raises:
+        Http404, PermissionDenied: as `found` does, and when the person may not see payloads.
+    """
+    payloads.check(request)
+    return found(admin, request, pk, to=to)
 
 
 def found(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:

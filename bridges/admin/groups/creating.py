@@ -32,7 +32,7 @@ def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         "bridges/admin/groups/new.html",
         title=f"New group of {stream.name}",
         stream=stream,
-        tabs=tabs.of_stream(stream, "New group"),
+        tabs=tabs.of_stream(request, stream, "New group"),
         name=name,
         at=at,
         refused=refused,

@@ -13,6 +13,7 @@ from bridges.dead_letters import Wanted, asked, showing
 from bridges.dead_letters.reading import MOST_ON_A_PAGE
 from core import http
 from core.http import json_response
+from core.principal import Principal
 from core.problems import BadParameter
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
@@ -81,11 +82,11 @@ class DeadLetters(ApiView):
         limit = asked_count(question.query, most=MOST_ON_A_PAGE, otherwise=USUAL)
         dead_letters.check_place(stream, group)
         if form == "ndjson":
-            found = dead_letters.export(stream, group, wanted, order=order, past=past)
+            found = dead_letters.export(stream, group, wanted, order=order, past=past, by=question.principal)
             return _lines(question, found, cursor)
         if together:
-            return to_django(json_response(_together(stream, group, wanted)))
-        page = dead_letters.page(stream, group, wanted, limit=limit, order=order, past=past)
+            return to_django(json_response(_together(stream, group, wanted, question.principal)))
+        page = dead_letters.page(stream, group, wanted, limit=limit, order=order, past=past, by=question.principal)
         shown = {
             "stream": stream,
             "group": group,
@@ -115,12 +116,14 @@ class OneDeadLetter(ApiView):
         id_ = str(asked_id(id))
         dead_letters.check_place(stream, group)
         letter = dead_letters.get(stream, group, id_)
-        verdict = dead_letters.judge(stream, dict(letter.event))
-        return to_django(json_response({**showing.whole(letter), "check": verdict.as_dict()}))
+        by = principal_of(request)
+        verdict = dead_letters.judge(stream, dict(letter.event), letter=letter, by=by)
+        shown = showing.whole(dead_letters.seen_by(letter, by))
+        return to_django(json_response({**shown, "check": verdict.as_dict()}))
 
 
-def _together(stream: str, group: str, wanted: Wanted) -> dict[str, Any]:
-    errors = dead_letters.by_error(stream, group, wanted)
+def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[str, Any]:
+    errors = dead_letters.by_error(stream, group, wanted, by=by)
     return {
         "stream": stream,
         "group": group,

@@ -55,6 +55,7 @@ class Command(BaseCommand):
             help="where a new group begins: beginning (default), new, the id of an event, or a time (ISO 8601, UTC)",
         )
         parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
+        parser.add_argument("--personal", action="store_true", help="print what is personal, too")
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
         parser.add_argument("--count", type=_count, metavar="N", help="stop after N events")
         parser.add_argument("--consumer", type=_name, metavar="NAME", help="its name in the group (default: its own)")
@@ -84,13 +85,15 @@ def _check(options: dict[str, Any]) -> None:
         for name, option in OF_A_STREAM.items():
             if options[name] is not None:
                 raise CommandError(f"{option} goes with a stream; a bridge's definition says what it does.")
+    if options["personal"] and (options["stream"] is None or options["handler"]):
+        raise CommandError("--personal goes with a stream that is printed.")
 
 
 def _consume(options: dict[str, Any], stop: Stop) -> None:
     if sys.stdout is None:
         raise CommandError("Standard output is closed: there is nowhere to print to.")
     colour = True if options["force_color"] else False if options["no_color"] else None
-    names = ("stream", "group", "begin", "drain", "count", "consumer", "handler")
+    names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal")
     wanted = consuming.Wanted(**{name: options[name] for name in names})
     worker = consuming.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
     consuming.consume(worker)

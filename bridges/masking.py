@@ -1,0 +1,11 @@
+"""What is personal in an event on its way into a sink."""
+
+from bridges.delivery import Delivery
+from streams import masking
+from streams.masking import Mask
+from streams.snapshot import holder
+
+
+def mask_of(delivery: Delivery) -> Mask | None:
+    """Return what is personal in the event, by the contracts of its stream; None when nothing is."""
+    return masking.mask_of(holder.current().streams.get(delivery.stream), delivery.entry)

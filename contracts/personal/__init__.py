@@ -1,0 +1,15 @@
+"""Personal data: which places of an event a schema marks with `"x-pii": true`, and events without what stands there.
+
+- `marks`      which parts of a schema lead to a mark
+- `masking`    an event walked along them: masked, or its masked places filled in again
+- `redacting`  texts that quote what is personal
+
+Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak. No
+Django here.
+"""
+
+from contracts.personal.marks import MARK, Marks, marks_of
+from contracts.personal.masking import MASK, masked, personal_texts, restored, says_mask
+from contracts.personal.redacting import redacted
+
+__all__ = ["MARK", "MASK", "Marks", "marks_of", "masked", "personal_texts", "redacted", "restored", "says_mask"]

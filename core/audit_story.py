@@ -1,0 +1,92 @@
+"""What an audit entry tells, as a sentence. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+_MOST_CHARACTERS = 60
+_MOST_CHANGES = 4
+
+Said = Mapping[str, Any]
+
+
+def sentence(action: str, target: str, before: Any, after: Any) -> str:
+    """Return what was done, in a sentence without its subject: “changed stream orders: max_length from 5 to 9”."""
+    said_before, said_after = _mapping(before), _mapping(after)
+    tell = _SENTENCES.get(action)
+    if tell is not None:
+        return tell(target, said_before, said_after)
+    return f"{_past(action)} {target}{_details(said_before, said_after)}"
+
+
+def _past(action: str) -> str:
+    """Return the past of an action, which is a verb and what goes with it: “redrive in part” is “redrove in part”."""
+    verb, *rest = action.split(" ")
+    return " ".join([_PASTS.get(verb, f"{verb}d" if verb.endswith("e") else f"{verb}ed"), *rest])
+
+
+def _details(before: Said, after: Said) -> str:
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    if not before or not after or not names:
+        return ""
+    shown = [f"{name} from {_value(before.get(name))} to {_value(after.get(name))}" for name in names[:_MOST_CHANGES]]
+    more = f", and {len(names) - _MOST_CHANGES} more" if len(names) > _MOST_CHANGES else ""
+    return f": {', '.join(shown)}{more}"
+
+
+def _value(value: Any) -> str:
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "another value" if len(orjson.dumps(value)) > _MOST_CHARACTERS else orjson.dumps(value).decode()
+    text = str(value)
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+
+
+def _seen(target: str, _: Said, after: Said) -> str:
+    count = after.get("events", 0)
+    what = "the payload of an event" if count == 1 else f"the payloads of {count} events"
+    how = "exported" if after.get("exported") else "saw"
+    return f"{how} {what} of {target}{', with what is personal in them' if after.get('personal') else ''}"
+
+
+def _counted(verb: str) -> Callable[[str, Said, Said], str]:
+    def tell(target: str, _: Said, after: Said) -> str:
+        count = after.get("count")
+        many = "" if count is None else f"{count} of "
+        why = f", because: {_value(after['reason'])}" if after.get("reason") else ""
+        return f"{verb} {many}{target}{why}"
+
+    return tell
+
+
+def _published(target: str, _: Said, after: Said) -> str:
+    id_ = after.get("id")
+    return f"published an event by hand to {target}{f' ({id_})' if isinstance(id_, str) else ''}"
+
+
+def _locked(target: str, _: Said, after: Said) -> str:
+    return f"was locked out as {target} for {after.get('minutes', '?')} minutes"
+
+
+def _mapping(value: Any) -> Said:
+    return value if isinstance(value, dict) else {}
+
+
+_PASTS = {"draft": "drafted", "fail": "failed", "log": "logged", "redrive": "redrove", "roll": "rolled", "see": "saw"}
+_SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
+    "log in": lambda *_: "logged in",
+    "log out": lambda *_: "logged out",
+    "fail to log in": lambda target, *_: f"failed to log in as {target}",
+    "lock out": _locked,
+    "see payloads": _seen,
+    "publish": _published,
+    "redrive": _counted("redrove"),
+    "redrive edited": _counted("edited and redrove"),
+    "discard": _counted("discarded"),
+    "change password": lambda target, *_: f"changed the password of {target}",
+    "draft": lambda target, *_: f"wrote a draft of {target}",
+    "discard draft": lambda target, *_: f"discarded the draft of {target}",
+    "activate": lambda target, _, after: f"activated version {after.get('version', '?')} of {target}",
+}

@@ -1,0 +1,105 @@
+"""Entries without what is personal in them, for those who may not see it. Pure.
+
+What is personal, a contract says: the active version of an event type's, and the version that the event was checked
+against. An event without a contract is shown as it is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from contracts import personal
+from contracts.personal import Marks
+from streams.definitions import ActiveContract, StreamDefinition
+from streams.entry import DecodedEntry
+
+# The scope of those who may see it.
+PERSONAL = "personal:read"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What is personal in events of one type."""
+
+    marks: tuple[Marks, ...]
+
+    def event(self, event: Any) -> Any:
+        """Return the event, masked."""
+        for marks in self.marks:
+            event = personal.masked(event, marks)
+        return event
+
+    def texts(self, event: Any) -> frozenset[str]:
+        """Return the values that are personal in the event."""
+        return frozenset().union(*(personal.personal_texts(event, marks) for marks in self.marks))
+
+    def text(self, text: str, event: Any) -> str:
+        """Return a text about the event, such as an error, without what it quotes of personal values."""
+        return personal.redacted(text, self.texts(event))
+
+    def restored(self, event: Any, original: Any) -> Any:
+        """Return the event with the original's values where a personal place is masked."""
+        for marks in self.marks:
+            event = personal.restored(event, original, marks)
+        return event
+
+    def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
+        """Return what was read of an entry, masked."""
+        texts = self.texts(decoded.event)
+        return replace(
+            decoded,
+            event=self.event(decoded.event),
+            # The mask is no time.
+            timestamp=None if decoded.timestamp in texts else decoded.timestamp,
+            source=decoded.source and personal.redacted(decoded.source, texts),
+        )
+
+    def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
+        """Return the entry's fields as they lie in Redis, masked. `event` is what was read of them."""
+        texts = self.texts(event)
+        if not texts:
+            return dict(fields)
+        hidden = self.event(event)
+        return {name: self._field(name, text, event, hidden, texts) for name, text in fields.items()}
+
+    def _field(self, name: str, text: str, event: Any, hidden: Any, texts: frozenset[str]) -> str:
+        if name == "payload" and (copied := _object(text)) is not None and copied != event.get("payload"):
+            # A copy of the event, or all of it: see wire-format.md.
+            return orjson.dumps(self.event(copied)).decode()
+        if name not in event:
+            return personal.redacted(text, texts)
+        if event[name] == hidden[name]:
+            return text
+        return hidden[name] if isinstance(hidden[name], str) else orjson.dumps(hidden[name]).decode()
+
+
+def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
+    """Return what is personal in an entry; None when nothing is."""
+    return mask_of_type(stream, decoded.event_type, decoded.contract_version)
+
+
+def mask_of_type(stream: StreamDefinition | None, event_type: str, version: int | None) -> Mask | None:
+    """Return what is personal in events of a type that were checked against a version (None or 0: against none)."""
+    definition = stream.event_types.get(event_type) if stream else None
+    return None if definition is None else _mask((definition.contract, definition.versions.get(version or 0)))
+
+
+def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> Mask | None:
+    """Return what is personal in events of a type of which nobody knows by what version they were checked."""
+    definition = stream.event_types.get(event_type) if stream else None
+    return None if definition is None else _mask((definition.contract, *definition.versions.values()))
+
+
+def _mask(contracts: Iterable[ActiveContract | None]) -> Mask | None:
+    found = {id(marks): marks for each in contracts if each is not None and (marks := each.schema.personal) is not None}
+    return Mask(tuple(found.values())) if found else None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None

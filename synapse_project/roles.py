@@ -1,0 +1,54 @@
+"""The roles that are there from the start: sets of permissions for people, kept as they are here.
+
+After each `migrate` a role has exactly what stands here. Who needs another set makes a role of their own. No role may
+see what is personal, and none makes people: both are given to a person by name, by a superuser.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import Permission
+
+from core.models import Role
+from core.person_rights import PUBLISH, VIEW_PAYLOAD
+
+_DEFINITIONS = ("streams.stream", "streams.eventtype", "streams.service", "streams.grant", "contracts.contract")
+
+
+def _permissions(models: Iterable[str], *actions: str) -> tuple[str, ...]:
+    pairs = (model.split(".") for model in models)
+    return tuple(f"{app}.{action}_{name}" for app, name in pairs for action in actions)
+
+
+VIEWER = _permissions((*_DEFINITIONS, "contracts.registrysettings", "bridges.bridge", "bridges.archivedevent"), "view")
+_SEES_EVENTS = (VIEW_PAYLOAD, PUBLISH, "core.view_auditentry")
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    # Definitions, figures, and how things go; nothing that events hold.
+    "viewer": VIEWER,
+    # Streams, event types, contracts, services, grants.
+    "editor": (
+        *VIEWER,
+        *_SEES_EVENTS,
+        *_permissions(_DEFINITIONS, "add", "change", "delete"),
+        "contracts.change_registrysettings",
+    ),
+    # Bridges and their secrets, groups, dead letters.
+    "operator": (
+        *VIEWER,
+        *_SEES_EVENTS,
+        *_permissions(["bridges.bridge"], "add", "change", "delete"),
+        *_permissions(["bridges.secret"], "view", "add", "change", "delete"),
+    ),
+}
+
+
+def keep(**_: Any) -> None:
+    """Make the roles, and give each its permissions (a receiver of Django's post_migrate)."""
+    known = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.values_list("pk", "content_type__app_label", "codename")
+    }
+    for name, permissions in ROLES.items():
+        role, _made = Role.objects.get_or_create(name=name)
+        role.permissions.set([known[permission] for permission in permissions])

@@ -1,0 +1,54 @@
+"""A stream whose contract marks personal fields, and callers who may not see them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from contracts.personal import MASK
+from core.principal import ANONYMOUS
+from core.rights import EVERYTHING, Action
+from tests.definitions import define
+
+__all__ = ["MASK"]
+
+CONTRACT = {
+    "type": "object",
+    "properties": {
+        "email": {"type": "string", "x-pii": True},
+        "n": {"type": "integer"},
+        "card": {"type": "object", "properties": {"holder": {"x-pii": True}, "brand": {"type": "string"}}},
+    },
+    "required": ["email"],
+}
+EVENT = {
+    "event_type": "order-placed",
+    "email": "anna@example.org",
+    "n": 7,
+    "card": {"holder": "Anna Ek", "brand": "visa"},
+}
+HIDDEN = {**EVENT, "email": MASK, "card": {"holder": MASK, "brand": "visa"}}
+
+
+class Impersonal:
+    """The rights of one who may do everything, and see nothing personal."""
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        return True
+
+    def has(self, scope: str) -> bool:
+        return scope != "personal:read"
+
+
+@pytest.fixture
+def orders(db: None) -> Any:
+    """The stream: one type with personal fields, one without a contract."""
+    return define("orders", {"order-placed": CONTRACT, "order-lost": None})
+
+
+@pytest.fixture
+def impersonal() -> Iterator[None]:
+    """Whoever calls without a key may not see what is personal, on either lane."""
+    object.__setattr__(ANONYMOUS, "rights", Impersonal())
+    yield
+    object.__setattr__(ANONYMOUS, "rights", EVERYTHING)

@@ -1,0 +1,157 @@
+"""Dead letters and the errors that quote their events, for those who may not see what is personal."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bridges import consuming
+from bridges.errors import SinkError
+from bridges.runtime.opening import open_worker
+from bridges.runtime.stop import Stop
+from core.models import AuditEntry
+from tests.bridges.cast import KeepingSink
+from tests.personal.conftest import EVENT, HIDDEN, MASK
+
+BASE = "/streams/orders/groups/warehouse/dead-letters"
+BRIDGE = consuming.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+
+
+class QuotingSink(KeepingSink):
+    """Refuses for good what it gets, and says what that was."""
+
+    def take(self, delivery: Any) -> None:
+        raise SinkError(f"no mailbox “{delivery.event['email']}” for {delivery.event['card']}", permanent=True)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def work(redis, orders, said):
+    """Publish events and let the worker of a bridge give up on them."""
+
+    def published(client, *events: Any) -> None:
+        for event in events:
+            client.post("/events/orders", json.dumps(event), content_type="application/json")
+        worker = open_worker(BRIDGE, say=said.append, stop=Stop(), sink=QuotingSink(), block_ms=0)
+        while worker.step():
+            pass
+        worker.leave(worker._membership._executor)
+        said.append(worker.progress.status().error)
+
+    return published
+
+
+def test_who_may_see_it_sees_the_event_and_the_error(client, work):
+    work(client, EVENT)
+
+    (letter,) = client.get(BASE).json()["dead_letters"]
+    whole = client.get(f"{BASE}/{letter['id']}").json()
+
+    assert letter["error"] == "no mailbox “anna@example.org” for {'holder': 'Anna Ek', 'brand': 'visa'}"
+    assert whole["event"] == EVENT
+
+
+@pytest.mark.parametrize("query", [{}, {"groups": "fingerprint"}, {"format": "ndjson"}])
+def test_no_list_and_no_export_quotes_what_is_personal(client, work, impersonal, query):
+    work(client, EVENT)
+
+    answer = client.get(BASE, query)
+
+    assert answer.status_code == 200
+    assert "anna" not in answer.content.decode().lower()
+    assert MASK in answer.content.decode() or query == {}
+
+
+def test_one_has_the_mask_in_its_event_its_fields_its_attempts_and_the_verdict(client, redis, orders, work, impersonal):
+    redis.xadd(
+        "orders",
+        {"event_type": "order-placed", "email": "anna@example.org", "card": '{"holder": "Anna Ek"}', "n": "Anna Ek"},
+    )
+    work(client)
+    (letter,) = client.get(BASE).json()["dead_letters"]
+
+    whole = client.get(f"{BASE}/{letter['id']}").json()
+
+    assert whole["event"]["email"] == whole["data"]["email"] == MASK
+    assert whole["last_attempts"][0]["error"] == f"no mailbox “{MASK}” for {{'holder': '{MASK}'}}"
+    assert MASK in whole["check"]["violations"][0]["message"]
+    # The place that breaks the contract is not marked, and says what it holds.
+    assert whole["event"]["n"] == "Anna Ek"
+
+
+def test_errors_that_differ_in_personal_values_alone_are_one(client, work, impersonal):
+    work(client, EVENT, {**EVENT, "email": "bo@example.org", "card": {"holder": "Bo", "brand": "visa"}})
+
+    (found,) = client.get(BASE, {"groups": "fingerprint"}).json()["groups"]
+
+    assert found["count"] == 2
+    assert len(client.get(BASE, {"fingerprint": found["fingerprint"]}).json()["dead_letters"]) == 2
+
+
+def test_logs_and_what_a_bridge_says_of_itself_quote_nothing(client, work, said):
+    work(client, EVENT)
+
+    assert any("It is a dead letter now." in line for line in said)
+    assert any(f"no mailbox “{MASK}”" in line for line in said)
+    assert not any("anna" in line.lower() for line in said)
+
+
+class TestEditing:
+    @pytest.fixture
+    def id_(self, client, work) -> str:
+        work(client, EVENT)
+        (letter,) = client.get(BASE).json()["dead_letters"]
+        return str(letter["id"])
+
+    def redrive(self, client, id_, event, **more) -> Any:
+        body = json.dumps({"event": event, **more})
+        return client.post(f"{BASE}/{id_}/redrive", body, content_type="application/json")
+
+    def delivered(self) -> Any:
+        sink = KeepingSink()
+        worker = open_worker(BRIDGE, say=lambda _: None, stop=Stop(), sink=sink, block_ms=0)
+        while worker.step():
+            pass
+        worker.leave(worker._membership._executor)
+        return [delivery.event for delivery in sink.got]
+
+    def test_what_stays_masked_goes_out_as_it_was(self, client, id_, impersonal):
+        answer = self.redrive(client, id_, {**HIDDEN, "n": 8})
+
+        assert answer.json()["result"] == "redriven"
+        assert self.delivered() == [{**EVENT, "n": 8}]
+
+    def test_a_mask_where_nothing_was_masked_does_not_go_out(self, client, id_, impersonal):
+        answer = self.redrive(client, id_, {**HIDDEN, "note": MASK})
+
+        assert answer.status_code == 422
+        assert "stands where nothing was masked" in answer.json()["detail"]
+
+    def test_nobody_gets_it_back_as_an_event_of_another_type(self, client, id_, impersonal):
+        answer = self.redrive(client, id_, {**HIDDEN, "event_type": "order-lost"})
+
+        assert answer.status_code == 422
+        assert self.delivered() == []
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_the_answer_quotes_nothing_of_what_was_filled_in(self, client, redis, orders, work, impersonal, dry_run):
+        redis.xadd("orders", {"event_type": "order-placed", "email": "12345678", "card": "Anna Ek", "n": "1"})
+        work(client)
+        (letter,) = client.get(BASE).json()["dead_letters"]
+        shown = client.get(f"{BASE}/{letter['id']}").json()["event"]
+
+        answer = self.redrive(client, letter["id"], {**shown, "n": "x"}, dry_run=dry_run)
+
+        assert "must be of type" in answer.content.decode()
+        assert "Anna" not in answer.content.decode()
+        assert "12345678" not in answer.content.decode()
+
+    def test_the_record_keeps_the_mask(self, client, id_):
+        self.redrive(client, id_, {**EVENT, "email": "bo@example.org"})
+
+        entry = AuditEntry.objects.get(action="redrive edited")
+        assert entry.before["event"] == entry.after["event"] == HIDDEN

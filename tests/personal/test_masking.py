@@ -1,0 +1,85 @@
+"""What stays of an event whose personal places are masked, and what comes back to a place that was."""
+
+from typing import Any
+
+import pytest
+
+from contracts.personal import MASK, Marks, masked, personal_texts, restored
+from contracts.schemas import compile_schema
+
+ORDER = {
+    "properties": {
+        "customer": {"type": "object", "properties": {"name": {"x-pii": True}, "tier": {"type": "string"}}},
+        "phones": {"type": "array", "items": {"x-pii": True}},
+        "minor": {"type": "boolean", "x-pii": True},
+    }
+}
+
+
+@pytest.fixture
+def marks() -> Marks:
+    found = compile_schema(ORDER).personal
+    assert found is not None
+    return found
+
+
+def test_the_form_of_the_event_stays(marks: Marks) -> None:
+    event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": ["1", 2, None], "minor": False}
+
+    shown = masked(event, marks)
+
+    assert shown == {
+        "id": 7,
+        "customer": {"name": MASK, "tier": "gold"},
+        "phones": [MASK, MASK, None],
+        "minor": MASK,
+    }
+    assert event["customer"] == {"name": "Anna", "tier": "gold"}
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ({"customer": "Anna, gold"}, {"customer": MASK}),
+        ({"customer": 4930}, {"customer": MASK}),
+        ({"customer": None}, {"customer": None}),
+        ({"customer": True}, {"customer": True}),
+        ({"customer": []}, {"customer": []}),
+        ({"customer": ["Anna"]}, {"customer": [MASK]}),
+        ({"phones": {"home": "1"}}, {"phones": {"home": MASK}}),
+        ({}, {}),
+        ("Anna", MASK),
+    ],
+)
+def test_what_the_schema_did_not_expect_is_masked_where_it_may_be_personal(
+    marks: Marks, odd: Any, expected: Any
+) -> None:
+    assert masked(odd, marks) == expected
+
+
+def test_an_event_nested_deeper_than_python_counts_is_masked_as_a_whole(marks: Marks) -> None:
+    deep: Any = "Anna"
+    for _ in range(5000):
+        deep = [deep]
+
+    assert masked({"phones": deep, "id": 7}, marks) == {"phones": MASK, "id": MASK}
+
+
+def test_the_personal_values_are_given_as_texts(marks: Marks) -> None:
+    event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": [1.5], "minor": True}
+
+    assert personal_texts(event, marks) == {"Anna", "1.5", "True", "true"}
+
+
+def test_what_was_masked_comes_back_to_its_place_alone(marks: Marks) -> None:
+    original = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": ["1", "2"]}
+    edited = {"id": MASK, "note": MASK, "customer": {"name": MASK, "tier": MASK}, "phones": ["9", MASK, MASK]}
+
+    back = restored(edited, original, marks)
+
+    assert back == {
+        "id": MASK,
+        "note": MASK,
+        "customer": {"name": "Anna", "tier": MASK},
+        "phones": ["9", "2", MASK],
+    }

@@ -1,0 +1,154 @@
+"""What is personal in messages is seen by those who may see it, on both lanes and in the live tail."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from streams.snapshot import holder
+from tests.definitions import contract, define
+from tests.live.server import running_server, watching
+from tests.personal.conftest import CONTRACT, EVENT, HIDDEN, MASK
+
+MESSAGES = "/streams/orders/messages"
+
+
+def publish(ask, event: Any = EVENT) -> Any:
+    return ask("POST", "/events/orders", json.dumps(event)).json["id"]
+
+
+def test_who_may_see_it_sees_all_of_it(ask, orders):
+    publish(ask)
+
+    (message,) = ask("GET", MESSAGES).json["messages"]
+
+    assert message["event"] == EVENT
+    assert message["data"]["email"] == "anna@example.org"
+
+
+@pytest.mark.parametrize("layout", ["flat", "dual"])
+def test_others_see_the_mask_in_the_event_and_in_its_fields(ask, orders, impersonal, layout):
+    define("orders", layout=layout)
+    publish(ask)
+
+    answer = ask("GET", MESSAGES)
+
+    (message,) = answer.json["messages"]
+    assert message["event"] == HIDDEN
+    assert message["data"]["email"] == MASK
+    assert json.loads(message["data"]["card"]) == HIDDEN["card"]
+    assert message["data"]["n"] == "7"
+    assert message["event_type"] == "order-placed"
+    assert b"anna" not in answer.body.lower()
+
+
+def test_one_message_is_masked_too(client, redis, orders, impersonal):
+    id_ = client.post("/events/orders", json.dumps(EVENT), content_type="application/json").json()["id"]
+
+    answer = client.get(f"{MESSAGES}/{id_}")
+
+    assert answer.json()["event"] == HIDDEN
+    assert b"anna" not in answer.content.lower()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event_type": "order-placed", "email": "anna@example.org", "card": '{"holder":"Anna Ek"}'},
+        {"event_type": "order-placed", "email": "anna@example.org", "card": "{'holder': 'Anna Ek'}"},
+        {"payload": json.dumps({**EVENT, "event": "order-placed"}), "sender": "shop"},
+        {"event": "order-placed", "payload": json.dumps(EVENT)},
+    ],
+)
+def test_what_other_programs_wrote_is_masked_too(ask, redis, orders, impersonal, fields):
+    redis.xadd("orders", fields)
+
+    answer = ask("GET", MESSAGES)
+
+    assert answer.status == 200
+    assert answer.json["messages"][0]["event"]["email"] == MASK
+    assert b"anna" not in answer.body.lower()
+
+
+def test_a_source_and_a_time_that_are_personal_are_not_told_beside_the_event(ask, redis, impersonal):
+    personal = {"x-pii": True}
+    define("visits", {"visit": {"properties": {"source": personal, "timestamp": personal}}}, layout="dual")
+    event = {"event_type": "visit", "source": "anna", "timestamp": "2026-01-02T03:04:05Z"}
+    ask("POST", "/events/visits", json.dumps(event))
+
+    answer = ask("GET", "/streams/visits/messages")
+
+    (message,) = answer.json["messages"]
+    assert (message["source"], message["timestamp"]) == (MASK, None)
+    assert b"anna" not in answer.body
+    assert b"2026-01-02" not in answer.body
+
+
+def test_events_without_a_contract_stay_as_they_are(ask, orders, impersonal):
+    publish(ask, {"event_type": "order-lost", "email": "anna@example.org"})
+
+    (message,) = ask("GET", MESSAGES).json["messages"]
+
+    assert message["event"]["email"] == message["data"]["email"] == "anna@example.org"
+
+
+def test_a_field_that_is_marked_later_hides_what_came_before(ask, redis, impersonal, any_schema_may_follow):
+    define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
+    publish(ask)
+    contract("orders.order-placed", CONTRACT)
+
+    (message,) = ask("GET", MESSAGES).json["messages"]
+
+    assert message["event"] == HIDDEN
+
+
+def test_an_event_is_masked_by_the_version_that_it_was_checked_against_too(
+    ask, orders, impersonal, any_schema_may_follow
+):
+    publish(ask)
+    contract("orders.order-placed", {"properties": {"n": {"x-pii": True}}})
+
+    (message,) = ask("GET", MESSAGES).json["messages"]
+
+    assert message["event"] == {**HIDDEN, "n": MASK}
+
+
+def test_the_publisher_is_told_what_is_wrong_with_what_it_sent(ask, orders, impersonal):
+    answer = ask("POST", "/events/orders", json.dumps({**EVENT, "email": 12345}))
+
+    assert answer.status == 422
+    assert "12345" in answer.json["violations"][0]["message"]
+
+
+@pytest.mark.parametrize("since", [None, "0"])
+def test_the_live_tail_is_masked(redis, orders, impersonal, since):
+    holder.refresh()
+    with running_server() as server:
+        if since:
+            httpx.post(f"{server.url}/events/orders", json=EVENT)
+        with watching(server.live(), **({"since": since} if since else {})) as watch:
+            if not since:
+                httpx.post(f"{server.url}/events/orders", json=EVENT)
+            found = watch.next()
+
+    assert found.data["event"] == HIDDEN
+    assert found.data["data"]["email"] == MASK
+
+
+def test_two_who_watch_each_see_what_they_may(redis, orders):
+    from core.principal import ANONYMOUS
+    from core.rights import EVERYTHING
+    from tests.personal.conftest import Impersonal
+
+    holder.refresh()
+    with running_server() as server, watching(server.live()) as all_of_it:
+        try:
+            object.__setattr__(ANONYMOUS, "rights", Impersonal())
+            with watching(server.live()) as some:
+                httpx.post(f"{server.url}/events/orders", json=EVENT)
+                seen = all_of_it.next().data["event"], some.next().data["event"]
+        finally:
+            object.__setattr__(ANONYMOUS, "rights", EVERYTHING)
+
+    assert seen == (EVENT, HIDDEN)

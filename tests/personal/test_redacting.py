@@ -1,0 +1,41 @@
+"""Texts that quote personal values: errors of handlers, answers of webhooks, sentences about broken contracts."""
+
+import pytest
+
+from contracts.personal import MASK, redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("no mailbox anna@example.org here", "anna@example.org", f"no mailbox {MASK} here"),
+        ("no mailbox ANNA@EXAMPLE.ORG", "anna@example.org", f"no mailbox {MASK}"),
+        # As JSON and Python write it.
+        (r'got "Anna \"Bo\" Ek"', 'Anna "Bo" Ek', f'got "{MASK}"'),
+        (r"KeyError: 'B\xf6 Ek'", "Bö Ek", f"KeyError: '{MASK}'"),
+        (r'is "B\u00f6 Ek"', "Bö Ek", f'is "{MASK}"'),
+        # Cut, as long values are quoted.
+        ("“a” is 12 Long Street, Some…", "12 Long Street, Somewhere", f"“a” is {MASK}…"),
+        # A short one is a word, not a part of one.
+        ("Al called the albatross", "Al", f"{MASK} called the albatross"),
+        ("must be 18 or more, but is 7", "7", f"must be 18 or more, but is {MASK}"),
+        ("HTTP 470", "7", "HTTP 470"),
+        # Nothing to be found.
+        ("answered 500", "Anna", "answered 500"),
+        ("answered 500", "", "answered 500"),
+    ],
+)
+def test_a_value_is_found_in_the_text(text: str, value: str, expected: str) -> None:
+    assert redacted(text, [value]) == expected
+
+
+def test_a_value_that_holds_another_goes_first() -> None:
+    assert redacted("Anna Ek is Anna", ["Anna", "Anna Ek"]) == f"{MASK} is {MASK}"
+
+
+def test_where_too_many_values_could_be_quoted_nothing_is_shown() -> None:
+    assert redacted("answered 500", [str(number) for number in range(5000)]) == MASK
+
+
+def test_half_a_character_does_no_harm() -> None:
+    assert redacted("broken \ud83d", ["\ud83d"]) == f"broken {MASK}"

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from core.content_policy import DATA_HEADER
 from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
@@ -180,6 +181,7 @@ def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str
     pairs = [
         (b"content-type", response.content_type.encode()),
         (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", DATA_HEADER),
         (b"vary", b"origin"),
     ]
     pairs += [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in response.headers.items()]

@@ -11,7 +11,7 @@ import environ
 from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
-from core import theme
+from core import content_policy, theme
 from synapse_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -120,6 +120,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "csp",
     "contracts",
     "streams",
     "bridges",
@@ -129,6 +130,8 @@ INSTALLED_APPS = [
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "core.content_policy.permissions_middleware",
+    "core.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -175,6 +178,8 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
+# Of answers that say nothing else; the pages' are in core/content_policy.py.
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.DATA}
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent"]
 CORS_EXPOSE_HEADERS = ["idempotency-replayed"]
@@ -207,7 +212,7 @@ UNFOLD = {
         ]
     },
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": theme.file("core/favicon.svg")}],
-    "STYLES": [theme.file("core/admin.css")],
+    "STYLES": [theme.file("core/colors.css"), theme.file("core/admin.css")],
     "SCRIPTS": [theme.file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
@@ -244,7 +249,7 @@ UNFOLD = {
             {"title": "People", "items": [_page("People", "group", "auth.user")]},
         ],
     },
-    "COLORS": theme.COLORS,
+    "COLORS": theme.no_colors,
 }
 
 REST_FRAMEWORK = {

@@ -38,11 +38,11 @@ ADMIN: Directives = {
 API_DOCS: Directives = _PAGE
 
 # Features of the browser that no page of ours needs, and so no script in one gets.
-PERMISSIONS = ", ".join(
-    f"{feature}=()"
-    for feature in ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "microphone", "midi")
-    + ("payment", "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking")
+_FEATURES = (
+    "accelerometer camera display-capture geolocation gyroscope microphone midi payment publickey-credentials-get "
+    "screen-wake-lock serial usb xr-spatial-tracking"
 )
+PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
@@ -57,7 +57,9 @@ class ContentPolicyMiddleware(CSPMiddleware):
         return parts
 
 
-def permissions_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def permissions_middleware(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Send the Permissions Policy with every page (a Django middleware)."""
 
     def middleware(request: HttpRequest) -> HttpResponse:

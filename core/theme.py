@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from django.http import HttpRequest
 from django.templatetags.static import static
 
+
 def file(path: str) -> Callable[[object], str]:
     """Return what gives the address of a static file: only when it is asked for are the settings known."""
     return lambda _: static(path)

@@ -22,7 +22,9 @@ from core.patterns import compiled
 from core.problems import Problem
 from core.views import bad_host, too_large
 from streams import access
-from synapse_project.django_lane import DjangoLane
+from synapse_project import gate
+from synapse_project.bodies import Room, Share
+from synapse_project.django_lane import DjangoAnswer, DjangoLane
 from synapse_project.lifespan import Lifespan
 from synapse_project.streamed import streamed
 
@@ -54,6 +56,7 @@ class FrontDoor:
         self._lanes = _lanes(routes)
         self._django = DjangoLane()
         self._lifespan = Lifespan()
+        self._room = Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -64,33 +67,45 @@ class FrontDoor:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope["headers"])
-        route, params = self._route(scope["method"], scope["path"])
+        told: Mapping[str, str] = {}
         try:
             _check_host(headers)
-            if route is None:
-                await _send(send, *await self._django(scope, await _body(receive, headers)))
-                return
-            request = Request(
-                method=scope["method"],
-                path=scope["path"],
-                params=params,
-                query=_query(scope["query_string"]),
-                raw_query=scope["query_string"].decode("latin-1"),
-                headers=headers,
-                body=await _body(receive, headers),
-                principal=access.identify(headers),
-                caller=Caller() if route.waits else None,
-            )
-            response = await _handled(route.handler, request, receive)
+            scope, headers = gate.seen(scope, headers)
+            told = await gate.count(scope, headers)
+            with self._room.share() as share:
+                response = await self._answered(scope, headers, receive, share)
         except Problem as problem:
             response = problem_response(problem)
         except ClientGone:
             return
-        if isinstance(response, StreamedResponse):
-            await streamed(response, _header_pairs(response, headers), receive, send)
+        if isinstance(response, tuple):
+            status, pairs, body = response
+            await _send(send, status, [*pairs, *_pairs(told)], body)
+        elif isinstance(response, StreamedResponse):
+            await streamed(response, [*_header_pairs(response, headers), *_pairs(told)], receive, send)
         else:
             length = (b"content-length", b"%d" % len(response.body))
-            await _send(send, response.status, [*_header_pairs(response, headers), length], response.body)
+            pairs = [*_header_pairs(response, headers), *_pairs(told), length]
+            await _send(send, response.status, pairs, response.body)
+
+    async def _answered(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive, share: Share
+    ) -> Response | StreamedResponse | DjangoAnswer:
+        route, params = self._route(scope["method"], scope["path"])
+        if route is None:
+            return await self._django(scope, await _body(receive, headers, share))
+        request = Request(
+            method=scope["method"],
+            path=scope["path"],
+            params=params,
+            query=_query(scope["query_string"]),
+            raw_query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            principal=access.identify(headers),
+            body=await _body(receive, headers, share),
+            caller=Caller() if route.waits else None,
+        )
+        return await _handled(route.handler, request, receive)
 
     def _route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         for lane in self._lanes:
@@ -139,8 +154,8 @@ async def _watched(caller: Caller, receive: Receive) -> None:
     caller.leave()
 
 
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the body, and refuse one that is too large before it fills the memory."""
+async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> bytes:
+    """Read the body, and refuse one that is too large, alone or with others, before it fills the memory."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     length = headers.get("content-length", "")
     if length.isdigit() and int(length[:20]) > limit:
@@ -157,6 +172,7 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         more = message.get("more_body", False)
         if size > limit:
             raise too_large(limit)
+        share.grow(size)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -177,6 +193,10 @@ def _query(query_string: bytes) -> dict[str, str]:
     return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
 
 
+def _pairs(headers: Mapping[str, str]) -> HeaderPairs:
+    return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
+
+
 def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
     pairs = [
         (b"content-type", response.content_type.encode()),
@@ -184,7 +204,9 @@ def _header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str
         (b"content-security-policy", DATA_HEADER),
         (b"vary", b"origin"),
     ]
-    pairs += [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in response.headers.items()]
+    pairs += _pairs(response.headers)
+    if settings.SECURE_HSTS_SECONDS:
+        pairs.append((b"strict-transport-security", b"max-age=%d" % settings.SECURE_HSTS_SECONDS))
     origin = asked.get("origin")
     if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
         pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))

@@ -12,14 +12,15 @@ from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
 from core import content_policy, theme
-from synapse_project import environment
+from synapse_project import environment, protection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
     _env = environment.read(BASE_DIR)
     _secrets = environment.secrets()
-except environment.BadSetting as error:
+    _of_tls = protection.of_tls(_env)
+except (environment.BadSetting, ValueError) as error:
     sys.exit(f"synapse: {error}")
 
 VAR_DIR = (BASE_DIR / (_env["SYNAPSE_VAR"] or "var")).resolve()
@@ -42,7 +43,11 @@ def _secret_key() -> str:
             file.flush()
             with contextlib.suppress(FileExistsError):
                 os.link(file.name, path)
-    return path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    try:
+        return protection.secret_key(text)
+    except ValueError:
+        sys.exit(f"synapse: {path} does not hold the key that was made there. Bring it back, or set SECRET_KEY.")
 
 
 SECRET_KEY = _secret_key()
@@ -132,8 +137,9 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "core.content_policy.permissions_middleware",
     "core.content_policy.ContentPolicyMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "synapse_project.gate_middleware.gate_middleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -166,8 +172,12 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS: what follows from TLS is set there.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
+globals().update(_of_tls)
+TRUSTED_PROXIES = _env["SYNAPSE_TRUSTED_PROXIES"]
+MAX_CONNECTIONS = _env["SYNAPSE_CONNECTIONS"]
+RATE_PER_ADDRESS = _env["SYNAPSE_RATE_PER_ADDRESS"]
+RATE_PER_KEY = _env["SYNAPSE_RATE_PER_KEY"]
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -181,8 +191,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # Of answers that say nothing else; the pages' are in core/content_policy.py.
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.DATA}
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent"]
-CORS_EXPOSE_HEADERS = ["idempotency-replayed"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent", "x-api-key"]
+CORS_EXPOSE_HEADERS = ["idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 
@@ -277,8 +287,11 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "core.log_lines.TextLines"},
+        "json": {"()": "core.log_lines.JsonLines"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"]}},
     # A strange host is answered with a problem document; its traceback tells nobody anything.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},

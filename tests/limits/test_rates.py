@@ -177,7 +177,9 @@ def test_a_refusal_says_when_to_come_back(executor, redis):
     assert refusal.value.headers["Retry-After"] == "3600"
 
 
-@pytest.mark.parametrize(("text", "rate"), [("100/s", Rate(100, 1)), ("6000/m", Rate(6000, 60)), ("1/h", Rate(1, 3600))])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("100/s", Rate(100, 1)), ("6000/m", Rate(6000, 60)), ("1/h", Rate(1, 3600))]
+)
 def test_a_rate_is_written_as_it_is_read(text, rate):
     assert read(text) == rate
     assert str(rate) == text
@@ -187,5 +189,3 @@ def test_a_rate_is_written_as_it_is_read(text, rate):
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(ValueError, match="a rate such as"):
         read(text)
-
-

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from core.addresses import FORWARDING
 from core.http import problem_response
-from core.problems import Problem
+from core.problems import BadRequest, Problem
 from core.views import to_django
 from synapse_project import gate
 
@@ -22,6 +22,8 @@ def gate_middleware(get_response: Answer) -> Answer:
         if gate.COUNTED in request.META:
             return get_response(request)
         _see(request)
+        if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
+            return to_django(problem_response(BadRequest("The Content-Length is no number.")))
         if settings.RATE_PER_ADDRESS is None and settings.RATE_PER_KEY is None:
             return get_response(request)
         headers = {name.lower(): text for name, text in request.headers.items()}

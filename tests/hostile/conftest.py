@@ -4,6 +4,7 @@ import http.client
 import io
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.hub import Hub, running_hub
+from tests.acceptance.hub import ROOT, Hub, running_hub
 from tests.hostile.cases import Case
 from tests.patience import eventually
 from tests.valkey import free_port
@@ -95,14 +96,17 @@ def front_door(hub: Hub) -> Server:
 def django(hub: Hub) -> Iterator[Server]:
     """Django alone, on the same data."""
     port = free_port()
-    process = hub.command("runserver", "--noreload", f"127.0.0.1:{port}")
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
+        cwd=ROOT,
+        env=hub.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     eventually(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, within=60, despite=OSError)
     yield Server("Django alone", port, process.pid)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=10)
     process.kill()
-    process.communicate()
+    process.wait()
 
 
 @pytest.fixture(params=["front_door", "django"])

@@ -1,4 +1,4 @@
-"""The hostile list, sent to both servers byte by byte: each is answered as it should be, and nothing is the worse for it."""
+"""The hostile list, sent to both servers byte by byte: each is answered as it should be, and nothing is the worse."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_it_is_answered_as_it_should_be(server, case):
     answer = server.ask(case)
 
     assert answer.status == expected(server, case), answer.body[:500]
-    assert "set-cookie" not in answer.headers or case.target.startswith("/admin/")
+    assert "a=b" not in answer.headers.get("set-cookie", "")
 
 
 def test_schemas_are_refused_and_nothing_is_fetched(server, nobody):

@@ -15,7 +15,13 @@ def manage(folder, *words, **variables):
     inherited = {name: text for name, text in os.environ.items() if name not in OURS}
     environment = inherited | {"SYNAPSE_VAR": str(folder)} | variables
     return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

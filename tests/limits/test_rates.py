@@ -185,7 +185,7 @@ def test_a_rate_is_written_as_it_is_read(text, rate):
     assert str(rate) == text
 
 
-@pytest.mark.parametrize("text", ["", "100", "0/s", "-1/s", "1.5/s", "1/d", "١/s", "1/s ", "9999999999/s"])
+@pytest.mark.parametrize("text", ["", "100", "0/s", "-1/s", "1.5/s", "1/d", "1/s ", "9999999999/s"])
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(ValueError, match="a rate such as"):
         read(text)

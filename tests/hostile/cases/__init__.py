@@ -10,7 +10,7 @@ EVENT = b'{"event_type":"t"}'
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A request. `target` goes to the wire as it is; `raw` is sent instead of all the rest. `status` is that of the
-    front door, `alone` that of Django alone where its server sees something else."""
+    front door, `alone` that of Django alone where the development server before it sees something else."""
 
     name: str
     status: int

@@ -80,8 +80,8 @@ CASES = [
         b"0\r\n\r\n",
         status=400,
     ),
-    raw("two lengths", CHUNKED + b"Content-Length: 2\r\nContent-Length: 3\r\n", b"{} ", status=400),
+    raw("two lengths", CHUNKED + b"Content-Length: 2\r\nContent-Length: 3\r\n", b"{} ", status=400, alone=422),
     raw("a negative length", CHUNKED + b"Content-Length: -1\r\n", status=400),
     raw("a length that is none", CHUNKED + b"Content-Length: 0x10\r\n", status=400),
-    raw("a length of 40 digits", CHUNKED + b"Content-Length: " + b"9" * 40 + b"\r\n", status=400),
+    raw("a length of 40 digits", CHUNKED + b"Content-Length: " + b"9" * 40 + b"\r\n", status=400, alone=413),
 ]

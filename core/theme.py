@@ -1,31 +1,19 @@
-"""How the admin looks: its colours, and where its files are. Settings are made of this, so no models are known here."""
+"""How the admin looks, and where its files are. Settings are made of this, so no models are known here."""
 
 from collections.abc import Callable, Collection
 
 from django.http import HttpRequest
 from django.templatetags.static import static
 
-# Tailwind's indigo. The theme writes text on dark in 500, so that is a step lighter than Tailwind's.
-COLORS = {
-    "primary": {
-        "50": "oklch(96.2% .018 272.314)",
-        "100": "oklch(93% .034 272.788)",
-        "200": "oklch(87% .065 274.039)",
-        "300": "oklch(78.5% .115 274.713)",
-        "400": "oklch(73% .15 275.5)",
-        "500": "oklch(67.3% .182 276.935)",
-        "600": "oklch(51.1% .262 276.966)",
-        "700": "oklch(45.7% .24 277.023)",
-        "800": "oklch(39.8% .195 277.366)",
-        "900": "oklch(35.9% .144 278.697)",
-        "950": "oklch(25.7% .09 281.288)",
-    },
-}
-
 
 def file(path: str) -> Callable[[object], str]:
     """Return what gives the address of a static file: only when it is asked for are the settings known."""
     return lambda _: static(path)
+
+
+def no_colors(_: object) -> dict[str, dict[str, str]]:
+    """Keep the theme from writing its colours into the pages: they are in `core/colors.css`."""
+    return {}
 
 
 def is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:

@@ -14,6 +14,7 @@ Problem
 ├── UnknownEventType        the stream takes no events of types that are not defined
 ├── IdempotencyKeyReused    something else was sent under the same key before
 ├── BatchRefused            no event of a batch was stored
+├── TooManyRequests         the caller asks more often than it may
 ├── LaneOnly                only the event loop answers this, and this server has none
 ├── NotNow                  this process cannot take one more now
 │   ├── TooManyWatchers     as many watch streams live as may
@@ -31,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.problems import Problem
+from core.rate import Rate
 
 
 class UnknownStream(Problem):
@@ -150,6 +152,20 @@ class BatchRefused(Problem):
     status = 422
     slug = "batch-refused"
     title = "No event of the batch was stored"
+
+
+class TooManyRequests(Problem):
+    """The caller asks more often than it may. Nothing was looked at."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "More requests than are accepted"
+
+    def __init__(self, kind: str, rate: Rate, *, after: int, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            f"This {kind} may ask {rate.count} times in {rate.seconds} s. Ask again in {after} s.",
+            headers={"Retry-After": str(after), **headers},
+        )
 
 
 class LaneOnly(Problem):

@@ -17,15 +17,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.http import Request, Response, Route, StreamedResponse, problem_response
 from core.problems import Problem
-from synapse_project.front_door import (
-    FrontDoor,
-    HeaderPairs,
-    check_length,
-    failed,
-    header_pairs,
-    headers_of,
-    request_of,
-)
+from synapse_project.front_door import FrontDoor
+from synapse_project.http_values import HeaderPairs, check_length, failed, header_pairs, headers_of, request_of
 
 
 class DirectCycle:

@@ -9,7 +9,12 @@ from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from synapse_project import gate
+
 THREADS = 8
+
+# Status, headers and body.
+DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class DjangoLane:
@@ -19,12 +24,12 @@ class DjangoLane:
         self._handler = WSGIHandler()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
 
-    async def __call__(self, scope: Mapping[str, Any], body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def __call__(self, scope: Mapping[str, Any], body: bytes) -> DjangoAnswer:
         """Return the answer's status, headers and body."""
         environ = _environ(scope, body)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, environ)
 
-    def _answer(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _answer(self, environ: dict[str, Any]) -> DjangoAnswer:
         status = 500
         headers: list[tuple[bytes, bytes]] = []
 
@@ -66,6 +71,7 @@ def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        gate.COUNTED: True,
     }
     for raw_name, raw_text in scope["headers"]:
         name, text = raw_name.decode("latin-1").upper().replace("-", "_"), raw_text.decode("latin-1")

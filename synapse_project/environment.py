@@ -16,7 +16,8 @@ import environ
 
 from bridges.handlers import allowed
 from bridges.webhooks import allowing
-from synapse_project import audit_lines
+from core.addresses import Proxies
+from synapse_project import audit_lines, protection
 
 
 class BadSetting(Exception):
@@ -99,17 +100,17 @@ def _host(text: str) -> str:
     return text
 
 
-def _secret_key(text: str) -> str:
-    if len(text) < 50:
-        raise ValueError("50 characters or more")
-    return text
-
-
 def _level(text: str) -> str:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if text.upper() not in levels:
         raise ValueError("one of " + ", ".join(levels))
     return text.upper()
+
+
+def _log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("text or json")
+    return text
 
 
 def _origins(text: str) -> list[str]:
@@ -150,7 +151,7 @@ SETTINGS = (
     Setting(
         name="SECRET_KEY",
         default="",
-        parse=_secret_key,
+        parse=protection.secret_key,
         shown_default="made once, kept in the data folder",
         meaning="Django's secret key, at least 50 characters. Machines that share a database must share it.",
     ),
@@ -166,6 +167,39 @@ SETTINGS = (
         default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
         parse=_origins,
         meaning="Origins whose pages may call the API from a browser, separated by commas.",
+    ),
+    Setting(
+        name="SYNAPSE_TRUSTED_PROXIES",
+        default=Proxies(),
+        parse=protection.trusted,
+        shown_default="none",
+        meaning="Addresses and networks of the proxies before Synapse, which say who asks; separated by commas.",
+    ),
+    Setting(
+        name="SYNAPSE_HTTPS",
+        default=False,
+        parse=_boolean,
+        meaning="Whether everybody comes over TLS, through a trusted proxy: secure cookies, and HSTS.",
+    ),
+    Setting(
+        name="SYNAPSE_CONNECTIONS",
+        default=4000,
+        parse=_between(1, 1_000_000),
+        meaning="How many connections each web server process holds at a time; 503 for more.",
+    ),
+    Setting(
+        name="SYNAPSE_RATE_PER_ADDRESS",
+        default=None,
+        parse=protection.one_rate,
+        shown_default="none",
+        meaning="How often an address may ask, such as `100/s`, `6000/m` or `10000/h`.",
+    ),
+    Setting(
+        name="SYNAPSE_RATE_PER_KEY",
+        default=None,
+        parse=protection.one_rate,
+        shown_default="none",
+        meaning="How often the holder of a key may ask, in the same form.",
     ),
     Setting(
         name="STREAM_MAX_LENGTH",
@@ -245,6 +279,12 @@ SETTINGS = (
         meaning="Web server processes.",
     ),
     Setting(name="SYNAPSE_LOG_LEVEL", default="INFO", parse=_level, meaning="DEBUG, INFO, WARNING or ERROR."),
+    Setting(
+        name="SYNAPSE_LOG_FORMAT",
+        default="text",
+        parse=_log_format,
+        meaning="`text`, or `json`: an object a line.",
+    ),
 )
 
 

@@ -5,32 +5,34 @@ handler runs in a small pool instead, one hop a request.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from re import Pattern
 from typing import Any
-from urllib.parse import parse_qsl
-
-from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 
 from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
-from core.views import bad_host, too_large
 from streams import access
-from synapse_project.django_lane import DjangoLane
+from synapse_project import gate
+from synapse_project.bodies import Room, Share
+from synapse_project.django_lane import DjangoAnswer, DjangoLane
+from synapse_project.http_values import (
+    HeaderPairs,
+    check_host,
+    check_length,
+    failed,
+    header_pairs,
+    headers_of,
+    pairs_of,
+    request_of,
+)
 from synapse_project.lifespan import Lifespan
 from synapse_project.streamed import streamed
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-HeaderPairs = list[tuple[bytes, bytes]]
-
-logger = logging.getLogger(__name__)
 
 
 class ClientGone(Exception):
@@ -53,6 +55,7 @@ class FrontDoor:
         self._lanes = _lanes(routes)
         self._django = DjangoLane()
         self._lifespan = Lifespan()
+        self.room = Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -63,30 +66,43 @@ class FrontDoor:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
-        route, params = self.route(scope["method"], scope["path"])
+        told: Mapping[str, str] = {}
         try:
-            if route is None:
-                _check_host(headers)
-                await _send(send, *await self._django(scope, await _body(receive, headers)))
-                return
-            request = request_of(
-                route,
-                params=params,
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=headers,
-                body=await _body(receive, headers),
-            )
-            response = await _handled(route.handler, request, receive)
+            check_host(headers)
+            scope, headers = gate.seen(scope, headers)
+            told = await gate.count(scope, headers)
+            with self.room.share() as share:
+                response = await self._answered(scope, headers, receive, share)
         except Problem as problem:
             response = problem_response(problem)
         except ClientGone:
             return
-        if isinstance(response, StreamedResponse):
-            await streamed(response, header_pairs(response, headers), receive, send)
+        if isinstance(response, tuple):
+            status, pairs, body = response
+            await _send(send, status, [*pairs, *pairs_of(told)], body)
+        elif isinstance(response, StreamedResponse):
+            await streamed(response, [*header_pairs(response, headers), *pairs_of(told)], receive, send)
         else:
             length = (b"content-length", b"%d" % len(response.body))
-            await _send(send, response.status, [*header_pairs(response, headers), length], response.body)
+            pairs = [*header_pairs(response, headers), *pairs_of(told), length]
+            await _send(send, response.status, pairs, response.body)
+
+    async def _answered(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive, share: Share
+    ) -> Response | StreamedResponse | DjangoAnswer:
+        route, params = self.route(scope["method"], scope["path"])
+        if route is None:
+            return await self._django(scope, await _body(receive, headers, share))
+        request = request_of(
+            route,
+            params=params,
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            principal=access.identify(headers),
+            body=await _body(receive, headers, share),
+        )
+        return await _handled(route.handler, request, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
@@ -104,39 +120,6 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-def request_of(
-    route: Route, *, params: Mapping[str, str], path: str, query: bytes, headers: Mapping[str, str], body: bytes
-) -> Request:
-    """Return a request of the express lane as a value.
-
-    Raises:
-        Problem: when it asks for a host that is not ours, or its caller is not let in.
-    """
-    _check_host(headers)
-    return Request(
-        method=route.method,
-        path=path,
-        params=params,
-        query=_query(query),
-        raw_query=query.decode("latin-1"),
-        headers=headers,
-        body=body,
-        principal=access.identify(headers),
-        caller=Caller() if route.waits else None,
-    )
-
-
-def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by name. The values of one that is sent twice are joined by commas (RFC 9110, 5.3)."""
-    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in pairs}
-    if len(headers) < len(pairs):
-        values: dict[str, list[str]] = {}
-        for name, text in pairs:
-            values.setdefault(name.decode("latin-1"), []).append(text.decode("latin-1"))
-        headers = {name: ", ".join(texts) for name, texts in values.items()}
-    return headers
-
-
 async def _handled(handler: Handler, request: Request, receive: Receive) -> Response | StreamedResponse:
     watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
     try:
@@ -150,14 +133,6 @@ async def _handled(handler: Handler, request: Request, receive: Receive) -> Resp
             watch.cancel()
 
 
-def failed(request: Request, error: Exception) -> Response:
-    """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
-    if isinstance(error, Problem):
-        return problem_response(error)
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
-
-
 async def _watched(caller: Caller, receive: Receive) -> None:
     """Wait until the caller leaves. Nothing else is received once the request is whole (ASGI HTTP, Disconnect)."""
     while (await receive())["type"] != "http.disconnect":
@@ -165,8 +140,8 @@ async def _watched(caller: Caller, receive: Receive) -> None:
     caller.leave()
 
 
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the body, and refuse one that is too large before it fills the memory."""
+async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> bytes:
+    """Read the body, and refuse one that is too large, alone or with others, before it fills the memory."""
     check_length(headers)
     parts: list[bytes] = []
     size = 0
@@ -179,47 +154,8 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         size += len(parts[-1])
         more = message.get("more_body", False)
         check_length(headers, size)
+        share.grow(size)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def check_length(headers: Mapping[str, str], read: int = 0) -> None:
-    """Refuse a body that is too large: by what its headers say, or by what was read of it so far, in bytes."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    length = headers.get("content-length", "")
-    if read > limit or (length.isdigit() and int(length[:20]) > limit):
-        raise too_large(limit)
-
-
-def _check_host(headers: Mapping[str, str]) -> None:
-    """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
-    host = headers.get("host", "")
-    if not _is_ours(host):
-        raise bad_host(host)
-
-
-@lru_cache(maxsize=256)
-def _is_ours(host: str) -> bool:
-    domain, _ = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
-
-
-def _query(query_string: bytes) -> dict[str, str]:
-    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
-
-
-def header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
-    """Return the headers of an answer, but for its length; `asked` are those of the request."""
-    pairs = [
-        (b"content-type", response.content_type.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"vary", b"origin"),
-    ]
-    pairs += [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in response.headers.items()]
-    origin = asked.get("origin")
-    if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
-        pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))
-        pairs.append((b"access-control-expose-headers", ", ".join(settings.CORS_EXPOSE_HEADERS).encode()))
-    return pairs
 
 
 async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:

@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol with limits that it lacks: how large a request's head may be, how long a request may take to
-arrive, and how long a client may leave an answer lie.
+"""uvicorn's HTTP protocol with limits that it lacks: how many connections there may be, how large a request's head may
+be, how long a request may take to arrive, and how long a client may leave an answer lie.
 
 Without them a client can fill the memory with headers that never end, or hold thousands of connections open by
 sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
@@ -8,11 +8,13 @@ sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431)
 import asyncio
 from typing import Any, Literal
 
+from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from synapse_project.direct_protocol import DirectHttpProtocol
 
 MAX_HEAD_BYTES = 16 * 1024
+MAX_HEADERS = 100
 MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
 # How long a client may take nothing of an answer while more of it waits.
@@ -32,7 +34,10 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._head_is_too_large = False
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._watch(MAX_HEAD_SECONDS)
+        if len(self.connections) > settings.MAX_CONNECTIONS:
+            self._refuse(503)
+        else:
+            self._watch(MAX_HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
@@ -58,7 +63,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
 
     def on_headers_complete(self) -> None:
         self._reading = "body"
-        if len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers) > MAX_HEAD_BYTES:
+        size = len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             # Raised through the parser, after which uvicorn asks for `send_400_response`.
             self._head_is_too_large = True
             raise ValueError("the request's head is too large")

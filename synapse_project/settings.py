@@ -12,15 +12,16 @@ import environ
 from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
-from core import theme
-from synapse_project import audit_lines, environment
+from core import content_policy, theme
+from synapse_project import audit_lines, environment, protection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
     _env = environment.read(BASE_DIR)
     _secrets = environment.secrets()
-except environment.BadSetting as error:
+    _of_tls = protection.of_tls(_env)
+except (environment.BadSetting, ValueError) as error:
     sys.exit(f"synapse: {error}")
 
 VAR_DIR = (BASE_DIR / (_env["SYNAPSE_VAR"] or "var")).resolve()
@@ -43,7 +44,11 @@ def _secret_key() -> str:
             file.flush()
             with contextlib.suppress(FileExistsError):
                 os.link(file.name, path)
-    return path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    try:
+        return protection.secret_key(text)
+    except ValueError:
+        sys.exit(f"synapse: {path} does not hold the key that was made there. Bring it back, or set SECRET_KEY.")
 
 
 SECRET_KEY = _secret_key()
@@ -122,6 +127,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "corsheaders",
     "axes",
+    "csp",
     "contracts",
     "streams",
     "bridges",
@@ -131,8 +137,11 @@ INSTALLED_APPS = [
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.content_policy.permissions_middleware",
+    "core.content_policy.ContentPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "synapse_project.gate_middleware.gate_middleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -181,8 +190,12 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS: what follows from TLS is set there.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
+globals().update(_of_tls)
+TRUSTED_PROXIES = _env["SYNAPSE_TRUSTED_PROXIES"]
+MAX_CONNECTIONS = _env["SYNAPSE_CONNECTIONS"]
+RATE_PER_ADDRESS = _env["SYNAPSE_RATE_PER_ADDRESS"]
+RATE_PER_KEY = _env["SYNAPSE_RATE_PER_KEY"]
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -193,9 +206,11 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
+# Of answers that say nothing else; the pages' are in core/content_policy.py.
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.DATA}
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent"]
-CORS_EXPOSE_HEADERS = ["idempotency-replayed"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent", "x-api-key"]
+CORS_EXPOSE_HEADERS = ["idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 
@@ -225,7 +240,7 @@ UNFOLD = {
         ]
     },
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": theme.file("core/favicon.svg")}],
-    "STYLES": [theme.file("core/admin.css")],
+    "STYLES": [theme.file("core/colors.css"), theme.file("core/admin.css")],
     "SCRIPTS": [theme.file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
@@ -268,7 +283,7 @@ UNFOLD = {
             {"title": "People", "items": [_page("People", "group", "auth.user"), _page("Roles", "badge", "core.role")]},
         ],
     },
-    "COLORS": theme.COLORS,
+    "COLORS": theme.no_colors,
 }
 
 REST_FRAMEWORK = {
@@ -299,10 +314,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "text": {"()": "core.log_lines.TextLines"},
+        "json": {"()": "core.log_lines.JsonLines"},
         "bare": {"format": "%(message)s"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}, **_audit_handlers},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"]},
+        **_audit_handlers,
+    },
     # A strange host is answered with a problem document; its traceback tells nobody anything.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},

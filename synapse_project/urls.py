@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from contracts.api.about import Root
+from synapse_project.api_docs import ApiDocs
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
@@ -15,8 +16,8 @@ urlpatterns = [
     path("registry/", include("contracts.api.urls")),
     path("registry", Root.as_view()),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
+    path("docs", ApiDocs.as_view(), name="docs"),
+    path("docs/", ApiDocs.as_view()),
     path("admin/", admin.site.urls),
 ]
 

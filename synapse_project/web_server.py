@@ -5,6 +5,7 @@ for the same request, refuses a port that is in use, and runs the application's 
 """
 
 import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -58,6 +59,7 @@ def run(listener: socket.socket) -> None:
     # uvicorn raises the signal again after a clean stop; without handlers of ours that would end the process there.
     signal.signal(signal.SIGTERM, _do_nothing)
     signal.signal(signal.SIGINT, _do_nothing)
+    _take_descriptors()
     Server(uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))).run(sockets=[listener])
 
 
@@ -78,6 +80,13 @@ def run_workers(listener: socket.socket, count: int, say: Callable[[str], None])
             supervisor.stop()
     finally:
         supervisor.kill()
+
+
+def _take_descriptors() -> None:
+    """Let this process have as many descriptors as it may: a connection is one, and the usual 1024 are soon gone."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a system that calls more than it gives unlimited
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:

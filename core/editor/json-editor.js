@@ -49,6 +49,11 @@ function labelOf(textarea) {
   return textarea.getAttribute("aria-label") || text || "JSON";
 }
 
+// The page's policy lets no style in without it; the browser hides it from everything but scripts.
+function styleNonce() {
+  return document.querySelector("meta[name=style-nonce]")?.nonce ?? "";
+}
+
 function extensions(textarea) {
   const readOnly = "readOnly" in textarea.dataset;
   return [
@@ -62,6 +67,7 @@ function extensions(textarea) {
     indentOnInput(),
     indentUnit.of("  "),
     EditorView.lineWrapping,
+    EditorView.cspNonce.of(styleNonce()),
     EditorView.contentAttributes.of({ "aria-label": labelOf(textarea) }),
     refusedLines(textarea),
     keymap.of([...defaultKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap]),

@@ -56,4 +56,9 @@ def idempotency(stream: str, digest: str) -> str:
     return f"syn:{{{stream}}}:idem:{digest}"
 
 
+def bucket(kind: str, digest: str) -> str:
+    """How many requests a caller has left, told by a digest of who it is."""
+    return f"syn:rate:{kind}:{digest}"
+
+
 JANITOR_LEASE = "syn:janitor"

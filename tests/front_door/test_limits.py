@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 
 from synapse_project import front_door, http_protocol
+from synapse_project.bodies import Room
 from tests.patience import eventually
 
 
@@ -18,7 +19,8 @@ class FakeDoor:
         if scope["type"] != "http":
             return
         try:
-            body = await front_door._body(receive, dict(_texts(scope["headers"])))
+            with Room().share() as share:
+                body = await front_door._body(receive, dict(_texts(scope["headers"])), share)
         except front_door.ClientGone:
             return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})

@@ -73,6 +73,13 @@
     }
   };
 
+  // ---- Of the theme's own libraries: no styles that the pages' policy refuses, and no code from texts.
+
+  if (window.htmx) {
+    window.htmx.config.includeIndicatorStyles = false;
+    window.htmx.config.allowEval = false;
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     makeButtons();
     silenceIcons();

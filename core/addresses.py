@@ -1,0 +1,82 @@
+"""Where a request comes from, when proxies stand before us.
+
+A proxy that is trusted names who asked it in X-Forwarded-For. Everybody else may write such a header too: from others
+it says nothing, and neither does what stands left of the last address that no trusted proxy has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+
+# Headers in which a proxy speaks of the request that it got.
+FORWARDING = frozenset(
+    ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip")
+)
+# What one caller can be told by: whoever has an IPv6 address has a whole /64 of them (RFC 6177).
+_IPV6_BITS = 64
+# More proxies than this stand before nobody.
+_MOST_HOPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The networks of the proxies that are trusted."""
+
+    networks: Sequence[Network] = ()
+
+    def has(self, address: str) -> bool:
+        """Say whether a proxy that is trusted has this address."""
+        found = read(address) if self.networks else None
+        return found is not None and any(found in network for network in self.networks)
+
+    def client(self, peer: str, forwarded_for: str) -> str:
+        """Return the address of who asks, given that of the connection and the X-Forwarded-For header."""
+        if not self.has(peer):
+            return peer
+        nearest = peer
+        for hop in reversed(forwarded_for.split(",")[-_MOST_HOPS:]):
+            found = read(_without_port(hop.strip()))
+            if found is None:
+                break
+            nearest = str(found)
+            if not self.has(nearest):
+                break
+        return nearest
+
+
+def proxies(texts: Sequence[str]) -> Proxies:
+    """Return the proxies of these addresses and networks.
+
+    Raises:
+        ValueError: when one of them is neither.
+    """
+    return Proxies(tuple(ip_network(text) for text in texts))
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address, one of IPv4 that is written as one of IPv6 as what it is, or None for what is none."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def one_caller(address: str) -> str:
+    """Return what stands for all addresses that one caller can take at will: the address, or the network of an IPv6."""
+    found = read(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found) >> _IPV6_BITS << _IPV6_BITS, _IPV6_BITS)))
+    return "nowhere" if found is None else str(found)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop

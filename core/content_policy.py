@@ -1,0 +1,75 @@
+"""What a browser may do with our answers: Content Security Policy, level 3, and Permissions Policy.
+
+Answers of the API are data: a browser that is made to show one runs and loads nothing. The admin's pages load files of
+our own only, no inline script runs, and inline styles need the page's nonce.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.middleware import CSPMiddleware, PolicyParts
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+Directives = Mapping[str, Sequence[object]]
+
+DATA: Directives = {"default-src": [NONE], "frame-ancestors": [NONE]}
+# The same, as the express lane writes it.
+DATA_HEADER = b"default-src 'none'; frame-ancestors 'none'"
+
+_PAGE: Directives = {
+    "default-src": [NONE],
+    "script-src": [SELF],
+    "style-src": [SELF],
+    "img-src": [SELF, "data:"],
+    "font-src": [SELF],
+    "connect-src": [SELF],
+    "form-action": [SELF],
+    "base-uri": [NONE],
+    "frame-ancestors": [NONE],
+}
+ADMIN: Directives = {
+    **_PAGE,
+    # The theme's pages are written for Alpine, which makes functions of the texts of their attributes.
+    "script-src": [SELF, UNSAFE_EVAL],
+    "style-src": [SELF, NONCE],
+    # The same library sets style attributes; an attribute can neither fetch nor reach beyond its element.
+    "style-src-attr": [UNSAFE_INLINE],
+}
+API_DOCS: Directives = _PAGE
+
+# Features of the browser that no page of ours needs, and so no script in one gets.
+_FEATURES = (
+    "accelerometer camera display-capture geolocation gyroscope microphone midi payment publickey-credentials-get "
+    "screen-wake-lock serial usb xr-spatial-tracking"
+)
+PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
+
+
+class ContentPolicyMiddleware(CSPMiddleware):
+    """Sends the policy of the admin with its pages, and that of data with all other answers that name none."""
+
+    def get_policy_parts(
+        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
+        if not report_only and parts.config is None and _is_admin_page(request):
+            parts.config = dict(ADMIN)
+        return parts
+
+
+def permissions_middleware(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Send the Permissions Policy with every page (a Django middleware)."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.get("Content-Type", "").startswith("text/html"):
+            response["Permissions-Policy"] = PERMISSIONS
+        return response
+
+    return middleware
+
+
+def _is_admin_page(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and "admin" in request.resolver_match.namespaces

@@ -1,0 +1,80 @@
+"""What is settled before anybody looks at a request: where it comes from, and whether more are taken from there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+
+from core.addresses import FORWARDING, one_caller
+from core.problems import Problem
+from streams import access, connections, rates
+
+Scope = Mapping[str, Any]
+Headers = Mapping[str, str]
+
+# What looks after a server asks often, and must not take a busy one for a dead one.
+UNCOUNTED = frozenset(("/health", "/healthz", "/readyz"))
+# Tells Django's middleware that the front door has counted the request.
+COUNTED = "synapse.counted"
+
+
+def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
+    """Return the request as it is known here: with the address of who asks, and only with what a trusted proxy says."""
+    peer = (scope.get("client") or ("", 0))[0]
+    if FORWARDING.isdisjoint(headers):
+        return scope, headers
+    if settings.TRUSTED_PROXIES.has(peer):
+        address = settings.TRUSTED_PROXIES.client(peer, headers.get("x-forwarded-for", ""))
+        return {**scope, "client": (address, 0)}, headers
+    names = {name.encode() for name in FORWARDING}
+    pairs = [(name, text) for name, text in scope["headers"] if name not in names]
+    return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}
+
+
+async def count(scope: Scope, headers: Headers) -> dict[str, str]:
+    """Count a request on the event loop. Return the headers that tell its caller what is left.
+
+    Raises:
+        TooManyRequests: when nothing is left.
+    """
+    told: dict[str, str] = {}
+    if settings.RATE_PER_ADDRESS is None and settings.RATE_PER_KEY is None:
+        return told
+    for conversation in _counts(scope["path"], (scope.get("client") or ("", 0))[0], headers):
+        _tell(told, await connections.async_executor().run(conversation))
+    return told
+
+
+def count_here(path: str, address: str, headers: Headers) -> dict[str, str]:
+    """Do the same in a thread.
+
+    Raises:
+        TooManyRequests: when nothing is left.
+    """
+    told: dict[str, str] = {}
+    for conversation in _counts(path, address, headers):
+        _tell(told, connections.executor().run(conversation))
+    return told
+
+
+def _tell(told: dict[str, str], more: Headers) -> None:
+    """Add what one bucket says to what others said: both headers are lists (RFC 9651)."""
+    for name, text in more.items():
+        told[name] = f"{told[name]}, {text}" if name in told else text
+
+
+def _counts(path: str, address: str, headers: Headers) -> Iterator[Any]:
+    """Yield what is counted, one after the other: a key is looked at only when its sender's address may ask."""
+    if path.rstrip("/") in UNCOUNTED:
+        return
+    if settings.RATE_PER_ADDRESS is not None:
+        yield rates.take("address", one_caller(address), settings.RATE_PER_ADDRESS)
+    if settings.RATE_PER_KEY is not None and (key := _key(headers)):
+        yield rates.take("key", key, settings.RATE_PER_KEY)
+
+
+def _key(headers: Headers) -> str:
+    try:
+        return access.identify(headers).key
+    except Problem:
+        return ""  # refused where it is asked for; its address was counted

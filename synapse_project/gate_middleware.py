@@ -1,0 +1,49 @@
+"""The gate for servers without a front door: `runserver`, and WSGI servers."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from core.addresses import FORWARDING
+from core.http import problem_response
+from core.problems import BadRequest, Problem
+from core.views import to_django
+from synapse_project import gate
+
+Answer = Callable[[HttpRequest], HttpResponse]
+_FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
+
+
+def gate_middleware(get_response: Answer) -> Answer:
+    """Find out where a request comes from, and count it, unless the front door has done so."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if gate.COUNTED in request.META:
+            return get_response(request)
+        _see(request)
+        if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
+            return to_django(problem_response(BadRequest("The Content-Length is no number.")))
+        if settings.RATE_PER_ADDRESS is None and settings.RATE_PER_KEY is None:
+            return get_response(request)
+        headers = {name.lower(): text for name, text in request.headers.items()}
+        try:
+            told = gate.count_here(request.path_info, request.META.get("REMOTE_ADDR", ""), headers)
+        except Problem as problem:
+            return to_django(problem_response(problem))
+        response = get_response(request)
+        for name, text in told.items():
+            response[name] = text
+        return response
+
+    return middleware
+
+
+def _see(request: HttpRequest) -> None:
+    peer = request.META.get("REMOTE_ADDR", "")
+    if settings.TRUSTED_PROXIES.has(peer):
+        forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        request.META["REMOTE_ADDR"] = settings.TRUSTED_PROXIES.client(peer, forwarded_for)
+    else:
+        for name in _FORWARDING:
+            request.META.pop(name, None)

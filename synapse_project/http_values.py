@@ -1,0 +1,109 @@
+"""Between the bytes of HTTP and the values of core.http: what the event loop's two ways share."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from core.content_policy import DATA_HEADER
+from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
+from core.principal import Principal
+from core.problems import Problem
+from core.views import bad_host, too_large
+
+HeaderPairs = list[tuple[bytes, bytes]]
+
+logger = logging.getLogger(__name__)
+
+
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by name. The values of one that is sent twice are joined by commas (RFC 9110, 5.3)."""
+    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in pairs}
+    if len(headers) < len(pairs):
+        values: dict[str, list[str]] = {}
+        for name, text in pairs:
+            values.setdefault(name.decode("latin-1"), []).append(text.decode("latin-1"))
+        headers = {name: ", ".join(texts) for name, texts in values.items()}
+    return headers
+
+
+def request_of(
+    route: Route,
+    *,
+    params: Mapping[str, str],
+    path: str,
+    query: bytes,
+    headers: Mapping[str, str],
+    principal: Principal,
+    body: bytes,
+) -> Request:
+    """Return a request of the express lane as a value."""
+    return Request(
+        method=route.method,
+        path=path,
+        params=params,
+        query=_query(query),
+        raw_query=query.decode("latin-1"),
+        headers=headers,
+        body=body,
+        principal=principal,
+        caller=Caller() if route.waits else None,
+    )
+
+
+def check_length(headers: Mapping[str, str], read: int = 0) -> None:
+    """Refuse a body that is too large: by what its headers say, or by what was read of it so far, in bytes."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    length = headers.get("content-length", "")
+    if read > limit or (length.isdigit() and int(length[:20]) > limit):
+        raise too_large(limit)
+
+
+def check_host(headers: Mapping[str, str]) -> None:
+    """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
+    host = headers.get("host", "")
+    if not _is_ours(host):
+        raise bad_host(host)
+
+
+@lru_cache(maxsize=256)
+def _is_ours(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+def _query(query_string: bytes) -> dict[str, str]:
+    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
+
+
+def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
+    return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
+
+
+def headerpairs_of(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
+    """Return the headers of an answer, but for its length; `asked` are those of the request."""
+    pairs = [
+        (b"content-type", response.content_type.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", DATA_HEADER),
+        (b"vary", b"origin"),
+    ]
+    pairs += pairs_of(response.headers)
+    if settings.SECURE_HSTS_SECONDS:
+        pairs.append((b"strict-transport-security", b"max-age=%d" % settings.SECURE_HSTS_SECONDS))
+    origin = asked.get("origin")
+    if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
+        pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))
+        pairs.append((b"access-control-expose-headers", ", ".join(settings.CORS_EXPOSE_HEADERS).encode()))
+    return pairs
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
+    if isinstance(error, Problem):
+        return problem_response(error)
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem_response(Problem("Something went wrong inside Synapse; its log says more."))

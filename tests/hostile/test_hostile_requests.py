@@ -1,0 +1,47 @@
+"""The hostile list, sent to both servers byte by byte: each is answered as it should be, and nothing is the worse."""
+
+import pytest
+
+from tests.hostile.cases import EVENT, Case, bodies, heads, paths, schemas
+from tests.hostile.conftest import calls
+
+pytestmark = pytest.mark.acceptance
+
+MIB = 1024 * 1024
+MOST_GROWTH = 50 * MIB
+CASES = [*bodies.CASES, *heads.CASES, *paths.CASES]
+GOOD = Case(name="an event", body=EVENT, status=201)
+
+
+def expected(server, case):
+    return case.alone if server.name == "Django alone" and case.alone is not None else case.status
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_it_is_answered_as_it_should_be(server, case):
+    answer = server.ask(case)
+
+    assert answer.status == expected(server, case), answer.body[:500]
+    assert "a=b" not in answer.headers.get("set-cookie", "")
+
+
+def test_schemas_are_refused_and_nothing_is_fetched(server, nobody):
+    hostile = schemas.cases(nobody.getsockname()[1])
+
+    statuses = {case.name: server.ask(case).status for case in hostile}
+
+    assert {name: status for name, status in statuses.items() if not 400 <= status < 500} == {}
+    assert calls(nobody) == 0
+
+
+def test_afterwards_the_servers_answer_as_before_and_hold_no_more_memory(server):
+    before = server.peak_memory()
+    for case in CASES:
+        server.ask(case)
+
+    growth = server.peak_memory() - before
+
+    assert server.ask(GOOD).status == 201
+    assert growth <= MOST_GROWTH
+    name, seconds = max(server.slowest.items(), key=lambda item: item[1])
+    print(f"{server.name}: +{growth / MIB:.1f} MiB; slowest {seconds:.3f} s ({name})")

@@ -1,0 +1,84 @@
+"""Who asks, when proxies stand between: a proxy that is trusted is believed, and nobody else."""
+
+import pytest
+
+from core.addresses import Proxies, one_caller, proxies
+
+OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
+
+CASES = [
+    # the connection comes from, X-Forwarded-For says, so the one who asks is
+    ("203.0.113.9", "", "203.0.113.9"),
+    ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+    ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+    ("10.0.0.1", "198.51.100.1, 10.0.0.2", "198.51.100.1"),
+    ("10.0.0.1", "1.2.3.4, 198.51.100.1", "198.51.100.1"),
+    ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+    ("10.0.0.1", "", "10.0.0.1"),
+    ("10.0.0.1", "garbage", "10.0.0.1"),
+    ("10.0.0.1", "198.51.100.1, garbage", "10.0.0.1"),
+    ("10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+    ("10.0.0.1", "[2001:db8::1]:4711", "2001:db8::1"),
+    ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+    ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
+    ("fd00::1", "::ffff:198.51.100.1", "198.51.100.1"),
+    ("10.0.0.1", "0177.0.0.1", "10.0.0.1"),
+    ("10.0.0.1", "127.1", "10.0.0.1"),
+    ("", "198.51.100.1", ""),
+    ("10.0.0.1", "10.0.0.2," * 5000, "10.0.0.1"),
+    ("10.0.0.1", "198.51.100.1" + ",10.0.0.2" * 5000, "10.0.0.2"),
+]
+
+
+@pytest.mark.parametrize(("peer", "forwarded_for", "client"), CASES, ids=str)
+def test_the_nearest_address_that_is_no_trusted_proxy_asks(peer, forwarded_for, client):
+    assert OURS.client(peer, forwarded_for) == client
+
+
+def test_without_trusted_proxies_nobody_is_believed():
+    assert Proxies().client("127.0.0.1", "198.51.100.1") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("text", ["proxy.internal", "10.0.0.1/8", "10.0.0", "0x7f000001"])
+def test_what_is_no_address_and_no_network_is_refused(text):
+    with pytest.raises(ValueError, match=r"\S"):
+        proxies([text])
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", "nowhere"),
+    ],
+)
+def test_one_caller_is_one_address_or_one_ipv6_network(address, caller):
+    assert one_caller(address) == caller
+
+
+@pytest.fixture
+def tls(settings):
+    """A proxy speaks TLS. Django's middleware looks at this when it is made, so this comes before who is asked."""
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SECURE_HSTS_SECONDS = 31536000
+
+
+def test_what_a_stranger_says_of_proxies_is_not_passed_on(tls, ask, settings):
+    settings.USE_X_FORWARDED_HOST = True
+    lies = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "forwarded": "host=evil.example"}
+
+    answer = ask("GET", "/docs", headers=lies)
+
+    assert answer.status == 200
+    assert "evil.example" not in answer.body.decode()
+    assert "strict-transport-security" not in answer.headers
+
+
+def test_a_trusted_proxy_that_speaks_tls_makes_it_so(tls, ask, settings):
+    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+
+    answers = [ask("GET", path, headers={"x-forwarded-proto": "https"}) for path in ("/docs", "/streams")]
+
+    assert [answer.headers["strict-transport-security"] for answer in answers] == ["max-age=31536000"] * 2

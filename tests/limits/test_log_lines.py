@@ -1,0 +1,49 @@
+"""A record of the log is one line, whatever stands in it."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from core.log_lines import JsonLines, TextLines
+
+# Looks like a second record; clears the screen; turns the direction; ends a line for some; cannot be UTF-8.
+HOSTILE = "x\r\n2026-01-01 INFO root: all is well\x1b[2J\u202e\u2028\x85\x00\x7f\ud800"
+
+
+def record(message, *arguments, error=None):
+    return logging.LogRecord("synapse", logging.WARNING, "x.py", 1, message, arguments, error)
+
+
+@pytest.mark.parametrize("form", [TextLines(), JsonLines()], ids=["text", "json"])
+def test_nothing_in_a_message_ends_its_line_or_reaches_the_terminal(form):
+    line = form.format(record("a name: %s", HOSTILE))
+
+    assert line.splitlines() == [line]
+    assert not set(line) & set("\r\n\x1b\u202e\u2028\x85\x00\x7f")
+
+
+def test_a_json_line_is_an_object_with_the_message_as_it_was():
+    line = json.loads(JsonLines().format(record("a name: %s", HOSTILE)))
+
+    assert line["message"] == f"a name: {HOSTILE[:-1]}\\ud800"
+    assert (line["level"], line["logger"]) == ("WARNING", "synapse")
+    assert line["time"].endswith("Z")
+
+
+def test_a_traceback_follows_its_line_in_text_and_is_part_of_it_in_json():
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        failed = record("it failed", error=sys.exc_info())
+
+    text, line = TextLines().format(failed), JsonLines().format(failed)
+
+    first, *rest = text.split("\n")
+    assert first.endswith("WARNING synapse: it failed")
+    assert rest
+    assert all(part.startswith("    ") for part in rest)
+    assert "\x1b" not in text
+    assert "\n" not in line
+    assert "ValueError" in json.loads(line)["error"]

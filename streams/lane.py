@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.http import Request, Response, Route, StreamedResponse
+from core.http import Request, Response, Route, StreamedResponse, nobody
 from core.problems import Problem
 from streams import connections, health, inspection, live, prober, publishing, reading
 from streams.reading import MAX_EVENT_BYTES, Body
@@ -35,7 +35,7 @@ async def _read_aside(request: Request) -> Body | Problem | None:
 
 async def streams(request: Request) -> Response:
     """Answer `GET /streams`."""
-    return await connections.async_executor().run(inspection.streams(holder.current()))
+    return await connections.async_executor().run(inspection.streams(request, holder.current()))
 
 
 async def info(request: Request) -> Response:
@@ -80,7 +80,7 @@ ROUTES = (
     Route(method="GET", path="/streams/{stream}/info", handler=info),
     Route(method="GET", path="/streams/{stream}/messages", handler=messages),
     Route(method="GET", path="/streams/{stream}/live", handler=watch),
-    Route(method="GET", path="/health", handler=say_health),
-    Route(method="GET", path="/healthz", handler=say_liveness),
-    Route(method="GET", path="/readyz", handler=say_readiness),
+    Route(method="GET", path="/health", handler=say_health, identify=nobody),
+    Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),
+    Route(method="GET", path="/readyz", handler=say_readiness, identify=nobody),
 )

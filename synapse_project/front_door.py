@@ -7,7 +7,7 @@ handler runs in a small pool instead, one hop a request.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from re import Pattern
 from typing import Any
@@ -18,7 +18,9 @@ from django.http.request import split_domain_port, validate_host
 
 from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
+from core.principal import Principal
 from core.problems import Problem
+from core.rights import NOTHING
 from core.views import bad_host, too_large
 from streams import access
 from synapse_project.django_lane import DjangoLane
@@ -66,9 +68,11 @@ class FrontDoor:
         route, params = self._route(scope["method"], scope["path"])
         try:
             _check_host(headers)
-            if route is None:
+            if route is None or (route.identify is None and access.is_a_persons(headers)):
                 await _send(send, *await self._django(scope, await _body(receive, headers)))
                 return
+            # Before the body: a stranger's is not even read.
+            principal = _principal(route, scope, headers)
             request = Request(
                 method=scope["method"],
                 path=scope["path"],
@@ -77,9 +81,11 @@ class FrontDoor:
                 raw_query=scope["query_string"].decode("latin-1"),
                 headers=headers,
                 body=await _body(receive, headers),
-                principal=access.identify(headers),
                 caller=Caller() if route.waits else None,
+                principal=principal,
             )
+            if route.identify is not None:
+                request = replace(request, principal=await route.identify(request))
             response = await _handled(route.handler, request, receive)
         except Problem as problem:
             response = problem_response(problem)
@@ -97,6 +103,13 @@ class FrontDoor:
                 # A method that the lane does not serve is Django's to refuse or to answer.
                 return lane.routes.get(method), match.groupdict()
         return None, {}
+
+
+def _principal(route: Route, scope: Scope, headers: Mapping[str, str]) -> Principal:
+    address = (scope.get("client") or ("",))[0]
+    if route.identify is None:
+        return access.identify(headers, address=address)
+    return Principal(kind="anonymous", name="anonymous", address=address, rights=NOTHING)
 
 
 def _lanes(routes: Iterable[Route]) -> list[_Lane]:

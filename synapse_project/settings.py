@@ -11,7 +11,7 @@ import environ
 from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
-from core import theme
+from core import openapi, theme
 from synapse_project import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -49,6 +49,11 @@ SECRET_KEY = _secret_key()
 DEBUG = _env["DEBUG"]
 # Health checks ask for the loopback address, whatever else is allowed.
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
+
+# Who gets in, and what stands in the keys that are issued here (see streams/access).
+AUTH = _env["SYNAPSE_AUTH"]
+KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
+METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
 
 HOST = _env["HOST"]
 PORT = _env["PORT"]
@@ -135,6 +140,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "streams.access.strangers.NoStrangers",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -176,7 +182,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent", "x-api-key"]
 CORS_EXPOSE_HEADERS = ["idempotency-replayed"]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
@@ -263,8 +269,9 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
+    "APPEND_COMPONENTS": {"securitySchemes": openapi.SECURITY_SCHEMES},
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
+    "SERVE_AUTHENTICATION": ["streams.access.PrincipalAuthentication"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

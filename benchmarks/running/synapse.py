@@ -24,6 +24,7 @@ def environment(folder: Path, redis_url: str) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder / 'synapse.sqlite3'}",
         "SYNAPSE_VAR": str(folder),
         "SYNAPSE_LOG_LEVEL": "WARNING",
+        "SYNAPSE_AUTH": "open",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
     }

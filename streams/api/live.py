@@ -8,7 +8,7 @@ from core.views import ApiView, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.errors import LaneOnly
-from streams.inspection.overview import defined
+from streams.inspection.overview import readable
 from streams.live.asked import asked
 from streams.snapshot import holder
 
@@ -50,6 +50,6 @@ class Live(ApiView):
         """Events as they are stored, as server-sent events: from now on, or from where a connection before ended.
         Comments keep the connection open. Who reads too slowly is dropped, and can come back for the rest."""
         question = to_request(request._request, principal_of(request), stream=stream)
-        defined(question, holder.current())
+        readable(question, holder.current())
         asked(question)
         raise LaneOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")

@@ -5,6 +5,7 @@ import asyncio
 from core.http import Request, Response, Route, StreamedResponse, nobody
 from core.problems import Problem
 from streams import connections, health, inspection, live, prober, publishing, reading
+from streams.live import tickets
 from streams.reading import MAX_EVENT_BYTES, Body
 from streams.snapshot import holder
 
@@ -79,7 +80,7 @@ ROUTES = (
     Route(method="GET", path="/streams", handler=streams),
     Route(method="GET", path="/streams/{stream}/info", handler=info),
     Route(method="GET", path="/streams/{stream}/messages", handler=messages),
-    Route(method="GET", path="/streams/{stream}/live", handler=watch),
+    Route(method="GET", path="/streams/{stream}/live", handler=watch, identify=tickets.watcher),
     Route(method="GET", path="/health", handler=say_health, identify=nobody),
     Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),
     Route(method="GET", path="/readyz", handler=say_readiness, identify=nobody),

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 from bridges import groups
 from bridges.api import group_shapes as shapes
-from bridges.api.dead_letters import body
 from bridges.api.dead_letters.looking import GROUP
 from bridges.groups import Paused, Plan, place
+from core import members as body
 from core.http import json_response
 from core.problems import BadParameter
 from core.views import ApiView, to_django, to_request

@@ -6,7 +6,6 @@
 - `authentication`  the same for Django REST framework
 - `strangers`       Django middleware: what no view has asked about is closed
 - `issuing`         keys are issued, rotated and revoked
-- `tickets`         single-use tickets for the live tail
 - `usage`           when each key was last used
 - `standing`        whether somebody may still do what they were let in for
 

@@ -35,6 +35,15 @@ class Issued:
     text: str
 
 
+def permit(by: Principal) -> None:
+    """Make sure that a caller may have to do with keys.
+
+    Raises:
+        Forbidden: when they have not the scope `keys:write`.
+    """
+    demand_scope(by, SCOPE)
+
+
 def keys_of(service: str, *, by: Principal) -> list[Key]:
     """Return all keys of a service, the newest first.
 
@@ -42,7 +51,7 @@ def keys_of(service: str, *, by: Principal) -> list[Key]:
         Forbidden: when the caller has not the scope `keys:write`, as for all of these.
         UnknownService: when there is no such service.
     """
-    demand_scope(by, SCOPE)
+    permit(by)
     return list(_service(service).keys.select_related("service"))
 
 
@@ -57,7 +66,7 @@ def issue(
         BadParameter: when a scope is none, the label is too long, or the key would have expired already.
         TooManyKeys: when two of its keys are live.
     """
-    demand_scope(by, SCOPE)
+    permit(by)
     wanted = _checked_scopes(scopes, by)
     with transaction.atomic():
         catalog_version.hold()
@@ -74,7 +83,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         TooManyKeys: when another key is live beside it.
         BadParameter: when the overlap is longer than 30 days.
     """
-    demand_scope(by, SCOPE)
+    permit(by)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise BadParameter(f"Both keys are good for at most {LONGEST_OVERLAP.days} days.", parameter="overlap")
     with transaction.atomic():
@@ -98,7 +107,7 @@ def revoke(service: str, key_id: str, *, by: Principal) -> Key:
         Forbidden: when the caller may not.
         UnknownService, UnknownKey: when there is none.
     """
-    demand_scope(by, SCOPE)
+    permit(by)
     with transaction.atomic():
         catalog_version.hold()
         key = _key(service, key_id)

@@ -56,4 +56,9 @@ def idempotency(stream: str, digest: str) -> str:
     return f"syn:{{{stream}}}:idem:{digest}"
 
 
+def ticket(digest: str) -> str:
+    """What a ticket for the live tail stands for, told by a digest of the ticket."""
+    return f"syn:ticket:{digest}"
+
+
 JANITOR_LEASE = "syn:janitor"

@@ -7,13 +7,14 @@ from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 from rest_framework.request import Request
 
 from bridges import dead_letters
-from bridges.api.dead_letters import body, examples, shapes
+from bridges.api.dead_letters import examples, shapes
 from bridges.api.dead_letters.looking import GROUP, ID
 from bridges.api.dead_letters.looking import PROBLEMS as SEEN
 from bridges.dead_letters import Ids, Meant, asked
 from bridges.dead_letters.acting import MOST_AT_ONCE
 from bridges.errors import NoSuchDeadLetter
 from core import http
+from core import members as body
 from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of

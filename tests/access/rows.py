@@ -22,7 +22,8 @@ Refusal = Literal["403", "nothing there", "empty list"]
 class Rule:
     """What a route takes: some of these rights, all of them together. Nothing: to be known.
 
-    `to_strangers`: not even that. `refusal`: what who is known hears that may not.
+    `to_strangers`: not even that. `otherwise`: a scope that does instead. `refusal`: what who is known hears that may
+    not; with the scope `sight`, a 403 all the same.
     """
 
     publish: bool = False
@@ -31,9 +32,13 @@ class Rule:
     visible: bool = False
     scope: str = ""
     to_strangers: bool = False
+    otherwise: str = ""
     refusal: Refusal = "403"
+    sight: str = ""
 
     def allows(self, rights: Rights) -> bool:
+        if self.otherwise and rights.has(self.otherwise):
+            return True
         return (
             (not self.publish or rights.may("publish", STREAM, EVENT_TYPE))
             and (not self.read or rights.may("read", STREAM, EVENT_TYPE))
@@ -56,7 +61,7 @@ LETTERS_WRITE = Rule(read_all=True, scope="dead-letters:write")
 KEYS = Rule(scope="keys:write")
 SEEN = Rule(scope="registry:read", refusal="nothing there")
 SEEN_LIST = Rule(scope="registry:read", refusal="empty list")
-CHANGED = Rule(scope="registry:write", refusal="nothing there")
+CHANGED = Rule(scope="registry:write", refusal="nothing there", sight="registry:read")
 
 _G = "/streams/{stream}/groups"
 _D = f"{_G}/{{group}}/dead-letters"
@@ -90,7 +95,7 @@ ROWS: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/ack"): READ,
     ("POST", "/v1/nack"): READ,
     ("POST", "/v1/extend"): READ,
-    ("GET", _G): Rule(visible=True, read=True),
+    ("GET", _G): Rule(read=True, otherwise="streams:read"),
     ("POST", _G): GROUPS,
     ("DELETE", f"{_G}/{{group}}"): GROUPS,
     ("POST", f"{_G}/{{group}}/pause"): GROUPS,
@@ -179,6 +184,6 @@ def _methods(found: URLPattern) -> list[str]:
 
 def _written(pattern: str) -> str:
     """Return a pattern as our routes are written: `/streams/{stream}/info`."""
-    path = sub(r"\(\?P<(\w+)>(?:\[\^/\]\+|\[\\s\\S\]\+\?)\)", r"{\1}", pattern.replace("^", ""))
+    path = sub(r"\(\?P<(\w+)>(?:\[\^/\]\+|\[\\s\\S\]\+\?)\)", r"{\1}", sub(r"(?<!\[)\^", "", pattern))
     path = path.replace(r"[\s\S]*", "{anything}").removesuffix("$").removesuffix("/?").removesuffix("/")
     return f"/{path}"

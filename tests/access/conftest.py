@@ -7,6 +7,8 @@ import pytest
 from core.principal import SYSTEM
 from streams.access import issuing, usage
 from streams.models import Grant, Service
+from streams.snapshot import holder
+from tests.lanes import DjangoAlone
 
 
 @pytest.fixture
@@ -38,7 +40,10 @@ def key_of(db: None) -> Callable[..., str]:
             for grant in grants:
                 stream, _, event_type = grant.partition("/")
                 Grant.objects.get_or_create(service=row, action=action, stream=stream, event_type=event_type or "*")
-        return issuing.issue(service, by=SYSTEM, scopes=scopes).text
+        issued = issuing.issue(service, by=SYSTEM, scopes=scopes)
+        # What tells the process comes after the commit, and no test commits.
+        holder.forget()
+        return issued.text
 
     return key_of
 
@@ -48,6 +53,12 @@ def streams(define: Callable[..., object]) -> None:
     """Two streams of the platform."""
     define("training-events", {"training-complete": None, "training-failed": None})
     define("agi-decisions", {"decision-made": None})
+
+
+@pytest.fixture
+def django(redis: object, db: None) -> DjangoAlone:
+    """Django alone, for routes that it alone serves."""
+    return DjangoAlone()
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from django.urls import reverse
 
 from core.admin.pages import Tab
-from streams.models import EventType, Stream
+from streams.models import EventType, Service, Stream
 
 # Title, and the name of a URL that takes the stream's primary key.
 STREAM_PAGES = [
@@ -13,6 +13,10 @@ STREAM_PAGES = [
 ]
 # Title, and the name of a URL that takes the stream's primary key and a group's name.
 GROUP_PAGES: list[tuple[str, str]] = []
+SERVICE_PAGES = [
+    ("Definition", "admin:streams_service_change"),
+    ("Keys", "admin:streams_service_keys"),
+]
 EVENT_TYPE_PAGES = [
     ("Definition", "admin:streams_eventtype_change"),
     ("Publish a test event", "admin:streams_eventtype_publish"),
@@ -30,6 +34,11 @@ def of_group(stream: Stream, group: str) -> list[Tab]:
     if "/" in group:
         return []
     return [Tab(title=title, url=reverse(name, args=[stream.pk, group])) for title, name in GROUP_PAGES]
+
+
+def of_service(service: Service, active: str) -> list[Tab]:
+    """Return the tabs of a service's pages."""
+    return _tabs(SERVICE_PAGES, service.pk, active)
 
 
 def of_event_type(event_type: EventType, active: str) -> list[Tab]:

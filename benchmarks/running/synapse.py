@@ -50,6 +50,26 @@ def prepare(folder: Path, variables: Mapping[str, str]) -> None:
             raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
 
 
+def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
+    """Return a new key of a service of the catalog.
+
+    Raises:
+        DidNotStart: when none is issued.
+    """
+    result = subprocess.run(
+        [sys.executable, MANAGE, "issue_key", service],
+        env={**os.environ, **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if result.returncode:
+        raise DidNotStart(f"manage.py issue_key failed:\n{result.stderr[-2000:]}")
+    return result.stdout.strip()
+
+
 @contextmanager
 def serving(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
     """Run the web server, one worker, as `make run` does."""

@@ -1,4 +1,5 @@
 # make run      start everything on this machine: Redis, database, catalog, web server (http://localhost:8002)
+#               open to whoever reaches it; make run SYNAPSE_AUTH=required asks for keys
 #               make run PORT=9002 HOST=0.0.0.0 takes another address
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
@@ -31,8 +32,9 @@ help:
 
 install: $(RUN)
 
+# For a laptop: whoever reaches it may do everything, unless SYNAPSE_AUTH says otherwise, here or in .env.
 run: $(RUN)
-	@exec $(BIN)/python manage.py up
+	@grep -qs '^SYNAPSE_AUTH' .env || export SYNAPSE_AUTH="$${SYNAPSE_AUTH:-open}"; exec $(BIN)/python manage.py up
 
 test: $(TESTING) $(NODE_PARTS)
 	@$(BIN)/python -m pytest $(ARGS)

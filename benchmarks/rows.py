@@ -28,6 +28,13 @@ ROWS = (
         measure=publishing.express_lane,
     ),
     Row(
+        name="publish-keyed",
+        work="same, with a key, where one is required",
+        peer="the same server without a key, where access is open",
+        bar=Bar(ratio_at_least=0.9),
+        measure=publishing.with_a_key,
+    ),
+    Row(
         name="publish-spaced",
         work="same, JSON with spaces as Python's json writes it",
         peer=FASTAPI,

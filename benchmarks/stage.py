@@ -36,6 +36,16 @@ class Stage:
         return self._stack.enter_context(self.another_synapse())
 
     @cached_property
+    def closed_synapse(self) -> Program:
+        """Another one, which lets nobody in without a key."""
+        closed = {**self.settings, "SYNAPSE_AUTH": "required"}
+        return self._stack.enter_context(synapse.serving(self._synapse_folder, closed))
+
+    def key_of(self, service: str) -> str:
+        """Return a new key of a service of the catalog."""
+        return synapse.issued_key(self._synapse_folder, self.settings, service)
+
+    @cached_property
     def django_only(self) -> Program:
         return self._stack.enter_context(synapse.serving_django_only(self._synapse_folder, self.settings))
 

@@ -3,18 +3,21 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bridges.definitions import BridgeDefinition
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place, Read
 from bridges.pull.memory import memory
+from bridges.pull.permitting import demand_group, stream_of
 from bridges.pull.reading import Found
 from bridges.snapshot import holder as bridges
 from core.http import Caller, Request, Response, Route, json_response
+from core.principal import Principal
 from streams import connections
-from streams.definitions import StreamDefinition
+from streams.access.standing import rights_now
 from streams.entry import TopLevelTypes
-from streams.errors import Stopping, Unavailable, UnknownStream
+from streams.errors import Stopping, Unavailable
 from streams.snapshot import holder
 from streams.tail import tails
 
@@ -34,19 +37,20 @@ async def publish(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """Answer `POST /v1/read`: with events at once, or as soon as there are any, or with none after `block_ms`."""
     asked = asking.read(request)
-    _stream(asked)
+    stream_of(asked, request.principal)
     await _follow()
     group = groups.known(asked)
     if group is None:
         group = await asyncio.to_thread(groups.opened, asked, request.principal)
-    poll = _Poll(groups.readable(group), asked, request.caller or Caller())
+    demand_group(group, request.principal)
+    poll = _Poll(groups.readable(group), asked, request.caller or Caller(), request.principal)
     return (await poll.found()).response()
 
 
 async def ack(request: Request) -> Response:
     """Answer `POST /v1/ack`."""
     asked = asking.ack(request)
-    _stream(asked)
+    stream_of(asked, request.principal)
     await _follow()
     groups.known(asked)
     answer = await connections.async_executor().run(settling.ack(asked))
@@ -58,7 +62,7 @@ async def ack(request: Request) -> Response:
 async def nack(request: Request) -> Response:
     """Answer `POST /v1/nack`."""
     asked = asking.nack(request)
-    group = await _group(asked)
+    group = await _group(asked, request.principal)
     answer = await connections.async_executor().run(settling.nack(group, asked, random.random()))
     memory().ring(asked)
     return json_response(answer)
@@ -67,17 +71,18 @@ async def nack(request: Request) -> Response:
 async def extend(request: Request) -> Response:
     """Answer `POST /v1/extend`."""
     asked = asking.extend(request)
-    group = await _group(asked)
+    group = await _group(asked, request.principal)
     return json_response(await connections.async_executor().run(settling.extend(group, asked)))
 
 
 class _Poll:
     """One who waits for events."""
 
-    def __init__(self, group: BridgeDefinition, asked: Read, caller: Caller) -> None:
+    def __init__(self, group: BridgeDefinition, asked: Read, caller: Caller, by: Principal) -> None:
         self._group = group
         self._asked = asked
         self._caller = caller
+        self._by = by
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self._until = self._clock() + asked.block_ms / 1000
 
@@ -109,8 +114,9 @@ class _Poll:
             return Found()
 
     async def _look(self) -> Found:
-        # Somebody may have changed the group while we waited.
+        # Somebody may have changed the group, or revoked the key, while we waited.
         group = groups.known(self._asked) or self._group
+        demand_group(group, replace(self._by, rights=rights_now(self._by)))
         types_of = _types_of(self._asked.stream)
         return await connections.async_executor().run(reading.look(group, self._asked, memory(), types_of))
 
@@ -122,20 +128,13 @@ class _Poll:
         memory().ring(self._asked)
 
 
-def _stream(place: Place) -> StreamDefinition:
-    stream = holder.current().streams.get(place.stream)
-    if stream is None:
-        raise UnknownStream(place.stream)
-    return stream
-
-
 def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
     defined = holder.current().streams.get(stream)
     return defined.types_of if defined else {}
 
 
-async def _group(place: Place) -> BridgeDefinition:
-    _stream(place)
+async def _group(place: Place, by: Principal) -> BridgeDefinition:
+    stream_of(place, by)
     await _follow()
     if (group := groups.known(place)) is not None:
         return group

@@ -43,8 +43,15 @@ def name_of(target: models.Model | str) -> str:
 
 def describe(instance: models.Model) -> dict[str, Any]:
     """Return the values of a model's own columns as JSON values, for `before` and `after`."""
+    return describe_without(instance)
+
+
+def describe_without(instance: models.Model, *names: str) -> dict[str, Any]:
+    """Return the same without the columns of these names, which nobody is to read in the record."""
     described: dict[str, Any] = {}
     for field in instance._meta.concrete_fields:
+        if field.name in names:
+            continue
         value = field.value_from_object(instance)
         described[field.name] = value if isinstance(value, (dict, list, int, bool, type(None))) else str(value)
     return described

@@ -94,6 +94,8 @@ Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 Done = Callable[[Response], None]
 Failed = Callable[[Exception], None]
 Direct = Callable[[Request, Done, Failed], bool]
+# Tells who calls where that is not told by a key alone. Raises a Problem when it is nobody who may.
+Identify = Callable[[Request], Awaitable[Principal]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ class Route:
     """What the front door answers on the event loop: an exact method and path, and who answers.
 
     `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash
-    is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile.
+    is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile. `identify`: how the
+    route tells who calls, of whom the request's principal holds no more than the address; without it, it takes a key.
 
     `direct` is the handler's short way, without a task: it calls one of the two it is given, once, now or later on the
     event loop. It returns False, and calls neither, for a request that takes the handler.
@@ -112,6 +115,12 @@ class Route:
     handler: Handler
     waits: bool = False
     direct: Direct | None = None
+    identify: Identify | None = None
+
+
+async def nobody(request: Request) -> Principal:
+    """Take everybody for a stranger, whatever they show: for the few routes that are open to strangers."""
+    return request.principal
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,6 +11,8 @@ import orjson
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:synapse:problem:"
+# What a 401 asks for (RFC 6750, 3).
+CHALLENGE = 'Bearer realm="synapse"'
 
 
 class Problem(Exception):
@@ -37,6 +39,17 @@ class BadRequest(Problem):
     status = 400
     slug = "bad-request"
     title = "The request is not well formed"
+
+
+class Unauthenticated(Problem):
+    """Nobody is let in like this: no credential was shown, or one that is not good (RFC 9110, 15.5.2)."""
+
+    status = 401
+    slug = "unauthenticated"
+    title = "Show who you are"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": CHALLENGE})
 
 
 class Forbidden(Problem):

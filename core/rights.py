@@ -6,18 +6,28 @@ Nothing here decides who has which rights; that is `streams/access`. What is her
 from typing import Literal, Protocol
 
 Action = Literal["publish", "read"]
+# No event type has this name: only who may with all of them may with this one.
+EVERY_TYPE = "*"
 
 
 class Rights(Protocol):
     """The rights of one caller. Asking costs no query: the answer is known when the caller is."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
-        """Say whether the caller may do this with events of the type; None asks whether with any type of the stream."""
+        """Say whether the caller may do this with events of the type.
+
+        None asks whether there is any type of the stream with which they may, `EVERY_TYPE` whether they may with all.
+        """
         ...
 
     def has(self, scope: str) -> bool:
         """Say whether the caller has a scope, such as `registry:read` or `dead-letters:write`."""
         ...
+
+
+def sees(rights: Rights, stream: str, event_type: str) -> bool:
+    """Say whether the caller may read an event of a stream. One that names no type takes the right to all types."""
+    return rights.may("read", stream, event_type or EVERY_TYPE)
 
 
 class _Everything:

@@ -9,6 +9,7 @@ from django.db import close_old_connections
 
 from core.periodic import Periodic
 from streams import connections
+from streams.access import usage
 from streams.audience import Audience
 from streams.creation import Keeper
 from streams.janitor import Janitor
@@ -39,6 +40,7 @@ WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
     Periodic("counters", 1.0, flush_tally),
     Periodic("audience", 1.0, report_audience),
+    Periodic("use of keys", usage.EVERY, usage.flush),
     Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("server check", 60.0, ServerCheck(connections.executor).step),
@@ -52,7 +54,8 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End all of it; the counters are flushed a last time."""
+    """End all of it; the counters, and when keys were used, are flushed a last time."""
     for work in WORK:
         work.stop()
     Periodic("counters", 1.0, flush_tally).turn()
+    Periodic("use of keys", usage.EVERY, usage.flush).turn()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from core import problems
 from core.http import Response, json_response
-from core.problems import Problem
+from core.problems import Forbidden, Problem
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.errors import BatchRefused, IdempotencyKeyReused, Unavailable
@@ -73,8 +73,9 @@ def _refusal(found: Sequence[Problem | None]) -> Problem:
     for problem in found:
         if isinstance(problem, Unavailable):
             return problem
-    if found[0] is not None and all(isinstance(problem, IdempotencyKeyReused) for problem in found):
-        return found[0]
+    for kind in (IdempotencyKeyReused, Forbidden):
+        if found[0] is not None and all(isinstance(problem, kind) for problem in found):
+            return found[0]
     return BatchRefused(f"None of the {len(found)} events was stored; “results” says why.")
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from contracts.violations import Violation
 from core.names import RULE, is_name
+from core.permission import demand_right
+from core.principal import SYSTEM, Principal
 from streams import entry
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
@@ -43,14 +45,23 @@ class Accepted:
     registered: bool
 
 
-def check(stream: StreamDefinition, value: Any, *, version: int | None = None, explain: bool = True) -> Accepted:
-    """Return the event, ready to be encoded. `version` is that of its contract that it asks for, if it does.
+def check(
+    stream: StreamDefinition,
+    value: Any,
+    *,
+    version: int | None = None,
+    explain: bool = True,
+    by: Principal = SYSTEM,
+) -> Accepted:
+    """Return the event, ready to be encoded. `version` is that of its contract that it asks for, if it does. `by` is
+    who publishes it.
 
     Without `explain`, a broken contract is said but not spelled out.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
         BadEventType: when it does not say what it is.
+        Forbidden: when its publisher may not publish events of its type.
         UnknownEventType: when its stream takes no such events.
         UnknownContractVersion: when its contract has not the version that it asks for.
         ContractViolated: when its stream enforces a contract that it breaks.
@@ -62,6 +73,7 @@ def check(stream: StreamDefinition, value: Any, *, version: int | None = None, e
             raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
     event = entry.canonical(value)
     event_type = _event_type(event)
+    demand_right(by, "publish", stream.name, event_type)
     definition = stream.event_types.get(event_type)
     if definition is None and stream.unknown_event_types == "reject":
         known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"

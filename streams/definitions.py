@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from contracts.schemas import CompiledSchema
+from core.rights import Rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,21 @@ class StreamDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDefinition:
+    """A key that was not revoked. `digest` is the SHA-256 of its text; `expires` in seconds since 1970, None: never."""
+
+    id: str
+    service: str
+    digest: bytes
+    expires: float | None
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The catalog at one version."""
+    """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id."""
 
     version: int
     streams: Mapping[str, StreamDefinition]
+    keys: Mapping[bytes, KeyDefinition] = field(default_factory=dict)
+    keys_by_id: Mapping[str, KeyDefinition] = field(default_factory=dict)

@@ -15,6 +15,10 @@ Problem
 ├── IdempotencyKeyReused    something else was sent under the same key before
 ├── BatchRefused            no event of a batch was stored
 ├── TooManyRequests         the caller asks more often than it may
+├── UnknownService          no service has this name
+├── UnknownKey              the service has no key with this id
+├── KeyNotLive              the key is not good any more
+├── TooManyKeys             as many keys of the service are live as may
 ├── LaneOnly                only the event loop answers this, and this server has none
 ├── NotNow                  this process cannot take one more now
 │   ├── TooManyWatchers     as many watch streams live as may
@@ -166,6 +170,50 @@ class TooManyRequests(Problem):
             f"This {kind} may ask {rate.count} times in {rate.seconds} s. Ask again in {after} s.",
             headers={"Retry-After": str(after), **headers},
         )
+
+
+class UnknownService(Problem):
+    """No service has this name."""
+
+    status = 404
+    slug = "unknown-service"
+    title = "No service has this name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no service “{name[:100]}”.")
+
+
+class UnknownKey(Problem):
+    """The service has no key with this id."""
+
+    status = 404
+    slug = "unknown-key"
+    title = "The service has no key with this id"
+
+    def __init__(self, service: str, key_id: str) -> None:
+        super().__init__(f"The service “{service[:100]}” has no key “{key_id[:20]}”.")
+
+
+class KeyNotLive(Problem):
+    """The key was revoked, or has expired."""
+
+    status = 409
+    slug = "key-not-live"
+    title = "The key is not good any more"
+
+    def __init__(self, key_id: str, state: str) -> None:
+        super().__init__(f"The key {key_id} is {state}: issue a new one.")
+
+
+class TooManyKeys(Problem):
+    """As many keys of the service are live as may: one in use, and one that takes its place."""
+
+    status = 409
+    slug = "too-many-keys"
+    title = "The service has enough keys"
+
+    def __init__(self, service: str, most: int) -> None:
+        super().__init__(f"The service “{service}” has {most} live keys, which is as many as may: revoke one first.")
 
 
 class LaneOnly(Problem):

@@ -4,15 +4,16 @@ No I/O, no Django.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from core.problems import Problem
+from core.rights import EVERY_TYPE, Rights, sees
 from streams.asking import answer, ask
 from streams.broker import commands, keys
 from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
-from streams.entry import pairs, text_fields
+from streams.entry import decode_parts, pairs, text_fields
 from streams.errors import NotAStream
 from streams.tally import Counted, Dropped
 
@@ -62,6 +63,18 @@ class Figures:
     def last_generated_id(self) -> str:
         """The id of the latest entry that ever was, "0-0" when there never was one."""
         return str(self.info["last-generated-id"])
+
+    def seen_by(self, rights: Rights, stream: str) -> "Figures":
+        """Return what of it a caller sees: an entry only when they may read events of its type."""
+        if rights.may("read", stream, EVERY_TYPE):
+            return self
+        hidden = {
+            end: None
+            for end in ("first-entry", "last-entry")
+            if (entry := self.info[end]) is not None
+            and not sees(rights, stream, decode_parts(entry.parts, types_of={}).event_type)
+        }
+        return replace(self, info={**self.info, **hidden}) if hidden else self
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as `/streams` and `/metrics` show them."""

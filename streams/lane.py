@@ -6,11 +6,12 @@ A route's short way (`direct`) begins the same conversation as its handler, and 
 import asyncio
 from collections.abc import Callable
 
-from core.http import Done, Failed, Request, Response, Route, StreamedResponse
+from core.http import Done, Failed, Request, Response, Route, StreamedResponse, nobody
 from core.problems import Problem
 from streams import connections, health, inspection, live, prober, publishing, reading
 from streams.broker import AsyncExecutor
 from streams.broker.command import Conversation
+from streams.live import tickets
 from streams.reading import MAX_EVENT_BYTES, Body
 from streams.snapshot import holder
 
@@ -66,7 +67,7 @@ async def _read_aside(request: Request) -> Body | Problem | None:
 
 
 def _streams(request: Request) -> Conversation[Response]:
-    return inspection.streams(holder.current())
+    return inspection.streams(request, holder.current())
 
 
 def _info(request: Request) -> Conversation[Response]:
@@ -129,8 +130,8 @@ ROUTES = (
     _asking("/streams", _streams),
     _asking("/streams/{stream}/info", _info),
     _asking("/streams/{stream}/messages", _messages),
-    Route(method="GET", path="/streams/{stream}/live", handler=watch),
-    Route(method="GET", path="/health", handler=say_health, direct=say_health_directly),
-    Route(method="GET", path="/healthz", handler=say_liveness),
-    Route(method="GET", path="/readyz", handler=say_readiness),
+    Route(method="GET", path="/streams/{stream}/live", handler=watch, identify=tickets.watcher),
+    Route(method="GET", path="/health", handler=say_health, identify=nobody, direct=say_health_directly),
+    Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),
+    Route(method="GET", path="/readyz", handler=say_readiness, identify=nobody),
 )

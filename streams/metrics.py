@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from core.http import Request, Response, json_response
+from core.permission import demand_scope
+from core.rights import Rights
 from streams import audience, figures, lag
 from streams.asking import answer, ask
 from streams.broker import commands, keys
@@ -269,12 +271,14 @@ def metrics(request: Request, catalog: Snapshot, inference: Inference) -> Conver
     """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
 
     Raises:
+        Forbidden: when the caller may not see metrics.
         Unavailable: when Redis cannot be used.
     """
+    demand_scope(request.principal, "metrics:read")
     accept = request.headers.get("accept", "")
     if wants_prometheus(accept):
         return _exposed((yield from _reading(catalog)), accept)
-    return (yield from _as_json(catalog, inference))
+    return (yield from _as_json(catalog, inference, request.principal.rights))
 
 
 def wants_prometheus(accept: str) -> bool:
@@ -289,10 +293,10 @@ def wants_prometheus(accept: str) -> bool:
     return any(map(_TEXT.match, kinds)) and not any(map(_JSON.match, kinds))
 
 
-def _as_json(catalog: Snapshot, inference: Inference) -> Conversation[Response]:
+def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
     found = yield from figures.of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
-    shown = {name: {"name": name, **figures_.summary()} for name, figures_ in found.items()}
+    shown = {name: {"name": name, **one.seen_by(rights, name).summary()} for name, one in found.items()}
     return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 

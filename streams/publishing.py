@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.permission import demand_right
+from core.principal import Principal
 from core.problems import BadParameter, Problem
 from streams import batches, checking, idempotency, reading, storing
 from streams.broker.command import Conversation
@@ -53,7 +55,7 @@ def _publish_one(
     stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
 ) -> Conversation[Response]:
     try:
-        accepted = checking.check(stream, body.items[0], version=version)
+        accepted = checking.check(stream, body.items[0], version=version, by=request.principal)
     except Problem:
         tally.add(stream.name, "refused")
         raise
@@ -81,7 +83,7 @@ def _publish_batch(
     key: str | None,
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    outcomes = yield from _all_checked(stream, items, version)
+    outcomes = yield from _all_checked(stream, items, version, request.principal)
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
@@ -106,7 +108,7 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
     stream = _stream(request, catalog)
     version = reading.contract_version(request)
     body = _read(request, body)
-    outcomes = yield from _all_checked(stream, body.items, version)
+    outcomes = yield from _all_checked(stream, body.items, version, request.principal)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
@@ -118,6 +120,7 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
 
 def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
     name = request.params["stream"]
+    demand_right(request.principal, "publish", name)
     stream = catalog.streams.get(name)
     if stream is None:
         raise UnknownStream(name)
@@ -131,7 +134,7 @@ def _read(request: Request, body: Body | Problem | None) -> Body:
 
 
 def _all_checked(
-    stream: StreamDefinition, items: Sequence[Any], version: int | None
+    stream: StreamDefinition, items: Sequence[Any], version: int | None, by: Principal
 ) -> Conversation[list[Accepted | Problem]]:
     explained = 0
 
@@ -140,7 +143,7 @@ def _all_checked(
         if isinstance(item, Problem):
             return item
         try:
-            accepted = checking.check(stream, item, version=version, explain=explained < MAX_EXPLAINED)
+            accepted = checking.check(stream, item, version=version, explain=explained < MAX_EXPLAINED, by=by)
         except Problem as problem:
             explained += len(problem.members.get("violations", ()))
             return problem

@@ -17,12 +17,15 @@ from contracts.errors import BadSchema
 from contracts.models import ContractVersion, Schema
 from contracts.schemas import CompiledSchema
 from core import catalog_version
-from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, StreamDefinition
-from streams.models import EventType, Stream
+from core.rights import Action
+from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
+from streams.models import EventType, Grant, Key, Stream
+from streams.rights import Granted, KeyRights
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
 _PATIENCE_FOR_DISK = timedelta(seconds=1.5)
+_ACTIONS: dict[str, Action] = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +64,14 @@ class SnapshotHolder:
         while True:
             # Read between two looks at the number: what changed meanwhile is read again, and no lock is held.
             version = catalog_version.current()
-            streams = self._streams()
+            streams, keys = self._streams(), loaded_keys()
             if catalog_version.current() == version:
-                return Snapshot(version=version, streams=streams)
+                return Snapshot(
+                    version=version,
+                    streams=streams,
+                    keys={key.digest: key for key in keys},
+                    keys_by_id={key.id: key for key in keys},
+                )
 
     def _streams(self) -> dict[str, StreamDefinition]:
         versions = self._versions()
@@ -107,6 +115,32 @@ class SnapshotHolder:
                     "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
                 )
                 self._compiled[schema.pk] = schemas.compile_schema({"not": {}})
+
+
+def loaded_keys() -> list[KeyDefinition]:
+    """Return the keys that were not revoked, each with its rights. Two queries, however many there are."""
+    rows = list(
+        Key.objects.filter(revoked_at=None)
+        .order_by()
+        .values_list("key_id", "service_id", "service__name", "digest", "expires_at", "scopes")
+    )
+    grants: dict[int, list[Granted]] = {}
+    if rows:
+        for service_id, action, stream, event_type in Grant.objects.order_by().values_list(
+            "service_id", "action", "stream", "event_type"
+        ):
+            granted = Granted(action=_ACTIONS[action], stream=stream, event_type=event_type)
+            grants.setdefault(service_id, []).append(granted)
+    return [
+        KeyDefinition(
+            id=key_id,
+            service=service,
+            digest=bytes.fromhex(digest),
+            expires=None if expires_at is None else expires_at.timestamp(),
+            rights=KeyRights(grants.get(service_id, ()), scopes),
+        )
+        for key_id, service_id, service, digest, expires_at, scopes in rows
+    ]
 
 
 def _patience_for_replicas() -> timedelta:

@@ -27,14 +27,18 @@ class Room:
     def __init__(self) -> None:
         self.taken = 0
 
+    def open(self) -> "Share":
+        """Give a request its share, which it gives back."""
+        return Share(self)
+
     @contextmanager
     def share(self) -> Iterator["Share"]:
         """Give a request its share, for as long as the block lasts."""
-        share = Share(self)
+        share = self.open()
         try:
             yield share
         finally:
-            self.taken -= share.size
+            share.give_back()
 
 
 class Share:
@@ -56,3 +60,8 @@ class Share:
         self.size = size
         if self._room.taken > MOST_BYTES:
             raise TooMuchAtOnce
+
+    def give_back(self) -> None:
+        """Leave the room to others."""
+        self._room.taken -= self.size
+        self.size = 0

@@ -8,6 +8,7 @@ share the front door's routes, its checks and its headers.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -15,32 +16,53 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.http import Request, Response, Route, StreamedResponse, problem_response
+from core.http import Request, Response, Route, StreamedResponse, nobody, problem_response
+from core.principal import ANONYMOUS
 from core.problems import Problem
+from synapse_project import gate
+from synapse_project.bodies import Room
 from synapse_project.front_door import FrontDoor
-from synapse_project.http_values import HeaderPairs, check_length, failed, header_pairs, headers_of, request_of
+from synapse_project.http_values import (
+    HeaderPairs,
+    check_host,
+    check_length,
+    failed,
+    header_pairs,
+    headers_of,
+    is_for_django,
+    principal_of,
+    request_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A request without its body. `address` is that of who asks, behind the proxies that are trusted."""
+
+    route: Route
+    params: Mapping[str, str]
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    address: str
 
 
 class DirectCycle:
     """One request and its answer. uvicorn looks at the same names of its own cycle, so both stand in one queue."""
 
-    def __init__(
-        self, protocol: "DirectHttpProtocol", route: Route, params: Mapping[str, str], path: str, query: bytes
-    ) -> None:
+    def __init__(self, protocol: "DirectHttpProtocol", head: "_Head") -> None:
         self._protocol = protocol
-        self._route = route
-        self._params = params
-        self._path = path
-        self._query = query
-        self._headers = headers_of(protocol.headers)
+        self._head = head
         self._started = False
+        self._share = protocol.room.open()
+        self._principal = ANONYMOUS
         self.body = bytearray()
         self.more_body = True
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.keep_alive = protocol.parser.get_http_version() != "1.0" and protocol.parser.should_keep_alive()
-        self.disconnected = False
         self.response_started = False
         self.response_complete = False
+        self._disconnected = False
 
     @property
     def message_event(self) -> "DirectCycle":
@@ -50,11 +72,25 @@ class DirectCycle:
     def set(self) -> None:
         """Do nothing: nobody sleeps here."""
 
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client has gone."""
+        return self._disconnected
+
+    @disconnected.setter
+    def disconnected(self, gone: bool) -> None:
+        self._disconnected = gone
+        self._share.give_back()
+
     def start(self) -> None:
-        """Begin: all earlier requests of the connection are answered."""
+        """Begin: all earlier requests of the connection are answered. What can be refused by its head, is."""
         self._started = True
-        self._check_length()
-        if self.response_complete:
+        try:
+            check_host(self._head.headers)
+            self._principal = principal_of(self._head.route, self._head.headers, address=self._head.address)
+            self._check_length()
+        except Problem as problem:
+            self._respond(problem_response(problem))
             return
         if not self.more_body:
             self._run()
@@ -64,8 +100,12 @@ class DirectCycle:
     def take(self, part: bytes) -> None:
         """Add a part of the body."""
         self.body += part
-        if self._started:
+        if not self._started:
+            return
+        try:
             self._check_length()
+        except Problem as problem:
+            self._respond(problem_response(problem))
 
     def end(self) -> None:
         """Note that the request is whole."""
@@ -74,25 +114,21 @@ class DirectCycle:
             self._run()
 
     def _check_length(self) -> None:
-        try:
-            check_length(self._headers, len(self.body))
-        except Problem as problem:
-            self._respond(problem_response(problem))
+        check_length(self._head.headers, len(self.body))
+        self._share.grow(len(self.body))
 
     def _run(self) -> None:
-        try:
-            request = request_of(
-                self._route,
-                params=self._params,
-                path=self._path,
-                query=self._query,
-                headers=self._headers,
-                body=bytes(self.body),
-            )
-        except Problem as problem:
-            self._respond(problem_response(problem))
-            return
-        direct = self._route.direct
+        head = self._head
+        request = request_of(
+            head.route,
+            params=head.params,
+            path=head.path,
+            query=head.query,
+            headers=head.headers,
+            principal=self._principal,
+            body=bytes(self.body),
+        )
+        direct = head.route.direct
         try:
             begun = direct is not None and direct(request, self._respond, lambda error: self._fail(request, error))
         except Exception as error:  # not hidden: it is logged, and answered with a 500
@@ -103,27 +139,28 @@ class DirectCycle:
 
     async def _handle(self, request: Request) -> None:
         try:
-            response = await self._route.handler(request)
+            response = await self._head.route.handler(request)
         except Exception as error:  # as above
             self._fail(request, error)
         else:
             if isinstance(response, StreamedResponse):
-                raise TypeError(f"{self._route.path} has a direct way and streams its answer")
+                raise TypeError(f"{self._head.route.path} has a direct way and streams its answer")
             self._respond(response)
 
     def _fail(self, request: Request, error: Exception) -> None:
         self._respond(failed(request, error))
 
     def _respond(self, response: Response) -> None:
-        if self.disconnected or self.response_complete:
+        if self._disconnected or self.response_complete:
             return
         self.response_started = self.response_complete = True
+        self._share.give_back()
         transport = self._protocol.transport
         parts = [STATUS_LINE[response.status]]
         for name, text in self._protocol.server_state.default_headers:
             parts += (name, b": ", text, b"\r\n")
-        if response.headers or "origin" in self._headers:
-            parts.append(_written(header_pairs(response, self._headers)))
+        if response.headers or "origin" in self._head.headers:
+            parts.append(_written(header_pairs(response, self._head.headers)))
         else:
             parts.append(_usual_head(response.content_type))
         if not self.keep_alive:
@@ -143,6 +180,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
+        self.room = self._door.room if self._door else Room()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -162,16 +200,20 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
 
     def _direct_cycle(self) -> DirectCycle | None:
-        if self._door is None or self.parser.should_upgrade():
+        if self._door is None or gate.counts() or self.parser.should_upgrade():
             return None
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
         if "%" in path:
             path = unquote(path)
         route, params = self._door.route(self.parser.get_method().decode("ascii"), path)
-        if route is None or route.direct is None:
+        if route is None or route.direct is None or route.identify not in (None, nobody):
             return None
-        return DirectCycle(self, route, params, path, url.query or b"")
+        scope, headers = gate.seen({"client": self.client, "headers": self.headers}, headers_of(self.headers))
+        if is_for_django(route, headers):
+            return None
+        address = scope["client"][0] if scope["client"] else ""
+        return DirectCycle(self, _Head(route, params, path, url.query or b"", headers, address))
 
     def _take_the_long_way(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue

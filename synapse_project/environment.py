@@ -17,6 +17,7 @@ import environ
 from bridges.handlers import allowed
 from bridges.webhooks import allowing
 from core.addresses import Proxies
+from streams import key_text
 from synapse_project import audit_lines, protection
 
 
@@ -100,6 +101,24 @@ def _host(text: str) -> str:
     return text
 
 
+def _auth(text: str) -> str:
+    if text.lower() not in ("required", "open"):
+        raise ValueError("required or open")
+    return text.lower()
+
+
+def _key_environment(text: str) -> str:
+    if not key_text.is_environment(text):
+        raise ValueError(key_text.ENVIRONMENT_RULE)
+    return text
+
+
+def _metrics_token(text: str) -> str:
+    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("16 or more printable ASCII characters without spaces")
+    return text
+
+
 def _level(text: str) -> str:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if text.upper() not in levels:
@@ -161,6 +180,24 @@ SETTINGS = (
         default=["synapse", ".deepiri.local", "deepiri-synapse-dev"],
         parse=_names,
         meaning="Host names that requests may ask for beside the loopback ones, separated by commas.",
+    ),
+    Setting(
+        name="SYNAPSE_AUTH",
+        default="required",
+        parse=_auth,
+        meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
+    ),
+    Setting(
+        name="SYNAPSE_KEY_ENVIRONMENT",
+        default="live",
+        parse=_key_environment,
+        meaning="What stands in the keys of this installation: keys of another environment are told apart by sight.",
+    ),
+    Setting(
+        name="SYNAPSE_METRICS_TOKEN",
+        default="",
+        parse=_metrics_token,
+        meaning="A token with which `/metrics` can be read, as `Authorization: Bearer`, and nothing else.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",
@@ -337,7 +374,11 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError as error:
-        shown = "(not shown)" if any(word in setting.name for word in ("SECRET", "PASSWORD", "URL")) else repr(text)
+        shown = (
+            "(not shown)"
+            if any(word in setting.name for word in ("SECRET", "PASSWORD", "TOKEN", "URL"))
+            else repr(text)
+        )
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
 
 

@@ -6,14 +6,13 @@ handler runs in a small pool instead, one hop a request.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from re import Pattern
 from typing import Any
 
 from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
-from streams import access
 from synapse_project import gate
 from synapse_project.bodies import Room, Share
 from synapse_project.django_lane import DjangoAnswer, DjangoLane
@@ -24,7 +23,9 @@ from synapse_project.http_values import (
     failed,
     header_pairs,
     headers_of,
+    is_for_django,
     pairs_of,
+    principal_of,
     request_of,
 )
 from synapse_project.lifespan import Lifespan
@@ -91,17 +92,21 @@ class FrontDoor:
         self, scope: Scope, headers: Mapping[str, str], receive: Receive, share: Share
     ) -> Response | StreamedResponse | DjangoAnswer:
         route, params = self.route(scope["method"], scope["path"])
-        if route is None:
+        if route is None or is_for_django(route, headers):
             return await self._django(scope, await _body(receive, headers, share))
+        # Before the body: a stranger's is not even read.
+        principal = principal_of(route, headers, address=(scope.get("client") or ("",))[0])
         request = request_of(
             route,
             params=params,
             path=scope["path"],
             query=scope["query_string"],
             headers=headers,
-            principal=access.identify(headers),
+            principal=principal,
             body=await _body(receive, headers, share),
         )
+        if route.identify is not None:
+            request = replace(request, principal=await route.identify(request))
         return await _handled(route.handler, request, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:

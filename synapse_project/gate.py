@@ -31,6 +31,11 @@ def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}
 
 
+def counts() -> bool:
+    """Say whether requests are counted at all."""
+    return settings.RATE_PER_ADDRESS is not None or settings.RATE_PER_KEY is not None
+
+
 async def count(scope: Scope, headers: Headers) -> dict[str, str]:
     """Count a request on the event loop. Return the headers that tell its caller what is left.
 
@@ -38,7 +43,7 @@ async def count(scope: Scope, headers: Headers) -> dict[str, str]:
         TooManyRequests: when nothing is left.
     """
     told: dict[str, str] = {}
-    if settings.RATE_PER_ADDRESS is None and settings.RATE_PER_KEY is None:
+    if not counts():
         return told
     for conversation in _counts(scope["path"], (scope.get("client") or ("", 0))[0], headers):
         _tell(told, await connections.async_executor().run(conversation))

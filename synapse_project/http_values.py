@@ -12,7 +12,9 @@ from core.content_policy import DATA_HEADER
 from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.principal import Principal
 from core.problems import Problem
+from core.rights import NOTHING
 from core.views import bad_host, too_large
+from streams import access
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
@@ -28,6 +30,22 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
             values.setdefault(name.decode("latin-1"), []).append(text.decode("latin-1"))
         headers = {name: ", ".join(texts) for name, texts in values.items()}
     return headers
+
+
+def is_for_django(route: Route, headers: Mapping[str, str]) -> bool:
+    """Say whether a route's caller is a person with a session: who that is takes a query."""
+    return route.identify is None and access.is_a_persons(headers)
+
+
+def principal_of(route: Route, headers: Mapping[str, str], *, address: str) -> Principal:
+    """Return who calls, as far as the headers tell: a stranger where the route has a way of its own to find out.
+
+    Raises:
+        Unauthenticated: when the key is not good, or one is required and none is shown.
+    """
+    if route.identify is None:
+        return access.identify(headers, address=address)
+    return Principal(kind="anonymous", name="anonymous", address=address, rights=NOTHING)
 
 
 def request_of(
@@ -83,7 +101,7 @@ def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
     return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
 
 
-def headerpairs_of(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
+def header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
     """Return the headers of an answer, but for its length; `asked` are those of the request."""
     pairs = [
         (b"content-type", response.content_type.encode()),

@@ -12,7 +12,7 @@ import environ
 from corsheaders.defaults import default_headers
 from django.urls import reverse_lazy
 
-from core import content_policy, theme
+from core import content_policy, openapi, theme
 from synapse_project import audit_lines, environment, protection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -55,6 +55,11 @@ SECRET_KEY = _secret_key()
 DEBUG = _env["DEBUG"]
 # Health checks ask for the loopback address, whatever else is allowed.
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
+
+# Who gets in, and what stands in the keys that are issued here (see streams/access).
+AUTH = _env["SYNAPSE_AUTH"]
+KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
+METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
 
 HOST = _env["HOST"]
 PORT = _env["PORT"]
@@ -146,6 +151,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "streams.access.strangers.NoStrangers",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last: it answers in place of what a log-in that is locked out would get.
@@ -302,8 +308,9 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
+    "APPEND_COMPONENTS": {"securitySchemes": openapi.SECURITY_SCHEMES},
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
+    "SERVE_AUTHENTICATION": ["streams.access.PrincipalAuthentication"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

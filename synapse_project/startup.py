@@ -18,7 +18,7 @@ from django.db import OperationalError, connection
 from bridges import snapshot as bridges
 from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.errors import Unavailable
-from synapse_project import file_lock, ports
+from synapse_project import exposure, file_lock, ports
 from synapse_project.processes import Child, Supervisor
 
 ADMIN = "admin"
@@ -180,8 +180,9 @@ def wait_until_healthy(web: Child) -> None:
 
 
 def summary(*, redis: str, login: str) -> str:
-    """Return what a person wants to know first: what runs, where, and what to try."""
+    """Return what a person wants to know first: what runs, where, who gets in, and what to try."""
     api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
+    key = "" if exposure.is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
 Synapse is running.
 
@@ -191,10 +192,12 @@ Synapse is running.
   Bridges {_bridges()}
   Data    {settings.VAR_DIR}
 
+{exposure.said(settings.AUTH, settings.HOST)}
+
 Try it:
-  curl {api}/events/model-events -H 'Content-Type: application/json' \\
+  curl {api}/events/model-events{key} -H 'Content-Type: application/json' \\
        -d '{{"event_type": "model-deprecated", "model_name": "task-classifier-v1"}}'
-  curl '{api}/streams/model-events/messages?count=10'
+  curl{key} '{api}/streams/model-events/messages?count=10'
 
 Ctrl-C stops all of it.
 """

@@ -10,7 +10,7 @@ from synapse_project.api_docs import ApiDocs
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("", include("streams.api.urls")),
     path("", include("bridges.api.urls")),
     path("registry/", include("contracts.api.urls")),

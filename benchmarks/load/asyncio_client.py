@@ -77,6 +77,8 @@ def request_bytes(order: dict[str, Any]) -> bytes:
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     head = f"{order['method']} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
     body = str(order["body"]).encode()
+    if order.get("key"):
+        head += f"Authorization: Bearer {order['key']}\r\n"
     if order["method"] != "GET":
         head += f"Content-Type: {order['kind']}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -18,6 +18,7 @@ def send(request: Request, connections: int, seconds: int) -> Result:
         "method": request.method,
         "body": request.body.decode(),
         "kind": request.kind,
+        "key": request.key,
         "connections": connections,
         "seconds": seconds,
     }

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, sent again and again."""
+    """One HTTP request, sent again and again. `key`: the API key that it shows, "" for none."""
 
     url: str
     method: str = "GET"
     body: bytes = b""
     kind: str = "application/json"
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

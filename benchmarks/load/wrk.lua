@@ -6,6 +6,9 @@ if wrk.method ~= "GET" then
   file:close()
   wrk.headers["Content-Type"] = os.getenv("BENCH_KIND")
 end
+if os.getenv("BENCH_KEY") ~= "" then
+  wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_KEY")
+end
 
 function done(summary, latency, _)
   local failed = summary.errors

@@ -25,7 +25,13 @@ def send(binary: str, folder: Path, request: Request, connections: int, seconds:
     body.write_bytes(request.body)
     result = subprocess.run(
         [binary, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT), request.url],
-        env={**os.environ, "BENCH_METHOD": request.method, "BENCH_BODY": str(body), "BENCH_KIND": request.kind},
+        env={
+            **os.environ,
+            "BENCH_METHOD": request.method,
+            "BENCH_BODY": str(body),
+            "BENCH_KIND": request.kind,
+            "BENCH_KEY": request.key,
+        },
         capture_output=True,
         text=True,
         timeout=seconds + _PATIENCE,

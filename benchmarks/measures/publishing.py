@@ -15,6 +15,8 @@ CONNECTIONS = 32
 # A batch keeps a worker busy for long: more connections would only wait.
 BATCH_CONNECTIONS = 4
 RATE = "events/s"
+# A service of the catalog that may publish to the stream.
+PUBLISHER = "cyrex"
 WEBDIS_KIND = "application/x-www-form-urlencoded"
 
 
@@ -22,6 +24,18 @@ def express_lane(stage: Stage) -> Measured:
     """One event a request, answered on the event loop."""
     body = events.compact(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
+
+
+def with_a_key(stage: Stage) -> Measured:
+    """The same event with a key, where one is required, beside the same server without, where all are let in."""
+    body = events.compact(events.EVENT)
+
+    def ours() -> Contender:
+        key = stage.key_of(PUBLISHER)
+        request = Request(url=_url(stage.closed_synapse), method="POST", body=body, key=key)
+        return over_http(stage, stage.closed_synapse, request, connections=CONNECTIONS, stream=events.STREAM)
+
+    return compare(stage, RATE, ours, lambda: _synapse(stage, stage.synapse, body))
 
 
 def express_lane_spaced(stage: Stage) -> Measured:

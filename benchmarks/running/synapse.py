@@ -24,6 +24,7 @@ def environment(folder: Path, redis_url: str) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder / 'synapse.sqlite3'}",
         "SYNAPSE_VAR": str(folder),
         "SYNAPSE_LOG_LEVEL": "WARNING",
+        "SYNAPSE_AUTH": "open",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
     }
@@ -47,6 +48,26 @@ def prepare(folder: Path, variables: Mapping[str, str]) -> None:
         )
         if result.returncode:
             raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+
+
+def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
+    """Return a new key of a service of the catalog.
+
+    Raises:
+        DidNotStart: when none is issued.
+    """
+    result = subprocess.run(
+        [sys.executable, MANAGE, "issue_key", service],
+        env={**os.environ, **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if result.returncode:
+        raise DidNotStart(f"manage.py issue_key failed:\n{result.stderr[-2000:]}")
+    return result.stdout.strip()
 
 
 @contextmanager

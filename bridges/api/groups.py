@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 from bridges import groups
 from bridges.api import group_shapes as shapes
-from bridges.api.dead_letters import body
 from bridges.api.dead_letters.looking import GROUP
 from bridges.groups import Paused, Plan, place
+from core import members as body
 from core.http import json_response
 from core.problems import BadParameter
 from core.views import ApiView, to_django, to_request
@@ -52,6 +52,7 @@ class Groups(inspect.Groups):
         """A group that no bridge owns: any program may read as it. The groups of bridges, and those that are pulled,
         make themselves."""
         question = to_request(request._request, principal_of(request))
+        groups.permit(question.principal, stream)
         values = body.read(question, known=("name", "at"))
         name, at = body.text(values, "name"), body.text(values, "at") or "beginning"
         made = groups.create(stream, name, at, by=question.principal)
@@ -80,6 +81,7 @@ class OneGroup(ApiView):
         """It goes with all that is kept of it, dead letters too. Refused while it has live consumers or is owed events,
         unless `force` is true, which needs a `reason`; and while an enabled bridge reads as it, in any case."""
         question = to_request(request._request, principal_of(request))
+        groups.permit(question.principal, stream)
         values = body.read(question, known=("force", "reason"), required=False)
         force, reason = body.flag(values, "force"), body.text(values, "reason")
         gone = groups.delete(stream, group, by=question.principal, force=force, reason=reason)
@@ -113,6 +115,7 @@ class Pause(ApiView):
         """The bridge that reads as the group, or those who pull as it, get nothing until it goes on. Its processes
         notice within seconds. 409 where Synapse does not read for the group."""
         question = to_request(request._request, principal_of(request))
+        groups.permit(question.principal, stream)
         return _paused(groups.pause(stream, group, by=question.principal))
 
 
@@ -131,6 +134,7 @@ class Resume(ApiView):
     def post(self, request: Request, stream: str, group: str) -> HttpResponse:
         """The other way round."""
         question = to_request(request._request, principal_of(request))
+        groups.permit(question.principal, stream)
         return _paused(groups.resume(stream, group, by=question.principal))
 
 
@@ -160,6 +164,7 @@ class Move(ApiView):
         no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
         same again."""
         question = to_request(request._request, principal_of(request))
+        groups.permit(question.principal, stream)
         values = body.read(question, known=("to", "discard_waiting", "dry_run"))
         to, discards = body.text(values, "to"), body.flag(values, "discard_waiting")
         only_count = body.flag(values, "dry_run")

@@ -4,6 +4,7 @@ now and then."""
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,15 +15,16 @@ from bridges.api import shapes
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place
 from bridges.pull.memory import memory
+from bridges.pull.permitting import demand_group, stream_of
 from core import http
 from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams import connections
 from streams.access import principal_of
+from streams.access.standing import rights_now
 from streams.api.openapi import described, example
 from streams.api.shapes import publishing as published
 from streams.entry import TopLevelTypes
-from streams.errors import UnknownStream
 from streams.snapshot import holder
 
 LOOK_EVERY = 0.1
@@ -80,11 +82,12 @@ class Read(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from
         the beginning of the stream. What is not settled before the group's lease is over is given out again."""
-        asked = asking.read(_request(request))
-        _check_place(asked)
-        group = groups.opened(asked, principal_of(request))
+        asked, by = asking.read(_request(request)), principal_of(request)
+        _enter(asked, request)
+        group = groups.opened(asked, by)
         until = time.monotonic() + asked.block_ms / 1000
         while True:
+            demand_group(group, replace(by, rights=rights_now(by)))
             found = connections.executor().run(reading.look(group, asked, memory(), _types_of(asked.stream)))
             left = until - time.monotonic()
             if found.held or left <= 0:
@@ -108,7 +111,7 @@ class Ack(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """They were handled, and are not given out again. What was settled already is not counted."""
         asked = asking.ack(_request(request))
-        _check_place(asked)
+        _enter(asked, request)
         groups.known(asked)
         return to_django(json_response(connections.executor().run(settling.ack(asked))))
 
@@ -128,7 +131,7 @@ class Nack(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Each comes again, when the request or the group's settings say, or is a dead letter."""
         asked = asking.nack(_request(request))
-        _check_place(asked)
+        _enter(asked, request)
         conversation = settling.nack(groups.find(asked), asked, random.random())
         return to_django(json_response(connections.executor().run(conversation)))
 
@@ -148,7 +151,7 @@ class Extend(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """For work that takes longer than the group's lease. Nobody else gets the events meanwhile."""
         asked = asking.extend(_request(request))
-        _check_place(asked)
+        _enter(asked, request)
         conversation = settling.extend(groups.find(asked), asked)
         return to_django(json_response(connections.executor().run(conversation)))
 
@@ -157,9 +160,8 @@ def _request(request: Request) -> http.Request:
     return to_request(request._request, principal_of(request))
 
 
-def _check_place(place: Place) -> None:
-    if place.stream not in holder.current().streams:
-        raise UnknownStream(place.stream)
+def _enter(place: Place, request: Request) -> None:
+    stream_of(place, principal_of(request))
     groups.follow()
 
 

@@ -5,6 +5,7 @@
 - `exporting`    as lines of JSON
 - `acting`       deliver them again (as they are, or edited), or throw them away; each action is recorded
 - `seeing`       as somebody may see them, who may not see what is personal
+- `permitting`   who may do either
 - `judging`      what the active contract says of an event
 - `fingerprint`  what errors have in common
 - `values`       a dead letter, and which are meant
@@ -20,6 +21,7 @@ from bridges.dead_letters.acting import discard, redrive, redrive_edited
 from bridges.dead_letters.exporting import Export, export
 from bridges.dead_letters.grouping import by_error
 from bridges.dead_letters.judging import Verdict, judge
+from bridges.dead_letters.permitting import permit_acting, permit_reading
 from bridges.dead_letters.reading import check_place, count, get, meant, page
 from bridges.dead_letters.seeing import filled, seen_by
 from bridges.dead_letters.values import (
@@ -58,6 +60,8 @@ __all__ = [
     "judge",
     "meant",
     "page",
+    "permit_acting",
+    "permit_reading",
     "redrive",
     "redrive_edited",
     "seen_by",

@@ -12,6 +12,7 @@ from typing import Any
 from bridges.dead_letters import cursor as cursors
 from bridges.dead_letters import judging
 from bridges.dead_letters.cursor import Cursor
+from bridges.dead_letters.permitting import permit_acting
 from bridges.dead_letters.reading import checked, get, scan
 from bridges.dead_letters.seeing import filled, quotable, violations, without
 from bridges.dead_letters.values import DeadLetter, Discarded, Edited, Ids, Redriven, Wanted
@@ -53,12 +54,14 @@ def redrive(
     key may have gone before them.
 
     Raises:
+        Forbidden: when they may not, as for all of these.
         BadEdit: when more than a thousand are named.
         BadParameter: when the cursor is none.
         NoSuchDeadLetter: when something that is named can be no id.
         TooManyWaiting: when so much waits in the group that it reads nothing new.
         Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; doing it again does no harm.
     """
+    permit_acting(by, stream)
     begun = cursors.read(cursor)
     ids, past = _ids(stream, group, what, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
@@ -91,6 +94,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         Problem: when the event would be refused (see streams.checking).
         TooManyWaiting, Unavailable: as `redrive` does.
     """
+    permit_acting(by, stream)
     letter = get(stream, group, id_)
     event = filled(letter, event, by)
     texts = quotable(stream, event, letter, by)
@@ -134,6 +138,7 @@ def discard(
         BadEdit: when no reason is given, or more than a thousand are named.
         BadParameter, NoSuchDeadLetter, Unavailable: as `redrive` does.
     """
+    permit_acting(by, stream)
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")

@@ -10,7 +10,7 @@ The operations use the threads' connection to Redis, and take and return values:
 is not known here.
 """
 
-from bridges.groups.acting import create, delete, move, pause, resume
+from bridges.groups.acting import create, delete, move, pause, permit, resume
 from bridges.groups.checking import standing
 from bridges.groups.planning import plan
 from bridges.groups.values import Created, Deleted, Moved, Paused, Plan
@@ -25,6 +25,7 @@ __all__ = [
     "delete",
     "move",
     "pause",
+    "permit",
     "plan",
     "resume",
     "standing",

@@ -18,6 +18,7 @@ from bridges.groups.values import Created, Deleted, Moved, Paused
 from bridges.models import Bridge
 from core import audit
 from core.names import RULE, is_name
+from core.permission import demand_right, demand_scope
 from core.principal import Principal
 from core.problems import BadParameter
 from streams import connections
@@ -38,8 +39,9 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
         BadParameter: when the name is none.
         BadPosition: when `at` is no place.
         GroupExists, GroupOwned: when there is one, or a bridge will make it.
-        UnknownStream, NotAStream, Unavailable: as their names say.
+        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
     """
+    permit(by, stream)
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
@@ -63,6 +65,7 @@ def pause(stream: str, group: str, *, by: Principal) -> Paused:
     Raises:
         GroupUnowned: when neither is so; Synapse does not read for it then.
         UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
     """
     return _turned(stream, group, by, paused=True)
 
@@ -80,8 +83,10 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         BadPosition: when `to` is no place.
         GroupInUse: when somebody delivers its events now.
         UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
         NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
     """
+    permit(by, stream)
     after = place.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
@@ -114,8 +119,10 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         GroupOwned: when an enabled bridge reads as it.
         GroupInUse, GroupOwed: when it has live consumers, or is owed events, and `force` is not given.
         UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
+    permit(by, stream)
     check_place(stream, group)
     reason = reason.strip()[:MOST_REASON]
     if force and not reason:
@@ -139,6 +146,16 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
     return Deleted(unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead)
 
 
+def permit(by: Principal, stream: str) -> None:
+    """Make sure that a caller may act on the groups of a stream, or learn what acting would do.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    demand_right(by, "read", stream)
+    demand_scope(by, "groups:write")
+
+
 def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
     if found.live:
         return GroupInUse(
@@ -156,6 +173,7 @@ def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed
 
 
 def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> Paused:
+    permit(by, stream)
     check_stream(stream)
     with transaction.atomic():
         row = Bridge.objects.select_for_update().filter(stream__name=stream, group=group).first()

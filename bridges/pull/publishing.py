@@ -5,6 +5,7 @@ from dataclasses import replace
 from bridges.errors import NotOpen
 from bridges.pull.asking import Publication
 from core.http import Request, Response
+from core.permission import demand_right
 from streams import publishing
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
@@ -16,9 +17,11 @@ def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tall
     """Store the event that `request` asked for, and answer 200: the clients of this protocol look for `entry_id`.
 
     Raises:
+        Forbidden: when the caller may not publish to it.
         NotOpen: when no such stream is defined.
         Problem: as for `POST /events/{stream}`.
     """
+    demand_right(request.principal, "publish", asked.stream)
     if asked.stream not in catalog.streams:
         raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
     stored = yield from publishing.publish(

@@ -13,6 +13,8 @@ from core.problems import NotFound
 
 
 class Root(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described("Say that a registry is here", name="registry", answer=openapi.OBJECT)
     def get(self, request: Request) -> HttpResponse:
         """An empty object, as registries answer."""
@@ -20,6 +22,8 @@ class Root(RegistryView):
 
 
 class Contexts(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described(
         "List the contexts", name="contexts", parameters=[*openapi.PAGE], answer=openapi.TEXTS, refusals=[400]
     )
@@ -29,6 +33,8 @@ class Contexts(RegistryView):
 
 
 class Associations(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described(
         "List a topic's associations",
         name="associations",
@@ -41,6 +47,8 @@ class Associations(RegistryView):
 
 
 class ServerId(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described("Show the registry's name", name="registry_id", answer=shapes.ServerId)
     def get(self, request: Request) -> HttpResponse:
         """It belongs to no cluster."""
@@ -48,6 +56,8 @@ class ServerId(RegistryView):
 
 
 class ServerVersion(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described("Show the registry's version", name="registry_version", answer=shapes.ServerVersion)
     def get(self, request: Request) -> HttpResponse:
         """The version of Synapse."""

@@ -9,7 +9,8 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from contracts.api.refusals import BROKEN, INVALID_SUBJECT, Refused, document
+from contracts.api.refusals import BROKEN, FORBIDDEN, INVALID_SUBJECT, SUBJECT_NOT_FOUND, Refused, document
+from core.permission import refused_scope
 from core.principal import Principal
 from core.problems import Problem
 from core.views import ApiView, as_problem
@@ -24,14 +25,25 @@ class RegistryView(ApiView):
     """A view of the registry's API.
 
     `required_scope` says which right each method takes. None takes none: who asks for a path that is not there hears
-    so, whatever their rights, because clients try some paths and go on only after a 404.
+    so, whatever their rights, because clients try some paths and go on only after a 404. For the same reason what one
+    may not see is not there, in the words of `unseen`; only who may see it hears that they may not change it.
     """
 
     required_scope: ClassVar[Mapping[str, str | None]] = {"GET": READ, "POST": WRITE, "PUT": WRITE, "DELETE": WRITE}
+    unseen: ClassVar[int] = SUBJECT_NOT_FOUND
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self._demand(self.required_scope.get("GET" if request.method == "HEAD" else str(request.method)), request)
         _refuse_mistaken(request._request, kwargs.get("subject", ""))
+
+    def _demand(self, scope: str | None, request: Request) -> None:
+        caller = principal(request)
+        if scope is None or caller.rights.has(scope):
+            return
+        if caller.rights.has(READ):
+            raise Refused(FORBIDDEN, refused_scope(caller, scope).detail)
+        raise Refused(self.unseen, "There is nothing here that you may see.")
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse]:
         return _refusal
@@ -45,6 +57,11 @@ def answer(request: Request, value: Any, *, status: int = 200) -> HttpResponse:
 def raw(request: Request, text: str) -> HttpResponse:
     """Answer with a text that is JSON already."""
     return _written(request._request, text.encode(), 200)
+
+
+def may_see(request: Request) -> bool:
+    """Say whether the caller may see what is registered."""
+    return principal(request).rights.has(READ)
 
 
 def principal(request: Request) -> Principal:

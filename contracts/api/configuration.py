@@ -17,6 +17,8 @@ KEPT = ("compatibilityGroup", "defaultMetadata", "overrideMetadata", "defaultRul
 
 
 class OfAll(RegistryView):
+    unseen = NO_COMPATIBILITY
+
     @openapi.described("Show the compatibility of all subjects", name="show_config", answer=shapes.Config)
     def get(self, request: Request) -> HttpResponse:
         """What holds for every subject that does not say otherwise."""
@@ -52,6 +54,8 @@ class OfAll(RegistryView):
 
 
 class OfSubject(RegistryView):
+    unseen = NO_COMPATIBILITY
+
     @openapi.described(
         "Show a subject's compatibility",
         name="show_subject_config",

@@ -14,6 +14,8 @@ _IMPORT = "IMPORT"
 
 
 class OfAll(RegistryView):
+    unseen = NO_MODE
+
     @openapi.described("Show the mode of all subjects", name="show_mode", answer=shapes.ModeBody)
     def get(self, request: Request) -> HttpResponse:
         """What holds for every subject that does not say otherwise."""
@@ -42,6 +44,8 @@ class OfAll(RegistryView):
 
 
 class OfSubject(RegistryView):
+    unseen = NO_MODE
+
     @openapi.described(
         "Show a subject's mode",
         name="show_subject_mode",

@@ -7,10 +7,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from contracts.api import shapes
+from core.openapi import SECURITY
 
 JSON, VENDOR = "application/json", "application/vnd.schemaregistry.v1+json"
 _REFUSALS = {
     400: "The request cannot be understood.",
+    401: "No key was shown where one is needed, or it is not good.",
+    403: "The caller may not do this.",
     404: "There is no such subject, version or schema.",
     409: "The schema is not compatible with an earlier version.",
     413: "The body is too large.",
@@ -38,7 +41,9 @@ def described(
     """Describe a view's method; `name` is what generated clients call it."""
     kinds = (JSON, VENDOR)
     refused = {
-        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status]) for status in refusals for kind in kinds
+        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
+        for status in sorted({401, 403, *refusals})
+        for kind in kinds
     }
     decorator: Callable[[View], View] = extend_schema(
         operation_id=name,
@@ -47,7 +52,7 @@ def described(
         request=None if request is None else dict.fromkeys(reversed(kinds), request),
         parameters=list(parameters),
         responses={**{(200, kind): answer for kind in kinds}, **refused},
-        auth=[],
+        auth=SECURITY,  # type: ignore[arg-type]  # it writes what it is given
     )
     return decorator
 

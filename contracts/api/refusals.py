@@ -8,6 +8,7 @@ from typing import Any
 from contracts import errors
 from core.problems import Problem
 
+FORBIDDEN = 40301
 SUBJECT_NOT_FOUND = 40401
 VERSION_NOT_FOUND = 40402
 SCHEMA_NOT_FOUND = 40403

@@ -11,8 +11,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from contracts.api import asking, openapi, shapes, writing
-from contracts.api.base import RegistryView, answer, raw
+from contracts.api.base import RegistryView, answer, may_see, raw
 from contracts.api.content import JSON
+from contracts.api.refusals import SCHEMA_NOT_FOUND
 from contracts.api.subjects import prefix_of
 from contracts.errors import UnknownSchema
 from contracts.models import ContractVersion, Schema
@@ -20,6 +21,8 @@ from contracts.registry.lookup import State
 
 
 class Types(RegistryView):
+    required_scope = {"GET": None}
+
     @openapi.described("List the kinds of schemas", name="schema_types", answer=openapi.TEXTS)
     def get(self, request: Request) -> HttpResponse:
         """JSON Schema is the only one."""
@@ -27,6 +30,9 @@ class Types(RegistryView):
 
 
 class Schemas(RegistryView):
+    # Who may see nothing hears of nothing: the list is empty.
+    required_scope = {"GET": None}
+
     @openapi.described(
         "List the versions of all subjects",
         name="list_schemas",
@@ -38,6 +44,8 @@ class Schemas(RegistryView):
         """By subject, lowest number first; with their schemas."""
         asked = request._request
         found = ContractVersion.objects.filter(number__isnull=False).select_related("contract", "schema")
+        if not may_see(request):
+            found = found.none()
         if prefix := prefix_of(asked):
             found = found.filter(contract__subject__startswith=prefix)
         if not asking.flag(asked, "deleted"):
@@ -50,6 +58,8 @@ class Schemas(RegistryView):
 
 
 class ById(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "Show a schema",
         name="show_schema",
@@ -67,6 +77,8 @@ class ById(RegistryView):
 
 
 class SchemaAlone(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "Show a schema alone", name="show_schema_text", parameters=[openapi.ID], answer=openapi.SCHEMA, refusals=[404]
     )
@@ -76,6 +88,8 @@ class SchemaAlone(RegistryView):
 
 
 class SubjectsOf(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "List the subjects of a schema",
         name="subjects_of_schema",
@@ -90,6 +104,8 @@ class SubjectsOf(RegistryView):
 
 
 class VersionsOf(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "List the versions of a schema",
         name="versions_of_schema",
@@ -107,6 +123,8 @@ class VersionsOf(RegistryView):
 
 
 class ByGuid(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "Show a schema by its GUID",
         name="show_schema_by_guid",
@@ -120,6 +138,8 @@ class ByGuid(RegistryView):
 
 
 class IdsOfGuid(RegistryView):
+    unseen = SCHEMA_NOT_FOUND
+
     @openapi.described(
         "List the ids of a GUID",
         name="ids_of_guid",

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 from contracts import registry
 from contracts.api import asking, openapi, shapes, writing
-from contracts.api.base import READ, WRITE, RegistryView, answer, principal
+from contracts.api.base import READ, WRITE, RegistryView, answer, may_see, principal
 from contracts.api.content import content_of, refuse_given_ids
 from contracts.api.refusals import INVALID_SUBJECT, SUBJECT_DELETED, SUBJECT_NOT_DELETED, Refused
 from contracts.errors import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema
@@ -16,6 +16,9 @@ _ALL_CONTEXTS = (":*:", ":.:")
 
 
 class Subjects(RegistryView):
+    # Who may see nothing hears of nothing: the list is empty.
+    required_scope = {"GET": None}
+
     @openapi.described(
         "List the subjects",
         name="list_subjects",
@@ -29,6 +32,8 @@ class Subjects(RegistryView):
         prefix = prefix_of(asked)
         there = ContractVersion.objects.filter(contract=OuterRef("pk"), number__isnull=False)
         found = Contract.objects.filter(subject__startswith=prefix).order_by("subject")
+        if not may_see(request):
+            found = found.none()
         if asking.flag(asked, "deletedOnly", "deleted_only"):
             found = found.filter(Exists(there), ~Exists(there.filter(deleted_at=None)))
         elif asking.flag(asked, "deleted"):

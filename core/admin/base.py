@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 from core import audit, catalog_version
 from core.admin.pages import Page
 from core.models import CatalogModel
-from core.person_rights import PersonRights
+from core.person_rights import rights_of
 from core.principal import Principal
 
 
@@ -31,7 +31,7 @@ def person(request: HttpRequest) -> Principal:
         kind="person",
         name=request.user.get_username(),
         address=request.META.get("REMOTE_ADDR", ""),
-        rights=PersonRights(request.user),
+        rights=rights_of(request.user),
     )
 
 

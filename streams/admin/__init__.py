@@ -8,6 +8,7 @@
 - `back_tests`   what a contract's draft would say of the events that are there
 - `proposals`    a contract that an event type's newest events suggest
 - `services`     services and grants
+- `keys`         the keys of a service
 - `integration`  which services take part: what Redis tells of them
 - `overview`, `together`, `asking`   reading figures for a page in one pipeline
 """

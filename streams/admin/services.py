@@ -4,12 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from core.admin import AuditedAdmin, AuditedInline
 from core.admin.pages import Page
-from streams.admin import integration_page
+from streams.admin import integration_page, keys, tabs
 from streams.models import Grant, Service
 
 
@@ -27,7 +27,13 @@ class ServiceAdmin(AuditedAdmin):
     search_fields = ["name", "description"]
     inlines = [GrantInline]
     list_before_template = "streams/admin/service_list.html"
-    pages = (Page(path="integration/", name="integration", view=integration_page.integration),)
+    change_form_template = "streams/admin/service.html"
+    pages = (
+        Page(path="integration/", name="integration", view=integration_page.integration),
+        Page(path="<int:pk>/keys/", name="keys", view=keys.keys),
+        Page(path="<int:pk>/keys/<str:key_id>/rotate/", name="rotate_key", view=keys.rotate),
+        Page(path="<int:pk>/keys/<str:key_id>/revoke/", name="revoke_key", view=keys.revoke),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         services: QuerySet[Service] = super().get_queryset(request)
@@ -36,6 +42,13 @@ class ServiceAdmin(AuditedAdmin):
     @admin.display(description="service", ordering="name")
     def named(self, service: Service) -> str:
         return render_to_string("streams/admin/named.html", {"name": service.name, "about": service.description})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+        service = options.get("obj")
+        if service is not None and request.user.has_perm("streams.view_key"):
+            context |= {"tabs": tabs.of_service(request, service, "Definition")}
+        shown: HttpResponse = super().render_change_form(request, context, **options)
+        return shown
 
     @admin.display(description="publishes to")
     def publishes(self, service: Service) -> str:

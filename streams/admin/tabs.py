@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from core.admin.pages import Tab
 from core.person_rights import PUBLISH, VIEW_PAYLOAD
-from streams.models import EventType, Stream
+from streams.models import EventType, Service, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ STREAM_PAGES = [
 ]
 # Their URLs take the stream's primary key and a group's name.
 GROUP_PAGES: list[Leads] = []
+SERVICE_PAGES = [
+    Leads("Definition", "admin:streams_service_change"),
+    Leads("Keys", "admin:streams_service_keys", ("streams.view_key",)),
+]
 EVENT_TYPE_PAGES = [
     Leads("Definition", "admin:streams_eventtype_change"),
     Leads("Publish a test event", "admin:streams_eventtype_publish", ("streams.view_stream", PUBLISH)),
@@ -43,6 +47,11 @@ def of_stream(request: HttpRequest, stream: Stream, active: str) -> list[Tab]:
 def of_group(request: HttpRequest, stream: Stream, group: str) -> list[Tab]:
     """Return the pages of a stream's group: none when no address can hold its name."""
     return [] if "/" in group else _tabs(request, GROUP_PAGES, [stream.pk, group])
+
+
+def of_service(request: HttpRequest, service: Service, active: str) -> list[Tab]:
+    """Return the tabs of a service's pages."""
+    return _tabs(request, SERVICE_PAGES, [service.pk], active)
 
 
 def of_event_type(request: HttpRequest, event_type: EventType, active: str) -> list[Tab]:

@@ -5,9 +5,11 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from core.http import JSON, json_response
+from core.permission import demand_right
 from core.problems import UnsupportedMediaType
 from core.views import ApiView, to_django
 from streams import backtesting, candidates, connections, drafting
+from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.api.shapes import contracts as shapes
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
@@ -37,6 +39,7 @@ class BackTest(ApiView):
         """How many of the newest events the schema would refuse, grouped by what they break. Without a body, the draft
         of the event type's contract is tested. Nothing is changed."""
         last = asked_last(request._request.GET.get("last", ""))
+        demand_right(principal_of(request), "read", stream, event_type)
         catalog = holder.current()
         subject = subject_of(defined(catalog, stream).name, event_type)
         text = _text(request)
@@ -59,6 +62,7 @@ class Draft(ApiView):
         """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
         active version. Nothing is saved."""
         last = asked_last(request._request.GET.get("last", ""))
+        demand_right(principal_of(request), "read", stream, event_type)
         proposal = connections.executor().run(drafting.draft(holder.current(), stream, event_type, last=last))
         return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
 

@@ -56,7 +56,7 @@ class Streams(InspectView):
     def get(self, request: Request) -> HttpResponse:
         """Every defined stream with its definition and its figures, by name. A stream that Redis cannot tell of
         says why in `error`; the others are there all the same."""
-        return self.answer(request, lambda _, catalog: inspection.streams(catalog))
+        return self.answer(request, inspection.streams)
 
 
 class OneStream(InspectView):

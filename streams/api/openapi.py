@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
+from core.openapi import SECURITY
 from core.problems import PROBLEM_JSON
 from streams.api.shapes.base import Problem
 
@@ -13,9 +14,14 @@ STREAM = OpenApiParameter("stream", str, OpenApiParameter.PATH, description="The
 _RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait before trying again."
 )
+# What everything answers that takes a key.
+DENIED = {
+    401: "No key was shown where one is needed, or it is not good.",
+    403: "The caller may not do this; `missing` names the right.",
+}
 _PROBLEMS = {
     400: "The request or one of its parameters cannot be used.",
-    403: "No such stream takes events, or the caller may not do this.",
+    403: "No such stream takes events, or the caller may not publish to it.",
     404: "There is no such stream or entry.",
     409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
     413: "The body, or an event in it, is too large.",
@@ -38,14 +44,18 @@ def described(
     parameters: Sequence[OpenApiParameter] = (),
     request: Any = None,
     examples: Sequence[OpenApiExample] = (),
+    to_strangers: bool = False,
 ) -> Callable[[View], View]:
-    """Describe a view's method.
+    """Describe a view's method. `to_strangers`: it never asks who calls.
 
     `name` is what generated clients call it. `answers` are shapes by status (and media type), `problems` statuses,
     where they do not mean the usual with what they mean.
     """
-    meanings = problems if isinstance(problems, Mapping) else _PROBLEMS
-    refusals = {(status, PROBLEM_JSON): OpenApiResponse(Problem, meanings[status]) for status in problems}
+    meanings = {status: _PROBLEMS[status] for status in problems} if not isinstance(problems, Mapping) else problems
+    denied = {} if to_strangers else DENIED
+    refusals = {
+        (status, PROBLEM_JSON): OpenApiResponse(Problem, meaning) for status, meaning in {**denied, **meanings}.items()
+    }
     decorator: Callable[[View], View] = extend_schema(
         operation_id=name,
         summary=summary,
@@ -54,7 +64,7 @@ def described(
         parameters=[*parameters, *([_RETRY_AFTER] if 503 in problems else [])],
         responses={**answers, **refusals},
         examples=list(examples),
-        auth=[],
+        auth=[] if to_strangers else SECURITY,  # type: ignore[arg-type]  # it writes what it is given
     )
     return decorator
 

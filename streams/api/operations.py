@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from core.views import ApiView, to_django, to_request
 from streams import connections, health, prober
-from streams.access import principal_of
+from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
 from streams.broker import SyncExecutor
@@ -18,9 +18,12 @@ from streams.snapshot import holder
 
 
 class Health(ApiView):
+    authentication_classes = []
+
     @described(
         "Say whether Synapse works",
         name="health",
+        to_strangers=True,
         tag="operations",
         answers={200: shapes.Health, 503: OpenApiResponse(shapes.Health, "Redis or the database is down.")},
         examples=[
@@ -33,16 +36,27 @@ class Health(ApiView):
 
 
 class Liveness(ApiView):
-    @described("Say that the process answers", name="liveness", tag="operations", answers={200: shapes.Liveness})
+    authentication_classes = []
+
+    @described(
+        "Say that the process answers",
+        name="liveness",
+        tag="operations",
+        to_strangers=True,
+        answers={200: shapes.Liveness},
+    )
     def get(self, request: Request) -> HttpResponse:
         """Says nothing about Redis or the database: restarting Synapse would not bring them back."""
         return to_django(health.liveness())
 
 
 class Readiness(ApiView):
+    authentication_classes = []
+
     @described(
         "Say whether events can be published",
         name="readiness",
+        to_strangers=True,
         tag="operations",
         answers={200: shapes.Readiness, 503: OpenApiResponse(shapes.Readiness, "Redis is down.")},
     )
@@ -52,6 +66,8 @@ class Readiness(ApiView):
 
 
 class Metrics(ApiView):
+    authentication_classes = [MetricsAuthentication]
+
     @described(
         "Show the metrics",
         name="metrics",

@@ -1,7 +1,7 @@
 """The routes of streams."""
 
 from core.patterns import route
-from streams.api import audit, contracts, inspect, live, operations, publish
+from streams.api import audit, contracts, inspect, keys, live, operations, publish
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
@@ -15,6 +15,10 @@ urlpatterns = [
     route("/streams/{stream}/event-types/{event_type}/backtest", contracts.BackTest.as_view(), "back-test"),
     route("/streams/{stream}/event-types/{event_type}/draft", contracts.Draft.as_view(), "draft-from-traffic"),
     route("/audit", audit.Audit.as_view(), "audit"),
+    route("/streams/{stream}/live-ticket", live.Ticket.as_view(), "live-ticket"),
+    route("/services/{service}/keys", keys.Keys.as_view(), "keys"),
+    route("/services/{service}/keys/{key_id}", keys.OneKey.as_view(), "key"),
+    route("/services/{service}/keys/{key_id}/rotate", keys.Rotate.as_view(), "rotate-key"),
     route("/health", operations.Health.as_view(), "health"),
     route("/healthz", operations.Liveness.as_view(), "liveness"),
     route("/readyz", operations.Readiness.as_view(), "readiness"),

@@ -61,4 +61,9 @@ def bucket(kind: str, digest: str) -> str:
     return f"syn:rate:{kind}:{digest}"
 
 
+def ticket(digest: str) -> str:
+    """What a ticket for the live tail stands for, told by a digest of the ticket."""
+    return f"syn:ticket:{digest}"
+
+
 JANITOR_LEASE = "syn:janitor"

@@ -15,6 +15,7 @@ COMMANDS = (
     "pexpire",
     "del",
     "get",
+    "getdel",
     "set",
     "eval",
     "evalsha",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.rights import EVERY_TYPE, Rights, sees
 from streams import entry
 from streams.asking import answer, ask
 from streams.broker import commands
@@ -11,7 +12,7 @@ from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
 from streams.errors import UnknownEntry
-from streams.inspection.overview import defined
+from streams.inspection.overview import readable
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
 from streams.masking import PERSONAL, mask_of
 from streams.scanning import MOST_ENTRIES, Scan
@@ -28,18 +29,18 @@ def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
 
     Raises:
         BadParameter: when a query parameter cannot be used.
-        UnknownStream, NotAStream, Unavailable: as their names say.
+        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
     """
-    stream = defined(request, catalog)
+    stream = readable(request, catalog)
     order = asked_order(request.query)
     page = _Page(
         stream,
         count=asked_count(request.query, most=MOST_MESSAGES, otherwise=USUAL_MESSAGES),
         event_type=request.query.get("event_type", ""),
-        personal=request.principal.rights.has(PERSONAL),
+        rights=request.principal.rights,
     )
     # Without a filter one entry more than the page holds tells whether there is a next one.
-    most = MOST_ENTRIES if page.event_type else page.count + 1
+    most = MOST_ENTRIES if page.is_choosy else page.count + 1
     scan = Scan(stream.name, asked_range(request.query), order=order, most=most)
     while not scan.done and not page.full:
         (reply,) = yield from ask([scan.command()])
@@ -63,36 +64,40 @@ def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
 
     Raises:
         BadRequest: when the id is none.
-        UnknownEntry: when the stream holds no such entry.
-        UnknownStream, NotAStream, Unavailable: as their names say.
+        UnknownEntry: when the stream holds no such entry, or none that the caller may read.
+        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
     """
-    stream = defined(request, catalog)
+    stream = readable(request, catalog)
     id_ = str(asked_id(request.params["id"]))
     (reply,) = yield from ask([commands.xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
-    if not found:
-        raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    fields = pairs(found[0].parts)
+    fields = pairs(found[0].parts) if found else {}
     decoded = entry.decode(fields, types_of=stream.types_of)
+    if not found or not sees(request.principal.rights, stream.name, decoded.event_type):
+        raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     mask = None if request.principal.rights.has(PERSONAL) else mask_of(stream, decoded)
     return json_response({"stream": stream.name, **shown(id_, fields, decoded, mask=mask)})
 
 
 class _Page:
-    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is "".
+    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is "", and
+    that the caller may read; what is personal in them is masked for who may not see it."""
 
-    `personal`: with what is personal in them.
-    """
-
-    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str, personal: bool) -> None:
+    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str, rights: Rights) -> None:
         self._stream = stream
         self.count = count
         self.event_type = event_type
-        self._personal = personal
+        self._rights = None if rights.may("read", stream.name, EVERY_TYPE) else rights
+        self._personal = rights.has(PERSONAL)
         self.messages: list[dict[str, Any]] = []
         self.scanned = 0
         self.position: str | None = None
         self.full = False
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether entries may be passed over."""
+        return bool(self.event_type) or self._rights is not None
 
     def offer(self, found: Entry) -> None:
         """Look at the next entry; one more than the page can hold makes it full."""
@@ -103,6 +108,8 @@ class _Page:
         self.position = found.id
         fields = pairs(found.parts)
         decoded = entry.decode(fields, types_of=self._stream.types_of)
-        if not self.event_type or decoded.event_type == self.event_type:
+        if self.event_type and decoded.event_type != self.event_type:
+            return
+        if self._rights is None or sees(self._rights, self._stream.name, decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             self.messages.append(shown(found.id, fields, decoded, mask=mask))

@@ -3,6 +3,8 @@
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.permission import demand_right, refused_right
+from core.rights import Rights
 from streams import figures
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot, StreamDefinition
@@ -10,35 +12,62 @@ from streams.errors import UnknownStream
 from streams.figures import Figures, shown_entry
 
 
-def streams(catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams`: every defined stream, by name."""
-    found = yield from figures.of(sorted(catalog.streams))
-    return json_response({"streams": [_described(catalog.streams[name], found[name]) for name in found]})
+def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answer `GET /streams`: every defined stream that the caller has to do with, by name."""
+    rights = request.principal.rights
+    found = yield from figures.of(sorted(name for name in catalog.streams if is_visible(rights, name)))
+    return json_response({"streams": [_described(catalog.streams[name], found[name], rights) for name in found]})
 
 
 def one_stream(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}`: its definition and its figures."""
-    stream = defined(request, catalog)
+    stream = visible(request, catalog)
     found = yield from _figures(stream)
-    return json_response(_described(stream, found))
+    return json_response(_described(stream, found, request.principal.rights))
 
 
 def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}/info`: XINFO STREAM by Redis' own names, and what Synapse knows beside it."""
-    stream = defined(request, catalog)
-    found = yield from _figures(stream)
+    stream = visible(request, catalog)
+    found = (yield from _figures(stream)).seen_by(request.principal.rights, stream.name)
     ends = {end: shown_entry(found.info[end]) for end in ("first-entry", "last-entry")}
     about = {"name": stream.name, **definition(stream), "counters": found.counters}
     return json_response({**found.info, **ends, "synapse": about})
 
 
-def defined(request: Request, catalog: Snapshot) -> StreamDefinition:
-    """Return the stream that the path names.
+def visible(request: Request, catalog: Snapshot) -> StreamDefinition:
+    """Return the stream that the path names, to whom may publish to it, or read from it.
 
     Raises:
+        Forbidden: when the caller may do neither.
         UnknownStream: when none of this name is defined.
     """
     name = request.params["stream"]
+    if not is_visible(request.principal.rights, name):
+        raise refused_right(request.principal, "read", name)
+    return _defined(name, catalog)
+
+
+def readable(request: Request, catalog: Snapshot, *, otherwise: str = "") -> StreamDefinition:
+    """Return the stream that the path names, to whom may read from it: some of its event types at least. The scope
+    `otherwise` does instead.
+
+    Raises:
+        Forbidden: when the caller may not.
+        UnknownStream: when none of this name is defined.
+    """
+    name = request.params["stream"]
+    if not (otherwise and request.principal.rights.has(otherwise)):
+        demand_right(request.principal, "read", name)
+    return _defined(name, catalog)
+
+
+def is_visible(rights: Rights, stream: str) -> bool:
+    """Say whether a stream's definition and figures are for a caller with these rights."""
+    return rights.may("read", stream) or rights.may("publish", stream) or rights.has("streams:read")
+
+
+def _defined(name: str, catalog: Snapshot) -> StreamDefinition:
     stream = catalog.streams.get(name)
     if stream is None:
         raise UnknownStream(name)
@@ -71,8 +100,8 @@ def definition(stream: StreamDefinition) -> dict[str, Any]:
     }
 
 
-def _described(stream: StreamDefinition, found: Figures) -> dict[str, Any]:
-    return {"name": stream.name, **found.summary(), **definition(stream)}
+def _described(stream: StreamDefinition, found: Figures, rights: Rights) -> dict[str, Any]:
+    return {"name": stream.name, **found.seen_by(rights, stream.name).summary(), **definition(stream)}
 
 
 def _figures(stream: StreamDefinition) -> Conversation[Figures]:

@@ -4,10 +4,9 @@ from django.conf import settings
 
 from core.http import Request, StreamedResponse
 from streams.definitions import Snapshot
-from streams.inspection.overview import defined
+from streams.inspection.overview import readable
 from streams.live.asked import asked
 from streams.live.following import Following
-from streams.masking import PERSONAL
 from streams.tail import tails
 
 EVENT_STREAM = "text/event-stream"
@@ -23,11 +22,12 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
 
     Raises:
         BadParameter: when an id or a time cannot be used.
-        UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
+        Forbidden, UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
     """
-    stream = defined(request, catalog)
-    personal = request.principal.rights.has(PERSONAL)
-    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, personal=personal)
+    stream = readable(request, catalog)
+    following = Following(
+        stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=request.principal
+    )
     chunks = following.chunks()
     # What is wrong shows before the first chunk, and is then answered as everywhere else.
     first = await anext(chunks)

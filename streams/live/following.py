@@ -4,13 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping
 
+from core.principal import Principal
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
 from streams.errors import NotAStream, Unavailable
 from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
+from streams.live.guard import Pass, guard
 from streams.live.pages import Pages
+from streams.masking import PERSONAL
 from streams.tail import render
 from streams.tailing import Tail, Tails, Watcher, frames
 from streams.tailing.watcher import MOST_WAITING, Ended
@@ -18,7 +21,11 @@ from streams.tailing.watcher import MOST_WAITING, Ended
 # When a browser comes back after the connection was lost: not all in the same moment.
 RETRY_MS = (1000, 3000)
 _PAUSE = 0.5
-_WHY: Mapping[Ended, str] = {"stopping": "the server stops", "failed": "the server failed; its log says why"}
+_WHY: Mapping[Ended, str] = {
+    "stopping": "the server stops",
+    "failed": "the server failed; its log says why",
+    "shut out": "show again who you are: your key or your rights changed, or it was long ago",
+}
 
 
 class Following:
@@ -29,14 +36,17 @@ class Following:
     is left out between the two, and nothing comes twice.
     """
 
-    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, personal: bool) -> None:
+    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, principal: Principal) -> None:
         self._stream = stream
         self._asked = asked
         self._tails = tails
         self._heartbeat = heartbeat
-        self._personal = personal
+        self._personal = principal.rights.has(PERSONAL)
         self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
         self._written = 0.0
+        self._pass = Pass(principal, stream)
+        self._is_shut_out = False
+        self._watcher: Watcher | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give frames, some at a time, until the server ends it. Whoever closes this has gone.
@@ -44,15 +54,15 @@ class Following:
         Raises:
             NotAStream, Unavailable, TooManyWatchers, Stopping: before the first frame; later none.
         """
-        with self._tails.seat(self._stream) as tail:
+        with self._tails.seat(self._stream) as tail, guard.calling(self._check):
             yield await self._opening()
             self._written = _now()
             async for chunk in self._stored(tail):
                 self._written = _now()
                 yield chunk
-            watcher = Watcher(event_types=self._asked.event_types, after=self._pages.after)
-            if self._tails.stopping or tail.is_over:
-                yield frames.bye(self._pages.after, _WHY["stopping" if self._tails.stopping else "failed"])
+            watcher = self._watcher = self._fresh_watcher()
+            if why := self._why_over(tail):
+                yield frames.bye(self._pages.after, _WHY[why])
                 return
             with tail.watched_by(watcher) as begins:
                 async for chunk in self._pages_until(begins, watcher):
@@ -61,6 +71,25 @@ class Following:
                 self._pages.after = max(self._pages.after, begins)
                 async for chunk in self._coming(watcher, self._pages.after):
                     yield chunk
+
+    def _check(self) -> None:
+        """End it when the caller may not watch any more; take up what they may see now."""
+        if not self._pass.is_good:
+            self._is_shut_out = True
+            if self._watcher is not None:
+                self._watcher.end("shut out")
+        elif self._watcher is not None:
+            self._watcher.may_see = self._pass.may_see
+
+    def _fresh_watcher(self) -> Watcher:
+        return Watcher(event_types=self._asked.event_types, after=self._pages.after, may_see=self._pass.may_see)
+
+    def _why_over(self, tail: Tail) -> Ended | None:
+        if self._is_shut_out:
+            return "shut out"
+        if self._tails.stopping:
+            return "stopping"
+        return "failed" if tail.is_over else None
 
     async def _opening(self) -> bytes:
         newest = await connections.async_executor().run(self._newest())
@@ -84,14 +113,14 @@ class Following:
         """Give what is stored, to about the newest, and wait until the read loop knows where it stands."""
         async for chunk in self._pages_until(LAST, None):
             yield chunk
-        while not (self._tails.stopping or tail.is_over) and not await tail.ready(min(_PAUSE, self._heartbeat)):
+        while not self._why_over(tail) and not await tail.ready(min(_PAUSE, self._heartbeat)):
             if self._is_silent():
                 yield frames.heartbeat(self._pages.after)
 
     async def _pages_until(self, until: EntryId, watcher: Watcher | None) -> AsyncGenerator[bytes, None]:
         """Give what is stored up to an id. When Redis is away, wait for it, with heartbeats."""
         is_last = self._pages.after >= until
-        while not is_last and not self._tails.stopping and not (watcher and watcher.ended):
+        while not (is_last or self._is_shut_out or self._tails.stopping or (watcher and watcher.ended)):
             before = self._pages.after
             try:
                 page = await self._pages.next(until)
@@ -101,7 +130,7 @@ class Following:
                 is_last = page.is_last
                 notice = frames.gap("trimmed", before) if page.has_gap else b""
                 found = [render(self._stream, entry) for entry in page.entries]
-                wanted = Watcher(event_types=self._asked.event_types).wants
+                wanted = self._fresh_watcher().wants
                 if chunk := notice + frames.joined(filter(wanted, found), personal=self._personal):
                     yield chunk
                     continue

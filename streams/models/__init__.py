@@ -1,7 +1,8 @@
 """Streams and their event types, the services that use them, and what each may do."""
 
 from streams.models.access import Grant
+from streams.models.key import Key
 from streams.models.service import Service
 from streams.models.stream import EventType, Stream
 
-__all__ = ["EventType", "Grant", "Service", "Stream"]
+__all__ = ["EventType", "Grant", "Key", "Service", "Stream"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Literal
 
 from streams.ids import FIRST, EntryId
@@ -14,18 +14,26 @@ MOST_WAITING_BYTES = 8 * 1024 * 1024
 # What is taken at once: about what a transport buffers before it tells its writer to wait.
 _AT_ONCE = 64 * 1024
 
-Ended = Literal["slow", "stopping", "failed"]
+Ended = Literal["slow", "stopping", "failed", "shut out"]
 
 
 class Watcher:
-    """Gets the frames of the event types that it asks for (all, when it names none), later than `after`.
+    """Gets the frames of the event types that it asks for (all, when it names none), later than `after`. `may_see`
+    says of which types it may have any; without it, of all.
 
     When too much waits for it, its queue is dropped and it is `ended`: it comes back later, and reads what it missed
     from Redis at its own pace.
     """
 
-    def __init__(self, *, event_types: Set[str] = frozenset(), after: EntryId = FIRST) -> None:
+    def __init__(
+        self,
+        *,
+        event_types: Set[str] = frozenset(),
+        after: EntryId = FIRST,
+        may_see: Callable[[str], bool] | None = None,
+    ) -> None:
         self._event_types = event_types
+        self.may_see = may_see
         self._after = after
         self._waiting: deque[Frame] = deque()
         self._bytes = 0
@@ -39,8 +47,10 @@ class Watcher:
         self._after = self.seen = max(self._after, at)
 
     def wants(self, frame: Frame) -> bool:
-        """Say whether the frame is of a type that was asked for."""
-        return not self._event_types or frame.event_type in self._event_types
+        """Say whether the frame is of a type that was asked for, and that it may have."""
+        if self._event_types and frame.event_type not in self._event_types:
+            return False
+        return self.may_see is None or self.may_see(frame.event_type)
 
     def offer(self, frame: Frame) -> None:
         """Take up an entry, if it is wanted."""
@@ -57,10 +67,10 @@ class Watcher:
             self._take(notice)
 
     def end(self, reason: Ended) -> None:
-        """Offer nothing more. Who stops still gets what waits; who is slow does not."""
+        """Offer nothing more. Who stops still gets what waits; who is slow, or shut out, does not."""
         if self.ended is None:
             self.ended = reason
-            if reason == "slow":
+            if reason in ("slow", "shut out"):
                 self._waiting.clear()
             self._wake()
 

@@ -46,6 +46,7 @@ class Hub:
             "PORT": str(self.port),
             "SYNAPSE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SYNAPSE_URL": self.url,
+            "SYNAPSE_AUTH": "open",
             # More than a test publishes: what is missing then was lost, not let go by the janitor.
             "STREAM_MAX_LENGTH": "500000",
             **self.others,

@@ -55,6 +55,7 @@ class Installation:
             "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
             "SYNAPSE_VAR": str(self.folder),
             "SYNAPSE_LOG_LEVEL": "ERROR",
+            "SYNAPSE_AUTH": "open",
             "REDIS_URL": self.url,
             "SYNAPSE_HANDLERS": "tests.bridges.shop.*",
             "SHOP_FILE": str(self.written),

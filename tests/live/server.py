@@ -139,9 +139,11 @@ class Watch:
 
 
 @contextmanager
-def watching(url: str, *, last_id: str = "", timeout: float = 10, **query: Any) -> Iterator[Watch]:
+def watching(
+    url: str, *, last_id: str = "", timeout: float = 10, headers: dict[str, str] | None = None, **query: Any
+) -> Iterator[Watch]:
     """Watch for as long as the block lasts; the first frame, which says where it begins, is read already."""
-    headers = {"Last-Event-ID": last_id} if last_id else {}
+    headers = {**(headers or {}), **({"Last-Event-ID": last_id} if last_id else {})}
     with httpx.stream("GET", url, headers=headers, params=query, timeout=timeout) as answer:
         assert answer.status_code == 200, answer.read()
         watch = Watch(answer)

@@ -7,13 +7,14 @@ from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 from rest_framework.request import Request
 
 from bridges import dead_letters
-from bridges.api.dead_letters import body, examples, shapes
+from bridges.api.dead_letters import examples, shapes
 from bridges.api.dead_letters.looking import GROUP, ID
 from bridges.api.dead_letters.looking import PROBLEMS as SEEN
 from bridges.dead_letters import DeadLetter, Ids, Meant, asked
 from bridges.dead_letters.acting import MOST_AT_ONCE
 from bridges.errors import NoSuchDeadLetter
 from core import http
+from core import members as body
 from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
@@ -55,6 +56,7 @@ class Redrive(ApiView):
         the same with the answer's `cursor`, until that is null. What dies again meanwhile is not met again. One that
         is not there (any more) is counted as `gone`."""
         question = to_request(request._request, principal_of(request))
+        dead_letters.permit_acting(question.principal, stream)
         values = body.read(question, known=(*_WHICH, "rate"))
         what, rate = asked.meant(values), asked.rate(values.get("rate"))
         only_count, cursor = body.flag(values, "dry_run"), body.text(values, "cursor")
@@ -98,6 +100,7 @@ class Discard(ApiView):
     def post(self, request: Request, stream: str, group: str) -> HttpResponse:
         """They are gone for good. In parts, as redriving; the reason is recorded with each."""
         question = to_request(request._request, principal_of(request))
+        dead_letters.permit_acting(question.principal, stream)
         values = body.read(question, known=(*_WHICH, "reason"))
         what, reason = asked.meant(values), body.text(values, "reason")
         only_count, cursor = body.flag(values, "dry_run"), body.text(values, "cursor")
@@ -131,6 +134,7 @@ class RedriveOne(ApiView):
         """With an `event`, that one goes out in its place, under its id, if publishing it would be accepted. One that
         is not there (any more) is answered with the result `gone`."""
         question = to_request(request._request, principal_of(request))
+        dead_letters.permit_acting(question.principal, stream)
         id_ = str(asked_id(id))
         values = body.read(question, known=("event", "dry_run"), required=False)
         only_check = body.flag(values, "dry_run")
@@ -167,6 +171,7 @@ class DiscardOne(ApiView):
     def post(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:
         """It is gone for good; the reason is recorded."""
         question = to_request(request._request, principal_of(request))
+        dead_letters.permit_acting(question.principal, stream)
         id_ = str(asked_id(id))
         reason = body.text(body.read(question, known=("reason",)), "reason")
         dead_letters.check_place(stream, group)

@@ -74,6 +74,7 @@ class DeadLetters(ApiView):
         (newest first) or `after` (oldest first) set to `next`. At most 10,000 are looked at for one page: `complete`
         is false when that was not enough, and `next` goes on from there."""
         question = to_request(request._request, principal_of(request))
+        dead_letters.permit_reading(question.principal, stream)
         wanted = asked.wanted(question.query)
         together, form = _word(question, "groups", "fingerprint"), _word(question, "format", "json", "ndjson")
         order = asked_order(question.query)
@@ -113,6 +114,7 @@ class OneDeadLetter(ApiView):
     )
     def get(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:
         """The event and its fields, each of the last ten attempts, and what publishing the event now would say."""
+        dead_letters.permit_reading(principal_of(request), stream)
         id_ = str(asked_id(id))
         dead_letters.check_place(stream, group)
         letter = dead_letters.get(stream, group, id_)

@@ -28,6 +28,14 @@ class Texts(JSONField):
     """An entry's fields."""
 
 
+class Ticket(Shape):
+    """A ticket for watching a stream live."""
+
+    ticket = CharField(help_text="What goes into the address, as `?ticket=…`.")
+    expires_in = IntegerField(help_text="Seconds.")
+    stream = CharField()
+
+
 class EventType(Shape):
     """An event type of a stream."""
 

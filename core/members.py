@@ -1,6 +1,7 @@
-"""The body of a request that acts on dead letters: a JSON object of which every member is known."""
+"""The body of a request that is to do something: a JSON object of which every member is known."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from core import strict_json
@@ -33,6 +34,20 @@ def read(request: Request, *, known: Collection[str], required: bool = True) -> 
     return value
 
 
+def texts(body: Mapping[str, Any], name: str) -> list[str]:
+    """Return a member that is a list of texts; an empty one when it is not there.
+
+    Raises:
+        BadParameter: when it is something else.
+    """
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadParameter(f"“{name}” is a list of texts.", parameter=name)
+    return value
+
+
 def flag(body: Mapping[str, Any], name: str) -> bool:
     """Return a member that is true or false; false when it is not there.
 
@@ -55,6 +70,20 @@ def text(body: Mapping[str, Any], name: str) -> str:
     if value is not None and not isinstance(value, str):
         raise BadParameter(f"“{name}” is a text.", parameter=name)
     return value or ""
+
+
+def seconds(body: Mapping[str, Any], name: str, *, most: timedelta) -> timedelta | None:
+    """Return a member that is a whole number of seconds, 0 to `most`; None when it is not there.
+
+    Raises:
+        BadParameter: when it is something else.
+    """
+    value, longest = body.get(name), int(most.total_seconds())
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= longest:
+        raise BadParameter(f"“{name}” is a whole number of seconds, from 0 to {longest}.", parameter=name)
+    return timedelta(seconds=value)
 
 
 def whole_number(body: Mapping[str, Any], name: str, *, most: int) -> int:

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streams', '0002_storing'),
+        ('streams', '0003_keys'),
     ]
 
     operations = [

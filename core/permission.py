@@ -1,0 +1,50 @@
+"""Refusing what the caller has no right to: operations ask here, so that every edge refuses in the same words."""
+
+from core.principal import Principal
+from core.problems import Forbidden
+from core.rights import EVERY_TYPE, Action
+
+# How a person without a name is spoken of.
+_NOBODY = "This caller"
+
+
+def demand_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> None:
+    """Make sure that the caller may publish to, or read from, a stream. `event_type` as for `Rights.may`.
+
+    Asked before anything is looked up: who may not, does not learn whether there is such a stream.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    if not principal.rights.may(action, stream, event_type):
+        raise refused_right(principal, action, stream, event_type)
+
+
+def demand_scope(principal: Principal, scope: str) -> None:
+    """Make sure that the caller has a scope.
+
+    Raises:
+        Forbidden: when they have not.
+    """
+    if not principal.rights.has(scope):
+        raise refused_scope(principal, scope)
+
+
+def refused_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> Forbidden:
+    """Return the refusal of a caller who may not publish to, or read from, a stream."""
+    verb = "publish to" if action == "publish" else "read from"
+    what = f"{verb} {stream[:100]}"
+    if event_type == EVERY_TYPE:
+        what = f"{verb} all of {stream[:100]}, but some event types only"
+    elif event_type is not None:
+        what = f"{action} “{event_type[:100]}” events {'to' if action == 'publish' else 'from'} {stream[:100]}"
+    return Forbidden(f"{_name(principal)} may not {what}.", missing=f"{action}:{stream[:100]}")
+
+
+def refused_scope(principal: Principal, scope: str) -> Forbidden:
+    """Return the refusal of a caller who lacks a scope."""
+    return Forbidden(f"{_name(principal)} may not do this: the scope “{scope}” is missing.", missing=scope)
+
+
+def _name(principal: Principal) -> str:
+    return _NOBODY if principal.kind == "anonymous" else str(principal)

@@ -1,0 +1,55 @@
+"""Who is calling, for Django REST framework: the principal stands where it keeps the user, in `request.user`."""
+
+from hmac import compare_digest
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+
+from core.principal import Principal
+from streams.access import people
+from streams.access.identifying import identify, is_a_persons
+from streams.rights import ScopesAlone
+
+
+def principal_of(request: Any) -> Principal:
+    """Return who `PrincipalAuthentication` found to be calling."""
+    principal: Principal = request.user
+    return principal
+
+
+def authenticated(request: HttpRequest) -> Principal:
+    """Return who sends a Django request. A person's session counts where keys are required, and no key is shown.
+
+    Raises:
+        Unauthenticated: as `identify` does.
+        rest_framework.exceptions.PermissionDenied: when a session's request that could change something does not show
+            Django's CSRF token: a page of another site may have sent it.
+    """
+    headers = {name.lower(): text for name, text in request.headers.items()}
+    address = request.META.get("REMOTE_ADDR", "")
+    if is_a_persons(headers) and request.user.is_authenticated:
+        SessionAuthentication().enforce_csrf(request)  # type: ignore[arg-type]  # it asks no more of it
+        return people.person(request.user, address=address)
+    return identify(headers, address=address)
+
+
+class PrincipalAuthentication(BaseAuthentication):
+    """Lets in whom `authenticated` knows."""
+
+    def authenticate(self, request: Any) -> tuple[Principal, None]:
+        return authenticated(request._request), None
+
+
+class MetricsAuthentication(PrincipalAuthentication):
+    """Lets in who shows SYNAPSE_METRICS_TOKEN, too: to the metrics, and to no other view."""
+
+    def authenticate(self, request: Any) -> tuple[Principal, None]:
+        token = settings.METRICS_TOKEN
+        shown = request._request.headers.get("Authorization", "")
+        if token and compare_digest(shown.encode(), f"Bearer {token}".encode()):
+            address = request._request.META.get("REMOTE_ADDR", "")
+            rights = ScopesAlone("metrics:read")
+            return Principal(kind="service", name="metrics", address=address, rights=rights), None
+        return super().authenticate(request)

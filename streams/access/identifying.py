@@ -1,0 +1,83 @@
+"""From the headers of a request to its principal: a look into the snapshot, and no query."""
+
+import time
+from collections.abc import Mapping
+from hmac import compare_digest
+
+from django.conf import settings
+
+from core.principal import Principal
+from core.problems import Unauthenticated
+from streams import key_text
+from streams.access import usage
+from streams.access.credentials import API_KEY, AUTHORIZATION, shown
+from streams.definitions import KeyDefinition
+from streams.key_text import PREFIX, NotAKey
+from streams.snapshot import holder
+
+OPEN, REQUIRED = "open", "required"
+_SHOW = "Show a key: Authorization: Bearer KEY, X-API-Key: KEY, or Basic with the key as the password."
+
+
+def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
+    """Return the principal of a request, from its headers (lower-case names). Nobody in particular, where access is
+    open and no key is shown.
+
+    Raises:
+        Unauthenticated: when the key is not good, or one is required and none is shown.
+    """
+    text = shown(headers, settings.KEY_ENVIRONMENT)
+    if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
+        return Principal(kind="anonymous", name="anonymous", address=address)
+    if text is None:
+        raise Unauthenticated(f"A key is needed here. {_SHOW}")
+    return principal_of_key(_found(text), address=address)
+
+
+def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
+    """Return the service that a key stands for.
+
+    Raises:
+        Unauthenticated: when the key has expired.
+    """
+    if key.expires is not None and key.expires <= time.time():
+        raise Unauthenticated(f"The key {key.id} of {key.service} has expired.")
+    usage.note(key.id)
+    return Principal(kind="service", name=key.service, key=key.id, address=address, rights=key.rights)
+
+
+def is_a_persons(headers: Mapping[str, str]) -> bool:
+    """Say whether a session of the admin is all that a request shows, where that is asked for.
+
+    Who that is takes a query, so the express lane leaves it to Django.
+    """
+    return (
+        "cookie" in headers
+        and settings.AUTH == REQUIRED
+        and not headers.get(AUTHORIZATION)
+        and not headers.get(API_KEY)
+        and f"{settings.SESSION_COOKIE_NAME}=" in headers["cookie"]
+    )
+
+
+def _found(text: str) -> KeyDefinition:
+    digest = key_text.digest(text)
+    found = holder.current().keys.get(digest)
+    if found is None or not compare_digest(found.digest, digest):
+        raise Unauthenticated(_why_unknown(text))
+    return found
+
+
+def _is_foreign(text: str, headers: Mapping[str, str]) -> bool:
+    """Say whether an Authorization is for somebody else, such as a gateway's token: where all are let in, it may be."""
+    return not text.startswith(PREFIX) and not headers.get(API_KEY)
+
+
+def _why_unknown(text: str) -> str:
+    try:
+        environment, id_ = key_text.read(text)
+    except NotAKey as error:
+        return f"What is shown is no key. {error}"
+    if environment != settings.KEY_ENVIRONMENT:
+        return f"The key {id_} is for “{environment}”, and this is “{settings.KEY_ENVIRONMENT}”."
+    return f"The key {id_} is not known here: it was revoked, or never issued here."

@@ -1,0 +1,169 @@
+"""Keys are issued, rotated and revoked here, for the API, the admin and the command alike; each time it is recorded.
+
+The text of a key is in what `issue` and `rotate` return, and nowhere else, ever.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from core import audit, catalog_version
+from core.permission import demand_scope, refused_scope
+from core.principal import Principal
+from core.problems import BadParameter
+from streams import key_text, rights
+from streams.errors import KeyNotLive, TooManyKeys, UnknownKey, UnknownService
+from streams.models import Key, Service
+from streams.models.key import LONGEST_LABEL
+
+SCOPE = "keys:write"
+# One in use, and the one that takes its place.
+MOST_LIVE = 2
+OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A new key: its row, and its text, which is shown once."""
+
+    key: Key
+    text: str
+
+
+def permit(by: Principal) -> None:
+    """Make sure that a caller may have to do with keys.
+
+    Raises:
+        Forbidden: when they have not the scope `keys:write`.
+    """
+    demand_scope(by, SCOPE)
+
+
+def keys_of(service: str, *, by: Principal) -> list[Key]:
+    """Return all keys of a service, the newest first.
+
+    Raises:
+        Forbidden: when the caller has not the scope `keys:write`, as for all of these.
+        UnknownService: when there is no such service.
+    """
+    permit(by)
+    return list(_service(service).keys.select_related("service"))
+
+
+def issue(
+    service: str, *, by: Principal, label: str = "", scopes: Iterable[str] = (), expires_at: datetime | None = None
+) -> Issued:
+    """Issue a key. Nobody can give a scope that they have not themselves.
+
+    Raises:
+        Forbidden: when the caller may not, or may not give one of the scopes.
+        UnknownService: when there is no such service.
+        BadParameter: when a scope is none, the label is too long, or the key would have expired already.
+        TooManyKeys: when two of its keys are live.
+    """
+    permit(by)
+    wanted = _checked_scopes(scopes, by)
+    with transaction.atomic():
+        catalog_version.hold()
+        return _made(_service(service), _checked_label(label), wanted, _checked_expiry(expires_at), by)
+
+
+def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVERLAP) -> Issued:
+    """Issue a key that may do what another one may. The old one expires after the overlap, in which both are good.
+
+    Raises:
+        Forbidden: when the caller may not, or has not one of the key's scopes.
+        UnknownService, UnknownKey: when there is none.
+        KeyNotLive: when the key is not good any more.
+        TooManyKeys: when another key is live beside it.
+        BadParameter: when the overlap is longer than 30 days.
+    """
+    permit(by)
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise BadParameter(f"Both keys are good for at most {LONGEST_OVERLAP.days} days.", parameter="overlap")
+    with transaction.atomic():
+        catalog_version.hold()
+        old = _key(service, key_id)
+        if old.state != "live":
+            raise KeyNotLive(old.key_id, old.state)
+        before = audit.describe_without(old, "digest")
+        issued = _made(old.service, old.label, _checked_scopes(old.scopes, by), None, by)
+        ends = timezone.now() + overlap
+        old.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
+        old.save(update_fields=["expires_at"])
+        audit.record(by, "rotate", old, before=before, after=audit.describe_without(old, "digest"))
+    return issued
+
+
+def revoke(service: str, key_id: str, *, by: Principal) -> Key:
+    """Make a key good for nothing, in every process within a second. Once more changes nothing.
+
+    Raises:
+        Forbidden: when the caller may not.
+        UnknownService, UnknownKey: when there is none.
+    """
+    permit(by)
+    with transaction.atomic():
+        catalog_version.hold()
+        key = _key(service, key_id)
+        if key.revoked_at is None:
+            before = audit.describe_without(key, "digest")
+            key.revoked_at = timezone.now()
+            key.save(update_fields=["revoked_at"])
+            audit.record(by, "revoke", key, before=before, after=audit.describe_without(key, "digest"))
+    return key
+
+
+def _made(service: Service, label: str, scopes: list[str], expires_at: datetime | None, by: Principal) -> Issued:
+    live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+    if live.count() >= MOST_LIVE:
+        raise TooManyKeys(service.name, MOST_LIVE)
+    new = key_text.mint(settings.KEY_ENVIRONMENT)
+    key = Key.objects.create(
+        service=service, key_id=new.id, digest=new.digest.hex(), label=label, scopes=scopes, expires_at=expires_at
+    )
+    audit.record(by, "issue", key, after=audit.describe_without(key, "digest"))
+    return Issued(key=key, text=new.text)
+
+
+def _service(name: str) -> Service:
+    found = Service.objects.filter(name=name).first()
+    if found is None:
+        raise UnknownService(name)
+    return found
+
+
+def _key(service: str, key_id: str) -> Key:
+    found = _service(service).keys.select_related("service").filter(key_id=key_id).first()
+    if found is None:
+        raise UnknownKey(service, key_id)
+    return found
+
+
+def _checked_scopes(scopes: Iterable[str], by: Principal) -> list[str]:
+    try:
+        found = rights.checked(scopes)
+    except rights.BadScope as error:
+        raise BadParameter(str(error), parameter="scopes") from None
+    for scope in found:
+        if scope in rights.WORDS and not by.rights.has(scope):
+            raise refused_scope(by, scope)
+    return found
+
+
+def _checked_label(label: str) -> str:
+    text = " ".join(label.split())
+    if len(text) > LONGEST_LABEL or not text.isprintable():
+        raise BadParameter(f"A label has at most {LONGEST_LABEL} printable characters.", parameter="label")
+    return text
+
+
+def _checked_expiry(expires_at: datetime | None) -> datetime | None:
+    if expires_at is not None and expires_at <= timezone.now():
+        raise BadParameter("The key would have expired already.", parameter="expires_at")
+    return expires_at

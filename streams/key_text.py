@@ -1,0 +1,87 @@
+"""How an API key is written: `syn_<environment>_<id>_<secret><checksum>`. Pure.
+
+The prefix lets scanners of source code find keys that leaked. The id (8 characters) names the key in records and on
+pages. The secret is 32 random characters of 62, 190 bits. The checksum (6 characters, CRC-32 of all that is before it)
+tells a key that was cut off or mistyped from one that is unknown. Only a SHA-256 digest of the whole is ever kept: what
+cannot be guessed needs no slow hash.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+
+PREFIX = "syn_"
+ENVIRONMENT_RULE = "1 to 12 lower-case letters and digits"
+ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 8, 32, 6
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ENVIRONMENT = re.compile(r"[a-z0-9]{1,12}")
+_KEY = re.compile(r"syn_([a-z0-9]{1,12})_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key that was just made. `text` is the key itself, to be shown once and kept nowhere."""
+
+    id: str
+    text: str
+
+    @property
+    def digest(self) -> bytes:
+        """What is kept of it."""
+        return digest(self.text)
+
+
+class NotAKey(ValueError):
+    """A text is no key; the message says what of it is wrong, and quotes nothing of it."""
+
+
+def mint(environment: str) -> NewKey:
+    """Make a key."""
+    id_ = _random(ID_LENGTH)
+    body = f"{PREFIX}{environment}_{id_}_{_random(SECRET_LENGTH)}"
+    return NewKey(id=id_, text=body + checksum(body))
+
+
+def digest(text: str) -> bytes:
+    """Return what is kept of a key: its SHA-256."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def read(text: str) -> tuple[str, str]:
+    """Return a key's environment and id.
+
+    Raises:
+        NotAKey: when it is not written like one, or its checksum is wrong.
+    """
+    match = _KEY.fullmatch(text)
+    if match is None:
+        raise NotAKey("It is not written like a key of Synapse, which begins with “syn_”.")
+    if checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
+        raise NotAKey("Its checksum is wrong: the key was cut off, or a character of it changed.")
+    return match[1], match[2]
+
+
+def checksum(body: str) -> str:
+    """Return the last six characters of a key."""
+    rest, digits = zlib.crc32(body.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        rest, place = divmod(rest, len(_ALPHABET))
+        digits = _ALPHABET[place] + digits
+    return digits
+
+
+def is_environment(text: str) -> bool:
+    """Say whether a text can stand in a key as its environment."""
+    return _ENVIRONMENT.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text is written like the id of a key."""
+    return len(text) == ID_LENGTH and text.isascii() and text.isalnum()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,106 @@
+"""Tickets for the live tail: a browser's EventSource can set no header, so what it shows stands in the address.
+
+Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
+Redis keeps a digest of it.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from typing import Any
+
+import orjson
+from django.db import close_old_connections
+
+from core.http import Request, Response, json_response
+from core.principal import Principal
+from core.problems import Unauthenticated
+from streams import connections
+from streams.access import identify, is_a_persons, people
+from streams.access.credentials import API_KEY, AUTHORIZATION
+from streams.access.identifying import principal_of_key
+from streams.asking import answer, ask
+from streams.broker import Conversation, tickets
+from streams.definitions import Snapshot
+from streams.inspection.overview import readable
+from streams.snapshot import holder
+
+PARAMETER = "ticket"
+SECONDS = 30
+_BYTES = 32
+
+
+def issue(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answer `POST /streams/{stream}/live-ticket`.
+
+    Raises:
+        Forbidden, UnknownStream, Unavailable: as their names say.
+    """
+    stream = readable(request, catalog)
+    ticket = secrets.token_urlsafe(_BYTES)
+    caller = request.principal
+    value = {"stream": stream.name, "kind": caller.kind, "name": caller.name, "key": caller.key}
+    (reply,) = yield from ask([tickets.keep(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
+    answer(reply, stream.name)
+    told = {"ticket": ticket, "expires_in": SECONDS, "stream": stream.name}
+    return json_response(told, status=201, headers={"Cache-Control": "no-store"})
+
+
+async def watcher(request: Request) -> Principal:
+    """Return who wants to watch: by a key, a session of the admin, or a ticket.
+
+    Raises:
+        Unauthenticated: when none of them is good.
+        Unavailable: when Redis cannot be asked about the ticket.
+    """
+    address = request.principal.address
+    if is_a_persons(request.headers):
+        person = await asyncio.to_thread(_of_session, request)
+        if person is not None:
+            return person
+    shows_key = request.headers.get(AUTHORIZATION) or request.headers.get(API_KEY)
+    ticket = request.query.get(PARAMETER)
+    if ticket is None or shows_key:
+        return identify(request.headers, address=address)
+    (reply,) = await connections.async_executor().run(ask([tickets.take(_digest(ticket))]))
+    value = orjson.loads(answer(reply, request.params["stream"], absent=None) or b"{}")
+    if value.get("stream") != request.params["stream"]:
+        raise _spent()
+    return await _named(value, address)
+
+
+async def _named(value: dict[str, Any], address: str) -> Principal:
+    """Return for whom a ticket was issued, with the rights that they have now."""
+    match value["kind"]:
+        case "service":
+            key = holder.current().keys_by_id.get(value["key"])
+            if key is None:
+                raise _spent()
+            return principal_of_key(key, address=address)
+        case "person":
+            person = await asyncio.to_thread(_person, value["name"], address)
+            if person is None:
+                raise _spent()
+            return person
+    return identify({}, address=address)
+
+
+def _of_session(request: Request) -> Principal | None:
+    close_old_connections()
+    return people.of_session(request.headers, address=request.principal.address)
+
+
+def _person(name: str, address: str) -> Principal | None:
+    close_old_connections()
+    return people.named(name, address=address)
+
+
+def _spent() -> Unauthenticated:
+    return Unauthenticated(
+        f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream. Get a new one with "
+        "POST /streams/STREAM/live-ticket."
+    )
+
+
+def _digest(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode()).hexdigest()

@@ -1,0 +1,141 @@
+"""What a key may do: what the grants of its service allow, narrowed by the key's own scopes. Pure.
+
+A scope of a key is a word of `WORDS`, or `publish:PATTERN` or `read:PATTERN`. Without any scope that begins with
+`publish:` or `read:` a key may do all that the grants allow; with one, only what both allow.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.rights import Action
+
+WORDS = {
+    "registry:read": "see contracts and schemas in the registry",
+    "registry:write": "register and delete them, and change what holds for them",
+    "groups:write": "create, pause, resume, move and delete consumer groups",
+    "dead-letters:read": "see dead letters",
+    "dead-letters:write": "redrive, edit and discard dead letters",
+    "audit:read": "see the audit record",
+    "metrics:read": "see the metrics",
+    "keys:write": "issue, rotate and revoke keys",
+    "personal:read": "see personal fields of events unmasked",
+}
+# Every key has it.
+CATALOG_READ = "catalog:read"
+MOST_SCOPES, LONGEST_SCOPE = 50, 110
+_ACTIONS: tuple[Action, ...] = ("publish", "read")
+_STREAM_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
+
+
+class BadScope(ValueError):
+    """A text is no scope; the message says so for a person."""
+
+
+class Pattern:
+    """A name, in which `*` stands for any characters. Matching takes time in proportion to both lengths at most."""
+
+    __slots__ = ("_first", "_last", "_middle", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._first, *rest = text.split("*")
+        self._last = rest.pop() if rest else None
+        self._middle = tuple(part for part in rest if part)
+
+    def matches(self, name: str) -> bool:
+        """Say whether the pattern stands for the name."""
+        if self._last is None:
+            return name == self._text
+        if len(name) < len(self._first) + len(self._last) or not name.startswith(self._first):
+            return False
+        if not name.endswith(self._last):
+            return False
+        at, end = len(self._first), len(name) - len(self._last)
+        for part in self._middle:
+            found = name.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A grant of a service, as rights are made of it. `stream` and `event_type` are patterns."""
+
+    action: Action
+    stream: str
+    event_type: str
+
+
+class KeyRights:
+    """The rights of one key (core.rights.Rights). Made when the catalog is loaded; asking looks at a few patterns."""
+
+    __slots__ = ("_grants", "_narrowed", "_words")
+
+    def __init__(self, grants: Iterable[Granted], scopes: Iterable[str]) -> None:
+        each = list(scopes)
+        self._words = frozenset(word for word in each if word in WORDS) | {CATALOG_READ}
+        self._narrowed: dict[Action, tuple[Pattern, ...]] = {
+            action: tuple(Pattern(text.partition(":")[2]) for text in each if text.startswith(f"{action}:"))
+            for action in _ACTIONS
+        }
+        is_narrow = any(self._narrowed.values())
+        granted = list(grants)
+        self._grants: dict[Action, tuple[tuple[Pattern, Pattern], ...]] = {
+            action: tuple(
+                (Pattern(grant.stream), Pattern(grant.event_type)) for grant in granted if grant.action == action
+            )
+            # A key that says what it is for is for nothing else.
+            if self._narrowed[action] or not is_narrow
+            else ()
+            for action in _ACTIONS
+        }
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        narrowed = self._narrowed[action]
+        if narrowed and not any(pattern.matches(stream) for pattern in narrowed):
+            return False
+        return any(
+            on.matches(stream) and (event_type is None or of.matches(event_type)) for on, of in self._grants[action]
+        )
+
+    def has(self, scope: str) -> bool:
+        return scope in self._words
+
+
+class ScopesAlone:
+    """The rights of who may do some things and touch no stream (core.rights.Rights)."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, *words: str) -> None:
+        self._words = frozenset(words)
+
+    def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        return False
+
+    def has(self, scope: str) -> bool:
+        return scope in self._words
+
+
+def checked(scopes: Iterable[str]) -> list[str]:
+    """Return the scopes of a key, each once, in order.
+
+    Raises:
+        BadScope: when one is none, or there are too many.
+    """
+    found = sorted(set(scopes))
+    if len(found) > MOST_SCOPES:
+        raise BadScope(f"A key has at most {MOST_SCOPES} scopes.")
+    for scope in found:
+        action, _, pattern = scope.partition(":")
+        if scope in WORDS or scope == CATALOG_READ:
+            continue
+        if action not in _ACTIONS or not _STREAM_PATTERN.fullmatch(pattern):
+            raise BadScope(
+                f"“{scope[:LONGEST_SCOPE]}” is no scope. Scopes are {', '.join(WORDS)}, {CATALOG_READ}, and publish:"
+                " or read: followed by the name of a stream or a pattern of names."
+            )
+    return found

@@ -1,0 +1,190 @@
+"""What each route takes of who calls it: the rows of the authorisation matrix.
+
+A row is a method and a path as the routes are written. A new route without a row fails the tests.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from re import sub
+from typing import Any, Literal
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from core.rights import EVERY_TYPE, Rights
+from synapse_project.lanes import ROUTES
+
+STREAM, SUBJECT = "training-events", "training-events.training-complete"
+EVENT_TYPE = "training-complete"
+Refusal = Literal["403", "nothing there", "empty list"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a route takes: some of these rights, all of them together. Nothing: to be known.
+
+    `to_strangers`: not even that. `otherwise`: a scope that does instead. `refusal`: what who is known hears that may
+    not; with the scope `sight`, a 403 all the same.
+    """
+
+    publish: bool = False
+    read: bool = False
+    read_all: bool = False
+    visible: bool = False
+    scope: str = ""
+    to_strangers: bool = False
+    otherwise: str = ""
+    refusal: Refusal = "403"
+    sight: str = ""
+
+    def allows(self, rights: Rights) -> bool:
+        if self.otherwise and rights.has(self.otherwise):
+            return True
+        return (
+            (not self.publish or rights.may("publish", STREAM, EVENT_TYPE))
+            and (not self.read or rights.may("read", STREAM, EVENT_TYPE))
+            and (not self.read_all or rights.may("read", STREAM, EVERY_TYPE))
+            and (
+                not self.visible
+                or rights.may("read", STREAM)
+                or rights.may("publish", STREAM)
+                or rights.has("streams:read")
+            )
+            and (not self.scope or rights.has(self.scope))
+        )
+
+
+STRANGERS, KNOWN = Rule(to_strangers=True), Rule()
+PUBLISH, READ, VISIBLE = Rule(publish=True), Rule(read=True), Rule(visible=True)
+GROUPS = Rule(read=True, scope="groups:write")
+LETTERS = Rule(read_all=True, scope="dead-letters:read")
+LETTERS_WRITE = Rule(read_all=True, scope="dead-letters:write")
+KEYS = Rule(scope="keys:write")
+SEEN = Rule(scope="registry:read", refusal="nothing there")
+SEEN_LIST = Rule(scope="registry:read", refusal="empty list")
+CHANGED = Rule(scope="registry:write", refusal="nothing there", sight="registry:read")
+
+_G = "/streams/{stream}/groups"
+_D = f"{_G}/{{group}}/dead-letters"
+_R = "/registry"
+
+ROWS: dict[tuple[str, str], Rule] = {
+    ("GET", "/"): STRANGERS,
+    ("GET", "/health"): STRANGERS,
+    ("GET", "/healthz"): STRANGERS,
+    ("GET", "/readyz"): STRANGERS,
+    ("GET", "/openapi.json"): KNOWN,
+    ("GET", "/docs"): KNOWN,
+    ("GET", "/metrics"): Rule(scope="metrics:read"),
+    ("GET", "/audit"): Rule(scope="audit:read"),
+    ("POST", "/events/{stream}"): PUBLISH,
+    ("POST", "/events/{stream}/validate"): PUBLISH,
+    ("GET", "/streams"): KNOWN,
+    ("GET", "/streams/{stream}"): VISIBLE,
+    ("GET", "/streams/{stream}/info"): VISIBLE,
+    ("GET", "/streams/{stream}/messages"): READ,
+    ("GET", "/streams/{stream}/messages/{id}"): READ,
+    ("GET", "/streams/{stream}/live"): READ,
+    ("POST", "/streams/{stream}/live-ticket"): READ,
+    ("POST", "/streams/{stream}/event-types/{event_type}/backtest"): READ,
+    ("POST", "/streams/{stream}/event-types/{event_type}/draft"): READ,
+    ("GET", "/services/{service}/keys"): KEYS,
+    ("POST", "/services/{service}/keys"): KEYS,
+    ("DELETE", "/services/{service}/keys/{key_id}"): KEYS,
+    ("POST", "/services/{service}/keys/{key_id}/rotate"): KEYS,
+    ("POST", "/v1/publish"): PUBLISH,
+    ("POST", "/v1/read"): Rule(read=True, read_all=True),
+    ("POST", "/v1/ack"): READ,
+    ("POST", "/v1/nack"): READ,
+    ("POST", "/v1/extend"): READ,
+    ("GET", _G): Rule(read=True, otherwise="streams:read"),
+    ("POST", _G): GROUPS,
+    ("DELETE", f"{_G}/{{group}}"): GROUPS,
+    ("POST", f"{_G}/{{group}}/pause"): GROUPS,
+    ("POST", f"{_G}/{{group}}/resume"): GROUPS,
+    ("POST", f"{_G}/{{group}}/move"): GROUPS,
+    ("GET", _D): LETTERS,
+    ("GET", f"{_D}/{{id}}"): LETTERS,
+    ("POST", f"{_D}/redrive"): LETTERS_WRITE,
+    ("POST", f"{_D}/discard"): LETTERS_WRITE,
+    ("POST", f"{_D}/{{id}}/redrive"): LETTERS_WRITE,
+    ("POST", f"{_D}/{{id}}/discard"): LETTERS_WRITE,
+    ("GET", _R): KNOWN,
+    ("GET", f"{_R}/contexts"): KNOWN,
+    ("GET", f"{_R}/associations/resources/{{namespace}}/{{resource}}"): KNOWN,
+    ("GET", f"{_R}/v1/metadata/id"): KNOWN,
+    ("GET", f"{_R}/v1/metadata/version"): KNOWN,
+    ("GET", f"{_R}/schemas/types"): KNOWN,
+    ("GET", f"{_R}/schemas"): SEEN_LIST,
+    ("GET", f"{_R}/subjects"): SEEN_LIST,
+    **{("GET", f"{_R}/schemas/ids/{{id}}{rest}"): SEEN for rest in ("", "/schema", "/subjects", "/versions")},
+    **{("GET", f"{_R}/schemas/guids/{{guid}}{rest}"): SEEN for rest in ("", "/ids")},
+    **{
+        ("GET", f"{_R}/subjects/{{subject}}{rest}"): SEEN
+        for rest in (
+            "/versions",
+            "/versions/{version}",
+            "/versions/{version}/schema",
+            "/versions/{version}/referencedby",
+            "/metadata",
+        )
+    },
+    ("POST", f"{_R}/subjects/{{subject}}"): SEEN,
+    ("DELETE", f"{_R}/subjects/{{subject}}"): CHANGED,
+    ("POST", f"{_R}/subjects/{{subject}}/versions"): CHANGED,
+    ("DELETE", f"{_R}/subjects/{{subject}}/versions/{{version}}"): CHANGED,
+    ("POST", f"{_R}/compatibility/subjects/{{subject}}/versions"): SEEN,
+    ("POST", f"{_R}/compatibility/subjects/{{subject}}/versions/{{version}}"): SEEN,
+    **{
+        (method, f"{_R}/{what}{rest}"): SEEN if method == "GET" else CHANGED
+        for what in ("config", "mode")
+        for rest in ("", "/{subject}")
+        for method in ("GET", "PUT", "DELETE")
+    },
+    **{(method, f"{_R}/{{anything}}"): KNOWN for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
+}
+
+
+def routes() -> set[tuple[str, str]]:
+    """Return every method and path that is served, but for the admin's pages: by the front door or by Django."""
+    return {(route.method, route.path) for route in ROUTES} | set(_of_django(get_resolver().url_patterns, ""))
+
+
+def admin_paths() -> list[str]:
+    """Return the address of every page of the admin, about a thing that has the number 1."""
+    (admin,) = (found for found in get_resolver().url_patterns if getattr(found, "app_name", "") == "admin")
+    filled = (sub(r"<(\w+:)?\w+>", "1", path) for path in _paths(admin.url_patterns, "/admin/"))
+    return sorted({path for path in filled if "(?P" not in path})
+
+
+def _of_django(patterns: Any, before: str) -> Iterator[tuple[str, str]]:
+    for found in patterns:
+        if isinstance(found, URLResolver):
+            if found.app_name != "admin":
+                yield from _of_django(found.url_patterns, before + str(found.pattern))
+        else:
+            path = _written(before + str(found.pattern))
+            yield from ((method, path) for method in _methods(found))
+
+
+def _paths(patterns: Any, before: str) -> Iterator[str]:
+    for found in patterns:
+        if isinstance(found, URLResolver):
+            yield from _paths(found.url_patterns, before + str(found.pattern))
+        else:
+            yield before + str(found.pattern)
+
+
+def _methods(found: URLPattern) -> list[str]:
+    view = getattr(found.callback, "cls", None) or getattr(found.callback, "view_class", None)
+    assert view is not None, f"{found}: of a function nobody knows which methods it serves"
+    if found.name == "home":
+        return ["GET"]
+    names = ("get", "post", "put", "patch", "delete")
+    return [name.upper() for name in names if hasattr(view, name) and name in view.http_method_names]
+
+
+def _written(pattern: str) -> str:
+    """Return a pattern as our routes are written: `/streams/{stream}/info`."""
+    path = sub(r"\(\?P<(\w+)>(?:\[\^/\]\+|\[\\s\\S\]\+\?)\)", r"{\1}", sub(r"(?<!\[)\^", "", pattern))
+    path = path.replace(r"[\s\S]*", "{anything}").removesuffix("$").removesuffix("/?").removesuffix("/")
+    return f"/{path}"

@@ -1,0 +1,197 @@
+"""Keys are issued, rotated and revoked over HTTP and by a command, and each time it is recorded."""
+
+from datetime import timedelta
+from io import StringIO
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from core.models import AuditEntry
+from core.principal import SYSTEM
+from streams import key_text
+from streams.access import issuing, usage
+from streams.models import Key, Service
+from streams.snapshot import holder
+from tests.access.conftest import bearer
+
+pytestmark = pytest.mark.usefixtures("streams", "required")
+EVENT = '{"event_type": "training-complete"}'
+
+
+@pytest.fixture
+def warden(key_of):
+    """Somebody who manages keys."""
+    return bearer(key_of("platform", scopes=["keys:write", "metrics:read"]))
+
+
+@pytest.fixture
+def helox(db):
+    service = Service.objects.create(name="helox")
+    service.grants.create(action="publish", stream="training-events")
+    return service
+
+
+def ask_for(django, warden, path, **members):
+    answer = django("POST", f"/services/{path}", orjson.dumps(members), warden)
+    holder.forget()
+    return answer
+
+
+class TestOverHTTP:
+    def test_a_key_is_shown_once_and_its_digest_alone_is_kept(self, django, warden, helox):
+        answer = ask_for(django, warden, "helox/keys", label="cluster", scopes=["publish:training-*"])
+
+        assert answer.status == 201
+        assert answer.headers["cache-control"] == "no-store"
+        key = answer.json["key"]
+        row = helox.keys.get()
+        assert (row.key_id, row.label, row.scopes) == (answer.json["id"], "cluster", ["publish:training-*"])
+        assert row.digest == key_text.digest(key).hex()
+        assert key not in str([*Key.objects.values(), *AuditEntry.objects.values()])
+        assert row.digest not in str(list(AuditEntry.objects.values()))
+        assert django("POST", "/events/training-events", EVENT, bearer(key)).status == 201
+
+    def test_the_list_shows_all_about_keys_but_the_keys(self, django, warden, helox):
+        key = ask_for(django, warden, "helox/keys", label="cluster").json["key"]
+
+        shown = django("GET", "/services/helox/keys", headers=warden)
+
+        assert [(one["label"], one["state"]) for one in shown.json["keys"]] == [("cluster", "live")]
+        assert key not in shown.body.decode()
+        assert helox.keys.get().digest not in shown.body.decode()
+
+    def test_a_service_has_two_live_keys_at_most(self, django, warden, helox):
+        first, second, third = (ask_for(django, warden, "helox/keys") for _ in range(3))
+
+        assert (first.status, second.status, third.status) == (201, 201, 409)
+        assert third.json["type"] == "urn:synapse:problem:too-many-keys"
+
+    def test_one_that_was_revoked_or_has_expired_makes_room(self, django, warden, helox):
+        for _ in range(2):
+            ask_for(django, warden, "helox/keys", expires_in=60)
+        Key.objects.filter(service=helox).update(expires_at=timezone.now() - timedelta(seconds=1))
+
+        assert ask_for(django, warden, "helox/keys").status == 201
+
+    def test_a_revoked_key_is_good_for_nothing(self, django, warden, helox):
+        issued = ask_for(django, warden, "helox/keys").json
+
+        answer = django("DELETE", f"/services/helox/keys/{issued['id']}", headers=warden)
+        holder.forget()
+
+        assert (answer.status, answer.json["state"]) == (200, "revoked")
+        assert django("POST", "/events/training-events", EVENT, bearer(issued["key"])).status == 401
+        assert django("DELETE", f"/services/helox/keys/{issued['id']}", headers=warden).status == 200
+        assert AuditEntry.objects.filter(action="revoke").count() == 1
+
+    def test_after_a_rotation_both_keys_are_good_until_the_overlap_is_over(self, django, warden, helox):
+        old = ask_for(django, warden, "helox/keys", scopes=["publish:training-*"]).json
+
+        new = ask_for(django, warden, f"helox/keys/{old['id']}/rotate", overlap=3600).json
+
+        assert new["scopes"] == ["publish:training-*"]
+        for each in (old, new):
+            assert django("POST", "/events/training-events", EVENT, bearer(each["key"])).status == 201
+        left = helox.keys.get(key_id=old["id"]).expires_at - timezone.now()
+        assert timedelta(minutes=59) < left <= timedelta(hours=1)
+
+    def test_a_key_that_is_not_live_is_not_rotated(self, django, warden, helox):
+        old = ask_for(django, warden, "helox/keys").json
+        issuing.revoke("helox", old["id"], by=SYSTEM)
+
+        assert ask_for(django, warden, f"helox/keys/{old['id']}/rotate").status == 409
+
+    @pytest.mark.parametrize(
+        ("members", "parameter"),
+        [
+            ({"scopes": ["everything"]}, "scopes"),
+            ({"scopes": "keys:write"}, "scopes"),
+            ({"scopes": [f"read:{n}" for n in range(51)]}, "scopes"),
+            ({"label": "x" * 101}, "label"),
+            ({"label": "a\x07b"}, "label"),
+            ({"expires_in": 0}, "expires_at"),
+            ({"expires_in": -1}, "expires_in"),
+            ({"expires_in": 1.5}, "expires_in"),
+            ({"expires_in": True}, "expires_in"),
+            ({"expires_in": 10**12}, "expires_in"),
+            ({"admin": True}, "admin"),
+        ],
+    )
+    def test_a_key_that_cannot_be_is_refused(self, django, warden, helox, members, parameter):
+        answer = ask_for(django, warden, "helox/keys", **members)
+
+        assert (answer.status, answer.json["parameter"]) == (400, parameter)
+        assert not helox.keys.exists()
+
+    def test_nobody_gives_a_scope_that_they_have_not(self, django, warden, helox):
+        given = ask_for(django, warden, "helox/keys", scopes=["metrics:read"])
+        kept = ask_for(django, warden, "helox/keys", scopes=["registry:write"])
+
+        assert (given.status, kept.status) == (201, 403)
+        assert kept.json["missing"] == "registry:write"
+
+    def test_services_and_keys_that_are_not_there_are_said_so(self, django, warden, helox):
+        assert django("GET", "/services/nobody/keys", headers=warden).status == 404
+        assert django("DELETE", "/services/helox/keys/abcdefgh", headers=warden).status == 404
+
+    def test_who_did_it_is_recorded(self, django, warden, helox):
+        issued = ask_for(django, warden, "helox/keys", label="cluster").json
+
+        entry = AuditEntry.objects.filter(action="issue").latest("id")
+
+        assert (entry.actor, entry.target) == ("service:platform", f"key {issued['id']} of helox")
+        assert entry.after["label"] == "cluster"
+
+
+class TestTheCommand:
+    def test_it_prints_the_key_and_nothing_else(self, helox):
+        out, notes = StringIO(), StringIO()
+
+        call_command("issue_key", "helox", "--scope", "metrics:read", "--expires-in", "P90D", stdout=out, stderr=notes)
+
+        key = out.getvalue().strip()
+        row = helox.keys.get()
+        assert key_text.read(key) == ("live", row.key_id)
+        assert row.scopes == ["metrics:read"]
+        assert timedelta(days=89) < row.expires_at - timezone.now() <= timedelta(days=90)
+        assert "shown only now" in notes.getvalue()
+        assert key not in notes.getvalue()
+
+    def test_it_says_when_there_is_no_such_service(self, db):
+        with pytest.raises(CommandError, match="There is no service “nobody”"):
+            call_command("issue_key", "nobody")
+
+
+class TestUse:
+    def test_when_a_key_was_used_is_written_now_and_then(self, django, key_of):
+        key = bearer(key_of("helox", publishes=["training-events"]))
+        django("POST", "/events/training-events", EVENT, key)
+        assert Key.objects.get().last_used_at is None
+
+        usage.flush()
+
+        first = Key.objects.get().last_used_at
+        assert timezone.now() - first < timedelta(seconds=10)
+        django("POST", "/events/training-events", EVENT, key)
+        usage.flush()
+        assert Key.objects.get().last_used_at == first
+
+    def test_it_changes_nothing_of_the_catalog(self, django, key_of):
+        django("POST", "/events/training-events", EVENT, bearer(key_of("helox", publishes=["training-events"])))
+        before = holder.refresh().version
+
+        usage.flush()
+
+        assert holder.refresh().version == before
+
+    def test_a_key_that_was_not_good_was_not_used(self, django, key_of):
+        key = key_of("helox")
+        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        holder.forget()
+
+        django("GET", "/streams", headers=bearer(key))
+        usage.flush()
+
+        assert Key.objects.get().last_used_at is None

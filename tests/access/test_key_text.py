@@ -1,0 +1,54 @@
+"""What a key is written like."""
+
+import re
+import zlib
+
+import pytest
+
+from streams import key_text
+from streams.key_text import NotAKey
+
+
+def test_a_key_names_its_environment_and_its_id_and_ends_with_a_checksum():
+    key = key_text.mint("live")
+
+    assert re.fullmatch(r"syn_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", key.text)
+    assert key.text.startswith(f"syn_live_{key.id}_")
+    assert key_text.read(key.text) == ("live", key.id)
+
+
+def test_the_checksum_is_the_crc_of_all_that_is_before_it():
+    body = "syn_live_abcdefgh_" + "x" * 32
+
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    number = 0
+    for character in key_text.checksum(body):
+        number = number * 62 + digits.index(character)
+
+    assert number == zlib.crc32(body.encode())
+
+
+def test_no_two_keys_are_alike():
+    keys = [key_text.mint("live") for _ in range(1000)]
+
+    assert len({key.text for key in keys}) == len({key.id for key in keys}) == 1000
+
+
+@pytest.mark.parametrize("place", range(9, 55))
+def test_a_character_that_changed_is_noticed_by_the_checksum(place):
+    text = key_text.mint("live").text
+    if text[place] == "_":
+        return
+
+    other = "A" if text[place] != "A" else "B"
+
+    with pytest.raises(NotAKey, match="checksum"):
+        key_text.read(text[:place] + other + text[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "syn_", "secret", "syn_live_short_x", "syn_LIVE_abcdefgh_" + "x" * 38, "syn_live_abcdefgh_" + "é" * 38]
+)
+def test_what_is_written_otherwise_is_no_key(text):
+    with pytest.raises(NotAKey, match="not written like a key"):
+        key_text.read(text)

@@ -1,0 +1,231 @@
+"""The authorisation matrix: every route, as every kind of caller, on each lane that serves it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import orjson
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from core.principal import SYSTEM
+from core.rights import Rights
+from streams.access import issuing, people
+from streams.models import Grant, Key, Service, Stream
+from streams.rights import WORDS
+from streams.snapshot import holder
+from synapse_project.lanes import ROUTES
+from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
+from tests.conftest import using
+from tests.definitions import define
+from tests.lanes import DjangoAlone, ExpressLane
+
+pytestmark = pytest.mark.django_db
+
+LANE = {(route.method, route.path) for route in ROUTES}
+# Half a second each: of those who are let in, two are asked.
+SLOW = {"/openapi.json": {"other scope", "full", "editor", "operator", "superuser"}}
+UNSEEN = "There is nothing here that you may see."
+WRONG = "syn_live_abcdefgh_" + "x" * 38
+# Where the installation has made no such role, what it would hold.
+ROLES = {
+    "viewer": ["streams.view_stream", "contracts.view_contract", "bridges.view_bridge"],
+    "editor": ["streams.view_stream", "contracts.view_contract", "contracts.add_contract", "contracts.change_contract"],
+    "operator": ["streams.view_stream", "streams.view_payload", "bridges.view_bridge", "bridges.change_bridge"],
+}
+BODY = {
+    "stream": STREAM,
+    "event_type": EVENT_TYPE,
+    "consumer_group": "analytics",
+    "consumer_name": "one",
+    "block_ms": 0,
+    "entry_ids": ["1-0"],
+    "payload": {},
+}
+
+
+@dataclass
+class House:
+    """Both lanes, and everybody who calls: headers of those with keys, sessions of people, and the rights of each."""
+
+    express: ExpressLane
+    django: DjangoAlone
+    keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    people: dict[str, Client] = field(default_factory=dict)
+    rights: dict[str, Rights] = field(default_factory=dict)
+    spare: str = ""
+
+
+@pytest.fixture(scope="module")
+def house(django_db_setup, django_db_blocker, valkey_of_session) -> Iterator[House]:
+    """One house for all routes: what one changes, none of the others minds."""
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        stack.enter_context(override_settings(AUTH="required"))
+        stack.enter_context(using(valkey_of_session, settings))
+        outer = transaction.atomic()
+        outer.__enter__()
+        house = House(ExpressLane(), DjangoAlone())
+        _people_the(house)
+        yield house
+        house.express.close()
+        transaction.set_rollback(True)
+        outer.__exit__(None, None, None)
+        holder.forget()
+
+
+def _people_the(house: House) -> None:
+    define(STREAM, {EVENT_TYPE: {"type": "object"}})
+    define("agi-decisions", {"decision-made": None})
+    words = list(WORDS)
+    full = _key(house, "full", STREAM, words)
+    _key(house, "other scope", STREAM, [])
+    _key(house, "other stream", "agi-decisions", words)
+    for name, change in (
+        ("revoked", {"revoked_at": timezone.now()}),
+        ("expired", {"expires_at": timezone.now() - timedelta(seconds=1)}),
+    ):
+        row = _key(house, name, STREAM, words)
+        Key.objects.filter(pk=row.pk).update(**change)
+    house.keys |= {"no key": {}, "wrong": {"x-api-key": WRONG}}
+    house.spare = _key(house, "spare", STREAM, []).key_id
+    del house.keys["spare"]
+    assert full.service.name == "full"
+    for role in (*ROLES, "superuser"):
+        _person(house, role)
+
+
+def _key(house: House, name: str, stream: str, scopes: list[str]) -> Key:
+    service = Service.objects.create(name=name.replace(" ", "-"))
+    for action in Grant.Action:
+        Grant.objects.create(service=service, action=action, stream=stream)
+    issued = issuing.issue(service.name, by=SYSTEM, scopes=scopes)
+    house.keys[name] = {"authorization": f"Bearer {issued.text}"}
+    house.rights[name] = holder.refresh().keys_by_id[issued.key.key_id].rights
+    return issued.key
+
+
+def _person(house: House, role: str) -> None:
+    user = User.objects.create_user(role, is_staff=True, is_superuser=role == "superuser")
+    if (made := Group.objects.filter(name=role).first()) is not None:
+        user.groups.add(made)
+    for name in ROLES.get(role, ()) if made is None else ():
+        app, codename = name.split(".")
+        permission = Permission.objects.filter(content_type__app_label=app, codename=codename).first()
+        if permission is None:
+            kind = ContentType.objects.get_for_model(Stream)
+            permission = Permission.objects.create(content_type=kind, codename=codename, name=codename)
+        user.user_permissions.add(permission)
+    house.people[role] = Client(headers={"host": "localhost"})
+    house.people[role].force_login(user)
+    house.rights[role] = people.person(User.objects.get(pk=user.pk)).rights
+
+
+def address(house: House, path: str) -> str:
+    filled = path.format(
+        stream=STREAM,
+        event_type=EVENT_TYPE,
+        group="analytics",
+        id="1-0",
+        subject=SUBJECT,
+        version="1",
+        guid="0" * 8,
+        service="spare",
+        key_id=house.spare,
+        namespace="-",
+        resource=STREAM,
+        anything="permissions",
+    )
+    # What would go on for ever, or be large, ends with the first look at the question.
+    return filled + "?since=never" if path.endswith("/live") else filled
+
+
+def expected(house: House, rule: Rule, caller: str) -> str:
+    if rule.to_strangers:
+        return "let in"
+    if caller in ("no key", "wrong", "revoked", "expired"):
+        return "401"
+    rights = house.rights[caller]
+    if rule.allows(rights):
+        return "let in"
+    return "403" if rule.sight and rights.has(rule.sight) else rule.refusal
+
+
+def found(status: int, body: bytes) -> str:
+    """Return in words how a caller was answered."""
+    # 501: the lane that does not serve it. 503: a thread, which does not see the rows of the test.
+    assert status < 500 or status in (501, 503), (status, body)
+    if status in (401, 403):
+        return str(status)
+    value = orjson.loads(body) if body[:1] in (b"{", b"[") else None
+    if isinstance(value, dict) and value.get("message") == UNSEEN:
+        assert status == 404
+        return "nothing there"
+    return "empty list" if value == [] else "let in"
+
+
+def test_every_route_has_a_row_and_no_row_is_for_a_route_that_is_gone():
+    assert routes() == set(ROWS)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
+def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
+    rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
+    lanes = [house.django, house.express] if (method, path) in LANE else [house.django]
+
+    answers = {
+        (caller, lane.name): lane(method, where, body, headers)
+        for lane in lanes
+        for caller, headers in house.keys.items()
+        if caller not in SLOW.get(path, ())
+    }
+    answers |= {
+        (caller, "django"): client.generic(method, where, body, content_type="application/json")
+        for caller, client in house.people.items()
+        if caller not in SLOW.get(path, ())
+    }
+
+    came = {who: found(status_of(answer), body_of(answer)) for who, answer in answers.items()}
+    wanted = {who: expected(house, rule, who[0]) for who in came}
+    # A list that is empty for other reasons says nothing about who asks.
+    if rule.refusal != "empty list":
+        came = {who: "let in" if what == "empty list" else what for who, what in came.items()}
+    assert came == wanted
+
+
+def test_no_spelling_of_a_route_lets_a_stranger_in(house):
+    for (method, path), rule in ROWS.items():
+        if rule.to_strangers:
+            continue
+        where = address(house, path).partition("?")[0]
+
+        answers = [house.django(*one).status for one in ((method, f"{where}/"), ("OPTIONS", where), ("HEAD", where))]
+        answers += [house.express(method, f"{where}/?x=/healthz").status]
+
+        assert set(answers) == {401}, (method, path)
+
+
+def test_a_page_of_the_admin_sends_whoever_has_no_session_to_the_login(house):
+    pages = [path for path in admin_paths() if path not in ("/admin/login/", "/admin/logout/")]
+    assert len(pages) > 50
+
+    for path in pages:
+        for caller in ("no key", "full"):
+            answer = house.django("GET", path, headers=house.keys[caller])
+
+            assert answer.status == 302, path
+            assert answer.headers["location"].startswith("/admin/login/?next="), path
+
+
+def status_of(answer) -> int:
+    return getattr(answer, "status", None) or answer.status_code
+
+
+def body_of(answer) -> bytes:
+    return getattr(answer, "body", None) or getattr(answer, "content", b"")

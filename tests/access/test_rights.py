@@ -1,0 +1,111 @@
+"""What a key may do, from the grants of its service and its own scopes."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.rights import EVERY_TYPE
+from streams import rights
+from streams.rights import BadScope, Granted, KeyRights, Pattern
+
+ORDERS = Granted(action="publish", stream="orders", event_type="*")
+PLACED = Granted(action="read", stream="orders", event_type="order-placed")
+ANYTHING = Granted(action="read", stream="*", event_type="*")
+
+
+def test_a_key_without_scopes_may_do_what_its_service_may():
+    key = KeyRights([ORDERS, PLACED], [])
+
+    assert key.may("publish", "orders", "order-placed")
+    assert key.may("read", "orders", "order-placed")
+    assert not key.may("read", "orders", "order-cancelled")
+    assert not key.may("publish", "payments")
+
+
+def test_whether_there_is_any_type_and_whether_all_are_allowed_are_two_questions():
+    key = KeyRights([ORDERS, PLACED], [])
+
+    assert key.may("read", "orders")
+    assert not key.may("read", "orders", EVERY_TYPE)
+    assert key.may("publish", "orders", EVERY_TYPE)
+
+
+def test_a_scope_narrows_what_the_grants_allow_and_never_widens_it():
+    key = KeyRights([ANYTHING], ["read:orders-*", "publish:orders-*"])
+
+    assert key.may("read", "orders-eu")
+    assert not key.may("read", "payments")
+    assert not key.may("publish", "orders-eu")
+
+
+def test_a_key_that_is_for_reading_does_not_publish():
+    key = KeyRights([ORDERS, ANYTHING], ["read:orders"])
+
+    assert key.may("read", "orders")
+    assert not key.may("publish", "orders")
+
+
+def test_a_key_has_the_words_that_were_given_to_it_and_sees_the_catalog():
+    key = KeyRights([], ["registry:read"])
+
+    assert key.has("registry:read")
+    assert key.has("catalog:read")
+    assert not key.has("registry:write")
+    assert not key.has("streams:read")
+
+
+def test_a_key_whose_service_has_no_grants_may_touch_no_stream():
+    assert not KeyRights([], []).may("read", "orders")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("orders", "orders", True),
+        ("orders", "orders-eu", False),
+        ("orders-*", "orders-", True),
+        ("*-events", "inference-events", True),
+        ("a*a", "a", False),
+        ("a*b*c", "a-b-b-c", True),
+        ("a*b*c", "a-c-b", False),
+        ("*", "", True),
+        ("*", "anything.at:all", True),
+        ("or.ers", "orders", False),
+        ("**", "*", True),
+    ],
+)
+def test_a_star_stands_for_any_characters_and_nothing_else_does(pattern, name, fits):
+    assert Pattern(pattern).matches(name) is fits
+
+
+@given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=6), st.lists(st.text("ab", max_size=3), max_size=6))
+def test_a_pattern_fits_whatever_its_stars_are_replaced_by(parts, fillings):
+    name = parts[0]
+    for place, part in enumerate(parts[1:]):
+        name += (fillings[place] if place < len(fillings) else "") + part
+
+    assert Pattern("*".join(parts)).matches(name)
+
+
+def test_a_pattern_of_many_stars_takes_no_longer_for_it():
+    pattern = Pattern("a*" * 49 + "b")
+
+    began = time.perf_counter()
+    fits = pattern.matches("a" * 8000)
+
+    assert not fits
+    assert time.perf_counter() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    "scope", ["everything", "publish", "publish:", "read:or ders", "admin:*", "read:" + "x" * 101, ""]
+)
+def test_what_is_no_scope_is_refused(scope):
+    with pytest.raises(BadScope, match="is no scope"):
+        rights.checked([scope])
+
+
+def test_scopes_are_kept_once_and_in_order():
+    assert rights.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]

@@ -1,0 +1,197 @@
+"""Watching live and waiting for events takes the right to read for as long as it lasts; browsers come with a ticket."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from bridges.models import Bridge
+from bridges.snapshot import holder as bridges
+from core.principal import SYSTEM
+from streams.access import issuing
+from streams.models import Grant, Key, Stream
+from streams.snapshot import holder
+from tests.access.conftest import bearer
+from tests.live.server import running_server, watching
+
+pytestmark = pytest.mark.usefixtures("streams", "required")
+LIVE = "/streams/training-events/live"
+TICKET = "/streams/training-events/live-ticket"
+EVENT = b'{"event_type": "training-complete", "n": 1}'
+
+
+@pytest.fixture
+def helox(key_of):
+    """A service that publishes and reads."""
+    return bearer(key_of("helox", publishes=["training-events"], subscribes=["training-events"]))
+
+
+@pytest.fixture
+def server(redis, helox):
+    holder.refresh()
+    with running_server() as running:
+        yield running
+
+
+def publish(server, key, event_type="training-complete", n=1):
+    body = {"event_type": event_type, "n": n}
+    assert httpx.post(f"{server.url}/events/training-events", json=body, headers=key).status_code == 201
+
+
+def ticket_of(django, headers):
+    answer = django("POST", TICKET, headers=headers)
+    assert answer.status == 201
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json["ticket"]
+
+
+class TestWithAKey:
+    def test_a_reader_watches(self, server, helox):
+        with watching(server.url + LIVE, headers=helox) as watch:
+            publish(server, helox)
+
+            assert watch.numbers(1) == [1]
+
+    def test_a_stranger_does_not(self, server):
+        assert httpx.get(server.url + LIVE).status_code == 401
+
+    def test_a_publisher_of_another_stream_does_not(self, server, key_of):
+        other = bearer(key_of("cyrex-agi", publishes=["agi-decisions"]))
+        holder.refresh()
+
+        answer = httpx.get(server.url + LIVE, headers=other)
+
+        assert answer.status_code == 403
+        assert answer.json()["detail"] == "service:cyrex-agi may not read from training-events."
+
+    def test_a_reader_of_one_event_type_gets_no_others(self, server, helox, key_of):
+        some = bearer(key_of("monitoring", subscribes=["training-events/training-failed"]))
+        holder.refresh()
+        publish(server, helox, n=1)
+        publish(server, helox, "training-failed", n=2)
+
+        with watching(server.url + LIVE, last_id="0", headers=some) as watch:
+            publish(server, helox, n=3)
+            publish(server, helox, "training-failed", n=4)
+
+            assert watch.numbers(2) == [2, 4]
+
+    def test_revoking_the_key_ends_the_connection_within_a_second(self, server, helox):
+        with watching(server.url + LIVE, headers=helox) as watch:
+            issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+            holder.refresh()
+            began = time.monotonic()
+
+            (end,) = watch.rest()
+
+        assert time.monotonic() - began < 1
+        assert end.name == "bye"
+        assert "show again who you are" in end.data["reason"]
+
+    def test_taking_the_grant_away_does_too(self, server, helox):
+        with watching(server.url + LIVE, headers=helox) as watch:
+            Grant.objects.filter(action="subscribe").get().delete()
+            holder.refresh()
+
+            assert [frame.name for frame in watch.rest()] == ["bye"]
+
+    def test_who_waits_for_events_of_a_group_gets_none_after_the_key_was_revoked(self, server, helox):
+        body = {"stream": "training-events", "consumer_group": "g", "consumer_name": "c", "block_ms": 5000}
+        Bridge.objects.create(name="g", stream=Stream.objects.get(name="training-events"), group="g", sink="pull")
+        holder.refresh()
+        bridges.current()
+        answers = []
+        waiting = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{server.url}/v1/read", json=body, headers=helox, timeout=10))
+        )
+
+        waiting.start()
+        time.sleep(0.3)
+        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        holder.refresh()
+        bridges.current()
+        waiting.join()
+
+        assert answers[0].status_code == 401
+
+
+class TestWithATicket:
+    def test_it_lets_in_once(self, server, django, helox):
+        ticket = ticket_of(django, helox)
+
+        with watching(server.url + LIVE, ticket=ticket) as watch:
+            publish(server, helox)
+            assert watch.numbers(1) == [1]
+
+        again = httpx.get(f"{server.url}{LIVE}?ticket={ticket}")
+        assert again.status_code == 401
+        assert "good once" in again.json()["detail"]
+
+    def test_it_is_kept_for_thirty_seconds_and_not_as_it_is_written(self, django, redis, helox):
+        ticket = ticket_of(django, helox)
+
+        (key,) = redis.keys("syn:ticket:*")
+
+        assert ticket.encode() not in key + redis.get(key)
+        assert 28 <= redis.ttl(key) <= 30
+
+    def test_it_is_for_one_stream_alone(self, server, django, helox):
+        ticket = ticket_of(django, helox)
+
+        assert httpx.get(f"{server.url}/streams/agi-decisions/live?ticket={ticket}").status_code == 401
+
+    def test_it_opens_nothing_else(self, server, django, helox):
+        ticket = ticket_of(django, helox)
+
+        assert httpx.get(f"{server.url}/streams/training-events/messages?ticket={ticket}").status_code == 401
+        assert httpx.post(f"{server.url}/events/training-events?ticket={ticket}", content=EVENT).status_code == 401
+
+    def test_it_is_not_better_than_the_key_that_got_it(self, server, django, helox):
+        ticket = ticket_of(django, helox)
+        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        holder.refresh()
+
+        assert httpx.get(f"{server.url}{LIVE}?ticket={ticket}").status_code == 401
+
+    @pytest.mark.parametrize("ticket", ["", "x", "x" * 4000, "%00", "é", "*"])
+    def test_one_that_was_made_up_is_refused(self, server, ticket):
+        assert httpx.get(f"{server.url}{LIVE}", params={"ticket": ticket}).status_code == 401
+
+    def test_who_may_not_read_gets_none(self, django, key_of):
+        publisher = bearer(key_of("helox-2", publishes=["training-events"]))
+
+        assert django("POST", TICKET, headers=publisher).status == 403
+        assert django("POST", TICKET).status == 401
+
+    def test_where_access_is_open_everybody_gets_one(self, server, django, settings):
+        settings.AUTH = "open"
+        ticket = ticket_of(django, {})
+
+        with watching(server.url + LIVE, ticket=ticket) as watch:
+            assert watch.opening.id
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWithASession:
+    def test_a_person_who_may_see_events_watches_as_the_admin_does(self, redis, define, required):
+        define("training-events")
+        holder.refresh()
+        User.objects.create_superuser("admin", password="secret")
+        client = Client()
+        client.force_login(User.objects.get())
+        cookie = {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+        with running_server() as server, watching(server.url + LIVE, headers=cookie) as watch:
+            assert watch.opening.id
+
+    def test_nobodys_session_is_nobody(self, redis, define, required):
+        define("training-events")
+        holder.refresh()
+
+        with running_server() as server:
+            answer = httpx.get(server.url + LIVE, headers={"cookie": "sessionid=made-up"})
+
+        assert answer.status_code == 401

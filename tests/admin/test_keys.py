@@ -1,0 +1,112 @@
+"""A service's keys in the admin: shown once, rotated, revoked, each with a permission of its own."""
+
+import re
+
+import pytest
+
+from core.models import AuditEntry
+from streams import key_text
+from streams.models import Key, Service
+from tests.admin.pages import messages_of, text_of, url
+
+SEE = ("streams.view_service", "streams.view_key")
+ALL = (*SEE, "streams.add_key", "streams.change_key")
+
+
+@pytest.fixture
+def helox(db):
+    return Service.objects.create(name="helox")
+
+
+@pytest.fixture
+def page(helox):
+    return url("streams.service", "keys", helox.pk)
+
+
+def shown_key(response):
+    found = re.search(r"syn_live_\w{8}_\w{38}", response.content.decode())
+    return found[0] if found else None
+
+
+def test_a_key_is_shown_in_the_answer_to_issuing_it_and_on_no_other_page(client_who_may, helox, page):
+    client = client_who_may(*ALL)
+
+    answer = client.post(
+        page, {"label": "cluster", "scopes": ["metrics:read"], "patterns": "publish:a read:b", "days": "30"}
+    )
+
+    key = shown_key(answer)
+    row = Key.objects.get()
+    assert key_text.digest(key).hex() == row.digest
+    assert (row.label, row.scopes) == ("cluster", ["metrics:read", "publish:a", "read:b"])
+    assert row.expires_at is not None
+    assert "no-store" in answer["cache-control"]
+    assert shown_key(client.get(page)) is None
+    assert row.digest not in client.get(page).content.decode()
+
+
+def test_the_page_says_what_is_known_of_each_key(client_who_may, helox, page):
+    client = client_who_may(*ALL)
+    client.post(page, {"label": "<script>", "days": ""})
+
+    text = text_of(client.get(page))
+
+    assert "<script>" in text
+    assert "all that is granted" in text
+    assert "live" in text
+    assert "never" in text
+
+
+def test_what_cannot_be_issued_is_said_and_nothing_is_kept(client_who_may, helox, page):
+    answer = client_who_may(*ALL).post(page, {"patterns": "everything"})
+
+    assert "“everything” is no scope" in text_of(answer)
+    assert not Key.objects.exists()
+
+
+def test_revoking_asks_first(client_who_may, helox, page):
+    client = client_who_may(*ALL)
+    client.post(page)
+    address = url("streams.service", "revoke_key", helox.pk, Key.objects.get().key_id)
+
+    question = client.get(address)
+    answer = client.post(address, follow=True)
+
+    assert "It cannot be taken back." in text_of(question)
+    assert messages_of(answer) == [f"The key {Key.objects.get().key_id} was revoked."]
+    assert Key.objects.get().state == "revoked"
+    assert AuditEntry.objects.latest("id").actor == "person:someone"
+
+
+def test_rotating_shows_the_new_key_and_leaves_the_old_one_for_a_day(client_who_may, helox, page):
+    client = client_who_may(*ALL)
+    old = shown_key(client.post(page))
+    address = url("streams.service", "rotate_key", helox.pk, key_text.read(old)[1])
+
+    answer = client.post(address)
+
+    assert shown_key(answer) != old
+    assert [key.state for key in Key.objects.all()] == ["live", "live"]
+    assert Key.objects.get(key_id=key_text.read(old)[1]).expires_at is not None
+
+
+def test_who_may_look_may_not_issue_or_revoke(client_who_may, helox, page):
+    client = client_who_may(*SEE)
+
+    assert client.get(page).status_code == 200
+    assert client.post(page).status_code == 403
+    assert "Issue a key" not in text_of(client.get(page))
+    key = Key.objects.create(service=helox, key_id="abcdefgh", digest="0" * 64)
+    for name in ("rotate_key", "revoke_key"):
+        assert client.post(url("streams.service", name, helox.pk, key.key_id)).status_code == 403
+
+
+def test_who_may_see_services_alone_sees_no_keys(client_who_may, helox, page):
+    client = client_who_may("streams.view_service")
+
+    assert client.get(page).status_code == 403
+    assert page not in client.get(url("streams.service", "change", helox.pk)).content.decode()
+
+
+def test_the_page_of_a_service_leads_to_its_keys(client_who_may, helox, page):
+    assert page in client_who_may(*SEE).get(url("streams.service", "change", helox.pk)).content.decode()

@@ -16,7 +16,6 @@ import environ
 
 from bridges.handlers import allowed
 from bridges.webhooks import allowing
-from synapse_project import audit_lines
 
 
 class BadSetting(Exception):
@@ -221,7 +220,6 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_AUDIT_LOG",
         default="",
-        parse=audit_lines.target,
         shown_default="none",
         meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),

@@ -284,7 +284,7 @@ def wants_prometheus(accept: str) -> bool:
 def _as_json(catalog: Snapshot, inference: Inference) -> Conversation[Response]:
     found = yield from figures.of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
-    shown = {name: {"name": name, **figures_.summary()} for name, figures_ in found.items()}
+    shown = {name: {"name": name, **figures_.summary(catalog.streams[name])} for name, figures_ in found.items()}
     return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 

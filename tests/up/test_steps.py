@@ -115,7 +115,7 @@ def test_a_password_that_was_given_is_not_shown(settings) -> None:
 def test_a_weak_password_stops_the_start(settings, weak: str) -> None:
     settings.ADMIN_PASSWORD = weak
 
-    with pytest.raises(startup.CannotStart, match="^SYNAPSE_ADMIN_PASSWORD: "):
+    with pytest.raises(startup.CannotStart, match=r"^SYNAPSE_ADMIN_PASSWORD: "):
         startup.create_admin()
 
     assert not get_user_model().objects.filter(username="admin").exists()

@@ -13,8 +13,10 @@ from streams.asking import answer, ask
 from streams.broker import commands, keys
 from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
-from streams.entry import decode_parts, pairs, text_fields
+from streams.definitions import StreamDefinition
+from streams.entry import decode, decode_parts, pairs, text_fields
 from streams.errors import NotAStream
+from streams.masking import mask_of
 from streams.tally import Counted, Dropped
 
 # The last is counted by the scripts that store an event once.
@@ -76,13 +78,13 @@ class Figures:
         }
         return replace(self, info={**self.info, **hidden}) if hidden else self
 
-    def summary(self) -> dict[str, Any]:
-        """Return the figures as `/streams` and `/metrics` show them."""
+    def summary(self, stream: StreamDefinition | None) -> dict[str, Any]:
+        """Return the figures as `/streams` and `/metrics` show them, by the stream's definition."""
         shown = {
             "length": self.length,
             "groups": self.groups,
-            "first_entry": shown_entry(self.info["first-entry"]),
-            "last_entry": shown_entry(self.info["last-entry"]),
+            "first_entry": shown_entry(self.info["first-entry"], stream),
+            "last_entry": shown_entry(self.info["last-entry"], stream),
             "counters": self.counters,
         }
         return shown if self.problem is None else {**shown, "error": self.problem.detail}
@@ -103,9 +105,20 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
     }
 
 
-def shown_entry(entry: Entry | None) -> list[Any] | None:
-    """Return an entry as a pair: its id, and its fields as text."""
-    return None if entry is None else [entry.id, text_fields(pairs(entry.parts))]
+def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
+    """Return an entry as a pair: its id, and its fields as text.
+
+    What is personal is masked for everybody: figures go to many, and events have an address of their own.
+    """
+    if entry is None:
+        return None
+    fields = pairs(entry.parts)
+    shown = text_fields(fields)
+    if stream is not None and stream.event_types:
+        decoded = decode(fields, types_of=stream.types_of)
+        if mask := mask_of(stream, decoded):
+            shown = mask.fields(shown, decoded.event)
+    return [entry.id, shown]
 
 
 def _figures(name: str, info: Any, counters: Any) -> Figures:

@@ -296,7 +296,9 @@ def wants_prometheus(accept: str) -> bool:
 def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
     found = yield from figures.of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
-    shown = {name: {"name": name, **one.seen_by(rights, name).summary()} for name, one in found.items()}
+    shown = {
+        name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()
+    }
     return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 

@@ -18,7 +18,7 @@ from bridges.handlers import allowed
 from bridges.webhooks import allowing
 from core.addresses import Proxies
 from streams import key_text
-from synapse_project import audit_lines, protection
+from synapse_project import protection
 
 
 class BadSetting(Exception):
@@ -292,7 +292,6 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_AUDIT_LOG",
         default="",
-        parse=audit_lines.target,
         shown_default="none",
         meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),

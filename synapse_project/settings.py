@@ -315,7 +315,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-_audit_handlers, _audit_logger = audit_lines.logging(_env["SYNAPSE_AUDIT_LOG"])
+try:
+    _audit_handlers, _audit_logger = audit_lines.logging(_env["SYNAPSE_AUDIT_LOG"])
+except OSError as error:
+    sys.exit(f"synapse: SYNAPSE_AUDIT_LOG: cannot write {_env['SYNAPSE_AUDIT_LOG']}: {error.strerror}")
 
 LOGGING = {
     "version": 1,

@@ -13,8 +13,11 @@ import jsonschema_rs
 from contracts.places import Places
 
 MARK = "x-pii"
-# A place that more parts describe than this, or a schema with more kinds of places, is taken to be personal as a whole.
-MOST_PARTS, MOST_MARKS = 200, 1000
+# A place that more parts or patterns describe than this, or a schema with more kinds of places, is taken to be personal
+# as a whole: who shows events cannot spend minutes on one.
+MOST_PARTS, MOST_PATTERNS, MOST_MARKS = 200, 50, 1000
+# So many answers of patterns are remembered: the names in events repeat.
+_MOST_ANSWERS = 10_000
 
 _SAME_PLACE = (
     *("allOf", "anyOf", "oneOf"),
@@ -79,6 +82,7 @@ class _Schema:
         self._leading = self._that_lead(document)
         self._marks: dict[frozenset[int], Marks] = {}
         self._patterns: dict[str, jsonschema_rs.Validator] = {}
+        self._answers: dict[tuple[str, str], bool] = {}
         self.everything = Marks(self, (), is_personal=True)
 
     def marks(self, parts: Iterable[Any]) -> Marks | None:
@@ -94,7 +98,8 @@ class _Schema:
                 return self.everything
         if not found:
             return None
-        if any(map(_is_marked, found.values())):
+        patterns = sum(len(_mapping(part.get("patternProperties"))) for part in found.values())
+        if patterns > MOST_PATTERNS or any(map(_is_marked, found.values())):
             return self.everything
         key = frozenset(found)
         if key not in self._marks:
@@ -123,12 +128,17 @@ class _Schema:
         return any(id(each) in self._leading for word in words for each in _below(part, word))
 
     def _fits(self, pattern: str, name: str) -> bool:
+        if (answer := self._answers.get((pattern, name))) is not None:
+            return answer
         # By the engine that checks events: linear, and of the same opinion.
         found = self._patterns.get(pattern)
         if found is None:
             options = jsonschema_rs.RegexOptions()
             found = self._patterns[pattern] = jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=options)
-        return found.is_valid(name)
+        if len(self._answers) >= _MOST_ANSWERS:
+            self._answers.clear()
+        answer = self._answers[pattern, name] = found.is_valid(name)
+        return answer
 
     def _same_place(self, part: _Part) -> Iterator[Any]:
         for word in _SAME_PLACE:

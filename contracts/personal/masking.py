@@ -32,7 +32,7 @@ def personal_texts(event: Any, marks: Marks) -> frozenset[str]:
         if isinstance(value, (dict, list)):
             waiting += _below(value, marks)
         elif _is_hidden(value, marks):
-            found.update((value,) if isinstance(value, str) else (str(value), orjson.dumps(value).decode()))
+            found.update(_texts(value))
     return frozenset(found)
 
 
@@ -85,6 +85,13 @@ def _below(value: dict[str, Any] | list[Any], marks: Marks) -> Iterator[tuple[An
         below = _of_name(marks, name) if isinstance(name, str) else _of_item(marks, name)
         if below is not None:
             yield each, below
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give a value as Python and JSON write it."""
+    yield str(value)
+    if isinstance(value, (bool, float)):
+        yield orjson.dumps(value).decode()
 
 
 def _is_hidden(value: Any, marks: Marks) -> bool:

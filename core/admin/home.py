@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from core.models import AuditEntry
 
 LATEST = 6
+# What is recorded too, and changes nothing.
+NO_CHANGES = ("see payloads", "log in", "log out", "fail to log in", "lock out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,6 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         **frame,
         "title": "Overview",
         "parts": [{"template": part.template, "values": part.values(request)} for part in _parts],
-        "latest_changes": AuditEntry.objects.all()[:LATEST] if may_see_record else [],
+        "latest_changes": AuditEntry.objects.exclude(action__in=NO_CHANGES)[:LATEST] if may_see_record else [],
         "may_see_record": may_see_record,
     }

@@ -30,7 +30,7 @@ def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}/info`: XINFO STREAM by Redis' own names, and what Synapse knows beside it."""
     stream = visible(request, catalog)
     found = (yield from _figures(stream)).seen_by(request.principal.rights, stream.name)
-    ends = {end: shown_entry(found.info[end]) for end in ("first-entry", "last-entry")}
+    ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}
     about = {"name": stream.name, **definition(stream), "counters": found.counters}
     return json_response({**found.info, **ends, "synapse": about})
 
@@ -101,7 +101,7 @@ def definition(stream: StreamDefinition) -> dict[str, Any]:
 
 
 def _described(stream: StreamDefinition, found: Figures, rights: Rights) -> dict[str, Any]:
-    return {"name": stream.name, **found.seen_by(rights, stream.name).summary(), **definition(stream)}
+    return {"name": stream.name, **found.seen_by(rights, stream.name).summary(stream), **definition(stream)}
 
 
 def _figures(stream: StreamDefinition) -> Conversation[Figures]:

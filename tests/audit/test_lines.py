@@ -3,7 +3,10 @@
 import json
 import logging
 import logging.config
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from django.db import transaction
@@ -19,7 +22,7 @@ ANNA = Principal(kind="person", name="anna", address="192.0.2.7")
 def log(tmp_path):
     """The file that the record goes to."""
     path = tmp_path / "audit.jsonl"
-    handlers, logger = audit_lines.logging(audit_lines.target(str(path)))
+    handlers, logger = audit_lines.logging(str(path))
     logging.config.dictConfig(
         {
             "version": 1,
@@ -74,5 +77,11 @@ def test_the_file_is_its_owners_alone(log):
 
 
 def test_a_file_that_cannot_be_written_stops_the_start(tmp_path):
-    with pytest.raises(ValueError, match="a file that can be written"):
-        audit_lines.target(str(tmp_path / "nowhere" / "audit.jsonl"))
+    asked = [sys.executable, "manage.py", "check"]
+    environ = {**os.environ, "SYNAPSE_AUDIT_LOG": str(tmp_path / "nowhere" / "audit.jsonl")}
+    environ |= {"SYNAPSE_VAR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "synapse_project.settings"}
+
+    done = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("synapse: SYNAPSE_AUDIT_LOG: cannot write ")

@@ -152,3 +152,14 @@ def test_two_who_watch_each_see_what_they_may(redis, orders):
             object.__setattr__(ANONYMOUS, "rights", EVERYTHING)
 
     assert seen == (EVENT, HIDDEN)
+
+
+@pytest.mark.parametrize("path", ["/streams", "/streams/orders", "/streams/orders/info", "/metrics?format=json"])
+def test_figures_show_the_first_and_the_last_entry_masked_to_everybody(client, redis, orders, path):
+    client.post("/events/orders", json.dumps(EVENT), content_type="application/json")
+
+    answer = client.get(path, headers={"accept": "application/json"})
+
+    assert answer.status_code == 200
+    assert MASK in answer.content.decode()
+    assert b"anna" not in answer.content.lower()

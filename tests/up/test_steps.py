@@ -111,6 +111,17 @@ def test_a_password_that_was_given_is_not_shown(settings) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("weak", ["admin", "password123", "1234567"])
+def test_a_weak_password_stops_the_start(settings, weak: str) -> None:
+    settings.ADMIN_PASSWORD = weak
+
+    with pytest.raises(startup.CannotStart, match=r"^SYNAPSE_ADMIN_PASSWORD: "):
+        startup.create_admin()
+
+    assert not get_user_model().objects.filter(username="admin").exists()
+
+
+@pytest.mark.django_db
 def test_a_superuser_of_another_name_is_enough() -> None:
     get_user_model().objects.create_superuser("ada", password="unimportant")
 

@@ -1,0 +1,56 @@
+"""Masking never fails and keeps the form, whatever the event is and whatever the schema says."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.personal import MASK, masked, personal_texts, redacted, restored
+from contracts.schemas import compile_schema
+
+PII = {"x-pii": True}
+SCHEMAS = [
+    {"properties": {"a": PII, "b": {"properties": {"a": PII}, "items": PII}}},
+    {"properties": {"a": {"$ref": "#"}, "b": {"items": {"$ref": "#"}}, "c": PII}},
+    {"patternProperties": {"^[ab]$": PII}, "additionalProperties": {"items": {"properties": {"a": PII}}}},
+    {"anyOf": [{"properties": {"a": PII}}, {"properties": {"a": {"prefixItems": [{}, PII]}}}], "items": PII},
+    PII,
+]
+MARKS = [compile_schema(schema).personal for schema in SCHEMAS]
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda each: st.lists(each, max_size=4) | st.dictionaries(st.sampled_from("abcd") | st.text(max_size=3), each),
+    max_leaves=20,
+)
+
+
+def same_form(one: Any, other: Any) -> bool:
+    """Say whether two values differ in nothing but leaves, each of which is as it was or masked."""
+    if isinstance(one, dict):
+        return isinstance(other, dict) and [*one] == [*other] and all(same_form(one[k], other[k]) for k in one)
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same_form, one, other))
+    return other == MASK or (one is other or one == other)
+
+
+@pytest.mark.parametrize("marks", MARKS)
+@given(event=values)
+def test_the_form_stays_and_the_mask_can_be_taken_away_again(marks, event):
+    shown = masked(event, marks)
+
+    assert same_form(event, shown)
+    assert masked(shown, marks) == shown
+    assert restored(shown, event, marks) == event
+
+
+@pytest.mark.parametrize("marks", MARKS)
+@given(event=values, words=st.lists(st.text(max_size=30), max_size=3))
+def test_an_error_that_quotes_every_personal_value_quotes_none_afterwards(marks, event, words):
+    texts = personal_texts(event, marks)
+    error = "; ".join([*words, *(f"“{text}”" for text in sorted(texts))])
+
+    told = redacted(error, texts)
+
+    assert not any(f"“{text}”" in told for text in texts if text.strip() and text != MASK)

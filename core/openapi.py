@@ -11,3 +11,25 @@ def without_trailing_slashes(endpoints: list[Endpoint]) -> list[Endpoint]:
     A preprocessing hook of drf-spectacular, which reads an optional slash (see core.patterns) as one that is there.
     """
     return [(path.rstrip("/") or "/", regex, method, callback) for path, regex, method, callback in endpoints]
+
+
+def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Return the document with the answer that every operation gives to who asks too often.
+
+    A postprocessing hook of drf-spectacular.
+    """
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"]["429"] = _TOO_MANY_REQUESTS
+    return result
+
+
+_TOO_MANY_REQUESTS = {
+    "description": "The caller asks more often than it may. Nothing was looked at.",
+    "headers": {
+        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
+        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
+        "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
+    },
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}

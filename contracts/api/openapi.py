@@ -38,7 +38,9 @@ def described(
     """Describe a view's method; `name` is what generated clients call it."""
     kinds = (JSON, VENDOR)
     refused = {
-        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status]) for status in refusals for kind in kinds
+        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
+        for status in sorted({400, *refusals})
+        for kind in kinds
     }
     decorator: Callable[[View], View] = extend_schema(
         operation_id=name,

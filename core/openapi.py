@@ -25,3 +25,25 @@ SECURITY_SCHEMES = {
 }
 # Any of them; or none, where access is open.
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}, {}]
+
+
+def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Return the document with the answer that every operation gives to who asks too often.
+
+    A postprocessing hook of drf-spectacular.
+    """
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"]["429"] = _TOO_MANY_REQUESTS
+    return result
+
+
+_TOO_MANY_REQUESTS = {
+    "description": "The caller asks more often than it may. Nothing was looked at.",
+    "headers": {
+        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
+        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
+        "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
+    },
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}

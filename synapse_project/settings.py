@@ -309,6 +309,10 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
     "APPEND_COMPONENTS": {"securitySchemes": openapi.SECURITY_SCHEMES},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.openapi.with_what_all_answer",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": ["streams.access.PrincipalAuthentication"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -13,7 +13,13 @@ from contracts.models import Compatibility, Contract, Policy, RegistrySettings
 from contracts.registry import settings
 
 # Other registries apply these; here they are kept and given back.
-KEPT = ("compatibilityGroup", "defaultMetadata", "overrideMetadata", "defaultRuleSet", "overrideRuleSet")
+KEPT = {
+    "compatibilityGroup": str,
+    "defaultMetadata": dict,
+    "overrideMetadata": dict,
+    "defaultRuleSet": dict,
+    "overrideRuleSet": dict,
+}
 
 
 class OfAll(RegistryView):
@@ -121,6 +127,9 @@ def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
             raise Refused(INVALID_COMPATIBILITY, f"“{name}” is one of {', '.join(choices.values)}.")
         values[column] = echo[name] = word.upper()
     kept = {name: body[name] for name in KEPT if body.get(name) is not None}
+    for name, given in kept.items():
+        if not isinstance(given, KEPT[name]):
+            raise Refused(INVALID_COMPATIBILITY, f"“{name}” is a {'text' if KEPT[name] is str else 'JSON object'}.")
     if kept:
         values["more"] = kept
     return values, {**echo, **kept}

@@ -42,7 +42,7 @@ def described(
     kinds = (JSON, VENDOR)
     refused = {
         (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
-        for status in sorted({401, 403, *refusals})
+        for status in sorted({400, 401, 403, *refusals})
         for kind in kinds
     }
     decorator: Callable[[View], View] = extend_schema(

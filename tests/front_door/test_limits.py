@@ -7,7 +7,7 @@ import threading
 import pytest
 import uvicorn
 
-from synapse_project import front_door, http_protocol
+from synapse_project import bodies, front_door, http_protocol
 from synapse_project.bodies import Room
 from tests.patience import eventually
 
@@ -111,3 +111,39 @@ def test_the_limit_counts_each_head_for_itself(address):
                 answer += connection.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_with_too_many_headers_is_refused(address):
+    many = b"".join(b"x%d: a\r\n" % number for number in range(http_protocol.MAX_HEADERS + 1))
+
+    assert ask(address, HEAD + many + b"\r\n").startswith(b"HTTP/1.1 431")
+
+
+def test_one_connection_more_than_there_may_be_is_refused_and_the_others_live_on(address, settings, monkeypatch):
+    monkeypatch.setattr(http_protocol, "MAX_HEAD_SECONDS", 60)
+    settings.MAX_CONNECTIONS = 2
+    held = [socket.create_connection(address, timeout=10) for _ in range(2)]
+    eventually(lambda: ask(address).startswith(b"HTTP/1.1 503"))
+
+    held[0].sendall(HEAD + b"content-length: 2\r\n\r\nhi")
+
+    assert held[0].recv(65536).startswith(b"HTTP/1.1 200")
+    held[0].close()
+    eventually(lambda: ask(address, HEAD + b"content-length: 2\r\n\r\nhi").startswith(b"HTTP/1.1 200"))
+    held[1].close()
+
+
+def test_large_bodies_that_fill_their_room_are_refused_and_give_it_back(monkeypatch):
+    monkeypatch.setattr(bodies, "MOST_BYTES", 200_000)
+    room = Room()
+
+    with room.share() as first:
+        first.grow(150_000)
+        with pytest.raises(bodies.TooMuchAtOnce), room.share() as second:
+            second.grow(100_000)
+        with room.share() as third:
+            third.grow(bodies.SMALL)
+    with room.share() as last:
+        last.grow(190_000)
+
+    assert room.taken == 0

@@ -1,15 +1,27 @@
 """The hostile list, sent to both servers byte by byte: each is answered as it should be, and nothing is the worse."""
 
+import httpx
 import pytest
 
 from tests.hostile.cases import EVENT, Case, bodies, heads, paths, schemas
+from tests.hostile.conforming import KNOWN
 from tests.hostile.conftest import calls
+from tests.publish.test_bad_bodies import BODIES
 
 pytestmark = pytest.mark.acceptance
 
 MIB = 1024 * 1024
 MOST_GROWTH = 50 * MIB
 CASES = [*bodies.CASES, *heads.CASES, *paths.CASES]
+
+
+class Known(dict):
+    """What stands for a part of a path: what is there, and else a name that nobody has."""
+
+    def __missing__(self, part):
+        return KNOWN.get(part, "none")
+
+
 GOOD = Case(name="an event", body=EVENT, status=201)
 
 
@@ -23,6 +35,26 @@ def test_it_is_answered_as_it_should_be(server, case):
 
     assert answer.status == expected(server, case), answer.body[:500]
     assert "a=b" not in answer.headers.get("set-cookie", "")
+
+
+def test_every_route_that_takes_a_body_bears_every_bad_one(front_door, hub):
+    document = httpx.get(f"{hub.url}/openapi.json", timeout=30).json()
+    routes = [
+        (method.upper(), path.format_map(Known()))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation and not path.startswith("/events/")
+    ]
+    assert len(routes) > 15
+
+    broken = {}
+    for method, target in routes:
+        for name, (body, _, _) in BODIES.items():
+            status = front_door.ask(Case(name=name, method=method, target=target, body=body, status=400)).status
+            if not 200 <= status < 500:
+                broken[f"{method} {target}: {name}"] = status
+
+    assert broken == {}
 
 
 def test_schemas_are_refused_and_nothing_is_fetched(server, nobody):

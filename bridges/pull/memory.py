@@ -11,8 +11,9 @@ from bridges.pull.asking import Place
 from bridges.runtime import identity
 from bridges.status import Status
 
-# How often a group is looked after, in seconds: who had events too long, who fell silent, and that somebody pulls.
-REAP_EVERY, CLEAN_EVERY, REPORT_EVERY = 1.0, 60.0, 1.0
+# How often a group is looked after, in seconds: who had events too long, who fell silent, that somebody pulls, and how
+# far the group is.
+REAP_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
 
 
 @dataclass(slots=True)

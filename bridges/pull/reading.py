@@ -14,7 +14,7 @@ from bridges.delivery import Delivery
 from bridges.errors import GroupLost
 from bridges.pull import showing
 from bridges.pull.asking import Read
-from bridges.pull.memory import CLEAN_EVERY, REAP_EVERY, REPORT_EVERY, Memory
+from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPORT_EVERY, Memory
 from bridges.reporting import KEEP_MS
 from bridges.runtime.worker import MAX_WAITING
 from bridges.status import pack
@@ -156,6 +156,8 @@ class _Look:
             found.append(delivery.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))
         if due(asked, "clean", CLEAN_EVERY):
             found.append(delivery.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
+        if due(asked, "checkpoint", CHECKPOINT_EVERY):
+            found.append(delivery.checkpoint(*self._place))
         if due(asked, "report", REPORT_EVERY):
             words = pack(self._memory.status(asked, paused=self._group.paused))
             found.append(reports.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))

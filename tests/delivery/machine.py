@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.broker import SyncExecutor, dead_letters, delivery, groups
+from streams.broker import SyncExecutor, delivery
 from streams.broker.delivery import Failure
 from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
 from tests.delivery.model import Model, Waiting, order
@@ -192,79 +192,6 @@ class Places(RuleBasedStateMachine):
             token = self.redis.hget(COPIES, f"{id_}:tok").decode()
             assert token.endswith(f" {holder}")
             self.model.waiting[id_] = Waiting(1, token, due=False)
-
-    @precondition(lambda self: self.model.keys)
-    @rule(
-        data=st.data(),
-        forget=st.booleans(),
-        twice=st.booleans(),
-        skips=st.integers(1, 4),
-        looks=st.integers(1, 4),
-    )
-    def move(self, data: st.DataObject, forget: bool, twice: bool, skips: int, looks: int) -> None:
-        """Give the group another place, in parts of any size."""
-        model = self.model
-        target = data.draw(st.sampled_from(["0-0", *sorted(model.keys), groups.END]))
-        place = max(model.keys, key=order) if target == groups.END else target
-        moved = self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks)
-        unread = model.beyond(place)
-        again = [id_ for id_ in model.owed() if id_ in unread]
-        gone = [id_ for id_ in model.owed() if order(id_) <= order(place) and forget]
-        passed = [id_ for id_ in model.unread if id_ not in unread]
-        assert moved == (len(passed) + len(gone), len(again))
-        model.instances += len(set(unread).difference(model.unread, again))
-        model.skipped += len(passed) + len(gone)
-        model.drop([*again, *gone])
-        model.unread = unread
-        if twice:
-            assert self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks) == (0, 0)
-
-    def move_in_parts(self, target: str, **options: Any) -> tuple[int, int]:
-        skipped = again = 0
-        cursor: str | None = None
-        while cursor != "":
-            part = self.send(groups.move(*PLACE, target, cursor=cursor or "", **options))
-            skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
-        return skipped, again
-
-    @rule(force=st.booleans(), twice=st.booleans())
-    def delete(self, force: bool, twice: bool) -> None:
-        """Delete the group; a new one of its name gets all that the stream has."""
-        model = self.model
-        parked = sum(map(len, model.parked.values()))
-        owed = (bool(model.unread), len(model.pending), len(model.waiting), parked, len(model.dead))
-        command = groups.delete(*PLACE, lively_ms=0, force=force)
-        found = self.send(command)
-        assert (found.unread, found.pending, found.waiting, found.parked, found.dead) == owed
-        assert found.deleted == (force or not any(owed))
-        if found.deleted:
-            if twice:
-                assert self.send(command).deleted
-            assert list(self.redis.scan_iter("syn:*")) == []
-            made_by_us(self.redis)
-            self.model = Model(keys=model.keys, deleted=model.deleted)
-            self.model.unread = self.model.beyond("0-0")
-            self.model.instances = len(self.model.unread)
-
-    @precondition(lambda self: self.model.dead)
-    @rule(data=st.data(), discard=st.booleans(), twice=st.booleans())
-    def deal_with_a_dead_letter(self, data: st.DataObject, discard: bool, twice: bool) -> None:
-        event_id = data.draw(st.sampled_from(sorted(set(self.model.dead))))
-        letters = self.send(dead_letters.letters(*PLACE, count=1000))
-        letter = next(one for one in letters if one.event_id == event_id)
-        if not discard and (event_id in self.model.unread or event_id in self.model.owed()):
-            # Moved back, the group has the event once more: whether both come or one is not promised.
-            return
-        self.model.dead.remove(event_id)
-        if discard:
-            assert self.send(dead_letters.discard(*PLACE, [letter.id])) == 1
-            self.model.discarded += 1
-        else:
-            command = dead_letters.replay(*PLACE, [(letter.id, b"")])
-            assert self.send(command) == ["retry"]
-            self.model.waiting[event_id] = Waiting(0)
-            if twice:
-                assert self.send(command) == ["gone"]
 
     @precondition(lambda self: self.model.pending)
     @rule(data=st.data())

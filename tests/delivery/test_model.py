@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.chaos.profile import FULL
-from tests.delivery.machine import Places
+from tests.delivery.people import PlacesAndPeople
 
 EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "40"))
 
@@ -18,7 +18,7 @@ EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "40")
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
 def test_the_server_does_what_the_model_says(redis, executor, ordered):
     run_state_machine_as_test(
-        lambda: Places(redis, executor, ordered=ordered),
+        lambda: PlacesAndPeople(redis, executor, ordered=ordered),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=40,

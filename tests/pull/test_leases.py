@@ -11,6 +11,7 @@ def always_looked_after(monkeypatch):
     """Every read takes back what is over, and not only the first of a second."""
     monkeypatch.setattr("bridges.pull.reading.REAP_EVERY", 0)
     monkeypatch.setattr("bridges.pull.reading.CLEAN_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.reading.CHECKPOINT_EVERY", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -208,10 +209,14 @@ def test_silent_consumers_with_nothing_in_hand_are_forgotten(worker, redis, in_h
     assert [row["name"] for row in redis.xinfo_consumers(STREAM, GROUP)] == [b"worker-1"]
 
 
-def test_a_group_that_was_lost_is_made_again_from_the_beginning_and_counted(worker, redis, in_hand):
+def test_a_group_that_was_lost_is_made_again_where_it_was_and_counted(worker, redis, in_hand):
+    worker.ack(in_hand)
+    later = worker.publish(2)
+    worker.read()
+    worker.read()
     redis.xgroup_destroy(STREAM, GROUP)
 
-    assert worker.ids() == [in_hand]
+    assert worker.ids() == [later]
     assert redis.hget(keys.counters(*PLACE), "groups_recreated") == b"1"
 
 

@@ -74,7 +74,7 @@ def issue(
 
 
 def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVERLAP) -> Issued:
-    """Issue a key that may do what another one may, for as long. The old one expires after the overlap, in which both are good.
+    """Issue a key that may do what another one may, for as long. Both are good until the overlap is over.
 
     Raises:
         Forbidden: when the caller may not, or has not one of the key's scopes.

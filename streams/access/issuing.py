@@ -74,7 +74,7 @@ def issue(
 
 
 def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVERLAP) -> Issued:
-    """Issue a key that may do what another one may. The old one expires after the overlap, in which both are good.
+    """Issue a key that may do what another one may, for as long. Both are good until the overlap is over.
 
     Raises:
         Forbidden: when the caller may not, or has not one of the key's scopes.
@@ -92,7 +92,9 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         if old.state != "live":
             raise KeyNotLive(old.key_id, old.state)
         before = audit.describe_without(old, "digest")
-        issued = _made(old.service, old.label, _checked_scopes(old.scopes, by), None, by)
+        # As long a life as the old one was given.
+        ends = None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
+        issued = _made(old.service, old.label, _checked_scopes(old.scopes, by), ends, by)
         ends = timezone.now() + overlap
         old.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
         old.save(update_fields=["expires_at"])

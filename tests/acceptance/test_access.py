@@ -42,7 +42,7 @@ def warden(closed):
 
 
 @pytest.fixture(scope="module")
-def key_for(warden):
+def key_for(closed, warden):
     def key_for(service):
         answer = httpx.post(f"{closed.url}/services/{service}/keys", headers=shows(warden))
         assert answer.status_code == 201

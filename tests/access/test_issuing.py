@@ -97,6 +97,14 @@ class TestOverHTTP:
         left = helox.keys.get(key_id=old["id"]).expires_at - timezone.now()
         assert timedelta(minutes=59) < left <= timedelta(hours=1)
 
+    def test_a_rotated_key_lives_as_long_as_the_old_one_was_to(self, django, warden, helox):
+        old = ask_for(django, warden, "helox/keys", expires_in=7_776_000).json
+
+        new = ask_for(django, warden, f"helox/keys/{old['id']}/rotate").json
+
+        left = helox.keys.get(key_id=new["id"]).expires_at - timezone.now()
+        assert timedelta(days=89) < left <= timedelta(days=90)
+
     def test_a_key_that_is_not_live_is_not_rotated(self, django, warden, helox):
         old = ask_for(django, warden, "helox/keys").json
         issuing.revoke("helox", old["id"], by=SYSTEM)

@@ -32,13 +32,15 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         *_SEES_EVENTS,
         *_permissions(_DEFINITIONS, "add", "change", "delete"),
         "contracts.change_registrysettings",
+        "streams.view_key",
     ),
-    # Bridges and their secrets, groups, dead letters.
+    # Bridges and their secrets, groups, dead letters, the keys of services.
     "operator": (
         *VIEWER,
         *_SEES_EVENTS,
         *_permissions(["bridges.bridge"], "add", "change", "delete"),
         *_permissions(["bridges.secret"], "view", "add", "change", "delete"),
+        *_permissions(["streams.key"], "view", "add", "change"),
     ),
 }
 

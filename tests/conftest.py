@@ -89,6 +89,14 @@ def define(db: None) -> Callable[..., object]:
 
 
 @pytest.fixture
+def key_of(db: None) -> Callable[..., str]:
+    """Issue a key: `key_of("billing", publishes=["orders"], subscribes=["orders/order-placed"], scopes=[...])`."""
+    from tests.definitions import key_of
+
+    return key_of
+
+
+@pytest.fixture
 def any_schema_may_follow(db: None) -> None:
     """Contracts may change in every way: for tests that are about something else."""
     from contracts.models import RegistrySettings

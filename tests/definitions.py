@@ -1,11 +1,12 @@
-"""Short ways to define streams and contracts in a test."""
+"""Short ways to define streams, contracts, and services with keys in a test."""
 
 from typing import Any
 
 from contracts import registry, schemas
 from contracts.models import ContractVersion
 from core.principal import SYSTEM
-from streams.models import EventType, Stream
+from streams.access import issuing
+from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
 
 
@@ -26,3 +27,22 @@ def contract(subject: str, schema: dict[str, Any]) -> ContractVersion:
     version = registry.register(subject, schemas.canonical_text(schema), by=SYSTEM)
     holder.forget()
     return version
+
+
+def key_of(
+    service: str,
+    *,
+    publishes: tuple[str, ...] | list[str] = (),
+    subscribes: tuple[str, ...] | list[str] = (),
+    scopes: tuple[str, ...] | list[str] = (),
+) -> str:
+    """Issue a key of a service with these grants, and return it."""
+    row, _ = Service.objects.get_or_create(name=service)
+    for action, grants in ((Grant.Action.PUBLISH, publishes), (Grant.Action.SUBSCRIBE, subscribes)):
+        for grant in grants:
+            stream, _, event_type = grant.partition("/")
+            Grant.objects.get_or_create(service=row, action=action, stream=stream, event_type=event_type or "*")
+    issued = issuing.issue(service, by=SYSTEM, scopes=scopes)
+    # What tells the process comes after the commit, and no test commits.
+    holder.forget()
+    return issued.text

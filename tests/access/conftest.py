@@ -4,10 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from core.principal import SYSTEM
-from streams.access import issuing, usage
-from streams.models import Grant, Service
-from streams.snapshot import holder
+from streams.access import usage
 from tests.lanes import DjangoAlone
 
 
@@ -22,30 +19,6 @@ def nothing_used() -> Iterator[None]:
     usage.forget()
     yield
     usage.forget()
-
-
-@pytest.fixture
-def key_of(db: None) -> Callable[..., str]:
-    """Issue a key: `key_of("billing", publishes=["orders"], subscribes=["orders/order-placed"], scopes=[...])`."""
-
-    def key_of(
-        service: str,
-        *,
-        publishes: tuple[str, ...] | list[str] = (),
-        subscribes: tuple[str, ...] | list[str] = (),
-        scopes: tuple[str, ...] | list[str] = (),
-    ) -> str:
-        row, _ = Service.objects.get_or_create(name=service)
-        for action, grants in ((Grant.Action.PUBLISH, publishes), (Grant.Action.SUBSCRIBE, subscribes)):
-            for grant in grants:
-                stream, _, event_type = grant.partition("/")
-                Grant.objects.get_or_create(service=row, action=action, stream=stream, event_type=event_type or "*")
-        issued = issuing.issue(service, by=SYSTEM, scopes=scopes)
-        # What tells the process comes after the commit, and no test commits.
-        holder.forget()
-        return issued.text
-
-    return key_of
 
 
 @pytest.fixture

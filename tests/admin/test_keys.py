@@ -9,7 +9,7 @@ from streams import key_text
 from streams.models import Key, Service
 from tests.admin.pages import messages_of, text_of, url
 
-SEE = ("streams.view_service", "streams.view_key")
+SEE = ("streams.view_stream", "streams.view_service", "streams.view_key")
 ALL = (*SEE, "streams.add_key", "streams.change_key")
 
 

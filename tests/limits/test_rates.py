@@ -22,13 +22,13 @@ def orders(define):
 
 
 @pytest.fixture
-def keyed(monkeypatch):
-    """Whoever names itself in X-API-Key is known by that."""
+def one(key_of):
+    return {"x-api-key": key_of("shop", subscribes=["*"])}
 
-    def identify(headers, *_, **__):
-        return replace(ANONYMOUS, kind="service", name="shop", key=headers.get("x-api-key", ""))
 
-    monkeypatch.setattr(access, "identify", identify)
+@pytest.fixture
+def two(key_of):
+    return {"x-api-key": key_of("bakery", subscribes=["*"])}
 
 
 @pytest.mark.parametrize(("method", "path"), PLACES)
@@ -92,19 +92,17 @@ def test_nobody_gets_more_by_inventing_addresses(ask, settings):
     assert statuses == [200, 429]
 
 
-def test_each_key_is_counted_for_itself_and_nobody_without_one(ask, settings, keyed):
+def test_each_key_is_counted_for_itself_and_nobody_without_one(ask, settings, one, two):
     settings.RATE_PER_KEY = ONE_AN_HOUR
-    callers = [{"x-api-key": "one"}, {"x-api-key": "two"}, {"x-api-key": "one"}, {}, {}]
-
-    statuses = [ask("GET", "/streams", headers=headers).status for headers in callers]
+    statuses = [ask("GET", "/streams", headers=headers).status for headers in (one, two, one, {}, {})]
 
     assert statuses == [200, 200, 429, 200, 200]
 
 
-def test_with_both_rates_both_are_told(ask, settings, keyed):
+def test_with_both_rates_both_are_told(ask, settings, one):
     settings.RATE_PER_ADDRESS, settings.RATE_PER_KEY = THREE_AN_HOUR, ONE_AN_HOUR
 
-    told = ask("GET", "/streams", headers={"x-api-key": "one"}).headers
+    told = ask("GET", "/streams", headers=one).headers
 
     assert told["ratelimit-policy"] == '"address";q=3;w=3600, "key";q=1;w=3600'
 

@@ -57,7 +57,10 @@ def pid_of_the_bridges(hub: Hub) -> int | None:
 
 
 def kill_the_bridges(hub: Hub) -> None:
-    os.kill(eventually(lambda: pid_of_the_bridges(hub), within=60), signal.SIGKILL)
+    try:
+        os.kill(eventually(lambda: pid_of_the_bridges(hub), within=60), signal.SIGKILL)
+    except AssertionError:
+        pytest.fail(f"nobody delivers:\n{hub.output[-3000:]}")
 
 
 def kill_valkey(hub: Hub) -> None:

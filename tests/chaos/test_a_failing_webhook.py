@@ -51,7 +51,7 @@ def hub(tmp_path, shop):
 
 def pid_of_the_bridges(hub: Hub) -> int | None:
     """Return the process that delivers; None between two lives."""
-    found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     running = re.search(rf"^\s*(\d+)\s+{hub.process.pid}\s.*manage\.py consume --all", found, re.MULTILINE)
     return int(running[1]) if running else None
 

@@ -116,7 +116,7 @@ class Hub:
     def _listener(self) -> int:
         """Return the process that listens on the hub's port."""
         found = subprocess.run(
-            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
         ).stdout.splitlines()
         for row in found:
             if match := re.match(rf"\s*(\d+)\s+{self.process.pid}\s.*manage\.py serve", row):

@@ -51,13 +51,16 @@ def hub(tmp_path, shop):
 
 def pid_of_the_bridges(hub: Hub) -> int | None:
     """Return the process that delivers; None between two lives."""
-    found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     running = re.search(rf"^\s*(\d+)\s+{hub.process.pid}\s.*manage\.py consume --all", found, re.MULTILINE)
     return int(running[1]) if running else None
 
 
 def kill_the_bridges(hub: Hub) -> None:
-    os.kill(eventually(lambda: pid_of_the_bridges(hub), within=60), signal.SIGKILL)
+    try:
+        os.kill(eventually(lambda: pid_of_the_bridges(hub), within=60), signal.SIGKILL)
+    except AssertionError:
+        pytest.fail(f"nobody delivers:\n{hub.output[-3000:]}")
 
 
 def kill_valkey(hub: Hub) -> None:

@@ -5,11 +5,12 @@ from urllib.parse import urldefrag, urlsplit
 import pytest
 
 from tests.browser.conftest import DESK
+from tests.chaos.profile import FULL
 
 pytestmark = pytest.mark.acceptance
 
 # One page of each kind is enough: of an address, its numbers and names of streams are left out.
-MOST_PAGES = 60
+MOST_PAGES = 500 if FULL else 40
 NO_PAGES = ("logout", "download", "jsi18n", "export", "/python/", "/schema/", ".json", ".py")
 # Puts what an attacker would into the page, and returns which rules of the policy refused it.
 SLIP_IN = """

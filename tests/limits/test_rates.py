@@ -1,13 +1,10 @@
 """How often a caller may ask: counted in Redis, so that all processes count together."""
 
-from dataclasses import replace
-
 import pytest
 
 from core.addresses import proxies
-from core.principal import ANONYMOUS
 from core.rate import Rate, read
-from streams import access, rates
+from streams import rates
 from streams.broker.rates import take_token
 from streams.errors import TooManyRequests
 

@@ -16,7 +16,7 @@ from streams.broker.commands import Entry
 from streams.definitions import StreamDefinition
 from streams.entry import decode, decode_parts, pairs, text_fields
 from streams.errors import NotAStream
-from streams.masking import mask_of
+from streams.masking import mask_of, may_be_personal
 from streams.tally import Counted, Dropped
 
 # The last is counted by the scripts that store an event once.
@@ -114,7 +114,7 @@ def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[An
         return None
     fields = pairs(entry.parts)
     shown = text_fields(fields)
-    if stream is not None and stream.event_types:
+    if stream is not None and may_be_personal(stream):
         decoded = decode(fields, types_of=stream.types_of)
         if mask := mask_of(stream, decoded):
             shown = mask.fields(shown, decoded.event)

@@ -92,6 +92,16 @@ def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> M
     return None if definition is None else _mask((definition.contract, *definition.versions.values()))
 
 
+def may_be_personal(stream: StreamDefinition | None) -> bool:
+    """Say whether anything of the stream's events is personal: if not, nobody need read an event to find out."""
+    return stream is not None and any(
+        each.schema.personal is not None
+        for definition in stream.event_types.values()
+        for each in (definition.contract, *definition.versions.values())
+        if each is not None
+    )
+
+
 def _mask(contracts: Iterable[ActiveContract | None]) -> Mask | None:
     found = {id(marks): marks for each in contracts if each is not None and (marks := each.schema.personal) is not None}
     return Mask(tuple(found.values())) if found else None

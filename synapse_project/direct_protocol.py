@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.http import Request, Response, Route, StreamedResponse, nobody, problem_response
@@ -162,7 +163,7 @@ class DirectCycle:
         if response.headers or "origin" in self._head.headers:
             parts.append(_written(header_pairs(response, self._head.headers)))
         else:
-            parts.append(_usual_head(response.content_type))
+            parts.append(_usual_head(response.content_type, settings.SECURE_HSTS_SECONDS))
         if not self.keep_alive:
             parts.append(b"connection: close\r\n")
         parts.append(b"content-length: %d\r\n\r\n" % len(response.body))
@@ -260,8 +261,8 @@ class DirectHttpProtocol(HttpToolsProtocol):
 
 
 @lru_cache(maxsize=16)
-def _usual_head(content_type: str) -> bytes:
-    """Return the headers that every answer of the kind has."""
+def _usual_head(content_type: str, hsts_seconds: int) -> bytes:
+    """Return the headers that every answer of the kind has; one of them tells the seconds."""
     return _written(header_pairs(Response(content_type=content_type), {}))
 
 

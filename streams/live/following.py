@@ -41,7 +41,6 @@ class Following:
         self._asked = asked
         self._tails = tails
         self._heartbeat = heartbeat
-        self._personal = principal.rights.has(PERSONAL)
         self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
         self._written = 0.0
         self._pass = Pass(principal, stream)
@@ -80,6 +79,10 @@ class Following:
                 self._watcher.end("shut out")
         elif self._watcher is not None:
             self._watcher.may_see = self._pass.may_see
+
+    @property
+    def _personal(self) -> bool:
+        return self._pass.rights.has(PERSONAL)
 
     def _fresh_watcher(self) -> Watcher:
         return Watcher(event_types=self._asked.event_types, after=self._pages.after, may_see=self._pass.may_see)

@@ -6,8 +6,9 @@ import pytest
 
 from core import audit
 from core.models import AuditEntry
-from core.principal import ANONYMOUS, SYSTEM, Principal
-from core.rights import EVERYTHING, NOTHING
+from core.principal import SYSTEM, Principal
+from core.rights import NOTHING
+from tests.callers import callers_with
 
 SHOP = Principal(kind="service", name="shop", key="k1a2b3c4", address="192.0.2.9")
 
@@ -103,10 +104,7 @@ def test_an_odd_time_is_no_failure(client, query):
 
 
 def test_who_has_not_the_scope_reads_nothing(client, entries):
-    object.__setattr__(ANONYMOUS, "rights", NOTHING)
-    try:
+    with callers_with(NOTHING):
         answer = client.get("/audit")
-    finally:
-        object.__setattr__(ANONYMOUS, "rights", EVERYTHING)
 
     assert (answer.status_code, answer.json()["missing"]) == (403, "audit:read")

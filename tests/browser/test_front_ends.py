@@ -14,11 +14,11 @@ OTHERS = ["http://localhost:5174", "http://evil.example:5173", "http://localhost
 ORIGINS = [*THE_GUIDES, *OTHERS]
 # What a front end does, with the headers that it may send: publishes with a key, sends again, and reads what is there.
 SPEAK = """
-async (url) => {
+async ([url, key]) => {
   const headers = {
     "Content-Type": "application/json",
-    "Authorization": "Bearer none",
-    "X-API-Key": "none",
+    "Authorization": `Bearer ${key}`,
+    "X-API-Key": key,
     "Idempotency-Key": String(Math.random()),
     "Synapse-Contract-Version": "1",
   };
@@ -56,6 +56,15 @@ class EmptyPage(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
+def key(hub):
+    """A key of a service that publishes to the stream and reads it."""
+    command = hub.command("issue_key", "notification-service")
+    text, errors = command.communicate(timeout=60)
+    assert command.returncode == 0, errors
+    return next(word for word in text.split() if word.startswith("syn_"))
+
+
+@pytest.fixture(scope="module")
 def page_of(chromium):
     """A page of another origin: whatever that is called, the browser finds a server of ours there."""
     server = HTTPServer(("127.0.0.1", 0), EmptyPage)
@@ -79,8 +88,8 @@ def page_of(chromium):
 
 
 @pytest.mark.parametrize("origin", THE_GUIDES)
-def test_a_front_end_of_the_guide_publishes_and_reads(page_of, hub, origin):
-    assert page_of(origin).evaluate(SPEAK, hub.url) == [201, 200, "true", 200, 404]
+def test_a_front_end_of_the_guide_publishes_and_reads(page_of, hub, key, origin):
+    assert page_of(origin).evaluate(SPEAK, [hub.url, key]) == [201, 200, "true", 200, 403]
 
 
 @pytest.mark.parametrize("origin", THE_GUIDES)
@@ -89,8 +98,8 @@ def test_a_front_end_of_the_guide_watches(page_of, hub, origin):
 
 
 @pytest.mark.parametrize("origin", OTHERS)
-def test_no_other_page_is_told_anything(page_of, hub, origin):
+def test_no_other_page_is_told_anything(page_of, hub, key, origin):
     page = page_of(origin)
 
-    assert page.evaluate(SPEAK, hub.url) == "TypeError: Failed to fetch"
+    assert page.evaluate(SPEAK, [hub.url, key]) == "TypeError: Failed to fetch"
     assert page.evaluate(LISTEN, hub.url) == "refused"

@@ -3,7 +3,7 @@
 import pytest
 from redis.exceptions import RedisClusterException
 
-from streams.broker import Command, dead_letters, delivery, groups, keys, publishing, reports, retention
+from streams.broker import Command, dead_letters, delivery, groups, keys, publishing, rates, reports, retention
 from streams.broker.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
@@ -45,8 +45,11 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     send(delivery.leave(*PLACE, "me"))
     assert send(groups.delete(*PLACE, lively_ms=0, force=True)).deleted
     send(retention.hold_janitor_lease("me", ttl_ms=60_000))
-    with node_of(cluster, "syn:janitor").client() as home:
-        assert home.delete("syn:janitor") == 1
+    taking = rates.take_token("address", "192.0.2.1", count=1, seconds=60)
+    send(taking)
+    for key in ("syn:janitor", taking.words[3]):
+        with node_of(cluster, key).client() as home:
+            assert home.delete(key) == 1
 
     calls = seen()
     check(calls)

@@ -33,6 +33,7 @@ def at_once(request, tmp_path_factory):
     with request.param(folder) as url:
         environment = inherited | {
             "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+            "SYNAPSE_AUTH": "open",
             "SYNAPSE_VAR": str(folder),
             "DATABASE_URL": url,
             "ALLOWED_HOSTS": "testserver,localhost",

@@ -37,6 +37,7 @@ def environment(request, tmp_path):
     with request.param(tmp_path) as url:
         yield inherited | {
             "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+            "SYNAPSE_AUTH": "open",
             "SYNAPSE_VAR": str(tmp_path),
             "DATABASE_URL": url,
             "PYTHONPATH": str(ROOT),

@@ -255,6 +255,7 @@ def test_for_a_client_that_takes_no_answers_nothing_more_is_read(server, redis, 
     for _ in range(20):
         assert httpx.post(f"{server.url}/events/orders", json=text).status_code == 201
     idle, other = connect(server), connect(server)
+    redis.config_resetstat()
 
     idle.send(request("GET", "/streams/orders/messages?count=20") * 60)  # 72 MB
     for _ in range(100):

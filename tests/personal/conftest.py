@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.personal import MASK
-from core.principal import ANONYMOUS
-from core.rights import EVERYTHING, Action
+from core.rights import Action
+from tests.callers import callers_with
 from tests.definitions import define
 
 __all__ = ["MASK"]
@@ -49,6 +49,5 @@ def orders(db: None) -> Any:
 @pytest.fixture
 def impersonal() -> Iterator[None]:
     """Whoever calls without a key may not see what is personal, on either lane."""
-    object.__setattr__(ANONYMOUS, "rights", Impersonal())
-    yield
-    object.__setattr__(ANONYMOUS, "rights", EVERYTHING)
+    with callers_with(Impersonal()):
+        yield

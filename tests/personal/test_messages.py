@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from streams.snapshot import holder
+from tests.callers import callers_with
 from tests.definitions import contract, define
 from tests.live.server import running_server, watching
-from tests.personal.conftest import CONTRACT, EVENT, HIDDEN, MASK
+from tests.personal.conftest import CONTRACT, EVENT, HIDDEN, MASK, Impersonal
 
 MESSAGES = "/streams/orders/messages"
 
@@ -137,19 +138,15 @@ def test_the_live_tail_is_masked(redis, orders, impersonal, since):
 
 
 def test_two_who_watch_each_see_what_they_may(redis, orders):
-    from core.principal import ANONYMOUS
-    from core.rights import EVERYTHING
-    from tests.personal.conftest import Impersonal
-
     holder.refresh()
-    with running_server() as server, watching(server.live()) as all_of_it:
-        try:
-            object.__setattr__(ANONYMOUS, "rights", Impersonal())
-            with watching(server.live()) as some:
-                httpx.post(f"{server.url}/events/orders", json=EVENT)
-                seen = all_of_it.next().data["event"], some.next().data["event"]
-        finally:
-            object.__setattr__(ANONYMOUS, "rights", EVERYTHING)
+    with (
+        running_server() as server,
+        watching(server.live()) as all_of_it,
+        callers_with(Impersonal()),
+        watching(server.live()) as some,
+    ):
+        httpx.post(f"{server.url}/events/orders", json=EVENT)
+        seen = all_of_it.next().data["event"], some.next().data["event"]
 
     assert seen == (EVENT, HIDDEN)
 

@@ -1,8 +1,14 @@
 """What the audit record's answers hold."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.fields import CharField, DateTimeField, IntegerField, JSONField
 
 from streams.api.shapes.base import Shape
+
+
+@extend_schema_field({"description": "What was there, as a JSON value; null when nothing was."})
+class Described(JSONField):
+    """A thing before or after."""
 
 
 class AuditEntry(Shape):
@@ -16,8 +22,8 @@ class AuditEntry(Shape):
     address = CharField(allow_null=True, help_text="The IP address from which it was done.")
     action = CharField()
     target = CharField()
-    before = JSONField(allow_null=True)
-    after = JSONField(allow_null=True)
+    before = Described()
+    after = Described()
 
 
 class AuditPage(Shape):

@@ -14,8 +14,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub that the test may kill."""
+    """A hub that the tests of a file may kill."""
     with running_hub(tmp_path_factory.mktemp("own-hub")) as running:
         yield running

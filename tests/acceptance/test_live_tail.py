@@ -22,6 +22,17 @@ def models(watch, count):
     return [watch.next().data["event"]["model_name"] for _ in range(count)]
 
 
+def test_who_watches_is_counted(own_hub):
+    def shown():
+        text = httpx.get(f"{own_hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
+        return [line for line in text.splitlines() if line.startswith('synapse_live_watchers{stream="agi-decisions"}')]
+
+    url = f"{own_hub.url}/streams/agi-decisions/live"
+    with watching(url), watching(url):
+        eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 2.0'])
+    eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 0.0'])
+
+
 def test_who_watches_loses_nothing_when_processes_are_killed(own_hub):
     url = f"{own_hub.url}/streams/inference-events/live"
     with watching(url, timeout=30) as watch:
@@ -47,14 +58,3 @@ def test_a_hub_that_is_stopped_says_bye_and_ends_at_once(own_hub):
         own_hub.process.terminate()
         assert [frame.name for frame in watch.rest()] == ["bye"]
         own_hub.process.wait(timeout=20)
-
-
-def test_who_watches_is_counted(own_hub):
-    def shown():
-        text = httpx.get(f"{own_hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
-        return [line for line in text.splitlines() if line.startswith('synapse_live_watchers{stream="agi-decisions"}')]
-
-    url = f"{own_hub.url}/streams/agi-decisions/live"
-    with watching(url), watching(url):
-        eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 2.0'])
-    eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 0.0'])

@@ -1,71 +1,15 @@
-"""What is measured, for Prometheus and for people: `METRICS` is the list, and its texts are the documentation.
+"""Every metric. `METRICS` is the list, and its texts are the documentation."""
 
-Every value is read from Redis when it is asked for, so all processes answer the same. The cost does not grow with the
-length of a stream: nothing is read through.
-"""
-
-import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 
-from core.http import Request, Response, json_response
-from core.permission import demand_scope
-from core.rights import Rights
-from streams import audience, figures, lag
-from streams.asking import answer, ask
-from streams.broker import commands, keys
-from streams.broker.command import Command, Conversation, ReplyError
-from streams.broker.commands import Group
-from streams.definitions import Snapshot
 from streams.figures import Figures
 from streams.ids import parse
-from streams.inference import Inference
 from streams.lag import Name
-
-# Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
-MOST_LAG = 1000
-_VARY = {"Vary": "Accept"}
-_JSON = re.compile(r"application/json(?:;|$)")
-_TEXT = re.compile(r"text/plain(?:;|$)")
-_VERSIONED_TEXT = re.compile(r"application/openmetrics-text(?:;|$)|text/plain;(?:.*;)?version=")
-_STRANGE_VERSION = re.compile(r"version=(?![0-9]+(?:\.[0-9]+)*\s*(?:;|$))")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupReading:
-    """What was found out about a group; the lag's `seconds` are those at the moment of reading.
-
-    `counters` are those that the scripts of delivery keep. `waiting` events come again, `overdue` is for how many
-    seconds the first of them has been due. `dead` is how many dead letters there are. `last_poll` is when one of its
-    consumers last asked for events (seconds since 1970), None while it has none.
-    """
-
-    consumers: int
-    pending: int
-    lag_events: int
-    lag_seconds: float
-    counters: Mapping[str, int]
-    waiting: int
-    overdue: float
-    dead: int
-    last_poll: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
-    and group."""
-
-    streams: Mapping[str, Figures]
-    groups: Mapping[Name, GroupReading]
-    watchers: Mapping[str, int]
-
+from streams.metrics.reading import MOST_LAG, GroupReading, Reading
 
 # Label values and the value, of each sample.
 Samples = Iterator[tuple[Name | tuple[str], float]]
@@ -254,112 +198,3 @@ METRICS = (
         "How often the group was gone from Redis under a consumer, and was made again.",
     ),
 )
-
-
-class Collector:
-    """Hands a reading to prometheus-client (its interface for custom collectors)."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
-    def collect(self) -> Iterable[Metric]:
-        """Return every metric with its samples."""
-        return [metric.family(self._reading) for metric in METRICS]
-
-
-def metrics(request: Request, catalog: Snapshot, inference: Inference) -> Conversation[Response]:
-    """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
-
-    Raises:
-        Forbidden: when the caller may not see metrics.
-        Unavailable: when Redis cannot be used.
-    """
-    demand_scope(request.principal, "metrics:read")
-    accept = request.headers.get("accept", "")
-    if wants_prometheus(accept):
-        return _exposed((yield from _reading(catalog)), accept)
-    return (yield from _as_json(catalog, inference, request.principal.rights))
-
-
-def wants_prometheus(accept: str) -> bool:
-    """Say whether an Accept header asks for Prometheus' format.
-
-    Prometheus names the version of the text it wants. A bare text/plain counts only where JSON is not named: axios
-    sends `application/json, text/plain, */*` with every request.
-    """
-    kinds = [re.sub(r"\s", "", kind).lower() for kind in accept.split(",")]
-    if any(map(_VERSIONED_TEXT.match, kinds)):
-        return True
-    return any(map(_TEXT.match, kinds)) and not any(map(_JSON.match, kinds))
-
-
-def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
-    found = yield from figures.of(sorted(catalog.streams))
-    sample = yield from inference.metrics(catalog, now=time.time())
-    shown = {
-        name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()
-    }
-    return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
-
-
-def _exposed(reading: Reading, accept: str) -> Response:
-    registry = CollectorRegistry()
-    registry.register(Collector(reading))
-    encode, content_type = choose_encoder(_understood(accept))
-    return Response(body=encode(registry), content_type=content_type, headers=_VARY)
-
-
-def _understood(accept: str) -> str:
-    """Return the header without kinds whose version is no number: prometheus-client fails on them."""
-    return ",".join(kind for kind in accept.split(",") if not _STRANGE_VERSION.search(kind))
-
-
-def _reading(catalog: Snapshot) -> Conversation[Reading]:
-    streams = yield from figures.of(sorted(catalog.streams))
-    with_groups = [name for name, found in streams.items() if found.groups]
-    replies = (yield from ask([commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
-    groups: dict[Name, Group] = {
-        (name, group.name): group
-        for name, reply in zip(with_groups, replies, strict=True)
-        for group in answer(reply, name, absent=[])
-    }
-    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
-    asked = [command for name in groups for command in _asked(*name)]
-    found = (yield from ask(asked)) if asked else []
-    now_ms = time.time() * 1000
-    return Reading(
-        streams=streams,
-        watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
-        groups={
-            name: _group(group, lags[name], found[place : place + 5], now_ms)
-            for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
-        },
-    )
-
-
-def _asked(stream: str, group: str) -> tuple[Command, ...]:
-    waiting = keys.waiting(stream, group)
-    return (
-        commands.hgetall(keys.counters(stream, group)),
-        commands.zcard(waiting),
-        commands.lowest_score(waiting),
-        commands.xlen(keys.dead_letters(stream, group)),
-        commands.xinfo_consumers(stream, group),
-    )
-
-
-def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
-    counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
-    texts = (counters or {}).items()
-    return GroupReading(
-        consumers=group.consumers,
-        pending=group.pending,
-        lag_events=behind.events,
-        lag_seconds=behind.seconds(now_ms),
-        counters={what: int(text) for what, text in texts if text.isdigit() and len(text) < 19},
-        waiting=waiting or 0,
-        overdue=0.0 if due is None else round(max(0.0, now_ms - due) / 1000, 3),
-        dead=dead or 0,
-        last_poll=round((now_ms - min(one.idle for one in consumers)) / 1000, 3) if consumers else None,
-    )

@@ -1,0 +1,104 @@
+"""What Redis says of streams and groups at one moment: as many round trips whatever there is."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams import audience, figures, lag
+from streams.asking import answer, ask
+from streams.broker import commands, keys
+from streams.broker.command import Command, Conversation, ReplyError
+from streams.broker.commands import Group
+from streams.definitions import Snapshot
+from streams.figures import Figures
+from streams.lag import Name
+
+# Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
+MOST_LAG = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReading:
+    """What was found out about a group; the lag's `seconds` are those at the moment of reading.
+
+    `counters` are those that the scripts of delivery keep. `waiting` events come again, `overdue` is for how many
+    seconds the first of them has been due. `dead` is how many dead letters there are. `last_poll` is when one of its
+    consumers last asked for events (seconds since 1970), None while it has none.
+    """
+
+    consumers: int
+    pending: int
+    lag_events: int
+    lag_seconds: float
+    counters: Mapping[str, int]
+    waiting: int
+    overdue: float
+    dead: int
+    last_poll: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
+    and group."""
+
+    streams: Mapping[str, Figures]
+    groups: Mapping[Name, GroupReading]
+    watchers: Mapping[str, int]
+
+
+def read(catalog: Snapshot) -> Conversation[Reading]:
+    """Ask Redis for everything that is measured.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    streams = yield from figures.of(sorted(catalog.streams))
+    with_groups = [name for name, found in streams.items() if found.groups]
+    replies = (yield from ask([commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
+    groups: dict[Name, Group] = {
+        (name, group.name): group
+        for name, reply in zip(with_groups, replies, strict=True)
+        for group in answer(reply, name, absent=[])
+    }
+    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    asked = [command for name in groups for command in _asked(*name)]
+    found = (yield from ask(asked)) if asked else []
+    now_ms = time.time() * 1000
+    return Reading(
+        streams=streams,
+        watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
+        groups={
+            name: _group(group, lags[name], found[place : place + 5], now_ms)
+            for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
+        },
+    )
+
+
+def _asked(stream: str, group: str) -> tuple[Command, ...]:
+    waiting = keys.waiting(stream, group)
+    return (
+        commands.hgetall(keys.counters(stream, group)),
+        commands.zcard(waiting),
+        commands.lowest_score(waiting),
+        commands.xlen(keys.dead_letters(stream, group)),
+        commands.xinfo_consumers(stream, group),
+    )
+
+
+def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
+    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
+    texts = (counters or {}).items()
+    return GroupReading(
+        consumers=group.consumers,
+        pending=group.pending,
+        lag_events=behind.events,
+        lag_seconds=behind.seconds(now_ms),
+        counters={what: int(text) for what, text in texts if text.isdigit() and len(text) < 19},
+        waiting=waiting or 0,
+        overdue=0.0 if due is None else round(max(0.0, now_ms - due) / 1000, 3),
+        dead=dead or 0,
+        last_poll=round((now_ms - min(one.idle for one in consumers)) / 1000, 3) if consumers else None,
+    )

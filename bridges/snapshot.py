@@ -5,12 +5,14 @@ The streams' snapshot tells when that was: it is replaced as a whole, here and i
 
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 from bridges import filters, waits
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition, Order
 from bridges.models import Bridge
+from bridges.position import start_of
 from streams.definitions import Snapshot
 from streams.owners import Owner, Owners
 from streams.snapshot import holder as catalog
@@ -45,11 +47,15 @@ class BridgeHolder:
         """Return the bridge that reads as a group, as it was loaded last: never a query."""
         return self._places.get((stream, group))
 
-    def durable_groups(self) -> dict[str, frozenset[str]]:
-        """Return the groups of all bridges, by stream: what they are owed is kept, also while they are disabled."""
-        groups: dict[str, frozenset[str]] = {}
+    def durable_groups(self) -> dict[str, dict[str, str]]:
+        """Return the groups of all bridges, by stream, each with the id after which it begins.
+
+        What they are owed is kept, also while they are disabled.
+        """
+        groups: dict[str, dict[str, str]] = {}
+        now = datetime.now(UTC)
         for bridge in self.current().values():
-            groups[bridge.stream] = groups.get(bridge.stream, frozenset()) | {bridge.group}
+            groups.setdefault(bridge.stream, {})[bridge.group] = start_of(bridge.start, now=now)
         return groups
 
     def owners(self) -> Owners:

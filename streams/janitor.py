@@ -3,6 +3,9 @@
 One janitor works at a time, over all processes: it holds a lease in Redis that expires when it is not renewed. The
 lease only saves work. Each cut is one atomic script, so a janitor that was stopped and wakes beside its successor does
 no harm. The rules are told in docs/retention.md.
+
+What a group is owed can only be kept when there is a group. So the janitor makes those of bridges that did not run yet,
+or do not run, before it cuts anything.
 """
 
 import logging
@@ -14,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from streams.broker import Command, ReplyError, SyncExecutor, retention
+from streams.broker import Command, ReplyError, SyncExecutor, delivery, retention
 from streams.broker.command import value
 from streams.broker.retention import Limits, Trimmed
 from streams.definitions import StreamDefinition
@@ -32,7 +35,8 @@ TOGETHER = 8
 # How long one turn may work, in seconds, so that the lease is renewed in time.
 BUDGET = 0.5
 
-Durable = Mapping[str, frozenset[str]]
+# Groups that hold back what they owe, by stream, each with the id after which it begins when it is not there.
+Durable = Mapping[str, Mapping[str, str]]
 
 _providers: list[Callable[[], Durable]] = []
 
@@ -47,10 +51,10 @@ def on_durable_groups(provider: Callable[[], Durable]) -> None:
 
 def durable_groups() -> Durable:
     """Return the groups that hold back what they owe however long they are silent, by stream."""
-    found: dict[str, frozenset[str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for provider in _providers:
         for stream, groups in provider().items():
-            found[stream] = found.get(stream, frozenset()) | groups
+            found.setdefault(stream, {}).update(groups)
     return found
 
 
@@ -119,7 +123,9 @@ class Janitor:
         waiting = deque(self._in_turn(streams))
         while waiting:
             batch = [waiting.popleft() for _ in range(min(TOGETHER, len(waiting)))]
-            replies = self._executor().execute([self._trim(streams[name], durable) for name in batch])
+            keeping = [command for name in batch for command in self._keep(name, durable)]
+            trimming = [self._trim(streams[name], durable) for name in batch]
+            replies = self._executor().execute([*keeping, *trimming])[len(keeping) :]
             waiting.extend(name for name, reply in zip(batch, replies, strict=True) if self._has_more(name, reply))
             if time.monotonic() >= deadline:
                 break
@@ -130,12 +136,21 @@ class Janitor:
         start = names.index(self._first) if self._first in streams else 0
         return names[start:] + names[:start]
 
+    def _keep(self, name: str, durable: Durable) -> list[Command]:
+        """Return what makes the stream's durable groups that were not there when it was last looked at."""
+        known = self._groups.get(name, ())
+        return [
+            delivery.keep(name, group, start=start, run=self._token)
+            for group, start in durable.get(name, {}).items()
+            if group.encode() not in known
+        ]
+
     def _trim(self, stream: StreamDefinition, durable: Durable) -> Command:
         return retention.trim(
             stream.name,
             limits_of(stream, self._pin_for),
             groups=self._groups.get(stream.name, ()),
-            durable=durable.get(stream.name, frozenset()),
+            durable=durable.get(stream.name, {}),
             room=self._room,
         )
 

@@ -42,7 +42,7 @@ def check_place(stream: str, group: str) -> None:
     asked = [commands.xinfo_groups(stream), dead_letters.count(stream, group)]
     groups, left = connections.executor().run(ask(asked))
     known = {found.name for found in answer(groups, stream, absent=[])}
-    known |= snapshot.holder.durable_groups().get(stream, frozenset())
+    known |= snapshot.holder.durable_groups().get(stream, {}).keys()
     if group not in known and not answer(left, stream, absent=0):
         raise UnknownGroup(stream, group)
 

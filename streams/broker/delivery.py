@@ -136,6 +136,14 @@ def join(
     return call(_JOIN, stream, group, arguments, _joined)
 
 
+def keep(stream: str, group: str, *, start: str, run: str) -> Command:
+    """Make the group of a bridge, unless it exists, so that what it is owed is kept before anybody reads: `Joined`.
+
+    It begins after the id `start`; one that was lost goes on where it was, or begins at the beginning.
+    """
+    return call(_JOIN, stream, group, ["", start, "keep", run, 1], _joined)
+
+
 def checkpoint(stream: str, group: str) -> Command:
     """Note how far the group is, for the case that it is lost. The reply is the id behind which it would go on."""
     return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))

@@ -270,7 +270,7 @@ def test_the_platform_archives_inference_and_training_events_without_taking_them
 def test_groups_of_bridges_are_durable_also_while_they_are_disabled(db):
     apply(FILE)
 
-    assert janitor.durable_groups() == {"orders": frozenset({"shop", "console-2"})}
+    assert janitor.durable_groups() == {"orders": {"shop": "$", "console-2": "0"}}
 
 
 def test_knowing_the_bridges_asks_no_database_until_the_catalog_changes(db, django_assert_num_queries):
@@ -282,7 +282,7 @@ def test_knowing_the_bridges_asks_no_database_until_the_catalog_changes(db, djan
     Bridge.objects.get(name="orders-to-shop").delete()
     holder.refresh()
 
-    assert janitor.durable_groups() == {"orders": frozenset({"console-2"})}
+    assert janitor.durable_groups() == {"orders": {"console-2": "0"}}
 
 
 TWO_STREAMS = """

@@ -1,6 +1,6 @@
 """The cast of the retention tests: a janitor that does whole turns, and a stream to arrange and look at."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -64,6 +64,11 @@ class Scene:
         return int(self.redis.hget(keys.counters(self.stream, group), field) or 0)
 
 
+def _begun(names: Mapping[str, str] | Iterable[str]) -> Mapping[str, str]:
+    """Return groups with where each begins: at the beginning, unless the test says otherwise."""
+    return names if isinstance(names, Mapping) else dict.fromkeys(names, "0")
+
+
 @pytest.fixture
 def orders(redis: redis_py.Redis) -> Scene:
     return Scene(redis)
@@ -75,11 +80,11 @@ def make_janitor(redis: redis_py.Redis) -> Callable[..., Janitor]:
 
     def make(
         *streams: StreamDefinition,
-        durable: Mapping[str, set[str]] | None = None,
+        durable: Mapping[str, Iterable[str]] | None = None,
         budget: float = 10.0,
         **options: object,
     ) -> Janitor:
-        groups = {stream: frozenset(names) for stream, names in (durable or {}).items()}
+        groups = {stream: _begun(names) for stream, names in (durable or {}).items()}
         return Janitor(
             connections.executor,
             lambda: {stream.name: stream for stream in streams},
@@ -96,7 +101,7 @@ def sweep(make_janitor: Callable[..., Janitor], redis: redis_py.Redis) -> Callab
     """Let a janitor do one whole turn on `orders` with these limits: `sweep(max_length=10, durable={"billing"})`."""
 
     def sweep(
-        *, durable: set[str] = frozenset(), pin_for: timedelta = timedelta(hours=24), room: int = 1000, **limits: object
+        *, durable: Iterable[str] = (), pin_for: timedelta = timedelta(hours=24), room: int = 1000, **limits: object
     ) -> None:
         stream = StreamDefinition(name="orders", **limits)  # type: ignore[arg-type]
         janitor = make_janitor(stream, durable={"orders": durable}, pin_for=pin_for, room=room)

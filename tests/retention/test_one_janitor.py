@@ -105,10 +105,10 @@ def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(mak
 
 
 def test_all_who_know_of_durable_groups_are_heard(providers):
-    on_durable_groups(lambda: {"orders": frozenset({"billing"})})
-    on_durable_groups(lambda: {"orders": frozenset({"mailing"}), "payments": frozenset({"billing"})})
+    on_durable_groups(lambda: {"orders": {"billing": "0"}})
+    on_durable_groups(lambda: {"orders": {"mailing": "$"}, "payments": {"billing": "0"}})
 
-    assert durable_groups() == {"orders": {"billing", "mailing"}, "payments": {"billing"}}
+    assert durable_groups() == {"orders": {"billing": "0", "mailing": "$"}, "payments": {"billing": "0"}}
 
 
 def test_while_the_durable_groups_are_not_known_nothing_is_trimmed(make_janitor, orders):

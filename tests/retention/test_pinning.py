@@ -210,3 +210,45 @@ def test_a_clock_that_was_ahead_does_not_pin_for_ever(orders, sweep, redis):
     sweep()
 
     assert int(redis.hget(keys.pins("orders"), "terminal").split()[0]) <= orders.now()
+
+
+def test_a_durable_group_that_nobody_made_yet_is_made_before_anything_is_cut(orders, sweep):
+    orders.publish(*range(1, 11))
+
+    sweep(max_length=2, durable={"billing": "0", "mailing": "6-0"})
+
+    assert orders.kept == list(range(1, 11))
+    places = {row["name"]: row["last-delivered-id"] for row in orders.redis.xinfo_groups("orders")}
+    assert places == {b"billing": b"0-0", b"mailing": b"6-0"}
+
+
+def test_one_that_begins_with_what_comes_pins_nothing_of_what_was(orders, sweep):
+    orders.publish(*range(1, 11))
+
+    sweep(max_length=2, durable={"billing": "$"})
+    orders.publish(11, 12, 13)
+    sweep(max_length=2, durable={"billing": "$"})
+
+    assert orders.kept == [11, 12, 13]
+
+
+def test_one_that_is_lost_is_made_again_and_owed_everything_that_is_there(orders, sweep):
+    sweep(max_length=2, durable={"billing": "$"})
+    orders.publish(1, 2, 3)
+    orders.redis.xgroup_destroy("orders", "billing")
+
+    sweep(max_length=1, durable={"billing": "$"})
+
+    assert orders.kept == [1, 2, 3]
+    assert orders.lost("billing", "groups_recreated") == 1
+    assert orders.redis.xinfo_consumers("orders", "billing") == []
+
+
+def test_one_that_is_there_is_left_as_it_is(orders, sweep):
+    orders.publish(1, 2, 3)
+    orders.group("billing", at="2-0")
+
+    sweep(max_length=1, durable={"billing": "0"})
+
+    assert orders.kept == [3]
+    assert orders.lost("billing", "groups_recreated") == 0

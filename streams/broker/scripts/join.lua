@@ -2,7 +2,8 @@
 -- ARGV, after those of group.lua: consumer, start (the id after which the group begins), mode, run (a text that this
 --       run of the consumer alone uses).  Mode "any" joins a group that is there already; "new" leaves it as it is,
 --       unless this run made it; "again" is "any" for a consumer that was in it, so making it is counted, and it goes
---       on where `checkpoint` last saw it, unless the stream is a new one.
+--       on where `checkpoint` last saw it, unless the stream is a new one; "keep" is for nobody: it makes the group
+--       alone, like "any" the first time and like "again", from the beginning, when it was lost.
 --       Last, 1 when the group is Synapse's by its definition, whoever made it.
 -- Reply: {1 when the group was made, 1 when Synapse made it, now or before, 1 when it goes on where it was seen last}, or
 --        Redis' error.
@@ -30,13 +31,17 @@ local function seen_at()
 end
 
 even_when_full()
-local created, resumed = 1, mode == 'again' and seen_at()
+local again = mode == 'again' or (mode == 'keep' and redis.call('HEXISTS', COUNTERS, 'made_by') == 1)
+local created, resumed = 1, again and seen_at()
+if again and mode == 'keep' then
+  start = '0'
+end
 start = resumed or start
 local made = redis.pcall('XGROUP', 'CREATE', STREAM, GROUP, start, 'MKSTREAM')
 if not made.err then
   redis.call('HSET', COUNTERS, 'made_by', run)
   free_keys()
-  if mode == 'again' then
+  if again then
     redis.call('HINCRBY', COUNTERS, 'groups_recreated', 1)
   end
 elseif string.sub(made.err, 1, 9) ~= 'BUSYGROUP' then
@@ -44,7 +49,7 @@ elseif string.sub(made.err, 1, 9) ~= 'BUSYGROUP' then
 elseif mode ~= 'new' or redis.call('HGET', COUNTERS, 'made_by') ~= run then
   created = 0
 end
-if created == 1 or mode ~= 'new' then
+if mode ~= 'keep' and (created == 1 or mode ~= 'new') then
   if ARGV[7] == '1' then
     redis.call('HSETNX', COUNTERS, 'made_by', run)
   end

@@ -32,9 +32,9 @@ help:
 
 install: $(RUN)
 
-# For a laptop: whoever reaches it may do everything, unless SYNAPSE_AUTH says otherwise, here or in .env.
+# For a laptop: whoever reaches it may do everything, unless SYNAPSE_AUTH says otherwise, here, in a file or in .env.
 run: $(RUN)
-	@grep -qs '^SYNAPSE_AUTH' .env || export SYNAPSE_AUTH="$${SYNAPSE_AUTH:-open}"; exec $(BIN)/python manage.py up
+	@SYNAPSE_AUTH_DEFAULT=open exec $(BIN)/python manage.py up
 
 test: $(TESTING) $(NODE_PARTS)
 	@$(BIN)/python -m pytest $(ARGS)

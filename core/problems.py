@@ -61,11 +61,11 @@ class Forbidden(Problem):
 
 
 class BadParameter(Problem):
-    """A query parameter has a value that cannot be used."""
+    """A parameter, in the query or in the body, has a value that cannot be used."""
 
     status = 400
     slug = "bad-parameter"
-    title = "A query parameter has a value that cannot be used"
+    title = "A parameter has a value that cannot be used"
 
 
 class NotFound(Problem):

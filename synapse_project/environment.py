@@ -183,9 +183,16 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_AUTH",
+        default="",
+        parse=_auth,
+        shown_default="`SYNAPSE_AUTH_DEFAULT`",
+        meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
+    ),
+    Setting(
+        name="SYNAPSE_AUTH_DEFAULT",
         default="required",
         parse=_auth,
-        meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
+        meaning="What `SYNAPSE_AUTH` is when nothing says so; `make run` sets it to `open`.",
     ),
     Setting(
         name="SYNAPSE_KEY_ENVIRONMENT",
@@ -363,7 +370,9 @@ def redis_url(values: Mapping[str, Any]) -> str:
 
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     text = variables.get(setting.name, "")
-    if not text and (path := variables.get(f"{setting.name}_FILE", "")):
+    if path := variables.get(f"{setting.name}_FILE", ""):
+        if text:
+            raise BadSetting(f"{setting.name} and {setting.name}_FILE are both set: say it once.")
         try:
             text = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -56,7 +56,7 @@ DEBUG = _env["DEBUG"]
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
 
 # Who gets in, and what stands in the keys that are issued here (see streams/access).
-AUTH = _env["SYNAPSE_AUTH"]
+AUTH = _env["SYNAPSE_AUTH"] or _env["SYNAPSE_AUTH_DEFAULT"]
 KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
 METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
 

@@ -79,7 +79,8 @@ class Joining:
 
     def _greet(self, joined: Joined, others: Sequence[Consumer]) -> None:
         subscription = self._membership.subscription
-        new = "the new group" if joined.created else "the group"
+        # A bridge's is made by whoever comes first, and that is mostly the janitor.
+        new = "the new group" if joined.created and not subscription.owned else "the group"
         self._say(f"Reading “{subscription.stream}” in {new} “{subscription.group}” as {subscription.consumer}.")
         live = [consumer.name for consumer in others if is_live(consumer)]
         if subscription.consumer in live:
@@ -91,7 +92,8 @@ class Joining:
         if rest := [name for name in live if name != subscription.consumer]:
             self._say(
                 f"The group has live consumers already ({', '.join(rest[:3])}{', …' if len(rest) > 3 else ''}): they "
-                "share its events, and each event goes to one of them. For all events use another --group."
+                "share its events, and each event goes to one of them."
+                + ("" if subscription.owned else " For all events use another --group.")
             )
         if not joined.ours:
             self._say(

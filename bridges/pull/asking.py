@@ -148,6 +148,8 @@ class _Body:
     known here is passed over, as the clients' own server does."""
 
     def __init__(self, request: Request) -> None:
+        if request.body.lstrip()[:1] == b"[":
+            raise BadRequest("The body is one JSON object.")
         body = reading.read(request)
         if body.batch or not isinstance(body.items[0], dict):
             raise BadRequest("The body is one JSON object.")

@@ -91,6 +91,20 @@ ROWS = (
         measure=bridging.handler,
     ),
     Row(
+        name="bridge-client",
+        work="the same",
+        peer="redis-py client loop, COUNT 10, an XACK for each",
+        bar=Bar(ratio_at_least=7),
+        measure=bridging.beside_client_loop,
+    ),
+    Row(
+        name="bridge-faststream",
+        work="the same",
+        peer="FastStream, a stream subscriber",
+        bar=Bar(ratio_at_least=15),
+        measure=bridging.beside_faststream,
+    ),
+    Row(
         name="live",
         work="live tail, 500 who watch, 100 events/s: from publish to received, 99th percentile",
         peer="-",

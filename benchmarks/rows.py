@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import bridging, contracts, live, memory, publishing, reads, size
+from benchmarks.measures import bridging, contracts, live, many, memory, publishing, reads, size
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -145,5 +145,26 @@ ROWS = (
         peer="-",
         bar=Bar(at_most=2000),
         measure=contracts.back_test,
+    ),
+    Row(
+        name="publish-1000",
+        work="validated publish, by a server that has 1,000 streams and contracts",
+        peer="the same with 10",
+        bar=Bar(ratio_at_least=0.9),
+        measure=many.publish(1_000),
+    ),
+    Row(
+        name="publish-10000",
+        work="the same, with 10,000",
+        peer="the same with 10",
+        bar=Bar(ratio_at_least=0.9),
+        measure=many.publish(many.MANY),
+    ),
+    Row(
+        name="start",
+        work="start of a server that has 10,000 streams and contracts, until it takes an event",
+        peer="-",
+        bar=Bar(at_most=10),
+        measure=many.start,
     ),
 )

@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import bridging, contracts, live, many, memory, publishing, reads, size
+from benchmarks.measures import bridging, contracts, latency, live, many, memory, publishing, reads, size, waiting
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -105,6 +105,20 @@ ROWS = (
         measure=bridging.beside_faststream,
     ),
     Row(
+        name="latency",
+        work="500 events/s: from before the POST to the call of a bridge's handler, median",
+        peer="-",
+        bar=Bar(at_most=5),
+        measure=latency.median,
+    ),
+    Row(
+        name="latency-p99",
+        work="the same, 99th percentile",
+        peer="-",
+        bar=Bar(at_most=25),
+        measure=latency.worst,
+    ),
+    Row(
         name="live",
         work="live tail, 500 who watch, 100 events/s: from publish to received, 99th percentile",
         peer="-",
@@ -166,5 +180,12 @@ ROWS = (
         peer="-",
         bar=Bar(at_most=10),
         measure=many.start,
+    ),
+    Row(
+        name="waiting",
+        work="giving out ten events that are due again, with 1,000,000 waiting",
+        peer="the same with 10,000 waiting",
+        bar=Bar(ratio_at_most=1.2),
+        measure=waiting.lease,
     ),
 )

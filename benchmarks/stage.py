@@ -76,7 +76,7 @@ class Stage:
         return synapse.serving(self._synapse_folder, self.settings)
 
     def crowd(self, count: int) -> Crowd:
-        """Return a catalog that has so many streams more, with a contract each, in a database and a Redis of its own."""
+        """Return a catalog of so many more streams, each with a contract, in a database and a Redis of its own."""
         if count not in self._crowds:
             place = len(self._crowds) + 1
             self._crowds[count] = Crowd.made(self._folder / f"many-{count}", self.settings, self.valkey, count, place)

@@ -25,7 +25,10 @@ async def main() -> None:
     async with redis.from_url(url, decode_responses=True) as client:
         await client.xgroup_create(stream, group, "0")
         begun = perf_counter()
-        while perf_counter() - begun < seconds and (rows := await client.xreadgroup(group, "reader", {stream: ">"}, count=COUNT)):
+        while perf_counter() - begun < seconds:
+            rows = await client.xreadgroup(group, "reader", {stream: ">"}, count=COUNT)
+            if not rows:
+                break
             for id_, fields in rows[0][1]:
                 await handle(fields)
                 await client.xack(stream, group, id_)

@@ -1,7 +1,7 @@
 """A bridge's handler that writes down how long each event took to reach it.
 
-An event says when it was sent, by the one clock that all processes of a machine share, as its `correlation_id`; the times
-go, a line each, to the file that the environment names.
+An event says when it was sent, by the one clock that all processes of a machine share, as its `correlation_id`; the
+times go, a line each, to the file that the environment names.
 """
 
 import os

@@ -109,9 +109,7 @@ def define(count: int) -> None:
         )
         ContractVersion.objects.bulk_create(
             [
-                ContractVersion(
-                    contract=contract, schema=schema, number=1, state="active", activated_at=timezone.now()
-                )
+                ContractVersion(contract=contract, schema=schema, number=1, state="active", activated_at=timezone.now())
                 for contract, schema in zip(contracts, schemas, strict=True)
             ]
         )

@@ -20,4 +20,4 @@ class Plan:
 
 
 QUICK = Plan(name="quick", rounds=1, seconds=1, warm_up=0, limit=95, contracts=1_000, waiting=100_000)
-FULL = Plan(name="full", rounds=5, seconds=3, warm_up=1, limit=840, contracts=10_000, waiting=1_000_000)
+FULL = Plan(name="full", rounds=5, seconds=3, warm_up=1, limit=810, contracts=10_000, waiting=1_000_000)

@@ -5,7 +5,7 @@
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
 # make check    lint and test
 # make chaos    kill, freeze and cut off everything for 45 minutes, on each Redis that is installed; counts what is lost
-# make bench    measure beside the peers (10 minutes); make bench-quick takes 2
+# make bench    measure beside the peers (under 15 minutes); make bench-quick takes 2
 # make install  only prepare .venv, which the others do when it is needed
 # make clean    remove .venv and caches; the data in var/ stays
 #

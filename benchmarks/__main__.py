@@ -38,10 +38,11 @@ def measure_all(stage: Stage, rows: Sequence[Row]) -> tuple[list[Outcome], int]:
     outcomes, faults = [], 0
     end = time.monotonic() + stage.plan.limit
     for number, row in enumerate(rows, 1):
-        say(f"[{number}/{len(rows)}] {row.name}: {row.work} ...")
-        if time.monotonic() > end:
+        begun = time.monotonic()
+        if begun > end:
             outcomes.append(Outcome(row=row, why_not="no time was left for it"))
             continue
+        say(f"[{number}/{len(rows)}] {row.name}: {row.work} ...")
         try:
             outcomes.append(Outcome(row=row, measured=row.measure(stage)))
         except NotMeasured as missing:
@@ -51,6 +52,7 @@ def measure_all(stage: Stage, rows: Sequence[Row]) -> tuple[list[Outcome], int]:
             why_not = f"FAILED: {_in_one_line(fault)}"
             outcomes.append(Outcome(row=row, why_not=why_not))
             say(why_not if isinstance(fault, SubprocessError) else f"FAILED: {fault}")
+        say(f"[{number}/{len(rows)}] {row.name}: {time.monotonic() - begun:.0f} s")
     return outcomes, faults
 
 

@@ -21,6 +21,7 @@ PACKAGES = (
     "jsonschema_rs",
     "fastapi",
     "pydantic",
+    "faststream",
 )
 _SYNCS = 50
 

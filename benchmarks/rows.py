@@ -1,6 +1,6 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
-from benchmarks.measures import bridging, contracts, live, memory, publishing, reads, size
+from benchmarks.measures import bridging, contracts, latency, live, many, memory, publishing, reads, size, waiting
 from benchmarks.values import Bar, Row
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
@@ -29,24 +29,10 @@ ROWS = (
     ),
     Row(
         name="publish-keyed",
-        work="same, with a key, where one is required",
+        work="validated publish, with a key, where one is required",
         peer="the same server without a key, where access is open",
         bar=Bar(ratio_at_least=0.9),
         measure=publishing.with_a_key,
-    ),
-    Row(
-        name="publish-spaced",
-        work="same, JSON with spaces as Python's json writes it",
-        peer=FASTAPI,
-        bar=Bar(),
-        measure=publishing.express_lane_spaced,
-    ),
-    Row(
-        name="publish-django",
-        work="same, through Django REST framework",
-        peer=FASTAPI,
-        bar=Bar(),
-        measure=publishing.django_lane,
     ),
     Row(
         name="publish-webdis",
@@ -91,6 +77,34 @@ ROWS = (
         measure=bridging.handler,
     ),
     Row(
+        name="bridge-client",
+        work="bridge to a Python handler: read, decode, call, settle",
+        peer="redis-py client loop, COUNT 10, an XACK for each",
+        bar=Bar(ratio_at_least=7),
+        measure=bridging.beside_client_loop,
+    ),
+    Row(
+        name="bridge-faststream",
+        work="bridge to a Python handler: read, decode, call, settle",
+        peer="FastStream, a stream subscriber",
+        bar=Bar(ratio_at_least=15),
+        measure=bridging.beside_faststream,
+    ),
+    Row(
+        name="latency",
+        work="500 events/s: from before the POST to the call of a bridge's handler, median",
+        peer="-",
+        bar=Bar(at_most=5),
+        measure=latency.median,
+    ),
+    Row(
+        name="latency-p99",
+        work="500 events/s: from before the POST to the call of a bridge's handler, 99th percentile",
+        peer="-",
+        bar=Bar(at_most=25),
+        measure=latency.worst,
+    ),
+    Row(
         name="live",
         work="live tail, 500 who watch, 100 events/s: from publish to received, 99th percentile",
         peer="-",
@@ -103,6 +117,34 @@ ROWS = (
         peer="bare loop of the same HTTP client, 64 in flight",
         bar=Bar(ratio_at_least=0.7),
         measure=bridging.webhook,
+    ),
+    Row(
+        name="publish-1000",
+        work="validated publish, by a server that has 1,000 streams and contracts",
+        peer="the same with 10",
+        bar=Bar(ratio_at_least=0.9),
+        measure=many.publish(1_000),
+    ),
+    Row(
+        name="publish-10000",
+        work="validated publish, by a server that has 10,000 streams and contracts",
+        peer="the same with 10",
+        bar=Bar(ratio_at_least=0.9),
+        measure=many.publish(many.MANY),
+    ),
+    Row(
+        name="start",
+        work="start of a server that has 10,000 streams and contracts, until it takes an event",
+        peer="-",
+        bar=Bar(at_most=10),
+        measure=many.start,
+    ),
+    Row(
+        name="waiting",
+        work="giving out ten events that are due again, with 1,000,000 waiting",
+        peer="the same with 10,000 waiting",
+        bar=Bar(ratio_at_most=1.2),
+        measure=waiting.lease,
     ),
     Row(
         name="contract-check",
@@ -131,5 +173,19 @@ ROWS = (
         peer="-",
         bar=Bar(at_most=2000),
         measure=contracts.back_test,
+    ),
+    Row(
+        name="publish-spaced",
+        work="validated publish, JSON with spaces as Python's json writes it",
+        peer=FASTAPI,
+        bar=Bar(),
+        measure=publishing.express_lane_spaced,
+    ),
+    Row(
+        name="publish-django",
+        work="validated publish, through Django REST framework",
+        peer=FASTAPI,
+        bar=Bar(),
+        measure=publishing.django_lane,
     ),
 )

@@ -10,6 +10,7 @@ from benchmarks.events import EVENT, JSON, STREAM, compact
 from benchmarks.load import Generator, generator
 from benchmarks.plan import Plan
 from benchmarks.running import fastapi, receiver, synapse, valkey, webdis
+from benchmarks.running.many import Crowd
 from benchmarks.running.program import DidNotStart, Program
 from benchmarks.running.valkey import Valkey
 
@@ -22,6 +23,7 @@ class Stage:
         self._folder = folder
         self._synapse_folder = folder / "synapse"
         self._stack = stack
+        self._crowds: dict[int, Crowd] = {}
 
     @cached_property
     def load(self) -> Generator:
@@ -72,6 +74,13 @@ class Stage:
     def another_synapse(self) -> AbstractContextManager[Program]:
         """Return a server of its own, not yet started: use it in a `with`."""
         return synapse.serving(self._synapse_folder, self.settings)
+
+    def crowd(self, count: int) -> Crowd:
+        """Return a catalog of so many more streams, each with a contract, in a database and a Redis of its own."""
+        if count not in self._crowds:
+            place = len(self._crowds) + 1
+            self._crowds[count] = Crowd.made(self._folder / f"many-{count}", self.settings, self.valkey, count, place)
+        return self._crowds[count]
 
     def another_fastapi(self) -> AbstractContextManager[Program]:
         """Return a peer of its own, not yet started: use it in a `with`."""

@@ -8,6 +8,7 @@ with each level of an event.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from contracts.errors import BadSchema
@@ -22,6 +23,10 @@ _OF_PARTS = (
     *("additionalProperties", "unevaluatedProperties", "propertyNames"),
     *("items", "additionalItems", "unevaluatedItems", "contains"),
 )
+_IN_PARTS = ("patternProperties", "properties", "prefixItems", "items")
+_DEPENDENT = ("dependentSchemas", "dependencies")
+# A schema with none of these words has no other in it.
+_LEADING_ON = frozenset((*_LISTS, *_ONES, *_REFERENCES, *_DEPENDENT, *_OF_PARTS, *_IN_PARTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +59,19 @@ def of(document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]])
 
 class _Counting:
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        self._places = Places(document, references)
+        self._document, self._references = document, references
         self._known: dict[int, Work] = {}
         # Nodes whose parts are being counted: who meets one again has found a schema that means itself.
         self._open: set[int] = set()
 
+    @cached_property
+    def _places(self) -> Places:
+        # Most schemas refer to nothing, and a catalog may have thousands to count.
+        return Places(self._document, self._references)
+
     def of(self, node: Any, above: frozenset[int]) -> Work:
         """Count a schema; `above` are those that are being checked against the same value."""
-        if not isinstance(node, Mapping):
+        if not isinstance(node, Mapping) or _LEADING_ON.isdisjoint(node):
             return _ONE
         key = id(node)
         if key in above:
@@ -84,11 +94,10 @@ class _Counting:
         for word in _ONES:
             if word in node:
                 yield node[word]
-        for word in ("dependentSchemas", "dependencies"):
+        for word in _DEPENDENT:
             yield from _mapping(node.get(word)).values()
         for word in _REFERENCES:
-            target = self._places.target(node, node.get(word))
-            if target is not None:
+            if word in node and (target := self._places.target(node, node[word])) is not None:
                 yield target
 
     def _parts(self, node: Mapping[str, Any]) -> Work:

@@ -32,8 +32,10 @@ LEASE_MS = 2_000
 # all of them are done, which takes milliseconds.
 ROOM = 1_000
 TOGETHER = 8
-# How long one turn may work, in seconds, so that the lease is renewed in time.
+# How long one turn may work, in seconds, so that the lease is renewed in time; and the part of it that may go into
+# looking for what is to be cut. A catalog of thousands of idle streams must not keep a core busy.
 BUDGET = 0.5
+LOOKING = 0.2
 
 # Groups that hold back what they owe, by stream, each with the id after which it begins when it is not there.
 Durable = Mapping[str, Mapping[str, str]]
@@ -99,6 +101,8 @@ class Janitor:
         self._groups: dict[str, tuple[bytes, ...]] = {}
         self._complaints: dict[str, str] = {}
         self._first = ""
+        # What was cut in the last turn, or was left to be cut: it is looked at in every turn.
+        self._busy: list[str] = []
 
     def step(self) -> bool:
         """Do one turn: trim for as long as there is something to trim and time is left.
@@ -118,18 +122,31 @@ class Janitor:
         return True
 
     def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable) -> None:
-        """Trim all streams in rounds; the turn that runs out of time says where the next one begins."""
-        deadline = time.monotonic() + self._budget
-        waiting = deque(self._in_turn(streams))
-        while waiting:
-            batch = [waiting.popleft() for _ in range(min(TOGETHER, len(waiting)))]
+        """Look at the streams in turn for a part of the time, and trim those that have much to cut for the rest of it.
+
+        The next turn begins where this one stopped.
+        """
+        begun, spent = time.monotonic(), 0.0
+        again = deque(name for name in self._busy if name in streams)
+        known_busy = frozenset(again)
+        rest = deque(name for name in self._in_turn(streams) if name not in known_busy)
+        cut: dict[str, None] = {}
+        while rest or again:
+            looks = rest and (spent <= self._budget * LOOKING or not again)
+            batch = _first_of(rest if looks else again)
             keeping = [command for name in batch for command in self._keep(name, durable)]
             trimming = [self._trim(streams[name], durable) for name in batch]
             replies = self._executor().execute([*keeping, *trimming])[len(keeping) :]
-            waiting.extend(name for name, reply in zip(batch, replies, strict=True) if self._has_more(name, reply))
-            if time.monotonic() >= deadline:
+            for name, reply in zip(batch, replies, strict=True):
+                if self._has_more(name, reply):
+                    again.append(name)
+                if isinstance(reply, Trimmed) and reply.cut:
+                    cut[name] = None
+            spent = time.monotonic() - begun
+            if spent >= self._budget or (not again and spent >= self._budget * LOOKING):
                 break
-        self._first = waiting[0] if waiting else ""
+        self._first = rest[0] if rest else ""
+        self._busy = list(dict.fromkeys(again) | cut)
 
     def _in_turn(self, streams: Mapping[str, StreamDefinition]) -> Sequence[str]:
         names = sorted(streams)
@@ -164,6 +181,10 @@ class Janitor:
         self._complaints.pop(name, None)
         self._groups[name] = reply.groups
         return reply.more
+
+
+def _first_of(waiting: deque[str]) -> list[str]:
+    return [waiting.popleft() for _ in range(min(TOGETHER, len(waiting)))]
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from benchmarks.events import EVENT, STREAM, compact
 from benchmarks.load.values import Result
@@ -14,7 +15,7 @@ from benchmarks.running.bridge import HANDLER
 from benchmarks.running.program import LOOPBACK
 from benchmarks.running.synapse import ROOT
 from benchmarks.stage import Stage
-from benchmarks.values import Measured
+from benchmarks.values import Measured, NotMeasured
 
 # Events to be read, for each second of a round: what a bridge does in about that time.
 EVENTS_A_SECOND = 25_000
@@ -29,14 +30,24 @@ _PATIENCE = 120
 
 def handler(stage: Stage) -> Measured:
     """Read, decode, call a Python function in its own process, settle; beside reading and settling alone."""
+    words = ["benchmarks.peers.bare_reader", stage.valkey.endpoint.url, STREAM]
+    return compare(stage, "events/s", lambda: _bridge(stage), lambda: _reader(stage, "bare loop", words))
 
-    def ours() -> Contender:
-        return _reader(stage, "bridge", ["benchmarks.running.bridge", STREAM])
+
+def beside_client_loop(stage: Stage) -> Measured:
+    """The same, beside a loop that reads ten events at a time and settles each by itself."""
+    return compare(stage, "events/s", lambda: _bridge(stage), lambda: _one_by_one(stage, "client_loop", 10_000))
+
+
+def beside_faststream(stage: Stage) -> Measured:
+    """The same, beside a stream subscriber of FastStream."""
 
     def peer() -> Contender:
-        return _reader(stage, "bare loop", ["benchmarks.peers.bare_reader", stage.valkey.endpoint.url, STREAM])
+        if find_spec("faststream") is None:
+            raise NotMeasured("FastStream is not installed (requirements-bench.txt)")
+        return _one_by_one(stage, "faststream_reader", 5_000)
 
-    return compare(stage, "events/s", ours, peer)
+    return compare(stage, "events/s", lambda: _bridge(stage), peer)
 
 
 def webhook(stage: Stage) -> Measured:
@@ -57,20 +68,39 @@ def webhook(stage: Stage) -> Measured:
     return compare(stage, "events/s", ours, peer)
 
 
+def _bridge(stage: Stage) -> Contender:
+    return _reader(stage, "bridge", ["benchmarks.running.bridge", STREAM])
+
+
 def _reader(stage: Stage, name: str, words: Sequence[str], *, a_second: int = EVENTS_A_SECOND) -> Contender:
+    """Return who reads the stream to its end, in a group of its own."""
+
     def send(seconds: int) -> Result:
-        left = a_second * seconds
-        while left > 0:
-            stage.valkey.fill(STREAM, [stage.stored_fields] * min(left, _AT_ONCE))
-            left -= _AT_ONCE
-        return _drained(stage, words)
+        _fill(stage, a_second * seconds)
+        return _done(stage, [*words, _new_group()], count=stage.valkey.added(STREAM))
 
     return Contender(name=name, send=send, stream=STREAM)
 
 
-def _drained(stage: Stage, words: Sequence[str]) -> Result:
-    """Have a group of its own read the stream to its end."""
-    return _done(stage, [*words, f"group-{secrets.token_hex(4)}"], count=stage.valkey.added(STREAM))
+def _one_by_one(stage: Stage, program: str, most_a_second: int) -> Contender:
+    """Return a peer that settles each event by itself: as slow as the disk, so it is given a time, not a number."""
+
+    def send(seconds: int) -> Result:
+        _fill(stage, most_a_second * seconds)
+        words = [f"benchmarks.peers.{program}", str(seconds), stage.valkey.endpoint.url, STREAM, _new_group()]
+        return _done(stage, words, count=1)
+
+    return Contender(name=program, send=send, stream=STREAM)
+
+
+def _fill(stage: Stage, left: int) -> None:
+    while left > 0:
+        stage.valkey.fill(STREAM, [stage.stored_fields] * min(left, _AT_ONCE))
+        left -= _AT_ONCE
+
+
+def _new_group() -> str:
+    return f"group-{secrets.token_hex(4)}"
 
 
 def _posted(stage: Stage, count: int) -> Result:

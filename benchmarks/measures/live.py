@@ -25,7 +25,8 @@ _PATIENCE = 60
 def tail(stage: Stage) -> Measured:
     """Publish one event after the other while many watch; each must get each, once and in order."""
     with stage.another_synapse() as server:
-        _watched(stage, server, stage.plan.warm_up)
+        if stage.plan.warm_up:
+            _watched(stage, server, stage.plan.warm_up)
         before = resident_bytes(server.pid)
         rounds = [_watched(stage, server, stage.plan.seconds) for _ in range(stage.plan.rounds)]
         after = resident_bytes(server.pid)

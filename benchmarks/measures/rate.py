@@ -49,8 +49,9 @@ def compare(stage: Stage, unit: str, ours: Callable[[], Contender], peer: Callab
         contenders.append(peer())
     except NotMeasured as missing:
         notes.append(str(missing))
-    for contender in contenders:
-        _round(stage, contender, stage.plan.warm_up)
+    if stage.plan.warm_up:
+        for contender in contenders:
+            _round(stage, contender, stage.plan.warm_up)
     rounds = [
         [_round(stage, contender, stage.plan.seconds) for contender in contenders] for _ in range(stage.plan.rounds)
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.values import Outcome
 
 _COLOURS = {True: "#2a9d5c", False: "#c8503c", None: "#8a94a0"}
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> bool:
@@ -37,7 +37,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> bool:
         if limit is not None:
             axes.plot([limit, limit], [place - 0.4, place + 0.4], color="black", linewidth=2)
     axes.set_xscale("log")
-    axes.set_xlim(0.05, 20)
+    axes.set_xlim(0.05, 100)
     axes.set_xticks(_TICKS, [f"{tick:g}x" for tick in _TICKS])
     axes.minorticks_off()
     axes.axvline(1, color="#60686f", linewidth=1)

@@ -206,12 +206,12 @@ def _mentions(document: Any) -> bool:
     waiting = [document]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Mapping):
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
             if MARK in node:
                 return True
             waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
     return False
 
 

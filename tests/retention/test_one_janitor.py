@@ -93,6 +93,38 @@ def test_one_long_stream_does_not_keep_the_others_waiting(make_janitor, redis):
     assert (redis.xlen("aaa-long"), redis.xlen("zzz-short")) == (90, 95)
 
 
+def test_a_stream_that_was_cut_is_looked_at_in_the_next_turn_wherever_the_round_is(make_janitor, redis, monkeypatch):
+    names = [f"stream-{number:02}" for number in range(2 * TOGETHER)]
+    for name in names:
+        redis.xadd(name, {"n": 1}, id="1-0")
+    redis.xadd(names[0], {"n": 2}, id="2-0")
+    # No time at all for looking: a lot of streams a turn, whoever they are.
+    monkeypatch.setattr(janitor, "LOOKING", -1)
+    worker = make_janitor(*(StreamDefinition(name=name, max_length=1) for name in names))
+    worker.step()
+    redis.xadd(names[0], {"n": 3}, id="3-0")
+
+    worker.step()
+
+    assert redis.xlen(names[0]) == 1
+
+
+def test_looking_at_idle_streams_takes_a_part_of_a_turn(make_janitor, redis, monkeypatch):
+    names = [f"stream-{number:02}" for number in range(TOGETHER + 1)]
+    for name in names:
+        redis.xadd(name, {"n": 1}, id="1-0")
+    redis.xadd(names[-1], {"n": 2}, id="2-0")
+    monkeypatch.setattr(janitor, "LOOKING", 0)
+    worker = make_janitor(*(StreamDefinition(name=name, max_length=1) for name in names))
+
+    lengths = []
+    for _ in range(2):
+        worker.step()
+        lengths.append(redis.xlen(names[-1]))
+
+    assert lengths == [2, 1]
+
+
 def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(make_janitor, redis):
     names = [f"stream-{number:02}" for number in range(TOGETHER + 2)]
     catalog = {name: StreamDefinition(name=name) for name in names}

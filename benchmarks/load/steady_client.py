@@ -1,0 +1,46 @@
+"""Publishes at a steady pace, whether or not the last answer has come, and says in each event when it was sent.
+
+Run by the latency rows as `python -m benchmarks.load.steady_client`: the order comes as JSON on the standard input, the
+result goes as JSON to the standard output.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+import uvloop
+from aiohttp import ClientSession, TCPConnector
+from yarl import URL
+
+from benchmarks.events import EVENT, JSON, compact
+
+# Enough for the pace to hold while single answers are slow.
+_CONNECTIONS = 64
+
+
+async def publish(order: dict[str, Any]) -> dict[str, float]:
+    """Publish so many events a second for so many seconds; return how many were stored, and how late the last was."""
+    url, count = URL(order["url"]), order["rate"] * order["seconds"]
+    stored = 0
+    async with ClientSession(connector=TCPConnector(limit=_CONNECTIONS)) as session, asyncio.TaskGroup() as group:
+
+        async def send() -> None:
+            nonlocal stored
+            body = compact({**EVENT, "correlation_id": str(time.monotonic_ns())})
+            async with session.post(url, data=body, headers={"Content-Type": JSON}) as answer:
+                await answer.read()
+                stored += answer.status == 201
+
+        began = time.perf_counter()
+        for number in range(count):
+            wait = began + number / order["rate"] - time.perf_counter()
+            await asyncio.sleep(max(0, wait))
+            group.create_task(send())
+        took = time.perf_counter() - began
+    return {"sent": count, "stored": stored, "late_ms": (took - (count - 1) / order["rate"]) * 1000}
+
+
+if __name__ == "__main__":
+    json.dump(uvloop.run(publish(json.load(sys.stdin))), sys.stdout)

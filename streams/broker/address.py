@@ -29,6 +29,7 @@ _OF_TLS = (
     "ssl_check_hostname",
     "ssl_ciphers",
 )
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 _OF_SENTINEL = ("sentinel_username", "sentinel_password")
 
 
@@ -37,11 +38,13 @@ class Address:
     """What a URL says.
 
     `places` are the hosts and ports that it names, none for a unix socket; `service` is what the Sentinels call the
-    primary. `logins` are the user and password for the Sentinels themselves.
+    primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: over TLS, whether the
+    server has to prove that it is the one which the URL names.
     """
 
     kind: Kind
     is_tls: bool
+    is_verified: bool = True
     places: tuple[Place, ...]
     service: str = ""
     logins: Mapping[str, str] = field(default_factory=dict)
@@ -102,6 +105,8 @@ def read(url: str) -> Address:
     return Address(
         kind=_KINDS[kind],
         is_tls=is_tls,
+        is_verified=asked.get("ssl_cert_reqs", "required") == "required"
+        and asked.get("ssl_check_hostname", "true") in _YES,
         places=places,
         service=service,
         logins=_logins(asked),
@@ -121,14 +126,14 @@ def _parameters(query: str, *, kind: Kind, is_tls: bool) -> dict[str, str]:
         if not text:
             raise ValueError(f"a value for “{name}”")
     _one_of(asked, "ssl_cert_reqs", ("none", "optional", "required"))
-    _one_of(asked, "ssl_check_hostname", ("true", "false", "yes", "no", "1", "0"))
+    _one_of(asked, "ssl_check_hostname", (*_YES, *_NO))
     if "db" in asked and not (asked["db"].isascii() and asked["db"].isdigit()):
         raise ValueError("a number as “db”")
     return asked
 
 
 def _one_of(asked: Mapping[str, str], name: str, choices: tuple[str, ...]) -> None:
-    if name in asked and asked[name].lower() not in choices:
+    if name in asked and asked[name] not in choices:
         raise ValueError(f"{', '.join(choices)} as “{name}”")
 
 

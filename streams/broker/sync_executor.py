@@ -32,7 +32,7 @@ class SyncExecutor:
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
-        self._server = server
+        self.server = server
         self._timeout = timeout
         self._lock = Lock()
         self._pool: redis.ConnectionPool | None = None
@@ -108,7 +108,7 @@ class SyncExecutor:
     def _current_pool(self) -> redis.ConnectionPool:
         with self._lock:
             if self._pool is None:
-                self._pool = self._server.pool(timeout=self._timeout)
+                self._pool = self.server.pool(timeout=self._timeout)
             return self._pool
 
 

@@ -77,7 +77,7 @@ def test_whether_what_is_sent_stays_on_this_machine(url, local):
         ("redis://one?protocol=3", "none but db, client_name behind the question mark"),
         ("redis://one?sentinel_password=x", "none but db, client_name"),
         ("rediss://one?ssl_cert_reqs=perhaps", "none, optional, required as “ssl_cert_reqs”"),
-        ("rediss://one?ssl_check_hostname=perhaps", "true, false"),
+        ("rediss://one?ssl_check_hostname=perhaps", "true, yes, 1, false, no, 0 as"),
         ("rediss://one?ssl_ca_certs=", "a value for “ssl_ca_certs”"),
     ],
 )

@@ -12,6 +12,7 @@ from tests.bridges.conftest import bridge
 from tests.conftest import using
 from tests.live.server import RunningServer, running_server
 from tests.scaling.sentinel import watched_by_sentinels
+from tests.scaling.tls import secured
 
 __all__ = ["bridge"]
 
@@ -25,7 +26,7 @@ class Place(Protocol):
         """Return a plain client of each server that takes writes."""
 
 
-PLACES: dict[str, Callable[[], AbstractContextManager[Any]]] = {"Sentinel": watched_by_sentinels}
+PLACES: dict[str, Callable[[], AbstractContextManager[Any]]] = {"Sentinel": watched_by_sentinels, "TLS": secured}
 
 
 @pytest.fixture(scope="module", params=PLACES)

@@ -2,7 +2,7 @@
 the Sentinels."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +11,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from streams.broker import address
-from streams.broker.address import Address
+from streams.broker.address import Address, Place
 from streams.broker.sentinel import ConnectionToPrimary, Primary, TlsConnectionToPrimary
+from streams.errors import BrokerDown
 
 CONNECT_TIMEOUT = 0.5
 
@@ -41,6 +42,18 @@ class Server:
     def address(self) -> Address:
         """Return what the URL says; as text it has neither user nor password."""
         return address.read(self.locate())
+
+    def is_cluster(self) -> bool:
+        """Say whether it is a cluster: then there is no one server to open connections to."""
+        try:
+            return self.address().kind == "cluster"
+        except BrokerDown:  # the embedded one, which was never started
+            return False
+
+    def node(self, place: Place) -> "Server":
+        """Return one node of the cluster, as a server of its own."""
+        url = self.address().url_of(place)
+        return replace(self, locate=lambda: url)
 
     def pool(self, *, timeout: float | None = None) -> redis.ConnectionPool:
         """Return a pool of blocking connections."""

@@ -15,12 +15,13 @@ COUNT = 3
 
 
 @contextmanager
-def running_cluster() -> Iterator[list[Valkey]]:
-    """Run three nodes, each with a third of the slots, for as long as the block lasts."""
+def running_cluster(*options: str) -> Iterator[list[Valkey]]:
+    """Run three nodes with these options, each with a third of the slots, for as long as the block lasts."""
     with ExitStack() as stack:
         buses = [free_port() for _ in range(COUNT)]
         nodes = [
-            stack.enter_context(running_valkey("--cluster-enabled", "yes", "--cluster-port", str(bus))) for bus in buses
+            stack.enter_context(running_valkey("--cluster-enabled", "yes", "--cluster-port", str(bus), *options))
+            for bus in buses
         ]
         clients = [stack.enter_context(node.client()) for node in nodes]
         for nth, client in enumerate(clients):

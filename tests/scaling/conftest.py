@@ -11,6 +11,7 @@ from streams.snapshot import holder
 from tests.bridges.conftest import bridge
 from tests.conftest import using
 from tests.live.server import RunningServer, running_server
+from tests.scaling.cluster import clustered
 from tests.scaling.sentinel import watched_by_sentinels
 from tests.scaling.tls import secured
 
@@ -26,7 +27,11 @@ class Place(Protocol):
         """Return a plain client of each server that takes writes."""
 
 
-PLACES: dict[str, Callable[[], AbstractContextManager[Any]]] = {"Sentinel": watched_by_sentinels, "TLS": secured}
+PLACES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "Sentinel": watched_by_sentinels,
+    "TLS": secured,
+    "Cluster": clustered,
+}
 
 
 @pytest.fixture(scope="module", params=PLACES)

@@ -8,6 +8,7 @@ import redis
 from redis.exceptions import (
     AskError,
     BusyLoadingError,
+    ClusterCrossSlotError,
     ClusterDownError,
     MasterDownError,
     MovedError,
@@ -34,6 +35,7 @@ _CODES = {
     AskError: "ASK",
     TryAgainError: "TRYAGAIN",
     MasterDownError: "MASTERDOWN",
+    ClusterCrossSlotError: "CROSSSLOT",
     ClusterDownError: "CLUSTERDOWN",
 }
 

@@ -20,7 +20,8 @@ class Clustered:
     """The nodes that had slots at the beginning, in the order of their slots."""
 
     nodes: list[Valkey]
-    replica: Valkey | None = field(default=None)
+    # Two that take each other's place, the primary first, where there are such.
+    pair: list[Valkey] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -34,6 +35,21 @@ class Clustered:
     def home_of(self, key: str) -> Valkey:
         """Return the node that has a key at the beginning."""
         return next(node for nth, node in enumerate(self.nodes) if key_slot(key.encode()) < (nth + 1) * SLOTS // COUNT)
+
+    def kill_the_primary(self) -> Valkey:
+        """End the primary of the pair as kill -9 does, and wait until the other one has its slots. Return the dead."""
+        dead, other = self.pair
+        dead.kill()
+        with other.client() as client:
+            eventually(lambda: client.info("replication")["role"] == "master", within=60)
+        self.pair.reverse()
+        return dead
+
+    def start_as_replica(self, dead: Valkey) -> None:
+        """Start it again: it hears from the others that its slots are gone, and follows who has them."""
+        dead.start()
+        with self.pair[0].client() as client:
+            eventually(lambda: client.info("replication")["connected_slaves"] == 1, within=60)
 
 
 @contextmanager
@@ -63,5 +79,5 @@ def clustered_with_a_replica(of: str) -> Iterator[Clustered]:
             for node in cluster.nodes:
                 with node.client() as other:
                     eventually(lambda other=other: len(other.execute_command("CLUSTER NODES")) == COUNT + 1, within=60)
-        cluster.replica = replica
+        cluster.pair = [home, replica]
         yield cluster

@@ -12,7 +12,7 @@ from tests.patience import eventually
 from tests.valkey import PASSWORD, Valkey, free_port, running_valkey
 
 # Milliseconds after which the others hold a node for dead.
-_OPTIONS = ("--cluster-node-timeout", "2000", "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
+_OPTIONS = ("--cluster-node-timeout", "1000", "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
 
 
 @dataclass

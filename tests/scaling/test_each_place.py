@@ -35,17 +35,17 @@ def test_what_is_published_can_be_read(ask):
     )
 
 
-def test_an_event_that_is_sent_again_is_stored_once(ask):
-    first, again = (post(ask, 1, **{"idempotency-key": "order-1"}) for _ in range(2))
+def test_an_event_that_is_sent_again_is_stored_once(express_lane):
+    first, again = (post(express_lane, 1, **{"idempotency-key": "order-1"}) for _ in range(2))
 
     assert (first.status, again.status) == (201, 200)
     assert first.json["id"] == again.json["id"]
 
 
-def test_a_batch_is_stored_all_together(ask):
+def test_a_batch_is_stored_all_together(express_lane):
     events = [{"event_type": "order-placed", "n": n} for n in range(50)]
 
-    answer = ask("POST", "/events/orders?atomic=true", orjson.dumps(events))
+    answer = express_lane("POST", "/events/orders?atomic=true", orjson.dumps(events))
 
     assert answer.status == 200
     assert len({result["id"] for result in answer.json["results"]}) == 50
@@ -71,8 +71,8 @@ def test_questions_at_once_get_their_own_answers(express_lane):
     assert not stored
 
 
-def test_a_bridge_delivers_and_tries_again(ask, bridge):
-    ids = [post(ask, n).json["id"] for n in range(5)]
+def test_a_bridge_delivers_and_tries_again(express_lane, bridge):
+    ids = [post(express_lane, n).json["id"] for n in range(5)]
     failed = []
 
     def fails_once(delivery):
@@ -86,13 +86,13 @@ def test_a_bridge_delivers_and_tries_again(ask, bridge):
     assert consumer.sink.attempts == [2] * 5
 
 
-def test_what_no_attempt_delivers_is_a_dead_letter(ask, bridge):
-    post(ask, 1)
+def test_what_no_attempt_delivers_is_a_dead_letter(express_lane, bridge):
+    post(express_lane, 1)
     once = Policy(most_attempts=1, backoff=AT_ONCE.backoff)
 
     bridge(KeepingSink(refuses=lambda _: True), retry=once).run_dry()
 
-    (group,) = ask("GET", "/streams/orders/groups").json["groups"]
+    (group,) = express_lane("GET", "/streams/orders/groups").json["groups"]
     assert group["dead"] == 1
 
 
@@ -116,9 +116,9 @@ def test_what_belongs_to_no_stream_lies_somewhere_too():
     assert [token.allowed for token in replies[27:]] == [True] * 9 + [False] * 9
 
 
-def test_the_work_beside_the_requests_is_done(ask):
+def test_the_work_beside_the_requests_is_done(express_lane):
     missing = connections.executor().run(ensure_streams([*STREAMS, "later"]))
-    post(ask, 1)
+    post(express_lane, 1)
 
     background.flush_tally()
 

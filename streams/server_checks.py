@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.broker import ReplyError, SyncExecutor, commands
+from streams.broker.address import Address
 from streams.broker.server_settings import config_get
 from streams.errors import Unavailable
 
@@ -34,6 +35,23 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def transport_warning(address: Address) -> str:
+    """Return what is wrong with the way to the server, as a sentence; "" when nothing is."""
+    if address.is_local:
+        return ""
+    if not address.is_tls:
+        return (
+            f"Redis ({address}) is reached without TLS: whoever is on the way to it can read and change the events, and"
+            " read the password. Use rediss://, unless that network is yours alone."
+        )
+    if not address.is_verified:
+        return (
+            f"Redis ({address}) does not have to prove who it is (ssl_cert_reqs, ssl_check_hostname): anybody on the"
+            " way to it can pose as it. Name its authority with ssl_ca_certs instead."
+        )
+    return ""
+
+
 class ServerCheck:
     """Logs each finding once, and again only when it was gone meanwhile."""
 
@@ -44,7 +62,9 @@ class ServerCheck:
     def step(self) -> None:
         """Ask the server, and log what is new. A server that is away is no finding: others say so."""
         try:
-            found = server_warnings(self._executor())
+            executor = self._executor()
+            on_the_way = transport_warning(executor.server.address())
+            found = [*([on_the_way] if on_the_way else []), *server_warnings(executor)]
         except Unavailable:
             return
         for warning in found:

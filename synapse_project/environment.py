@@ -18,7 +18,7 @@ from bridges.handlers import allowed
 from bridges.webhooks import allowing
 from core.addresses import Proxies
 from streams import key_text
-from synapse_project import protection
+from synapse_project import protection, redis_address
 
 
 class BadSetting(Exception):
@@ -144,7 +144,7 @@ SETTINGS = (
     Setting(
         name="REDIS_URL",
         default="",
-        parse=_url("redis", "rediss", "unix"),
+        parse=redis_address.checked,
         shown_default="the embedded server",
         meaning="The Redis or Valkey that holds the events.",
     ),

@@ -93,7 +93,7 @@ def wait_for_redis(url: str, say: Say) -> str:
 
     wait_for(f"Redis at {server.address()}", ask, say)
     executor.close()
-    return server.address()
+    return str(server.address())
 
 
 def wait_for_database(say: Say) -> None:

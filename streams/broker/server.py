@@ -1,13 +1,19 @@
-"""Where the Redis server is, and opening connections to it: redis-py does TLS, unix sockets, AUTH and SELECT."""
+"""Where the Redis server is, and opening connections to it: redis-py does TLS, unix sockets, AUTH and SELECT, and asks
+the Sentinels."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from streams.broker import address
+from streams.broker.address import Address, Place
+from streams.broker.sentinel import ConnectionToPrimary, Primary, TlsConnectionToPrimary
+from streams.errors import BrokerDown
 
 CONNECT_TIMEOUT = 0.5
 
@@ -15,6 +21,11 @@ CONNECT_TIMEOUT = 0.5
 def unreachable(error: Exception) -> str:
     """Return the sentence that says why no connection was made; a timeout has no words of its own."""
     return f"Redis cannot be reached: {str(error).rstrip('. ') or 'no answer in time'}."
+
+
+@lru_cache(maxsize=16)
+def _primary(url: str) -> Primary:
+    return Primary(address.read(url))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +39,40 @@ class Server:
     locate: Callable[[], str]
     timeout: float
 
-    def address(self) -> str:
-        """Return the address for people: without user and password."""
-        parts = urlsplit(self.locate())
-        return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+    def address(self) -> Address:
+        """Return what the URL says; as text it has neither user nor password."""
+        return address.read(self.locate())
+
+    def is_cluster(self) -> bool:
+        """Say whether it is a cluster: then there is no one server to open connections to."""
+        try:
+            return self.address().kind == "cluster"
+        except BrokerDown:  # the embedded one, which was never started
+            return False
+
+    def node(self, place: Place) -> "Server":
+        """Return one node of the cluster, as a server of its own."""
+        url = self.address().url_of(place)
+        return replace(self, locate=lambda: url)
 
     def pool(self, *, timeout: float | None = None) -> redis.ConnectionPool:
         """Return a pool of blocking connections."""
-        return redis.ConnectionPool.from_url(
-            self.locate(), retry=Retry(NoBackoff(), 0), **self._options(timeout or self.timeout)
-        )
+        url, options = self.locate(), self._options(timeout or self.timeout)
+        options["retry"] = Retry(NoBackoff(), 0)
+        said = address.read(url)
+        if said.kind == "sentinel":
+            kind = TlsConnectionToPrimary if said.is_tls else ConnectionToPrimary
+            options |= {**_of(said), "connection_class": kind, "find": _primary(url).find}
+            return redis.ConnectionPool(**options)
+        return redis.ConnectionPool.from_url(url, **options)
 
     async def open(self) -> redis.asyncio.Connection:
         """Return a connection for the event loop, connected and authenticated."""
-        pool = redis.asyncio.ConnectionPool.from_url(
-            self.locate(), retry=redis.asyncio.retry.Retry(NoBackoff(), 0), **self._options(self.timeout)
-        )
+        url, options = self.locate(), self._options(self.timeout)
+        if (said := address.read(url)).kind == "sentinel":
+            url = said.url_of(await _primary(url).look())
+        options["retry"] = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        pool = redis.asyncio.ConnectionPool.from_url(url, **options)
         connection: redis.asyncio.Connection = pool.make_connection()
         await connection.connect()
         return connection
@@ -58,3 +87,9 @@ class Server:
             "health_check_interval": 0,
             "driver_info": None,
         }
+
+
+def _of(said: Address) -> dict[str, Any]:
+    """Return what the URL says of each connection."""
+    options = redis.connection.parse_url(said.url_of(said.places[0]))
+    return {name: value for name, value in options.items() if name not in ("host", "port", "connection_class")}

@@ -179,6 +179,7 @@ def test_a_server_that_takes_no_writes_any_more_is_looked_for_anew(connect, own_
         return own_valkey.url
 
     executor = connect(own_valkey.url, locate=locate)
+    looked.clear()
     own_valkey.client().replicaof("127.0.0.1", free_port())
 
     for _ in range(2):

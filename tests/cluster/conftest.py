@@ -7,9 +7,10 @@ import pytest
 import redis as redis_py
 from redis.crc import key_slot
 
+from streams.broker import Server, SyncExecutor
 from tests.bridges.cast import STREAM
 from tests.bridges.conftest import send
-from tests.cluster.nodes import COUNT, SLOTS, ClusterExecutor, running_cluster
+from tests.cluster.nodes import COUNT, SLOTS, running_cluster, url_of
 from tests.cluster.watching import Called, Watch
 from tests.valkey import Valkey
 
@@ -23,15 +24,15 @@ def cluster() -> Iterator[list[Valkey]]:
 
 
 @pytest.fixture(scope="session")
-def executor_of_session(cluster: list[Valkey]) -> Iterator[ClusterExecutor]:
-    executor = ClusterExecutor(cluster)
+def executor_of_session(cluster: list[Valkey]) -> Iterator[SyncExecutor]:
+    executor = SyncExecutor(Server(locate=lambda: url_of(cluster), timeout=5))
     yield executor
     executor.close()
 
 
 @pytest.fixture
-def executor(executor_of_session: ClusterExecutor, redis: Any) -> ClusterExecutor:
-    """An executor that knows all nodes."""
+def executor(executor_of_session: SyncExecutor, redis: Any) -> SyncExecutor:
+    """The executor of a process that uses the cluster."""
     return executor_of_session
 
 

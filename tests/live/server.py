@@ -61,7 +61,7 @@ def running_server() -> Iterator[RunningServer]:
 
     async def serve() -> None:
         await server.serve([listener])
-        connections.async_executor().close()
+        connections.close_async_executors()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     port = listener.getsockname()[1]

@@ -55,6 +55,8 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
         ("REDIS_URL", "http://secret@host", r"redis://.*\(not shown\)"),
         ("REDIS_URL", "redis://host:99999", "begins with redis://"),
         ("REDIS_URL", "redis://host:abc", "begins with redis://"),
+        ("REDIS_URL", "redis+sentinel://:secret@host", r"SERVICE.*\(not shown\)"),
+        ("REDIS_URL", "rediss://host?ssl_ca_certs=/no/such/file", "a file that can be read as “ssl_ca_certs”"),
         ("REDIS_HOST", "host:6379", "without a port"),
         ("DATABASE_URL", "mysql://host/name", "sqlite:// or postgresql://"),
         ("DATABASE_URL", "postgresql://user@host:abc/name", "sqlite:// or postgresql://"),

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from streams import connections
-from streams.broker import ReplyError
+from streams.broker import ReplyError, Server
 from streams.server_checks import ServerCheck, server_warnings
 
 
@@ -15,6 +15,8 @@ class Told:
     def __init__(self, fsync="always", refuses_info=False, **info):
         good = {"redis_version": "7.2.5", "aof_enabled": "1", "maxmemory_policy": "noeviction"}
         self.replies = [ReplyError("NOPERM no permission") if refuses_info else good | info, fsync]
+
+    server = Server(locate=lambda: "redis://127.0.0.1", timeout=1)
 
     def execute(self, commands):
         return list(self.replies)

@@ -1,0 +1,185 @@
+"""Where the events' server is, as a URL says it: one server, the primary that Sentinels name, or a cluster. No I/O."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+Kind = Literal["server", "sentinel", "cluster"]
+Place = tuple[str, int]
+
+FORMS = (
+    "a URL that begins with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://"
+    " or rediss+cluster://"
+)
+_KINDS: Mapping[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
+_PORTS: Mapping[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
+# What a URL may say behind its question mark; redis-py reads them. Anything else would fail at the first connection.
+_OF_ALL = ("db", "client_name")
+_OF_TLS = (
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_password",
+    "ssl_cert_reqs",
+    "ssl_check_hostname",
+    "ssl_ciphers",
+)
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
+_OF_SENTINEL = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """What a URL says.
+
+    `places` are the hosts and ports that it names, none for a unix socket; `service` is what the Sentinels call the
+    primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: over TLS, whether the
+    server has to prove that it is the one which the URL names.
+    """
+
+    kind: Kind
+    is_tls: bool
+    is_verified: bool = True
+    places: tuple[Place, ...]
+    service: str = ""
+    logins: Mapping[str, str] = field(default_factory=dict)
+    _before: str
+    _behind: str
+
+    def url_of(self, place: Place) -> str:
+        """Return the URL of one server, with all that goes for each of them: user, password, database, TLS."""
+        return f"{self._before}{_shown(place)}{self._behind}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        return all(_is_loopback(host) for host, _ in self.places)
+
+    def __str__(self) -> str:
+        """Return it for people: without user and password."""
+        if not self.places:
+            return urlsplit(self._before).path
+        places = ",".join(map(_shown, self.places))
+        match self.kind:
+            case "sentinel":
+                return f"{self.service} as the Sentinels at {places} say"
+            case "cluster":
+                return f"{places} (a cluster)"
+        return places
+
+
+@lru_cache(maxsize=16)
+def read(url: str) -> Address:
+    """Return what a URL says.
+
+    Raises:
+        ValueError: when it cannot be used; the message is what was expected.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an address that is cut off
+        raise ValueError(FORMS) from None
+    scheme, _, kind = parts.scheme.partition("+")
+    if kind not in _KINDS or scheme not in ("redis", "rediss", "unix") or (scheme == "unix" and kind):
+        raise ValueError(FORMS)
+    is_tls = scheme == "rediss"
+    asked = _parameters(parts.query, kind=_KINDS[kind], is_tls=is_tls)
+    login, _, hosts = parts.netloc.rpartition("@")
+    before = f"{scheme}://{login}@" if login else f"{scheme}://"
+    if scheme == "unix":
+        url = f"{before}{hosts}{parts.path}"
+        return Address(kind="server", is_tls=False, places=(), _before=url, _behind=_query(asked))
+    places = tuple(_place(host, _PORTS[_KINDS[kind]]) for host in hosts.split(","))
+    service, database = _path(parts.path, _KINDS[kind])
+    if kind == "cluster" and int(asked.get("db", database)):
+        raise ValueError("no database other than 0: a cluster has only that one")
+    if len(places) > 1 and "" in hosts.split(","):
+        raise ValueError("a host before and after each comma")
+    if len(places) > 1 and not kind:
+        raise ValueError("one host, or redis+sentinel:// or redis+cluster://, which take several")
+    return Address(
+        kind=_KINDS[kind],
+        is_tls=is_tls,
+        is_verified=asked.get("ssl_cert_reqs", "required") == "required"
+        and asked.get("ssl_check_hostname", "true") in _YES,
+        places=places,
+        service=service,
+        logins=_logins(asked),
+        _before=before,
+        _behind=f"/{database}{_query(asked)}",
+    )
+
+
+def _parameters(query: str, *, kind: Kind, is_tls: bool) -> dict[str, str]:
+    known = (*_OF_ALL, *(_OF_TLS if is_tls else ()), *(_OF_SENTINEL if kind == "sentinel" else ()))
+    asked = {name: texts[-1] for name, texts in parse_qs(query, keep_blank_values=True).items()}
+    for name, text in asked.items():
+        if name in _OF_TLS and not is_tls:
+            raise ValueError(f"rediss:// where there is “{name}”")
+        if name not in known:
+            raise ValueError(f"none but {', '.join(known)} behind the question mark")
+        if not text:
+            raise ValueError(f"a value for “{name}”")
+    _one_of(asked, "ssl_cert_reqs", ("none", "optional", "required"))
+    _one_of(asked, "ssl_check_hostname", (*_YES, *_NO))
+    if "db" in asked and not (asked["db"].isascii() and asked["db"].isdigit()):
+        raise ValueError("a number as “db”")
+    return asked
+
+
+def _one_of(asked: Mapping[str, str], name: str, choices: tuple[str, ...]) -> None:
+    if name in asked and asked[name] not in choices:
+        raise ValueError(f"{', '.join(choices)} as “{name}”")
+
+
+def _place(text: str, default: int) -> Place:
+    try:
+        parts = urlsplit(f"//{text}")
+        port = parts.port
+    except ValueError:  # the port is no number, or an address is cut off
+        raise ValueError(f"{FORMS}, with hosts and ports that can be") from None
+    if port == 0 or parts.path:
+        raise ValueError(f"{FORMS}, with hosts and ports that can be")
+    return unquote(parts.hostname or "localhost"), port or default
+
+
+def _path(path: str, kind: Kind) -> tuple[str, str]:
+    """Return the name of the service and the number of the database."""
+    names = [unquote(name) for name in path.split("/") if name]
+    service = ""
+    if kind == "sentinel":
+        if not names:
+            raise ValueError("redis+sentinel://HOST:PORT,HOST:PORT/SERVICE, with what the Sentinels call the primary")
+        service = names.pop(0)
+    database = names.pop(0) if names else "0"
+    if names or not (database.isascii() and database.isdigit()):
+        raise ValueError("the number of a database at the end, or nothing")
+    return service, database
+
+
+def _logins(asked: dict[str, str]) -> Mapping[str, str]:
+    """Take out what is for the Sentinels alone."""
+    return MappingProxyType({name.removeprefix("sentinel_"): asked.pop(name) for name in _OF_SENTINEL if name in asked})
+
+
+def _query(asked: Mapping[str, str]) -> str:
+    return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
+
+
+def _shown(place: Place) -> str:
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

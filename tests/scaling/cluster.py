@@ -1,0 +1,83 @@
+"""Three nodes on loopback that make a cluster, one of them with a replica where a test asks for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import redis
+from redis.crc import key_slot
+
+from tests.cluster.nodes import COUNT, SLOTS, running_cluster
+from tests.patience import eventually
+from tests.valkey import PASSWORD, Valkey, free_port, running_valkey
+
+# Milliseconds after which the others hold a node for dead.
+_OPTIONS = ("--cluster-node-timeout", "1000", "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
+
+
+@dataclass
+class Clustered:
+    """The nodes that had slots at the beginning, in the order of their slots."""
+
+    nodes: list[Valkey]
+    # Two that take each other's place, the primary first, where there are such.
+    pair: list[Valkey] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The URL for Synapse. The first node that it names is not there, and it does not name them all."""
+        return f"redis+cluster://:{PASSWORD}@127.0.0.1:1,127.0.0.1:{self.nodes[1].port},127.0.0.1:{self.nodes[2].port}"
+
+    def clients(self) -> list[redis.Redis]:
+        """Return a plain client of each node that has slots."""
+        return [node.client() for node in self.nodes]
+
+    def home_of(self, key: str) -> Valkey:
+        """Return the node that has a key at the beginning."""
+        return next(node for nth, node in enumerate(self.nodes) if key_slot(key.encode()) < (nth + 1) * SLOTS // COUNT)
+
+    def kill_the_primary(self) -> Valkey:
+        """End the primary of the pair as kill -9 does, and wait until the other one has its slots. Return the dead."""
+        dead, other = self.pair
+        dead.kill()
+        with other.client() as client:
+            eventually(lambda: client.info("replication")["role"] == "master", within=60)
+        self.pair.reverse()
+        return dead
+
+    def start_as_replica(self, dead: Valkey) -> None:
+        """Start it again: it hears from the others that its slots are gone, and follows who has them."""
+        dead.start()
+        with self.pair[0].client() as client:
+            eventually(lambda: client.info("replication")["connected_slaves"] == 1, within=60)
+
+
+@contextmanager
+def clustered() -> Iterator[Clustered]:
+    """Run three nodes for as long as the block lasts."""
+    with running_cluster(*_OPTIONS) as nodes:
+        yield Clustered(nodes)
+
+
+@contextmanager
+def clustered_with_a_replica(of: str) -> Iterator[Clustered]:
+    """Run three nodes, and a replica of the one that has a key, for as long as the block lasts."""
+    bus = free_port()
+    with (
+        clustered() as cluster,
+        running_valkey("--cluster-enabled", "yes", "--cluster-port", str(bus), *_OPTIONS) as replica,
+    ):
+        home = cluster.home_of(of)
+        with home.client() as client, replica.client() as follower:
+            client.execute_command("CLUSTER MEET", "127.0.0.1", replica.port, bus)
+            name = client.execute_command("CLUSTER MYID").decode()
+            eventually(
+                lambda: follower.execute_command("CLUSTER REPLICATE", name), within=60, despite=redis.ResponseError
+            )
+            eventually(lambda: client.info("replication")["connected_slaves"] == 1, within=60)
+            eventually(lambda: client.wait(1, 100) == 1, within=60)
+            for node in cluster.nodes:
+                with node.client() as other:
+                    eventually(lambda other=other: len(other.execute_command("CLUSTER NODES")) == COUNT + 1, within=60)
+        cluster.pair = [home, replica]
+        yield cluster

@@ -1,0 +1,95 @@
+"""Web servers that share a PostgreSQL and a Redis and nothing else, as on machines of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from synapse_project.environment import SETTINGS
+from tests.patience import eventually
+from tests.valkey import free_port
+
+ROOT = Path(__file__).parents[2]
+# In one process: what takes time is the start.
+PREPARE = """
+import sys
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("catalog", "apply", sys.argv[1], verbosity=0)
+call_command("issue_key", "warden", "--scope", "keys:write", "--scope", "registry:read", "--scope", "registry:write")
+"""
+CATALOG = """
+streams:
+  - name: orders
+    event_types:
+      - {name: order-placed, schema: {type: object, properties: {n: {type: integer}}}}
+services:
+  - {name: warden}
+  - {name: shop, publishes: [{stream: orders}], subscribes: [{stream: orders}]}
+"""
+
+
+class Machines:
+    """What the web servers share, and how one is started."""
+
+    def __init__(self, folder: Path, *, database: str, redis: str) -> None:
+        self._folder = folder
+        # The process of each web server, by its URL.
+        self.running: dict[str, int] = {}
+        self._shared = {
+            "DATABASE_URL": database,
+            "REDIS_URL": redis,
+            "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN",
+            "SYNAPSE_LOG_LEVEL": "ERROR",
+        }
+        catalog = folder / "catalog.yaml"
+        catalog.write_text(CATALOG)
+        words = [sys.executable, "-c", PREPARE, str(catalog)]
+        done = subprocess.run(words, cwd=ROOT, env=self._variables("first"), check=True, capture_output=True, text=True)
+        self.warden = done.stdout.strip().splitlines()[-1]
+
+    @contextmanager
+    def serving(self, *options: Sequence[str]) -> Iterator[list[str]]:
+        """Run a web server with each of the options, on a machine of its own, for as long as the block lasts.
+
+        Gives their URLs.
+        """
+        processes = [self._start(f"machine-{nth}", words) for nth, words in enumerate(options)]
+        try:
+            for url in self.running:
+                eventually(lambda url=url: _is_healthy(url), within=60, despite=httpx.HTTPError)
+            yield list(self.running)
+        finally:
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            for process in processes:
+                process.wait(timeout=60)
+
+    def _start(self, name: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", *options],
+            cwd=ROOT,
+            env=self._variables(name) | {"PORT": str(port)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.running[f"http://127.0.0.1:{port}"] = process.pid
+        return process
+
+    def _variables(self, name: str) -> dict[str, str]:
+        ours = {setting.name for setting in SETTINGS}
+        passed = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in ours}
+        own = {"DJANGO_SETTINGS_MODULE": "synapse_project.settings", "SYNAPSE_VAR": str(self._folder / name)}
+        return {**passed, **own, **self._shared}
+
+
+def _is_healthy(url: str) -> bool:
+    return httpx.get(f"{url}/health").status_code == 200

@@ -1,0 +1,117 @@
+"""A primary, its replica and Sentinels that watch over them, on loopback: the same program as the server."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from synapse_project.embedded.process import binary
+from tests.patience import eventually
+from tests.valkey import ANOTHER, PASSWORD, Valkey, free_port, running_valkey
+
+SERVICE = "events"
+SENTINELS_PASSWORD = "sentinelpassword"
+# Milliseconds without an answer after which a Sentinel holds a server for dead. It asks every second: with much less it
+# would also give up on the server that it has just made the primary, before it asked that one at all.
+DOWN_AFTER = 1500
+
+
+@dataclass
+class Watched:
+    """The servers, and where the Sentinels are."""
+
+    servers: list[Valkey]
+    sentinels: list[int]
+
+    @property
+    def url(self) -> str:
+        """The URL for Synapse. The first Sentinel that it names is not there."""
+        places = ",".join(f"127.0.0.1:{port}" for port in (1, *self.sentinels))
+        login = f"sentinel_password={SENTINELS_PASSWORD}"
+        return f"redis+sentinel://:{PASSWORD}@{places}/{SERVICE}/0?{login}"
+
+    @property
+    def primary(self) -> Valkey:
+        """The server that the Sentinels hold for the primary."""
+        with redis.Redis(port=self.sentinels[0], password=SENTINELS_PASSWORD) as sentinel:
+            port = int(sentinel.sentinel_master(SERVICE)["port"])
+        return next(server for server in self.servers if server.port == port)
+
+    def clients(self) -> list[redis.Redis]:
+        """Return a plain client of each server that takes writes: the primary."""
+        return [self.primary.client()]
+
+    def kill_the_primary(self) -> Valkey:
+        """End the primary as kill -9 does, and wait until the Sentinels have another. Return the dead one."""
+        dead = self.primary
+        dead.kill()
+        eventually(lambda: self.primary is not dead, within=60)
+        return dead
+
+    def start_as_replica(self, server: Valkey) -> None:
+        """Start a dead server again, as a replica of the primary, and wait until it has all."""
+        primary = self.primary
+        server.options = (*_OPTIONS, *_replica_of(primary))
+        server.start()
+        eventually(lambda: _has_replica(primary), within=60, despite=redis.RedisError)
+
+
+_OPTIONS = ("--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0", "--appendonly", "yes")
+
+
+@contextmanager
+def watched_by_sentinels(count: int = 1) -> Iterator[Watched]:
+    """Run all of it for as long as the block lasts; `count` Sentinels, of which most must agree."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(running_valkey(*_OPTIONS))
+        replica = stack.enter_context(running_valkey(*_OPTIONS, *_replica_of(primary)))
+        eventually(lambda: _has_replica(primary), within=60, despite=redis.RedisError)
+        ports = [stack.enter_context(_sentinel(primary.port, count // 2 + 1)) for _ in range(count)]
+        for port in ports:
+            eventually(lambda port=port: _knows_all(port, count), within=60, despite=redis.RedisError)
+        yield Watched([primary, replica], ports)
+
+
+@contextmanager
+def _sentinel(primary: int, quorum: int) -> Iterator[int]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="synapse-sentinel-") as folder:
+        # A file that it rewrites: it remembers there what it has seen.
+        file = Path(folder) / "sentinel.conf"
+        file.write_text(f"""
+port {port}
+bind 127.0.0.1
+requirepass {SENTINELS_PASSWORD}
+sentinel sentinel-pass {SENTINELS_PASSWORD}
+sentinel monitor {SERVICE} 127.0.0.1 {primary} {quorum}
+sentinel auth-pass {SERVICE} {PASSWORD}
+sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}
+sentinel failover-timeout {SERVICE} 4000
+""")
+        words = [ANOTHER or str(binary()), str(file), "--sentinel"]
+        process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _knows_all(port: int, count: int) -> bool:
+    with redis.Redis(port=port, password=SENTINELS_PASSWORD) as sentinel:
+        known = sentinel.sentinel_master(SERVICE)
+        return known["num-slaves"] == 1 and known["num-other-sentinels"] == count - 1
+
+
+def _replica_of(primary: Valkey) -> tuple[str, ...]:
+    return "--replicaof", f"127.0.0.1 {primary.port}"
+
+
+def _has_replica(primary: Valkey) -> bool:
+    with primary.client() as client:
+        told = client.info("replication")
+    return told["connected_slaves"] == 1 and told["slave0"]["state"] == "online"

@@ -1,0 +1,132 @@
+"""What Synapse does with one server it does with Sentinels, over TLS and in a cluster."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from bridges.runtime.retry import Policy
+from streams import background, connections, prober
+from streams.broker import commands, keys, rates, tickets
+from streams.creation import ensure_streams
+from streams.janitor import Janitor
+from streams.server_checks import server_warnings
+from streams.snapshot import holder
+from tests.bridges.cast import AT_ONCE, KeepingSink
+from tests.live.server import watching
+
+STREAMS = ("orders", "parcels", "payments")
+pytestmark = pytest.mark.usefixtures("place", "orders")
+
+
+def post(ask, number, stream="orders", **headers):
+    body = orjson.dumps({"event_type": "order-placed", "n": number})
+    return ask("POST", f"/events/{stream}", body, headers)
+
+
+def test_what_is_published_can_be_read(ask):
+    ids = [post(ask, n, stream).json["id"] for stream in STREAMS for n in range(2)]
+
+    found = [ask("GET", f"/streams/{stream}/messages").json["messages"] for stream in STREAMS]
+    assert [message["id"] for messages in found for message in reversed(messages)] == ids
+    assert [ask("GET", f"/streams/{stream}/info").json["length"] for stream in STREAMS] == [2, 2, 2]
+    assert {stream["name"]: stream["length"] for stream in ask("GET", "/streams").json["streams"]} == dict.fromkeys(
+        STREAMS, 2
+    )
+
+
+def test_an_event_that_is_sent_again_is_stored_once(express_lane):
+    first, again = (post(express_lane, 1, **{"idempotency-key": "order-1"}) for _ in range(2))
+
+    assert (first.status, again.status) == (201, 200)
+    assert first.json["id"] == again.json["id"]
+
+
+def test_a_batch_is_stored_all_together(express_lane):
+    events = [{"event_type": "order-placed", "n": n} for n in range(50)]
+
+    answer = express_lane("POST", "/events/orders?atomic=true", orjson.dumps(events))
+
+    assert answer.status == 200
+    assert len({result["id"] for result in answer.json["results"]}) == 50
+
+
+def test_questions_at_once_get_their_own_answers(express_lane):
+    async def publish(n, stream):
+        body = orjson.dumps({"event_type": "order-placed", "n": n, "padding": "x" * (n * 97 % 5000)})
+        answer = await express_lane.ask(
+            "POST", f"/events/{stream}", body, {"host": "localhost", "content-type": "application/json"}
+        )
+        assert answer.status == 201
+        return stream, answer.json["id"], n
+
+    async def publish_all():
+        return await asyncio.gather(*(publish(n, stream) for n in range(60) for stream in STREAMS))
+
+    stored = {(stream, id_): n for stream, id_, n in express_lane.run(publish_all())}
+
+    for stream in STREAMS:
+        for message in express_lane("GET", f"/streams/{stream}/messages?count=100").json["messages"]:
+            assert message["event"]["n"] == stored.pop((stream, message["id"]))
+    assert not stored
+
+
+def test_a_bridge_delivers_and_tries_again(express_lane, bridge):
+    ids = [post(express_lane, n).json["id"] for n in range(5)]
+    failed = []
+
+    def fails_once(delivery):
+        again = delivery.id in failed
+        failed.append(delivery.id)
+        return not again
+
+    consumer = bridge(KeepingSink(refuses=fails_once), retry=AT_ONCE, order="key", order_key="n").run_dry()
+
+    assert sorted(consumer.sink.ids) == sorted(ids)
+    assert consumer.sink.attempts == [2] * 5
+
+
+def test_what_no_attempt_delivers_is_a_dead_letter(express_lane, bridge):
+    post(express_lane, 1)
+    once = Policy(most_attempts=1, backoff=AT_ONCE.backoff)
+
+    bridge(KeepingSink(refuses=lambda _: True), retry=once).run_dry()
+
+    (group,) = express_lane("GET", "/streams/orders/groups").json["groups"]
+    assert group["dead"] == 1
+
+
+def test_events_come_live(server):
+    with watching(server.live()) as orders, watching(server.live("parcels")) as parcels:
+        server.publish(1, 2)
+        server.publish(3, stream="parcels")
+
+        assert orders.numbers(2) == [1, 2]
+        assert parcels.numbers(1) == [3]
+
+
+def test_what_belongs_to_no_stream_lies_somewhere_too():
+    kept = [tickets.keep(f"digest-{n}", b"what it stands for", seconds=30) for n in range(9)]
+    taken = [tickets.take(f"digest-{n}") for n in range(9)]
+    tokens = [rates.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]
+
+    replies = connections.executor().execute([*kept, *taken, *taken, *tokens, *tokens])
+
+    assert replies[9:27] == [b"what it stands for"] * 9 + [None] * 9
+    assert [token.allowed for token in replies[27:]] == [True] * 9 + [False] * 9
+
+
+def test_the_work_beside_the_requests_is_done(express_lane):
+    missing = connections.executor().run(ensure_streams([*STREAMS, "later"]))
+    post(express_lane, 1)
+
+    background.flush_tally()
+
+    assert missing == []
+    kinds = connections.executor().execute([commands.key_type(name) for name in (*STREAMS, "later")])
+    assert kinds == ["stream"] * 4
+    (counted,) = connections.executor().execute([commands.hgetall(keys.stats("orders"))])
+    assert counted["published"] == b"1"
+    assert Janitor(connections.executor, lambda: holder.current().streams).step() is True
+    assert server_warnings(connections.executor())
+    assert prober.asked() == {"redis": "", "database": ""}

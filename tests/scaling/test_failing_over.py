@@ -1,0 +1,71 @@
+"""The primary dies under load: publishers hear 503, then it works again, and nothing acknowledged is lost."""
+
+import pytest
+
+from streams.snapshot import holder
+from tests.bridges.cast import KeepingSink
+from tests.chaos.profile import FULL
+from tests.conftest import using
+from tests.live.server import running_server, watching
+from tests.patience import eventually
+from tests.scaling.cluster import clustered_with_a_replica
+from tests.scaling.load import publishing
+from tests.scaling.sentinel import watched_by_sentinels
+
+
+@pytest.fixture
+def orders(define):
+    """A stream whose events are on a replica when they are acknowledged."""
+
+    def defined():
+        define("orders", {"order-placed": None}, durability="replicated")
+        holder.refresh()
+        return running_server()
+
+    return defined
+
+
+def have_all(bridge, watch, load) -> None:
+    """Hold that a bridge and one who watches got each event that was acknowledged; a lost one is waited for in vain."""
+    consumer = bridge(KeepingSink())
+    eventually(lambda: consumer.run_dry() and load.stored.keys() <= set(consumer.sink.ids), within=60)
+    unseen = set(load.stored.values())
+    while unseen:
+        unseen.discard(watch.next().data["event"]["n"])
+    assert set(load.answers) == {"201", "503"}
+
+
+def test_the_sentinels_make_the_replica_the_primary(settings, orders, bridge):
+    with (
+        watched_by_sentinels(3 if FULL else 1) as watched,
+        using(watched, settings),
+        orders() as server,
+        watching(server.live(), timeout=60) as watch,
+    ):
+        with publishing(*[f"{server.url}/events/orders"] * 4) as load:
+            for _ in range(10 if FULL else 1):
+                load.more(50)
+                dead = watched.kill_the_primary()
+                load.refused()
+                watched.start_as_replica(dead)
+                load.more(50)
+
+        have_all(bridge, watch, load)
+
+
+def test_the_cluster_gives_the_slots_of_a_node_to_its_replica(settings, orders, bridge):
+    with (
+        clustered_with_a_replica(of="orders") as cluster,
+        using(cluster, settings),
+        orders() as server,
+        watching(server.live(), timeout=60) as watch,
+    ):
+        with publishing(*[f"{server.url}/events/orders"] * 4) as load:
+            for _ in range(10 if FULL else 1):
+                load.more(50)
+                dead = cluster.kill_the_primary()
+                load.refused()
+                cluster.start_as_replica(dead)
+                load.more(50)
+
+        have_all(bridge, watch, load)

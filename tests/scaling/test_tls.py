@@ -1,0 +1,96 @@
+"""Over TLS the server has to prove who it is, unless the URL says otherwise; what travels without TLS is told."""
+
+import asyncio
+
+import pytest
+
+from streams.broker import AsyncExecutor, Server, SyncExecutor, commands
+from streams.errors import BrokerDown
+from streams.server_checks import transport_warning
+from tests.scaling.tls import secured
+
+
+@pytest.fixture(scope="module")
+def place():
+    with secured() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def under_another_name():
+    with secured("redis.example.com") as running:
+        yield running
+
+
+def in_a_thread(url):
+    executor = SyncExecutor(Server(locate=lambda: url, timeout=5))
+    try:
+        return executor.execute([commands.ping()])
+    finally:
+        executor.close()
+
+
+def on_the_event_loop(url):
+    async def ask():
+        executor = AsyncExecutor(Server(locate=lambda: url, timeout=5))
+        try:
+            return await executor.execute([commands.ping()])
+        finally:
+            executor.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture(params=[in_a_thread, on_the_event_loop], ids=["in a thread", "on the event loop"])
+def ask(request):
+    return request.param
+
+
+def test_a_server_is_trusted_whose_authority_the_url_names(ask, place):
+    assert ask(place.url) == ["PONG"]
+
+
+def test_a_server_is_trusted_whose_authority_the_system_knows(ask, place, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(place.authority))
+
+    assert ask(place.url_with()) == ["PONG"]
+
+
+def test_a_server_that_nobody_vouches_for_is_not_asked(ask, place):
+    with pytest.raises(BrokerDown, match="certificate verify failed"):
+        ask(place.url_with())
+
+
+def test_a_certificate_for_another_name_is_refused(ask, under_another_name):
+    with pytest.raises(BrokerDown, match=r"certificate verify failed.*127\.0\.0\.1"):
+        ask(under_another_name.url)
+
+
+def test_the_name_is_not_looked_at_where_the_url_says_so(ask, under_another_name):
+    url = under_another_name.url_with(ssl_ca_certs=str(under_another_name.authority), ssl_check_hostname="false")
+
+    assert ask(url) == ["PONG"]
+
+
+def test_nothing_is_proved_where_the_url_says_so(ask, place):
+    assert ask(place.url_with(ssl_cert_reqs="none")) == ["PONG"]
+
+
+@pytest.mark.parametrize("url", ["redis://redis:6379/0", "redis+sentinel://10.0.0.1,10.0.0.2/events"])
+def test_what_others_could_read_on_its_way_is_told(url):
+    said = transport_warning(Server(locate=lambda: url, timeout=1).address())
+
+    assert "without TLS" in said
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1", "unix:///run/redis.sock", "rediss://redis.example.com", "rediss+cluster://10.0.0.1"]
+)
+def test_nothing_is_told_of_what_nobody_else_can_read(url):
+    assert transport_warning(Server(locate=lambda: url, timeout=1).address()) == ""
+
+
+def test_verification_that_is_off_is_told():
+    said = transport_warning(Server(locate=lambda: "rediss://redis?ssl_cert_reqs=none", timeout=1).address())
+
+    assert "anybody" in said

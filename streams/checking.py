@@ -72,7 +72,7 @@ def check(
         if name.startswith(entry.OWN_PREFIX):
             raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
     event = entry.canonical(value)
-    event_type = _event_type(event)
+    event_type = _event_type(event, stream)
     demand_right(by, "publish", stream.name, event_type)
     definition = stream.event_types.get(event_type)
     if definition is None and stream.unknown_event_types == "reject":
@@ -135,7 +135,7 @@ def encode(
     source: str,
     traceparent: str,
     beside: Mapping[str, str] = NOTHING_BESIDE,
-) -> list[bytes]:
+) -> list[str]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
     `beside` as for `entry.encode`."""
     return entry.encode(
@@ -149,10 +149,11 @@ def encode(
     )
 
 
-def _event_type(event: Mapping[str, Any]) -> str:
+def _event_type(event: Mapping[str, Any], stream: StreamDefinition) -> str:
     if "event_type" not in event:
         raise BadEventType("The event has no “event_type”.")
     event_type = event["event_type"]
-    if not isinstance(event_type, str) or not is_name(event_type):
+    # What is defined has a name already.
+    if not isinstance(event_type, str) or not (event_type in stream.event_types or is_name(event_type)):
         raise BadEventType(f"“event_type” is a name: {RULE}.")
     return event_type

@@ -8,6 +8,7 @@ entries of ours give back exactly the event that was published; foreign ones are
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import orjson
@@ -92,8 +93,8 @@ def encode(
     contract_version: int,
     traceparent: str = "",
     beside: Mapping[str, str] = _NOTHING,
-) -> list[bytes]:
-    """Return the entry of a canonical event: names and values in turn, UTF-8, as XADD takes them.
+) -> list[str]:
+    """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
     `timestamp` and `source` are used when the event has none. `contract_version` 0 says that nothing was checked.
     `beside` is what was said about the event and is no part of it: its `sender`, `recipient`, `priority`, `ttl_sec`.
@@ -125,7 +126,7 @@ def encode(
     fields[ADDED] = added
     if types:
         fields[TYPES] = _dumps(types)
-    return [part.encode() for pair in fields.items() for part in pair]
+    return list(chain.from_iterable(fields.items()))
 
 
 def _add(fields: dict[str, str], values: Mapping[str, str]) -> str:

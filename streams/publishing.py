@@ -174,7 +174,7 @@ def _keys(
 
 def _encoded(
     stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = checking.NOTHING_BESIDE
-) -> list[bytes]:
+) -> list[str]:
     return checking.encode(
         stream,
         accepted,

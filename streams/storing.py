@@ -25,7 +25,7 @@ from streams.errors import (
 )
 from streams.turns import in_parts
 
-_Entries = Sequence[Sequence[bytes]]
+_Entries = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def _each_once(
 ) -> Conversation[list[Command]]:
     window_ms = _window_ms(stream)
 
-    def once(pair: tuple[Sequence[bytes], IdempotencyKey]) -> Command:
+    def once(pair: tuple[Sequence[str], IdempotencyKey]) -> Command:
         fields, key = pair
         return publish_once(
             stream.name,

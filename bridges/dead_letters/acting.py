@@ -106,7 +106,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         definition, accepted, now=lambda: _published(letter), source=letter.source or "", traceparent=""
     )
     _check_room(stream, group, 1)
-    command = dead_letters.replay(stream, group, [(id_, b"".join(map(netstring, parts)))])
+    command = dead_letters.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
     about = {
         "before": {"event": _impersonal(definition, letter.event, letter.contract_version)},
         "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, None)},

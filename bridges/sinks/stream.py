@@ -148,7 +148,7 @@ class StreamSink(Sink):
         )
         return publish_once(
             target.name,
-            [*fields, entry.HOPS.encode(), ",".join(trail).encode()],
+            [*fields, entry.HOPS, ",".join(trail)],
             who=f"{delivery.stream}\n{self._bridge.group}",
             key=delivery.id,
             # One event, one key: what the mapping made of it at another attempt is the same event.

@@ -65,7 +65,7 @@ def test_what_the_server_writes_the_client_reads_exactly(event: dict[str, Any], 
     event = entry.canonical(event)
     parts = entry.encode(event, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=3)
 
-    read = wire.decode(entry.pairs(parts), types_of=property_types())
+    read = wire.decode(entry.pairs([part.encode() for part in parts]), types_of=property_types())
 
     assert exactly(read.event) == exactly(event)
     assert (read.layout, read.contract_version) == (layout, 3)

@@ -43,7 +43,7 @@ def ping() -> Command:
     return Command(("PING",), parse=_text)
 
 
-def xadd(stream: str, fields: Sequence[bytes]) -> Command:
+def xadd(stream: str, fields: Sequence[str]) -> Command:
     """Append an entry; the reply is its id."""
     return Command(("XADD", stream, "*", *fields), parse=_text)
 

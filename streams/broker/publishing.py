@@ -47,7 +47,7 @@ class IdempotencyKey:
 
 def publish_once(
     stream: str,
-    fields: Sequence[bytes],
+    fields: Sequence[str],
     *,
     who: str,
     key: str,
@@ -69,7 +69,7 @@ def publish_once(
 
 def publish_together(
     stream: str,
-    entries: Sequence[Sequence[bytes]],
+    entries: Sequence[Sequence[str]],
     *,
     hard_length: int = 0,
     key: IdempotencyKey | None = None,

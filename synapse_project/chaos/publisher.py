@@ -100,7 +100,7 @@ class Publisher:
     def _command(self, number: int) -> Command:
         name = self._name(number)
         words = {"event_type": "chaos-step", "name": name, KEY: f"{self._number}-{number % KEYS}"}
-        fields = [part.encode() for pair in words.items() for part in pair]
+        fields = [part for pair in words.items() for part in pair]
         return publish_once(STREAM, fields, who="chaos", key=name, fingerprint=name, window_ms=WINDOW_MS)
 
     def _name(self, number: int) -> str:

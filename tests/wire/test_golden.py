@@ -32,7 +32,7 @@ def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
     )
 
     assert exactly(event) == exactly(case["event"])
-    assert list(entry.pairs(parts).items()) == list(fields_of(case).items())
+    assert list(entry.pairs([part.encode() for part in parts]).items()) == list(fields_of(case).items())
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

@@ -29,7 +29,7 @@ EVENTS = st.builds(
 
 
 def written(event, layout="flat", traceparent=""):
-    return entry.encode(
+    texts = entry.encode(
         event,
         layout=layout,
         timestamp="2026-01-02T03:04:05.678Z",
@@ -37,6 +37,7 @@ def written(event, layout="flat", traceparent=""):
         contract_version=3,
         traceparent=traceparent,
     )
+    return [text.encode() for text in texts]
 
 
 @pytest.mark.parametrize("layout", ["flat", "dual"])

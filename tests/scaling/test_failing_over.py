@@ -92,6 +92,7 @@ def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(sett
 
         refused, stored = (ask("POST", f"/events/{name}", EVENT) for name in ("orders", "payments"))
         listed = ask("GET", "/streams")
+        assert ask("GET", "/streams/payments/groups").status == 200
         assert (refused.status, stored.status, listed.status) == (503, 201, 503)
         assert refused.headers["retry-after"] == "1"
         assert prober.asked()["redis"]

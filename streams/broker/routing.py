@@ -120,12 +120,18 @@ class Call:
             if name in slots.WITH_THE_NEXT:
                 nearby = [self._place_of(self._commands[place + 1])]
             elif name in slots.ANY_NODE:
-                found.append(nearby or self._topology.places()[:1])
+                found.append(nearby or [self._any_place()])
                 continue
             elif name not in slots.WITH_THE_LAST:
                 nearby = [self._place_of(command)]
             found.append(nearby)
         return found
+
+    def _any_place(self) -> Place:
+        """Return a node that is asked anyway, if there is one: another may be down."""
+        with_keys = (slot for command in self._commands if (slot := slots.slot_of(command)) is not None)
+        slot = next(with_keys, None)
+        return self._topology.places()[0] if slot is None else self._topology.place_of(slot)
 
     def _place_of(self, command: Command) -> Place:
         slot = slots.slot_of(command)

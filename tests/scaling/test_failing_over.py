@@ -1,16 +1,22 @@
 """The primary dies under load: publishers hear 503, then it works again, and nothing acknowledged is lost."""
 
+from contextlib import closing
+
 import pytest
 
+from streams import prober
 from streams.snapshot import holder
 from tests.bridges.cast import KeepingSink
 from tests.chaos.profile import FULL
 from tests.conftest import using
+from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
 from tests.patience import eventually
-from tests.scaling.cluster import clustered_with_a_replica
+from tests.scaling.cluster import clustered, clustered_with_a_replica
 from tests.scaling.load import publishing
 from tests.scaling.sentinel import watched_by_sentinels
+
+EVENT = '{"event_type": "order-placed"}'
 
 
 @pytest.fixture
@@ -69,3 +75,25 @@ def test_the_cluster_gives_the_slots_of_a_node_to_its_replica(settings, orders, 
                 load.more(50)
 
         have_all(bridge, watch, load)
+
+
+@pytest.mark.django_db
+def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(settings, define):
+    with (
+        clustered("--cluster-require-full-coverage", "no") as cluster,
+        using(cluster, settings),
+        closing(ExpressLane()) as ask,
+    ):
+        for name in ("orders", "payments"):
+            define(name, {"order-placed": None})
+        assert {ask("POST", f"/events/{name}", EVENT).status for name in ("orders", "payments")} == {201}
+
+        cluster.home_of("orders").kill()
+
+        refused, stored = (ask("POST", f"/events/{name}", EVENT) for name in ("orders", "payments"))
+        listed = ask("GET", "/streams")
+        assert ask("GET", "/streams/payments/groups").status == 200
+        assert (refused.status, stored.status, listed.status) == (503, 201, 503)
+        assert refused.headers["retry-after"] == "1"
+        assert prober.asked()["redis"]
+        assert prober.asked()["database"] == ""

@@ -1,0 +1,34 @@
+"""A user with the rights that the documentation lists is enough in a cluster."""
+
+import pytest
+
+from streams.broker import Server, SyncExecutor, commands, permissions, publishing
+from tests.cluster.nodes import running_cluster, url_of
+from tests.valkey import PASSWORD
+
+# docs/reference/redis-acl.md
+IN_A_CLUSTER = ("+asking", "+cluster|slots")
+
+
+@pytest.fixture(scope="module")
+def url():
+    """The URL of a cluster in which Synapse has a user of its own."""
+    rule = permissions.rule("synapse", ["orders", "parcels", "payments"])
+    with running_cluster() as nodes:
+        for node in nodes:
+            with node.client() as client:
+                client.execute_command(*rule, *IN_A_CLUSTER, f">{PASSWORD}")
+        yield url_of(nodes).replace("://:", "://synapse:")
+
+
+def test_it_publishes_and_reads_on_all_nodes(url):
+    executor = SyncExecutor(Server(locate=lambda: url, timeout=5))
+    once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
+    streams = ("orders", "parcels", "payments")
+
+    stored = executor.execute([publishing.publish_once(name, [b"n", b"1"], **once) for name in streams])
+    lengths = executor.execute([commands.ping(), *(commands.xlen(name) for name in streams)])
+    executor.close()
+
+    assert [one.outcome for one in stored] == ["stored"] * 3
+    assert lengths == ["PONG", 1, 1, 1]

@@ -10,7 +10,7 @@ from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
 from contracts.personal import MASK
 from core.principal import Principal
-from streams.masking import PERSONAL, mask_of_every_version
+from streams.masking import PERSONAL, mask_of_type
 from streams.snapshot import holder
 
 _MOST_CHARACTERS = 200
@@ -41,9 +41,8 @@ def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
 
 
 def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
-    """Return the row as somebody may see it, never to be saved. Which version it was checked against, it does not say:
-    what any version of its contract marks is masked for those who may not see what is personal."""
-    mask = mask_of_every_version(holder.current().streams.get(kept.stream), kept.event_type)
+    """Return the row as somebody may see it, never to be saved: masked for those who may not see what is personal."""
+    mask = mask_of_type(holder.current().shown(kept.stream), kept.event_type)
     if mask is None or by.rights.has(PERSONAL):
         return kept
     seen = copy(kept)

@@ -1,14 +1,19 @@
-"""A bridge whose receiver wants nothing any more disables itself."""
+"""A bridge whose receiver wants nothing any more disables itself. Why, the record keeps."""
 
 import logging
+from collections.abc import Collection, Mapping
 
 from django.db import transaction
+from django.db.models import Q
 
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition
 from bridges.models import Bridge
 from core import audit
+from core.models import AuditEntry
 from core.principal import SYSTEM
+
+_ACTION = "disable"
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +31,25 @@ def disable(bridge: BridgeDefinition, reason: str) -> None:
         row.save(update_fields=["enabled"])
         audit.record(
             SYSTEM,
-            "disable",
-            f"bridge {row.name}",
+            _ACTION,
+            _target(row.name),
             before={"enabled": True},
             after={"enabled": False, "reason": reason},
         )
     logger.warning("The bridge %s was disabled: %s", bridge.name, reason)
+
+
+def reasons_of(names: Collection[str]) -> Mapping[str, str]:
+    """Return why bridges disabled themselves, by their names: of those that nobody enabled since then."""
+    if not names:
+        return {}
+    by_target = {_target(name): name for name in names}
+    found: dict[str, str] = {}
+    entries = AuditEntry.objects.filter(target__in=by_target).order_by("id").values_list("target", "action", "after")
+    for target, action, after in entries.filter(Q(action=_ACTION) | Q(after__enabled=True)):
+        found[by_target[target]] = str((after or {}).get("reason", "")) if action == _ACTION else ""
+    return found
+
+
+def _target(name: str) -> str:
+    return f"bridge {name}"

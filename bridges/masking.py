@@ -8,4 +8,4 @@ from streams.snapshot import holder
 
 def mask_of(delivery: Delivery) -> Mask | None:
     """Return what is personal in the event, by the contracts of its stream; None when nothing is."""
-    return masking.mask_of(holder.current().streams.get(delivery.stream), delivery.entry)
+    return masking.mask_of(holder.current().shown(delivery.stream), delivery.entry)

@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema_rs
 
 from contracts import personal
+from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
 from contracts.violations import json_pointer, violation_of
 
@@ -85,10 +86,16 @@ class BackTest:
     """A back-test that is being made: show it each event with `look`, then ask for the `report`."""
 
     def __init__(
-        self, candidate: CompiledSchema, *, active: CompiledSchema | None = None, examples: int = USUAL_EXAMPLES
+        self,
+        candidate: CompiledSchema,
+        *,
+        active: CompiledSchema | None = None,
+        examples: int = USUAL_EXAMPLES,
+        marks: Iterable[Marks] = (),
     ) -> None:
-        both = (candidate, *([] if active is None else [active]))
-        self._marks = [schema.personal for schema in both if schema.personal is not None]
+        """`marks` are what is personal in the events beside what the two schemas mark."""
+        both = (schema.personal for schema in (candidate, active) if schema is not None)
+        self._marks = {id(each): each for each in (*both, *marks) if each is not None}.values()
         self._candidate = candidate
         self._active = active
         self._examples = max(1, examples)

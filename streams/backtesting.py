@@ -89,7 +89,12 @@ def back_test(
     definition = defined(catalog, stream)
     kind = definition.event_types.get(event_type)
     active = None if kind is None else kind.contract
-    test = BackTest(candidate, active=None if active is None else active.schema, examples=min(examples, MOST_EXAMPLES))
+    test = BackTest(
+        candidate,
+        active=None if active is None else active.schema,
+        examples=min(examples, MOST_EXAMPLES),
+        marks=definition.marks.get(event_type, ()),
+    )
 
     def see(found: Entry, decoded: DecodedEntry) -> None:
         test.look(found.id, decoded.event, as_active_reads_it=_as_active_reads_it(definition, found, decoded))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
 from core.rights import Rights
 
@@ -53,6 +54,8 @@ class StreamDefinition:
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
     # By event type: how the text of foreign entries is to be read (see streams.entry.decode).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    # By event type, one that is not defined any more too: what any version of its contract marks as personal.
+    marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +71,17 @@ class KeyDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id."""
+    """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id.
+
+    `former` are streams that are not defined, but of whose event types there are contracts that mark something.
+    """
 
     version: int
     streams: Mapping[str, StreamDefinition]
     keys: Mapping[bytes, KeyDefinition] = field(default_factory=dict)
     keys_by_id: Mapping[str, KeyDefinition] = field(default_factory=dict)
+    former: Mapping[str, StreamDefinition] = field(default_factory=dict)
+
+    def shown(self, stream: str) -> StreamDefinition | None:
+        """Return a stream as its events are shown; of one that is not defined any more, what is personal in them."""
+        return self.streams.get(stream) or self.former.get(stream)

@@ -80,7 +80,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, last: int) -> Conv
             event_type,
             like=None if active is None else active.schema.document,
             # Which words are personal, a new schema could not tell: so none of them stands in it.
-            quotes=active is None or active.schema.personal is None,
+            quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,
         active=None if active is None else schemas.canonical_text(active.schema.document),

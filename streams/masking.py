@@ -1,22 +1,21 @@
 """Entries without what is personal in them, for those who may not see it. Pure.
 
-What is personal, a contract says: the active version of an event type's, and the version that the event was checked
-against. An event without a contract is shown as it is.
+What is personal, a contract says: every version that there is of an event type's, hidden ones too (see
+`streams.marking`). An event without a contract is shown as it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from contracts import personal
-from contracts.personal import Marks
-from streams.definitions import ActiveContract, StreamDefinition
+from contracts.personal import PERSONAL, Marks
+from streams.definitions import StreamDefinition
 from streams.entry import DecodedEntry
 
-# The scope of those who may see it.
-PERSONAL = "personal:read"
+__all__ = ["PERSONAL", "Mask", "mask_of", "mask_of_type", "may_be_personal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +76,18 @@ class Mask:
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
     """Return what is personal in an entry; None when nothing is."""
-    return mask_of_type(stream, decoded.event_type, decoded.contract_version)
+    return mask_of_type(stream, decoded.event_type)
 
 
-def mask_of_type(stream: StreamDefinition | None, event_type: str, version: int | None) -> Mask | None:
-    """Return what is personal in events of a type that were checked against a version (None or 0: against none)."""
-    definition = stream.event_types.get(event_type) if stream else None
-    return None if definition is None else _mask((definition.contract, definition.versions.get(version or 0)))
-
-
-def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> Mask | None:
-    """Return what is personal in events of a type of which nobody knows by what version they were checked."""
-    definition = stream.event_types.get(event_type) if stream else None
-    return None if definition is None else _mask((definition.contract, *definition.versions.values()))
+def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | None:
+    """Return what is personal in events of a type, whatever version they were checked against."""
+    marks = stream.marks.get(event_type) if stream else None
+    return Mask(marks) if marks else None
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:
     """Say whether anything of the stream's events is personal: if not, nobody need read an event to find out."""
-    return stream is not None and any(
-        each.schema.personal is not None
-        for definition in stream.event_types.values()
-        for each in (definition.contract, *definition.versions.values())
-        if each is not None
-    )
-
-
-def _mask(contracts: Iterable[ActiveContract | None]) -> Mask | None:
-    found = {id(marks): marks for each in contracts if each is not None and (marks := each.schema.personal) is not None}
-    return Mask(tuple(found.values())) if found else None
+    return stream is not None and bool(stream.marks)
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -15,10 +15,12 @@ from django.db.models import Max
 from contracts import registry, schemas
 from contracts.errors import BadSchema
 from contracts.models import ContractVersion, Schema
+from contracts.personal import MARK
 from contracts.schemas import CompiledSchema
 from core import catalog_version
 from core.rights import Action
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
+from streams.marking import MarkReader, MarksOf
 from streams.models import EventType, Grant, Key, Stream
 from streams.rights import Granted, KeyRights
 
@@ -36,6 +38,7 @@ class SnapshotHolder:
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
         self._compiled: dict[int, CompiledSchema] = {}
+        self._marks = MarkReader()
         self._lock = threading.Lock()
 
     def current(self) -> Snapshot:
@@ -59,21 +62,25 @@ class SnapshotHolder:
         with self._lock:
             self._snapshot = None
             self._compiled.clear()
+            self._marks.forget()
 
     def _load(self) -> Snapshot:
         while True:
             # Read between two looks at the number: what changed meanwhile is read again, and no lock is held.
             version = catalog_version.current()
-            streams, keys = self._streams(), loaded_keys()
+            streams, former = self._streams()
+            keys = loaded_keys()
             if catalog_version.current() == version:
                 return Snapshot(
                     version=version,
                     streams=streams,
+                    former=former,
                     keys={key.digest: key for key in keys},
                     keys_by_id={key.id: key for key in keys},
                 )
 
-    def _streams(self) -> dict[str, StreamDefinition]:
+    def _streams(self) -> tuple[dict[str, StreamDefinition], dict[str, StreamDefinition]]:
+        """Return the streams that are defined, and those of which contracts still tell what is personal."""
         versions = self._versions()
         active = self._active()
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
@@ -83,7 +90,10 @@ class SnapshotHolder:
                 name=name, contract=there.get(active.get(contract_id or 0, 0)), versions=there
             )
             event_types.setdefault(stream_id, {})[name] = definition
-        return {row.name: _definition(row, event_types.get(row.pk, {})) for row in Stream.objects.all()}
+        marks = self._marks.read(self._compiled)
+        streams = {row.name: _definition(row, event_types.get(row.pk, {}), marks) for row in Stream.objects.all()}
+        former = {name: StreamDefinition(name=name, marks=marks[name]) for name in marks.keys() - streams.keys()}
+        return streams, former
 
     def _active(self) -> dict[int, int]:
         """Return the highest active version of each contract, by contract."""
@@ -114,7 +124,7 @@ class SnapshotHolder:
                 logger.error(
                     "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
                 )
-                self._compiled[schema.pk] = schemas.compile_schema({"not": {}})
+                self._compiled[schema.pk] = schemas.compile_schema({"not": {}, MARK: True})
 
 
 def loaded_keys() -> list[KeyDefinition]:
@@ -148,7 +158,7 @@ def _patience_for_replicas() -> timedelta:
     return timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
 
 
-def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> StreamDefinition:
+def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], marks: MarksOf) -> StreamDefinition:
     return StreamDefinition(
         name=row.name,
         purpose=row.purpose,
@@ -165,6 +175,7 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition]) -> 
         replicas=row.replicas,
         durable_within=_PATIENCE_FOR_DISK if row.durability == "local" else _patience_for_replicas(),
         event_types=event_types,
+        marks=marks.get(row.name, {}),
         types_of={
             name: event_type.contract.schema.top_level_types()
             for name, event_type in event_types.items()

@@ -27,4 +27,4 @@ def tails() -> Tails:
 
 def render(stream: str, entry: Entry) -> Frame:
     """Return an entry as it is written to those who watch, read by the stream's contracts."""
-    return frames.of_entry(entry, holder.current().streams.get(stream))
+    return frames.of_entry(entry, holder.current().shown(stream))

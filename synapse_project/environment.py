@@ -172,7 +172,7 @@ SETTINGS = (
         default="",
         parse=protection.secret_key,
         shown_default="made once, kept in the data folder",
-        meaning="Django's secret key, at least 50 characters. Machines that share a database must share it.",
+        meaning="Django's secret key, at least 50 random characters. Machines that share a database must share it.",
     ),
     Setting(name="DEBUG", default=False, parse=_boolean, meaning="Django's debug mode; never where others can reach."),
     Setting(

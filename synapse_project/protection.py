@@ -1,6 +1,8 @@
 """Settings that keep strangers and storms out: their forms, and what Django is told because of them."""
 
+from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from core import addresses, rate
@@ -8,6 +10,9 @@ from core import addresses, rate
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
 # A key of 50 random characters has fewer different ones than this once in very many lifetimes.
 _FEWEST_CHARACTERS = 12
+# So many characters that come three times are no accident: in 128 hexadecimal digits once in millions of keys. In a
+# much longer key they might be, so no more is looked at.
+_PIECE, _LOOKED_AT = 5, 128
 _YEAR = 365 * 24 * 3600
 
 # Checks of Django's that speak of what is not decided here, and why.
@@ -28,9 +33,19 @@ def secret_key(text: str) -> str:
     """
     if len(text) < 50:
         raise ValueError("50 characters or more")
-    if any(sample in text.lower() for sample in _SAMPLES) or len(set(text)) < _FEWEST_CHARACTERS:
+    if any(sample in text.lower() for sample in _SAMPLES) or not _looks_random(text):
         raise ValueError("50 random characters or more, not a sample")
     return text
+
+
+def _looks_random(text: str) -> bool:
+    """Say whether a key could be random: it has many different characters, repeats nothing, and does not just count."""
+    text = text[:_LOOKED_AT]
+    pieces = Counter(text[place : place + _PIECE] for place in range(len(text) - _PIECE + 1))
+    if len(set(text)) < _FEWEST_CHARACTERS or max(pieces.values()) > 2:
+        return False
+    counted = sum(abs(ord(after) - ord(before)) <= 1 for before, after in pairwise(text))
+    return counted < len(text) / 2
 
 
 def trusted(text: str) -> addresses.Proxies:

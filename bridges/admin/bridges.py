@@ -11,6 +11,7 @@ from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untype
 
 from bridges import overview
 from bridges.admin import dead_letters, groups
+from bridges.admin.telling import attach_reasons
 from bridges.checking import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.overview import Overview
@@ -34,6 +35,10 @@ class BridgeList(LiveList):
     """The bridges, each with how it is."""
 
     overviews = overviews
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        attach_reasons(request, self.result_list)
 
 
 class BridgeForm(forms.ModelForm):
@@ -110,7 +115,7 @@ class BridgeForm(forms.ModelForm):
 @admin.register(Bridge)
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
-    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "last_delivered"]
+    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "dead", "last_delivered"]
     list_filter = ["enabled", "paused", "sink", "stream"]
     list_select_related = ["stream"]
     search_fields = ["name", "group", "stream__name"]
@@ -140,6 +145,7 @@ class BridgeAdmin(AuditedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):
             context |= {"problem": attach_overviews([bridge], overviews), "bridge": bridge}
+            attach_reasons(request, [bridge])
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
 
@@ -150,7 +156,7 @@ class BridgeAdmin(AuditedAdmin):
 
     @admin.display(description="state")
     def state(self, bridge: Any) -> str:
-        return _cell("state", bridge.overview)
+        return _cell("state", bridge.overview, bridge=bridge, tells=True)
 
     @admin.display(description="lag")
     def behind(self, bridge: Any) -> str:
@@ -166,10 +172,14 @@ class BridgeAdmin(AuditedAdmin):
             return number(None)
         return f"{number(bridge.overview.pending)}, {number(bridge.overview.waiting)}"
 
+    @admin.display(description="dead letters")
+    def dead(self, bridge: Any) -> str:
+        return _cell("dead", bridge.overview, bridge=bridge)
+
     @admin.display(description="last delivered")
     def last_delivered(self, bridge: Any) -> str:
         return _cell("last", bridge.overview)
 
 
-def _cell(name: str, found: Overview | None) -> str:
-    return render_to_string(f"bridges/admin/{name}.html", {"overview": found})
+def _cell(name: str, found: Overview | None, **more: Any) -> str:
+    return render_to_string(f"bridges/admin/{name}.html", {"overview": found, **more})

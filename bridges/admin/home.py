@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from bridges.admin.bridges import overviews
+from bridges.admin.telling import attach_reasons
 from bridges.models import Bridge
 from streams.admin.live_list import attach_overviews
 
@@ -17,4 +18,6 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     if not request.user.has_perm("bridges.view_bridge"):
         return {"may_see": False}
     bridges = list(Bridge.objects.select_related("stream")[:MOST])
-    return {"may_see": True, "problem": attach_overviews(bridges, overviews), "bridges": bridges}
+    problem = attach_overviews(bridges, overviews)
+    attach_reasons(request, bridges)
+    return {"may_see": True, "problem": problem, "bridges": bridges}

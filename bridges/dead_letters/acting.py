@@ -108,8 +108,8 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     _check_room(stream, group, 1)
     command = dead_letters.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
     about = {
-        "before": {"event": _impersonal(definition, letter.event, letter.contract_version)},
-        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, None)},
+        "before": {"event": _impersonal(definition, letter.event)},
+        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event)},
     }
     answers = _recorded(by, "redrive edited", (stream, group), about, command)
     redriven = Redriven.of([id_], answers)
@@ -186,10 +186,10 @@ def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out:
         audit.record(by, f"{action} in part", _target(place), after=came_out)
 
 
-def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], version: int | None) -> Any:
+def _impersonal(stream: StreamDefinition, event: Mapping[str, Any]) -> Any:
     """Return an event as the record keeps it: the record outlives what is personal, and more people read it."""
     event_type = event.get("event_type")
-    mask = mask_of_type(stream, event_type, version) if isinstance(event_type, str) else None
+    mask = mask_of_type(stream, event_type) if isinstance(event_type, str) else None
     return dict(event) if mask is None else mask.event(event)
 
 

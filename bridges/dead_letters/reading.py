@@ -171,7 +171,7 @@ def _ask(stream: str, command: Command) -> Any:
 
 
 def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
-    definition = holder.current().streams.get(stream)
+    definition = holder.current().shown(stream)
     decoded = entry.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
     return DeadLetter(

@@ -59,7 +59,7 @@ def quotable(stream: str, event: Any, letter: DeadLetter | None, by: Principal) 
     if letter is not None and letter.mask is not None:
         texts |= letter.mask.texts(letter.event)
     event_type = event.get("event_type") if isinstance(event, dict) else None
-    mask = mask_of_type(holder.current().streams.get(stream), event_type, None) if isinstance(event_type, str) else None
+    mask = mask_of_type(holder.current().shown(stream), event_type) if isinstance(event_type, str) else None
     return texts if mask is None else texts | mask.texts(event)
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from bridges.delivery import Delivery
 from bridges.errors import SinkDisabled, SinkError
+from core.cutting import cut
 from streams.entry import TopLevelTypes
 
 _MOST_TEXT = 1000
@@ -77,7 +78,7 @@ def text_of(error: BaseException, *, where: str = "") -> str:
     """Return an error in a line: its class, its message, and where it was raised."""
     message = " ".join(str(error).encode("utf-8", "replace").decode().split())
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return text[:_MOST_TEXT] + (f" ({where})" if where else "")
+    return cut(text, _MOST_TEXT) + (f" ({where})" if where else "")
 
 
 def _plain(types_of: Mapping[str, TopLevelTypes]) -> dict[str, dict[str, frozenset[str]]]:

@@ -132,9 +132,9 @@ class Handover:
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
                 if isinstance(outcome, SinkDisabled):
-                    self.over = self.disables = str(outcome)
+                    self.over = self.disables = self._impersonal(str(outcome), delivery)
             elif isinstance(outcome, SinkGone):
-                self.over = str(outcome)
+                self.over = self._impersonal(str(outcome), delivery)
             else:
                 failures.append((delivery, outcome))
         self.progress.took(taken)

@@ -17,6 +17,7 @@ from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
 from bridges.models import ArchivedEvent
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from core.cutting import cut
 
 MOST_DAYS = 36_500
 # How often what is too old is removed, in seconds, and how many rows at once: others wait for the database meanwhile.
@@ -101,4 +102,4 @@ class DatabaseSink(Sink):
 
 
 def _in_one_line(error: BaseException | None) -> str:
-    return " ".join(str(error).split())[:300]
+    return cut(" ".join(str(error).split()), 300)

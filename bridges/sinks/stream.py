@@ -11,6 +11,7 @@ from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
 from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from core.cutting import cut
 from core.names import RULE, is_name
 from core.problems import Problem
 from streams import checking, connections, entry, reading, storing
@@ -206,4 +207,4 @@ def _now() -> str:
 
 
 def _in_one_line(problem: Problem) -> str:
-    return " ".join(problem.detail.split()).rstrip(".")[:1000]
+    return cut(" ".join(problem.detail.split()).rstrip("."), 1000)

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from bridges.errors import RequestFailed, SinkDisabled, SinkError
 from bridges.rendering import harmless
+from core.cutting import CUT, cut
 
 # What is read of an answer, and what is kept of that, in bytes; and what is shown in a line, in characters.
 MOST_BYTES = 64 * 1024
@@ -19,12 +20,19 @@ _GONE = 410
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer: `text` is its beginning, `ms` how long it took, `retry_after` the header as it came."""
+    """An answer: `text` as `beginning` keeps it, `ms` how long it took, `retry_after` the header as it came."""
 
     status: int
     text: str
     ms: int
     retry_after: str = ""
+
+
+def beginning(text: bytes, *, is_all: bool) -> str:
+    """Return what is kept of an answer's text, with `CUT` where it was cut. `is_all`: the answer had no more."""
+    kept = text[:KEPT_BYTES].decode("utf-8", "replace")
+    # Half a character says nothing.
+    return kept if is_all and len(text) <= KEPT_BYTES else kept.rstrip("\ufffd") + CUT
 
 
 def is_taken(status: int) -> bool:
@@ -63,5 +71,5 @@ def wait_of(header: str, now: float) -> float | None:
 
 def _sentence(answer: Answer) -> str:
     what = "redirected, which is not followed" if 300 <= answer.status < 400 else "answered"
-    said = harmless(" ".join(answer.text.split())[:_SHOWN])
+    said = harmless(cut(" ".join(answer.text.split()), _SHOWN))
     return f"The receiver {what}: {answer.status} after {answer.ms} ms" + (f", “{said}”" if said else "")

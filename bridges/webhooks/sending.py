@@ -99,11 +99,12 @@ class Sender:
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             status, ms = response.status, int((time.monotonic() - begun) * 1000)
             text = b"" if response.content.at_eof() else await _beginning(response)
+            is_all = response.content.at_eof()
             if responses.is_taken(status):
                 return None
             return Answer(
                 status=status,
-                text=text[: responses.KEPT_BYTES].decode("utf-8", "replace"),
+                text=responses.beginning(text, is_all=is_all),
                 ms=ms,
                 retry_after=response.headers.get("Retry-After", ""),
             )

@@ -12,4 +12,18 @@ from contracts.personal.marks import MARK, Marks, marks_of
 from contracts.personal.masking import MASK, masked, personal_texts, restored, says_mask
 from contracts.personal.redacting import redacted
 
-__all__ = ["MARK", "MASK", "Marks", "marks_of", "masked", "personal_texts", "redacted", "restored", "says_mask"]
+# The scope of those who may see what is personal, and so may take marks away.
+PERSONAL = "personal:read"
+
+__all__ = [
+    "MARK",
+    "MASK",
+    "PERSONAL",
+    "Marks",
+    "marks_of",
+    "masked",
+    "personal_texts",
+    "redacted",
+    "restored",
+    "says_mask",
+]

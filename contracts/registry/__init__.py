@@ -6,6 +6,7 @@
 - `activation`    make a text a version: numbered, with a global id, checked for compatibility
 - `compatible`    whether a schema may follow the versions that are there
 - `deletion`      hide versions, and delete them for good
+- `marking`       what versions mark as personal
 - `settings`      compatibility, policy and mode, of a contract and of all
 """
 
@@ -15,6 +16,7 @@ from contracts.registry.content import Content, Reference
 from contracts.registry.deletion import delete_contract, delete_version
 from contracts.registry.drafting import digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
+from contracts.registry.marking import has_marks, marks
 from contracts.registry.references import compiled
 
 __all__ = [
@@ -33,8 +35,10 @@ __all__ = [
     "draft_of",
     "ensure",
     "find",
+    "has_marks",
     "judge",
     "latest_version",
+    "marks",
     "numbered",
     "register",
     "version",

@@ -9,10 +9,13 @@ from django.utils import timezone
 
 from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
 from contracts.models import Contract, ContractVersion, SchemaReference
+from contracts.personal import PERSONAL
 from contracts.registry import references as refs
 from contracts.registry import settings
 from contracts.registry.lookup import numbered, reread
+from contracts.registry.marking import marks
 from core import audit, catalog_version
+from core.permission import demand_scope
 from core.principal import Principal
 
 
@@ -24,6 +27,7 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema refers to it.
         AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
+        Forbidden: when what it marks as personal would be shown (permanent) by one who may not see it.
         UnknownVersion: when it is gone.
     """
     catalog_version.bump()
@@ -41,6 +45,7 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
         Referenced: when a schema of another contract refers to one.
         UnknownContract: when there are none to delete.
         AlreadyDeleted, NotDeletedYet: when they are all hidden already, or (permanent) not all of them are yet.
+        Forbidden: when what they mark as personal would be shown (permanent) by one who may not see it.
     """
     catalog_version.bump()
     of.refresh_from_db()
@@ -87,6 +92,9 @@ def _delete_for_good(version: ContractVersion, *, by: Principal) -> None:
     if version.deleted_at is None:
         raise NotDeletedYet(f"{version} is not deleted yet; delete it first, then for good.")
     _refuse_if_referenced(version, deleted=True)
+    if version.schema is not None and marks(version.schema) is not None:
+        # With the version its marks go, and nothing masks what they hid.
+        demand_scope(by, PERSONAL)
     # What is left are references of schemas that no contract has any more.
     SchemaReference.objects.filter(version=version).delete()
     audit.record(by, "delete for good", version, before={"schema": version.schema_id, "text": version.text})

@@ -93,7 +93,7 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
 
 @admin.register(Role)
 class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
-    """What those who have the role may do. The roles that are there from the start are kept as they are."""
+    """What those who have the role may do, which only superusers say. The roles from the start are kept as they are."""
 
     list_display = ["name", "people"]
     filter_horizontal = ["permissions"]
@@ -101,6 +101,17 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
     @admin.display(description="people")
     def people(self, role: Role) -> int:
         return role.user_set.count()
+
+    # Whoever has a role could give it, and so themselves, any permission; to look at roles takes the usual one.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         before = _names(form.instance.permissions)

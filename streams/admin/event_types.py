@@ -7,12 +7,19 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from contracts import registry
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
+from core.person_rights import VIEW_PERSONAL
 from streams.admin import proposals, tabs, test_event
 from streams.admin.examples import mistakes, sentence
 from streams.models import EventType
+
+_KEPT = (
+    "Versions of the contract mark personal data in events of this type. Who changes that needs the permission "
+    "“Can see personal fields of events”."
+)
 
 
 class EventTypeForm(forms.ModelForm):
@@ -24,6 +31,9 @@ class EventTypeForm(forms.ModelForm):
         model = EventType
         fields = ["stream", "name", "description", "contract", "example"]
 
+    # Whether the person may take marks of personal data away.
+    may_unmask = False
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if "contract" in self.fields:
@@ -32,6 +42,7 @@ class EventTypeForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        self._keep_marks()
         # What stands already is not complained of here: a newer version may have made it wrong.
         if {"stream", "name"} <= values.keys() and {"stream", "name", "contract", "example"} & set(self.changed_data):
             found = mistakes(
@@ -42,6 +53,14 @@ class EventTypeForm(forms.ModelForm):
             )
             refuse(self, "example", self["example"].data or "", found)
         return values
+
+    def _keep_marks(self) -> None:
+        """Refuse what would leave events that were published without the marks of their contract."""
+        changed = {"stream", "name", "contract"} & set(self.changed_data)
+        before = EventType.objects.filter(pk=self.instance.pk).select_related("contract").first()
+        if changed and before is not None and not self.may_unmask and _has_marks(before):
+            for column in sorted(changed & self.fields.keys()):
+                self.add_error(column, _KEPT)
 
 
 @admin.register(EventType)
@@ -71,6 +90,16 @@ class EventTypeAdmin(AuditedAdmin):
     def attempt(self, event_type: EventType) -> str:
         return render_to_string("streams/admin/try.html", {"pk": event_type.pk, "name": event_type.name})
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **options)
+        form.may_unmask = request.user.has_perm(VIEW_PERSONAL)
+        return form
+
+    def has_delete_permission(self, request: HttpRequest, obj: EventType | None = None) -> bool:
+        # Also asked of the event types that go with a stream.
+        is_kept = obj is not None and not request.user.has_perm(VIEW_PERSONAL) and _has_marks(obj)
+        return not is_kept and bool(super().has_delete_permission(request, obj))
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         event_type = options.get("obj")
         if event_type is not None and self.has_change_permission(request, event_type):
@@ -85,3 +114,7 @@ class EventTypeAdmin(AuditedAdmin):
         ):
             warning = f"The example is no longer an event that “{obj.stream}” takes: {sentence(pointer, mistake)}"
             self.message_user(request, warning, messages.WARNING)
+
+
+def _has_marks(event_type: EventType) -> bool:
+    return event_type.contract is not None and registry.has_marks(event_type.contract)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.cutting import cut
 from streams.broker import keys
 from streams.broker.command import Argument, Command, as_it_is
 from streams.broker.script import Script, load
@@ -181,7 +182,7 @@ def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts:
     """
     arguments: list[Argument] = [most_attempts]
     for one in failures:
-        error = one.error[:MAX_ERROR].encode("utf-8", "replace")
+        error = cut(one.error, MAX_ERROR).encode("utf-8", "replace")
         took = "-" if one.took_ms is None else max(0, one.took_ms)
         arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal)]
     return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])

@@ -53,7 +53,7 @@ class Following:
         Raises:
             NotAStream, Unavailable, TooManyWatchers, Stopping: before the first frame; later none.
         """
-        with self._tails.seat(self._stream) as tail, guard.calling(self._check):
+        with self._tails.seat(self._stream) as tail, guard.calling(self._check, self._pass):
             yield await self._opening()
             self._written = _now()
             async for chunk in self._stored(tail):

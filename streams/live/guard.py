@@ -1,21 +1,31 @@
-"""Those who watch are asked again whether they may: a key that is revoked ends its connections, too."""
+"""Those who watch are asked again whether they may: a key that is revoked ends its connections, too, and so does a
+person's account that is."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+
+from django.db import Error as DatabaseProblem
+from django.db import close_old_connections
 
 from core.principal import Principal
 from core.problems import Unauthenticated
 from core.rights import EVERY_TYPE, Rights, sees
+from streams.access import people
 from streams.access.standing import rights_now
 from streams.definitions import Snapshot
 from streams.snapshot import holder
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
-# A person's rights are known when they come. So that they are asked for again, they come back now and then.
-_PERSON_SECONDS = 300.0
+# How often the database is asked what the people who watch may do. Their session is looked at when they come: so that
+# it is again, they come back now and then. Seconds.
+PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
+
+logger = logging.getLogger(__name__)
 
 
 class Pass:
@@ -26,7 +36,19 @@ class Pass:
         self._stream = stream
         self._clock = clock
         self._until = clock() + _PERSON_SECONDS if principal.kind == "person" else float("inf")
+        self._is_gone = False
         self.rights: Rights = principal.rights
+
+    @property
+    def person(self) -> str:
+        """The name of the person who watches; "" when it is none."""
+        return self._principal.name if self._principal.kind == "person" else ""
+
+    def renew(self, rights: Rights | None) -> None:
+        """Take up what the person may do by now; None: they may not even log in."""
+        self._is_gone = rights is None
+        if rights is not None:
+            self._principal = replace(self._principal, rights=rights)
 
     @property
     def is_good(self) -> bool:
@@ -35,7 +57,7 @@ class Pass:
             self.rights = rights_now(self._principal)
         except Unauthenticated:
             return False
-        return self._clock() < self._until and self.rights.may("read", self._stream)
+        return not self._is_gone and self._clock() < self._until and self.rights.may("read", self._stream)
 
     @property
     def may_see(self) -> Callable[[str], bool] | None:
@@ -46,33 +68,60 @@ class Pass:
 
 
 class Guard:
-    """Calls everybody's check, on the event loop, soon after the catalog changed and once a second."""
+    """Calls everybody's check, on the event loop, soon after the catalog changed and once a second; and asks the
+    database about the people among them."""
 
     def __init__(self) -> None:
-        self._checks: set[Callable[[], None]] = set()
+        self._checks: dict[Callable[[], None], Pass] = {}
         self._task: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
     @contextmanager
-    def calling(self, check: Callable[[], None]) -> Iterator[None]:
-        """Call `check` for as long as the block lasts."""
-        self._checks.add(check)
+    def calling(self, check: Callable[[], None], pass_: Pass) -> Iterator[None]:
+        """Call `check` for as long as the block lasts. A person's pass is renewed before."""
+        self._checks[check] = pass_
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="guard of the live tails")
         try:
             yield
         finally:
-            self._checks.discard(check)
+            del self._checks[check]
 
     async def _run(self) -> None:
         seen: Snapshot | None = None
-        asked = 0.0
+        asked, renewed = 0.0, time.monotonic()
         while self._checks:
             current, now = holder.current(), time.monotonic()
+            if now - renewed >= PEOPLE_EVERY and (self._renewal is None or self._renewal.done()):
+                renewed = now
+                # Beside the checks: a database that is slow keeps no key from being refused.
+                self._renewal = asyncio.create_task(self._renew(), name="rights of those who watch")
             if current is not seen or now - asked >= _ASK_EVERY:
                 seen, asked = current, now
                 for check in list(self._checks):
                     check()
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def _renew(self) -> None:
+        names = {pass_.person for pass_ in self._checks.values()} - {""}
+        if not names:
+            return
+        try:
+            found = await asyncio.to_thread(_rights_of, names)
+        except DatabaseProblem as problem:
+            # They watch on by what was known, until they have to come back.
+            logger.warning("nobody can tell whether those who watch still may: %s", type(problem).__name__)
+            return
+        for check, pass_ in list(self._checks.items()):
+            if pass_.person in found:
+                pass_.renew(found[pass_.person])
+                check()
+
+
+def _rights_of(names: set[str]) -> Mapping[str, Rights | None]:
+    close_old_connections()
+    there = {name: people.named(name) for name in names}
+    return {name: None if person is None else person.rights for name, person in there.items()}
 
 
 guard = Guard()

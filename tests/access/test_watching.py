@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from bridges.models import Bridge
@@ -174,18 +174,50 @@ class TestWithATicket:
             assert watch.opening.id
 
 
+def session_of(user):
+    """Return the header of a browser in which somebody is logged in."""
+    client = Client()
+    client.force_login(user)
+    return {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+
 @pytest.mark.django_db(transaction=True)
 class TestWithASession:
     def test_a_person_who_may_see_events_watches_as_the_admin_does(self, redis, define, required):
         define("training-events")
         holder.refresh()
         User.objects.create_superuser("admin", password="secret")
-        client = Client()
-        client.force_login(User.objects.get())
-        cookie = {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
 
-        with running_server() as server, watching(server.url + LIVE, headers=cookie) as watch:
+        with running_server() as server, watching(server.url + LIVE, headers=session_of(User.objects.get())) as watch:
             assert watch.opening.id
+
+    @pytest.mark.parametrize("taken", ["account", "permission", "user"])
+    def test_who_may_no_longer_is_shut_out_soon(self, redis, define, required, monkeypatch, taken):
+        monkeypatch.setattr("streams.live.guard.PEOPLE_EVERY", 0.0)
+        define("training-events")
+        holder.refresh()
+        anna, bo = (User.objects.create_user(name, is_staff=True) for name in ("anna", "bo"))
+        for each in (anna, bo):
+            each.user_permissions.set(Permission.objects.filter(codename__in=["view_stream", "view_payload"]))
+
+        with (
+            running_server() as server,
+            watching(server.url + LIVE, headers=session_of(anna)) as hers,
+            watching(server.url + LIVE, headers=session_of(bo)) as his,
+        ):
+            if taken == "account":
+                User.objects.filter(pk=anna.pk).update(is_active=False)
+            elif taken == "permission":
+                anna.user_permissions.clear()
+            else:
+                anna.delete()
+            (end,) = hers.rest()
+            redis.xadd("training-events", {"event_type": "training-complete", "n": "1"})
+            others = his.numbers(1)
+
+        assert end.name == "bye"
+        assert "show again who you are" in end.data["reason"]
+        assert len(others) == 1
 
     def test_nobodys_session_is_nobody(self, redis, define, required):
         define("training-events")

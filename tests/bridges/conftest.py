@@ -77,6 +77,7 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
             "rate",
             "paused",
             "disable",
+            "impersonal",
             "worth_ahead",
         )
         of_worker = {name: options.pop(name) for name in known if name in options}

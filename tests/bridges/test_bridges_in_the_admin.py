@@ -5,11 +5,16 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
+from bridges import disabling
+from bridges.admin import telling
 from bridges.models import ArchivedEvent, Bridge
+from bridges.snapshot import definition_of
 from bridges.status import Status, pack
-from core.models import AuditEntry
+from core.models import AuditEntry, Role
 from streams import connections
 from streams.broker import reports
 from streams.models import EventType
@@ -89,6 +94,57 @@ def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archiv
     page = text_of(admin_client.get(url(BRIDGE, "change", archive.pk)))
     assert shown in page
     assert (status or {}).get("reason", shown) in page
+
+
+@pytest.fixture
+def viewer(db):
+    """Somebody who sees bridges, but nothing of what events hold."""
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.groups.add(Role.objects.get(name="viewer"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("status", [{"error": "no mailbox anna"}, {"state": "failed", "reason": "no mailbox anna"}])
+def test_what_went_wrong_is_told_to_those_who_may_see_payloads(admin_client, viewer, redis, archive, status):
+    say(archive, **status)
+    pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk), "/admin/"]
+
+    assert not any("anna" in viewer.get(page).content.decode() for page in pages)
+    assert telling.HIDDEN in text_of(viewer.get(pages[1]))
+    assert "no mailbox anna" in text_of(admin_client.get(pages[1]))
+
+
+def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin_client, viewer, redis, archive):
+    say(archive, state="failed", reason="no mailbox anna")
+    for number in range(3):
+        redis.xadd("syn:{inference-events}:dlq:archive", {"id": f"{number}-1"})
+
+    page = admin_client.get(url(BRIDGE))
+    seen = viewer.get(url(BRIDGE))
+
+    assert "failed no mailbox anna database" in text_of(page)
+    assert re.search(r"0, 0 3 ", text_of(page))
+    assert f"failed {telling.HIDDEN[:79]}… database" in text_of(seen)
+    letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
+    assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
+
+
+def test_a_bridge_that_disabled_itself_says_why_until_somebody_enables_it(admin_client, viewer, redis, archive):
+    disabling.disable(definition_of(archive), "The receiver wants no more events.")
+    pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk)]
+
+    for page in pages:
+        assert "disabled" in text_of(admin_client.get(page))
+        assert "It was disabled: The receiver wants no more events." in text_of(admin_client.get(page))
+        assert "no more events" not in viewer.get(page).content.decode()
+
+    change = {"name": "archive", "group": "archive", "sink": "database"}
+    admin_client.post(pages[1], form_of(archive, **change))
+    admin_client.post(pages[1], form_of(archive, **change) | {"enabled": ""})
+    assert Bridge.objects.get().enabled is False
+    assert "It was disabled:" not in text_of(admin_client.get(pages[1]))
 
 
 def test_what_an_error_says_cannot_break_the_page(admin_client, redis, archive):

@@ -202,6 +202,18 @@ def test_a_receiver_that_wants_nothing_any_more_disables_the_bridge_and_nothing_
     assert redis.hget(COUNTERS, "retried") is None
 
 
+def test_the_reason_for_which_it_is_disabled_quotes_nothing_personal(redis, bridge):
+    publish(redis, 1)
+    disabled = []
+    sink = FailingSink(lambda _: SinkDisabled("Gone: anna@example.org"))
+    consumer = bridge(sink, disable=disabled.append, impersonal=lambda text, _: text.replace("anna@example.org", "•••"))
+
+    consumer.worker.run()
+    consumer.worker.leave(connections.executor())
+
+    assert disabled == [consumer.worker.trouble] == ["Gone: •••"]
+
+
 def test_a_paused_worker_stays_in_its_group_and_gives_nothing(redis, bridge):
     publish(redis, 2)
     consumer = bridge(paused=True)

@@ -321,7 +321,7 @@ def test_no_more_of_an_answer_is_kept_than_its_beginning(receiver, webhook):
 
     (outcome,) = webhook().deliver(orders(1), always)
 
-    assert outcome.response["text"] == "x" * responses.KEPT_BYTES
+    assert outcome.response["text"] == "x" * responses.KEPT_BYTES + "…"
 
 
 def test_a_success_whose_body_never_ends_is_a_success(receiver, webhook, monkeypatch):

@@ -16,6 +16,23 @@ from contracts.personal import MASK, redacted
         (r'is "B\u00f6 Ek"', "Bö Ek", f'is "{MASK}"'),
         # Cut, as long values are quoted.
         ("“a” is 12 Long Street, Some…", "12 Long Street, Somewhere", f"“a” is {MASK}…"),
+        # Cut by us and by others, however short the value is, or what is left of it.
+        (
+            """The receiver answered: 500 after 3 ms, “{"pin":"471…”""",
+            "4711",
+            f'The receiver answered: 500 after 3 ms, “{{"pin":"{MASK}…”',
+        ),
+        ("ValueError: no pin 4… (tasks.py, line 3)", "4711", f"ValueError: no pin {MASK}… (tasks.py, line 3)"),
+        ("no mailbox an...", "anna@example.org", f"no mailbox {MASK}..."),
+        ("no mailbox ANN…", "anna@example.org", f"no mailbox {MASK}…"),
+        (r'got "Anna \"B…', 'Anna "Bo" Ek', f'got "{MASK}…'),
+        # Nobody says that it was cut, but it may have been.
+        ('{"pin":"471', "4711", f'{{"pin":"{MASK}'),
+        ("“no mailbox anna@ex”", "anna@example.org", f"“no mailbox {MASK}”"),
+        # A beginning of a word, not of a part of one; and of the value, not of anything.
+        ("HTTP 1470…", "4700", "HTTP 1470…"),
+        ("no mailbox bo@example.org…", "anna@example.org", "no mailbox bo@example.org…"),
+        ("answered 47", "4711", "answered 47"),
         # A short one is a word, not a part of one.
         ("Al called the albatross", "Al", f"{MASK} called the albatross"),
         ("must be 18 or more, but is 7", "7", f"must be 18 or more, but is {MASK}"),
@@ -35,6 +52,14 @@ def test_a_value_that_holds_another_goes_first() -> None:
 
 def test_where_too_many_values_could_be_quoted_nothing_is_shown() -> None:
     assert redacted("answered 500", [str(number) for number in range(5000)]) == MASK
+
+
+def test_where_it_was_cut_in_too_many_places_nothing_is_shown() -> None:
+    assert redacted("a… " * 1000, ["Anna"]) == MASK
+
+
+def test_a_letter_that_is_longer_in_small_does_no_harm() -> None:
+    assert redacted("\u0130 is ANNA and an…", ["Anna Ek"]) == f"\u0130 is ANNA and {MASK}…"
 
 
 def test_half_a_character_does_no_harm() -> None:

@@ -1,11 +1,14 @@
 """Settings come from the environment, are refused loudly, and are all documented."""
 
+import base64
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.core.management.utils import get_random_secret_key
 
 from synapse_project import environment
 
@@ -21,6 +24,23 @@ def test_defaults_need_nothing(tmp_path):
 
     assert (values["HOST"], values["PORT"], values["DEBUG"]) == ("127.0.0.1", 8002, False)
     assert environment.redis_url(values) == ""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        get_random_secret_key,
+        lambda: secrets.token_urlsafe(48),
+        lambda: secrets.token_hex(32),
+        lambda: secrets.token_hex(2000),
+        lambda: base64.b64encode(secrets.token_bytes(64)).decode(),
+    ],
+)
+def test_keys_that_are_random_are_good_ones(tmp_path, make):
+    for _ in range(50):
+        key = make()
+
+        assert read(tmp_path, SECRET_KEY=key)["SECRET_KEY"] == key
 
 
 def test_a_secret_can_be_read_from_a_file(tmp_path):
@@ -63,6 +83,9 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
         ("CORS_ALLOWED_ORIGINS", "localhost", "origins such as"),
         ("SECRET_KEY", "x" * 50, r"50 random characters or more, not a sample, got \(not shown\)"),
         ("SECRET_KEY", "django-insecure-" + "0123456789abcdefghijklmnopqrstuvwxyz", "not a sample"),
+        ("SECRET_KEY", "password" * 6 + "0123456789ab", "not a sample"),
+        ("SECRET_KEY", "tr0ub4dor&3-" * 5, "not a sample"),
+        ("SECRET_KEY", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "not a sample"),
         ("SECRET_KEY", "changeme" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ", "not a sample"),
         ("SYNAPSE_TRUSTED_PROXIES", "proxy.internal", "addresses and networks"),
         ("SYNAPSE_TRUSTED_PROXIES", "10.0.0.1/8", "addresses and networks"),

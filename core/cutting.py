@@ -1,0 +1,9 @@
+"""Texts that are cut. A cut is always marked: who looks for something in the text must know that half of it may be
+there. Pure."""
+
+CUT = "…"
+
+
+def cut(text: str, most: int) -> str:
+    """Return the text, of one that has more than `most` characters its beginning, with `CUT` where it was cut."""
+    return text if len(text) <= most else text[: max(0, most - len(CUT))] + CUT

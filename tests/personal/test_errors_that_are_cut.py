@@ -1,0 +1,64 @@
+"""Errors are cut to a length, and half of a personal value at the cut is personal too."""
+
+import pytest
+
+from bridges.errors import SinkDisabled
+from bridges.handlers.messages import text_of
+from bridges.webhooks.responses import KEPT_BYTES, Answer, beginning, failure
+from contracts.personal import redacted
+from core.cutting import cut
+
+PIN, NAME = "4711", "Anna Österberg-Ek"
+CUTS_AT = range(0, 40)
+
+
+def told_by_receiver(said: bytes, status: int = 500) -> str:
+    text = beginning(said, is_all=True)
+    return str(failure(Answer(status=status, text=text, ms=3), permanent=(), now=0))
+
+
+@pytest.mark.parametrize("value", [PIN, NAME])
+@pytest.mark.parametrize("place", CUTS_AT)
+def test_nothing_of_it_is_left_of_what_a_receiver_echoes(value, place):
+    text = told_by_receiver(b"x" * (170 + place) + f" is {value} it".encode())
+
+    assert f"is {value[0]}" not in redacted(text, [value])
+
+
+@pytest.mark.parametrize("place", CUTS_AT)
+def test_nor_where_its_answer_was_too_long_to_be_kept(place):
+    said = b" " * (KEPT_BYTES - 4 - place) + f" is {NAME}".encode() + b" it" * 100
+
+    assert "is A" not in redacted(told_by_receiver(said), [NAME])
+
+
+def test_nor_where_the_rest_of_the_answer_never_came():
+    text = beginning(b"is 47", is_all=False)
+
+    assert "47" not in redacted(text, [PIN])
+
+
+@pytest.mark.parametrize("value", [PIN, NAME])
+@pytest.mark.parametrize("place", CUTS_AT)
+def test_nor_of_what_a_handler_raises(value, place):
+    text = text_of(ValueError("x" * (960 + place) + f" is {value} it"), where="tasks.py, line 3")
+
+    # As it is kept with the dead letter.
+    assert f"is {value[0]}" not in redacted(cut(text, 1000), [value])
+
+
+def test_a_text_that_is_short_enough_is_not_cut():
+    assert beginning("Größe".encode(), is_all=True) == "Größe"
+    assert cut("Größe", 5) == "Größe"
+    assert cut("Größen", 5) == "Größ…"
+
+
+def test_half_a_character_is_not_kept():
+    assert beginning(b"x" * (KEPT_BYTES - 1) + "ö".encode(), is_all=True) == "x" * (KEPT_BYTES - 1) + "…"
+
+
+def test_the_reason_for_which_a_receiver_wants_no_more_is_cut_alike():
+    error = failure(Answer(status=410, text="y" * 197 + " 4711", ms=3), permanent=(), now=0)
+
+    assert isinstance(error, SinkDisabled)
+    assert redacted(str(error), [PIN]).endswith("y •••…”")

@@ -4,7 +4,7 @@ What is personal, a contract says: the active version of an event type's, and th
 against. An event without a contract is shown as it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 
 from contracts import personal
 from contracts.personal import Marks
+from core.rights import Rights
 from streams.definitions import ActiveContract, StreamDefinition
 from streams.entry import DecodedEntry
 
@@ -90,6 +91,21 @@ def mask_of_every_version(stream: StreamDefinition | None, event_type: str) -> M
     """Return what is personal in events of a type of which nobody knows by what version they were checked."""
     definition = stream.event_types.get(event_type) if stream else None
     return None if definition is None else _mask((definition.contract, *definition.versions.values()))
+
+
+def hiding(stream: StreamDefinition, event_type: str, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
+    """Return what hides from a caller all that is personal in events of a type; None when nothing is to be hidden.
+
+    For reports that are made of events: who may not see a value must not learn it by asking what is wrong with it.
+    """
+    if rights.has(PERSONAL) or mask_of_every_version(stream, event_type) is None:
+        return None
+
+    def hidden(decoded: DecodedEntry) -> DecodedEntry:
+        mask = mask_of(stream, decoded)
+        return decoded if mask is None else replace(decoded, event=mask.event(decoded.event))
+
+    return hidden
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:

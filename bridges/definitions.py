@@ -38,7 +38,9 @@ class BridgeDefinition:
 
     `attempts`: how often an event is tried before it is a dead letter, 0 for ever. `backoff_base`, `backoff_cap`
     (seconds): the first wait, which doubles, and the longest; `schedule` (seconds): the waits, in their place.
-    `pk` is the row's, None for a bridge that no row defines.
+
+    `opened_by`: the service to which a group that is pulled belongs, "" for none. `pk` is the row's, None for a bridge
+    that no row defines.
     """
 
     name: str
@@ -62,6 +64,7 @@ class BridgeDefinition:
     backoff_base: float = BACKOFF_BASE
     backoff_cap: float = BACKOFF_CAP
     schedule: tuple[float, ...] = ()
+    opened_by: str = ""
     pk: int | None = None
 
     @property

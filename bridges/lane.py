@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridges.definitions import BridgeDefinition
+from bridges.errors import NobodyPulls
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place, Read
 from bridges.pull.memory import memory
-from bridges.pull.permitting import demand_group, stream_of
+from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
 from bridges.pull.reading import Found
 from bridges.snapshot import holder as bridges
 from core.http import Caller, Request, Response, Route, json_response
@@ -50,9 +51,8 @@ async def read(request: Request) -> Response:
 async def ack(request: Request) -> Response:
     """Answer `POST /v1/ack`."""
     asked = asking.ack(request)
-    stream_of(asked, request.principal)
-    await _follow()
-    groups.known(asked)
+    if not await _may_settle(asked, request.principal):
+        return json_response(settling.NOTHING_ACKED)
     answer = await connections.async_executor().run(settling.ack(asked))
     # The next event of a key may be due now.
     memory().ring(asked)
@@ -134,11 +134,27 @@ def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
 
 
 async def _group(place: Place, by: Principal) -> BridgeDefinition:
+    """Return the group in which a caller settles events."""
     stream_of(place, by)
     await _follow()
-    if (group := groups.known(place)) is not None:
-        return group
-    return await asyncio.to_thread(groups.find, place)
+    group = groups.known(place)
+    if group is None:
+        group = await asyncio.to_thread(groups.find, place)
+    demand_group(group, by)
+    return group
+
+
+async def _may_settle(place: Place, by: Principal) -> bool:
+    """Say whether there is a group to settle events in, for a caller who may. Who may in all of them is not asked."""
+    stream_of(place, by)
+    await _follow()
+    if groups.known(place) is None and may_use_any_group(place, by):
+        return True
+    try:
+        await _group(place, by)
+    except NobodyPulls:
+        return False
+    return True
 
 
 async def _follow() -> None:

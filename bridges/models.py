@@ -161,6 +161,9 @@ class Bridge(CatalogModel):
         help_text="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
     )
 
+    # The service that read first as a group that is pulled: others may not, unless they may act on groups.
+    opened_by = models.CharField(max_length=100, blank=True, editable=False)
+
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["stream", "group"], name="one_bridge_a_group")]

@@ -99,6 +99,7 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         backoff_base=row.backoff_base_seconds,
         backoff_cap=row.backoff_cap_seconds,
         schedule=waits.read(row.retry_schedule),
+        opened_by=row.opened_by,
         pk=row.pk,
     )
 

@@ -45,10 +45,13 @@ def _value(value: Any) -> str:
 
 
 def _seen(target: str, _: Said, after: Said) -> str:
+    also = ", with what is personal in them" if after.get("personal") else ""
+    if after.get("watching"):
+        return f"watched the events of {target}{also}"
     count = after.get("events", 0)
     what = "the payload of an event" if count == 1 else f"the payloads of {count} events"
-    how = "exported" if after.get("exported") else "saw"
-    return f"{how} {what} of {target}{', with what is personal in them' if after.get('personal') else ''}"
+    how = next((verb for name, verb in _LOOKS.items() if after.get(name)), "saw")
+    return f"{how} {what} of {target}{also}"
 
 
 def _counted(verb: str) -> Callable[[str, Said, Said], str]:
@@ -74,6 +77,13 @@ def _mapping(value: Any) -> Said:
     return value if isinstance(value, dict) else {}
 
 
+# What a look was, by what its entry tells beside the events.
+_LOOKS = {
+    "exported": "exported",
+    "pulled_as": "took",
+    "back_test": "tested a schema on",
+    "draft": "drafted a contract from",
+}
 _PASTS = {"draft": "drafted", "fail": "failed", "log": "logged", "redrive": "redrove", "roll": "rolled", "see": "saw"}
 _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "log in": lambda *_: "logged in",

@@ -1,17 +1,18 @@
 """Back-tests: what a schema would say of the newest real events of a type. No I/O, no Django."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.backtest import USUAL_EXAMPLES, BackTest, Reason, Report
 from contracts.schemas import CompiledSchema
+from core.principal import Principal
 from streams import entry
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry
 from streams.errors import NoEvents
+from streams.masking import hiding
 from streams.recent import Walk, defined, shown_id, walk
 
 MOST_EXAMPLES = 20
@@ -29,6 +30,11 @@ class Tested:
     active_version: int | None
     walk: Walk
     report: Report
+
+    @property
+    def example_ids(self) -> list[str]:
+        """The ids of the events that stand in the report as examples, each once."""
+        return list(dict.fromkeys(each.id for reason in self.report.reasons for each in reason.examples))
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -74,12 +80,14 @@ def back_test(
     event_type: str,
     candidate: CompiledSchema,
     *,
+    by: Principal,
     last: int,
     examples: int = USUAL_EXAMPLES,
 ) -> Conversation[Tested]:
     """Check the newest events of a type, at most `last`, against a schema that is no contract yet.
 
-    Entries of other programs, whose fields are text, are read by the types that the schema in question names.
+    Entries of other programs, whose fields are text, are read by the types that the schema in question names. Where
+    `by` may not see what is personal, both schemas judge masked events: a schema is a question about each value.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -95,12 +103,16 @@ def back_test(
         examples=min(examples, MOST_EXAMPLES),
         marks=definition.marks.get(event_type, ()),
     )
+    hide = hiding(definition, event_type, by.rights)
 
     def see(found: Entry, decoded: DecodedEntry) -> None:
-        test.look(found.id, decoded.event, as_active_reads_it=_as_active_reads_it(definition, found, decoded))
+        read = _as_active_reads_it(definition, found, decoded)
+        if read is not None and hide is not None:
+            read = hide(read)
+        test.look(found.id, decoded.event, as_active_reads_it=None if read is None else read.event)
 
     types_of = {**definition.types_of, event_type: candidate.top_level_types()}
-    seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see)
+    seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
     if not seen.events and kind is None:
         raise NoEvents(stream, event_type, seen.scanned)
     return Tested(
@@ -112,7 +124,7 @@ def back_test(
     )
 
 
-def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> Mapping[str, Any] | None:
+def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:
     if decoded.layout != "foreign":
         return None
-    return entry.decode_parts(found.parts, types_of=stream.types_of).event
+    return entry.decode_parts(found.parts, types_of=stream.types_of)

@@ -38,15 +38,16 @@ def of_draft(subject: str) -> CompiledSchema:
     return references.checked(drafting.written(draft.contract, draft.text))
 
 
-def back_tests(subject: str, candidate: CompiledSchema, *, last: int = USUAL_EVENTS) -> Iterator[Tested]:
-    """Give what the candidate would say of each event type that its subject is about, `last` events of each.
+def back_tests(subject: str, candidate: CompiledSchema, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
+    """Give what the candidate would say of each event type that its subject is about, `last` events of each. What `by`
+    may not see is masked before.
 
     Raises:
         UnknownContract, NothingToTest: when it is about none.
         NotAStream, Unavailable: as their names say.
     """
     for event_type in event_types_of(subject):
-        test = back_test(holder.current(), event_type.stream.name, event_type.name, candidate, last=last)
+        test = back_test(holder.current(), event_type.stream.name, event_type.name, candidate, by=by, last=last)
         yield connections.executor().run(test)
 
 

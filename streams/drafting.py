@@ -6,9 +6,11 @@ from typing import Any
 
 from contracts import schemas
 from contracts.inferring import Observation, propose
+from core.principal import Principal
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.errors import NoEvents
+from streams.masking import hiding
 from streams.recent import Walk, defined, walk
 
 
@@ -52,10 +54,11 @@ class Proposal:
         }
 
 
-def draft(catalog: Snapshot, stream: str, event_type: str, *, last: int) -> Conversation[Proposal]:
+def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, last: int) -> Conversation[Proposal]:
     """Propose a schema from the newest events of a type, at most `last`.
 
-    The type need not be defined: a stream may carry others. Descriptions and order come from the active version.
+    The type need not be defined: a stream may carry others. Descriptions and order come from the active version. Where
+    `by` may not see what is personal, it is made of masked events.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -65,7 +68,12 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, last: int) -> Conv
     definition = defined(catalog, stream)
     seen = Observation()
     walked = yield from walk(
-        stream, event_type, last=last, types_of=definition.types_of, see=lambda _, decoded: seen.see(decoded.event)
+        stream,
+        event_type,
+        last=last,
+        types_of=definition.types_of,
+        see=lambda _, decoded: seen.see(decoded.event),
+        hide=hiding(definition, event_type, by.rights),
     )
     if not walked.events:
         raise NoEvents(stream, event_type, walked.scanned)

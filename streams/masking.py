@@ -4,7 +4,7 @@ What is personal, a contract says: every version that there is of an event type'
 `streams.marking`). An event without a contract is shown as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,11 @@ import orjson
 
 from contracts import personal
 from contracts.personal import PERSONAL, Marks
+from core.rights import Rights
 from streams.definitions import StreamDefinition
 from streams.entry import DecodedEntry
 
-__all__ = ["PERSONAL", "Mask", "mask_of", "mask_of_type", "may_be_personal"]
+__all__ = ["PERSONAL", "Mask", "hiding", "mask_of", "mask_of_type", "may_be_personal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,21 @@ def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | Non
     """Return what is personal in events of a type, whatever version they were checked against."""
     marks = stream.marks.get(event_type) if stream else None
     return Mask(marks) if marks else None
+
+
+def hiding(stream: StreamDefinition, event_type: str, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
+    """Return what hides from a caller all that is personal in events of a type; None when nothing is to be hidden.
+
+    For reports that are made of events: who may not see a value must not learn it by asking what is wrong with it.
+    """
+    if rights.has(PERSONAL) or mask_of_type(stream, event_type) is None:
+        return None
+
+    def hidden(decoded: DecodedEntry) -> DecodedEntry:
+        mask = mask_of(stream, decoded)
+        return decoded if mask is None else replace(decoded, event=mask.event(decoded.event))
+
+    return hidden
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:

@@ -29,6 +29,10 @@ _REASONS: Mapping[Stopped, str] = {
     "bytes": f"{MOST_BYTES // 1024**2} MiB were read",
     "seconds": f"{MOST_SECONDS:g} seconds were over",
 }
+_MASKED = (
+    "What is personal was masked (•••) before it was looked at, because the right to see it is missing: what is said "
+    "of these places is said of the mask."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class Walk:
     """Which events were met: how many, the ids of both ends, and how many of them other programs wrote.
 
     `scanned` entries of all types were looked at for that. `stopped` names the bound that ended the walk before it had
-    enough, None when it had, or when there are no more.
+    enough, None when it had, or when there are no more. `masked`: what is personal was hidden before anybody saw it.
     """
 
     events: int
@@ -45,6 +49,7 @@ class Walk:
     oldest: str | None
     scanned: int
     stopped: Stopped | None
+    masked: bool = False
 
     @property
     def why_stopped(self) -> str | None:
@@ -61,6 +66,8 @@ class Walk:
             "scanned": self.scanned,
             "complete": self.stopped is None,
             "stopped": self.why_stopped,
+            "masked": self.masked,
+            "note": _MASKED if self.masked else None,
         }
 
 
@@ -95,8 +102,9 @@ def walk(
     last: int,
     types_of: Mapping[str, TopLevelTypes],
     see: Callable[[Entry, DecodedEntry], None],
+    hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
 ) -> Conversation[Walk]:
-    """Show the newest events of a type to `see`, newest first, at most `last` of them.
+    """Show the newest events of a type to `see`, newest first, at most `last` of them, each as `hide` leaves it.
 
     Raises:
         NotAStream, Unavailable: as their names say.
@@ -112,7 +120,7 @@ def walk(
             scanned += 1
             decoded = entry.decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
-                see(found, decoded)
+                see(found, decoded if hide is None else hide(decoded))
                 events += 1
                 foreign += decoded.layout in ("foreign", "envelope")
                 newest, oldest = newest or found.id, found.id
@@ -123,7 +131,15 @@ def walk(
                 break
     if stopped is None and events < last and not scan.exhausted:
         stopped = "entries" if scan.entries >= MOST_SCANNED else "bytes"
-    return Walk(events=events, foreign=foreign, newest=newest, oldest=oldest, scanned=scanned, stopped=stopped)
+    return Walk(
+        events=events,
+        foreign=foreign,
+        newest=newest,
+        oldest=oldest,
+        scanned=scanned,
+        stopped=stopped,
+        masked=hide is not None,
+    )
 
 
 def shown_id(id_: str | None) -> dict[str, str | None] | None:

@@ -12,11 +12,13 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from bridges.api import shapes
+from bridges.definitions import BridgeDefinition
+from bridges.errors import NobodyPulls
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place
 from bridges.pull.memory import memory
-from bridges.pull.permitting import demand_group, stream_of
-from core import http
+from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
+from core import http, looks
 from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams import connections
@@ -30,7 +32,7 @@ from streams.snapshot import holder
 LOOK_EVERY = 0.1
 _PLACE = {"stream": "inference-events", "consumer_group": "dashboard"}
 _IDS = {**_PLACE, "entry_ids": ["1705314600000-0"]}
-_REFUSED = [400, 404, 409, 413, 415, 503]
+_REFUSED = [400, 403, 404, 409, 413, 415, 503]
 
 
 def _body(shape: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class Read(ApiView):
             found = connections.executor().run(reading.look(group, asked, memory(), _types_of(asked.stream)))
             left = until - time.monotonic()
             if found.held or left <= 0:
+                looks.record(by, f"stream {asked.stream}", [one.id for one in found.held], pulled_as=asked.group)
                 return to_django(found.response())
             if not found.more:
                 time.sleep(min(left, LOOK_EVERY))
@@ -111,8 +114,8 @@ class Ack(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """They were handled, and are not given out again. What was settled already is not counted."""
         asked = asking.ack(_request(request))
-        _enter(asked, request)
-        groups.known(asked)
+        if not _may_settle(asked, request):
+            return to_django(json_response(settling.NOTHING_ACKED))
         return to_django(json_response(connections.executor().run(settling.ack(asked))))
 
 
@@ -131,8 +134,7 @@ class Nack(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Each comes again, when the request or the group's settings say, or is a dead letter."""
         asked = asking.nack(_request(request))
-        _enter(asked, request)
-        conversation = settling.nack(groups.find(asked), asked, random.random())
+        conversation = settling.nack(_group(asked, request), asked, random.random())
         return to_django(json_response(connections.executor().run(conversation)))
 
 
@@ -151,8 +153,7 @@ class Extend(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """For work that takes longer than the group's lease. Nobody else gets the events meanwhile."""
         asked = asking.extend(_request(request))
-        _enter(asked, request)
-        conversation = settling.extend(groups.find(asked), asked)
+        conversation = settling.extend(_group(asked, request), asked)
         return to_django(json_response(connections.executor().run(conversation)))
 
 
@@ -163,6 +164,26 @@ def _request(request: Request) -> http.Request:
 def _enter(place: Place, request: Request) -> None:
     stream_of(place, principal_of(request))
     groups.follow()
+
+
+def _group(place: Place, request: Request) -> BridgeDefinition:
+    """Return the group in which the caller settles events."""
+    _enter(place, request)
+    group = groups.find(place)
+    demand_group(group, principal_of(request))
+    return group
+
+
+def _may_settle(place: Place, request: Request) -> bool:
+    """Say whether there is a group to settle events in, for a caller who may. Who may in all of them is not asked."""
+    _enter(place, request)
+    if groups.known(place) is None and may_use_any_group(place, principal_of(request)):
+        return True
+    try:
+        _group(place, request)
+    except NobodyPulls:
+        return False
+    return True
 
 
 def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:

@@ -1,5 +1,6 @@
 """Dead letters as lines of JSON, in parts that fit into memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -15,10 +16,11 @@ MOST_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """Lines of JSON, each with its end, and past which id there may be more (None: that was all)."""
+    """Lines of JSON, each with its end, of which dead letters, and past which id there may be more (None: that was
+    all)."""
 
     lines: bytes
-    count: int
+    ids: Sequence[str]
     next: str | None
 
 
@@ -38,12 +40,13 @@ def export(
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
     lines = bytearray()
-    count, following = 0, None
+    ids: list[str] = []
+    following = None
     for looked_at, letter in enumerate(walk(stream, group, order=order, past=past)):
         if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
-            return Export(lines=bytes(lines), count=count, next=following)
+            return Export(lines=bytes(lines), ids=ids, next=following)
         following = letter.id
         if wanted.holds(letter):
             lines += orjson.dumps(whole(seen_by(letter, by)), option=orjson.OPT_APPEND_NEWLINE)
-            count += 1
-    return Export(lines=bytes(lines), count=count, next=None)
+            ids.append(letter.id)
+    return Export(lines=bytes(lines), ids=ids, next=None)

@@ -12,6 +12,7 @@ from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
 from bridges.models import Bridge
 from bridges.pull.asking import Place
+from bridges.pull.permitting import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
 from core.principal import Principal
@@ -63,6 +64,7 @@ def opened(place: Place, by: Principal) -> BridgeDefinition:
     """Return the group, making it when nobody has. Many may ask for it at once.
 
     Raises:
+        Forbidden: when it is not there, and the caller may not read all of the stream.
         UnknownStream: when no such stream is defined.
         GroupTaken, GroupDisabled, TooManyGroups: as their names say.
         CatalogAway: when the database does not answer, and the group is not known here.
@@ -94,6 +96,9 @@ def _row(place: Place) -> BridgeDefinition | None:
 
 
 def _made(place: Place, by: Principal) -> BridgeDefinition:
+    demand_opening(place, by)
+    values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
+    values["opened_by"] = owner_of_what_opens(by)
     try:
         with transaction.atomic():
             stream = Stream.objects.filter(name=place.stream).first()
@@ -101,11 +106,8 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
                 raise UnknownStream(place.stream)
             if Bridge.objects.filter(stream=stream, sink=PULL).count() >= MOST_GROUPS:
                 raise TooManyGroups(place.stream, MOST_GROUPS)
-            row = Bridge.objects.create(
-                name=_free_name(place), stream=stream, group=place.group, sink=PULL, lease_seconds=PULL_LEASE_SECONDS
-            )
-            values = {"stream": place.stream, "group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
-            audit.record(by, "create", f"bridge {row.name}", before=None, after=values)
+            row = Bridge.objects.create(name=_free_name(place), stream=stream, **values)
+            audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": place.stream, **values})
     except IntegrityError:
         # Somebody else made it in the same moment.
         found = _row(place)

@@ -1,23 +1,34 @@
-"""Who may pull: the stream of a request, for callers who may read from it."""
+"""Who may pull: from which stream, and as which group."""
+
+from collections.abc import Iterable
 
 from bridges.definitions import BridgeDefinition
 from bridges.pull.asking import Place
-from core.permission import demand_right
+from core.permission import demand_right, demand_scope
 from core.principal import Principal
+from core.problems import Forbidden
 from core.rights import EVERY_TYPE
 from streams.definitions import StreamDefinition
 from streams.errors import UnknownStream
+from streams.masking import PERSONAL
 from streams.snapshot import holder
+
+GROUPS = "groups:write"
+# What is given out is not masked, and what is taken is taken from a program: a person needs both rights.
+_OF_PEOPLE = (PERSONAL, GROUPS)
 
 
 def stream_of(place: Place, by: Principal) -> StreamDefinition:
     """Return the stream that a caller pulls from.
 
     Raises:
-        Forbidden: when they may not read from it.
+        Forbidden: when they may not read from it; when they are a person who may not see what is personal, or may not
+            act on groups.
         UnknownStream: when none of this name is defined.
     """
     demand_right(by, "read", place.stream)
+    for scope in _OF_PEOPLE if by.kind == "person" else ():
+        demand_scope(by, scope)
     stream = holder.current().streams.get(place.stream)
     if stream is None:
         raise UnknownStream(place.stream)
@@ -25,10 +36,42 @@ def stream_of(place: Place, by: Principal) -> StreamDefinition:
 
 
 def demand_group(group: BridgeDefinition, by: Principal) -> None:
-    """Make sure that a caller may have whatever the group gives out: it does not choose for whom.
+    """Make sure that a caller may take and settle whatever the group gives out: it does not choose for whom, and it
+    belongs to the service that opened it.
 
     Raises:
-        Forbidden: when the group has events of a type that the caller may not read.
+        Forbidden: when the group has events of a type that the caller may not read; when another service opened it,
+            and the caller may not act on groups.
     """
-    for event_type in group.event_types or (EVERY_TYPE,):
-        demand_right(by, "read", group.stream, event_type)
+    _demand_types(group.stream, group.event_types or (EVERY_TYPE,), by)
+    if group.opened_by and not _is(by, group.opened_by) and not by.rights.has(GROUPS):
+        refusal = f"{by} may not use the group “{group.group}” of another service: the scope “{GROUPS}” is missing."
+        raise Forbidden(refusal, missing=GROUPS)
+
+
+def may_use_any_group(place: Place, by: Principal) -> bool:
+    """Say whether a caller may use every group of the stream, whosever it is."""
+    return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
+
+
+def demand_opening(place: Place, by: Principal) -> None:
+    """Make sure that a caller may open a group: it gives out events of all types.
+
+    Raises:
+        Forbidden: when they may not read all of them.
+    """
+    _demand_types(place.stream, (EVERY_TYPE,), by)
+
+
+def owner_of_what_opens(by: Principal) -> str:
+    """Return to which service a group belongs that a caller opens: "" for none."""
+    return by.name if by.kind == "service" else ""
+
+
+def _is(by: Principal, service: str) -> bool:
+    return by.kind == "service" and by.name == service
+
+
+def _demand_types(stream: str, event_types: Iterable[str], by: Principal) -> None:
+    for event_type in event_types:
+        demand_right(by, "read", stream, event_type)

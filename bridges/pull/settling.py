@@ -1,6 +1,6 @@
 """`POST /v1/ack`, `/v1/nack` and `/v1/extend`: what became of events in hand. No I/O, no Django."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from streams.asking import answer
 from streams.broker import ReplyError, delivery
 from streams.broker.command import Conversation
 from streams.broker.delivery import Failure, Pending
+
+# The answer where there is no such group: nobody has anything.
+NOTHING_ACKED: Mapping[str, int] = {"acked": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,14 @@
 """Pages that show what events hold: a permission of its own, and a line in the record for each look."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from core import audit
+from core import looks
 from core.admin.base import person
 from core.person_rights import VIEW_PAYLOAD
-
-ACTION = "see payloads"
-# The record names so many ids; of more it says how many there were.
-MOST_RECORDED = 100
 
 
 def may_see(request: HttpRequest) -> bool:
@@ -29,9 +26,6 @@ def check(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def record(request: HttpRequest, target: str, ids: list[str], **more: Any) -> None:
-    """Record that the person was shown events, by their ids; nothing when none was. Not what was in them."""
-    if ids:
-        by = person(request)
-        seen = {"events": len(ids), "ids": ids[:MOST_RECORDED], "personal": by.rights.has("personal:read"), **more}
-        audit.record(by, ACTION, target, after=seen)
+def record(request: HttpRequest, target: str, ids: Sequence[str], *, events: int | None = None, **more: Any) -> None:
+    """Record that the person was shown events, as `looks.record` does."""
+    looks.record(person(request), target, ids, events=events, **more)

@@ -11,6 +11,7 @@ from contracts.admin import ContractAdmin, offers
 from contracts.admin.offers import Offer
 from contracts.models import Contract
 from contracts.registry import draft_of
+from core.admin import payloads, person
 from core.admin.json_places import line_of
 from core.admin.pages import Page
 from core.person_rights import VIEW_PAYLOAD
@@ -24,7 +25,8 @@ _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
 
 def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask how many events a contract's draft is tested on; a POST tests it. Nothing is changed or recorded."""
+    """Ask how many events a contract's draft is tested on; a POST tests it. Nothing is changed; that
+    the person looked is recorded."""
     contract = admin.found(request, pk)
     if not request.user.has_perms(_RIGHTS):
         # What a report quotes of events is theirs who may see events.
@@ -35,7 +37,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     problem = None
     if request.method == "POST" and draft is not None:
         try:
-            results = _results(contract.subject, draft.text, asked_last(last))
+            results = _results(request, contract.subject, draft.text, asked_last(last))
         except Problem as refused:
             problem = refused
     page: HttpResponse = admin.show(
@@ -53,14 +55,17 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _results(subject: str, text: str, last: int) -> list[dict[str, Any]]:
+def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[dict[str, Any]]:
     """Return what was found for each event type.
 
     Raises:
         Problem: when something cannot be used: no event type, the draft, Redis.
     """
-    tests = candidates.back_tests(subject, candidates.of_draft(subject), last=last)
-    return [_result(tested, text) for tested in tests]
+    found = list(candidates.back_tests(subject, candidates.of_draft(subject), by=person(request), last=last))
+    for tested in found:
+        place, events = f"stream {tested.stream}", tested.walk.events
+        payloads.record(request, place, tested.example_ids, events=events, back_test=tested.event_type)
+    return [_result(tested, text) for tested in found]
 
 
 def _result(tested: Tested, text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from contracts.models import Contract
 from contracts.registry import draft_of
-from core.admin.base import person
+from core.admin import payloads, person
 from core.admin.difference import difference
 from core.admin.json_field import JsonText
 from core.problems import Problem
@@ -51,7 +51,7 @@ def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
                 raise PermissionDenied
             return _saved(admin, request, event_type, subject)
         if request.method == "POST":
-            proposal = _proposed(event_type, asked_last(last))
+            proposal = _proposed(request, event_type, asked_last(last))
     except Problem as refused:
         problem = refused
     page: HttpResponse = admin.show(
@@ -74,9 +74,12 @@ def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _proposed(event_type: EventType, last: int) -> Proposal:
-    asked = drafting.draft(holder.current(), event_type.stream.name, event_type.name, last=last)
-    return connections.executor().run(asked)
+def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
+    stream, by = event_type.stream.name, person(request)
+    asked = drafting.draft(holder.current(), stream, event_type.name, by=by, last=last)
+    proposal = connections.executor().run(asked)
+    payloads.record(request, f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
+    return proposal
 
 
 def _may_save(admin: Any, request: HttpRequest, contract: Contract | None) -> bool:

@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
+from core import looks
 from core.http import JSON, json_response
 from core.permission import demand_right
 from core.problems import UnsupportedMediaType
@@ -37,15 +38,18 @@ class BackTest(ApiView):
     )
     def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
         """How many of the newest events the schema would refuse, grouped by what they break. Without a body, the draft
-        of the event type's contract is tested. Nothing is changed."""
+        of the event type's contract is tested. Nothing is changed. Who may not see what is personal has masked events
+        tested, and `masked` says so."""
         last = asked_last(request._request.GET.get("last", ""))
-        demand_right(principal_of(request), "read", stream, event_type)
+        by = principal_of(request)
+        demand_right(by, "read", stream, event_type)
         catalog = holder.current()
         subject = subject_of(defined(catalog, stream).name, event_type)
         text = _text(request)
         candidate = candidates.of_text(subject, text) if text else candidates.of_draft(subject)
-        test = backtesting.back_test(catalog, stream, event_type, candidate, last=last)
+        test = backtesting.back_test(catalog, stream, event_type, candidate, by=by, last=last)
         tested = connections.executor().run(test)
+        looks.record(by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type)
         return to_django(json_response(tested.as_dict()))
 
 
@@ -62,8 +66,10 @@ class Draft(ApiView):
         """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
         active version. Nothing is saved."""
         last = asked_last(request._request.GET.get("last", ""))
-        demand_right(principal_of(request), "read", stream, event_type)
-        proposal = connections.executor().run(drafting.draft(holder.current(), stream, event_type, last=last))
+        by = principal_of(request)
+        demand_right(by, "read", stream, event_type)
+        proposal = connections.executor().run(drafting.draft(holder.current(), stream, event_type, by=by, last=last))
+        looks.record(by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
         return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core import http
+from core import http, looks
 from core.views import ApiView, to_django, to_request
 from streams import connections, inspection
 from streams.access import principal_of
@@ -47,8 +48,25 @@ class InspectView(ApiView):
         conversation: Callable[[http.Request, Snapshot], Conversation[http.Response]],
         **params: str,
     ) -> HttpResponse:
+        return to_django(self.answered(request, conversation, **params))
+
+    def answered(
+        self,
+        request: Request,
+        conversation: Callable[[http.Request, Snapshot], Conversation[http.Response]],
+        **params: str,
+    ) -> http.Response:
         asked = to_request(request._request, principal_of(request), **params)
-        return to_django(connections.executor().run(conversation(asked, holder.current())))
+        return connections.executor().run(conversation(asked, holder.current()))
+
+
+def _recorded(answer: http.Response, request: Request, stream: str) -> HttpResponse:
+    """Return the answer, after a person's look at the messages in it was recorded."""
+    by = principal_of(request)
+    if by.kind == "person":
+        found = orjson.loads(answer.body)
+        looks.record(by, f"stream {stream}", [each["id"] for each in found.get("messages", [found])])
+    return to_django(answer)
 
 
 class Streams(InspectView):
@@ -124,7 +142,7 @@ class Messages(InspectView):
         """A page of messages, newest first unless asked otherwise. For the next page send the same question with
         `before` (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are
         looked at for one page: `complete` is false when that was not enough, and `next` goes on from there."""
-        return self.answer(request, inspection.messages, stream=stream)
+        return _recorded(self.answered(request, inspection.messages, stream=stream), request, stream)
 
 
 class OneMessage(InspectView):
@@ -139,7 +157,7 @@ class OneMessage(InspectView):
     )
     def get(self, request: Request, stream: str, id: str) -> HttpResponse:
         """The message with this entry id."""
-        return self.answer(request, inspection.message, stream=stream, id=id)
+        return _recorded(self.answered(request, inspection.message, stream=stream, id=id), request, stream)
 
 
 class Groups(InspectView):

@@ -1,8 +1,13 @@
 """Watching a stream live: `GET /streams/{stream}/live`, as server-sent events. `docs/live-tail.md` is the guide."""
 
-from django.conf import settings
+import asyncio
 
+from django.conf import settings
+from django.db import close_old_connections
+
+from core import looks
 from core.http import Request, StreamedResponse
+from core.principal import Principal
 from streams.definitions import Snapshot
 from streams.inspection.overview import readable
 from streams.live.asked import asked
@@ -24,11 +29,16 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
         BadParameter: when an id or a time cannot be used.
         Forbidden, UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
     """
-    stream = readable(request, catalog)
-    following = Following(
-        stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=request.principal
-    )
+    stream, by = readable(request, catalog), request.principal
+    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
+    if by.kind == "person":
+        await asyncio.to_thread(_record, by, stream.name)
     chunks = following.chunks()
     # What is wrong shows before the first chunk, and is then answered as everywhere else.
     first = await anext(chunks)
     return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)
+
+
+def _record(by: Principal, stream: str) -> None:
+    close_old_connections()
+    looks.record_watching(by, f"stream {stream}")

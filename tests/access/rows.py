@@ -23,7 +23,7 @@ class Rule:
     """What a route takes: some of these rights, all of them together. Nothing: to be known.
 
     `to_strangers`: not even that. `otherwise`: a scope that does instead. `refusal`: what who is known hears that may
-    not; with the scope `sight`, a 403 all the same.
+    not; with the scope `sight`, a 403 all the same. `of_people`: scopes that a person needs besides.
     """
 
     publish: bool = False
@@ -35,8 +35,11 @@ class Rule:
     otherwise: str = ""
     refusal: Refusal = "403"
     sight: str = ""
+    of_people: tuple[str, ...] = ()
 
-    def allows(self, rights: Rights) -> bool:
+    def allows(self, rights: Rights, *, is_person: bool = False) -> bool:
+        if is_person and not all(rights.has(scope) for scope in self.of_people):
+            return False
         if self.otherwise and rights.has(self.otherwise):
             return True
         return (
@@ -55,6 +58,8 @@ class Rule:
 
 STRANGERS, KNOWN = Rule(to_strangers=True), Rule()
 PUBLISH, READ, VISIBLE = Rule(publish=True), Rule(read=True), Rule(visible=True)
+# Of a group of all types, which belongs to no service.
+PULL = Rule(read=True, read_all=True, of_people=("personal:read", "groups:write"))
 GROUPS = Rule(read=True, scope="groups:write")
 LETTERS = Rule(read_all=True, scope="dead-letters:read")
 LETTERS_WRITE = Rule(read_all=True, scope="dead-letters:write")
@@ -92,10 +97,10 @@ ROWS: dict[tuple[str, str], Rule] = {
     ("DELETE", "/services/{service}/keys/{key_id}"): KEYS,
     ("POST", "/services/{service}/keys/{key_id}/rotate"): KEYS,
     ("POST", "/v1/publish"): PUBLISH,
-    ("POST", "/v1/read"): Rule(read=True, read_all=True),
-    ("POST", "/v1/ack"): READ,
-    ("POST", "/v1/nack"): READ,
-    ("POST", "/v1/extend"): READ,
+    ("POST", "/v1/read"): PULL,
+    ("POST", "/v1/ack"): PULL,
+    ("POST", "/v1/nack"): PULL,
+    ("POST", "/v1/extend"): PULL,
     ("GET", _G): Rule(read=True, otherwise="streams:read"),
     ("POST", _G): GROUPS,
     ("DELETE", f"{_G}/{{group}}"): GROUPS,

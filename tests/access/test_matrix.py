@@ -14,6 +14,7 @@ from django.db import transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from bridges.models import Bridge
 from core.principal import SYSTEM
 from core.rights import Rights
 from streams.access import issuing, people
@@ -30,7 +31,9 @@ pytestmark = pytest.mark.django_db
 
 LANE = {(route.method, route.path) for route in ROUTES}
 # Half a second each: of those who are let in, two are asked.
-SLOW = {"/openapi.json": {"other scope", "full", "editor", "operator", "superuser"}}
+SLOW = {
+    "/openapi.json": {"other scope", "full", "editor", "operator", "superuser", "personal editor", "personal operator"}
+}
 UNSEEN = "There is nothing here that you may see."
 WRONG = "syn_live_abcdefgh_" + "x" * 38
 # Where the installation has made no such role, what it would hold.
@@ -83,6 +86,8 @@ def house(django_db_setup, django_db_blocker, valkey_of_session) -> Iterator[Hou
 def _people_the(house: House) -> None:
     define(STREAM, {EVENT_TYPE: {"type": "object"}})
     define("agi-decisions", {"decision-made": None})
+    stream = Stream.objects.get(name=STREAM)
+    Bridge.objects.create(name="analytics", stream=stream, group="analytics", sink="pull")
     words = list(WORDS)
     full = _key(house, "full", STREAM, words)
     _key(house, "other scope", STREAM, [])
@@ -99,6 +104,9 @@ def _people_the(house: House) -> None:
     assert full.service.name == "full"
     for role in (*ROLES, "superuser"):
         _person(house, role)
+    # What no role has, somebody may be given by name; with an operator's rights they may pull.
+    _person(house, "personal editor", role="editor", also="streams.view_personal")
+    _person(house, "personal operator", role="operator", also="streams.view_personal")
 
 
 def _key(house: House, name: str, stream: str, scopes: list[str]) -> Key:
@@ -111,20 +119,21 @@ def _key(house: House, name: str, stream: str, scopes: list[str]) -> Key:
     return issued.key
 
 
-def _person(house: House, role: str) -> None:
-    user = User.objects.create_user(role, is_staff=True, is_superuser=role == "superuser")
+def _person(house: House, name: str, *, role: str = "", also: str = "") -> None:
+    role = role or name
+    user = User.objects.create_user(name, is_staff=True, is_superuser=role == "superuser")
     if (made := Group.objects.filter(name=role).first()) is not None:
         user.groups.add(made)
-    for name in ROLES.get(role, ()) if made is None else ():
-        app, codename = name.split(".")
+    for wanted in (*(ROLES.get(role, ()) if made is None else ()), *([also] if also else [])):
+        app, codename = wanted.split(".")
         permission = Permission.objects.filter(content_type__app_label=app, codename=codename).first()
         if permission is None:
             kind = ContentType.objects.get_for_model(Stream)
             permission = Permission.objects.create(content_type=kind, codename=codename, name=codename)
         user.user_permissions.add(permission)
-    house.people[role] = Client(headers={"host": "localhost"})
-    house.people[role].force_login(user)
-    house.rights[role] = people.person(User.objects.get(pk=user.pk)).rights
+    house.people[name] = Client(headers={"host": "localhost"})
+    house.people[name].force_login(user)
+    house.rights[name] = people.person(User.objects.get(pk=user.pk)).rights
 
 
 def address(house: House, path: str) -> str:
@@ -152,7 +161,7 @@ def expected(house: House, rule: Rule, caller: str) -> str:
     if caller in ("no key", "wrong", "revoked", "expired"):
         return "401"
     rights = house.rights[caller]
-    if rule.allows(rights):
+    if rule.allows(rights, is_person=caller in house.people):
         return "let in"
     return "403" if rule.sight and rights.has(rule.sight) else rule.refusal
 
@@ -197,6 +206,16 @@ def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
     if rule.refusal != "empty list":
         came = {who: "let in" if what == "empty list" else what for who, what in came.items()}
     assert came == wanted
+
+
+def test_of_people_only_who_sees_what_is_personal_and_acts_on_groups_pulls(house):
+    def came(client, verb):
+        return client.post(f"/v1/{verb}", orjson.dumps(BODY), content_type="application/json").status_code
+
+    for verb in ("read", "ack", "nack", "extend"):
+        let_in = {name for name, client in house.people.items() if came(client, verb) != 403}
+
+        assert let_in == {"superuser", "personal operator"}, verb
 
 
 def test_no_spelling_of_a_route_lets_a_stranger_in(house):

@@ -10,6 +10,7 @@ from django.test import Client
 
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
+from core.models import AuditEntry
 from core.principal import SYSTEM
 from streams.access import issuing
 from streams.models import Grant, Key, Stream
@@ -190,6 +191,22 @@ class TestWithASession:
 
         with running_server() as server, watching(server.url + LIVE, headers=session_of(User.objects.get())) as watch:
             assert watch.opening.id
+
+        seen = AuditEntry.objects.get(action="see payloads")
+        assert (seen.actor, seen.target) == ("person:admin", "stream training-events")
+        assert seen.after == {"watching": True, "personal": True}
+
+    def test_that_a_person_watches_with_a_ticket_is_recorded_too(self, redis, define, required):
+        define("training-events")
+        holder.refresh()
+        client = Client(headers={"host": "localhost"})
+        client.force_login(User.objects.create_superuser("admin", password="secret"))
+        ticket = client.post(TICKET).json()["ticket"]
+
+        with running_server() as server, watching(server.url + LIVE, ticket=ticket) as watch:
+            assert watch.opening.id
+
+        assert AuditEntry.objects.get(action="see payloads").actor == "person:admin"
 
     @pytest.mark.parametrize("taken", ["account", "permission", "user"])
     def test_who_may_no_longer_is_shut_out_soon(self, redis, define, required, monkeypatch, taken):

@@ -99,12 +99,14 @@ def test_without_redis_the_page_says_so(admin_client, owner, no_redis):
     assert back_test(admin_client, owner).context["problem"].status == 503
 
 
-def test_testing_changes_and_records_nothing(admin_client, owner, events):
+def test_testing_changes_nothing_and_is_recorded_as_a_look(admin_client, owner, events):
     before = AuditEntry.objects.count()
 
     back_test(admin_client, owner)
 
-    assert AuditEntry.objects.count() == before
+    (seen,) = AuditEntry.objects.order_by("id")[before:]
+    assert (seen.action, seen.target) == ("see payloads", "stream orders")
+    assert (seen.after["events"], len(seen.after["ids"]), seen.after["back_test"]) == (12, 2, "order-placed")
     assert registry.active_version(owner).number == 1
 
 

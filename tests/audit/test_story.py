@@ -43,6 +43,18 @@ pytestmark = pytest.mark.django_db
             "see payloads", "dead letters o/w", None, {"events": 25, "exported": True, "personal": True},
             "exported the payloads of 25 events of dead letters o/w, with what is personal in them",
         ),
+        (
+            "see payloads", "stream orders", None, {"watching": True, "personal": True},
+            "watched the events of stream orders, with what is personal in them",
+        ),
+        (
+            "see payloads", "stream orders", None, {"events": 900, "ids": [], "back_test": "order-placed"},
+            "tested a schema on the payloads of 900 events of stream orders",
+        ),
+        (
+            "see payloads", "stream orders", None, {"events": 1, "pulled_as": "warehouse"},
+            "took the payload of an event of stream orders",
+        ),
         ("log in", "user anna", None, None, "logged in"),
         ("lock out", "user anna", None, {"minutes": 15}, "was locked out as user anna for 15 minutes"),
         ("pause", "bridge b", {"paused": False}, {"paused": True}, "paused bridge b: paused from False to True"),

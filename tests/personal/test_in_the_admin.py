@@ -8,7 +8,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from bridges.models import ArchivedEvent
+from contracts import registry
 from core.models import AuditEntry, Role
+from core.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import contract
 from tests.personal.conftest import EVENT, HIDDEN, MASK
@@ -141,3 +143,18 @@ def test_a_viewer_is_not_led_to_events(db, redis, orders):
     for page in pages:
         assert page.status_code == 200
         assert "/messages/" not in page.content.decode()
+
+
+def test_a_draft_is_tested_on_masked_events_and_the_page_says_so(operator, insider, orders, published):
+    owner = registry.contract("orders.order-placed")
+    registry.draft(owner.subject, '{"properties": {"email": {"pattern": "^anna"}}}', by=SYSTEM)
+
+    def tested(client):
+        return text_of(client.post(url("contracts.contract", "back_test", owner.pk), {"last": "10"}))
+
+    assert "What is personal was masked" not in tested(insider)
+    User.objects.get().user_permissions.clear()
+    text = tested(operator)
+    assert "What is personal was masked (•••) before it was looked at" in text
+    assert "It would refuse 1 of 1 events" in text
+    assert [after["personal"] for _, _, _, after in seen()] == [True, False]

@@ -1,4 +1,4 @@
-"""Reports on many events, and schemas made from them, quote nothing personal: they go to many people."""
+"""Reports on many events, and schemas made from them, tell nothing personal: they go to many people."""
 
 import json
 
@@ -11,6 +11,7 @@ from tests.personal.conftest import CONTRACT, EVENT, MASK
 
 BACK_TEST = "/streams/orders/event-types/order-placed/backtest"
 DRAFT = "/streams/orders/event-types/order-placed/draft"
+JSON = "application/json"
 
 
 def publish(client, *events):
@@ -61,3 +62,65 @@ def test_a_mark_is_no_change_of_what_is_accepted():
 
     assert compile_schema(marked).accepts(EVENT)
     assert check(marked, [Earlier(version=1, document=CONTRACT)], mode=Mode.FULL).is_compatible
+
+
+def test_nobody_finds_out_a_value_by_asking_what_would_be_wrong_with_it(client, redis, orders, impersonal):
+    publish(client, EVENT, {**EVENT, "email": "bo@example.org"})
+
+    def verdict(guess):
+        candidate = {"properties": {"email": {"pattern": guess}, "card": {"properties": {"holder": {"const": guess}}}}}
+        answer = client.post(BACK_TEST, json.dumps(candidate), content_type="application/json").json()
+        return [answer[name] for name in ("refused", "newly_refused", "refused_by_active")], answer["masked"]
+
+    assert verdict("^anna") == verdict("^bo") == verdict("Anna Ek") == ([2, 2, 0], True)
+
+
+def test_nor_when_another_program_wrote_it(client, redis, orders, impersonal):
+    redis.xadd("orders", {"event_type": "order-placed", "email": "anna@example.org", "n": "7"})
+
+    candidate = {"properties": {"email": {"pattern": "^anna"}, "n": {"maximum": 5}}}
+    answer = client.post(BACK_TEST, json.dumps(candidate), content_type="application/json").json()
+
+    assert [found["pointer"] for found in answer["violations"]] == ["/email", "/n"]
+    assert answer["refused_by_active"] == 0
+
+
+def test_the_rest_of_a_masked_event_is_judged_as_it_is_and_the_answer_says_so(client, redis, orders, impersonal):
+    publish(client, EVENT)
+
+    candidate = {"properties": {"n": {"maximum": 5}}}
+    answer = client.post(BACK_TEST, json.dumps(candidate), content_type="application/json").json()
+
+    assert [found["message"] for found in answer["violations"]] == ["“n” must be 5 or less, but is 7."]
+    assert answer["masked"] is True
+    assert answer["note"].startswith("What is personal was masked (•••) before it was looked at")
+
+
+@pytest.mark.parametrize("path", [BACK_TEST, DRAFT])
+def test_who_may_see_it_has_the_events_themselves_judged(client, redis, orders, path):
+    publish(client, EVENT)
+
+    answer = client.post(path, json.dumps({"properties": {"email": {"pattern": "^anna"}}}), content_type=JSON).json()
+
+    assert (answer["masked"], answer["note"]) == (False, None)
+    assert answer.get("refused", 0) == 0
+
+
+def test_where_nothing_is_marked_nothing_is_masked(client, redis, impersonal, db):
+    define("orders", {"order-placed": {"type": "object"}})
+    publish(client, EVENT)
+
+    answer = client.post(BACK_TEST, json.dumps({"required": ["email"]}), content_type=JSON).json()
+
+    assert (answer["refused"], answer["masked"]) == (0, False)
+
+
+def test_a_draft_tells_nothing_of_masked_values(client, redis, impersonal, db):
+    define("orders", {"order-placed": {"properties": {"year": {"x-pii": True}}}})
+    publish(client, *[{"event_type": "order-placed", "year": 1967}] * 30)
+
+    answer = client.post(DRAFT)
+
+    assert answer.json()["schema"]["properties"]["year"] == {"x-pii": True, "type": "string"}
+    assert answer.json()["masked"] is True
+    assert "1967" not in answer.content.decode()

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
@@ -49,7 +48,8 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     try:
         place.check(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
-        values["page"] = _page(stream, group, request, asked.wanted(query))
+        page = values["page"] = _page(stream, group, request, asked.wanted(query))
+        payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters])
     except Problem as problem:
         values["refused" if problem.status == 400 else "problem"] = problem
     return place.show(
@@ -77,8 +77,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
-    ids = [orjson.loads(line)["id"] for line in found.lines.splitlines()]
-    payloads.record(request, f"dead letters {stream.name}/{group}", ids, exported=True)
+    payloads.record(request, f"dead letters {stream.name}/{group}", found.ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
     return answer

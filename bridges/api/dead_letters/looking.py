@@ -1,5 +1,6 @@
 """Looking at dead letters: a page of them, together by error, one with all that is known of it, lines of JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from bridges import dead_letters
 from bridges.api.dead_letters import examples, shapes
 from bridges.dead_letters import Wanted, asked, showing
 from bridges.dead_letters.reading import MOST_ON_A_PAGE
-from core import http
+from core import http, looks
 from core.http import json_response
 from core.principal import Principal
 from core.problems import BadParameter
@@ -84,10 +85,12 @@ class DeadLetters(ApiView):
         dead_letters.check_place(stream, group)
         if form == "ndjson":
             found = dead_letters.export(stream, group, wanted, order=order, past=past, by=question.principal)
+            _record(question.principal, stream, group, found.ids, exported=True)
             return _lines(question, found, cursor)
         if together:
             return to_django(json_response(_together(stream, group, wanted, question.principal)))
         page = dead_letters.page(stream, group, wanted, limit=limit, order=order, past=past, by=question.principal)
+        _record(question.principal, stream, group, [letter.id for letter in page.letters])
         shown = {
             "stream": stream,
             "group": group,
@@ -119,6 +122,7 @@ class OneDeadLetter(ApiView):
         dead_letters.check_place(stream, group)
         letter = dead_letters.get(stream, group, id_)
         by = principal_of(request)
+        _record(by, stream, group, [letter.id])
         verdict = dead_letters.judge(stream, dict(letter.event), letter=letter, by=by)
         shown = showing.whole(dead_letters.seen_by(letter, by))
         return to_django(json_response({**shown, "check": verdict.as_dict()}))
@@ -126,6 +130,8 @@ class OneDeadLetter(ApiView):
 
 def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[str, Any]:
     errors = dead_letters.by_error(stream, group, wanted, by=by)
+    events = sum(found.count for found in errors.groups)
+    _record(by, stream, group, [found.newest for found in errors.groups], events=events)
     return {
         "stream": stream,
         "group": group,
@@ -133,6 +139,10 @@ def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[st
         "groups": [showing.error_group(found) for found in errors.groups],
         "complete": errors.complete,
     }
+
+
+def _record(by: Principal, stream: str, group: str, ids: Sequence[str], **more: Any) -> None:
+    looks.record(by, f"dead letters {stream}/{group}", ids, **more)
 
 
 def _lines(question: http.Request, found: dead_letters.Export, cursor: str) -> HttpResponse:

@@ -55,6 +55,8 @@ class LookedAt(Shape):
     scanned = IntegerField(help_text="How many entries of all types were looked at for that.")
     complete = BooleanField(help_text="False when a bound ended the search early.")
     stopped = CharField(allow_null=True, help_text="Which bound that was.")
+    masked = BooleanField(help_text="True when what is personal was masked before it was looked at.")
+    note = CharField(allow_null=True, help_text="What that means, in a sentence; null otherwise.")
 
 
 class BackTested(LookedAt):

@@ -7,6 +7,7 @@ import orjson
 from django.core.management.base import CommandParser
 
 from contracts.schemas import MAX_SCHEMA_BYTES, CompiledSchema
+from core.principal import SYSTEM
 from core.templatetags.synapse import visible
 from streams import backtest_report, candidates
 from streams.management.base import AnsweringCommand, last
@@ -47,7 +48,7 @@ class Command(AnsweringCommand):
         candidate = _candidate(subject, file)
         name = f"The draft of “{subject}”" if file is None else "The schema" if file == "-" else file
         refused = 0
-        for place, tested in enumerate(candidates.back_tests(subject, candidate, last=options["last"])):
+        for place, tested in enumerate(candidates.back_tests(subject, candidate, by=SYSTEM, last=options["last"])):
             refused += tested.report.refused
             if options["json"]:
                 self.stdout.write(orjson.dumps(tested.as_dict()).decode())

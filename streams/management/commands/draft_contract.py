@@ -48,7 +48,7 @@ class Command(AnsweringCommand):
         if replace and not save:
             raise CommandError("--replace goes with --save.", returncode=files.UNUSABLE)
         proposal = connections.executor().run(
-            drafting.draft(holder.current(), options["stream"], options["event_type"], last=options["last"])
+            drafting.draft(holder.current(), options["stream"], options["event_type"], by=SYSTEM, last=options["last"])
         )
         if output:
             files.write(output, proposal.text + "\n")

@@ -6,6 +6,10 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from core.models import AuditEntry
+from core.permission import demand_scope
+from core.principal import Principal
+
+SCOPE = "audit:read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,13 @@ class Page:
     next: int | None
 
 
-def page(wanted: Wanted, *, count: int, before: int | None = None) -> Page:
-    """Return the newest entries that are wanted; with `before`, those with a lower id."""
+def page(wanted: Wanted, *, by: Principal, count: int, before: int | None = None) -> Page:
+    """Return the newest entries that are wanted; with `before`, those with a lower id.
+
+    Raises:
+        Forbidden: when the caller may not read the record.
+    """
+    demand_scope(by, SCOPE)
     rows = _found(wanted)
     if before is not None:
         rows = rows.filter(pk__lt=before)

@@ -24,7 +24,7 @@ WORDS = {
 # Every key has it.
 CATALOG_READ = "catalog:read"
 MOST_SCOPES, LONGEST_SCOPE = 50, 110
-_ACTIONS: tuple[Action, ...] = ("publish", "read")
+ACTIONS: tuple[Action, ...] = ("publish", "read")
 _STREAM_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
 
@@ -88,7 +88,7 @@ class KeyRights:
         self._words = frozenset(word for word in each if word in WORDS) | {CATALOG_READ}
         self._narrowed: dict[Action, tuple[Pattern, ...]] = {
             action: tuple(Pattern(text.partition(":")[2]) for text in each if text.startswith(f"{action}:"))
-            for action in _ACTIONS
+            for action in ACTIONS
         }
         is_narrow = any(self._narrowed.values())
         granted = list(grants)
@@ -99,7 +99,7 @@ class KeyRights:
             # A key that says what it is for is for nothing else.
             if self._narrowed[action] or not is_narrow
             else ()
-            for action in _ACTIONS
+            for action in ACTIONS
         }
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
@@ -143,7 +143,7 @@ def checked(scopes: Iterable[str]) -> list[str]:
         action, _, pattern = scope.partition(":")
         if scope in WORDS or scope == CATALOG_READ:
             continue
-        if action not in _ACTIONS or not _STREAM_PATTERN.fullmatch(pattern):
+        if action not in ACTIONS or not _STREAM_PATTERN.fullmatch(pattern):
             raise BadScope(
                 f"“{scope[:LONGEST_SCOPE]}” is no scope. Scopes are {', '.join(WORDS)}, {CATALOG_READ}, and publish:"
                 " or read: followed by the name of a stream or a pattern of names."

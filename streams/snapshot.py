@@ -21,7 +21,7 @@ from core import catalog_version
 from core.rights import Action
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.marking import MarkReader, MarksOf
-from streams.models import EventType, Grant, Key, Stream
+from streams.models import EventType, Grant, Key, Service, Stream
 from streams.rights import Granted, KeyRights
 
 POLL_SECONDS = 0.3
@@ -127,6 +127,16 @@ class SnapshotHolder:
                 self._compiled[schema.pk] = schemas.compile_schema({"not": {}, MARK: True})
 
 
+def granted_to(service: Service) -> list[Granted]:
+    """Return the grants of a service."""
+    rows = service.grants.order_by().values_list("action", "stream", "event_type")
+    return [_granted(*row) for row in rows]
+
+
+def _granted(action: str, stream: str, event_type: str) -> Granted:
+    return Granted(action=_ACTIONS[action], stream=stream, event_type=event_type)
+
+
 def loaded_keys() -> list[KeyDefinition]:
     """Return the keys that were not revoked, each with its rights. Two queries, however many there are."""
     rows = list(
@@ -136,11 +146,8 @@ def loaded_keys() -> list[KeyDefinition]:
     )
     grants: dict[int, list[Granted]] = {}
     if rows:
-        for service_id, action, stream, event_type in Grant.objects.order_by().values_list(
-            "service_id", "action", "stream", "event_type"
-        ):
-            granted = Granted(action=_ACTIONS[action], stream=stream, event_type=event_type)
-            grants.setdefault(service_id, []).append(granted)
+        for service_id, *grant in Grant.objects.order_by().values_list("service_id", "action", "stream", "event_type"):
+            grants.setdefault(service_id, []).append(_granted(*grant))
     return [
         KeyDefinition(
             id=key_id,

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from core import audit_query, audit_story
+from core.admin.base import person
 from core.audit_query import Wanted
 from core.models import AuditEntry
 
@@ -37,7 +38,7 @@ def story(admin: Any, request: HttpRequest) -> HttpResponse:
     wanted = Wanted(
         actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
     )
-    found = audit_query.page(wanted, count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
+    found = audit_query.page(wanted, by=person(request), count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
     more = {**query, "span": span, "before": str(found.next)}
     request.current_app = admin.admin_site.name
     return TemplateResponse(

@@ -15,11 +15,12 @@ from django.utils import timezone
 from core import audit, catalog_version
 from core.permission import demand_scope, refused_scope
 from core.principal import Principal
-from core.problems import BadParameter
-from streams import key_text, rights
+from core.problems import BadParameter, Forbidden
+from streams import extent, key_text, rights
 from streams.errors import KeyNotLive, TooManyKeys, UnknownKey, UnknownService
 from streams.models import Key, Service
 from streams.models.key import LONGEST_LABEL
+from streams.snapshot import granted_to
 
 SCOPE = "keys:write"
 # One in use, and the one that takes its place.
@@ -58,10 +59,11 @@ def keys_of(service: str, *, by: Principal) -> list[Key]:
 def issue(
     service: str, *, by: Principal, label: str = "", scopes: Iterable[str] = (), expires_at: datetime | None = None
 ) -> Issued:
-    """Issue a key. Nobody can give a scope that they have not themselves.
+    """Issue a key. Nobody can give a scope that they have not themselves, and a service no right to publish or read
+    that the key which it shows has not; people and the command can, for services whose rights they may not have.
 
     Raises:
-        Forbidden: when the caller may not, or may not give one of the scopes.
+        Forbidden: when the caller may not, may not give one of the scopes, or may do less than the new key could.
         UnknownService: when there is no such service.
         BadParameter: when a scope is none, the label is too long, or the key would have expired already.
         TooManyKeys: when two of its keys are live.
@@ -77,7 +79,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
     """Issue a key that may do what another one may, for as long. Both are good until the overlap is over.
 
     Raises:
-        Forbidden: when the caller may not, or has not one of the key's scopes.
+        Forbidden: as for `issue`.
         UnknownService, UnknownKey: when there is none.
         KeyNotLive: when the key is not good any more.
         TooManyKeys: when another key is live beside it.
@@ -122,6 +124,7 @@ def revoke(service: str, key_id: str, *, by: Principal) -> Key:
 
 
 def _made(service: Service, label: str, scopes: list[str], expires_at: datetime | None, by: Principal) -> Issued:
+    _demand_no_more(service, scopes, by)
     live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
     if live.count() >= MOST_LIVE:
         raise TooManyKeys(service.name, MOST_LIVE)
@@ -131,6 +134,22 @@ def _made(service: Service, label: str, scopes: list[str], expires_at: datetime 
     )
     audit.record(by, "issue", key, after=audit.describe_without(key, "digest"))
     return Issued(key=key, text=new.text)
+
+
+def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
+    """Make sure that a service which issues a key could publish and read all that the new key could."""
+    if by.kind != "service":
+        return
+    own = Key.objects.filter(key_id=by.key).select_related("service").first()
+    mine = [] if own is None else extent.surely(granted_to(own.service), own.scopes)
+    more = extent.outside(mine, extent.at_most(granted_to(service), scopes))
+    if more is not None:
+        right = f"{more.action}:{more.stream}"
+        raise Forbidden(
+            f"{by} may not issue this key of {service.name}: it could do more than the key that is shown ({right}, "
+            f"event type {more.event_type}).",
+            missing=right,
+        )
 
 
 def _service(name: str) -> Service:

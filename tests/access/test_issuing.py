@@ -5,10 +5,12 @@ from io import StringIO
 
 import orjson
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
-from core.models import AuditEntry
+from core.models import AuditEntry, Role
 from core.principal import SYSTEM
 from streams import key_text
 from streams.access import issuing, usage
@@ -22,8 +24,8 @@ EVENT = '{"event_type": "training-complete"}'
 
 @pytest.fixture
 def warden(key_of):
-    """Somebody who manages keys."""
-    return bearer(key_of("platform", scopes=["keys:write", "metrics:read"]))
+    """A service that manages keys of those who publish about training."""
+    return bearer(key_of("platform", publishes=["training-*"], scopes=["keys:write", "metrics:read"]))
 
 
 @pytest.fixture
@@ -139,6 +141,56 @@ class TestOverHTTP:
 
         assert (given.status, kept.status) == (201, 403)
         assert kept.json["missing"] == "registry:write"
+
+    @pytest.mark.parametrize(
+        ("action", "stream", "event_type"),
+        [
+            ("publish", "agi-decisions", "*"),
+            ("publish", "*", "*"),
+            ("publish", "*-events", "training-complete"),
+            ("subscribe", "training-events", "*"),
+        ],
+    )
+    def test_a_service_issues_no_key_that_could_do_more_than_its_own(
+        self, django, warden, helox, action, stream, event_type
+    ):
+        first = ask_for(django, warden, "helox/keys").json
+        helox.grants.create(action=action, stream=stream, event_type=event_type)
+
+        issued = ask_for(django, warden, "helox/keys")
+        rotated = ask_for(django, warden, f"helox/keys/{first['id']}/rotate")
+
+        right = f"{'publish' if action == 'publish' else 'read'}:{stream}"
+        assert [(answer.status, answer.json["missing"]) for answer in (issued, rotated)] == [(403, right)] * 2
+        assert issued.json["detail"] == (
+            "service:platform may not issue this key of helox: it could do more than the key that is shown "
+            f"({right}, event type {event_type})."
+        )
+        assert helox.keys.count() == 1
+
+    def test_it_issues_one_that_is_narrow_enough(self, django, warden, helox):
+        helox.grants.create(action="publish", stream="*")
+
+        wide = ask_for(django, warden, "helox/keys")
+        narrow = ask_for(django, warden, "helox/keys", scopes=["publish:training-events"])
+
+        assert (wide.status, narrow.status) == (403, 201)
+
+    def test_the_scopes_of_its_own_key_count(self, django, key_of, helox):
+        narrow = bearer(key_of("platform", publishes=["training-*"], scopes=["keys:write", "publish:training-plans"]))
+
+        assert ask_for(django, narrow, "helox/keys").status == 403
+        assert ask_for(django, narrow, "platform/keys").status == 403
+        assert ask_for(django, narrow, "platform/keys", scopes=["publish:training-plans"]).status == 201
+
+    def test_people_issue_keys_of_services_that_may_do_what_they_may_not(self, django, redis, helox):
+        user = User.objects.create_user("anna", is_staff=True)
+        user.groups.add(Role.objects.get(name="operator"))
+        client = Client(headers={"host": "localhost"})
+        client.force_login(user)
+        helox.grants.create(action="publish", stream="*")
+
+        assert client.post("/services/helox/keys", {}, content_type="application/json").status_code == 201
 
     def test_services_and_keys_that_are_not_there_are_said_so(self, django, warden, helox):
         assert django("GET", "/services/nobody/keys", headers=warden).status == 404

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from redis import ResponseError
 
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
@@ -17,6 +18,7 @@ from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
 from tests.access.conftest import bearer
 from tests.live.server import running_server, watching
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("streams", "required")
 LIVE = "/streams/training-events/live"
@@ -99,7 +101,7 @@ class TestWithAKey:
 
             assert [frame.name for frame in watch.rest()] == ["bye"]
 
-    def test_who_waits_for_events_of_a_group_gets_none_after_the_key_was_revoked(self, server, helox):
+    def test_who_waits_for_events_of_a_group_gets_none_after_the_key_was_revoked(self, server, redis, helox):
         body = {"stream": "training-events", "consumer_group": "g", "consumer_name": "c", "block_ms": 5000}
         Bridge.objects.create(name="g", stream=Stream.objects.get(name="training-events"), group="g", sink="pull")
         holder.refresh()
@@ -110,7 +112,8 @@ class TestWithAKey:
         )
 
         waiting.start()
-        time.sleep(0.3)
+        # One who waits has looked once, and is a consumer of the group.
+        eventually(lambda: redis.xinfo_consumers("training-events", "g"), despite=ResponseError)
         issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.refresh()
         bridges.current()

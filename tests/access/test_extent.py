@@ -1,0 +1,60 @@
+"""Whether a key reaches further than another: patterns against patterns."""
+
+import pytest
+
+from streams import extent
+from streams.rights import Granted
+
+
+def grants(*texts):
+    """Return grants: `publish orders`, `read orders/order-placed`."""
+    found = []
+    for text in texts:
+        action, _, place = text.partition(" ")
+        stream, _, event_type = place.partition("/")
+        found.append(Granted(action=action, stream=stream, event_type=event_type or "*"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "is_within"),
+    [
+        ("read orders", "read orders", True),
+        ("read orders", "publish orders", False),
+        ("read *", "read orders", True),
+        ("read orders", "read *", False),
+        ("read order*", "read orders-*", True),
+        ("read orders-*", "read order*", False),
+        ("read *s", "read o*s", True),
+        ("read a*b", "read a*", False),
+        ("read **", "read *", True),
+        ("read *", "read **", True),
+        ("read orders/*", "read orders/order-placed", True),
+        ("read orders/order-placed", "read orders", False),
+        ("read *-*", "read *", False),
+    ],
+)
+def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, is_within):
+    (wanted,) = grants(other)
+
+    assert extent.outside(grants(mine), [wanted]) == (None if is_within else wanted)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "surely", "at_most"),
+    [
+        ([], ["read order*", "publish parcels"], ["read order*", "publish parcels"]),
+        (["keys:write"], ["read order*", "publish parcels"], ["read order*", "publish parcels"]),
+        (["read:orders"], ["read orders"], ["read orders"]),
+        (["read:*"], ["read order*"], ["read order*"]),
+        (["read:parcels"], [], []),
+        (["publish:*", "read:orders"], ["read orders", "publish parcels"], ["read orders", "publish parcels"]),
+        # What both stand for is no pattern: what is surely there is nothing, and what may be there all of the grant.
+        (["read:*s"], [], ["read order*"]),
+    ],
+)
+def test_scopes_narrow_it(scopes, surely, at_most):
+    granted = grants("read order*", "publish parcels")
+
+    assert extent.surely(granted, scopes) == grants(*surely)
+    assert extent.at_most(granted, scopes) == grants(*at_most)

@@ -1,6 +1,7 @@
 """Web servers that share a PostgreSQL and a Redis and nothing else, as on machines of their own."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import httpx
 from synapse_project.environment import SETTINGS
 from tests.patience import eventually
 from tests.valkey import free_port
+
+# Machines that share a database share it.
+SECRET = secrets.token_urlsafe(48)
 
 ROOT = Path(__file__).parents[2]
 # In one process: what takes time is the start.
@@ -46,7 +50,7 @@ class Machines:
         self._shared = {
             "DATABASE_URL": database,
             "REDIS_URL": redis,
-            "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN",
+            "SECRET_KEY": SECRET,
             "SYNAPSE_LOG_LEVEL": "ERROR",
         }
         catalog = folder / "catalog.yaml"

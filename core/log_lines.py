@@ -45,6 +45,18 @@ class JsonLines(logging.Formatter):
         return escaped(text)
 
 
+class WithoutTraceOfRefusals(logging.Filter):
+    """Takes the traceback away from records of Django's that a request was refused (4xx), and lets all pass.
+
+    A refusal is an answer like others: where in Synapse it was raised, tells nobody anything.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = None
+        return True
+
+
 def _when(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

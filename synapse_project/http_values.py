@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from core.caching import NO_STORE
 from core.content_policy import DATA_HEADER
 from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.principal import Principal
@@ -109,6 +110,8 @@ def header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]
         (b"content-security-policy", DATA_HEADER),
         (b"vary", b"origin"),
     ]
+    if "Cache-Control" not in response.headers:
+        pairs.append((b"cache-control", NO_STORE.encode()))
     pairs += pairs_of(response.headers)
     if settings.SECURE_HSTS_SECONDS:
         pairs.append((b"strict-transport-security", b"max-age=%d" % settings.SECURE_HSTS_SECONDS))

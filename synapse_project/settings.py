@@ -141,6 +141,7 @@ INSTALLED_APPS = [
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "core.caching.no_store_middleware",
     "core.content_policy.permissions_middleware",
     "core.content_policy.ContentPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -261,6 +262,7 @@ LOGGING = {
         "json": {"()": "core.log_lines.JsonLines"},
         "bare": {"format": "%(message)s"},
     },
+    "filters": {"refusals": {"()": "core.log_lines.WithoutTraceOfRefusals"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"]},
         **_audit_handlers,
@@ -268,6 +270,7 @@ LOGGING = {
     # A strange host is answered with a problem document; its traceback tells nobody anything.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.request": {"filters": ["refusals"]},
         "uvicorn": {"level": "WARNING"},
         # The record tells it, and without quoting what strangers write.
         "axes": {"level": "ERROR"},

@@ -13,8 +13,21 @@ def directives(answer):
 def test_answers_of_the_api_run_and_load_nothing(ask, path):
     answer = ask("GET", path)
 
-    assert answer.headers["content-security-policy"] == DATA
+    assert set(answer.headers["content-security-policy"].split("; ")) == set(DATA.split("; "))
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("origin", [{}, {"origin": "https://elsewhere.example"}])
+@pytest.mark.parametrize("path", ["/streams", "/streams/none/info", "/registry/subjects", "/nowhere", "/healthz"])
+def test_nobody_keeps_answers_of_the_api(ask, path, origin):
+    assert ask("GET", path, headers=origin).headers["cache-control"] == "no-store"
+
+
+def test_nobody_keeps_the_pages_of_the_admin_but_what_they_are_made_with(admin_client):
+    assert "no-store" in admin_client.get("/admin/").headers["cache-control"]
+    style = admin_client.get("/static/core/admin.css")
+    assert "no-store" not in style.headers["cache-control"]
+    style.close()
 
 
 def test_a_page_of_the_admin_runs_no_inline_script(client):

@@ -5,8 +5,9 @@ import logging
 import sys
 
 import pytest
+from django.contrib.auth.models import User
 
-from core.log_lines import JsonLines, TextLines
+from core.log_lines import JsonLines, TextLines, WithoutTraceOfRefusals
 
 # Looks like a second record; clears the screen; turns the direction; ends a line for some; cannot be UTF-8.
 HOSTILE = "x\r\n2026-01-01 INFO root: all is well\x1b[2J\u202e\u2028\x85\x00\x7f\ud800"
@@ -47,3 +48,25 @@ def test_a_traceback_follows_its_line_in_text_and_is_part_of_it_in_json():
     assert "\x1b" not in text
     assert "\n" not in line
     assert "ValueError" in json.loads(line)["error"]
+
+
+@pytest.mark.django_db
+def test_a_refusal_in_the_admin_is_one_line(client, caplog):
+    client.force_login(User.objects.create_user("nobody", is_staff=True))
+
+    assert client.get("/admin/streams/stream/").status_code == 403
+
+    (refusal,) = [each for each in caplog.records if each.name == "django.request"]
+    (line,) = TextLines().format(refusal).splitlines()
+    assert line.endswith("WARNING django.request: Forbidden (Permission denied): /admin/streams/stream/")
+
+
+def test_what_nobody_expected_keeps_its_traceback():
+    try:
+        raise ValueError("x")
+    except ValueError:
+        failed = record("it failed", error=sys.exc_info())
+    failed.status_code = 500
+
+    assert WithoutTraceOfRefusals().filter(failed)
+    assert failed.exc_info

@@ -13,7 +13,7 @@ TEXT = {"content-type": "text/plain"}
 NDJSON = {"content-type": "application/x-ndjson"}
 HEADERS_THAT_MATTER = (
     *("content-type", "retry-after", "allow", "vary", "x-content-type-options", "access-control-allow-origin"),
-    *("access-control-allow-headers", "access-control-expose-headers", "idempotency-replayed"),
+    *("access-control-allow-headers", "access-control-expose-headers", "idempotency-replayed", "cache-control"),
 )
 
 # what is asked: method, path, body, headers

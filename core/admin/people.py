@@ -124,7 +124,10 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    return user is None or not user.is_superuser or bool(request.user.is_superuser)
+    """Say whether a person may change another: nobody who may more, as whom they could log in with a new password."""
+    if user is None or request.user.is_superuser:
+        return True
+    return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
 
 
 def _rights(user: User) -> dict[str, list[str]]:

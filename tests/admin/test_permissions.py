@@ -285,6 +285,16 @@ class TestPeople:
         assert answer.status_code == 403
         assert User.objects.get(username="boss").check_password("the old one")
 
+    @pytest.mark.parametrize("page", ["change", "delete", "password_change"])
+    def test_nor_are_people_who_may_more(self, clerk, page):
+        anna = User.objects.create_user("anna", password="the old one")
+        anna.user_permissions.set(Permission.objects.filter(codename="view_payload"))
+
+        answer = clerk.post(reverse(f"admin:auth_user_{page}", args=[anna.pk]), {"post": "yes"})
+
+        assert answer.status_code == 403
+        assert User.objects.get(username="anna").check_password("the old one")
+
     def test_a_person_who_was_added_gets_in_and_has_no_rights(self, admin_client):
         form = {"username": "mika", "usable_password": "true", "password1": "a long way", "password2": "a long way"}
 

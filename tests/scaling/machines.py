@@ -35,7 +35,7 @@ streams:
     event_types:
       - {name: order-placed, schema: {type: object, properties: {n: {type: integer}}}}
 services:
-  - {name: warden}
+  - {name: warden, publishes: [{stream: orders}], subscribes: [{stream: orders}]}
   - {name: shop, publishes: [{stream: orders}], subscribes: [{stream: orders}]}
 """
 

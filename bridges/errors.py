@@ -28,7 +28,6 @@ Problem
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
-├── RequestFailed     a webhook's receiver did not take it
 ├── SinkDisabled      the receiver wants nothing any more: the bridge is to be disabled
 ├── SinkGone          the sink takes nothing any more
 ├── SinkAway          the sink can take nothing now
@@ -287,22 +286,6 @@ class SinkError(Exception):
         super().__init__(text)
         self.permanent = permanent
         self.retry_after = retry_after
-
-
-class RequestFailed(SinkError):
-    """A webhook's receiver did not take an event. `response` is what it answered: its `status`, the beginning of its
-    `text`, and after how many milliseconds (`ms`)."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        response: Mapping[str, int | str],
-        permanent: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, permanent=permanent, retry_after=retry_after)
-        self.response = response
 
 
 class SinkDisabled(SinkError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from bridges.errors import RequestFailed, SinkDisabled, SinkError
+from bridges.errors import SinkDisabled, SinkError
 from bridges.rendering import harmless
 from core.cutting import CUT, cut
 
@@ -48,12 +48,7 @@ def failure(answer: Answer, *, permanent: Collection[int], now: float) -> SinkEr
     text = _sentence(answer)
     if answer.status == _GONE:
         return SinkDisabled(f"The receiver wants no more events: {text}")
-    return RequestFailed(
-        text,
-        response={"status": answer.status, "text": answer.text, "ms": answer.ms},
-        permanent=answer.status in permanent,
-        retry_after=wait_of(answer.retry_after, now),
-    )
+    return SinkError(text, permanent=answer.status in permanent, retry_after=wait_of(answer.retry_after, now))
 
 
 def wait_of(header: str, now: float) -> float | None:

@@ -154,7 +154,6 @@ def test_any_failure_leaves_the_event_to_be_sent_again(receiver, webhook, status
     assert not outcome.permanent
     assert f"The receiver answered: {status} after " in str(outcome)
     assert str(outcome).endswith(", “no\\u001b[2J thanks”")
-    assert outcome.response == {"status": status, "text": "no\x1b[2J thanks", "ms": outcome.response["ms"]}
 
 
 def test_failures_that_the_user_lists_are_for_good(receiver, webhook):
@@ -321,7 +320,8 @@ def test_no_more_of_an_answer_is_kept_than_its_beginning(receiver, webhook):
 
     (outcome,) = webhook().deliver(orders(1), always)
 
-    assert outcome.response["text"] == "x" * responses.KEPT_BYTES + "…"
+    assert str(outcome).endswith("xxx…”")
+    assert len(str(outcome)) < responses.KEPT_BYTES
 
 
 def test_a_success_whose_body_never_ends_is_a_success(receiver, webhook, monkeypatch):
@@ -342,7 +342,7 @@ def test_a_compressed_answer_is_not_unfolded(receiver, webhook):
 
     (outcome,) = webhook().deliver(orders(1), always)
 
-    assert outcome.response["status"] == 500
+    assert "answered: 500" in str(outcome)
     assert receiver.got[0].headers["accept-encoding"] == "identity"
 
 

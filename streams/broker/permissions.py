@@ -66,6 +66,8 @@ COMMANDS = (
 NOT_NEEDED = ("config|get",)
 # Redis knows it from 7.2 on, and refuses a rule that names a command that it does not know.
 SINCE_7_2 = ("waitaof",)
+# Needed besides on the nodes of a cluster, and unknown to a server that is none.
+IN_A_CLUSTER = ("asking", "cluster|slots")
 # The keys of our own.
 OWN_KEYS = "syn:*"
 _SPECIAL = "*?[]\\"

@@ -84,7 +84,7 @@ def _delete(executor: SyncExecutor, *, force: bool) -> None:
 
 def _trim(executor: SyncExecutor) -> None:
     stream = StreamDefinition(name=STREAM, layout="flat", max_length=1, hard_length=EVENTS)
-    janitor = Janitor(lambda: executor, lambda: {STREAM: stream}, lambda: {STREAM: frozenset([GROUP])})
+    janitor = Janitor(lambda: executor, lambda: {STREAM: stream}, lambda: {STREAM: {GROUP: "0"}})
     janitor.step()
     # The first turn learns the names of the groups.
     janitor.step()

@@ -78,7 +78,9 @@ class TestTheList:
 
     def test_every_command_that_is_sent_is_in_it(self):
         assert {"xadd", "xgroup|create", "scan", "waitaof", "config|get"} <= used_by_commands()
-        assert used_by_commands() <= {*permissions.COMMANDS, *permissions.NOT_NEEDED}
+        known = {*permissions.COMMANDS, *permissions.NOT_NEEDED, *permissions.IN_A_CLUSTER}
+        # Neither is a command: how an answer of a cluster begins, and the commands that have more than one word.
+        assert used_by_commands() - {"moved", "xgroup|xinfo"} <= known
 
     def test_nothing_is_in_it_that_nobody_uses(self):
         assert set(permissions.COMMANDS) <= used_by_scripts() | used_by_commands()

@@ -204,7 +204,7 @@ def test_the_wire_formats_examples_are_what_is_written(layout):
         traceparent=shown.get("traceparent", ""),
     )
 
-    assert written == printed
+    assert [text.encode() for text in written] == printed
     assert entry.decode(entry.pairs(printed)).event == event
     assert datetime.fromisoformat(shown["timestamp"])
 

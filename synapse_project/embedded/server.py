@@ -20,6 +20,8 @@ SERVER_LOCK = "server.lock"
 SUPERVISOR_LOCK = "supervisor.lock"
 
 PORTS = range(6379, 6399)
+# What the server says of a port that another program has.
+PORT_TAKEN = "Address already in use"
 STARTS = 5  # between choosing a port and listening on it, another program can take it
 PORT_PATIENCE = 0.3
 STOP_PATIENCE = 10.0
@@ -100,7 +102,8 @@ class EmbeddedRedis:
             if given_back is None:
                 return endpoint
             lock = given_back
-            if _is_free(endpoint.port):
+            # Whoever had the port may have given it back by now: the server's own words count too.
+            if _is_free(endpoint.port) and PORT_TAKEN not in self._last_words(log_start):
                 break
         os.close(lock)
         raise EmbeddedRedisError(f"The embedded Redis did not start. {self._last_words(log_start)}")

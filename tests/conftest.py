@@ -15,7 +15,10 @@ from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.valkey import Valkey, running_valkey
 
 # What takes longest, longest first: begun at the end, it would leave one of two workers with nothing to do.
-LONG = ("acceptance", "browser", "bridges", "chaos", "hostile", "admin", "pull", "live", "access", "contracts")
+LONG = (
+    *("acceptance", "scaling", "chaos", "browser", "bridges", "hostile", "contracts", "admin", "cluster", "delivery"),
+    *("pull", "live", "access", "flows", "embedded", "publish", "retention"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

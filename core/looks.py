@@ -8,6 +8,7 @@ from typing import Any
 
 from core import audit
 from core.principal import Principal
+from core.rights import PERSONAL
 
 ACTION = "see payloads"
 # The record names so many ids; of more it says how many there were.
@@ -30,4 +31,4 @@ def record_watching(by: Principal, target: str) -> None:
 
 def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:
     if by.kind == "person":
-        audit.record(by, ACTION, target, after={**seen, "personal": by.rights.has("personal:read"), **more})
+        audit.record(by, ACTION, target, after={**seen, "personal": by.rights.has(PERSONAL), **more})

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.rights import EVERYTHING, Action, Rights
+from core.principal import Principal
+from core.rights import EVERYTHING, PERSONAL, Action, Rights
 
 VIEW_PAYLOAD = "streams.view_payload"
 VIEW_PERSONAL = "streams.view_personal"
@@ -26,7 +27,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "groups:write": ("bridges.change_bridge",),
     "dead-letters:read": ("bridges.view_bridge", VIEW_PAYLOAD),
     "dead-letters:write": ("bridges.change_bridge", VIEW_PAYLOAD),
-    "personal:read": (VIEW_PERSONAL,),
+    PERSONAL: (VIEW_PERSONAL,),
     "audit:read": ("core.view_auditentry",),
     "metrics:read": ("streams.view_stream",),
     "keys:write": ("streams.add_key", "streams.change_key"),
@@ -60,3 +61,8 @@ def rights_of(user: Any) -> Rights:
     if user.is_active and user.is_superuser:
         return EVERYTHING
     return PersonRights(frozenset(user.get_all_permissions()))
+
+
+def person_of(user: Any, *, address: str) -> Principal:
+    """Return a Django user as a principal, who asks from an IP address."""
+    return Principal(kind="person", name=user.get_username(), address=address, rights=rights_of(user))

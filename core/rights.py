@@ -50,5 +50,8 @@ class _Nothing:
         return False
 
 
+# The scope of those who may see what is personal, and so may take marks away.
+PERSONAL = "personal:read"
+
 EVERYTHING: Rights = _Everything()
 NOTHING: Rights = _Nothing()

@@ -91,14 +91,10 @@ def hiding(stream: StreamDefinition, event_type: str, rights: Rights) -> Callabl
 
     For reports that are made of events: who may not see a value must not learn it by asking what is wrong with it.
     """
-    if rights.has(PERSONAL) or mask_of_type(stream, event_type) is None:
+    mask = None if rights.has(PERSONAL) else mask_of_type(stream, event_type)
+    if mask is None:
         return None
-
-    def hidden(decoded: DecodedEntry) -> DecodedEntry:
-        mask = mask_of(stream, decoded)
-        return decoded if mask is None else replace(decoded, event=mask.event(decoded.event))
-
-    return hidden
+    return lambda decoded: replace(decoded, event=mask.event(decoded.event))
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:

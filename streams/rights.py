@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from core.rights import Action
+from core.rights import PERSONAL, Action
 
 WORDS = {
     "registry:read": "see contracts and schemas in the registry",
@@ -19,7 +19,7 @@ WORDS = {
     "audit:read": "see the audit record",
     "metrics:read": "see the metrics",
     "keys:write": "issue, rotate and revoke keys",
-    "personal:read": "see personal fields of events unmasked",
+    PERSONAL: "see personal fields of events unmasked",
 }
 # Every key has it.
 CATALOG_READ = "catalog:read"

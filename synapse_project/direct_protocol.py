@@ -25,8 +25,9 @@ from synapse_project.bodies import Room
 from synapse_project.front_door import FrontDoor
 from synapse_project.http_values import (
     HeaderPairs,
+    check_announced,
     check_host,
-    check_length,
+    check_read,
     failed,
     header_pairs,
     headers_of,
@@ -89,7 +90,8 @@ class DirectCycle:
         try:
             check_host(self._head.headers)
             self._principal = principal_of(self._head.route, self._head.headers, address=self._head.address)
-            self._check_length()
+            check_announced(self._head.headers)
+            self._check_size()
         except Problem as problem:
             self._respond(problem_response(problem))
             return
@@ -104,7 +106,7 @@ class DirectCycle:
         if not self._started:
             return
         try:
-            self._check_length()
+            self._check_size()
         except Problem as problem:
             self._respond(problem_response(problem))
 
@@ -114,8 +116,8 @@ class DirectCycle:
         if self._started and not self.response_complete:
             self._run()
 
-    def _check_length(self) -> None:
-        check_length(self._head.headers, len(self.body))
+    def _check_size(self) -> None:
+        check_read(len(self.body))
         self._share.grow(len(self.body))
 
     def _run(self) -> None:

@@ -5,20 +5,17 @@ read from a file: `NAME_FILE=/path` (as container secrets are), and from `.env` 
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import environ
 
-from bridges.handlers import allowed
 from bridges.webhooks import allowing
 from core.addresses import Proxies
-from streams import key_text
-from synapse_project import protection, redis_address
+from synapse_project import protection, redis_address, setting_values
 
 
 class BadSetting(Exception):
@@ -36,110 +33,6 @@ class Setting:
     shown_default: str = ""
 
 
-def _boolean(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in known:
-        raise ValueError("true or false")
-    return known[text.lower()]
-
-
-def _between(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _redis_port(text: str) -> int:
-    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod beside a Service that is named `redis`.
-    return _between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
-
-
-def _milliseconds(text: str) -> float:
-    return _between(1, 600_000)(text) / 1000
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _handlers(text: str) -> list[str]:
-    for name in (names := _names(text)):
-        if not allowed.is_entry(name):
-            raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
-    return names
-
-
-def _passphrases(text: str) -> list[str]:
-    if not (passphrases := _names(text)) or min(map(len, passphrases)) < 32:
-        raise ValueError("32 characters or more; several separated by commas")
-    return passphrases
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
-
-    def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            is_good = parts.scheme in schemes and parts.port != 0
-        except ValueError:  # the port is no number, or an address is cut off
-            is_good = False
-        if not is_good:
-            raise ValueError(wanted)
-        # The scheme as the rest of the program writes it; urlsplit has read POSTGRES:// as postgres.
-        return parts.scheme + text[len(parts.scheme) :]
-
-    return parse
-
-
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text):
-        raise ValueError("a host name or an address, without a port")
-    return text
-
-
-def _auth(text: str) -> str:
-    if text.lower() not in ("required", "open"):
-        raise ValueError("required or open")
-    return text.lower()
-
-
-def _key_environment(text: str) -> str:
-    if not key_text.is_environment(text):
-        raise ValueError(key_text.ENVIRONMENT_RULE)
-    return text
-
-
-def _metrics_token(text: str) -> str:
-    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("16 or more printable ASCII characters without spaces")
-    return text
-
-
-def _level(text: str) -> str:
-    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
-    if text.upper() not in levels:
-        raise ValueError("one of " + ", ".join(levels))
-    return text.upper()
-
-
-def _log_format(text: str) -> str:
-    if text not in ("text", "json"):
-        raise ValueError("text or json")
-    return text
-
-
-def _origins(text: str) -> list[str]:
-    for origin in (origins := _names(text)):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
-            raise ValueError("origins such as http://localhost:5173, separated by commas")
-    return origins
-
-
 SETTINGS = (
     Setting(
         name="REDIS_URL",
@@ -151,22 +44,31 @@ SETTINGS = (
     Setting(
         name="REDIS_HOST",
         default="",
-        parse=_host,
+        parse=setting_values.host,
         shown_default="the embedded server",
         meaning="Host of the Redis, when `REDIS_URL` is not set.",
     ),
-    Setting(name="REDIS_PORT", default=6379, parse=_redis_port, meaning="Port that goes with `REDIS_HOST`."),
+    Setting(
+        name="REDIS_PORT", default=6379, parse=setting_values.redis_port, meaning="Port that goes with `REDIS_HOST`."
+    ),
     Setting(name="REDIS_PASSWORD", default="", meaning="Password that goes with `REDIS_HOST`."),
-    Setting(name="REDIS_DB", default=0, parse=_between(0, 1023), meaning="Database that goes with `REDIS_HOST`."),
+    Setting(
+        name="REDIS_DB",
+        default=0,
+        parse=setting_values.between(0, 1023),
+        meaning="Database that goes with `REDIS_HOST`.",
+    ),
     Setting(
         name="DATABASE_URL",
         default="",
-        parse=_url("sqlite", "postgresql", "postgres"),
+        parse=setting_values.url("sqlite", "postgresql", "postgres"),
         shown_default="SQLite in the data folder",
         meaning="The database of the definitions, as `postgresql://user:password@host/name`.",
     ),
     Setting(name="HOST", default="127.0.0.1", meaning="Address the web server listens on (0.0.0.0 in the image)."),
-    Setting(name="PORT", default=8002, parse=_between(1, 65535), meaning="Port the web server listens on."),
+    Setting(
+        name="PORT", default=8002, parse=setting_values.between(1, 65535), meaning="Port the web server listens on."
+    ),
     Setting(
         name="SECRET_KEY",
         default="",
@@ -174,42 +76,47 @@ SETTINGS = (
         shown_default="made once, kept in the data folder",
         meaning="Django's secret key, at least 50 random characters. Machines that share a database must share it.",
     ),
-    Setting(name="DEBUG", default=False, parse=_boolean, meaning="Django's debug mode; never where others can reach."),
+    Setting(
+        name="DEBUG",
+        default=False,
+        parse=setting_values.boolean,
+        meaning="Django's debug mode; never where others can reach.",
+    ),
     Setting(
         name="ALLOWED_HOSTS",
         default=["synapse", ".deepiri.local", "deepiri-synapse-dev"],
-        parse=_names,
+        parse=setting_values.names,
         meaning="Host names that requests may ask for beside the loopback ones, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_AUTH",
         default="",
-        parse=_auth,
+        parse=setting_values.auth,
         shown_default="`SYNAPSE_AUTH_DEFAULT`",
         meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
     ),
     Setting(
         name="SYNAPSE_AUTH_DEFAULT",
         default="required",
-        parse=_auth,
+        parse=setting_values.auth,
         meaning="What `SYNAPSE_AUTH` is when nothing says so; `make run` sets it to `open`.",
     ),
     Setting(
         name="SYNAPSE_KEY_ENVIRONMENT",
         default="live",
-        parse=_key_environment,
+        parse=setting_values.key_environment,
         meaning="What stands in the keys of this installation: keys of another environment are told apart by sight.",
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
         default="",
-        parse=_metrics_token,
+        parse=setting_values.metrics_token,
         meaning="A token with which `/metrics` can be read, as `Authorization: Bearer`, and nothing else.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",
         default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
-        parse=_origins,
+        parse=setting_values.origins,
         meaning="Origins whose pages may call the API from a browser, separated by commas.",
     ),
     Setting(
@@ -222,13 +129,13 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_HTTPS",
         default=False,
-        parse=_boolean,
+        parse=setting_values.boolean,
         meaning="Whether everybody comes over TLS, through a trusted proxy: secure cookies, and HSTS.",
     ),
     Setting(
         name="SYNAPSE_CONNECTIONS",
         default=4000,
-        parse=_between(1, 1_000_000),
+        parse=setting_values.between(1, 1_000_000),
         meaning="How many connections each web server process holds at a time; 503 for more.",
     ),
     Setting(
@@ -248,39 +155,39 @@ SETTINGS = (
     Setting(
         name="STREAM_MAX_LENGTH",
         default=100_000,
-        parse=_between(1, 10**12),
+        parse=setting_values.between(1, 10**12),
         meaning="How many events a stream keeps when its definition does not say.",
     ),
     Setting(
         name="SYNAPSE_LIVE_WATCHERS",
         default=1000,
-        parse=_between(1, 100_000),
+        parse=setting_values.between(1, 100_000),
         meaning="How many connections may watch streams live at a time, for each web server process.",
     ),
     Setting(
         name="SYNAPSE_LIVE_HEARTBEAT",
         default=15,
-        parse=_between(1, 3600),
+        parse=setting_values.between(1, 3600),
         meaning="Seconds after which a live connection on which nothing happens gets a sign of life.",
     ),
     Setting(
         name="SYNAPSE_HANDLERS",
         default=[],
-        parse=_handlers,
+        parse=setting_values.handlers,
         shown_default="none",
         meaning="Functions that bridges may call: dotted paths, or `package.module.*`, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_WEBHOOK_ALLOW",
         default=allowing.Allowed(),
-        parse=lambda text: allowing.read(_names(text)),
+        parse=lambda text: allowing.read(setting_values.names(text)),
         shown_default="none",
         meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
     ),
     Setting(
         name="SYNAPSE_SECRETS_KEY",
         default=[],
-        parse=_passphrases,
+        parse=setting_values.passphrases,
         shown_default="`SECRET_KEY`",
         meaning="What encrypts secrets in the database, 32 characters or more; older ones after it, with commas.",
     ),
@@ -311,21 +218,23 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_REDIS_TIMEOUT",
         default=0.9,
-        parse=_milliseconds,
+        parse=setting_values.milliseconds,
         shown_default="900",
         meaning="Milliseconds to wait for an answer of Redis before a request is refused with 503.",
     ),
     Setting(
         name="SYNAPSE_WORKERS",
         default=1,
-        parse=_between(1, 64),
+        parse=setting_values.between(1, 64),
         meaning="Web server processes.",
     ),
-    Setting(name="SYNAPSE_LOG_LEVEL", default="INFO", parse=_level, meaning="DEBUG, INFO, WARNING or ERROR."),
+    Setting(
+        name="SYNAPSE_LOG_LEVEL", default="INFO", parse=setting_values.level, meaning="DEBUG, INFO, WARNING or ERROR."
+    ),
     Setting(
         name="SYNAPSE_LOG_FORMAT",
         default="text",
-        parse=_log_format,
+        parse=setting_values.log_format,
         meaning="`text`, or `json`: an object a line.",
     ),
 )

@@ -18,8 +18,9 @@ from synapse_project.bodies import Room, Share
 from synapse_project.django_lane import DjangoAnswer, DjangoLane
 from synapse_project.http_values import (
     HeaderPairs,
+    check_announced,
     check_host,
-    check_length,
+    check_read,
     failed,
     header_pairs,
     headers_of,
@@ -147,7 +148,7 @@ async def _watched(caller: Caller, receive: Receive) -> None:
 
 async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> bytes:
     """Read the body, and refuse one that is too large, alone or with others, before it fills the memory."""
-    check_length(headers)
+    check_announced(headers)
     parts: list[bytes] = []
     size = 0
     more = True
@@ -158,7 +159,7 @@ async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> b
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)
-        check_length(headers, size)
+        check_read(size)
         share.grow(size)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

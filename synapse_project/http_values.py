@@ -73,12 +73,17 @@ def request_of(
     )
 
 
-def check_length(headers: Mapping[str, str], read: int = 0) -> None:
-    """Refuse a body that is too large: by what its headers say, or by what was read of it so far, in bytes."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+def check_announced(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is too large by what its headers say, before any of it is read."""
     length = headers.get("content-length", "")
-    if read > limit or (length.isdigit() and int(length[:20]) > limit):
-        raise too_large(limit)
+    if length.isdigit():
+        check_read(int(length[:20]))
+
+
+def check_read(size: int) -> None:
+    """Refuse a body of which so many bytes are there, when they are too many."""
+    if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 def check_host(headers: Mapping[str, str]) -> None:

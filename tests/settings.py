@@ -27,3 +27,6 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 # Static files are looked for when they are asked for: each test has a server of its own, and none needs them all.
 WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+# A file, as in life: threads that ask one in memory meet locks that nobody waits for. It need not outlive the machine.
+DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "tests.sqlite3")}  # noqa: F405
+DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"  # noqa: F405

@@ -11,9 +11,7 @@ Django here.
 from contracts.personal.marks import MARK, Marks, marks_of
 from contracts.personal.masking import MASK, masked, personal_texts, restored, says_mask
 from contracts.personal.redacting import redacted
-
-# The scope of those who may see what is personal, and so may take marks away.
-PERSONAL = "personal:read"
+from core.rights import PERSONAL
 
 __all__ = [
     "MARK",

@@ -21,18 +21,13 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 from core import audit, catalog_version
 from core.admin.pages import Page
 from core.models import CatalogModel
-from core.person_rights import rights_of
+from core.person_rights import person_of
 from core.principal import Principal
 
 
 def person(request: HttpRequest) -> Principal:
     """Return the person who uses the admin, with the rights that their permissions give."""
-    return Principal(
-        kind="person",
-        name=request.user.get_username(),
-        address=request.META.get("REMOTE_ADDR", ""),
-        rights=rights_of(request.user),
-    )
+    return person_of(request.user, address=request.META.get("REMOTE_ADDR", ""))
 
 
 class AuditedInline(TabularInline):  # type: ignore[misc]

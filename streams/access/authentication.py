@@ -7,8 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
+from core.person_rights import person_of
 from core.principal import Principal
-from streams.access import people
 from streams.access.identifying import identify, is_a_persons
 from streams.rights import ScopesAlone
 
@@ -31,7 +31,7 @@ def authenticated(request: HttpRequest) -> Principal:
     address = request.META.get("REMOTE_ADDR", "")
     if is_a_persons(headers) and request.user.is_authenticated:
         SessionAuthentication().enforce_csrf(request)  # type: ignore[arg-type]  # it asks no more of it
-        return people.person(request.user, address=address)
+        return person_of(request.user, address=address)
     return identify(headers, address=address)
 
 

@@ -2,20 +2,14 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 
-from core.person_rights import rights_of
+from core.person_rights import person_of
 from core.principal import Principal
-
-
-def person(user: Any, *, address: str = "") -> Principal:
-    """Return a Django user as a principal. Two queries, unless they are a superuser."""
-    return Principal(kind="person", name=user.get_username(), address=address, rights=rights_of(user))
 
 
 def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | None:
@@ -24,10 +18,10 @@ def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | 
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookie)
     user = get_user(request)
-    return person(user, address=address) if user.is_authenticated else None
+    return person_of(user, address=address) if user.is_authenticated else None
 
 
 def named(username: str, *, address: str = "") -> Principal | None:
     """Return the person with this name; None when there is none, or they may not log in any more."""
     user = get_user_model().objects.filter(username=username, is_active=True).first()
-    return None if user is None else person(user, address=address)
+    return None if user is None else person_of(user, address=address)

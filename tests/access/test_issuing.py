@@ -224,6 +224,8 @@ class TestTheCommand:
             call_command("issue_key", "nobody")
 
 
+# What writes it closes its connection: there may be none open, and no transaction on one.
+@pytest.mark.django_db(transaction=True)
 class TestUse:
     def test_when_a_key_was_used_is_written_now_and_then(self, django, key_of):
         key = bearer(key_of("helox", publishes=["training-events"]))

@@ -15,9 +15,10 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
+from core.person_rights import rights_of
 from core.principal import SYSTEM
 from core.rights import Rights
-from streams.access import issuing, people
+from streams.access import issuing
 from streams.models import Grant, Key, Service, Stream
 from streams.rights import WORDS
 from streams.snapshot import holder
@@ -133,7 +134,7 @@ def _person(house: House, name: str, *, role: str = "", also: str = "") -> None:
         user.user_permissions.add(permission)
     house.people[name] = Client(headers={"host": "localhost"})
     house.people[name].force_login(user)
-    house.rights[name] = people.person(User.objects.get(pk=user.pk)).rights
+    house.rights[name] = rights_of(User.objects.get(pk=user.pk))
 
 
 def address(house: House, path: str) -> str:

@@ -154,6 +154,7 @@ def test_while_the_durable_groups_are_not_known_nothing_is_trimmed(make_janitor,
     assert orders.kept == [1, 2, 3]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_every_long_running_process_keeps_the_streams_of_the_catalog_in_bounds(define, orders):
     define("orders", max_length=2)
     orders.publish(1, 2, 3, 4)

@@ -1,0 +1,112 @@
+"""What settings are read as: from a variable's text to a value. Each raises ValueError with what was expected."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from bridges.handlers import allowed
+from streams import key_text
+
+
+def boolean(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise ValueError("true or false")
+    return known[text.lower()]
+
+
+def between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def redis_port(text: str) -> int:
+    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod beside a Service that is named `redis`.
+    return between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
+
+
+def milliseconds(text: str) -> float:
+    return between(1, 600_000)(text) / 1000
+
+
+def names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def handlers(text: str) -> list[str]:
+    for name in (found := names(text)):
+        if not allowed.is_entry(name):
+            raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
+    return found
+
+
+def passphrases(text: str) -> list[str]:
+    if not (found := names(text)) or min(map(len, found)) < 32:
+        raise ValueError("32 characters or more; several separated by commas")
+    return found
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
+
+    def parse(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            is_good = parts.scheme in schemes and parts.port != 0
+        except ValueError:  # the port is no number, or an address is cut off
+            is_good = False
+        if not is_good:
+            raise ValueError(wanted)
+        # The scheme as the rest of the program writes it; urlsplit has read POSTGRES:// as postgres.
+        return parts.scheme + text[len(parts.scheme) :]
+
+    return parse
+
+
+def host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text):
+        raise ValueError("a host name or an address, without a port")
+    return text
+
+
+def auth(text: str) -> str:
+    if text.lower() not in ("required", "open"):
+        raise ValueError("required or open")
+    return text.lower()
+
+
+def key_environment(text: str) -> str:
+    if not key_text.is_environment(text):
+        raise ValueError(key_text.ENVIRONMENT_RULE)
+    return text
+
+
+def metrics_token(text: str) -> str:
+    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("16 or more printable ASCII characters without spaces")
+    return text
+
+
+def level(text: str) -> str:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    if text.upper() not in levels:
+        raise ValueError("one of " + ", ".join(levels))
+    return text.upper()
+
+
+def log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("text or json")
+    return text
+
+
+def origins(text: str) -> list[str]:
+    for origin in (found := names(text)):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+            raise ValueError("origins such as http://localhost:5173, separated by commas")
+    return found

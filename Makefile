@@ -36,8 +36,9 @@ install: $(RUN)
 run: $(RUN)
 	@SYNAPSE_AUTH_DEFAULT=open exec $(BIN)/python manage.py up
 
+# Tests start some hundred processes: without the compiled files each would compile all of Synapse.
 test: $(TESTING) $(NODE_PARTS)
-	@$(BIN)/python -m pytest $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
 lint: $(TESTING)
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import need
-from tests.valkey import free_port
+from tests.ports import free_port
 
 
 def programs() -> Path | None:

@@ -4,7 +4,6 @@
 """
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from synapse_project.embedded.process import binary
+from tests.ports import free_port
 
 PASSWORD = "redispassword"
 ANOTHER = os.environ.get("SYNAPSE_TESTS_SERVER")
@@ -61,14 +61,6 @@ class Valkey:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

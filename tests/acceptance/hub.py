@@ -16,7 +16,7 @@ import redis
 from synapse_project import embedded
 from synapse_project.environment import SETTINGS
 from tests.patience import eventually
-from tests.valkey import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ADMIN_PASSWORD = "an-acceptance-password"
@@ -59,7 +59,7 @@ class Hub:
     def start(self) -> None:
         """Start it, and wait until it is healthy."""
         self.launch()
-        eventually(lambda: self.is_healthy() and "Synapse is running." in self.output, within=60)
+        eventually(lambda: self.is_healthy() and "Synapse is running." in self.output)
 
     def launch(self) -> None:
         """Start it."""

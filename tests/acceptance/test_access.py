@@ -10,7 +10,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from tests.acceptance.hub import ADMIN_PASSWORD, Hub
 from tests.patience import eventually
-from tests.valkey import free_port
+from tests.ports import free_port
 
 # The client's own dependencies warn of each other.
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

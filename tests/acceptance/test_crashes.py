@@ -44,7 +44,7 @@ class Publisher:
 
     def _until_acknowledged(self, numbers):
         events = [event(self._name, number) for number in numbers]
-        eventually(lambda: self._publish(numbers, events), within=30, despite=httpx.HTTPError)
+        eventually(lambda: self._publish(numbers, events), despite=httpx.HTTPError)
 
     def _publish(self, numbers, events):
         answer = self._client.post("/events/inference-events", json=events if self._size > 1 else events[0])

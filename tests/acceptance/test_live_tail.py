@@ -14,7 +14,6 @@ def publish(hub, number):
     eventually(
         lambda: httpx.post(f"{hub.url}/events/inference-events", json=event).status_code == 201,
         despite=httpx.TransportError,
-        within=30,
     )
 
 

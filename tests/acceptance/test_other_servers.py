@@ -5,8 +5,9 @@ import pytest
 
 from tests.acceptance.hub import Hub
 from tests.patience import eventually
+from tests.ports import free_port
 from tests.postgres import running_postgres
-from tests.valkey import Valkey, free_port, running_valkey
+from tests.valkey import Valkey, running_valkey
 
 pytestmark = pytest.mark.acceptance
 
@@ -32,11 +33,11 @@ def test_the_hub_waits_for_a_redis_that_comes_later_and_shows_no_password(tmp_pa
     variables = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(valkey.port), "REDIS_PASSWORD": "redispassword"}
     hub = Hub(tmp_path, free_port(), others=variables)
     hub.launch()
-    eventually(lambda: hub.output.count(f"127.0.0.1:{valkey.port}") >= 2, within=30)
+    eventually(lambda: hub.output.count(f"127.0.0.1:{valkey.port}") >= 2)
 
     valkey.start()
 
-    eventually(hub.is_healthy, within=30)
+    eventually(hub.is_healthy)
     assert "redispassword" not in hub.output
     assert hub.stop() == 0
     valkey.kill()

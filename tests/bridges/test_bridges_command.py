@@ -59,7 +59,7 @@ def test_all_bridges_run_and_follow_the_catalog_and_stop_when_asked(redis, insta
     process = installation.consume("--all")
     ids = [order(), order(mood="die"), order()]
     order("parcels")
-    eventually(lambda: len(installation.handled()) == 2, within=20)
+    eventually(lambda: len(installation.handled()) == 2)
     eventually(lambda: redis.hget("syn:{parcels}:cnt:archive", "done") == b"1")
     # Its group is made, so that what it is owed is kept; nobody reads as it.
     eventually(lambda: "printer" in groups(redis))
@@ -129,7 +129,7 @@ def test_a_handler_that_hangs_holds_up_nobody_and_is_ended_with_the_rest(redis, 
     order(mood="hang")
     process = installation.consume("--all")
     order("parcels")
-    eventually(lambda: redis.hget("syn:{parcels}:cnt:archive", "done") == b"1", within=20)
+    eventually(lambda: redis.hget("syn:{parcels}:cnt:archive", "done") == b"1")
     eventually(lambda: redis.xpending("orders", "shop")["pending"] == 1, despite=redis_py.ResponseError)
 
     # Two signals: who does not want to wait for the handler need not.

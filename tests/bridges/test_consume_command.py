@@ -12,7 +12,8 @@ import redis as redis_py
 
 from tests.bridges.installation import Installation
 from tests.patience import eventually
-from tests.valkey import PASSWORD, free_port
+from tests.ports import free_port
+from tests.valkey import PASSWORD
 
 STREAM = "inference-events"
 KEYS = "syn:{inference-events}"

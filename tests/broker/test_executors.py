@@ -10,8 +10,9 @@ from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, comm
 from streams.broker.script import Script, load
 from streams.errors import BrokerDown, OutcomeUnknown
 from tests.patience import eventually
+from tests.ports import free_port
 from tests.proxy import proxy_to
-from tests.valkey import PASSWORD, free_port
+from tests.valkey import PASSWORD
 
 
 class Waiting:

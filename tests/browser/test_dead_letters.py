@@ -53,7 +53,7 @@ def test_all_are_redriven_with_a_bar_and_delivered(open_at, dead, width):
     page.get_by_text("600 dead letters will be delivered again.").wait_for()
 
     assert dead.xlen(DEAD) == 0
-    eventually(lambda: dead.zcard("syn:{training-events}:due:synapse-archive") == 0, within=20)
+    eventually(lambda: dead.zcard("syn:{training-events}:due:synapse-archive") == 0)
 
 
 def test_one_is_edited_checked_and_thrown_away(open_at, dead):

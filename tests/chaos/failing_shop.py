@@ -86,7 +86,7 @@ class Publisher(threading.Thread):
         with httpx.Client(base_url=self._hub.url, timeout=5) as client:
             for first in range(0, self._events, AT_ONCE):
                 lot = range(first, min(first + AT_ONCE, self._events))
-                eventually(lambda lot=lot: self._publish(client, lot), within=60, despite=httpx.HTTPError)
+                eventually(lambda lot=lot: self._publish(client, lot), despite=httpx.HTTPError)
                 self.acknowledged.update(lot)
 
     def _publish(self, client: httpx.Client, lot: range) -> bool:

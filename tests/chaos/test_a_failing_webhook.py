@@ -18,7 +18,7 @@ from tests.chaos.admin_pages import Person
 from tests.chaos.failing_shop import FailingShop, Publisher
 from tests.chaos.profile import FULL
 from tests.patience import eventually
-from tests.valkey import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -58,7 +58,7 @@ def pid_of_the_bridges(hub: Hub) -> int | None:
 
 def kill_the_bridges(hub: Hub) -> None:
     try:
-        os.kill(eventually(lambda: pid_of_the_bridges(hub), within=60), signal.SIGKILL)
+        os.kill(eventually(lambda: pid_of_the_bridges(hub)), signal.SIGKILL)
     except AssertionError:
         pytest.fail(f"nobody delivers:\n{hub.output[-3000:]}")
 
@@ -66,7 +66,7 @@ def kill_the_bridges(hub: Hub) -> None:
 def kill_valkey(hub: Hub) -> None:
     """Kill the server, as soon as there is another one since it was killed last."""
     pid = hub.folder / "var" / "redis" / "valkey.pid"
-    eventually(lambda: is_running(pid), within=60)
+    eventually(lambda: is_running(pid))
     hub.kill_redis()
 
 
@@ -125,7 +125,7 @@ def test_every_event_arrives_signed_and_what_is_dead_arrives_after_redriving_it_
     with Person(hub) as person:
         assert person.redrive_all(GROUP) == len(POISON)
 
-    eventually(lambda: set(shop.taken) >= POISON, within=60)
-    eventually(lambda: settled(hub), within=60)
+    eventually(lambda: set(shop.taken) >= POISON)
+    eventually(lambda: settled(hub))
     assert dead_letters(hub) == []
     assert shop.badly_signed == 0

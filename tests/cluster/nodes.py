@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.patience import eventually
-from tests.valkey import PASSWORD, Valkey, free_port, running_valkey
+from tests.ports import free_port
+from tests.valkey import PASSWORD, Valkey, running_valkey
 
 SLOTS = 16_384
 COUNT = 3
@@ -25,7 +26,7 @@ def running_cluster(*options: str) -> Iterator[list[Valkey]]:
             client.execute_command("CLUSTER ADDSLOTSRANGE", nth * SLOTS // COUNT, (nth + 1) * SLOTS // COUNT - 1)
         for node, bus in zip(nodes[1:], buses[1:], strict=True):
             clients[0].execute_command("CLUSTER MEET", "127.0.0.1", node.port, bus)
-        eventually(lambda: all(_is_whole(client) for client in clients), within=60)
+        eventually(lambda: all(_is_whole(client) for client in clients))
         yield nodes
 
 

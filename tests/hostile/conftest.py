@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.hub import ROOT, Hub, running_hub
 from tests.hostile.cases import Case
 from tests.patience import eventually
-from tests.valkey import free_port
+from tests.ports import free_port
 
 # For a server that hangs; an answer takes far less than the second that it may.
 PATIENCE = 20.0
@@ -103,7 +103,7 @@ def django(hub: Hub) -> Iterator[Server]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    eventually(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, within=60, despite=OSError)
+    eventually(lambda: socket.create_connection(("127.0.0.1", port)).close() or True, despite=OSError)
     yield Server("Django alone", port, process.pid)
     process.kill()
     process.wait()

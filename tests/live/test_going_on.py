@@ -110,7 +110,7 @@ def test_a_key_that_becomes_something_else_is_waited_for(server, redis):
     with watching(server.live()) as watch:
         redis.delete("orders")
         redis.set("orders", "by another program")
-        eventually(lambda: not xreads(redis), within=5)
+        eventually(lambda: not xreads(redis))
         redis.delete("orders")
         place(redis, 1)
         found = watch.next()
@@ -136,7 +136,7 @@ def test_a_read_loop_ends_a_little_after_the_last_has_gone(server, redis, monkey
     with watching(server.live()):
         eventually(lambda: xreads(redis))
 
-    eventually(lambda: not xreads(redis), within=3)
+    eventually(lambda: not xreads(redis))
     with watching(server.live()) as watch:
         server.publish(1)
         assert watch.numbers(1) == [1]

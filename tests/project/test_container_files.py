@@ -21,7 +21,7 @@ import yaml
 
 from synapse_project import environment
 from synapse_project.embedded.process import binary
-from tests.valkey import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 APPS = ("core", "contracts", "streams", "bridges", "synapse_project")

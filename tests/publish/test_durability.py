@@ -28,7 +28,7 @@ def a_replica_of(primary: Valkey) -> Iterator[Valkey]:
         client.config_set("repl-diskless-sync-delay", "0")
     with running_valkey(*options) as replica:
         with primary.client(single_connection_client=True) as client:
-            eventually(lambda: client.set("arranged", 1) and client.wait(1, 100), within=30)
+            eventually(lambda: client.set("arranged", 1) and client.wait(1, 100))
         yield replica
 
 

@@ -18,8 +18,8 @@ from streams.broker import keys
 from tests.bridges.installation import ROOT
 from tests.conftest import need
 from tests.patience import eventually
+from tests.ports import free_port
 from tests.pull.cast import GROUP, PLACE, STREAM
-from tests.valkey import free_port
 
 NODE_PROGRAM = """
 const [url, count] = process.argv.slice(1);
@@ -74,7 +74,7 @@ class Server:
             start_new_session=True,
         )
         self.installation.started.append(self.process)
-        eventually(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, within=30, despite=httpx.HTTPError)
+        eventually(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, despite=httpx.HTTPError)
 
     def kill(self):
         """End it as kill -9 does."""
@@ -169,11 +169,11 @@ def test_a_server_that_is_killed_loses_nothing(server, redis):
         workers = [pool.submit(work, n) for n in range(4)]
         try:
             for killed_at in (40, 120):
-                eventually(lambda at=killed_at: len(handled) >= at, within=30)
+                eventually(lambda at=killed_at: len(handled) >= at)
                 server.kill()
                 let_all_leases_end(redis)
                 server.start()
-            eventually(lambda: len(handled) == total, within=30)
+            eventually(lambda: len(handled) == total)
         finally:
             stop.set()
         for worker in workers:

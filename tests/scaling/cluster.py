@@ -9,7 +9,8 @@ from redis.crc import key_slot
 
 from tests.cluster.nodes import COUNT, SLOTS, running_cluster
 from tests.patience import eventually
-from tests.valkey import PASSWORD, Valkey, free_port, running_valkey
+from tests.ports import free_port
+from tests.valkey import PASSWORD, Valkey, running_valkey
 
 # Milliseconds after which the others hold a node for dead.
 _OPTIONS = ("--cluster-node-timeout", "1000", "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
@@ -41,7 +42,7 @@ class Clustered:
         dead, other = self.pair
         dead.kill()
         with other.client() as client:
-            eventually(lambda: client.info("replication")["role"] == "master", within=60)
+            eventually(lambda: client.info("replication")["role"] == "master")
         self.pair.reverse()
         return dead
 
@@ -49,7 +50,7 @@ class Clustered:
         """Start it again: it hears from the others that its slots are gone, and follows who has them."""
         dead.start()
         with self.pair[0].client() as client:
-            eventually(lambda: client.info("replication")["connected_slaves"] == 1, within=60)
+            eventually(lambda: client.info("replication")["connected_slaves"] == 1)
 
 
 @contextmanager
@@ -71,17 +72,13 @@ def clustered_with_a_replica(of: str) -> Iterator[Clustered]:
         with home.client() as client, replica.client() as follower:
             client.execute_command("CLUSTER MEET", "127.0.0.1", replica.port, bus)
             name = client.execute_command("CLUSTER MYID").decode()
-            eventually(
-                lambda: follower.execute_command("CLUSTER REPLICATE", name), within=60, despite=redis.ResponseError
-            )
-            eventually(lambda: client.info("replication")["connected_slaves"] == 1, within=60)
+            eventually(lambda: follower.execute_command("CLUSTER REPLICATE", name), despite=redis.ResponseError)
+            eventually(lambda: client.info("replication")["connected_slaves"] == 1)
             # A replica that is promoted before it has heard which slots its primary has would take none of them.
-            eventually(
-                lambda: follower.execute_command("CLUSTER INFO")["cluster_slots_assigned"] == str(SLOTS), within=60
-            )
+            eventually(lambda: follower.execute_command("CLUSTER INFO")["cluster_slots_assigned"] == str(SLOTS))
             for node in cluster.nodes:
                 with node.client() as other:
-                    eventually(lambda other=other: len(other.execute_command("CLUSTER NODES")) == COUNT + 1, within=60)
+                    eventually(lambda other=other: len(other.execute_command("CLUSTER NODES")) == COUNT + 1)
         cluster.pair = [home, replica]
         yield cluster
 

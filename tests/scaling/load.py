@@ -34,12 +34,12 @@ class Publishers:
     def more(self, events: int) -> None:
         """Wait until so many events more were acknowledged."""
         until = len(self.stored) + events
-        eventually(lambda: len(self.stored) >= until, within=60)
+        eventually(lambda: len(self.stored) >= until)
 
     def refused(self) -> None:
         """Wait until one more was refused with 503."""
         until = self.answers["503"] + 1
-        eventually(lambda: self.answers["503"] >= until, within=60)
+        eventually(lambda: self.answers["503"] >= until)
 
     def _work(self, url: str) -> None:
         with httpx.Client(timeout=30) as client:

@@ -13,7 +13,7 @@ import httpx
 
 from synapse_project.environment import SETTINGS
 from tests.patience import eventually
-from tests.valkey import free_port
+from tests.ports import free_port
 
 # Machines that share a database share it.
 SECRET = secrets.token_urlsafe(48)
@@ -68,7 +68,7 @@ class Machines:
         processes = [self._start(f"machine-{nth}", words) for nth, words in enumerate(options)]
         try:
             for url in self.running:
-                eventually(lambda url=url: _is_healthy(url), within=60, despite=httpx.HTTPError)
+                eventually(lambda url=url: _is_healthy(url), despite=httpx.HTTPError)
             yield list(self.running)
         finally:
             for process in processes:

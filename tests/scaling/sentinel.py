@@ -11,7 +11,8 @@ import redis
 
 from synapse_project.embedded.process import binary
 from tests.patience import eventually
-from tests.valkey import ANOTHER, PASSWORD, Valkey, free_port, running_valkey
+from tests.ports import free_port
+from tests.valkey import ANOTHER, PASSWORD, Valkey, running_valkey
 
 SERVICE = "events"
 SENTINELS_PASSWORD = "sentinelpassword"
@@ -49,7 +50,7 @@ class Watched:
         """End the primary as kill -9 does, and wait until the Sentinels have another. Return the dead one."""
         dead = self.primary
         dead.kill()
-        eventually(lambda: self.primary is not dead, within=60)
+        eventually(lambda: self.primary is not dead)
         return dead
 
     def start_as_replica(self, server: Valkey) -> None:
@@ -57,7 +58,7 @@ class Watched:
         primary = self.primary
         server.options = (*_OPTIONS, *_replica_of(primary))
         server.start()
-        eventually(lambda: _has_replica(primary), within=60, despite=redis.RedisError)
+        eventually(lambda: _has_replica(primary), despite=redis.RedisError)
 
 
 _OPTIONS = ("--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0", "--appendonly", "yes")
@@ -69,10 +70,10 @@ def watched_by_sentinels(count: int = 1) -> Iterator[Watched]:
     with ExitStack() as stack:
         primary = stack.enter_context(running_valkey(*_OPTIONS))
         replica = stack.enter_context(running_valkey(*_OPTIONS, *_replica_of(primary)))
-        eventually(lambda: _has_replica(primary), within=60, despite=redis.RedisError)
+        eventually(lambda: _has_replica(primary), despite=redis.RedisError)
         ports = [stack.enter_context(_sentinel(primary.port, count // 2 + 1)) for _ in range(count)]
         for port in ports:
-            eventually(lambda port=port: _knows_all(port, count), within=60, despite=redis.RedisError)
+            eventually(lambda port=port: _knows_all(port, count), despite=redis.RedisError)
         yield Watched([primary, replica], ports)
 
 

@@ -34,7 +34,7 @@ def orders(define):
 def have_all(bridge, watch, load) -> None:
     """Hold that a bridge and one who watches got each event that was acknowledged; a lost one is waited for in vain."""
     consumer = bridge(KeepingSink())
-    eventually(lambda: consumer.run_dry() and load.stored.keys() <= set(consumer.sink.ids), within=60)
+    eventually(lambda: consumer.run_dry() and load.stored.keys() <= set(consumer.sink.ids))
     unseen = set(load.stored.values())
     while unseen:
         unseen.discard(watch.next().data["event"]["n"])

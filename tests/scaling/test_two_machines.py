@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_is_started_again_and_the_other_answers_meanwhil
     answers = {publish(both[0], shop).status_code for _ in range(20)}
 
     assert answers == {201}
-    eventually(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server), within=60)
+    eventually(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server))
 
 
 def workers_of(server):

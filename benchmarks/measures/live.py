@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.events import STREAM
@@ -51,17 +50,21 @@ def _watched(stage: Stage, server: Program, seconds: int) -> dict[str, Any]:
     stage.valkey.fresh(STREAM)
     loops = _Loops(stage)
     used = processor.seconds(server.pid)
-    found = _run({"url": server.url, "stream": STREAM, "watchers": WATCHERS, "rate": RATE, "seconds": seconds})
+    found = watch(server, seconds)
     used = processor.seconds(server.pid) - used
     most = loops.stop()
-    if found["received"] != WATCHERS * found["published"] or found["out_of_order"]:
-        raise Failed(f"{found['published']} events for {WATCHERS} who watch: {found}")
     if most != 1:
         raise Failed(f"{most} connections read the stream at a time")
     return {**found, "cpu_seconds": used, "loops": most}
 
 
-def _run(order: Mapping[str, Any]) -> dict[str, Any]:
+def watch(server: Program, seconds: int) -> dict[str, Any]:
+    """Let many watch what one publishes for some seconds; return what live_client.py counted.
+
+    Raises:
+        Failed: when somebody did not get each event, once and in order.
+    """
+    order = {"url": server.url, "stream": STREAM, "watchers": WATCHERS, "rate": RATE, "seconds": seconds}
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.load.live_client"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -69,10 +72,12 @@ def _run(order: Mapping[str, Any]) -> dict[str, Any]:
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        timeout=order["seconds"] + _PATIENCE,
+        timeout=seconds + _PATIENCE,
         check=True,
     )
     found: dict[str, Any] = json.loads(result.stdout)
+    if found["received"] != WATCHERS * found["published"] or found["out_of_order"]:
+        raise Failed(f"{found['published']} events for {WATCHERS} who watch: {found}")
     return found
 
 

@@ -1,0 +1,167 @@
+"""`python -m benchmarks.soak`: does memory stay flat when everybody comes at once, and for long?
+
+One web server worker; 500 connections watch one stream, to which 100 events a second are published; 32 connections
+publish to another as fast as they are answered; and a few watch that one too, more slowly than it grows, so that they
+are dropped and come back. Prints what the server and Redis hold every few seconds, and in the end who got what.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from statistics import median
+from subprocess import SubprocessError
+
+from benchmarks import machine
+from benchmarks.events import compact
+from benchmarks.load.values import Request
+from benchmarks.measures.live import MEGABYTE, WATCHERS, watch
+from benchmarks.measures.memory import resident_bytes
+from benchmarks.measures.rate import Failed
+from benchmarks.plan import FULL
+from benchmarks.report.files import RESULTS
+from benchmarks.running import processor
+from benchmarks.running.program import DidNotStart, Program
+from benchmarks.stage import Stage, staged
+
+LOADED, CONNECTIONS = "platform-events", 32
+EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
+SLOW, BYTES_A_SECOND = 5, 200_000
+# Memory grows while caches fill and the stream reaches its length; what is compared begins after that.
+WARM_UP = 60
+EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was held at a moment: `at` in seconds from the begin, the rest in MB; `length` of the loaded stream."""
+
+    at: float
+    server: float
+    redis: float
+    length: int
+
+
+def main() -> int:
+    """Run it and print what was found. Return 1 when somebody did not get what is theirs."""
+    options = _options()
+    with staged(FULL) as stage:
+        facts = machine.facts(stage)
+        _print("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
+        try:
+            found = soak(stage, options.seconds)
+        except (Failed, DidNotStart, SubprocessError) as fault:
+            _print(f"FAILED: {fault}")
+            return 1
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-soak.json"
+    path.write_text(json.dumps({"machine": facts, **found}, indent=1))
+    print(json.dumps({name: what for name, what in found.items() if name != "looks"}, indent=1))
+    return 0
+
+
+def soak(stage: Stage, seconds: int) -> dict[str, object]:
+    """Let everybody come for so many seconds.
+
+    Raises:
+        Failed: when one who watches did not get each event, or a publish was refused.
+    """
+    with stage.another_synapse() as server, ThreadPoolExecutor() as threads, _slow_ones(server) as ended:
+        request = Request(url=f"{server.url}/events/{LOADED}", method="POST", body=compact(EVENT))
+        used = processor.seconds(server.pid)
+        watched = threads.submit(watch, server, seconds)
+        loaded = threads.submit(stage.load.send, request, CONNECTIONS, seconds)
+        looks = list(_looks(stage, server, watched))
+        used = processor.seconds(server.pid) - used
+        frames, load = watched.result(), loaded.result()
+        dropped = len(ended)
+    if load.errors or stage.valkey.added(LOADED) < load.requests:
+        raise Failed(f"{load.requests} publishes, {load.errors} errors, {stage.valkey.added(LOADED)} stored")
+    first = [look for look in looks if WARM_UP <= look.at < 2 * WARM_UP]
+    last = [look for look in looks if look.at > looks[-1].at - WARM_UP]
+    return {
+        "seconds": seconds,
+        "published, events/s": round(load.requests / load.seconds),
+        "publish, ms (median, 99 %)": [round(load.p50_ms, 1), round(load.p99_ms, 1)],
+        "watchers": WATCHERS,
+        "frames, each got each of": [frames["received"], frames["published"]],
+        "frames, ms (median, 99 %, most)": [round(frames[name], 1) for name in ("p50_ms", "p99_ms", "most_ms")],
+        "slow ones were dropped": dropped,
+        "processor time of the server, share": round(used / seconds, 2),
+        "server, MB (second minute, last minute, most)": _medians("server", first, last, looks),
+        "Redis, MB (second minute, last minute, most)": _medians("redis", first, last, looks),
+        "looks": [asdict(look) for look in looks],
+    }
+
+
+def _looks(stage: Stage, server: Program, until: "Future[object]") -> Iterator[Look]:
+    began = time.monotonic()
+    while not until.done():
+        look = Look(
+            at=time.monotonic() - began,
+            server=resident_bytes(server.pid) / MEGABYTE,
+            redis=stage.valkey.client.info("memory")["used_memory"] / MEGABYTE,
+            length=stage.valkey.client.xlen(LOADED),
+        )
+        _print(f"{look.at:5.0f} s: server {look.server:.0f} MB, Redis {look.redis:.0f} MB, {look.length} events kept")
+        yield look
+        _wait(until, EVERY)
+
+
+def _wait(until: "Future[object]", seconds: float) -> None:
+    over = threading.Event()
+    until.add_done_callback(lambda _: over.set())
+    over.wait(seconds)
+
+
+@contextmanager
+def _slow_ones(server: Program) -> Iterator[list[int]]:
+    """Let a few read the loaded stream slowly, again and again; gives a list of who was dropped."""
+    over = threading.Event()
+    dropped: list[int] = []
+    words = ["curl", "-sN", "-o", "/dev/null", "--limit-rate", str(BYTES_A_SECOND)]
+
+    def read(number: int) -> None:
+        while not over.is_set():
+            with subprocess.Popen([*words, f"{server.url}/streams/{LOADED}/live"]) as curl:
+                while curl.poll() is None and not over.wait(0.2):
+                    pass
+                curl.terminate()
+            if not over.is_set():
+                dropped.append(number)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(SLOW)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield dropped
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _medians(name: str, *parts: list[Look]) -> list[float]:
+    """Return the medians of the first parts, and the most of the last, in MB."""
+    *minutes, everything = ([getattr(look, name) for look in part] for part in parts)
+    return [round(median(found), 1) if found else 0 for found in minutes] + [round(max(everything), 1)]
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seconds", type=int, default=300, help="how long (300)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from core import problems
 from core.http import Response, json_response
@@ -15,8 +14,7 @@ from streams.idempotency import REPLAYED
 from streams.storing import Stored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What became of one event of a batch: stored (with its id), refused for a problem of its own, or not stored
     although it was good."""
 

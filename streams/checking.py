@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.violations import Violation
 from core.names import RULE, is_name
@@ -20,8 +18,6 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 # A refusal names the newest versions that there are, at most so many.
 _MOST_LISTED = 20
 
-NOTHING_BESIDE: Mapping[str, str] = MappingProxyType({})
-
 _NOT_EXPLAINED = Violation(
     pointer="",
     keyword="",
@@ -30,8 +26,7 @@ _NOT_EXPLAINED = Violation(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An event that may be stored: its canonical form and what is known of it.
 
     `contract_version` is None when it was checked against nothing. `warnings` is what it breaks of a contract that
@@ -134,7 +129,7 @@ def encode(
     now: Callable[[], str],
     source: str,
     traceparent: str,
-    beside: Mapping[str, str] = NOTHING_BESIDE,
+    beside: Mapping[str, str] = entry.NOTHING_BESIDE,
 ) -> list[str]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
     `beside` as for `entry.encode`."""

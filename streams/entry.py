@@ -7,9 +7,9 @@ entries of ours give back exactly the event that was published; foreign ones are
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -46,16 +46,16 @@ _ENVELOPE_FIELDS = frozenset(
     {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
 )
-# How numbers, booleans, null, objects and arrays begin in JSON.
+# How numbers, booleans, null, objects and arrays begin in JSON, and what is none of them for certain.
 _JSON_BEGINS = frozenset("-0123456789tfn{[")
+_MAY_BE_JSON = re.compile(r"[{\[]|-?[0-9.eE+-]+$|true$|false$|null$")
 _MISSING = object()
-_NOTHING: Mapping[str, str] = {}
+NOTHING_BESIDE: Mapping[str, str] = MappingProxyType({})
 # orjson writes 254 levels; fewer brackets than this cannot be that deep.
 _MANY_BRACKETS = 250
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedEntry:
+class DecodedEntry(NamedTuple):
     """An event as it was read, and what its entry says about it.
 
     `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were
@@ -92,7 +92,7 @@ def encode(
     source: str,
     contract_version: int,
     traceparent: str = "",
-    beside: Mapping[str, str] = _NOTHING,
+    beside: Mapping[str, str] = NOTHING_BESIDE,
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
@@ -104,7 +104,7 @@ def encode(
     for name, value in event.items():
         if isinstance(value, str):
             fields[name] = value
-            if value[:1] in _JSON_BEGINS and _reads_as_json(value):
+            if value[:1] in _JSON_BEGINS and _MAY_BE_JSON.match(value) and _reads_as_json(value):
                 types[name] = _STRING
         elif value is None:
             types[name] = _NULL

@@ -5,7 +5,7 @@ What is personal, a contract says: every version that there is of an event type'
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -48,8 +48,7 @@ class Mask:
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return what was read of an entry, masked."""
         texts = self.texts(decoded.event)
-        return replace(
-            decoded,
+        return decoded._replace(
             event=self.event(decoded.event),
             # The mask is no time.
             timestamp=None if decoded.timestamp in texts else decoded.timestamp,
@@ -94,7 +93,7 @@ def hiding(stream: StreamDefinition, event_type: str, rights: Rights) -> Callabl
     mask = None if rights.has(PERSONAL) else mask_of_type(stream, event_type)
     if mask is None:
         return None
-    return lambda decoded: replace(decoded, event=mask.event(decoded.event))
+    return lambda decoded: decoded._replace(event=mask.event(decoded.event))
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:

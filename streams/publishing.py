@@ -17,6 +17,7 @@ from streams.broker.command import Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
+from streams.entry import NOTHING_BESIDE
 from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
@@ -173,7 +174,7 @@ def _keys(
 
 
 def _encoded(
-    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = checking.NOTHING_BESIDE
+    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = NOTHING_BESIDE
 ) -> list[str]:
     return checking.encode(
         stream,

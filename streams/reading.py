@@ -1,14 +1,14 @@
 """The first step of publishing: from the body of a request to JSON values. No I/O, no Django."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from core import strict_json
 from core.http import Request
 from core.problems import BadRequest, Problem, UnsupportedMediaType
+from streams.entry import NOTHING_BESIDE
 from streams.errors import BadEvent, EventTooLarge
 
 MAX_EVENT_BYTES = 256 * 1024
@@ -22,8 +22,7 @@ JSON, NDJSON = "application/json", "application/x-ndjson"
 Item = Any | Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(NamedTuple):
     """What a request brought: the values in their order, and whether they came as a batch.
 
     `beside` is what was said about a single event and is no part of it, as `entry.encode` takes it.
@@ -31,7 +30,7 @@ class Body:
 
     items: list[Item]
     batch: bool
-    beside: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = NOTHING_BESIDE
 
 
 def read(request: Request) -> Body:

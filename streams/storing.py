@@ -6,9 +6,8 @@ pipeline (streams.broker.durability).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.problems import Problem
 from streams.broker import commands, durability
@@ -28,8 +27,7 @@ from streams.turns import in_parts
 _Entries = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(NamedTuple):
     """An entry that Redis has: its id, and whether it was stored before under the same key (`repeated`).
 
     `doubt` says that it is not as safe as its stream wants it.
@@ -187,4 +185,4 @@ def _in_doubt(stream: StreamDefinition, fate: Fate, count: int | ReplyError, *, 
     if not why or isinstance(fate, Problem):
         return fate
     got = 0 if isinstance(count, ReplyError) else count
-    return replace(fate, doubt=NotDurable(why, id=fate.id, wanted=_wanted(stream), got=got, keyed=keyed))
+    return fate._replace(doubt=NotDurable(why, id=fate.id, wanted=_wanted(stream), got=got, keyed=keyed))

@@ -6,7 +6,7 @@ handler runs in a small pool instead, one hop a request.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
@@ -79,15 +79,15 @@ class FrontDoor:
             response = problem_response(problem)
         except ClientGone:
             return
-        if isinstance(response, tuple):
-            status, pairs, body = response
-            await _send(send, status, [*pairs, *pairs_of(told)], body)
-        elif isinstance(response, StreamedResponse):
+        if isinstance(response, StreamedResponse):
             await streamed(response, [*header_pairs(response, headers), *pairs_of(told)], receive, send)
-        else:
+        elif isinstance(response, Response):
             length = (b"content-length", b"%d" % len(response.body))
             pairs = [*header_pairs(response, headers), *pairs_of(told), length]
             await _send(send, response.status, pairs, response.body)
+        else:
+            status, pairs, body = response
+            await _send(send, status, [*pairs, *pairs_of(told)], body)
 
     async def _answered(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive, share: Share
@@ -107,7 +107,7 @@ class FrontDoor:
             body=await _body(receive, headers, share),
         )
         if route.identify is not None:
-            request = replace(request, principal=await route.identify(request))
+            request = request._replace(principal=await route.identify(request))
         return await _handled(route.handler, request, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:

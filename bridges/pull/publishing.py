@@ -1,7 +1,5 @@
 """`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django."""
 
-from dataclasses import replace
-
 from bridges.errors import NotOpen
 from bridges.pull.asking import Publication
 from core.http import Request, Response
@@ -25,9 +23,9 @@ def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tall
     if asked.stream not in catalog.streams:
         raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
     stored = yield from publishing.publish(
-        replace(request, params={"stream": asked.stream}),
+        request._replace(params={"stream": asked.stream}),
         catalog,
         tally,
         body=Body(items=[asked.event], batch=False, beside=asked.beside),
     )
-    return replace(stored, status=200)
+    return stored._replace(status=200)

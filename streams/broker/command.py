@@ -1,8 +1,7 @@
 """A Redis command as a value, and conversations: what to ask, in steps, without saying how it is sent."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Argument = bytes | str | int | float
 T = TypeVar("T")
@@ -21,8 +20,7 @@ def as_it_is(reply: Any) -> Any:
     return reply
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command: its words, and how its reply (RESP2, bytes) is read.
 
     `otherwise` is sent when the server answers NOSCRIPT: the same script with its text. A `barrier` waits for what was

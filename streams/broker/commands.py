@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.broker.command import Command
 
 FIRST, LAST = "-", "+"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a stream: its id and its fields as Redis gives them, names and values in turn.
 
     `parts` is empty for an entry that was trimmed or deleted while a group still had to settle it.

@@ -120,11 +120,13 @@ def _array(body: bytes) -> list[Item]:
     _check_count(len(values))
     if len(body) <= strict_json.SMALL:
         return list(values)
-    return [_within_limits(value) for value in values]
+    sizes = [len(orjson.dumps(value)) for value in values]
+    if max(sizes, default=0) <= strict_json.SMALL:
+        return list(values)
+    return [_within_limits(value, size) for value, size in zip(values, sizes, strict=True)]
 
 
-def _within_limits(value: Any) -> Item:
-    size = len(orjson.dumps(value))
+def _within_limits(value: Any, size: int) -> Item:
     if size > MAX_EVENT_BYTES:
         return EventTooLarge(f"The event is {size} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
     try:

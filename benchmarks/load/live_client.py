@@ -89,11 +89,13 @@ class Watcher(asyncio.Protocol):
 
 
 async def publish(order: dict[str, Any], count: Count) -> None:
-    """Publish one event after the other, at the rate."""
+    """Publish one event after the other, at the rate or as fast as it goes, until the time is over."""
     parts = urlsplit(order["url"])
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     began = perf_counter()
     for number in range(order["rate"] * order["seconds"]):
+        if perf_counter() > began + order["seconds"]:
+            break
         await asyncio.sleep(max(0, began + number / order["rate"] - perf_counter()))
         body = compact({**EVENT, "request_id": f"req_{number}"})
         head = f"POST /events/{order['stream']} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"

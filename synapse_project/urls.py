@@ -3,10 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView
 
 from contracts.api.about import Root
-from synapse_project.api_docs import ApiDocs
+from synapse_project.api_docs import ApiDocs, ApiDocument
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
@@ -15,7 +14,7 @@ urlpatterns = [
     path("", include("bridges.api.urls")),
     path("registry/", include("contracts.api.urls")),
     path("registry", Root.as_view()),
-    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("openapi.json", ApiDocument.as_view(), name="openapi"),
     path("docs", ApiDocs.as_view(), name="docs"),
     path("docs/", ApiDocs.as_view()),
     path("admin/", admin.site.urls),

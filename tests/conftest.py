@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 import redis as redis_py
 
@@ -19,6 +20,9 @@ LONG = (
     *("acceptance", "scaling", "chaos", "browser", "bridges", "hostile", "contracts", "admin", "cluster", "delivery"),
     *("pull", "live", "access", "flows", "embedded", "publish", "retention"),
 )
+
+# What answers late, on a machine that is busy with something else, is no failure: five seconds by default.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

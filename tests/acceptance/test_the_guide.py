@@ -92,7 +92,8 @@ def test_the_axios_snippet_publishes(hub):
     need((NODE / "node_modules" / "axios").is_dir(), "axios (npm install, as `make test` does)")
     before = hub.redis().xlen("inference-events")
 
-    subprocess.run(["node", "publish.mjs"], cwd=NODE, env=os.environ | {"SYNAPSE_URL": hub.url}, check=True, timeout=30)
+    environment = os.environ | {"SYNAPSE_URL": hub.url}
+    subprocess.run(["node", "publish.mjs"], cwd=NODE, env=environment, check=True, timeout=120)
 
     ((_, fields),) = hub.redis().xrevrange("inference-events", count=1)
     assert hub.redis().xlen("inference-events") == before + 1

@@ -105,7 +105,7 @@ class TestWithAKey:
         bridges.current()
         answers = []
         waiting = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{server.url}/v1/read", json=body, headers=helox, timeout=10))
+            target=lambda: answers.append(httpx.post(f"{server.url}/v1/read", json=body, headers=helox, timeout=60))
         )
 
         waiting.start()

@@ -33,7 +33,7 @@ def delivered(durable_valkey):
     thread.start()
     yield sink.got
     stop.request()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     worker.leave(connections.executor())
     executor.close()
 

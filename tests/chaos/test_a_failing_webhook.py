@@ -66,7 +66,7 @@ def kill_the_bridges(hub: Hub) -> None:
 def kill_valkey(hub: Hub) -> None:
     """Kill the server, as soon as there is another one since it was killed last."""
     pid = hub.folder / "var" / "redis" / "valkey.pid"
-    eventually(lambda: is_running(pid))
+    eventually(lambda: is_running(pid), despite=Exception)
     hub.kill_redis()
 
 

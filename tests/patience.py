@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], *, within: float = 60.0, despite: type[Exception] = AssertionError) -> T:
+def eventually(look: Callable[[], T], *, within: float = 180.0, despite: type[Exception] = AssertionError) -> T:
     """Return the first truthy answer of `look`; `despite` is an error that means "not yet"."""
     deadline = time.monotonic() + within
     while True:

@@ -24,6 +24,8 @@ from synapse_project.settings import *  # noqa: E402, F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # The threads of a test end with it, and so do their connections.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
+# A machine that is busy with something else answers late. Tests of a Redis that hangs say how long they wait.
+REDIS_TIMEOUT = 60.0
 # Static files are looked for when they are asked for: each test has a server of its own, and none needs them all.
 WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

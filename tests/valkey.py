@@ -38,13 +38,13 @@ class Valkey:
 
     def client(self, **options: object) -> redis.Redis:
         """Return a plain client for arranging and looking: bytes, and no retries."""
-        return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=5, **options)
+        return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=60, **options)
 
     def start(self) -> None:
         words = [ANOTHER or str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
         words += ["--dir", str(self.folder), "--save", "", "--maxmemory-policy", "noeviction", *self.options]
         self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 180
         with self.client() as client:
             while True:
                 try:

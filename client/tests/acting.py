@@ -1,12 +1,16 @@
 """What several tests do with a client. Every test is one `asyncio.run`."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
+import pytest
 from tests.valkey import PASSWORD, Valkey
 
 from deepiri_modelkit.streaming import ReceivedEvent, StreamingClient
+from deepiri_modelkit.streaming.subscription import group
 
 # redis-py types an answer for every mode of its client at once; a test knows which one it asked for.
 Redis: TypeAlias = Any
@@ -15,16 +19,15 @@ STREAM, GROUP = "inference-events", "analytics-service"
 
 
 def client_of(server: Valkey, **options: Any) -> StreamingClient:
-    return StreamingClient(
-        redis_host="127.0.0.1", redis_port=server.port, redis_password=PASSWORD, source="cyrex", **options
-    )
+    where = {"redis_host": "127.0.0.1", "redis_port": server.port, "redis_password": PASSWORD, "timeout": 60.0}
+    return StreamingClient(source="cyrex", **(where | options))
 
 
 def numbered(n: int) -> dict[str, Any]:
     return {"event_type": "counted", "n": n}
 
 
-async def take(events: AsyncGenerator[ReceivedEvent, None], count: int, *, within: float = 8) -> list[ReceivedEvent]:
+async def take(events: AsyncGenerator[ReceivedEvent, None], count: int, *, within: float = 60) -> list[ReceivedEvent]:
     """Return the next events, each handled (so settled) but the last, which is in hand when this returns."""
     async with asyncio.timeout(within):
         return [await anext(events) for _ in range(count)]
@@ -34,7 +37,25 @@ async def numbers(events: AsyncGenerator[ReceivedEvent, None], count: int) -> li
     return [event["n"] for event in await take(events, count)]
 
 
-async def until(condition: Callable[[], Any], *, within: float = 8) -> None:
+async def until_blocked(redis: Redis) -> None:
+    """Wait until Redis has a command whose answer waits: a reader that has found nothing, mostly."""
+    await until(lambda: redis.info("clients")["blocked_clients"])
+
+
+async def until_lost(client: StreamingClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a client and its only subscription have seen that the server ended their connections."""
+    await until(lambda: any("the connection to Redis is lost" in message for message in caplog.messages))
+    await until_closed(client)
+
+
+async def until_closed(client: StreamingClient) -> None:
+    """Wait until a client has seen that the server ended its connection for publishing."""
+    assert client._publisher is not None
+    (connection,) = client._publisher._pool._available_connections
+    await until(connection._reader.at_eof)
+
+
+async def until(condition: Callable[[], Any], *, within: float = 60) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.01)
@@ -44,3 +65,18 @@ def pending(redis: Redis, group: str = GROUP) -> dict[str, int]:
     """Return how many entries each consumer of the group has pending."""
     summary = redis.xpending(STREAM, group)
     return {row["name"].decode(): row["pending"] for row in summary["consumers"]}
+
+
+class Clock:
+    """Time that passes when a test says so, for those who consume in a group and for what Redis knows of them."""
+
+    def __init__(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._redis = redis
+        self._ahead = 0.0
+        monkeypatch.setattr(group, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + self._ahead))
+
+    def go_on(self, seconds: int) -> None:
+        self._ahead += seconds
+        for row in self._redis.xpending_range(STREAM, GROUP, "-", "+", 1000):
+            idle = row["time_since_delivered"] + seconds * 1000
+            self._redis.xclaim(STREAM, GROUP, row["consumer"], 0, [row["message_id"]], idle=idle, justid=True)

@@ -15,6 +15,8 @@ for folder in (CLIENT.parent, CLIENT / "src"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+from acting import Clock  # noqa: E402 - found by the path above
+from tests.patience import eventually  # noqa: E402 - found by the path above
 from tests.valkey import Valkey, running_valkey  # noqa: E402 - found by the path above
 
 
@@ -26,8 +28,9 @@ def valkey_of_session() -> Iterator[Valkey]:
 
 @pytest.fixture
 def valkey(valkey_of_session: Valkey) -> Valkey:
-    """A server that is empty when the test begins; leave it running."""
+    """A server that is empty when the test begins, with nobody waiting; leave it running."""
     with valkey_of_session.client() as client:
+        eventually(lambda: not client.info("clients")["blocked_clients"])
         client.flushall()
     return valkey_of_session
 
@@ -44,3 +47,8 @@ def redis(valkey: Valkey) -> Iterator[Any]:
     """A plain client of the same server, for arranging and looking."""
     with valkey.client() as client:
         yield client
+
+
+@pytest.fixture
+def clock(redis: Any, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(redis, monkeypatch)

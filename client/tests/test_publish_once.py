@@ -1,15 +1,18 @@
 """An event is sent once, whatever happens to the connection; the caller hears what is known of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import TypeAlias
 
 import pytest
-from acting import STREAM, Redis, client_of, numbered
+from acting import STREAM, Redis, client_of, numbered, until_blocked, until_closed
 from tests.valkey import PASSWORD, Valkey
 
 from deepiri_modelkit.errors import CannotConnect, OutcomeUnknown
 from deepiri_modelkit.streaming import StreamingClient
+
+Pause: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class Proxy:
@@ -45,10 +48,24 @@ class Proxy:
         writer.close()
 
 
+@pytest.fixture
+def paused(redis: Redis) -> Pause:
+    @contextmanager
+    def pause() -> Iterator[None]:
+        """For so long the server carries out no command that writes."""
+        redis.client_pause(600_000, all=False)
+        try:
+            yield
+        finally:
+            redis.client_unpause()
+
+    return pause
+
+
 def test_an_event_whose_answer_was_lost_is_stored_once_and_reported_as_unknown(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         async with Proxy(valkey).running() as proxy:
-            client = StreamingClient(redis_host="127.0.0.1", redis_port=proxy.port, redis_password=PASSWORD)
+            client = StreamingClient(redis_host="127.0.0.1", redis_port=proxy.port, redis_password=PASSWORD, timeout=60)
             async with client:
                 proxy.deaf = True
                 with pytest.raises(OutcomeUnknown, match="may be stored or not"):
@@ -61,13 +78,16 @@ def test_an_event_whose_answer_was_lost_is_stored_once_and_reported_as_unknown(v
     assert [fields[b"n"] for _, fields in redis.xrange(STREAM)] == [b"1", b"2"]
 
 
-def test_an_answer_that_takes_too_long_is_unknown_too(valkey: Valkey, redis: Redis) -> None:
+def test_an_answer_that_takes_too_long_is_unknown_too(
+    valkey: Valkey, paused: Pause, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene() -> None:
-        async with client_of(valkey, timeout=0.2) as client:
-            redis.client_pause(600)
-            with pytest.raises(OutcomeUnknown):
-                await client.publish(STREAM, numbered(1))
-            redis.client_unpause()
+        async with client_of(valkey) as client:
+            # Only the answer has so little time, not the connection.
+            with paused(), monkeypatch.context() as patch:
+                patch.setattr(client._publisher, "_timeout", 0.2)
+                with pytest.raises(OutcomeUnknown):
+                    await client.publish(STREAM, numbered(1))
             await client.publish(STREAM, numbered(2))
 
     asyncio.run(scene())
@@ -76,16 +96,15 @@ def test_an_answer_that_takes_too_long_is_unknown_too(valkey: Valkey, redis: Red
     assert redis.xlen(STREAM) <= 2
 
 
-def test_a_publish_that_is_cancelled_leaves_no_answer_for_the_next(valkey: Valkey, redis: Redis) -> None:
+def test_a_publish_that_is_cancelled_leaves_no_answer_for_the_next(valkey: Valkey, paused: Pause, redis: Redis) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
-            redis.client_pause(300)
-            task = asyncio.create_task(client.publish(STREAM, numbered(1)))
-            await asyncio.sleep(0.05)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            redis.client_unpause()
+            with paused():
+                task = asyncio.create_task(client.publish(STREAM, numbered(1)))
+                await until_blocked(redis)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
             entry_id = await client.publish(STREAM, numbered(2))
             assert redis.xrange(STREAM, entry_id, entry_id)[0][1][b"n"] == b"2"
 
@@ -98,7 +117,7 @@ def test_after_a_restart_of_the_server_publishing_goes_on(own_valkey: Valkey) ->
             await client.publish(STREAM, numbered(1))
             own_valkey.kill()
             # The loop has to see that the connection ended; before that, the outcome would be unknown.
-            await asyncio.sleep(0.05)
+            await until_closed(client)
             with pytest.raises(CannotConnect):
                 await client.publish(STREAM, numbered(2))
             own_valkey.start()

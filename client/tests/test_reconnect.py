@@ -4,14 +4,28 @@ import asyncio
 import logging
 
 import pytest
-from acting import GROUP, STREAM, Redis, client_of, numbered, numbers, pending, take, until
+from acting import (
+    GROUP,
+    STREAM,
+    Clock,
+    Redis,
+    client_of,
+    numbered,
+    numbers,
+    pending,
+    take,
+    until_blocked,
+    until_lost,
+)
 from tests.valkey import Valkey
 
 from deepiri_modelkit.streaming.subscription.link import seconds_before_try
 
 
 @pytest.mark.parametrize("group", [GROUP, None])
-def test_reading_goes_on_after_the_server_was_killed_and_started_again(own_valkey: Valkey, group: str | None) -> None:
+def test_reading_goes_on_after_the_server_was_killed_and_started_again(
+    own_valkey: Valkey, group: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scene() -> None:
         async with client_of(own_valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(3)])
@@ -20,7 +34,7 @@ def test_reading_goes_on_after_the_server_was_killed_and_started_again(own_valke
             # In hand when the server dies: its acknowledgement waits until the server is back.
             own_valkey.kill()
             rest = asyncio.create_task(numbers(events, 4))
-            await asyncio.sleep(0.25)
+            await until_lost(client, caplog)
             own_valkey.start()
             await client.publish_many(STREAM, [numbered(n) for n in (3, 4)])
             assert await rest == [1, 2, 3, 4]
@@ -41,9 +55,9 @@ def test_a_blocked_reader_notices_that_the_server_was_killed(
             events = client.subscribe(STREAM, consumer_group=GROUP)
             first = asyncio.create_task(numbers(events, 1))
             with own_valkey.client() as redis:
-                await until(lambda: redis.info("clients")["blocked_clients"])
+                await until_blocked(redis)
             own_valkey.kill()
-            await asyncio.sleep(0.05)
+            await until_lost(client, caplog)
             own_valkey.start()
             await client.publish(STREAM, numbered(1))
             assert await first == [1]
@@ -65,7 +79,7 @@ def test_what_an_answer_brought_that_got_lost_is_read_again(valkey: Valkey, redi
             await client.publish(STREAM, numbered(0))
             assert await numbers(events, 1) == [0]
             rest = asyncio.create_task(take(events, 2))
-            await until(lambda: redis.info("clients")["blocked_clients"])
+            await until_blocked(redis)
             redis.client_kill_filter(_type="normal", skipme=True)
             # As if Redis had handed it out and died before the answer arrived.
             redis.xadd(STREAM, numbered(1))
@@ -85,7 +99,7 @@ def test_a_lost_group_is_made_again_at_the_beginning(
         async with client_of(valkey) as client:
             events = client.subscribe(STREAM, consumer_group=GROUP, start="$", block_ms=200)
             first = asyncio.create_task(numbers(events, 2))
-            await until(lambda: redis.info("clients")["blocked_clients"])
+            await until_blocked(redis)
             {"flushall": redis.flushall, "del": lambda: redis.delete(STREAM)}.get(
                 how, lambda: redis.xgroup_destroy(STREAM, GROUP)
             )()
@@ -100,15 +114,15 @@ def test_a_lost_group_is_made_again_at_the_beginning(
     assert redis.xinfo_groups(STREAM)[0]["pending"] == 1
 
 
-def test_events_in_hand_survive_a_flush(valkey: Valkey, redis: Redis) -> None:
+def test_events_in_hand_survive_a_flush(valkey: Valkey, redis: Redis, clock: Clock) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(3)])
-            events = client.subscribe(STREAM, None, GROUP, "a", claim_idle_ms=100)
+            events = client.subscribe(STREAM, None, GROUP, "a")
             assert await numbers(events, 1) == [0]
-            redis.flushall()
             # Long enough to make the client look after its entries, which Redis no longer knows.
-            await asyncio.sleep(0.1)
+            clock.go_on(40)
+            redis.flushall()
             assert await numbers(events, 2) == [1, 2]
             await client.publish(STREAM, numbered(3))
             assert await numbers(events, 1) == [3]
@@ -125,7 +139,7 @@ def test_a_plain_reader_survives_a_flush(valkey: Valkey, redis: Redis) -> None:
             assert await numbers(events, 1) == [0]
             redis.flushall()
             rest = asyncio.create_task(numbers(events, 1))
-            await asyncio.sleep(0.05)
+            await until_blocked(redis)
             await client.publish(STREAM, numbered(1))
             assert await rest == [1]
             await events.aclose()

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from acting import STREAM, Redis, client_of, numbered, numbers, take, until
+from acting import STREAM, Redis, client_of, numbered, numbers, take, until_blocked
 from tests.valkey import Valkey
 
 from streams import entry
@@ -54,7 +54,7 @@ def test_new_events_only_means_all_that_come_after_the_beginning(valkey: Valkey,
             await client.publish_many(STREAM, [numbered(n) for n in range(-before, 0)])
             events = client.subscribe(STREAM, start="$", count=1)
             first = asyncio.create_task(numbers(events, 1))
-            await until(lambda: redis.info("clients")["blocked_clients"])
+            await until_blocked(redis)
             await client.publish_many(STREAM, [numbered(n) for n in range(10)])
             assert [*await first, *await numbers(events, 9)] == list(range(10))
             await events.aclose()

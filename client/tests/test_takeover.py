@@ -2,10 +2,24 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
-from acting import GROUP, STREAM, Redis, client_of, numbered, numbers, pending, take
+from acting import (
+    GROUP,
+    STREAM,
+    Clock,
+    Redis,
+    client_of,
+    numbered,
+    numbers,
+    pending,
+    take,
+    until,
+)
 from tests.valkey import Valkey
+
+from deepiri_modelkit.streaming import StreamingClient
 
 
 def leave_pending(redis: Redis, count: int, consumer: str = "dead") -> None:
@@ -16,11 +30,29 @@ def leave_pending(redis: Redis, count: int, consumer: str = "dead") -> None:
     redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
 
 
-def test_events_that_were_pending_too_long_are_taken_over_oldest_first(valkey: Valkey, redis: Redis) -> None:
+async def finds_nothing(client: StreamingClient, redis: Redis, **options: Any) -> bool:
+    """Whether a consumer that looks for events comes to wait for new ones, having found none to take over."""
+
+    def waits() -> bool:
+        return bool(redis.info("clients")["blocked_clients"])
+
+    looking = asyncio.create_task(take(client.subscribe(STREAM, None, GROUP, **options), 1))
+    await until(lambda: looking.done() or waits())
+    nothing = not looking.done()
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await until(lambda: not waits())
+    return nothing
+
+
+def test_events_that_were_pending_too_long_are_taken_over_oldest_first(
+    valkey: Valkey, redis: Redis, clock: Clock
+) -> None:
     async def scene() -> None:
         leave_pending(redis, 25)
+        clock.go_on(60)
         async with client_of(valkey) as client:
-            events = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="b", claim_idle_ms=200)
+            events = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="b")
             found = await take(events, 25)
             assert [event["n"] for event in found] == list(range(25))
             assert {event.attempts for event in found} == {2}
@@ -31,13 +63,25 @@ def test_events_that_were_pending_too_long_are_taken_over_oldest_first(valkey: V
     assert pending(redis) == {"b": 1}
 
 
-def test_a_consumer_that_is_asked_not_to_takes_nothing_over(valkey: Valkey, redis: Redis) -> None:
+def test_a_consumer_that_waits_looks_again_for_what_was_left(valkey: Valkey, redis: Redis) -> None:
+    async def scene() -> None:
+        leave_pending(redis, 1)
+        async with client_of(valkey) as client:
+            events = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="b", claim_idle_ms=200)
+            assert await numbers(events, 1) == [0]
+            await events.aclose()
+
+    asyncio.run(scene())
+
+    assert pending(redis) == {"b": 1}
+
+
+def test_a_consumer_that_is_asked_not_to_takes_nothing_over(valkey: Valkey, redis: Redis, clock: Clock) -> None:
     async def scene() -> None:
         leave_pending(redis, 2)
+        clock.go_on(3600)
         async with client_of(valkey) as client:
-            events = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="b", claim_idle_ms=None, block_ms=50)
-            with pytest.raises(TimeoutError):
-                await take(events, 1, within=0.3)
+            assert await finds_nothing(client, redis, consumer_name="b", claim_idle_ms=None)
 
     asyncio.run(scene())
 
@@ -58,42 +102,33 @@ def test_an_abandoned_event_that_was_trimmed_is_never_handed_out(valkey: Valkey,
     assert pending(redis) == {"b": 1}
 
 
-def test_events_that_wait_behind_slow_ones_are_not_taken_over(valkey: Valkey, redis: Redis) -> None:
-    handled: list[tuple[str, int]] = []
-
-    async def consume(name: str, seconds: float) -> None:
-        async with client_of(valkey) as client:
-            events = client.subscribe(STREAM, None, GROUP, name, claim_idle_ms=900, block_ms=50)
-            async for event in events:
-                await asyncio.sleep(seconds)
-                handled.append((name, event["n"]))
-
+def test_events_that_wait_behind_slow_ones_are_not_taken_over(valkey: Valkey, redis: Redis, clock: Clock) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(7)])
-            slow = asyncio.create_task(consume("slow", 0.2))
-            await asyncio.sleep(0.1)
-            fast = asyncio.create_task(consume("fast", 0))
-            await asyncio.sleep(1.5)
-            for task in (slow, fast):
-                task.cancel()
-            await asyncio.gather(slow, fast, return_exceptions=True)
+            slow = client.subscribe(STREAM, None, GROUP, "slow")
+            for n in range(7):
+                assert await numbers(slow, 1) == [n]
+                # Two of them take longer than an event may be pending, so the later ones would be abandoned.
+                clock.go_on(40)
+                assert await finds_nothing(client, redis, consumer_name="fast")
+            await slow.aclose()
 
     asyncio.run(scene())
 
-    assert handled == [("slow", n) for n in range(7)]
+    assert pending(redis) == {"slow": 1}
 
 
 def test_events_that_others_took_while_one_was_handled_are_dropped(
-    valkey: Valkey, redis: Redis, caplog: pytest.LogCaptureFixture
+    valkey: Valkey, redis: Redis, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             ids = await client.publish_many(STREAM, [numbered(n) for n in range(4)])
-            events = client.subscribe(STREAM, None, GROUP, "a", claim_idle_ms=200)
+            events = client.subscribe(STREAM, None, GROUP, "a")
             assert await numbers(events, 1) == [0]
             redis.xclaim(STREAM, GROUP, "b", 0, ids[1:3])
-            await asyncio.sleep(0.15)
+            clock.go_on(40)
             assert await numbers(events, 1) == [3]
             await events.aclose()
 

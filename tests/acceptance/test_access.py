@@ -37,10 +37,10 @@ def warden(closed):
     """A key that issues others: of a service that may publish and read all that they may."""
     catalog = closed.folder / "warden.yaml"
     catalog.write_text('services: [{name: warden, publishes: [{stream: "*"}], subscribes: [{stream: "*"}]}]')
-    out, notes = closed.command("catalog", "apply", str(catalog)).communicate(timeout=60)
+    out, notes = closed.command("catalog", "apply", str(catalog)).communicate(timeout=180)
     assert out == "created: 1 service, 2 grants\n", notes
     words = [word for scope in ("keys:write", "registry:read", "registry:write") for word in ("--scope", scope)]
-    out, notes = closed.command("issue_key", "warden", *words).communicate(timeout=60)
+    out, notes = closed.command("issue_key", "warden", *words).communicate(timeout=180)
     assert out.startswith("syn_live_"), notes
     return out.strip()
 
@@ -140,7 +140,7 @@ def test_rotating_a_key_drops_no_request(closed, warden, key_for):
     for _ in range(3):
         old = current["key"].split("_")[2]
         rotated = httpx.post(
-            f"{closed.url}/services/cyrex/keys/{old}/rotate", json={"overlap": 60}, headers=shows(warden)
+            f"{closed.url}/services/cyrex/keys/{old}/rotate", json={"overlap": 3600}, headers=shows(warden)
         )
         assert rotated.status_code == 201
         new = rotated.json()["key"]

@@ -32,7 +32,7 @@ class Publisher:
     def __init__(self, hub, name, numbers, size):
         self.acknowledged = {}
         self.refusals = []
-        self._client = httpx.Client(base_url=hub.url, timeout=5)
+        self._client = httpx.Client(base_url=hub.url, timeout=30)
         self._name, self._numbers, self._size = name, numbers, size
 
     def run(self, progress):

@@ -16,6 +16,7 @@ from streams.access import issuing
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
 from tests.access.conftest import bearer
+from tests.bridges.cast import now_ms
 from tests.live.server import running_server, watching
 from tests.patience import eventually
 
@@ -105,7 +106,7 @@ class TestWithAKey:
         bridges.current()
         answers = []
         waiting = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{server.url}/v1/read", json=body, headers=helox, timeout=10))
+            target=lambda: answers.append(httpx.post(f"{server.url}/v1/read", json=body, headers=helox, timeout=60))
         )
 
         waiting.start()
@@ -132,12 +133,13 @@ class TestWithATicket:
         assert "good once" in again.json()["detail"]
 
     def test_it_is_kept_for_thirty_seconds_and_not_as_it_is_written(self, django, redis, helox):
+        begun = now_ms(redis)
         ticket = ticket_of(django, helox)
 
         (key,) = redis.keys("syn:ticket:*")
 
         assert ticket.encode() not in key + redis.get(key)
-        assert 28 <= redis.ttl(key) <= 30
+        assert begun + 30_000 <= redis.pexpiretime(key) <= now_ms(redis) + 30_000
 
     def test_it_is_for_one_stream_alone(self, server, django, helox):
         ticket = ticket_of(django, helox)

@@ -56,6 +56,7 @@ class Installation:
             "SYNAPSE_VAR": str(self.folder),
             "SYNAPSE_LOG_LEVEL": "ERROR",
             "SYNAPSE_AUTH": "open",
+            "SYNAPSE_REDIS_TIMEOUT": "30000",
             "REDIS_URL": self.url,
             "SYNAPSE_HANDLERS": "tests.bridges.shop.*",
             "SHOP_FILE": str(self.written),
@@ -101,7 +102,7 @@ class Installation:
 
     def _catalog(self, **values: str) -> Path:
         file = self.folder / "catalog.yaml"
-        file.write_text(CATALOG % {"console": "false", "retry": "60", **values})
+        file.write_text(CATALOG % {"console": "false", "retry": "3600", **values})
         return file
 
     def _run(self, *words: str) -> None:

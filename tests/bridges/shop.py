@@ -53,9 +53,11 @@ def moody(event, delivery):
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
-            time.sleep(60)
+            begun().touch()
+            time.sleep(3600)
         case "wait":
-            time.sleep(0.3)
+            begun().touch()
+            _wait_for(may_go_on())
         case "meet":
             _meet_two_others(delivery)
         case "later":
@@ -63,6 +65,21 @@ def moody(event, delivery):
         case "close":
             raise SinkDisabled("the shop is closed for good")
     write_down(event, delivery)
+
+
+def begun():
+    """Return the file that is there once an event was begun."""
+    return Path(os.environ["SHOP_FILE"]).with_suffix(".begun")
+
+
+def may_go_on():
+    """Return the file that somebody makes when who waits may go on."""
+    return Path(os.environ["SHOP_FILE"]).with_suffix(".go-on")
+
+
+def _wait_for(file):
+    while not file.exists():
+        time.sleep(0.001)
 
 
 def _meet_two_others(delivery):

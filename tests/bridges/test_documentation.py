@@ -54,7 +54,7 @@ def test_the_walk_through_prints_what_it_says(redis, installation, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         if "catalog" in words:

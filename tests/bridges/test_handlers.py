@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 
 import pytest
 
@@ -11,7 +10,9 @@ from bridges.errors import BadConfig, NotBegun, SinkAway, SinkBroken, SinkDisabl
 from bridges.handlers import allowed, calling, process
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from tests.bridges.cast import always
+from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery
+from tests.patience import eventually
 
 SHOP = "tests.bridges.shop"
 
@@ -22,14 +23,17 @@ class Shop:
     def __init__(self, folder):
         self.file = folder / "written-down"
         self.sinks = []
-        self.stopping = False
+        self.stops = lambda: False
 
-    def open(self, handler="moody", *, batch=False, timeout=5.0, **columns):
+    def open(self, handler="moody", *, batch=False, timeout=60.0, **columns):
         config = HandlerConfig.read({"handler": f"{SHOP}.{handler}", "batch": batch})
         bridge = definition("handler", timeout=timeout, **columns)
-        sink = HandlerSink.open(config, bridge, stopping=lambda: self.stopping)
+        sink = HandlerSink.open(config, bridge, stopping=self.is_stopping)
         self.sinks.append(sink)
         return sink
+
+    def is_stopping(self):
+        return self.stops()
 
     @property
     def written(self):
@@ -58,9 +62,9 @@ def words(outcomes):
 
 
 def test_an_event_whose_handler_fails_is_not_taken_and_its_neighbours_are(shop):
-    sink = shop.open(timeout=0.3)
+    sink = shop.open()
 
-    outcomes = sink.deliver(orders(None, "raise", None, "die", None, "hang", "kill", "exit", "refuse", None), always)
+    outcomes = sink.deliver(orders(None, "raise", None, "die", None, "kill", "exit", "refuse", None), always)
 
     assert words(outcomes) == [
         None,
@@ -68,14 +72,23 @@ def test_an_event_whose_handler_fails_is_not_taken_and_its_neighbours_are(shop):
         None,
         "The handler did not return: its process ended with exit status 3",
         None,
-        "The handler took longer than 0.3 s, and its process was ended",
         "The handler did not return: its process was ended by SIGKILL",
         "SystemExit: 3 (shop.py, line 50)",
         "this order never works",
         None,
     ]
-    assert [outcome.permanent for outcome in outcomes if outcome] == [False, False, False, False, False, True]
-    assert shop.written == ["17-0", "17-2", "17-4", "17-9"]
+    assert [outcome.permanent for outcome in outcomes if outcome] == [False, False, False, False, True]
+    assert shop.written == ["17-0", "17-2", "17-4", "17-8"]
+
+
+def test_a_handler_that_hangs_is_ended_and_the_next_event_is_begun(shop):
+    sink = shop.open(timeout=0.3)
+
+    outcomes = sink.deliver(orders("hang", "hang"), always)
+
+    assert words(outcomes) == ["The handler took longer than 0.3 s, and its process was ended"] * 2
+    assert [outcome.permanent for outcome in outcomes] == [False, False]
+    eventually(lambda: sink.deliver(orders(None), always) == [None])
 
 
 @pytest.mark.parametrize("handler", ["write_down_later", "returns_an_awaitable"])
@@ -97,24 +110,30 @@ def test_a_handler_may_take_many_at_once_and_then_takes_all_or_none(shop):
 
 def test_a_handler_that_is_working_when_the_stop_comes_finishes_what_it_has_in_hand(shop):
     sink = shop.open()
+    asked = []
 
     def may_begin():
-        return not shop.written
+        if not begun().exists():
+            return True
+        if asked:
+            # The handler has been told meanwhile.
+            may_go_on().touch()
+        asked.append(None)
+        return False
 
     outcomes = sink.deliver(orders("wait", "wait", "wait", "wait"), may_begin)
 
-    done = len(shop.written)
-    assert outcomes[:done] == [None] * done
-    assert {type(outcome) for outcome in outcomes[done:]} == {NotBegun}
-    assert 1 <= done <= 2
+    assert shop.written == ["17-0"]
+    assert outcomes[0] is None
+    assert [type(outcome) for outcome in outcomes[1:]] == [NotBegun] * 3
 
 
 def test_a_handler_that_does_not_finish_after_the_stop_is_ended(shop, monkeypatch):
     monkeypatch.setattr(process, "STOP_PATIENCE", 0.2)
     sink = shop.open(timeout=60)
-    threading.Timer(0.2, lambda: setattr(shop, "stopping", True)).start()
+    shop.stops = begun().exists
 
-    outcomes = sink.deliver(orders("hang", None), lambda: not shop.stopping)
+    outcomes = sink.deliver(orders("hang", None), lambda: not shop.stops())
 
     assert words(outcomes) == [
         "The handler took longer than 0.2 s after the stop was requested, and was ended",
@@ -186,7 +205,7 @@ def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
 
 
 def test_a_sink_that_is_opened_while_the_process_stops_waits_for_nothing(shop):
-    shop.stopping = True
+    shop.stops = lambda: True
 
     sink = shop.open()
 

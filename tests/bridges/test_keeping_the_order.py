@@ -160,7 +160,7 @@ def test_it_waits_for_events_and_gets_them_at_once(redis, bridge, options):
             pass
         (id_,) = order(redis, "a")
 
-        assert [held.id for held in reading.result(20)] == [id_]
+        assert [held.id for held in reading.result(60)] == [id_]
 
 
 def test_an_answer_that_came_late_is_no_longer_in_hand(redis, bridge, monkeypatch):

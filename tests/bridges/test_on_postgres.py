@@ -27,7 +27,7 @@ def test_rows_and_sums_are_the_same_on_postgresql():
             env={**os.environ, "POSTGRES_OF_THE_TESTS": url},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
 

@@ -21,8 +21,8 @@ from tests.bridges.cast import (
 
 @pytest.fixture
 def bridge(bridge):
-    """A few events are much to read here."""
-    return partial(bridge, worth_ahead=5)
+    """A few events are much to read here, and take no time."""
+    return partial(bridge, worth_ahead=5, clock=lambda: 0.0)
 
 
 class Looking(KeepingSink):

@@ -42,7 +42,7 @@ def work(redis, db, handlers, monkeypatch, settings):
 
     yield work
     for supervisor in supervisors:
-        assert supervisor.stop(10)
+        assert supervisor.stop(60)
 
 
 def nowhere(name="good", **columns):

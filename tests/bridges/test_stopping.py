@@ -39,14 +39,19 @@ def test_a_request_while_an_event_is_in_hand_lets_it_be_settled_and_gives_the_re
 
 def test_a_read_that_redis_ends_by_force_is_done_again(redis, bridge):
     consumer = bridge(block_ms=2000)
-    thread = threading.Thread(target=lambda: [consumer.worker.step(), consumer.worker.step()])
+
+    def work():
+        while len(consumer.said) < 2:
+            consumer.worker.step()
+
+    thread = threading.Thread(target=work)
     thread.start()
 
-    def blocked():
-        return [row["id"] for row in redis.client_list() if row["cmd"] == "xreadgroup" and "b" in row["flags"]]
+    def unblock():
+        blocked = [row["id"] for row in redis.client_list() if row["cmd"] == "xreadgroup" and "b" in row["flags"]]
+        return [id_ for id_ in blocked if redis.client_unblock(id_, error=True)]
 
-    (client,) = eventually(blocked)
-    redis.client_unblock(client, error=True)
+    eventually(unblock)
     eventually(lambda: len(consumer.said) >= 2)
     ids = publish(redis, 1)
     thread.join()

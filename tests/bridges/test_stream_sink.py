@@ -1,5 +1,7 @@
 """Events that go on into another stream: by that stream's rules, once, and never in circles."""
 
+from datetime import timedelta
+
 import pytest
 
 from bridges.errors import BadConfig, SinkAway, SinkBroken
@@ -186,7 +188,8 @@ def test_a_stream_that_is_full_is_asked_again_later(redis, db):
     assert (outcomes[1].permanent, outcomes[1].retry_after) == (False, stream_sink.FULL_WAIT)
 
 
-def test_a_stream_that_wants_its_events_safe_gets_them_again_until_they_are(redis, db):
+def test_a_stream_that_wants_its_events_safe_gets_them_again_until_they_are(redis, db, monkeypatch):
+    monkeypatch.setattr("streams.snapshot._patience_for_replicas", lambda: timedelta(seconds=0.4))
     define("copies", durability="replicated", idempotency_key="required")
 
     outcomes = [open_().deliver([published(ORDER)], always) for _ in range(2)]

@@ -64,10 +64,10 @@ class Consumers:
     def finish(self) -> str:
         """Stop it as a person does, and let the last one finish the work. Return what it said."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=120)
         # It may be stopped so early that it is not yet listening to signals.
         assert self.process.returncode in (0, -signal.SIGTERM)
-        _, said = self.start("--drain").communicate(timeout=120)
+        _, said = self.start("--drain").communicate(timeout=300)
         assert self.process.returncode == 0, said
         return said
 
@@ -84,7 +84,7 @@ def test_every_event_is_handled_though_its_consumer_and_valkey_are_killed(instal
     for nth, deed in enumerate(deeds):
         eventually(lambda nth=nth: len(installation.handled()) > (nth + 1) * EVENTS // (len(deeds) + 1))
         deed()
-    publisher.join(timeout=60)
+    publisher.join(timeout=300)
     consumers.finish()
 
     handled = installation.handled()

@@ -180,7 +180,7 @@ def send(receiver, settings):
         settings.WEBHOOK_ALLOW = allowing.read([*allowed])
         # What is refused when it is saved is tried all the same: a row may be older than a rule.
         config = WebhookConfig(url=f"https://{host}:{receiver.port}/", secret="shop")
-        bridge = definition("webhook", timeout=2)
+        bridge = definition("webhook", timeout=60)
         sink = WebhookSink(config, bridge, lookup=names)
         try:
             return sink.deliver([delivery({"event_type": "order-placed"})], always)[0]
@@ -240,7 +240,7 @@ def test_an_address_in_the_url_of_an_older_row_is_refused_at_each_delivery(recei
     )
     settings.WEBHOOK_ALLOW = Allowed()
     monkeypatch.setattr(targets, "read", lambda *_: target)
-    sink = WebhookSink(WebhookConfig(url=target.url, secret="shop"), definition("webhook", timeout=2))
+    sink = WebhookSink(WebhookConfig(url=target.url, secret="shop"), definition("webhook", timeout=60))
 
     (outcome,) = sink.deliver([delivery({"event_type": "order-placed"})], always)
 

@@ -44,7 +44,7 @@ def connect(request):
     """Make an executor for a server: `connect(url)`."""
     made = []
 
-    def make(url, timeout=2.0, locate=None):
+    def make(url, timeout=60.0, locate=None):
         made.append(request.param(Server(locate=locate or (lambda: url), timeout=timeout)))
         return made[-1]
 

@@ -11,7 +11,7 @@ from streams.errors import Busy
 
 @pytest.fixture
 def server(redis, valkey_of_session):
-    return Server(locate=lambda: valkey_of_session.url, timeout=5)
+    return Server(locate=lambda: valkey_of_session.url, timeout=60)
 
 
 def test_replies_reach_their_callers_with_mixed_sizes_and_failures(server, redis):
@@ -82,7 +82,7 @@ def test_callers_that_come_together_share_one_attempt_to_connect(server):
             return await super().open()
 
     async def work():
-        executor = AsyncExecutor(Counted(locate=server.locate, timeout=5))
+        executor = AsyncExecutor(Counted(locate=server.locate, timeout=60))
         await asyncio.gather(*(executor.execute([commands.ping()]) for _ in range(20)))
         executor.close()
 

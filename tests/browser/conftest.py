@@ -40,7 +40,7 @@ def chromium() -> Iterator[object]:
 def person(chromium, hub: Hub) -> Iterator[object]:
     """A person who is logged in. All tests share their browser's cookies and cache: that is most of the time saved."""
     context = chromium.new_context(reduced_motion="reduce")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     log_in(page, hub)
     page.close()

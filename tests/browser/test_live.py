@@ -34,7 +34,7 @@ def test_a_browser_gets_each_event_once_through_the_death_of_the_server(chromium
     hub.kill_web_server()
     publish(hub, 2)
     publish(hub, 3)
-    page.wait_for_function("window.numbers.length == 3", timeout=20_000)
+    page.wait_for_function("window.numbers.length == 3", timeout=60_000)
 
     assert page.evaluate("window.numbers") == [1, 2, 3]
     page.close()

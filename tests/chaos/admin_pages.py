@@ -32,7 +32,7 @@ class Person:
     """Somebody who is logged in."""
 
     def __init__(self, hub: Hub) -> None:
-        self._client = httpx.Client(base_url=hub.url, timeout=30, follow_redirects=True)
+        self._client = httpx.Client(base_url=hub.url, timeout=120, follow_redirects=True)
         login = self.open("/admin/login/?next=/admin/")
         page = self._send(login, username="admin", password=ADMIN_PASSWORD)
         assert page.url.path == "/admin/", page.text

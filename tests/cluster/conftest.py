@@ -25,7 +25,7 @@ def cluster() -> Iterator[list[Valkey]]:
 
 @pytest.fixture(scope="session")
 def executor_of_session(cluster: list[Valkey]) -> Iterator[SyncExecutor]:
-    executor = SyncExecutor(Server(locate=lambda: url_of(cluster), timeout=5))
+    executor = SyncExecutor(Server(locate=lambda: url_of(cluster), timeout=60))
     yield executor
     executor.close()
 

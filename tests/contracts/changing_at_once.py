@@ -28,7 +28,7 @@ from tests.contracts.registry_api.conftest import Registry  # noqa: E402
 
 Change = Callable[[], Any]
 FIRST, SECOND, THIRD = ({"title": text} for text in ("first", "second", "third"))
-LONGEST = 30
+LONGEST = 180
 
 
 def at_once(first: Change, second: Change) -> Any:

@@ -41,7 +41,7 @@ def at_once(request, tmp_path_factory):
         }
         subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
         program = [sys.executable, "tests/contracts/changing_at_once.py", *SCENES]
-        ran = subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.PIPE)
+        ran = subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=600, stdout=subprocess.PIPE)
     return json.loads(ran.stdout)
 
 

@@ -65,7 +65,7 @@ def test_no_number_and_no_id_is_given_twice(environment):
     for running in programs:
         running.stdin.write("go\n")
         running.stdin.flush()
-    done = [each for running in programs for each in json.loads(running.communicate(timeout=120)[0])]
+    done = [each for running in programs for each in json.loads(running.communicate(timeout=600)[0])]
 
     ids, numbers = defaultdict(set), defaultdict(set)
     for subject, text, number, schema_id in done:

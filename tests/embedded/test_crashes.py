@@ -31,7 +31,7 @@ def test_what_was_acknowledged_before_kill_9_is_there_afterwards(embedded: Embed
 
     writer = threading.Thread(target=write_until_it_dies)
     writer.start()
-    enough.wait(20)
+    enough.wait(120)
     crash(endpoint)
     writer.join()
 
@@ -58,7 +58,7 @@ def test_a_write_that_was_torn_by_the_crash_does_not_keep_the_server_from_starti
 
 def test_a_stale_process_number_hurts_no_stranger(embedded: EmbeddedRedis) -> None:
     crash(embedded.ensure_running())
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     (embedded.folder / "valkey.pid").write_text(str(stranger.pid))
 
     embedded.stop()
@@ -75,7 +75,7 @@ def test_a_server_that_can_no_longer_be_told_from_a_stranger_is_left_alone(
 ) -> None:
     monkeypatch.setattr("synapse_project.embedded.server.STOP_PATIENCE", 0.2)
     endpoint = embedded.ensure_running()
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     (embedded.folder / "valkey.pid").write_text(str(stranger.pid))
     (embedded.folder / "endpoint.json").unlink()  # so that it cannot be asked
 

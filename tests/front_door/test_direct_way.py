@@ -44,7 +44,7 @@ class Connection:
     """A client that sends what it likes and reads answers one by one."""
 
     def __init__(self, server):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
         self._file = self.socket.makefile("rb")
 
     def send(self, data):
@@ -221,7 +221,8 @@ def test_a_redis_that_was_lost_is_a_503_and_found_again(own_server, own_valkey, 
     assert connection.answer()[0] == 201
 
 
-def test_a_redis_that_does_not_answer_in_time_is_a_503(own_server, own_valkey, connect):
+def test_a_redis_that_does_not_answer_in_time_is_a_503(own_server, own_valkey, connect, settings):
+    settings.REDIS_TIMEOUT = 3
     connection = connect(own_server)
     connection.send(publishing(1))
     assert connection.answer()[0] == 201

@@ -30,7 +30,7 @@ KNOWN |= {"version": "latest", "event_type": "user-action", "id": "1"}
 # Its answer does not end.
 ENDLESS = ("/streams/{stream}/live",)
 # A request may ask to be answered after a while; none does for longer than this.
-PATIENCE = 60
+PATIENCE = 120
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tests.patience import eventually
 from tests.ports import free_port
 
 # For a server that hangs; an answer takes far less than the second that it may.
-PATIENCE = 20.0
+PATIENCE = 90.0
 
 
 @dataclass(frozen=True)

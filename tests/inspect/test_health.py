@@ -11,7 +11,15 @@ from streams import prober
 from streams.prober import FRESH, Down, Probe
 from tests.patience import eventually
 
+AS_IN_LIFE = {name: getattr(prober, name) for name in ("ANSWER_WITHIN", "PATIENCE", "FRESH")}
 WELL = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}
+
+
+@pytest.fixture
+def in_life(monkeypatch):
+    """Answers are waited for as long as they are in life, and not for as long as tests do."""
+    for name, seconds in AS_IN_LIFE.items():
+        monkeypatch.setattr(prober, name, seconds)
 
 
 @pytest.fixture
@@ -23,8 +31,9 @@ def running_prober(db) -> Iterator[None]:
 
 
 @pytest.fixture
-def frozen_redis(own_valkey):
+def frozen_redis(own_valkey, settings, in_life):
     """Redis accepts connections and never answers, until the test ends."""
+    settings.REDIS_TIMEOUT = 0.9
     own_valkey.process.send_signal(signal.SIGSTOP)
     yield
     own_valkey.process.send_signal(signal.SIGCONT)
@@ -80,7 +89,7 @@ def test_a_frozen_redis_is_down_and_not_waited_for(express_lane, frozen_redis, p
     assert express_lane("GET", path).status == 503
 
 
-def test_the_prober_notices_a_frozen_redis_and_its_return(express_lane, own_valkey, running_prober):
+def test_the_prober_notices_a_frozen_redis_and_its_return(express_lane, own_valkey, in_life, running_prober):
     own_valkey.process.send_signal(signal.SIGSTOP)
 
     assert eventually(lambda: express_lane("GET", "/health").status == 503)
@@ -100,6 +109,7 @@ def test_ready_and_alive_say_just_that(ask):
     assert isinstance(liveness.json["uptime"], int)
 
 
+@pytest.mark.usefixtures("in_life")
 def test_what_does_not_answer_counts_as_down_when_what_is_known_grows_old():
     now = [100.0]
     asked = threading.Event()

@@ -181,6 +181,7 @@ def test_prometheus_gets_the_version_of_its_format_that_it_asks_for(ask, accept,
 
 def test_counters_and_lengths_are_those_in_redis(ask, define, redis):
     define("loose", {"known": {"required": ["n"]}}, enforcement="warn")
+    begun = int(time.time() * 1000) / 1000
     for body in ('{"event_type":"order-placed","n":1}', '{"event_type":"order-placed"}'):
         ask("POST", "/events/orders", body)
     for body in ('{"event_type":"known"}', '{"event_type":"unheard-of"}'):
@@ -195,7 +196,7 @@ def test_counters_and_lengths_are_those_in_redis(ask, define, redis):
     assert found["synapse_events_warned_total", "loose"] == 1
     assert found["synapse_events_unregistered_total", "loose"] == 1
     assert found["synapse_stream_events", "loose"] == 2
-    assert time.time() - 5 < found["synapse_stream_last_event_timestamp_seconds", "loose"] <= time.time()
+    assert begun <= found["synapse_stream_last_event_timestamp_seconds", "loose"] <= time.time()
 
 
 def test_groups_are_measured(ask, redis):
@@ -211,7 +212,7 @@ def test_groups_are_measured(ask, redis):
     assert found["synapse_group_consumers", "orders", "billing"] == 1
     assert found["synapse_group_pending_events", "orders", "billing"] == 1
     assert found["synapse_group_lag_events", "orders", "billing"] == 2
-    assert 20 <= found["synapse_group_lag_seconds", "orders", "billing"] < 25
+    assert 20 <= found["synapse_group_lag_seconds", "orders", "billing"] <= 20 + time.time() - now_ms / 1000
     assert now_ms / 1000 - 1 <= found["synapse_group_last_poll_timestamp_seconds", "orders", "billing"] <= time.time()
 
 
@@ -253,7 +254,8 @@ def test_what_became_of_a_groups_events_is_told(ask, redis, inference_events):
     own = "syn:{inference-events}:%s:shop"
     counted = {"done": 7, "retried": 3, "dead": 2, "reaped": 1, "expired": 4, "parked": 5, "lost_trimmed": 6}
     redis.hset(own % "cnt", mapping={**counted, "groups_recreated": 1, "made_by": "a run"})
-    redis.zadd(own % "due", {"1-1": (time.time() - 60) * 1000, "1-2": (time.time() + 60) * 1000})
+    begun = time.time()
+    redis.zadd(own % "due", {"1-1": (begun - 60) * 1000, "1-2": (begun + 3600) * 1000})
     redis.xadd(own % "dlq", {"id": "1-0"})
 
     found = samples(ask)
@@ -265,7 +267,7 @@ def test_what_became_of_a_groups_events_is_told(ask, redis, inference_events):
         *(7, 3, 2, 1, 4, 6)
     ]
     assert [of(name) for name in ("waiting_events", "parked_events", "dead_letters", "recreated_total")] == [2, 5, 1, 1]
-    assert 59 < of("overdue_seconds") < 70
+    assert 59 < of("overdue_seconds") <= 60 + time.time() - begun
 
 
 def test_somebody_elses_keys_in_place_of_a_groups_count_nothing(ask, redis, inference_events):

@@ -138,29 +138,29 @@ def test_a_redis_that_is_full_refuses_nobody(executor, redis):
 
 
 def test_tokens_come_back_one_by_one(executor, redis):
-    taken = [executor.execute([take_token("address", "one", count=10, seconds=10)])[0] for _ in range(11)]
+    taken = [executor.execute([take_token("address", "one", count=10, seconds=36_000)])[0] for _ in range(11)]
 
     assert [one.allowed for one in taken] == [True] * 10 + [False]
-    assert 0 < taken[-1].again <= 1
-    assert 9 <= taken[-1].full <= 10
+    assert 0 < taken[-1].again <= 3600
+    assert 9 * 3600 <= taken[-1].full <= 36_000
 
 
 def test_a_bucket_goes_when_it_is_full_again(executor, redis):
-    executor.execute([take_token("address", "one", count=10, seconds=10)])
+    executor.execute([take_token("address", "one", count=10, seconds=36_000)])
 
     (key,) = redis.keys("syn:rate:*")
-    assert 0 < redis.pttl(key) <= 1000
+    assert 0 < redis.ttl(key) <= 3600
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting_longer_than_an_empty_bucket(executor, redis):
-    executor.execute([take_token("address", "one", count=10, seconds=10)])
+    executor.execute([take_token("address", "one", count=10, seconds=36_000)])
     (key,) = redis.keys("syn:rate:*")
     redis.set(key, 4_000_000_000_000_000)  # the year 2096
 
-    (taken,) = executor.execute([take_token("address", "one", count=10, seconds=10)])
+    (taken,) = executor.execute([take_token("address", "one", count=10, seconds=36_000)])
 
     assert not taken.allowed
-    assert taken.full <= 10
+    assert taken.full <= 36_000
 
 
 def test_a_refusal_says_when_to_come_back(executor, redis):
@@ -169,7 +169,7 @@ def test_a_refusal_says_when_to_come_back(executor, redis):
     with pytest.raises(TooManyRequests, match="This key may ask 1 times in 3600 s") as refusal:
         executor.run(rates.take("key", "one", ONE_AN_HOUR))
 
-    assert refusal.value.headers["Retry-After"] == "3600"
+    assert 3500 < int(refusal.value.headers["Retry-After"]) <= 3600
 
 
 @pytest.mark.parametrize(

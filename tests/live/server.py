@@ -48,7 +48,7 @@ class RunningServer:
     def stop(self) -> None:
         """Stop it as SIGTERM does."""
         self.server.should_exit = True
-        self.thread.join(timeout=15)
+        self.thread.join(timeout=25)
         assert not self.thread.is_alive()
 
 
@@ -140,7 +140,7 @@ class Watch:
 
 @contextmanager
 def watching(
-    url: str, *, last_id: str = "", timeout: float = 10, headers: dict[str, str] | None = None, **query: Any
+    url: str, *, last_id: str = "", timeout: float = 60, headers: dict[str, str] | None = None, **query: Any
 ) -> Iterator[Watch]:
     """Watch for as long as the block lasts; the first frame, which says where it begins, is read already."""
     headers = {**(headers or {}), **({"Last-Event-ID": last_id} if last_id else {})}

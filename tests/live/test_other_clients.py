@@ -44,7 +44,7 @@ def test_node_reads_the_stream_with_fetch(server):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as node:
         eventually(lambda: server.watching() == 1)
         server.publish(1, 2, 3)
-        output, _ = node.communicate(timeout=10)
+        output, _ = node.communicate(timeout=60)
 
     assert [json.loads(line)["n"] for line in output.splitlines()] == [1, 2, 3]
     assert node.returncode == 0

@@ -14,11 +14,12 @@ LARGE = "x" * 50_000
 
 
 @pytest.fixture
-def slow(server):
+def slow(server, monkeypatch):
     """Who asks for the stream, and reads nothing until told to."""
+    monkeypatch.setattr(http_protocol, "MAX_STALL_SECONDS", 600)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(10)
+    connection.settimeout(60)
     connection.connect(("127.0.0.1", server.port))
     connection.sendall(b"GET /streams/orders/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
     eventually(lambda: server.watching() == 1)

@@ -295,14 +295,14 @@ def test_of_fifty_at_once_in_threads_one_is_stored(redis):
 
     def send():
         lane = DjangoAlone()
-        ready.wait(timeout=20)
+        ready.wait(timeout=120)
         answers.append(post(lane, PLACED))
 
     threads = [threading.Thread(target=send) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=120)
 
     assert sorted(answer.status for answer in answers) == [200] * 49 + [201]
     assert redis.xlen("orders") == 1

@@ -18,7 +18,7 @@ from tests.pull.cast import GROUP, PLACE, STREAM
 
 
 def body(name="worker-1", **members):
-    return {"stream": STREAM, "consumer_group": GROUP, "consumer_name": name, "block_ms": 20_000, **members}
+    return {"stream": STREAM, "consumer_group": GROUP, "consumer_name": name, "block_ms": 30_000, **members}
 
 
 def waiting():
@@ -27,7 +27,7 @@ def waiting():
 
 
 def read(server, name="worker-1", **members):
-    answer = httpx.post(f"{server.url}/v1/read", json=body(name, **members), timeout=30)
+    answer = httpx.post(f"{server.url}/v1/read", json=body(name, **members), timeout=90)
     assert answer.status_code == 200, answer.text
     return answer.json()["events"]
 
@@ -44,20 +44,20 @@ def test_a_publish_wakes_who_waits(server, pool, monkeypatch):
         found = pool.submit(read, server)
         eventually(lambda: waiting() == 1)
         (id_,) = server.publish(n)
-        (event,) = found.result(20)
+        (event,) = found.result(60)
         assert event["entry_id"] == id_
 
 
 def test_fifty_who_wait_are_one_read_loop_and_take_each_event_once(server, pool, redis):
     found = [pool.submit(read, server, f"w{n}", count=1) for n in range(50)]
     eventually(lambda: waiting() == 50)
-    blocked = [row for row in redis.client_list() if "b" in row["flags"]]
+    blocked = eventually(lambda: [row for row in redis.client_list() if "b" in row["flags"]])
     assert [row["cmd"] for row in blocked] == ["xread"]
     assert len(tails()._tails) == 1
 
     ids = server.publish(*range(50))
 
-    assert sorted(event["entry_id"] for one in found for event in one.result(20)) == sorted(ids)
+    assert sorted(event["entry_id"] for one in found for event in one.result(60)) == sorted(ids)
     assert redis.xpending(STREAM, GROUP)["pending"] == 50
 
 
@@ -101,7 +101,7 @@ def test_what_was_taken_for_one_who_left_meanwhile_is_given_back(server, redis, 
 
     monkeypatch.setattr(bridges.lane._Poll, "_look", look)
     connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
-    assert left.wait(10)
+    assert left.wait(60)
 
     (event,) = read(server, "other")
 
@@ -120,7 +120,7 @@ def test_an_event_that_is_given_back_wakes_who_waits(server, pool):
         json={"stream": STREAM, "consumer_group": GROUP, "entry_ids": [id_], "delay_ms": 0},
     )
 
-    (event,) = found.result(20)
+    (event,) = found.result(60)
     assert (event["entry_id"], event["attempt"]) == (id_, 2)
 
 
@@ -143,16 +143,16 @@ def test_a_server_that_stops_answers_those_who_wait(server, pool):
 
     server.stop()
 
-    assert found.result(10) == []
+    assert found.result(60) == []
 
 
 def test_redis_that_goes_ends_the_wait_with_a_problem_and_loses_nothing(server, pool, redis, valkey_of_session):
-    found = pool.submit(httpx.post, f"{server.url}/v1/read", json=body(), timeout=30)
+    found = pool.submit(httpx.post, f"{server.url}/v1/read", json=body(), timeout=90)
     eventually(lambda: waiting() == 1)
     redis.set("held", 1)
     redis.rename("held", STREAM)
 
-    answer = found.result(20)
+    answer = found.result(60)
 
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:synapse:problem:not-a-stream")
     assert redis.exists(keys.waiting(*PLACE)) == 0

@@ -12,8 +12,9 @@ from tests.patience import eventually
 from tests.ports import free_port
 from tests.valkey import PASSWORD, Valkey, running_valkey
 
-# Milliseconds after which the others hold a node for dead.
-_OPTIONS = ("--cluster-node-timeout", "1000", "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
+# Milliseconds after which the others hold a node for dead: while none is, a busy machine may be late with its answers.
+_DEAD_AFTER, _LATE_AFTER = 1000, 600_000
+_OPTIONS = ("--cluster-node-timeout", str(_LATE_AFTER), "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
 
 
 @dataclass
@@ -41,10 +42,17 @@ class Clustered:
         """End the primary of the pair as kill -9 does, and wait until the other one has its slots. Return the dead."""
         dead, other = self.pair
         dead.kill()
+        self._give_up_after(_DEAD_AFTER, but=dead)
         with other.client() as client:
             eventually(lambda: client.info("replication")["role"] == "master")
+        self._give_up_after(_LATE_AFTER, but=dead)
         self.pair.reverse()
         return dead
+
+    def _give_up_after(self, milliseconds: int, *, but: Valkey) -> None:
+        for node in {id(node): node for node in (*self.nodes, *self.pair) if node is not but}.values():
+            with node.client() as client:
+                client.config_set("cluster-node-timeout", milliseconds)
 
     def start_as_replica(self, dead: Valkey) -> None:
         """Start it again: it hears from the others that its slots are gone, and follows who has them."""

@@ -42,7 +42,7 @@ class Publishers:
         eventually(lambda: self.answers["503"] >= until)
 
     def _work(self, url: str) -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=120) as client:
             while not self._stop.is_set():
                 number = next(self._numbers)
                 answer = client.post(url, json={"event_type": "order-placed", "n": number})

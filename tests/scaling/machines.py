@@ -52,6 +52,7 @@ class Machines:
             "REDIS_URL": redis,
             "SECRET_KEY": SECRET,
             "SYNAPSE_LOG_LEVEL": "ERROR",
+            "SYNAPSE_REDIS_TIMEOUT": "30000",
         }
         catalog = folder / "catalog.yaml"
         catalog.write_text(CATALOG)

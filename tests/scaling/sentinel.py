@@ -17,8 +17,9 @@ from tests.valkey import ANOTHER, PASSWORD, Valkey, running_valkey
 SERVICE = "events"
 SENTINELS_PASSWORD = "sentinelpassword"
 # Milliseconds without an answer after which a Sentinel holds a server for dead. It asks every second: with much less it
-# would also give up on the server that it has just made the primary, before it asked that one at all.
-DOWN_AFTER = 1500
+# would also give up on the server that it has just made the primary, before it asked that one at all. While nobody is
+# dead it is told to be more patient: a busy machine is late with its answers too.
+DOWN_AFTER, LATE_AFTER = 1500, 600_000
 
 
 @dataclass
@@ -50,8 +51,15 @@ class Watched:
         """End the primary as kill -9 does, and wait until the Sentinels have another. Return the dead one."""
         dead = self.primary
         dead.kill()
+        self._give_up_after(DOWN_AFTER)
         eventually(lambda: self.primary is not dead)
+        self._give_up_after(LATE_AFTER)
         return dead
+
+    def _give_up_after(self, milliseconds: int) -> None:
+        for port in self.sentinels:
+            with redis.Redis(port=port, password=SENTINELS_PASSWORD) as sentinel:
+                sentinel.sentinel_set(SERVICE, "down-after-milliseconds", milliseconds)
 
     def start_as_replica(self, server: Valkey) -> None:
         """Start a dead server again, as a replica of the primary, and wait until it has all."""
@@ -90,7 +98,7 @@ requirepass {SENTINELS_PASSWORD}
 sentinel sentinel-pass {SENTINELS_PASSWORD}
 sentinel monitor {SERVICE} 127.0.0.1 {primary} {quorum}
 sentinel auth-pass {SERVICE} {PASSWORD}
-sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}
+sentinel down-after-milliseconds {SERVICE} {LATE_AFTER}
 sentinel failover-timeout {SERVICE} 4000
 """)
         words = [ANOTHER or str(binary()), str(file), "--sentinel"]

@@ -22,7 +22,7 @@ def url():
 
 
 def test_it_publishes_and_reads_on_all_nodes(url):
-    executor = SyncExecutor(Server(locate=lambda: url, timeout=5))
+    executor = SyncExecutor(Server(locate=lambda: url, timeout=60))
     once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
     streams = ("orders", "parcels", "payments")
 

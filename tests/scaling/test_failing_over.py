@@ -1,6 +1,7 @@
 """The primary dies under load: publishers hear 503, then it works again, and nothing acknowledged is lost."""
 
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
@@ -20,8 +21,9 @@ EVENT = '{"event_type": "order-placed"}'
 
 
 @pytest.fixture
-def orders(define):
-    """A stream whose events are on a replica when they are acknowledged."""
+def orders(define, monkeypatch):
+    """A stream whose events are on a replica when they are acknowledged; one that is away is given up soon."""
+    monkeypatch.setattr("streams.snapshot._patience_for_replicas", lambda: timedelta(seconds=0.7))
 
     def defined():
         define("orders", {"order-placed": None}, durability="replicated")

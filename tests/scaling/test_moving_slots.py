@@ -57,7 +57,7 @@ def execute(request, place):
     for client in place.clients():
         with client:
             client.flushall()
-    server = Server(locate=lambda: place.url, timeout=5)
+    server = Server(locate=lambda: place.url, timeout=60)
     executor = SyncExecutor(server) if request.param == "in a thread" else Waiting(server)
     executor.execute([commands.xlen(name) for name in ("orders", "parcels", "payments")])
     yield executor.begin if request.param == "in callbacks" else executor.execute

@@ -23,7 +23,7 @@ def under_another_name():
 
 
 def in_a_thread(url):
-    executor = SyncExecutor(Server(locate=lambda: url, timeout=5))
+    executor = SyncExecutor(Server(locate=lambda: url, timeout=60))
     try:
         return executor.execute([commands.ping()])
     finally:
@@ -32,7 +32,7 @@ def in_a_thread(url):
 
 def on_the_event_loop(url):
     async def ask():
-        executor = AsyncExecutor(Server(locate=lambda: url, timeout=5))
+        executor = AsyncExecutor(Server(locate=lambda: url, timeout=60))
         try:
             return await executor.execute([commands.ping()])
         finally:

@@ -39,4 +39,4 @@ def test_a_program_that_was_started_by_hand_lives_on_its_own(tmp_path: Path) -> 
     assert program.poll() is None
 
     os.kill(program.pid, signal.SIGTERM)
-    assert program.wait(10) == 0
+    assert program.wait(60) == 0

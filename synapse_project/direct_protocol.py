@@ -87,6 +87,8 @@ class DirectCycle:
     def start(self) -> None:
         """Begin: all earlier requests of the connection are answered. What can be refused by its head, is."""
         self._started = True
+        if self._protocol.transport.is_closing():
+            return  # whoever asked has gone before it was this request's turn
         try:
             check_host(self._head.headers)
             self._principal = principal_of(self._head.route, self._head.headers, address=self._head.address)
@@ -159,6 +161,10 @@ class DirectCycle:
         self.response_started = self.response_complete = True
         self._share.give_back()
         transport = self._protocol.transport
+        if transport.is_closing():
+            # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
+            # `disconnected` does not tell: uvicorn sets it on the connection's last request alone.
+            return
         parts = [STATUS_LINE[response.status]]
         for name, text in self._protocol.server_state.default_headers:
             parts += (name, b": ", text, b"\r\n")
@@ -224,6 +230,13 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
         super().on_headers_complete()
+
+    def waits(self) -> bool:
+        """Say whether the request that came last is one whose caller may leave before it is answered."""
+        if self._door is None or self.cycle is None or isinstance(self.cycle, DirectCycle):
+            return False
+        route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
+        return route is not None and route.waits
 
     def on_body(self, body: bytes) -> None:
         if not isinstance(self.cycle, DirectCycle):

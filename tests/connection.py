@@ -30,6 +30,10 @@ class Connection:
     def is_closed(self):
         return self._file.read(1) == b""
 
+    def rest(self):
+        """Return what comes until the server closes the connection."""
+        return self._file.read()
+
     def close(self):
         self._file.close()
         self.socket.close()

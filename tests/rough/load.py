@@ -17,6 +17,8 @@ from tests.rough.server import Synapse
 # Against a server that hangs; an answer takes a fraction of it.
 PATIENCE = 30
 BREATH = 0.01
+# No two of a run are the same.
+_numbers = itertools.count()
 
 
 class Crowd:
@@ -29,7 +31,6 @@ class Crowd:
     def __init__(self, port: int, size: int) -> None:
         self._port = port
         self._name = secrets.token_hex(4)
-        self._numbers = itertools.count()
         self._stopping = False
         self._failure: BaseException | None = None
         self.stored: dict[int, str] = {}
@@ -81,7 +82,7 @@ class Crowd:
 
     async def _one(self, *, has_key: bool) -> None:
         connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        number = next(self._numbers)
+        number = next(_numbers)
         while not self._stopping:
             try:
                 connection = connection or await asyncio.open_connection("127.0.0.1", self._port)
@@ -98,7 +99,7 @@ class Crowd:
             if not acknowledged:
                 await asyncio.sleep(BREATH)  # what is refused at once is not asked for in a tight loop
             if acknowledged or not has_key:
-                number = next(self._numbers)
+                number = next(_numbers)
         if connection:
             connection[1].close()
 

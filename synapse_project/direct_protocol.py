@@ -191,6 +191,13 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self._door = app if isinstance(app, FrontDoor) else None
         self.room = self._door.room if self._door else Room()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # A request and its connection hold each other, and the collector seldom comes by (synapse_project.lifespan).
+        self.pipeline.clear()
+        self.cycle = None  # type: ignore[assignment]
+        self._unset_keepalive_if_required()  # uvicorn does so only when the connection was not broken
+
     def on_message_begin(self) -> None:
         self.url = b""
         self.expect_100_continue = False

@@ -51,6 +51,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         self._unstall()
+        self._last = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -1,8 +1,6 @@
 """A publisher is told that its event is stored when it is as safe as its stream wants it, on both lanes."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,15 +28,6 @@ def a_replica_of(primary: Valkey) -> Iterator[Valkey]:
         with primary.client(single_connection_client=True) as client:
             eventually(lambda: client.set("arranged", 1) and client.wait(1, 100))
         yield replica
-
-
-@contextmanager
-def frozen(server: Valkey) -> Iterator[None]:
-    os.kill(server.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.process.pid, signal.SIGCONT)
 
 
 @pytest.fixture(params=LANES, ids=lambda lane: lane.name)
@@ -87,7 +76,7 @@ class TestReplicated:
         assert replica.client().xrange("orders")[0][0].decode() == answer.json["id"]
 
     def test_while_the_replica_is_frozen_the_answer_is_503_with_the_id(self, orders, ask, primary, replica):
-        with frozen(replica):
+        with replica.frozen():
             answer = post(ask, PLACED)
 
         ((entry_id, _),) = primary.client().xrange("orders")
@@ -98,7 +87,7 @@ class TestReplicated:
 
     def test_a_duplicate_waits_for_the_replica_too(self, orders, ask, primary, replica):
         first = post(ask, PLACED)
-        with frozen(replica):
+        with replica.frozen():
             in_doubt = post(ask, PLACED)
         again = post(ask, PLACED)
 
@@ -107,7 +96,7 @@ class TestReplicated:
         assert primary.client().xlen("orders") == 1
 
     def test_what_is_in_doubt_is_counted_once(self, orders, ask, replica):
-        with frozen(replica):
+        with replica.frozen():
             post(ask, PLACED)
         post(ask, PLACED)
 
@@ -116,7 +105,7 @@ class TestReplicated:
         assert (counters["published"], counters["duplicates"]) == (1, 1)
 
     def test_without_a_key_it_is_said_that_sending_again_may_store_it_twice(self, orders, ask, replica):
-        with frozen(replica):
+        with replica.frozen():
             answer = post(ask, PLACED, headers={})
 
         assert answer.status == 503
@@ -125,7 +114,7 @@ class TestReplicated:
     @pytest.mark.parametrize("headers", [{}, KEY], ids=["without a key", "with a key"])
     @pytest.mark.parametrize("path", ["/events/orders", "/events/orders?atomic=true"])
     def test_a_batch_waits_too(self, orders, ask, primary, replica, headers, path):
-        with frozen(replica):
+        with replica.frozen():
             in_doubt = post(ask, [PLACED, PLACED], path, headers)
 
         ids = [entry_id.decode() for entry_id, _ in primary.client().xrange("orders")]
@@ -149,7 +138,7 @@ class TestReplicated:
         post(ask, PLACED)
         primary.client().script_flush()
 
-        with frozen(replica):
+        with replica.frozen():
             answer = post(ask, PLACED, headers={"idempotency-key": "another"})
 
         assert (answer.status, answer.json["type"]) == (503, NOT_DURABLE)
@@ -164,7 +153,7 @@ class TestReplicated:
     def test_other_streams_do_not_wait(self, orders, ask, define, replica):
         define("clicks")
 
-        with frozen(replica):
+        with replica.frozen():
             assert post(ask, PLACED, "/events/clicks").status == 201
 
 
@@ -236,7 +225,7 @@ def test_a_frozen_replica_is_waited_for_together_by_all_who_ask(orders, primary,
 
         return await asyncio.gather(*(one(number / 100) for number in range(50)))
 
-    with frozen(replica):
+    with replica.frozen():
         # One after the other they would wait for a minute.
         answers = lane.run(asyncio.wait_for(publish(), 20))
     lane.close()
@@ -264,7 +253,7 @@ def test_who_goes_away_takes_no_other_along(orders, primary):
 def test_the_lanes_say_the_same(orders, primary, replica):
     express = LANES[0]()
 
-    with frozen(replica):
+    with replica.frozen():
         answers = [post(express, PLACED), post(DjangoAlone(), PLACED)]
     express.close()
 

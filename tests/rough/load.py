@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,22 +18,26 @@ from tests.rough.server import Synapse
 # Against a server that hangs; an answer takes a fraction of it.
 PATIENCE = 30
 BREATH = 0.01
-# No two of a run are the same.
-_numbers = itertools.count()
+# No two of a run are the same; smaller ones are the tests' own.
+FIRST = 1_000_000
+_numbers = itertools.count(FIRST)
 
 
 class Crowd:
     """Publishers on connections of their own, each of which sends its next event as soon as it was answered.
 
     Every event has a number. Half of the publishers send an `Idempotency-Key`, and the same event again until it is
-    acknowledged; the others go on with the next one. `stored` has the id of each number that was acknowledged.
+    acknowledged; the others go on with the next one. `stored` has the id of each number that was acknowledged. After
+    `life` requests each comes on another connection.
     """
 
-    def __init__(self, port: int, size: int) -> None:
+    def __init__(self, port: int, size: int, life: int) -> None:
         self._port = port
+        self._life = life
         self._name = secrets.token_hex(4)
         self._stopping = False
         self._failure: BaseException | None = None
+        self.sent: set[int] = set()
         self.stored: dict[int, str] = {}
         self.answers: Counter[int] = Counter()
         self.broken = 0
@@ -67,7 +72,7 @@ class Crowd:
         """What was acknowledged is there under the id that was told, and nothing is there twice."""
         lost = [(number, id_) for number, id_ in self.stored.items() if stored.get(id_) != number]
         assert lost == []
-        assert [number for number, times in Counter(stored.values()).items() if times > 1] == []
+        assert [number for number, times in Counter(stored.values()).items() if times > 1 and number >= FIRST] == []
 
     def _run(self, size: int) -> None:
         try:
@@ -83,7 +88,9 @@ class Crowd:
     async def _one(self, *, has_key: bool) -> None:
         connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         number = next(_numbers)
-        while not self._stopping:
+        for nth in itertools.count(1):
+            if self._stopping:
+                break
             try:
                 connection = connection or await asyncio.open_connection("127.0.0.1", self._port)
                 async with asyncio.timeout(PATIENCE):
@@ -100,12 +107,16 @@ class Crowd:
                 await asyncio.sleep(BREATH)  # what is refused at once is not asked for in a tight loop
             if acknowledged or not has_key:
                 number = next(_numbers)
+            if connection and nth % self._life == 0:
+                connection[1].close()
+                connection = None
         if connection:
             connection[1].close()
 
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, *, has_key: bool
     ) -> bool:
+        self.sent.add(number)
         key = [f"idempotency-key: {self._name}-{number}"] if has_key else []
         body = orjson.dumps({"event_type": "order-placed", "n": number})
         writer.write(request("POST", "/events/orders", body, "content-type: application/json", *key))
@@ -122,9 +133,9 @@ class Crowd:
 
 
 @contextmanager
-def crowd(synapse: Synapse, size: int = 32) -> Iterator[Crowd]:
+def crowd(synapse: Synapse, size: int, *, life: int = sys.maxsize) -> Iterator[Crowd]:
     """Let them publish for as long as the block lasts."""
-    publishers = Crowd(synapse.port, size)
+    publishers = Crowd(synapse.port, size, life)
     try:
         yield publishers
     finally:

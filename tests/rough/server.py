@@ -1,5 +1,6 @@
 """A web server as it is run, two workers on one socket, with a Valkey that writes its log."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from tests.valkey import Valkey, running_valkey
 
 @dataclass
 class Synapse:
-    """The server that runs: where it is, its process, what a person may use to change it, and where its events are."""
+    """The server that runs: where it is, its process, what it shares with commands, and where its events are."""
 
     url: str
     pid: int
-    warden: str
+    machines: Machines
     valkey: Valkey
 
     @property
@@ -25,6 +26,13 @@ class Synapse:
     def processes(self) -> list[int]:
         """Return the processes that answer."""
         return workers_of(self.pid) or [self.pid]
+
+    def connections(self, pid: int) -> int:
+        """Return how many clients one of the processes is connected with."""
+        here, established = f"0100007F:{self.port:04X}", "01"
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = {f"socket:[{row[9]}]" for row in rows if (row[1], row[3]) == (here, established)}
+        return sum(_target(file) in ours for file in Path(f"/proc/{pid}/fd").iterdir())
 
     def memory(self) -> int:
         """Return what the process that has most holds in memory, in bytes."""
@@ -41,6 +49,14 @@ class Synapse:
         return found
 
 
+def _target(link: Path) -> str:
+    """Return where a link leads, "" when it is gone by now."""
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
 def _resident(pid: int) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmRSS:")[2].split()[0]) * 1024
@@ -54,4 +70,4 @@ def running_synapse(folder: Path, *options: str, **others: object) -> Iterator[S
         everyone = {"SYNAPSE_AUTH": "open", "STREAM_MAX_LENGTH": "10000000"}
         machines = Machines(folder, database=database, redis=valkey.url, **everyone, **others)
         with machines.serving(options or ("--workers", "2")) as (url,):
-            yield Synapse(url, machines.running[url], machines.warden, valkey)
+            yield Synapse(url, machines.running[url], machines, valkey)

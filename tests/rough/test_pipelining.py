@@ -51,7 +51,7 @@ def of_all_kinds(number):
 
 def test_mixed_ways_sizes_and_refusals_keep_their_order(synapse, connection):
     sent = [(number, data, status) for number in range(6) for data, status in of_all_kinds(number)]
-    with crowd(synapse, size=4) as others:
+    with crowd(synapse, 4) as others:
         others.more(1)
         connection.send(b"".join(data for _, data, _ in sent))
         answers = [connection.answer() for _ in sent]
@@ -104,7 +104,7 @@ def test_one_that_is_refused_by_the_protocol_waits_for_its_turn_too(synapse, con
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
 def test_who_goes_in_the_middle_of_many_takes_nobody_along(synapse, connect, reset):
-    with crowd(synapse, size=4) as others:
+    with crowd(synapse, 4) as others:
         for _ in range(30):
             gone = connect(synapse)
             gone.send(b"".join(publishing(number) for number in range(50)) + publishing(50)[:-5])

@@ -40,7 +40,7 @@ def hasty(tmp_path_factory):
 @pytest.fixture
 def others(hasty):
     """Those who publish meanwhile; in the end all of them were answered, and all is stored."""
-    with crowd(hasty, size=8) as publishers:
+    with crowd(hasty, 8) as publishers:
         publishers.more(1)
         yield publishers
         publishers.more(100)

@@ -60,9 +60,18 @@ class Machines:
         }
         catalog = folder / "catalog.yaml"
         catalog.write_text(CATALOG)
-        words = [sys.executable, "-c", PREPARE, str(catalog)]
-        done = subprocess.run(words, cwd=ROOT, env=self._variables("first"), check=True, capture_output=True, text=True)
-        self.warden = done.stdout.strip().splitlines()[-1]
+        self.warden = self._run("-c", PREPARE, str(catalog)).strip().splitlines()[-1]
+
+    def manage(self, *words: str) -> str:
+        """Run a management command beside the servers; return what it prints."""
+        return self._run("manage.py", *words)
+
+    def _run(self, *words: str) -> str:
+        variables = self._variables("first")
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
+        )
+        return done.stdout
 
     @contextmanager
     def serving(self, *options: Sequence[str]) -> Iterator[list[str]]:

@@ -163,7 +163,7 @@ class DirectCycle:
         transport = self._protocol.transport
         if transport.is_closing():
             # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
-            # `disconnected` does not tell: uvicorn sets it on the connection's last request alone.
+            # `disconnected` does not tell: it is set on the connection's last request.
             return
         parts = [STATUS_LINE[response.status]]
         for name, text in self._protocol.server_state.default_headers:
@@ -190,11 +190,17 @@ class DirectHttpProtocol(HttpToolsProtocol):
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
         self.room = self._door.room if self._door else Room()
+        # The request that uvicorn's way answers now; `cycle` is the one that came last.
+        self._running: Any = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
         # A request and its connection hold each other, and the collector seldom comes by (synapse_project.lifespan).
         self.pipeline.clear()
+        self._running = None
         self.cycle = None  # type: ignore[assignment]
         self._unset_keepalive_if_required()  # uvicorn does so only when the connection was not broken
 
@@ -262,6 +268,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             # Not at once: of many that came together each would begin inside the one before it.
             self.loop.call_soon(cycle.start)
         else:
+            self._running = cycle
             super()._start_asgi_task(cycle, app)
 
     def answered(self) -> None:

@@ -151,7 +151,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._in_turn(partial(self._write_refusal, status))
 
     def _write_refusal(self, status: int) -> None:
-        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        again = b"retry-after: 1\r\n" if status == 503 else b""
+        self.transport.write(STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
 
     def _in_turn(self, last: Callable[[], None]) -> None:

@@ -56,7 +56,9 @@ async def ask(reader, writer):
     async with asyncio.timeout(2 * PATIENCE):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         await reader.readexactly(int(head.partition("content-length: ")[2].split()[0]))
-    return int(head.split()[1])
+    status = int(head.split()[1])
+    assert status != 503 or "retry-after: " in head
+    return status
 
 
 async def come_and_stay(port, count, while_they_stay):

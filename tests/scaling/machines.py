@@ -49,6 +49,8 @@ class Machines:
     ) -> None:
         self._folder = folder
         self._program = program
+        # What all of them have to say, from ERROR on.
+        self.log = folder / "log"
         # The process of each web server, by its URL.
         self.running: dict[str, int] = {}
         self._shared = {
@@ -92,13 +94,14 @@ class Machines:
 
     def _start(self, name: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
         port = free_port()
-        process = subprocess.Popen(
-            [sys.executable, *self._program, *options],
-            cwd=ROOT,
-            env=self._variables(name) | {"PORT": str(port)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, *self._program, *options],
+                cwd=ROOT,
+                env=self._variables(name) | {"PORT": str(port)},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         self.running[f"http://127.0.0.1:{port}"] = process.pid
         return process
 

@@ -52,7 +52,7 @@ lint: $(TESTING)
 check: lint test
 
 chaos: $(TESTING)
-	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/cluster tests/scaling tests/delivery tests/bridges/test_surviving.py \
+	@SYNAPSE_TESTS=full $(BIN)/python -m pytest -n 0 tests/chaos tests/cluster tests/scaling tests/delivery tests/rough tests/bridges/test_surviving.py \
 	  tests/acceptance/test_crashes.py $(ARGS)
 
 bench: $(BENCHING)

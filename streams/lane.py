@@ -130,7 +130,7 @@ ROUTES = (
     _asking("/streams", _streams),
     _asking("/streams/{stream}/info", _info),
     _asking("/streams/{stream}/messages", _messages),
-    Route(method="GET", path="/streams/{stream}/live", handler=watch, identify=tickets.watcher),
+    Route(method="GET", path="/streams/{stream}/live", handler=watch, waits=True, identify=tickets.watcher),
     Route(method="GET", path="/health", handler=say_health, identify=nobody, direct=say_health_directly),
     Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),
     Route(method="GET", path="/readyz", handler=say_readiness, identify=nobody),

@@ -87,6 +87,8 @@ class DirectCycle:
     def start(self) -> None:
         """Begin: all earlier requests of the connection are answered. What can be refused by its head, is."""
         self._started = True
+        if self._protocol.transport.is_closing():
+            return  # whoever asked has gone before it was this request's turn
         try:
             check_host(self._head.headers)
             self._principal = principal_of(self._head.route, self._head.headers, address=self._head.address)
@@ -159,6 +161,10 @@ class DirectCycle:
         self.response_started = self.response_complete = True
         self._share.give_back()
         transport = self._protocol.transport
+        if transport.is_closing():
+            # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
+            # `disconnected` does not tell: it is set on the connection's last request.
+            return
         parts = [STATUS_LINE[response.status]]
         for name, text in self._protocol.server_state.default_headers:
             parts += (name, b": ", text, b"\r\n")
@@ -184,6 +190,19 @@ class DirectHttpProtocol(HttpToolsProtocol):
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
         self.room = self._door.room if self._door else Room()
+        # The request that uvicorn's way answers now; `cycle` is the one that came last.
+        self._running: Any = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+        # A request and its connection hold each other, and the collector seldom comes by (synapse_project.lifespan).
+        self.pipeline.clear()
+        self._running = None
+        self.cycle = None  # type: ignore[assignment]
+        self._unset_keepalive_if_required()  # uvicorn does so only when the connection was not broken
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -225,6 +244,13 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self.headers += headers
         super().on_headers_complete()
 
+    def waits(self) -> bool:
+        """Say whether the request that came last is one whose caller may leave before it is answered."""
+        if self._door is None or self.cycle is None or isinstance(self.cycle, DirectCycle):
+            return False
+        route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
+        return route is not None and route.waits
+
     def on_body(self, body: bytes) -> None:
         if not isinstance(self.cycle, DirectCycle):
             super().on_body(body)
@@ -242,6 +268,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             # Not at once: of many that came together each would begin inside the one before it.
             self.loop.call_soon(cycle.start)
         else:
+            self._running = cycle
             super()._start_asgi_task(cycle, app)
 
     def answered(self) -> None:

@@ -3,9 +3,14 @@ be, how long a request may take to arrive, and how long a client may leave an an
 
 Without them a client can fill the memory with headers that never end, or hold thousands of connections open by
 sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
+
+Answers have the order of their requests (RFC 9112, 9.3.2). So what ends a connection, a refusal or the client's own
+end, waits for the answers that are owed before.
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from django.conf import settings
@@ -32,29 +37,49 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._reading: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
         self._head_is_too_large = False
+        # Whether the piece that came last was the end of a request.
+        self._ended_one = False
+        # What ends the connection when all that is owed has been answered. Nothing more is read then.
+        self._last: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         if len(self.connections) > settings.MAX_CONNECTIONS:
             self._refuse(503)
         else:
-            self._watch(MAX_HEAD_SECONDS)
+            self._watch_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         self._unstall()
+        self._last = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        before = self._reading
+        if self._last is not None:
+            return
+        before, self._ended_one = self._reading, False
         super().data_received(data)
-        if self.transport.is_closing() or self._reading is None:
+        if self._reading is None and not self._ended_one:
+            self._reading, self._head_bytes = "head", 0  # blank lines: the parser begins a request after them
+        if self.transport.is_closing() or self._last is not None or self._reading is None:
             self._unwatch()
-        elif self._reading != before or self._timer is None:
-            self._watch(MAX_HEAD_SECONDS if self._reading == "head" else MAX_BODY_SECONDS)
-        if self._reading == before == "head":
+        elif self._ended_one or self._reading != before or self._timer is None:
+            self._watch_request()
+        # A piece that ended a request as well is not counted: how much of it is the next one's is not known.
+        if self._reading == "head" and not self._ended_one:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
+
+        It is all that is heard of who has gone, too, so where an answer waits for something that counts as leaving.
+        """
+        if self.waits():
+            return False
+        self._in_turn(self.transport.close)
+        return not self.transport.is_closing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -62,23 +87,30 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        self._reading = "body"
         size = len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             # Raised through the parser, after which uvicorn asks for `send_400_response`.
             self._head_is_too_large = True
             raise ValueError("the request's head is too large")
+        self._reading = "body"
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._reading = None
+        self._ended_one = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        is_all = not self.pipeline
+        super().on_response_complete()
+        if is_all and self._last is not None and not self.transport.is_closing():
+            self._last()
 
     def send_400_response(self, msg: str) -> None:
         if self._head_is_too_large:
             self._refuse(431)
         else:
-            super().send_400_response(msg)
+            self._in_turn(partial(super().send_400_response, msg))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -94,6 +126,9 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             self._stalled.cancel()
             self._stalled = None
 
+    def _watch_request(self) -> None:
+        self._watch(MAX_HEAD_SECONDS if self._reading == "head" else MAX_BODY_SECONDS)
+
     def _watch(self, seconds: float) -> None:
         self._unwatch()
         self._timer = self.loop.call_later(seconds, self._give_up)
@@ -105,15 +140,38 @@ class LimitedHttpProtocol(DirectHttpProtocol):
 
     def _give_up(self) -> None:
         self._timer = None
-        if self._reading == "body" and self.cycle is not None and not self.cycle.response_started:
+        if self._is_behind():
+            self._watch_request()  # it may be us for whom the client waits
+        elif self._reading == "body" and self.cycle is not None and not self.cycle.response_started:
             self._refuse(408)
         else:
             self.transport.close()
 
     def _refuse(self, status: int) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-            self.transport.close()
+        self._in_turn(partial(self._write_refusal, status))
+
+    def _write_refusal(self, status: int) -> None:
+        again = b"retry-after: 1\r\n" if status == 503 else b""
+        self.transport.write(STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def _in_turn(self, last: Callable[[], None]) -> None:
+        """Do what ends the connection, as soon as the whole requests that came before are answered."""
+        if self.transport.is_closing() or self._last is not None:
+            return
+        self._unwatch()
+        if not self._is_behind():
+            last()
+            return
+        self._last = last
+        if self._reading == "body":
+            self.pipeline.popleft()  # the one that is not whole
+
+    def _is_behind(self) -> bool:
+        """Say whether what is being read comes after requests that are not answered yet."""
+        if self._reading == "body":
+            return bool(self.pipeline) and self.pipeline[0][0] is self.cycle
+        return self.cycle is not None and not self.cycle.response_complete
 
 
 def options(**others: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -61,6 +62,16 @@ class Valkey:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it do nothing for as long as the block lasts; its connections stay."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """A request that is answered from the parser: on a real socket, among requests that go the long way."""
 
 import signal
-import socket
 
 import httpx
 import orjson
 import pytest
 
 from streams.snapshot import holder
+from tests.connection import Connection, request
 from tests.live.server import running_server
 from tests.patience import eventually
 
@@ -30,41 +30,9 @@ def own_server(own_valkey, orders):
         yield running
 
 
-def request(method, path, body=b"", *headers):
-    head = [f"{method} {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(head).encode() + body
-
-
 def publishing(number, *headers):
     body = orjson.dumps({"event_type": "order-placed", "n": number})
     return request("POST", "/events/orders", body, "content-type: application/json", *headers)
-
-
-class Connection:
-    """A client that sends what it likes and reads answers one by one."""
-
-    def __init__(self, server):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-        self._file = self.socket.makefile("rb")
-
-    def send(self, data):
-        self.socket.sendall(data)
-
-    def answer(self):
-        """Return the next answer's status, headers and body."""
-        status = int(self._file.readline().split()[1])
-        headers = {}
-        while (line := self._file.readline().strip()) != b"":
-            name, _, text = line.partition(b": ")
-            headers[name.decode()] = text.decode()
-        return status, headers, self._file.read(int(headers.get("content-length", 0)))
-
-    def is_closed(self):
-        return self._file.read(1) == b""
-
-    def close(self):
-        self._file.close()
-        self.socket.close()
 
 
 @pytest.fixture
@@ -73,7 +41,7 @@ def connect():
     clients = []
 
     def connect(server):
-        clients.append(Connection(server))
+        clients.append(Connection(server.port))
         return clients[-1]
 
     yield connect

@@ -1,8 +1,6 @@
 """A publisher is told that its event is stored when it is as safe as its stream wants it, on both lanes."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -46,12 +44,8 @@ def little_patience() -> Iterator[None]:
 
 @contextmanager
 def frozen(server: Valkey) -> Iterator[None]:
-    os.kill(server.process.pid, signal.SIGSTOP)
-    try:
-        with little_patience():
-            yield
-    finally:
-        os.kill(server.process.pid, signal.SIGCONT)
+    with server.frozen(), little_patience():
+        yield
 
 
 @pytest.fixture(params=LANES, ids=lambda lane: lane.name)

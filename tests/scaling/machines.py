@@ -1,6 +1,7 @@
 """Web servers that share a PostgreSQL and a Redis and nothing else, as on machines of their own."""
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -41,10 +42,15 @@ services:
 
 
 class Machines:
-    """What the web servers share, and how one is started."""
+    """What the web servers share, and how one is started. `others` are more variables of their environment."""
 
-    def __init__(self, folder: Path, *, database: str, redis: str) -> None:
+    def __init__(
+        self, folder: Path, *, database: str, redis: str, program: Sequence[str] = ("manage.py", "serve"), **others: str
+    ) -> None:
         self._folder = folder
+        self._program = program
+        # What all of them have to say, from ERROR on.
+        self.log = folder / "log"
         # The process of each web server, by its URL.
         self.running: dict[str, int] = {}
         self._shared = {
@@ -53,12 +59,22 @@ class Machines:
             "SECRET_KEY": SECRET,
             "SYNAPSE_LOG_LEVEL": "ERROR",
             "SYNAPSE_REDIS_TIMEOUT": "30000",
+            **others,
         }
         catalog = folder / "catalog.yaml"
         catalog.write_text(CATALOG)
-        words = [sys.executable, "-c", PREPARE, str(catalog)]
-        done = subprocess.run(words, cwd=ROOT, env=self._variables("first"), check=True, capture_output=True, text=True)
-        self.warden = done.stdout.strip().splitlines()[-1]
+        self.warden = self._run("-c", PREPARE, str(catalog)).strip().splitlines()[-1]
+
+    def manage(self, *words: str) -> str:
+        """Run a management command beside the servers; return what it prints."""
+        return self._run("manage.py", *words)
+
+    def _run(self, *words: str) -> str:
+        variables = self._variables("first")
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
+        )
+        return done.stdout
 
     @contextmanager
     def serving(self, *options: Sequence[str]) -> Iterator[list[str]]:
@@ -79,13 +95,14 @@ class Machines:
 
     def _start(self, name: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
         port = free_port()
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", *options],
-            cwd=ROOT,
-            env=self._variables(name) | {"PORT": str(port)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, *self._program, *options],
+                cwd=ROOT,
+                env=self._variables(name) | {"PORT": str(port)},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         self.running[f"http://127.0.0.1:{port}"] = process.pid
         return process
 
@@ -94,6 +111,13 @@ class Machines:
         passed = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in ours}
         own = {"DJANGO_SETTINGS_MODULE": "synapse_project.settings", "SYNAPSE_VAR": str(self._folder / name)}
         return {**passed, **own, **self._shared}
+
+
+def workers_of(server: int) -> list[int]:
+    """Return the processes that a web server with several workers has started."""
+    rows = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    pattern = rf"\s*(\d+)\s+{server}\s.*manage\.py serve --listener"
+    return [int(found[1]) for row in rows.splitlines() if (found := re.match(pattern, row))]
 
 
 def _is_healthy(url: str) -> bool:

@@ -1,16 +1,14 @@
 """Two web servers, one of them with two workers, share a database and a Redis: whoever asks gets one Synapse."""
 
 import os
-import re
 import signal
-import subprocess
 
 import httpx
 import pytest
 
 from tests.patience import eventually
 from tests.postgres import running_postgres
-from tests.scaling.machines import Machines
+from tests.scaling.machines import Machines, workers_of
 from tests.valkey import running_valkey
 
 WIDER = '{"type": "object", "properties": {"n": {"type": ["integer", "string"]}}}'
@@ -93,10 +91,3 @@ def test_a_worker_that_is_killed_is_started_again_and_the_other_answers_meanwhil
 
     assert answers == {201}
     eventually(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server))
-
-
-def workers_of(server):
-    """Return the processes that a web server has started."""
-    rows = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    pattern = rf"\s*(\d+)\s+{server}\s.*manage\.py serve --listener"
-    return [int(found[1]) for row in rows.splitlines() if (found := re.match(pattern, row))]

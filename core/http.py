@@ -130,7 +130,12 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] |
 
 
 def problem_response(problem: problems.Problem) -> Response:
-    """Return the problem as an `application/problem+json` answer (RFC 9457)."""
+    """Return the problem as an `application/problem+json` answer (RFC 9457), and forget where it was raised.
+
+    One that was held in a variable and raised there is in a circle with its traceback, and so is the request:
+    the collector, which seldom comes by, would be the first to free it.
+    """
+    problem.__traceback__ = None
     return Response(
         status=problem.status,
         body=problems.render(problem),

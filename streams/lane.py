@@ -63,7 +63,7 @@ async def _read_aside(request: Request) -> Body | Problem | None:
     try:
         return await asyncio.to_thread(reading.read, request)
     except Problem as problem:
-        return problem
+        return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
 
 
 def _streams(request: Request) -> Conversation[Response]:

@@ -147,7 +147,8 @@ def _all_checked(
             accepted = checking.check(stream, item, version=version, explain=explained < MAX_EXPLAINED, by=by)
         except Problem as problem:
             explained += len(problem.members.get("violations", ()))
-            return problem
+            # Without what raised it: it is kept, and would keep those frames, which keep it.
+            return problem.with_traceback(None)
         explained += len(accepted.warnings)
         return accepted
 

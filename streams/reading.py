@@ -148,7 +148,7 @@ def _line(line: bytes) -> Item:
     try:
         return _value(line)
     except Problem as problem:
-        return problem
+        return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
 
 
 def _check_batch(body: bytes) -> None:

@@ -82,7 +82,7 @@ class DirectCycle:
     @disconnected.setter
     def disconnected(self, gone: bool) -> None:
         self._disconnected = gone
-        self._share.give_back()
+        self._let_go()
 
     def start(self) -> None:
         """Begin: all earlier requests of the connection are answered. What can be refused by its head, is."""
@@ -103,7 +103,9 @@ class DirectCycle:
             self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def take(self, part: bytes) -> None:
-        """Add a part of the body."""
+        """Add a part of the body. What comes after the answer is of no use to anybody."""
+        if self.response_complete or self._disconnected:
+            return
         self.body += part
         if not self._started:
             return
@@ -122,8 +124,14 @@ class DirectCycle:
         check_read(len(self.body))
         self._share.grow(len(self.body))
 
+    def _let_go(self) -> None:
+        self._share.give_back()
+        # The connection holds its last request for as long as it lasts.
+        self.body = bytearray()
+
     def _run(self) -> None:
         head = self._head
+        body, self.body = bytes(self.body), bytearray()
         request = request_of(
             head.route,
             params=head.params,
@@ -131,7 +139,7 @@ class DirectCycle:
             query=head.query,
             headers=head.headers,
             principal=self._principal,
-            body=bytes(self.body),
+            body=body,
         )
         direct = head.route.direct
         try:
@@ -159,7 +167,7 @@ class DirectCycle:
         if self._disconnected or self.response_complete:
             return
         self.response_started = self.response_complete = True
-        self._share.give_back()
+        self._let_go()
         transport = self._protocol.transport
         if transport.is_closing():
             # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.

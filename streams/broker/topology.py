@@ -100,7 +100,7 @@ class Topology:
             self._looked = self._clock()
             try:
                 self._ask()
-            except (RedisError, OSError) as error:
+            except (RedisError, RedisClusterException, OSError) as error:
                 if self._known is None:
                     raise BrokerDown(f"The cluster cannot be reached: {_reason(error)}.") from error
                 logger.debug("nobody tells how the cluster is laid out: %s", error)

@@ -122,8 +122,9 @@ def test_a_conversation_asks_in_steps(either):
     assert either.run(twice()) == [b"n", b"1"]
 
 
-def test_a_server_that_is_not_there_is_down(connect):
-    executor = connect(f"redis://127.0.0.1:{free_port()}")
+@pytest.mark.parametrize("url", ["redis://{}", "redis+cluster://{}", "redis+sentinel://{}/primary"])
+def test_a_server_that_is_not_there_is_down(connect, url):
+    executor = connect(url.format(f"127.0.0.1:{free_port()}"))
 
     with pytest.raises(BrokerDown):
         executor.execute([commands.ping()])

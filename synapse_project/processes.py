@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from synapse_project.backoff import Backoff
 
@@ -20,6 +20,7 @@ from synapse_project.backoff import Backoff
 LIFELINE = "SYNAPSE_LIFELINE_FD"
 STOP_PATIENCE = 20.0
 POLL = 0.02
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
@@ -52,17 +53,19 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            self._command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=self._inherited,
-            start_new_session=True,
-        )
+        with _undisturbed():
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=self._inherited,
+                start_new_session=True,
+            )
 
     def ended(self) -> str | None:
         """Return how the process ended, in words, or None while it runs."""
-        code = self._process.poll() if self._process else None
+        with _undisturbed():
+            code = self._process.poll() if self._process else None
         if code is None:
             return None
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
@@ -85,15 +88,38 @@ class Child:
 
     def kill(self) -> None:
         """End the process and all it started, at once."""
-        if self._process and self.ended() is None:
-            self._kill_rest()
-            self._process.wait()
+        with _undisturbed():
+            if self._process and self.ended() is None:
+                self._kill_rest()
+                self._process.wait()
 
     def _kill_rest(self) -> None:
         """End what is left of the process's session: workers whose master died would keep its port."""
         if self._process:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left (macOS says it so)
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a signal that raises KeyboardInterrupt do so at the end of the block.
+
+    It would do so between any two instructions, also where `subprocess` has just taken a lock of its own. That would
+    stay taken, and who waits for the program then would wait for ever.
+    """
+    heard = []
+    numbers = [number for number in _STOPPING if signal.getsignal(number) is signal.default_int_handler]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # handlers run in the main thread alone
+    for number in numbers:
+        signal.signal(number, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 class Supervisor:

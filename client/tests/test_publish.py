@@ -148,7 +148,7 @@ def test_a_server_that_is_not_there_cannot_be_connected_to() -> None:
 def test_a_url_says_it_all(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         url = valkey.url.removesuffix("/0") + "/3?decode_responses=true"
-        async with StreamingClient(redis_host="nowhere", redis_url=url) as client:
+        async with StreamingClient(redis_host="nowhere", redis_url=url, timeout=60) as client:
             await client.publish(STREAM, numbered(1))
             events = client.subscribe(STREAM)
             assert (await anext(events))["n"] == 1

@@ -64,7 +64,7 @@ def publish(request, url, express_lane):
 
     def with_the_client(stream, events):
         async def work():
-            async with StreamingClient(redis_url=url) as client:
+            async with StreamingClient(redis_url=url, timeout=60) as client:
                 for event in events:
                     await client.publish(stream, event)
 
@@ -89,7 +89,7 @@ def received(request, url, express_lane):
 
 async def subscribe(url, stream, group, count):
     got = []
-    async with StreamingClient(redis_url=url) as client:
+    async with StreamingClient(redis_url=url, timeout=60) as client:
         async for event in client.subscribe(stream, consumer_group=group, block_ms=100):
             got.append(dict(event))
             if len(got) == count:
@@ -123,7 +123,7 @@ def test_both_kinds_of_publisher_share_a_stream(url, express_lane):
     express_lane("POST", "/events/inference-events", orjson.dumps(INFERENCES[0]))
 
     async def publish_with_the_client():
-        async with StreamingClient(redis_url=url) as client:
+        async with StreamingClient(redis_url=url, timeout=60) as client:
             await client.publish("inference-events", INFERENCES[1])
 
     asyncio.run(publish_with_the_client())

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,43 @@ def test_a_stop_lets_a_program_finish(supervisor: Supervisor, tmp_path: Path) ->
 
     assert (tmp_path / "stopped").exists()
     assert program.ended() == "ended with exit status 0"
+
+
+class Disturbed:
+    """A lock on a program. A signal comes each time when it was just taken."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+
+    def acquire(self, *words: bool) -> bool:
+        taken: bool = self._lock.acquire(*words)
+        signal.raise_signal(signal.SIGTERM)
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_a_signal_that_comes_while_a_program_is_looked_after_does_not_keep_it_from_being_stopped(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = supervisor.add("program", python(STUBBORN, tmp_path))
+    assert program._process is not None
+    lock = program._process._waitpid_lock  # type: ignore[attr-defined]
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(program._process, "_waitpid_lock", Disturbed(lock))
+            with pytest.raises(KeyboardInterrupt):
+                supervisor.step()
+        assert not lock.locked()
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    supervisor.kill()
+
+    assert program.ended() == "was ended by SIGKILL"
 
 
 def test_a_program_that_does_not_stop_is_killed(

@@ -9,6 +9,7 @@ from streams import key_text
 
 
 def boolean(text: str) -> bool:
+    """Read true or false, in any of the usual words."""
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if text.lower() not in known:
         raise ValueError("true or false")
@@ -16,6 +17,8 @@ def boolean(text: str) -> bool:
 
 
 def between(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads a whole number within these limits, both included."""
+
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
             raise ValueError(f"a whole number from {low} to {high}")
@@ -25,19 +28,23 @@ def between(low: int, high: int) -> Callable[[str], int]:
 
 
 def redis_port(text: str) -> int:
+    """Read a port, also out of an address."""
     # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod beside a Service that is named `redis`.
     return between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
 
 
 def milliseconds(text: str) -> float:
+    """Read milliseconds; returned in seconds."""
     return between(1, 600_000)(text) / 1000
 
 
 def names(text: str) -> list[str]:
+    """Read a list with commas between."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def handlers(text: str) -> list[str]:
+    """Read the functions that bridges may call."""
     for name in (found := names(text)):
         if not allowed.is_entry(name):
             raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
@@ -45,12 +52,14 @@ def handlers(text: str) -> list[str]:
 
 
 def passphrases(text: str) -> list[str]:
+    """Read what secrets are encrypted with, the newest first."""
     if not (found := names(text)) or min(map(len, found)) < 32:
         raise ValueError("32 characters or more; several separated by commas")
     return found
 
 
 def url(*schemes: str) -> Callable[[str], str]:
+    """Return what reads a URL of one of these schemes."""
     wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
 
     def parse(text: str) -> str:
@@ -68,30 +77,35 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 
 def host(text: str) -> str:
+    """Read the name or address of a host."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text):
         raise ValueError("a host name or an address, without a port")
     return text
 
 
 def auth(text: str) -> str:
+    """Read who gets in."""
     if text.lower() not in ("required", "open"):
         raise ValueError("required or open")
     return text.lower()
 
 
 def key_environment(text: str) -> str:
+    """Read the word that tells keys of one installation from those of another."""
     if not key_text.is_environment(text):
         raise ValueError(key_text.ENVIRONMENT_RULE)
     return text
 
 
 def metrics_token(text: str) -> str:
+    """Read a token that a header can carry."""
     if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("16 or more printable ASCII characters without spaces")
     return text
 
 
 def level(text: str) -> str:
+    """Read a level of logging."""
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if text.upper() not in levels:
         raise ValueError("one of " + ", ".join(levels))
@@ -99,12 +113,14 @@ def level(text: str) -> str:
 
 
 def log_format(text: str) -> str:
+    """Read how log lines are written."""
     if text not in ("text", "json"):
         raise ValueError("text or json")
     return text
 
 
 def origins(text: str) -> list[str]:
+    """Read origins as a browser names them (RFC 6454, 6.2)."""
     for origin in (found := names(text)):
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:

@@ -8,6 +8,7 @@ pipelines this carries nearly twice the publishes, because nothing is scheduled 
 """
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ import hiredis
 from streams.broker.command import Argument, Command, ReplyError
 from streams.errors import BrokerDown, OutcomeUnknown
 
-# Takes the raw replies of a call, or what it failed with; it raises nothing.
+logger = logging.getLogger(__name__)
+
+# Takes the raw replies of a call, or what it failed with.
 Taker = Callable[[list[Any] | Exception], None]
 
 
@@ -126,9 +129,9 @@ class PipelinedConnection(asyncio.Protocol):
         barriers = [_Waiting(1, 0, partial(_settle, future)) for future in self._barriers.values()]
         for call in [*waiting, *barriers]:
             if call.since == math.inf:
-                call.take(BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
+                _hand(call, BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
             else:
-                call.take(OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}."))
+                _hand(call, OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}."))
 
     def _flush(self) -> None:
         if self._holding:
@@ -170,7 +173,7 @@ class PipelinedConnection(asyncio.Protocol):
         if call.missing == 0:
             self._waiting.popleft()
             self.pending_bytes -= call.size
-            call.take(call.replies)
+            _hand(call, call.replies)
 
     def _check_oldest(self) -> None:
         self._watch = None
@@ -184,6 +187,14 @@ class PipelinedConnection(asyncio.Protocol):
             self.close()
         else:
             self._watch = self._loop.call_later(left, self._check_oldest)
+
+
+def _hand(call: _Waiting, replies: list[Any] | Exception) -> None:
+    try:
+        call.take(replies)
+    except Exception:
+        # A fault of one caller: passed on, it would close the connection under all the others.
+        logger.exception("whoever asked Redis could not take its answer")
 
 
 def _settle(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:

@@ -4,7 +4,7 @@ from redis.crc import key_slot
 
 from streams.broker.command import Argument, Command
 
-# They speak of no key. A call's first three are asked of any node; PING of all, because each has to answer; the others
+# They speak of no key. Any node can answer the first; PING is asked of all, because each has to answer; the others
 # belong to the commands that stand beside them.
 ANY_NODE = frozenset(("TIME", "INFO", "CONFIG"))
 EVERY_NODE = frozenset(("PING",))

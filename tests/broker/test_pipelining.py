@@ -43,6 +43,26 @@ def test_replies_reach_their_callers_with_mixed_sizes_and_failures(server, redis
     assert not stored
 
 
+def test_a_caller_that_cannot_take_its_reply_leaves_the_others_theirs(server, redis, caplog):
+    def ask():
+        yield [commands.ping()]
+        return "asked"
+
+    def cannot(_):
+        raise RuntimeError("a fault")
+
+    async def work():
+        executor = AsyncExecutor(server)
+        await executor.execute([commands.ping()])
+        executor.begin(ask(), cannot, cannot)
+        found = await executor.execute([commands.xlen("s")])
+        executor.close()
+        return found
+
+    assert asyncio.run(work()) == [0]
+    assert "a fault" in caplog.text
+
+
 def test_a_caller_that_goes_away_leaves_the_others_their_replies(server, redis):
     async def work():
         executor = AsyncExecutor(server)

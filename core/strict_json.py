@@ -37,7 +37,7 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadJSON(_explain(data, error, max_depth)) from None
-    if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
+    if _may_be_deeper(data, value, max_depth) and _is_deeper(value, max_depth):
         raise BadJSON(_TOO_DEEP.format(MAX_DEPTH))
     if orjson.dumps(value) != data:
         value = _loads_exactly(data)
@@ -69,6 +69,15 @@ def _explain(data: bytes, error: orjson.JSONDecodeError, max_depth: int) -> str:
     if "recursion" in reason or "depth" in reason:
         return _TOO_DEEP.format(max_depth)
     return f"Not valid JSON: {reason} (line {error.lineno}, column {error.colno})."
+
+
+def _may_be_deeper(data: bytes, value: Any, levels: int) -> bool:
+    """Say, by counting only, whether a value may be nested deeper than that."""
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > levels and type(value) is list:
+        # The deepest part of an array is in one of its items: each other object opens a bracket that does not count.
+        brackets -= max(0, [type(item) for item in value].count(dict) - 1)
+    return brackets > levels
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -29,7 +29,10 @@ def results(outcomes: Sequence[Accepted | Problem], stored: Sequence[Stored | Pr
     """Join what the checks said of all events with what became of the good ones: None is not stored for another's
     sake."""
     rest = iter(stored)
-    return [_result(outcome, None if isinstance(outcome, Problem) else next(rest)) for outcome in outcomes]
+    return [
+        Result("rejected", None, outcome) if isinstance(outcome, Problem) else _result(outcome, next(rest))
+        for outcome in outcomes
+    ]
 
 
 def answer(stream: StreamDefinition, found: Sequence[Result]) -> Response:
@@ -56,13 +59,12 @@ def answer(stream: StreamDefinition, found: Sequence[Result]) -> Response:
     raise refused
 
 
-def _result(outcome: Accepted | Problem, stored: Stored | Problem | None) -> Result:
-    if isinstance(outcome, Problem):
-        return Result(status="rejected", problem=outcome)
+def _result(outcome: Accepted, stored: Stored | Problem | None) -> Result:
+    if isinstance(stored, Stored) and stored.doubt is None:
+        # In the order of its fields: by their names it would take twice as long.
+        return Result("accepted", stored.id or None, None, outcome, stored.repeated)
     if isinstance(stored, IdempotencyKeyReused):
         return Result(status="rejected", problem=stored)
-    if isinstance(stored, Stored) and stored.doubt is None:
-        return Result(status="accepted", id=stored.id or None, accepted=outcome, replayed=stored.repeated)
     return Result(status="aborted", problem=stored.doubt if isinstance(stored, Stored) else stored, accepted=outcome)
 
 
@@ -82,7 +84,7 @@ def _shown(index: int, result: Result) -> dict[str, Any]:
         "index": index,
         "id": result.id,
         "status": result.status,
-        "errors": _errors(result.problem),
+        "errors": [] if result.problem is None else _errors(result.problem),
     }
     if result.replayed:
         shown["replayed"] = True
@@ -91,10 +93,8 @@ def _shown(index: int, result: Result) -> dict[str, Any]:
     return shown
 
 
-def _errors(problem: Problem | None) -> list[dict[str, str]]:
+def _errors(problem: Problem) -> list[dict[str, str]]:
     """Return what was wrong with one event of a batch: each violation of its contract, or the one problem."""
-    if problem is None:
-        return []
     kind = problems.TYPE_PREFIX + problem.slug
     own = {"id": problem.members["id"]} if "id" in problem.members else {}
     violations = problem.members.get("violations") or [{"message": problem.detail, **own}]

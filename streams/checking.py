@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 from contracts.violations import Violation
 from core.names import RULE, is_name
-from core.permission import demand_right
+from core.permission import refused_right
 from core.principal import SYSTEM, Principal
-from streams import entry
+from streams import entry, forms
+from streams.broker import commands
+from streams.broker.command import Command
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
 
@@ -67,13 +69,20 @@ def check(
     if entry.OWN_PREFIX in " ".join(value):
         _check_names(value)
     event = entry.canonical(value)
-    event_type = _event_type(event, stream)
-    demand_right(by, "publish", stream.name, event_type)
-    definition = stream.event_types.get(event_type)
+    event_type = event.get("event_type")
+    # What is defined has a name already.
+    definition = stream.event_types.get(event_type) if isinstance(event_type, str) else None
+    if definition is None or not isinstance(event_type, str):
+        event_type = _event_type(event)
+    if not by.rights.may("publish", stream.name, event_type):
+        raise refused_right(by, "publish", stream.name, event_type)
     if definition is None and stream.unknown_event_types == "reject":
         known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"
         raise UnknownEventType(f"The stream “{stream.name}” takes no “{event_type}” events. It takes: {known}.")
-    contract = _contract(definition, event_type, version)
+    if version is None:
+        contract = None if definition is None else definition.contract
+    else:
+        contract = _asked_for(definition, event_type, version)
     if stream.enforcement == "off":
         contract = None
     violations: Sequence[Violation] = ()
@@ -81,12 +90,9 @@ def check(
         violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
         if stream.enforcement == "enforce":
             raise _violated(stream, event_type, contract, violations)
+    # In the order of its fields: by their names it would take twice as long.
     return Accepted(
-        event=event,
-        event_type=event_type,
-        contract_version=None if contract is None else contract.version,
-        warnings=violations,
-        registered=definition is not None,
+        event, event_type, None if contract is None else contract.version, violations, definition is not None
     )
 
 
@@ -96,10 +102,8 @@ def _check_names(event: Mapping[str, Any]) -> None:
             raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
 
 
-def _contract(definition: EventTypeDefinition | None, event_type: str, version: int | None) -> ActiveContract | None:
-    """Return what the event is checked against: the active version, or the one that it asks for."""
-    if version is None:
-        return None if definition is None else definition.contract
+def _asked_for(definition: EventTypeDefinition | None, event_type: str, version: int) -> ActiveContract:
+    """Return the version of its contract that an event asks to be checked against."""
     if definition is None or not definition.versions:
         raise UnknownContractVersion(
             f"The event asks for version {version} of its contract, but “{event_type}” has no contract with versions."
@@ -128,6 +132,27 @@ def _violated(
     )
 
 
+def append(
+    stream: StreamDefinition,
+    accepted: Accepted,
+    *,
+    now: Callable[[], str],
+    source: str,
+    traceparent: str,
+    beside: Mapping[str, str] = entry.NOTHING_BESIDE,
+) -> Command:
+    """Return the command that appends the event's entry; everything else is as for `encode`."""
+    if stream.layout == "flat" and not traceparent and not beside:
+        event = accepted.event
+        timestamp = now() if event.get("timestamp") is None else ""
+        version = accepted.contract_version or 0
+        found = forms.append(stream.name, event, timestamp=timestamp, source=source, contract_version=version)
+        if found is not None:
+            return found
+    fields = encode(stream, accepted, now=now, source=source, traceparent=traceparent, beside=beside)
+    return commands.xadd(stream.name, fields)
+
+
 def encode(
     stream: StreamDefinition,
     accepted: Accepted,
@@ -150,11 +175,10 @@ def encode(
     )
 
 
-def _event_type(event: Mapping[str, Any], stream: StreamDefinition) -> str:
+def _event_type(event: Mapping[str, Any]) -> str:
     if "event_type" not in event:
         raise BadEventType("The event has no “event_type”.")
     event_type = event["event_type"]
-    # What is defined has a name already.
-    if not isinstance(event_type, str) or not (event_type in stream.event_types or is_name(event_type)):
+    if not isinstance(event_type, str) or not is_name(event_type):
         raise BadEventType(f"“event_type” is a name: {RULE}.")
     return event_type

@@ -47,7 +47,8 @@ _ENVELOPE_FIELDS = frozenset(
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
 )
 # How numbers, booleans, null, objects and arrays begin in JSON, and what may be one: cheaper than parsing.
-_JSON_BEGINS = frozenset("-0123456789tfn{[")
+JSON_BEGINS = frozenset("-0123456789tfn{[")
+_JSON_ENDS = frozenset("0123456789el}] \t\n\r")
 _MAY_BE_JSON = re.compile(r"[{\[]|-?[0-9.eE+-]+$|true$|false$|null$")
 _MISSING = object()
 NOTHING_BESIDE: Mapping[str, str] = MappingProxyType({})
@@ -70,16 +71,19 @@ class DecodedEntry(NamedTuple):
     layout: Layout
 
 
-def canonical(published: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it.
+def canonical(published: dict[str, Any]) -> dict[str, Any]:
+    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it. What is
+    canonical already is returned as it is, no copy.
 
     An event that names no type comes back without one; what to do then is the caller's decision.
     """
+    if "event" not in published:
+        return published
     event = dict(published)
-    if "event_type" not in event and isinstance(event.get("event"), str):
+    if "event_type" not in event and isinstance(event["event"], str):
         # First, as in every event that we write: a stable order keeps entries small.
-        event = {"event_type": event.pop("event"), **event}
-    elif "event" in event and event["event"] == event.get("event_type"):
+        return {"event_type": event.pop("event"), **event}
+    if event["event"] == event.get("event_type"):
         del event["event"]
     return event
 
@@ -104,7 +108,7 @@ def encode(
     for name, value in event.items():
         if isinstance(value, str):
             fields[name] = value
-            if value[:1] in _JSON_BEGINS and _MAY_BE_JSON.match(value) and _reads_as_json(value):
+            if value[:1] in JSON_BEGINS and may_read_as_json(value) and _reads_as_json(value):
                 types[name] = _STRING
         elif value is None:
             types[name] = _NULL
@@ -184,7 +188,7 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
             continue
         if layout == "dual" and name == "payload":
             event[name] = _loads(text, otherwise=text)
-        elif text[:1] not in _JSON_BEGINS or types.get(name) == _STRING:
+        elif text[:1] not in JSON_BEGINS or types.get(name) == _STRING:
             event[name] = text
         else:
             event[name] = _read(text)
@@ -230,6 +234,12 @@ def _decoded(
         contract_version=contract_version,
         layout=layout,
     )
+
+
+def may_read_as_json(text: str) -> bool:
+    """Say of a text that begins as one of `JSON_BEGINS`, without reading it, whether it may be a number, a boolean,
+    null, an object or an array in JSON."""
+    return text[-1:] in _JSON_ENDS and _MAY_BE_JSON.match(text) is not None
 
 
 def _reads_as_json(text: str) -> bool:

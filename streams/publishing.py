@@ -4,16 +4,16 @@ Both lanes call `publish` and `validate`, so both mean the same. How a body is r
 one event in `checking.py`, how events are stored in `storing.py`, and the answer to a batch in `batches.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from core.http import Request, Response, json_response
 from core.permission import demand_right
 from core.principal import Principal
 from core.problems import BadParameter, Problem
 from streams import batches, checking, idempotency, reading, storing
-from streams.broker.command import Conversation
+from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
@@ -26,6 +26,8 @@ from streams.turns import in_parts
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
+
+T = TypeVar("T")
 
 
 def publish(
@@ -60,10 +62,14 @@ def _publish_one(
     except Problem:
         tally.add(stream.name, "refused")
         raise
-    keys = [] if key is None else [idempotency.of_one(request, key, body.items[0], version)]
-    fates = yield from storing.store(stream, [_encoded(stream, accepted, request, body.beside)], keys=keys)
-    _count(tally, stream, [accepted], fates)
+    write = _Writer(stream, request, body.beside)
+    if storing.is_plain(stream, keyed=key is not None):
+        fates = yield from storing.append(stream, [write.append(accepted)])
+    else:
+        keys = [] if key is None else [idempotency.of_one(request, key, body.items[0], version)]
+        fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
     (stored,) = fates
+    _count(tally, stream, [accepted], fates)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
@@ -90,8 +96,13 @@ def _publish_batch(
     if refused:
         tally.add(stream.name, "refused", refused)
     fates: Sequence[Fate | None] = [None] * len(good)
-    if good and not (together and refused):
-        entries = yield from in_parts(good, lambda found: _encoded(stream, found, request))
+    write = _Writer(stream, request)
+    if not good or (together and refused):
+        pass  # nothing is stored
+    elif storing.is_plain(stream, together=together, keyed=key is not None):
+        fates = yield from storing.append(stream, (yield from in_parts(good, write.append)))
+    else:
+        entries = yield from in_parts(good, write.entry)
         keys: Sequence[IdempotencyKey] = ()
         if key is not None:
             keys = yield from _keys(request, key, items, outcomes, version, together=together)
@@ -174,17 +185,30 @@ def _keys(
     return [idempotency.of_all(request, key, keys)] if together else keys
 
 
-def _encoded(
-    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = NOTHING_BESIDE
-) -> list[str]:
-    return checking.encode(
-        stream,
-        accepted,
-        now=_now,
-        source=request.principal.name,
-        traceparent=request.headers.get("traceparent", ""),
-        beside=beside,
-    )
+class _Writer:
+    """Writes the accepted events of one request: as entries, or as the commands that append them."""
+
+    def __init__(self, stream: StreamDefinition, request: Request, beside: Mapping[str, str] = NOTHING_BESIDE) -> None:
+        self._stream = stream
+        self._source = request.principal.name
+        self._traceparent = request.headers.get("traceparent", "")
+        self._beside = beside
+
+    def append(self, accepted: Accepted) -> Command:
+        return self._written(checking.append, accepted)
+
+    def entry(self, accepted: Accepted) -> list[str]:
+        return self._written(checking.encode, accepted)
+
+    def _written(self, how: Callable[..., T], accepted: Accepted) -> T:
+        return how(
+            self._stream,
+            accepted,
+            now=_now,
+            source=self._source,
+            traceparent=self._traceparent,
+            beside=self._beside,
+        )
 
 
 def _now() -> str:

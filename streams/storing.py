@@ -51,10 +51,8 @@ def store(
     Raises:
         EventTooLarge: when entries that are stored together have too many parts; none is stored.
     """
-    if not keys and not together and stream.when_full == "drop_oldest" and stream.durability == "server":
-        # The common case, on its own: every microsecond of it counts.
-        replies = yield [commands.xadd(stream.name, fields) for fields in entries]
-        return [_fate(stream, reply) for reply in replies]
+    if is_plain(stream, together=together, keyed=bool(keys)):
+        return (yield from append(stream, [commands.xadd(stream.name, fields) for fields in entries]))
     appending = yield from _appending(stream, entries, together=together, keys=keys)
     barrier = barrier_of(stream)
     if barrier is None:
@@ -62,6 +60,17 @@ def store(
     *replies, count = yield [*appending, barrier]
     fates = _fates(stream, replies, together=len(entries) if together else 0)
     return [_in_doubt(stream, fate, count, keyed=bool(keys)) for fate in fates]
+
+
+def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = False) -> bool:
+    """Say whether an event is stored by a bare XADD, with nothing before it or behind it: the common case."""
+    return not keyed and not together and stream.when_full == "drop_oldest" and stream.durability == "server"
+
+
+def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
+    """Append entries by the bare XADDs that are given, and return for each what became of it."""
+    replies = yield appends
+    return [Stored(reply) if type(reply) is str else _fate(stream, reply) for reply in replies]
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
+from django.conf import settings
+
 from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
@@ -148,7 +150,8 @@ async def _watched(caller: Caller, receive: Receive) -> None:
 
 async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> bytes:
     """Read the body, and refuse one that is too large, alone or with others, before it fills the memory."""
-    check_announced(headers)
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    check_announced(headers.get("content-length", ""), most=most)
     parts: list[bytes] = []
     size = 0
     more = True
@@ -159,7 +162,7 @@ async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> b
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)
-        check_read(size)
+        check_read(size, most=most)
         share.grow(size)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -36,6 +36,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         super().connection_made(transport)
         self._reading: Literal["head", "body"] | None = "head"
         self._head_bytes = 0
+        # The bytes of the piece that is being read, and of all pieces that the request's head is in: it has no more.
+        self._piece = self._at_most = 0
         self._head_is_too_large = False
         # Whether the piece that came last was the end of a request.
         self._ended_one = False
@@ -58,6 +60,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         if self._last is not None:
             return
         before, self._ended_one = self._reading, False
+        self._piece = len(data)
+        self._at_most += self._piece
         super().data_received(data)
         if self._reading is None and not self._ended_one:
             self._reading, self._head_bytes = "head", 0  # blank lines: the parser begins a request after them
@@ -85,10 +89,10 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         super().on_message_begin()
         self._reading = "head"
         self._head_bytes = 0
+        self._at_most = self._piece
 
     def on_headers_complete(self) -> None:
-        size = len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers)
-        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+        if len(self.headers) > MAX_HEADERS or (self._at_most > MAX_HEAD_BYTES and self.head_size() > MAX_HEAD_BYTES):
             # Raised through the parser, after which uvicorn asks for `send_400_response`.
             self._head_is_too_large = True
             raise ValueError("the request's head is too large")

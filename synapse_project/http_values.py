@@ -73,17 +73,16 @@ def request_of(
     )
 
 
-def check_announced(headers: Mapping[str, str]) -> None:
-    """Refuse a body that is too large by what its headers say, before any of it is read."""
-    length = headers.get("content-length", "")
+def check_announced(length: str | bytes, *, most: int) -> None:
+    """Refuse a body that is larger than `most` by its header Content-Length, before any of it is read."""
     if length.isdigit():
-        check_read(int(length[:20]))
+        check_read(int(length[:20]), most=most)
 
 
-def check_read(size: int) -> None:
-    """Refuse a body of which so many bytes are there, when they are too many."""
-    if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+def check_read(size: int, *, most: int) -> None:
+    """Refuse a body of which so many bytes are there, when they are more than `most`."""
+    if size > most:
+        raise too_large(most)
 
 
 def check_host(headers: Mapping[str, str]) -> None:

@@ -24,13 +24,15 @@ class Command(NamedTuple):
     """One command: its words, and how its reply (RESP2, bytes) is read.
 
     `otherwise` is sent when the server answers NOSCRIPT: the same script with its text. A `barrier` waits for what was
-    written before it on its connection; it is the last of the commands that it is sent with.
+    written before it on its connection; it is the last of the commands that it is sent with. `packed` is the command as
+    it goes to the server, where it was made so: of its words, `words` has those that tell where it goes.
     """
 
     words: tuple[Argument, ...]
     parse: Callable[[Any], Any] = as_it_is
     otherwise: "Command | None" = None
     barrier: bool = False
+    packed: bytes | None = None
 
     def read(self, reply: Any) -> Any:
         """Return the parsed reply; an error stays the `ReplyError` it is."""

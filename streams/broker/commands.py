@@ -47,6 +47,11 @@ def xadd(stream: str, fields: Sequence[str]) -> Command:
     return Command(("XADD", stream, "*", *fields), parse=_text)
 
 
+def packed_xadd(stream: str, packed: bytes) -> Command:
+    """Return the same of an entry that is packed already, with all the rest of the command."""
+    return Command(("XADD", stream), _text, None, False, packed)
+
+
 def xlen(stream: str) -> Command:
     return Command(("XLEN", stream))
 

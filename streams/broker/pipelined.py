@@ -29,9 +29,9 @@ Taker = Callable[[list[Any] | Exception], None]
 
 @dataclass(slots=True)
 class _Waiting:
-    """The commands of one call: how many replies are still to come, and who takes them."""
+    """The commands of one call: how many replies there will be, and who takes them."""
 
-    missing: int
+    count: int
     size: int
     take: Taker
     replies: list[Any] = field(default_factory=list)
@@ -81,7 +81,7 @@ class PipelinedConnection(asyncio.Protocol):
             take(BrokerDown("The connection to Redis was just lost."))
             return
         # Packed before anything is queued: a command that cannot be packed must not shift the replies of others.
-        packed = b"".join([hiredis.pack_command(command.words) for command in commands])  # type: ignore[arg-type]
+        packed = b"".join([each.packed or hiredis.pack_command(each.words) for each in commands])  # type: ignore[arg-type]
         call = _Waiting(len(commands), len(packed), take)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
@@ -111,8 +111,14 @@ class PipelinedConnection(asyncio.Protocol):
         """Hand out the replies that are complete."""
         try:
             self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                self._take(reply)
+            gets = self._reader.gets
+            while (reply := gets()) is not False:
+                if not self._waiting:
+                    raise hiredis.ProtocolError("a reply that nobody asked for")
+                call = self._waiting[0]
+                call.replies.append(reply)
+                if len(call.replies) == call.count:
+                    self._end(call)
         except hiredis.ProtocolError:
             self.close()
 
@@ -163,17 +169,11 @@ class PipelinedConnection(asyncio.Protocol):
         if not self._holding and self._outgoing and not self.closed:
             self._flush()
 
-    def _take(self, reply: Any) -> None:
-        if not self._waiting:
-            raise hiredis.ProtocolError("a reply that nobody asked for")
-        call = self._waiting[0]
-        call.replies.append(reply)
-        call.missing -= 1
-        self.pending -= 1
-        if call.missing == 0:
-            self._waiting.popleft()
-            self.pending_bytes -= call.size
-            _hand(call, call.replies)
+    def _end(self, call: _Waiting) -> None:
+        self._waiting.popleft()
+        self.pending -= call.count
+        self.pending_bytes -= call.size
+        _hand(call, call.replies)
 
     def _check_oldest(self) -> None:
         self._watch = None

@@ -104,7 +104,7 @@ class SyncNode:
             self._forget(pool)
             raise BrokerDown(unreachable(error)) from error
         using = _Using(pool, connection)
-        using.do(lambda: connection.send_packed_command(connection.pack_commands([c.words for c in commands])))
+        using.do(lambda: connection.send_packed_command(_packed(connection, commands)))
         return lambda: using.do(lambda: [_reply(connection) for _ in commands], last=True)
 
     def _current_pool(self) -> redis.ConnectionPool:
@@ -139,6 +139,13 @@ class _Using:
         finally:
             if ended:
                 self._pool.release(self._connection)
+
+
+def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
+    if all(command.packed is None for command in commands):
+        packed: list[bytes] = connection.pack_commands([command.words for command in commands])
+        return packed
+    return [command.packed or b"".join(connection.pack_command(*command.words)) for command in commands]
 
 
 def _reply(connection: Any) -> Any:

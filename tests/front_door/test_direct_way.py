@@ -66,6 +66,18 @@ def test_requests_of_both_ways_on_one_connection_are_answered_in_their_order(con
     assert orjson.loads(body)["messages"][0]["event"]["n"] == "x"
 
 
+def test_a_head_that_comes_again_means_the_same_again_and_another_does_not(connection):
+    for number in (1, 22, 333):  # of different lengths
+        connection.send(publishing(number))
+    connection.send(publishing(4, "synapse-contract-version: 99"))
+    connection.send(publishing(5).replace(b"/events/orders ", b"/events/orders/validate "))
+    connection.send(publishing(6, "x-long: " + "y" * 5000) * 2)
+    connection.send(publishing(7).replace(b"POST", b"PUT"))
+    connection.send(publishing(8))
+
+    assert [connection.answer()[0] for _ in range(9)] == [201, 201, 201, 422, 200, 201, 201, 405, 201]
+
+
 def test_a_thousand_that_are_refused_at_once_are_answered_in_their_order(connection):
     connection.send(publishing(0))
     connection.send(b"".join(request("GET", f"/streams/none-{number}/info") for number in range(1000)))

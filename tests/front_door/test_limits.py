@@ -3,9 +3,11 @@
 import asyncio
 import socket
 import threading
+from unittest import mock
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from synapse_project import bodies, front_door, http_protocol
 from synapse_project.bodies import Room
@@ -117,6 +119,94 @@ def test_the_limit_counts_each_head_for_itself(address):
                 answer += connection.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_that_is_too_large_is_refused_behind_another_request_in_the_same_piece(address):
+    before = HEAD + b"\r\n"
+
+    answers = ask(address, before + HEAD + b"x: " + b"y" * 12_000, b"y" * 8_000 + b"\r\n\r\n", wait_for_close=True)
+
+    assert [line.split()[1] for line in answers.split(b"\r\n") if line.startswith(b"HTTP/1.1")] == [b"200", b"431"]
+
+
+class Clock:
+    """Stands in for an event loop: its time goes on when a test says so."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.timers = []
+
+    def time(self):
+        return self.now
+
+    def call_later(self, seconds, what):
+        timer = asyncio.TimerHandle(self.now + seconds, what, (), self)
+        self.timers.append(timer)
+        return timer
+
+    def get_debug(self):
+        return False
+
+    def _timer_handle_cancelled(self, timer):
+        self.timers.remove(timer)
+
+    def go_on(self, seconds):
+        self.now += seconds
+        for timer in [timer for timer in self.timers if timer.when() <= self.now]:
+            self.timers.remove(timer)
+            timer._run()
+
+
+@pytest.fixture
+def idle():
+    """A connection that has had an answer, 75 seconds before it is let go: its clock, its protocol, its transport."""
+    config = uvicorn.Config(FakeDoor(), **http_protocol.options(lifespan="off"))
+    config.load()
+    clock, transport = Clock(), mock.Mock(asyncio.Transport)
+    transport.get_extra_info.return_value = None
+    transport.is_closing.side_effect = lambda: transport.close.called
+    protocol = http_protocol.LimitedHttpProtocol(config, ServerState(), {}, _loop=clock)
+    protocol.connection_made(transport)
+    protocol._start_asgi_task = mock.Mock()
+    protocol.data_received(HEAD + b"\r\n")
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    return clock, protocol, transport
+
+
+def test_who_asks_for_nothing_more_is_let_go(idle):
+    clock, _, transport = idle
+    clock.go_on(74)
+    assert not transport.close.called
+
+    clock.go_on(1)
+
+    assert transport.close.called
+    assert clock.timers == []
+
+
+def test_who_asks_again_is_not_idle_until_that_is_answered(idle):
+    clock, protocol, transport = idle
+    clock.go_on(74)
+    protocol.data_received(HEAD + b"\r\n")
+    for _ in range(4):
+        clock.go_on(75)
+        assert not transport.close.called
+
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    clock.go_on(74)
+    assert not transport.close.called
+    clock.go_on(75)
+    assert transport.close.called
+
+
+def test_a_connection_that_ends_leaves_no_timer(idle):
+    clock, protocol, _ = idle
+
+    protocol.connection_lost(None)
+
+    assert clock.timers == []
 
 
 def test_a_request_with_too_many_headers_is_refused(address):

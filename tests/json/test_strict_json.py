@@ -55,6 +55,18 @@ def test_depth_is_counted_outside_strings(depth, brackets):
             strict_json.loads(text)
 
 
+@given(st.integers(0, 80), st.integers(0, 80), st.sampled_from([1, {}, {"a": 1}, [[], {}]]))
+def test_one_item_of_an_array_that_is_too_deep_is_found_among_others(depth, others, other):
+    item = b'{"a":' * depth + b"1" + b"}" * depth
+    text = b"[" + b",".join([orjson.dumps(other)] * others + [item]) + b"]"
+
+    if depth < strict_json.MAX_DEPTH:
+        strict_json.loads(text)
+    else:
+        with pytest.raises(strict_json.BadJSON, match="levels deep"):
+            strict_json.loads(text)
+
+
 def test_a_text_that_is_not_json_is_refused_with_its_place():
     with pytest.raises(strict_json.BadJSON, match=r"line 2, column 3"):
         strict_json.loads(b'{"a": 1,\n  b}')

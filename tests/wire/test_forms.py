@@ -1,0 +1,75 @@
+"""Entries that are written into a form are the very entries that `entry.encode` writes."""
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams import entry, forms
+from streams.broker import commands
+from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT
+
+AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}
+# What services send nearly always: texts and numbers.
+PLAIN_EVENTS = st.builds(
+    lambda rest, beside: {"event_type": "order-placed", **rest, **beside},
+    st.dictionaries(TEXT, NUMBERS | TEXT.map("x".__add__), max_size=6),
+    st.sampled_from([{}, {"timestamp": "yesterday"}, {"source": "shop"}, {"event": "other"}, {"100%": "%d%b%%"}]),
+)
+
+
+@pytest.fixture(autouse=True)
+def no_forms(monkeypatch):
+    monkeypatch.setattr(forms, "_forms", {})
+
+
+def packed_by_words(event):
+    fields = entry.encode(event, layout="flat", **AROUND)
+    return hiredis.pack_command(commands.xadd("orders", fields).words)
+
+
+@given(event=EVENTS | PLAIN_EVENTS)
+def test_a_form_gives_what_encoding_gives_or_nothing(event):
+    event = entry.canonical(event)
+
+    command = forms.append("orders", event, **AROUND)
+
+    assert command is None or command.packed == packed_by_words(event)
+
+
+@given(event=PLAIN_EVENTS)
+def test_events_of_texts_and_numbers_all_go_into_a_form(event):
+    assert forms.append("orders", event, **AROUND).packed == packed_by_words(event)
+
+
+@pytest.mark.parametrize("value", [None, "1", "true", "null", "{}", "-0", "[1] "])
+def test_an_event_with_a_null_or_with_a_string_that_reads_as_json_takes_more(value):
+    assert forms.append("orders", {"event_type": "order-placed", "note": value}, **AROUND) is None
+
+
+def test_what_two_publishers_and_two_versions_have_in_common_is_kept_apart():
+    event = {"event_type": "order-placed", "n": 1}
+    first = forms.append("orders", event, **AROUND).packed
+
+    others = [
+        forms.append("orders", event, **{**AROUND, "source": "shop"}).packed,
+        forms.append("orders", event, **{**AROUND, "contract_version": 4}).packed,
+        forms.append("returns", event, **AROUND).packed,
+    ]
+
+    assert len({first, *others}) == 4
+    assert forms.append("orders", event, **AROUND).packed == first
+
+
+def test_forms_are_few_and_small_however_many_kinds_of_events_there_are():
+    for number in range(forms._FORMS + 10):
+        forms.append("orders", {"event_type": "order-placed", f"n{number}": 1}, **AROUND)
+
+    assert len(forms._forms) <= forms._FORMS
+    assert forms.append("orders", {"event_type": "order-placed", "n" * 10_000: 1}, **AROUND) is None
+
+
+def test_a_packed_command_says_which_key_it_is_for():
+    command = forms.append("orders", {"event_type": "order-placed", "n": 1}, **AROUND)
+
+    assert command.words == ("XADD", "orders")

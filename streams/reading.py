@@ -1,6 +1,7 @@
 """The first step of publishing: from the body of a request to JSON values. No I/O, no Django."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -74,6 +75,7 @@ def _check_encoding(header: str) -> None:
         )
 
 
+@lru_cache(maxsize=64)
 def _content_type(header: str) -> str:
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     if kind not in (JSON, NDJSON):

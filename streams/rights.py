@@ -25,6 +25,8 @@ WORDS = {
 CATALOG_READ = "catalog:read"
 MOST_SCOPES, LONGEST_SCOPE = 50, 110
 ACTIONS: tuple[Action, ...] = ("publish", "read")
+# A key keeps no more answers than this, and none about longer names.
+_MOST_KNOWN, _LONGEST_KNOWN = 256, 200
 _STREAM_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
 
@@ -79,11 +81,13 @@ class Granted:
 
 
 class KeyRights:
-    """The rights of one key (core.rights.Rights). Made when the catalog is loaded; asking looks at a few patterns."""
+    """The rights of one key (core.rights.Rights). Made when the catalog is loaded; asking looks at a few patterns, and
+    what was asked before is known."""
 
-    __slots__ = ("_grants", "_narrowed", "_words")
+    __slots__ = ("_grants", "_known", "_narrowed", "_words")
 
     def __init__(self, grants: Iterable[Granted], scopes: Iterable[str]) -> None:
+        self._known: dict[tuple[Action, str, str | None], bool] = {}
         each = list(scopes)
         self._words = frozenset(word for word in each if word in WORDS) | {CATALOG_READ}
         self._narrowed: dict[Action, tuple[Pattern, ...]] = {
@@ -103,6 +107,18 @@ class KeyRights:
         }
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
+        question = (action, stream, event_type)
+        answer = self._known.get(question)
+        if answer is None:
+            answer = self._found(*question)
+            # Names come from callers and from entries, where there may be many, and long ones.
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            if len(stream) + len(event_type or "") <= _LONGEST_KNOWN:
+                self._known[question] = answer
+        return answer
+
+    def _found(self, action: Action, stream: str, event_type: str | None) -> bool:
         narrowed = self._narrowed[action]
         if narrowed and not any(pattern.matches(stream) for pattern in narrowed):
             return False

@@ -209,6 +209,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
         self.room = self._door.room if self._door else Room()
+        self._is_counted = gate.counts()
         # The request that uvicorn's way answers now; `cycle` is the one that came last.
         self._running: Any = None
         # Of the request that is being read: the length of its body, apart from what most of a caller's requests share.
@@ -258,7 +259,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
 
     def _direct_cycle(self) -> DirectCycle | None:
-        if self._door is None or gate.counts() or self.parser.should_upgrade():
+        if self._door is None or self._is_counted or self.parser.should_upgrade():
             return None
         asked = (self.parser.get_method(), self.url, self.headers)
         if asked != self._asked:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from core.problems import Unauthenticated
 from streams.key_text import PREFIX, is_id
 
-AUTHORIZATION, API_KEY = "authorization", "x-api-key"
+AUTHORIZATION, API_KEY = CREDENTIALS = "authorization", "x-api-key"
 
 
 def shown(headers: Mapping[str, str], environment: str) -> str | None:

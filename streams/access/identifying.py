@@ -13,7 +13,7 @@ from core.problems import Unauthenticated
 from core.rights import EVERYTHING, Rights
 from streams import key_text
 from streams.access import usage
-from streams.access.credentials import API_KEY, AUTHORIZATION, shown
+from streams.access.credentials import API_KEY, AUTHORIZATION, CREDENTIALS, shown
 from streams.definitions import KeyDefinition
 from streams.key_text import PREFIX, NotAKey
 from streams.snapshot import holder
@@ -29,7 +29,7 @@ def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
     Raises:
         Unauthenticated: when the key is not good, or one is required and none is shown.
     """
-    text = shown(headers, settings.KEY_ENVIRONMENT)
+    text = None if headers.keys().isdisjoint(CREDENTIALS) else shown(headers, settings.KEY_ENVIRONMENT)
     if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
         return _principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
     if text is None:

@@ -55,6 +55,18 @@ def test_a_key_has_the_words_that_were_given_to_it_and_sees_the_catalog():
     assert not key.has("streams:read")
 
 
+def test_a_question_is_answered_alike_each_time_however_many_were_asked_meanwhile():
+    key = KeyRights([ORDERS, PLACED], [])
+    for _ in range(2):
+        assert key.may("publish", "orders", "order-placed")
+        assert not key.may("publish", "payments", "order-placed")
+        for number in range(1000):
+            assert key.may("publish", "orders", f"type-{number}")
+            assert not key.may("publish", "x" * 1000 + str(number))
+
+    assert len(key._known) <= rights._MOST_KNOWN
+
+
 def test_a_key_whose_service_has_no_grants_may_touch_no_stream():
     assert not KeyRights([], []).may("read", "orders")
 

@@ -8,9 +8,7 @@ from contracts.violations import Violation
 from core.names import RULE, is_name
 from core.permission import refused_right
 from core.principal import SYSTEM, Principal
-from streams import entry, forms
-from streams.broker import commands
-from streams.broker.command import Command
+from streams import entry
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
 
@@ -130,27 +128,6 @@ def _violated(
         event_type=event_type,
         contract_version=contract.version,
     )
-
-
-def append(
-    stream: StreamDefinition,
-    accepted: Accepted,
-    *,
-    now: Callable[[], str],
-    source: str,
-    traceparent: str,
-    beside: Mapping[str, str] = entry.NOTHING_BESIDE,
-) -> Command:
-    """Return the command that appends the event's entry; everything else is as for `encode`."""
-    if stream.layout == "flat" and not traceparent and not beside:
-        event = accepted.event
-        timestamp = now() if event.get("timestamp") is None else ""
-        version = accepted.contract_version or 0
-        found = forms.append(stream.name, event, timestamp=timestamp, source=source, contract_version=version)
-        if found is not None:
-            return found
-    fields = encode(stream, accepted, now=now, source=source, traceparent=traceparent, beside=beside)
-    return commands.xadd(stream.name, fields)
 
 
 def encode(

@@ -5,8 +5,8 @@ adds is the same each time: written out for each event, they cost more than its 
 by `entry.encode` itself, from an event with a hole in each value, so that both write the same.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import orjson
 
@@ -14,23 +14,27 @@ from streams import entry
 from streams.broker import commands
 from streams.broker.command import Command
 
+T = TypeVar("T", set[Any], dict[Any, Any])
+_Kind = tuple[str, tuple[str, ...], str, int]
+
 # Stands where a value will: no event holds this character (core.strict_json).
 _HOLE = "\0"
 # So many forms are kept at the most, of events whose names have so few characters in all.
 _FORMS, _CHARACTERS = 1024, 2048
-_forms: dict[tuple[str, tuple[str, ...], str, int], bytes] = {}
+# By stream, names, source and version: the forms, and what was seen once so far and may never come again.
+_forms: dict[_Kind, bytes] = {}
+_seen: set[_Kind] = set()
 
 
-def append(
-    stream: str, event: Mapping[str, Any], *, timestamp: str, source: str, contract_version: int
-) -> Command | None:
+def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, contract_version: int) -> Command | None:
     """Return the command that appends the entry of a canonical event as `entry.encode` writes it, in the layout `flat`.
 
-    None for an event that takes more than values in a form: with a null, or a string that reads as JSON.
+    None for an event that is the first of its kind, or takes more than values in a form: with a null, or a string that
+    reads as JSON.
     """
-    key = (stream, tuple(event), source, contract_version)
-    form = _forms.get(key) or _kept(*key)
-    if not form:
+    kind = (stream, tuple(event), source, contract_version)
+    form = _forms.get(kind) or _new(kind)
+    if form is None:
         return None
     texts: list[int | bytes] = []
     for value in event.values():
@@ -53,17 +57,24 @@ def append(
     return commands.packed_xadd(stream, form % tuple(texts))
 
 
-def _kept(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:
-    """Return a new form, and keep it; nothing for events with long names."""
-    if len("".join(names)) > _CHARACTERS:
-        return b""
-    if len(_forms) >= _FORMS:
-        _forms.clear()  # those that are needed come back at once
-    form = _forms[stream, names, source, contract_version] = _form(stream, names, source, contract_version)
+def _new(kind: _Kind) -> bytes | None:
+    """Make a form for events that come for the second time, and keep it."""
+    if len("".join(kind[1])) > _CHARACTERS:
+        return None
+    if kind not in _seen:
+        _room_in(_seen).add(kind)
+        return None
+    form = _room_in(_forms)[kind] = _form(*kind)
     return form
 
 
-def _form(stream: str, names: Sequence[str], source: str, contract_version: int) -> bytes:
+def _room_in(kept: T) -> T:
+    if len(kept) >= _FORMS:
+        kept.clear()  # those that are needed come back at once
+    return kept
+
+
+def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:
     """Return the packed command, with a length and a text to be filled in for each value."""
     fields = entry.encode(
         dict.fromkeys(names, _HOLE), layout="flat", timestamp=_HOLE, source=source, contract_version=contract_version

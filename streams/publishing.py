@@ -4,15 +4,16 @@ Both lanes call `publish` and `validate`, so both mean the same. How a body is r
 one event in `checking.py`, how events are stored in `storing.py`, and the answer to a batch in `batches.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from core.http import Request, Response, json_response
 from core.permission import demand_right
 from core.principal import Principal
 from core.problems import BadParameter, Problem
-from streams import batches, checking, idempotency, reading, storing
+from streams import batches, checking, forms, idempotency, reading, storing
+from streams.broker import commands
 from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
@@ -26,8 +27,6 @@ from streams.turns import in_parts
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
-
-T = TypeVar("T")
 
 
 def publish(
@@ -193,15 +192,20 @@ class _Writer:
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")
         self._beside = beside
+        # What stands in few entries is in no form.
+        self._has_forms = stream.layout == "flat" and not self._traceparent and not beside
 
     def append(self, accepted: Accepted) -> Command:
-        return self._written(checking.append, accepted)
+        if self._has_forms:
+            event, _, version, _, _ = accepted
+            timestamp = _now() if event.get("timestamp") is None else ""
+            found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
+            if found is not None:
+                return found
+        return commands.xadd(self._stream.name, self.entry(accepted))
 
     def entry(self, accepted: Accepted) -> list[str]:
-        return self._written(checking.encode, accepted)
-
-    def _written(self, how: Callable[..., T], accepted: Accepted) -> T:
-        return how(
+        return checking.encode(
             self._stream,
             accepted,
             now=_now,

@@ -110,8 +110,9 @@ class _Talk(Generic[T]):
         except Exception as error:  # not hidden: it is handed to who asked
             self._failed(error)
         else:
-            connection = self._executor.nodes.ready(commands)
-            if connection is None:
+            if not commands:
+                asyncio.get_running_loop().call_soon(self.go_on, partial(self._conversation.send, []))
+            elif (connection := self._executor.nodes.ready(commands)) is None:
                 self._in_a_task(self._executor.execute(commands))
             else:
                 connection.send_for(commands, partial(self._take, connection, commands))

@@ -164,11 +164,11 @@ class DirectCycle:
     async def _handle(self, request: Request) -> None:
         try:
             response = await self._head.route.handler(request)
+            if isinstance(response, StreamedResponse):
+                raise TypeError(f"{self._head.route.path} has a direct way and streams its answer")
         except Exception as error:  # as above
             self._fail(request, error)
         else:
-            if isinstance(response, StreamedResponse):
-                raise TypeError(f"{self._head.route.path} has a direct way and streams its answer")
             self._respond(response)
 
     def _fail(self, request: Request, error: Exception) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.nothing import NO_TEXTS
 from core.permission import demand_right
 from core.principal import Principal
 from core.problems import BadParameter, Problem
@@ -17,7 +18,6 @@ from streams.broker.command import Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import NOTHING_BESIDE
 from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
@@ -175,7 +175,7 @@ def _keys(
 
 
 def _encoded(
-    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = NOTHING_BESIDE
+    stream: StreamDefinition, accepted: Accepted, request: Request, beside: Mapping[str, str] = NO_TEXTS
 ) -> list[str]:
     return checking.encode(
         stream,

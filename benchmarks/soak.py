@@ -7,23 +7,25 @@ are dropped and come back. Prints what the server and Redis hold every few secon
 
 import argparse
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
 from subprocess import SubprocessError
+from typing import Literal
 
 from redis import RedisError
 
 from benchmarks import machine
 from benchmarks.events import compact
-from benchmarks.load.values import Request
+from benchmarks.load.values import Request, Result
 from benchmarks.measures.live import MEGABYTE, RATE, WATCHERS, watch
 from benchmarks.measures.memory import resident_bytes
 from benchmarks.measures.rate import Failed
@@ -77,7 +79,7 @@ def soak(stage: Stage, seconds: int) -> dict[str, object]:
     """Let everybody come for so many seconds.
 
     Raises:
-        Failed: when one who watches did not get each event, or a publish was refused.
+        Failed: when one who watches did not get each event, a publish was refused or lost, or memory grew.
     """
     with stage.another_synapse() as server, ThreadPoolExecutor() as threads, _slow_ones(server) as ended:
         request = Request(url=f"{server.url}/events/{LOADED}", method="POST", body=compact(EVENT))
@@ -88,13 +90,9 @@ def soak(stage: Stage, seconds: int) -> dict[str, object]:
         used = processor.seconds(server.pid) - used
         frames, load = watched.result(), loaded.result()
         dropped = len(ended)
-    if load.errors or stage.valkey.added(LOADED) < load.requests:
-        raise Failed(f"{load.requests} publishes, {load.errors} errors, {stage.valkey.added(LOADED)} stored")
-    first = [look for look in looks if WARM_UP <= look.at < 2 * WARM_UP]
-    last = [look for look in looks if look.at > max(looks[-1].at - WARM_UP, 2 * WARM_UP)]
-    server = _minutes("server", first, last)
-    if server and server[1] > server[0] + FLAT:
-        raise Failed(f"the server held {server[0]} MB in the second minute and {server[1]} MB in the last")
+    check_publishes(load, stage.valkey.added(LOADED))
+    held = minutes("server", looks)
+    check_memory(held)
     return {
         "seconds": seconds,
         "published, events/s": round(load.requests / load.seconds),
@@ -104,11 +102,41 @@ def soak(stage: Stage, seconds: int) -> dict[str, object]:
         "frames, ms (median, 99 %, most)": [round(frames[name], 1) for name in ("p50_ms", "p99_ms", "most_ms")],
         "slow ones were cut off, and came back": dropped,
         "processor time of the server, share": round(used / seconds, 2),
-        "server, MB (second minute, last minute)": server or "too short to say",
+        "server, MB (second minute, last minute)": held or "too short to say",
         "server, MB at the most": round(max(look.server for look in looks), 1),
-        "Redis, MB (second minute, last minute)": _minutes("redis", first, last) or "too short to say",
+        "Redis, MB (second minute, last minute)": minutes("redis", looks) or "too short to say",
         "looks": [asdict(look) for look in looks],
     }
+
+
+def check_publishes(load: Result, stored: int) -> None:
+    """Make sure that each publish was taken, and is there.
+
+    Raises:
+        Failed: when one was refused, or fewer were stored than were answered.
+    """
+    if load.errors or stored < load.requests:
+        raise Failed(f"{load.requests} publishes, {load.errors} errors, {stored} stored")
+
+
+def minutes(name: Literal["server", "redis"], looks: Sequence[Look]) -> list[float]:
+    """Return what was held in the second minute and in the last, medians in MB; nothing when the run was too short to
+    have both."""
+    first = [look for look in looks if WARM_UP <= look.at < 2 * WARM_UP]
+    last = [look for look in looks if look.at > max(looks[-1].at - WARM_UP, 2 * WARM_UP)]
+    if not first or not last:
+        return []
+    return [round(median(getattr(look, name) for look in part), 1) for part in (first, last)]
+
+
+def check_memory(held: Sequence[float]) -> None:
+    """Make sure that the server held about as much in the last minute as in the second.
+
+    Raises:
+        Failed: when it held more, by what is no noise.
+    """
+    if held and held[1] > held[0] + FLAT:
+        raise Failed(f"the server held {held[0]} MB in the second minute and {held[1]} MB in the last")
 
 
 def _looks(stage: Stage, server: Program, until: "Future[object]") -> Iterator[Look]:
@@ -133,7 +161,13 @@ def _wait(until: "Future[object]", seconds: float) -> None:
 
 @contextmanager
 def _slow_ones(server: Program) -> Iterator[list[int]]:
-    """Let a few read the loaded stream slowly, again and again; gives a list of who was dropped."""
+    """Let a few read the loaded stream slowly, again and again; gives a list of who was dropped.
+
+    Raises:
+        Failed: when there is no curl, which is who reads.
+    """
+    if shutil.which("curl") is None:
+        raise Failed("curl is not installed: it reads slowly")
     over = threading.Event()
     dropped: list[int] = []
     words = ["curl", "-sN", "-o", "/dev/null", "--limit-rate", str(BYTES_A_SECOND)]
@@ -156,13 +190,6 @@ def _slow_ones(server: Program) -> Iterator[list[int]]:
         over.set()
         for thread in threads:
             thread.join()
-
-
-def _minutes(name: str, first: list[Look], last: list[Look]) -> list[float]:
-    """Return the medians of two minutes, in MB; nothing when the run was too short to have both."""
-    if not first or not last:
-        return []
-    return [round(median(getattr(look, name) for look in part), 1) for part in (first, last)]
 
 
 def _print(line: str) -> None:

@@ -10,7 +10,8 @@ from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
 from contracts.personal import MASK
 from core.principal import Principal
-from streams.masking import PERSONAL, mask_of_type
+from core.rights import PERSONAL
+from streams.masking import mask_of_type
 from streams.snapshot import holder
 
 _MOST_CHARACTERS = 200

@@ -7,17 +7,16 @@ made for each request or each event is a NamedTuple, here and elsewhere: making 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
 
 from core import problems
+from core.nothing import NO_TEXTS
 from core.principal import ANONYMOUS, Principal
 
 JSON = "application/json"
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Caller:
@@ -55,9 +54,9 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    params: Mapping[str, str] = _NOTHING
-    query: Mapping[str, str] = _NOTHING
-    headers: Mapping[str, str] = _NOTHING
+    params: Mapping[str, str] = NO_TEXTS
+    query: Mapping[str, str] = NO_TEXTS
+    headers: Mapping[str, str] = NO_TEXTS
     body: bytes = b""
     principal: Principal = ANONYMOUS
     raw_query: str = ""
@@ -74,7 +73,7 @@ class Response(NamedTuple):
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
-    headers: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = NO_TEXTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +125,7 @@ async def nobody(request: Request) -> Principal:
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return `value` as a JSON answer."""
-    return Response(status=status, body=orjson.dumps(value), headers=headers or _NOTHING)
+    return Response(status=status, body=orjson.dumps(value), headers=headers or NO_TEXTS)
 
 
 def problem_response(problem: problems.Problem) -> Response:

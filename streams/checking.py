@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from contracts.violations import Violation
 from core.names import RULE, is_name
+from core.nothing import NO_TEXTS
 from core.permission import refused_right
 from core.principal import SYSTEM, Principal
 from streams import entry
@@ -137,7 +138,7 @@ def encode(
     now: Callable[[], str],
     source: str,
     traceparent: str,
-    beside: Mapping[str, str] = entry.NOTHING_BESIDE,
+    beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
     `beside` as for `entry.encode`."""

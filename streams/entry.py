@@ -8,10 +8,11 @@ entries of ours give back exactly the event that was published; foreign ones are
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import orjson
+
+from core.nothing import NO_TEXTS
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]
@@ -51,7 +52,6 @@ JSON_BEGINS = frozenset("-0123456789tfn{[")
 _JSON_ENDS = frozenset("0123456789el}] \t\n\r")
 _MAY_BE_JSON = re.compile(r"[{\[]|-?[0-9.eE+-]+$|true$|false$|null$")
 _MISSING = object()
-NOTHING_BESIDE: Mapping[str, str] = MappingProxyType({})
 # orjson writes 254 levels; fewer brackets than this cannot be that deep.
 _MANY_BRACKETS = 250
 
@@ -96,7 +96,7 @@ def encode(
     source: str,
     contract_version: int,
     traceparent: str = "",
-    beside: Mapping[str, str] = NOTHING_BESIDE,
+    beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 

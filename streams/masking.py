@@ -11,12 +11,10 @@ from typing import Any
 import orjson
 
 from contracts import personal
-from contracts.personal import PERSONAL, Marks
-from core.rights import Rights
+from contracts.personal import Marks
+from core.rights import PERSONAL, Rights
 from streams.definitions import StreamDefinition
 from streams.entry import DecodedEntry
-
-__all__ = ["PERSONAL", "Mask", "hiding", "mask_of", "mask_of_type", "may_be_personal"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.http import Request, Response, json_response
+from core.nothing import NO_TEXTS
 from core.permission import demand_right
 from core.principal import Principal
 from core.problems import BadParameter, Problem
@@ -18,7 +19,6 @@ from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted
 from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import NOTHING_BESIDE
 from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
@@ -187,7 +187,7 @@ def _keys(
 class _Writer:
     """Writes the accepted events of one request: as entries, or as the commands that append them."""
 
-    def __init__(self, stream: StreamDefinition, request: Request, beside: Mapping[str, str] = NOTHING_BESIDE) -> None:
+    def __init__(self, stream: StreamDefinition, request: Request, beside: Mapping[str, str] = NO_TEXTS) -> None:
         self._stream = stream
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")

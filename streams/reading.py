@@ -8,8 +8,8 @@ import orjson
 
 from core import strict_json
 from core.http import Request
+from core.nothing import NO_TEXTS
 from core.problems import BadRequest, Problem, UnsupportedMediaType
-from streams.entry import NOTHING_BESIDE
 from streams.errors import BadEvent, EventTooLarge
 
 MAX_EVENT_BYTES = 256 * 1024
@@ -31,7 +31,7 @@ class Body(NamedTuple):
 
     items: list[Item]
     batch: bool
-    beside: Mapping[str, str] = NOTHING_BESIDE
+    beside: Mapping[str, str] = NO_TEXTS
 
 
 def read(request: Request) -> Body:

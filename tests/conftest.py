@@ -28,7 +28,7 @@ httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders that take longest."""
     places = {folder: place for place, folder in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(item.config.rootpath).parts[1], len(LONG)))
+    items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(LONG)))
 
 
 def need(found: object, what: str) -> None:

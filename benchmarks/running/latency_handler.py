@@ -1,6 +1,6 @@
 """A bridge's handler that writes down how long each event took to reach it.
 
-An event says when it was sent, by the one clock that all processes of a machine share, as its `correlation_id`; the
+An event says when it was due, by the one clock that all processes of a machine share, as its `correlation_id`; the
 times go, a line each, to the file that the environment names.
 """
 
@@ -15,7 +15,7 @@ _file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def on_event(event: dict[str, Any], delivery: Any) -> None:
-    """Note the nanoseconds from before the request to this call."""
+    """Note the nanoseconds from when the event was to be sent to this call."""
     now = time.monotonic_ns()
     if _file is not None:
         os.write(_file, b"%d\n" % (now - int(event["correlation_id"])))

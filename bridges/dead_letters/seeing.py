@@ -10,7 +10,8 @@ from bridges.errors import BadEdit
 from contracts.personal import MASK, redacted, says_mask
 from core.principal import Principal
 from core.problems import Problem
-from streams.masking import PERSONAL, mask_of_type
+from core.rights import PERSONAL
+from streams.masking import mask_of_type
 from streams.snapshot import holder
 
 

@@ -7,10 +7,9 @@ from bridges.pull.asking import Place
 from core.permission import demand_right, demand_scope
 from core.principal import Principal
 from core.problems import Forbidden
-from core.rights import EVERY_TYPE
+from core.rights import EVERY_TYPE, PERSONAL
 from streams.definitions import StreamDefinition
 from streams.errors import UnknownStream
-from streams.masking import PERSONAL
 from streams.snapshot import holder
 
 GROUPS = "groups:write"

@@ -5,15 +5,15 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deepiri_modelkit.contracts.events import EVENT_MODELS, parse_event
 from deepiri_modelkit.streaming import StreamTopics
+from tests import yaml_files
 
-CATALOG = yaml.safe_load((Path(__file__).parents[2] / "catalog" / "deepiri.yaml").read_text(encoding="utf-8"))
+CATALOG = yaml_files.read(Path(__file__).parents[2] / "catalog" / "deepiri.yaml")
 EVENT_TYPES: dict[str, dict[str, Any]] = {
     event_type["name"]: event_type for stream in CATALOG["streams"] for event_type in stream["event_types"]
 }

@@ -11,12 +11,10 @@ Django here.
 from contracts.personal.marks import MARK, Marks, marks_of
 from contracts.personal.masking import MASK, masked, personal_texts, restored, says_mask
 from contracts.personal.redacting import redacted
-from core.rights import PERSONAL
 
 __all__ = [
     "MARK",
     "MASK",
-    "PERSONAL",
     "Marks",
     "marks_of",
     "masked",

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
 from contracts.models import Contract, ContractVersion, SchemaReference
-from contracts.personal import PERSONAL
 from contracts.registry import references as refs
 from contracts.registry import settings
 from contracts.registry.lookup import numbered, reread
@@ -17,6 +16,7 @@ from contracts.registry.marking import marks
 from core import audit, catalog_version
 from core.permission import demand_scope
 from core.principal import Principal
+from core.rights import PERSONAL
 
 
 @transaction.atomic

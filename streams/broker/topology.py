@@ -38,6 +38,7 @@ class Topology:
         self._moved: dict[int, Place] = {}
         self._in_doubt = True
         self._looked = -PAUSE
+        self._why = ""
 
     @property
     def is_known(self) -> bool:
@@ -67,7 +68,7 @@ class Topology:
         if (moved := self._moved.get(slot)) is not None:
             return moved
         if self._known is None:
-            raise BrokerDown("The cluster cannot be reached.")
+            raise self._unreachable()
         try:
             node = self._known.get_node_from_slot(slot)
         except SlotNotCoveredError as error:
@@ -83,7 +84,7 @@ class Topology:
         """
         found = [] if self._known is None else self._known.get_nodes_by_server_type("primary")
         if not found:
-            raise BrokerDown("The cluster cannot be reached.")
+            raise self._unreachable()
         return sorted((node.host, node.port) for node in found)
 
     def look(self) -> None:
@@ -101,9 +102,14 @@ class Topology:
             try:
                 self._ask()
             except (RedisError, RedisClusterException, OSError) as error:
+                # Told to those, too, who come before the next look.
+                self._why = _reason(error)
                 if self._known is None:
-                    raise BrokerDown(f"The cluster cannot be reached: {_reason(error)}.") from error
+                    raise self._unreachable() from error
                 logger.debug("nobody tells how the cluster is laid out: %s", error)
+
+    def _unreachable(self) -> BrokerDown:
+        return BrokerDown(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")
 
     def _ask(self) -> None:
         self._in_doubt = False

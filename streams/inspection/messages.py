@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.http import Request, Response, json_response
-from core.rights import EVERY_TYPE, Rights, sees
+from core.rights import EVERY_TYPE, PERSONAL, Rights, sees
 from streams import entry
 from streams.asking import answer, ask
 from streams.broker import commands
@@ -14,7 +14,7 @@ from streams.entry import pairs
 from streams.errors import UnknownEntry
 from streams.inspection.overview import readable
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
-from streams.masking import PERSONAL, mask_of
+from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 
 from core.principal import Principal
+from core.rights import PERSONAL
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
@@ -13,7 +14,6 @@ from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
 from streams.live.pages import Pages
-from streams.masking import PERSONAL
 from streams.tail import render
 from streams.tailing import Tail, Tails, Watcher, frames
 from streams.tailing.watcher import MOST_WAITING, Ended

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from streams import prober
+from streams.broker import topology
 from streams.snapshot import holder
 from tests.bridges.cast import KeepingSink
 from tests.chaos.profile import FULL
@@ -13,6 +14,7 @@ from tests.conftest import using
 from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
 from tests.patience import eventually
+from tests.ports import free_port
 from tests.scaling.cluster import clustered, clustered_with_a_replica
 from tests.scaling.load import publishing
 from tests.scaling.sentinel import watched_by_sentinels
@@ -99,3 +101,21 @@ def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(sett
         assert refused.headers["retry-after"] == "1"
         assert prober.asked()["redis"]
         assert prober.asked()["database"] == ""
+
+
+@pytest.mark.django_db
+def test_why_a_cluster_is_down_is_told_at_each_look(settings, monkeypatch):
+    one, other = free_port(), free_port()
+    settings.REDIS_URL = f"redis+cluster://127.0.0.1:{one},127.0.0.1:{other}"
+    # No second attempt to find the nodes while the test lasts: what the first one heard is what is known.
+    monkeypatch.setattr(topology, "PAUSE", 3600)
+
+    first, second = prober.asked()["redis"], prober.asked()["redis"]
+
+    assert "Connection refused" in first
+    assert first == second
+    with closing(ExpressLane()) as ask:
+        health = ask("GET", "/health")
+    assert health.status == 503
+    assert health.json["redis"] == "down"
+    assert health.json["error"] == first

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from contracts.compatibility import Direction, Earlier, Mode, Policy, check
+from tests import yaml_files
 from tests.contracts.compatibility.schemas import DRAFTS, validator_of
 
 TABLES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
@@ -15,7 +15,7 @@ TABLES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 def cases() -> list[Any]:
     found = []
     for table in TABLES:
-        for case in yaml.safe_load(table.read_text()):
+        for case in yaml_files.read(table):
             drafts = [it for it in DRAFTS if case.get("since", 4) <= it <= case.get("until", 2020)]
             found += [pytest.param(case, it, id=f"{table.stem}: {case['what']} (draft {it})") for it in drafts]
     return found

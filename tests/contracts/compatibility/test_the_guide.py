@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from contracts.compatibility import Earlier, Mode, Policy, check
+from tests import yaml_files
 
 CATALOG = Path(__file__).parents[3] / "catalog" / "deepiri.yaml"
 SCHEMAS = [
     event_type["schema"]
-    for stream in yaml.safe_load(CATALOG.read_text())["streams"]
+    for stream in yaml_files.read(CATALOG)["streams"]
     for event_type in stream.get("event_types", ())
     if event_type.get("schema")
 ]

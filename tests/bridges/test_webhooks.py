@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from standardwebhooks.webhooks import WebhookVerificationError
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bridges import keyring
 from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled
@@ -95,6 +95,17 @@ def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
 
     with pytest.raises(WebhookVerificationError):
         type(request)(request.line, request.headers, request.body + b" ").is_signed_with(SECRET)
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
+def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body):
+    secrets = [signing.generate(), signing.generate()]
+    at = datetime(2026, 11, 1, 8, tzinfo=UTC)
+    signers = [signing.signer_of(secret) for secret in secrets]
+
+    for _ in range(2):
+        made = signing.signatures(signers, "msg_1", str(int(at.timestamp())), body.encode())
+        assert made == " ".join(Webhook(secret).sign("msg_1", at, body) for secret in secrets)
 
 
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):

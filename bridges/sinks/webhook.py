@@ -114,6 +114,7 @@ class WebhookSink(Sink):
         self._config = config
         self._bridge = bridge
         self._lookup = lookup
+        self.at_once = config.concurrency
         self._concurrency = config.concurrency or bridge.concurrency
         self._loop = uvloop.new_event_loop()
         self._snapshot: object = None

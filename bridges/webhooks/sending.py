@@ -86,7 +86,11 @@ class Sender:
         begun = time.monotonic()
         try:
             with self._limit:
-                answer = await self._answer(headers, body, begun)
+                response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+                if response.content.at_eof() and responses.is_taken(response.status):
+                    # The connection went back already, with the last byte.
+                    return
+                answer = await self._answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             raise SinkError(self._explained(error)) from error
         if answer is not None:
@@ -97,16 +101,10 @@ class Sender:
         self._limit.close()
         await self._session.close()
 
-    async def _answer(self, headers: Mapping[str, str], body: bytes, begun: float) -> Answer | None:
-        """Return the answer when it is no success."""
-        response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
-        is_all = response.content.at_eof()
-        if is_all and responses.is_taken(response.status):
-            # The connection went back already, with the last byte.
-            return None
+    async def _answer(self, response: ClientResponse, ms: int) -> Answer | None:
+        """Return the answer when it is no success; it began after so many milliseconds."""
         async with response:
-            ms = int((time.monotonic() - begun) * 1000)
-            text = b"" if is_all else await _beginning(response)
+            text = b"" if response.content.at_eof() else await _beginning(response)
             if responses.is_taken(response.status):
                 return None
             return Answer(

@@ -58,7 +58,7 @@ def signatures(signers: Sequence[hmac.HMAC], id_: str, timestamp: str, body: byt
     library of the specification, against which tests hold it, takes three times as long.
     """
     signed = f"{id_}.{timestamp}.".encode() + body
-    return " ".join(_signature(signer.copy(), signed) for signer in signers)
+    return " ".join([_signature(signer.copy(), signed) for signer in signers])
 
 
 def _signature(signer: hmac.HMAC, signed: bytes) -> str:

@@ -17,6 +17,7 @@ from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.supervisor import Supervisor
 from bridges.runtime.worker import Worker
 from bridges.sinks.console import ConsoleSink
+from core import collector
 from core.catalog_file import nearest, quoted
 from streams import background, connections
 
@@ -97,6 +98,7 @@ def consume(worker: Worker) -> None:
         GroupExists: when the group is there and must be new.
     """
     background.start()
+    collector.spare()
     try:
         worker.run()
     finally:
@@ -133,6 +135,7 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
 def supervise(supervisor: Supervisor, stop: Stop) -> bool:
     """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
     background.start()
+    collector.spare()
     try:
         while not (stop.requested or supervisor.is_over):
             supervisor.step()

@@ -159,7 +159,8 @@ def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes
         texts = []
     if len(texts) != len(parts):  # a byte that is not UTF-8, or a NUL in a name or value
         return decode(pairs(parts), types_of=types_of)
-    return _decode(dict(zip(texts[::2], texts[1::2], strict=True)), types_of or {})
+    in_turn = iter(texts)
+    return _decode(dict(zip(in_turn, in_turn, strict=True)), types_of or {})
 
 
 def text_fields(fields: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -182,16 +183,17 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     layout: Layout = "dual" if texts.get(LAYOUT) == "dual" else "flat"
     added = {_LETTERS[letter] for letter in texts.get(ADDED, "") if letter in _LETTERS}
     types = _object(texts[TYPES]) if TYPES in texts else {}
-    event: dict[str, Any] = {}
-    for name, text in texts.items():
-        if name in added or name.startswith(OWN_PREFIX):
-            continue
-        if layout == "dual" and name == "payload":
-            event[name] = _loads(text, otherwise=text)
-        elif text[:1] not in JSON_BEGINS or types.get(name) == _STRING:
-            event[name] = text
-        else:
-            event[name] = _read(text)
+    strings = {name for name, kind in types.items() if kind == _STRING}
+    if layout == "dual":
+        # It stands there as JSON, whatever it is.
+        strings.add("payload")
+    event: dict[str, Any] = {
+        name: text if text[:1] not in JSON_BEGINS or name in strings else _read(text)
+        for name, text in texts.items()
+        if name not in added and not name.startswith(OWN_PREFIX)
+    }
+    if layout == "dual" and "payload" in event:
+        event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
     event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
     return _decoded(event, texts, layout=layout, contract_version=_number(texts.get(VERSION, "")))
 
@@ -252,10 +254,19 @@ def _read(text: str) -> Any:
     if first in ("{", "["):
         return _loads(text, otherwise=text)
     if first == "-" or first.isdigit():
-        number = _loads(text, otherwise=text) if _JSON_NUMBER.fullmatch(text) else text
-        # An integer that 64 bits cannot hold would lose digits: long identifiers stay text.
-        return text if isinstance(number, float) and text.lstrip("-").isdigit() else number
+        return _number_or_text(text)
     return _JSON_WORDS.get(text, text)
+
+
+def _number_or_text(text: str) -> Any:
+    if not _JSON_NUMBER.fullmatch(text):
+        return text
+    try:
+        number = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    # An integer that 64 bits cannot hold would lose digits: long identifiers stay text.
+    return text if isinstance(number, float) and text.lstrip("-").isdigit() else number
 
 
 def _read_as(text: str, types: frozenset[str]) -> Any:

@@ -1,20 +1,13 @@
 """What the web server starts before its first request and ends after its last (ASGI lifespan)."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
-
-
-def _spare_the_collector() -> None:
-    """Keep the garbage collector from walking all of Django for each few hundred requests: none of it is garbage."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 class Lifespan:
@@ -32,7 +25,7 @@ class Lifespan:
                 await asyncio.to_thread(holder.refresh)
                 background.start()
                 await asyncio.to_thread(prober.start)
-                _spare_the_collector()
+                collector.spare()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(prober.stop)

@@ -24,12 +24,15 @@ def main() -> None:
     from bridges.definitions import BridgeDefinition  # noqa: PLC0415 - needs Django
     from bridges.runtime.opening import open_worker  # noqa: PLC0415
     from bridges.runtime.stop import Stop  # noqa: PLC0415
+    from core import collector  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
 
     stream, *chosen, group = sys.argv[1:]
     sink, config = (chosen[0], json.loads(chosen[1])) if chosen else ("handler", {"handler": HANDLER})
     bridge = BridgeDefinition(name="benchmark", stream=stream, group=group, sink=sink, config=config)
     worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True)
+    # As `manage.py consume` does.
+    collector.spare()
     begun = perf_counter()
     worker.run()
     seconds = perf_counter() - begun

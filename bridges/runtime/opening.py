@@ -82,17 +82,18 @@ def open_worker(
         definition = holder.current().streams.get(bridge.stream)
         return definition.types_of if definition else {}
 
+    sink = sink or open_sink(bridge, stop)
     return Worker(
         subscription,
         executor=connections.blocking_executor(block_ms / 1000),
-        sink=sink or open_sink(bridge, stop),
+        sink=sink,
         say=say,
         stop=stop,
         types_of=types_of,
         impersonal=_impersonal,
         only=bridge.event_types,
         where=bridge.filters,
-        together=bridge.concurrency,
+        together=sink.at_once or bridge.concurrency,
         rate=bridge.rate,
         paused=bridge.paused,
         disable=partial(disabling.disable, bridge),

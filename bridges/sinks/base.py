@@ -19,6 +19,8 @@ class Sink(ABC):
 
     # What it can be told: a subclass of SinkConfig.
     Config: ClassVar[type[SinkConfig]] = SinkConfig
+    # How many events it has in work at once, where its own settings say so; None: as many as its bridge says.
+    at_once: int | None = None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:

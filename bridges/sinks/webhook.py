@@ -10,7 +10,6 @@ from typing import Any, Self, cast
 import uvloop
 from django.conf import settings
 from django.db import DatabaseError
-from standardwebhooks.webhooks import Webhook
 
 from bridges import keyring
 from bridges.database import close_stale_connections
@@ -115,6 +114,7 @@ class WebhookSink(Sink):
         self._config = config
         self._bridge = bridge
         self._lookup = lookup
+        self.at_once = config.concurrency
         self._concurrency = config.concurrency or bridge.concurrency
         self._loop = uvloop.new_event_loop()
         self._snapshot: object = None
@@ -206,7 +206,7 @@ class WebhookSink(Sink):
     async def _open(self, secrets: _Secrets) -> Sender:
         config, before = self._config, self._sender
         try:
-            signers = [Webhook(signing.key_of(value)) for value in secrets.signing]
+            signers = [signing.signer_of(value) for value in secrets.signing]
         except ValueError as what:
             raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
         self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)

@@ -7,5 +7,6 @@
 - `signing`    Standard Webhooks: ids and signatures; pure
 - `messages`   an event as a request
 - `sending`    the requests
+- `limit`      how long each may take
 - `responses`  what an answer means; pure
 """

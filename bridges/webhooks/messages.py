@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hmac import HMAC
 from typing import Literal
 
 import orjson
 from multidict import istr
-from standardwebhooks.webhooks import Webhook
 
 from bridges.delivery import Delivery
 from bridges.rendering import with_deep_values_as_text
@@ -41,7 +41,7 @@ def is_own_header(name: str) -> bool:
 class Messages:
     """Makes the requests of one bridge, whose consumer group is `group`."""
 
-    def __init__(self, *, form: Form, group: str, signers: Sequence[Webhook]) -> None:
+    def __init__(self, *, form: Form, group: str, signers: Sequence[HMAC]) -> None:
         self._form = form
         self._group = group
         self._signers = signers
@@ -50,11 +50,11 @@ class Messages:
         """Return the headers and the body for a delivery; `now` in seconds since 1970."""
         body = self.body(delivery)
         id_ = signing.message_id(delivery.stream, self._group, delivery.id)
-        at = datetime.fromtimestamp(int(now), UTC)
+        timestamp = str(int(now))
         headers: dict[str, str] = {
             _ID: id_,
-            _TIMESTAMP: str(int(now)),
-            _SIGNATURE: signing.signatures(self._signers, id_, at, body.decode()),
+            _TIMESTAMP: timestamp,
+            _SIGNATURE: signing.signatures(self._signers, id_, timestamp, body),
             _ATTEMPT: str(delivery.attempt),
             _STREAM: delivery.stream,
             _EVENT_ID: delivery.id,

@@ -26,6 +26,7 @@ from bridges.errors import SinkError
 from bridges.rendering import harmless
 from bridges.webhooks import responses
 from bridges.webhooks.allowing import Allowed
+from bridges.webhooks.limit import TimeLimit
 from bridges.webhooks.resolving import CheckedResolver, Lookup, guarded_socket, system_lookup
 from bridges.webhooks.responses import Answer
 from bridges.webhooks.targets import Target
@@ -56,6 +57,7 @@ class Sender:
         self._target = target
         self._allowed = allowed
         self._timeout = timeout
+        self._limit = TimeLimit(timeout)
         self._permanent = permanent
         # As it was checked: nothing in it is to be read in another way.
         self._url = URL(target.url, encoded=True)
@@ -83,8 +85,12 @@ class Sender:
         """
         begun = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._answer(headers, body, begun)
+            with self._limit:
+                response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+                if response.content.at_eof() and responses.is_taken(response.status):
+                    # The connection went back already, with the last byte.
+                    return
+                answer = await self._answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             raise SinkError(self._explained(error)) from error
         if answer is not None:
@@ -92,19 +98,18 @@ class Sender:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._limit.close()
         await self._session.close()
 
-    async def _answer(self, headers: Mapping[str, str], body: bytes, begun: float) -> Answer | None:
-        """Return the answer when it is no success."""
-        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-            status, ms = response.status, int((time.monotonic() - begun) * 1000)
+    async def _answer(self, response: ClientResponse, ms: int) -> Answer | None:
+        """Return the answer when it is no success; it began after so many milliseconds."""
+        async with response:
             text = b"" if response.content.at_eof() else await _beginning(response)
-            is_all = response.content.at_eof()
-            if responses.is_taken(status):
+            if responses.is_taken(response.status):
                 return None
             return Answer(
-                status=status,
-                text=responses.beginning(text, is_all=is_all),
+                status=response.status,
+                text=responses.beginning(text, is_all=response.content.at_eof()),
                 ms=ms,
                 retry_after=response.headers.get("Retry-After", ""),
             )

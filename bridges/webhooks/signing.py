@@ -3,11 +3,9 @@
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
-
-from standardwebhooks.webhooks import Webhook
 
 PREFIX = "whsec_"
 # The specification's bounds on a symmetric secret, in bytes.
@@ -44,6 +42,25 @@ def message_id(stream: str, group: str, entry_id: str) -> str:
     return "msg_" + hashlib.blake2b(f"{stream}\n{group}\n{entry_id}".encode(), digest_size=16).hexdigest()
 
 
-def signatures(signers: Sequence[Webhook], id_: str, at: datetime, body: str) -> str:
-    """Return the header `webhook-signature`: one signature for each secret, so that one can be changed in time."""
-    return " ".join(signer.sign(id_, at, body) for signer in signers)
+def signer_of(secret: str) -> hmac.HMAC:
+    """Return what signs with a secret: it has read the key already.
+
+    Raises:
+        ValueError: as `key_of` does.
+    """
+    return hmac.new(key_of(secret), digestmod="sha256")
+
+
+def signatures(signers: Sequence[hmac.HMAC], id_: str, timestamp: str, body: bytes) -> str:
+    """Return the header `webhook-signature`: one signature for each secret, so that one can be changed in time.
+
+    `timestamp` is what the header `webhook-timestamp` says. Written here because it is done for every event: the
+    library of the specification, against which tests hold it, takes three times as long.
+    """
+    signed = f"{id_}.{timestamp}.".encode() + body
+    return " ".join([_signature(signer.copy(), signed) for signer in signers])
+
+
+def _signature(signer: hmac.HMAC, signed: bytes) -> str:
+    signer.update(signed)
+    return f"v1,{base64.b64encode(signer.digest()).decode()}"

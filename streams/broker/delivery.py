@@ -8,7 +8,7 @@ at any point leaves it in one of them (docs/consuming.md). Times are in millisec
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from core.cutting import cut
 from streams.broker import keys
@@ -39,8 +39,7 @@ class Joined:
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(NamedTuple):
     """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1.
 
     `token` names the lease under which it was given out; "" for one that was read, and is pending.

@@ -6,17 +6,21 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from standardwebhooks.webhooks import WebhookVerificationError
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bridges import keyring
 from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled
 from bridges.models import Secret
+from bridges.runtime.opening import open_worker
+from bridges.runtime.stop import Stop
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from bridges.webhooks import responses, sending, signing
+from streams import connections
 from streams.snapshot import holder
 from tests.bridges.cast import DUE, always
 from tests.bridges.receiver import Receiver, answer
 from tests.bridges.sinks import SECRET, definition, delivery
+from tests.definitions import define
 from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("webhooks", "db")
@@ -95,6 +99,17 @@ def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
 
     with pytest.raises(WebhookVerificationError):
         type(request)(request.line, request.headers, request.body + b" ").is_signed_with(SECRET)
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
+def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body):
+    secrets = [signing.generate(), signing.generate()]
+    at = datetime(2026, 11, 1, 8, tzinfo=UTC)
+    signers = [signing.signer_of(secret) for secret in secrets]
+
+    for _ in range(2):
+        made = signing.signatures(signers, "msg_1", str(int(at.timestamp())), body.encode())
+        assert made == " ".join(Webhook(secret).sign("msg_1", at, body) for secret in secrets)
 
 
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
@@ -413,6 +428,19 @@ def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, br
     assert all(request.is_signed_with(SECRET) for request in receiver.got)
     assert redis.zcard(DUE) == 1
     assert "The receiver answered: 500 after " in consumer.said[-1]
+
+
+def test_a_worker_takes_as_many_events_at_once_as_the_sink_may_send_at_once(redis, receiver):
+    define("orders")
+    for _ in range(32):
+        redis.xadd("orders", ORDER)
+    config = {"url": receiver.url, "secret": "shop", "concurrency": 32}
+    worker = open_worker(definition("webhook", config=config), say=lambda _: None, stop=Stop(), block_ms=0)
+
+    worker.step()
+    worker.leave(connections.executor())
+
+    assert worker.progress.delivered == 32
 
 
 def test_a_receiver_that_fails_half_the_time_gets_every_event_in_the_end(redis, bridge, receiver, webhook):

@@ -1,0 +1,104 @@
+"""How long requests may take: one timer for all that are under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bridges.webhooks.limit import TimeLimit
+
+SOON = 0.01
+NEVER = 3600.0
+
+
+async def waits_in(limit):
+    with limit:
+        await asyncio.Event().wait()
+
+
+async def begins_later(limit):
+    """Wait in it from when its clock shows another time."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while loop.time() == begun:
+        await asyncio.sleep(0)
+    await waits_in(limit)
+
+
+def outcomes(*what: Callable[[TimeLimit], Awaitable[object]], seconds: float = SOON) -> list[object]:
+    async def main():
+        limit = TimeLimit(seconds)
+        found = await asyncio.gather(*(one(limit) for one in what), return_exceptions=True)
+        limit.close()
+        return found
+
+    return asyncio.run(main())
+
+
+def test_who_takes_too_long_is_stopped_and_hears_why():
+    assert [type(one) for one in outcomes(waits_in, waits_in)] == [TimeoutError] * 2
+
+
+def test_each_has_its_own_time_and_none_is_forgotten():
+    assert [type(one) for one in outcomes(waits_in, begins_later, begins_later)] == [TimeoutError] * 3
+
+
+def test_who_is_done_in_time_is_left_alone():
+    async def quick(limit):
+        for _ in range(3):
+            with limit:
+                await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            await waits_in(TimeLimit(SOON))
+        return "went on"
+
+    assert outcomes(quick) == ["went on"]
+
+
+def test_who_was_stopped_can_begin_something_else():
+    async def tries_twice(limit):
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await waits_in(limit)
+        await asyncio.sleep(0)
+        return asyncio.current_task().cancelling()
+
+    assert outcomes(tries_twice) == [0]
+
+
+def test_an_error_of_its_own_stays_what_it_is():
+    async def fails(limit):
+        with limit:
+            raise OSError("no connection")
+
+    (error,) = outcomes(fails)
+
+    assert str(error) == "no connection"
+
+
+def test_who_is_cancelled_by_somebody_else_is_cancelled():
+    async def cancelled(limit):
+        task = asyncio.create_task(waits_in(limit))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert outcomes(cancelled, seconds=NEVER) == [True]
+
+
+def test_who_is_cancelled_and_late_at_once_is_cancelled():
+    async def both(limit):
+        async def stopped_twice():
+            with limit:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    asyncio.current_task().cancel()
+                    raise
+
+        task = asyncio.create_task(stopped_twice())
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert outcomes(both) == [True]

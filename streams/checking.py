@@ -89,9 +89,8 @@ def check(
         violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
         if stream.enforcement == "enforce":
             raise _violated(stream, event_type, contract, violations)
-    # In the order of its fields: by their names it would take twice as long.
-    return Accepted(
-        event, event_type, None if contract is None else contract.version, violations, definition is not None
+    return Accepted._make(
+        (event, event_type, None if contract is None else contract.version, violations, definition is not None)
     )
 
 

@@ -70,7 +70,7 @@ def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = 
 def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
     """Append entries by the bare XADDs that are given, and return for each what became of it."""
     replies = yield appends
-    return [Stored(reply) if type(reply) is str else _fate(stream, reply) for reply in replies]
+    return [Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply) for reply in replies]
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:

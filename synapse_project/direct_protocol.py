@@ -35,6 +35,7 @@ from synapse_project.http_values import (
     principal_of,
     request_of,
 )
+from synapse_project.repeated import Repeated, repeated
 
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
@@ -56,7 +57,8 @@ class _Head(NamedTuple):
 class DirectCycle:
     """One request and its answer. uvicorn looks at the same names of its own cycle, so both stand in one queue."""
 
-    def __init__(self, protocol: "DirectHttpProtocol", head: _Head, length: bytes) -> None:
+    def __init__(self, protocol: "DirectHttpProtocol", head: _Head, length: bytes, body: bytes | None = None) -> None:
+        """Take a request: with its body, or None when that is still to come."""
         self._protocol = protocol
         self._head = head
         self._length = length
@@ -64,8 +66,8 @@ class DirectCycle:
         self._started = False
         self._share = protocol.room.open()
         self._principal = ANONYMOUS
-        self.body = bytearray()
-        self.more_body = True
+        self.body: bytes | bytearray = body or bytearray()
+        self.more_body = body is None
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.keep_alive = protocol.parser.get_http_version() != "1.0" and protocol.parser.should_keep_alive()
         self.response_started = False
@@ -99,7 +101,7 @@ class DirectCycle:
         try:
             check_host(head.headers)
             self._principal = principal_of(head.route, head.headers, address=head.address)
-            self._most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            self._most = self._protocol.most_bytes
             check_announced(self._length, most=self._most)
             self._check_size()
         except Problem as problem:
@@ -136,11 +138,11 @@ class DirectCycle:
     def _let_go(self) -> None:
         self._share.give_back()
         # The connection holds its last request for as long as it lasts.
-        self.body = bytearray()
+        self.body = b""
 
     def _run(self) -> None:
         head = self._head
-        body, self.body = bytes(self.body), bytearray()
+        body, self.body = bytes(self.body), b""
         request = request_of(
             head.route,
             params=head.params,
@@ -184,18 +186,14 @@ class DirectCycle:
             # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
             # `disconnected` does not tell: it is set on the connection's last request.
             return
-        parts = [STATUS_LINE[response.status]]
-        for name, text in self._protocol.server_state.default_headers:
-            parts += (name, b": ", text, b"\r\n")
-        if response.headers or "origin" in self._head.headers:
-            parts.append(_written(header_pairs(response, self._head.headers)))
+        status, body, content_type, headers = response
+        default = self._protocol.server_state.default_headers
+        if headers or "origin" in self._head.headers:
+            head = STATUS_LINE[status] + _written([*default, *header_pairs(response, self._head.headers)])
         else:
-            parts.append(_usual_head(response.content_type, settings.SECURE_HSTS_SECONDS))
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"content-length: %d\r\n\r\n" % len(response.body))
-        parts.append(response.body)
-        transport.write(b"".join(parts))
+            head = _usual_head(status, content_type, self._protocol.hsts_seconds, *default)
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
         if not self.keep_alive:
             transport.close()
         self._protocol.answered()
@@ -210,6 +208,9 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self._door = app if isinstance(app, FrontDoor) else None
         self.room = self._door.room if self._door else Room()
         self._is_counted = gate.counts()
+        # Read once: Python takes longer for a setting of Django than for a request's body.
+        self.most_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self.hsts_seconds: int = settings.SECURE_HSTS_SECONDS
         # The request that uvicorn's way answers now; `cycle` is the one that came last.
         self._running: Any = None
         # Of the request that is being read: the length of its body, apart from what most of a caller's requests share.
@@ -217,6 +218,9 @@ class DirectHttpProtocol(HttpToolsProtocol):
         # The method, the URL and the headers that came last, and what they mean.
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
+        # Of a request that was like the one before it: its bytes, and what they mean.
+        self._repeated: tuple[Repeated, _Head] | None = None
+        self._is_like_last = False
         # When the connection's last answer was written, by the loop's clock; something came since when infinite.
         self._idle_since = math.inf
 
@@ -228,7 +232,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
         # A request and its connection hold each other, and the collector seldom comes by (synapse_project.lifespan).
         self.pipeline.clear()
         self._running = None
-        self._asked = self._head = None
+        self._asked = self._head = self._repeated = None
         self.cycle = None  # type: ignore[assignment]
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -262,13 +266,37 @@ class DirectHttpProtocol(HttpToolsProtocol):
         if self._door is None or self._is_counted or self.parser.should_upgrade():
             return None
         asked = (self.parser.get_method(), self.url, self.headers)
-        if asked != self._asked:
+        self._is_like_last = asked == self._asked
+        if not self._is_like_last:
             # Who publishes mostly sends the same head again: it is read once.
             head = self._head_of(self._door, *asked)
             self._asked, self._head = (asked, head) if self.head_size() <= _MOST_KEPT else (None, None)
         else:
             head = self._head
         return None if head is None else DirectCycle(self, head, self._length)
+
+    def begin_again(self, piece: bytes) -> bool:
+        """Begin the request that a piece holds, when it is like one before it but for its body. Nothing may be owed or
+        half read."""
+        if self._repeated is None or self.cycle is None or not self.cycle.response_complete:
+            return False
+        repeated, head = self._repeated
+        found = repeated.again(piece)
+        if found is None:
+            return False
+        self._unset_keepalive_if_required()
+        cycle = self.cycle = DirectCycle(self, head, *found)  # type: ignore[assignment]  # as when it was read
+        cycle.start()
+        return True
+
+    def learn(self, piece: bytes) -> None:
+        """Remember the request that a piece held from its first byte to its last, when it is one that is answered
+        here and came for the second time."""
+        cycle = self.cycle
+        if self._is_like_last and isinstance(cycle, DirectCycle) and cycle.keep_alive and self._head is not None:
+            found = None if self.expect_100_continue else repeated(piece, self._length, most=_MOST_KEPT)
+            if found is not None:
+                self._repeated = found, self._head
 
     def head_size(self) -> int:
         """Return about how many bytes the head has that was read last."""
@@ -373,10 +401,11 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self.tasks.add(task)
 
 
-@lru_cache(maxsize=16)
-def _usual_head(content_type: str, hsts_seconds: int) -> bytes:
-    """Return the headers that every answer of the kind has; one of them tells the seconds."""
-    return _written(header_pairs(Response(content_type=content_type), {}))
+@lru_cache(maxsize=64)
+def _usual_head(status: int, content_type: str, hsts_seconds: int, *default: tuple[bytes, bytes]) -> bytes:
+    """Return the beginning of every answer of the kind, for as long as the server's own headers say: a second, for the
+    date is one of them. A header tells `hsts_seconds`."""
+    return STATUS_LINE[status] + _written([*default, *header_pairs(Response(content_type=content_type), {})])
 
 
 def _written(pairs: HeaderPairs) -> bytes:

@@ -57,7 +57,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._last is not None:
+        if self._last is not None or (self._reading is None and self.begin_again(data)):
             return
         before, self._ended_one = self._reading, False
         self._piece = len(data)
@@ -65,6 +65,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         super().data_received(data)
         if self._reading is None and not self._ended_one:
             self._reading, self._head_bytes = "head", 0  # blank lines: the parser begins a request after them
+        elif self._reading is None and before is None:
+            self.learn(data)
         if self.transport.is_closing() or self._last is not None or self._reading is None:
             self._unwatch()
         elif self._ended_one or self._reading != before or self._timer is None:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from streams.snapshot import holder
+from synapse_project.direct_protocol import DirectCycle
 from tests.connection import Connection, request
 from tests.live.server import running_server
 from tests.patience import eventually
@@ -76,6 +77,35 @@ def test_a_head_that_comes_again_means_the_same_again_and_another_does_not(conne
     connection.send(publishing(8))
 
     assert [connection.answer()[0] for _ in range(9)] == [201, 201, 201, 422, 200, 201, 201, 405, 201]
+
+
+def test_requests_one_after_another_are_answered_each_by_what_it_says(connection, monkeypatch):
+    was_read, begin = [], DirectCycle.__init__
+    # One that comes again begins with its body.
+    monkeypatch.setattr(DirectCycle, "__init__", lambda *given: was_read.append(len(given) < 5) or begin(*given))
+    version = "synapse-contract-version: 99"
+    sent = [
+        (publishing(1), 201),
+        (publishing(2), 201),
+        (publishing(33), 201),
+        (request("GET", "/streams/orders"), 200),
+        (publishing("4" * 20), 201),
+        (request("POST", "/events/orders", b"{}", "content-type: application/json"), 422),
+        (publishing(5, version), 422),
+        (publishing(6, version), 422),
+        (publishing(7, version), 422),
+        (publishing(8), 201),
+        (publishing(9), 201),
+        (publishing(10), 201),
+    ]
+
+    answered = []
+    for piece, _ in sent:
+        connection.send(piece)
+        answered.append(connection.answer()[0])
+
+    assert answered == [status for _, status in sent]
+    assert was_read == [True, True, False, False, False, True, True, False, True, True, False]
 
 
 def test_a_thousand_that_are_refused_at_once_are_answered_in_their_order(connection):

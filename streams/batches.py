@@ -1,8 +1,7 @@
 """The answer to a batch: what became of each event, in their order. No I/O, no Django."""
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from core import problems
 from core.http import Response, json_response
@@ -11,60 +10,69 @@ from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.errors import BatchRefused, IdempotencyKeyReused, Unavailable
 from streams.idempotency import REPLAYED
-from streams.storing import Stored
+from streams.storing import Fate, Stored
+
+# What the checks said of an event, and what became of it when they found it good: None when another one's fault kept it
+# out.
+_Pair = tuple[Accepted | Problem, Fate | None]
 
 
-class Result(NamedTuple):
-    """What became of one event of a batch: stored (with its id), refused for a problem of its own, or not stored
-    although it was good."""
-
-    status: Literal["accepted", "rejected", "aborted"]
-    id: str | None = None
-    problem: Problem | None = None
-    accepted: Accepted | None = None
-    replayed: bool = False
-
-
-def results(outcomes: Sequence[Accepted | Problem], stored: Sequence[Stored | Problem | None]) -> list[Result]:
-    """Join what the checks said of all events with what became of the good ones: None is not stored for another's
-    sake."""
-    rest = iter(stored)
-    return [
-        Result("rejected", None, outcome) if isinstance(outcome, Problem) else _result(outcome, next(rest))
-        for outcome in outcomes
-    ]
-
-
-def answer(stream: StreamDefinition, found: Sequence[Result]) -> Response:
+def answer(stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Response:
     """Answer 200 when all events were stored, 207 when some were.
 
+    `outcomes` is what the checks said of all events, `fates` what became of the good ones, both in their order.
+
     Raises:
-        Problem: when none was. `results` says why, for each.
+        Problem: when none was stored. `results` says why, for each.
     """
-    counts = Counter(result.status for result in found)
+    results = [_shown(index, *pair) for index, pair in enumerate(_pairs(outcomes, fates))]
+    statuses = [result["status"] for result in results]
+    accepted = statuses.count("accepted")
     body = {
         "stream": stream.name,
-        "accepted": counts["accepted"],
-        "rejected": counts["rejected"],
-        "aborted": counts["aborted"],
-        "results": [_shown(index, result) for index, result in enumerate(found)],
+        "accepted": accepted,
+        "rejected": statuses.count("rejected"),
+        "aborted": statuses.count("aborted"),
+        "results": results,
     }
-    if counts["accepted"]:
-        headers = {REPLAYED: "true"} if all(result.replayed for result in found) else {}
-        return json_response(body, status=200 if counts["accepted"] == len(found) else 207, headers=headers)
-    refused = _refusal([result.problem for result in found])
+    if accepted:
+        headers = {REPLAYED: "true"} if all("replayed" in result for result in results) else {}
+        return json_response(body, status=200 if accepted == len(results) else 207, headers=headers)
+    refused = _refusal([_problem(*pair) for pair in _pairs(outcomes, fates)])
     # What belongs to one event stands in its result.
     refused.members.pop("id", None)
     refused.members.update(body)
     raise refused
 
 
-def _result(outcome: Accepted, stored: Stored | Problem | None) -> Result:
-    if isinstance(stored, Stored) and stored.doubt is None:
-        return Result._make(("accepted", stored.id or None, None, outcome, stored.repeated))
-    if isinstance(stored, IdempotencyKeyReused):
-        return Result(status="rejected", problem=stored)
-    return Result(status="aborted", problem=stored.doubt if isinstance(stored, Stored) else stored, accepted=outcome)
+def _pairs(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Iterator[_Pair]:
+    rest = iter(fates)
+    return ((outcome, None if isinstance(outcome, Problem) else next(rest)) for outcome in outcomes)
+
+
+def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
+    """Return what was wrong with an event, or kept it from being stored; None for one that was stored, or was good and
+    left out for another's sake."""
+    if isinstance(outcome, Problem):
+        return outcome
+    return fate.doubt if isinstance(fate, Stored) else fate
+
+
+def _shown(index: int, outcome: Accepted | Problem, fate: Fate | None) -> dict[str, Any]:
+    """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
+    good and is not stored, or not as safe as it is to be."""
+    shown: dict[str, Any]
+    if isinstance(fate, Stored) and fate.doubt is None:
+        shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}
+        if fate.repeated:
+            shown["replayed"] = True
+    else:
+        problem = _problem(outcome, fate)
+        status = "rejected" if isinstance(outcome, Problem) or isinstance(fate, IdempotencyKeyReused) else "aborted"
+        shown = {"index": index, "id": None, "status": status, "errors": [] if problem is None else _errors(problem)}
+    if isinstance(outcome, Accepted) and outcome.warnings and not isinstance(fate, IdempotencyKeyReused):
+        shown["warnings"] = [violation.as_dict() for violation in outcome.warnings]
+    return shown
 
 
 def _refusal(found: Sequence[Problem | None]) -> Problem:
@@ -76,20 +84,6 @@ def _refusal(found: Sequence[Problem | None]) -> Problem:
         if found[0] is not None and all(isinstance(problem, kind) for problem in found):
             return found[0]
     return BatchRefused(f"None of the {len(found)} events was stored; “results” says why.")
-
-
-def _shown(index: int, result: Result) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "index": index,
-        "id": result.id,
-        "status": result.status,
-        "errors": [] if result.problem is None else _errors(result.problem),
-    }
-    if result.replayed:
-        shown["replayed"] = True
-    if result.accepted is not None and result.accepted.warnings:
-        shown["warnings"] = [violation.as_dict() for violation in result.accepted.warnings]
-    return shown
 
 
 def _errors(problem: Problem) -> list[dict[str, str]]:

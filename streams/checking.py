@@ -41,6 +41,15 @@ class Accepted(NamedTuple):
     registered: bool
 
 
+class Ruling(NamedTuple):
+    """What the events of one type are held to: `contract` is None where nothing is checked. `registered` says whether
+    the stream defines the type."""
+
+    event_type: str
+    contract: ActiveContract | None
+    registered: bool
+
+
 def check(
     stream: StreamDefinition,
     value: Any,
@@ -48,11 +57,13 @@ def check(
     version: int | None = None,
     explain: bool = True,
     by: Principal = SYSTEM,
+    rulings: dict[str, Ruling] | None = None,
 ) -> Accepted:
     """Return the event, ready to be encoded. `version` is that of its contract that it asks for, if it does. `by` is
     who publishes it.
 
-    Without `explain`, a broken contract is said but not spelled out.
+    Without `explain`, a broken contract is said but not spelled out. `rulings`: what events that are checked with the
+    same arguments are held to, by their types; it is filled here.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
@@ -69,6 +80,25 @@ def check(
         _check_names(value)
     event = entry.canonical(value)
     event_type = event.get("event_type")
+    ruling = rulings.get(event_type) if rulings is not None and isinstance(event_type, str) else None
+    if ruling is None:
+        ruling = _ruling(stream, event, version=version, by=by)
+        if rulings is not None:
+            rulings[ruling.event_type] = ruling
+    event_type, contract, registered = ruling
+    if contract is None:
+        return Accepted._make((event, event_type, None, (), registered))
+    violations: Sequence[Violation] = ()
+    if not contract.schema.accepts(event):
+        violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
+        if stream.enforcement == "enforce":
+            raise _violated(stream, event_type, contract, violations)
+    return Accepted._make((event, event_type, contract.version, violations, registered))
+
+
+def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> Ruling:
+    """Return what an event is held to, by its type."""
+    event_type = event.get("event_type")
     # What is defined has a name already.
     definition = stream.event_types.get(event_type) if isinstance(event_type, str) else None
     if definition is None or not isinstance(event_type, str):
@@ -84,14 +114,7 @@ def check(
         contract = _asked_for(definition, event_type, version)
     if stream.enforcement == "off":
         contract = None
-    violations: Sequence[Violation] = ()
-    if contract is not None and not contract.schema.accepts(event):
-        violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
-        if stream.enforcement == "enforce":
-            raise _violated(stream, event_type, contract, violations)
-    return Accepted._make(
-        (event, event_type, None if contract is None else contract.version, violations, definition is not None)
-    )
+    return Ruling(event_type, contract, definition is not None)
 
 
 def _check_names(event: Mapping[str, Any]) -> None:

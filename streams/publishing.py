@@ -4,7 +4,7 @@ Both lanes call `publish` and `validate`, so both mean the same. How a body is r
 one event in `checking.py`, how events are stored in `storing.py`, and the answer to a batch in `batches.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from streams import batches, checking, forms, idempotency, reading, storing
 from streams.broker import commands
 from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
-from streams.checking import Accepted
+from streams.checking import Accepted, Ruling
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
@@ -63,7 +63,8 @@ def _publish_one(
         raise
     write = _Writer(stream, request, body.beside)
     if storing.is_plain(stream, keyed=key is not None):
-        fates = yield from storing.append(stream, [write.append(accepted)])
+        write.add(accepted)
+        fates = yield from storing.append(stream, write.commands)
     else:
         keys = [] if key is None else [idempotency.of_one(request, key, body.items[0], version)]
         fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
@@ -89,17 +90,19 @@ def _publish_batch(
     key: str | None,
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    outcomes = yield from _all_checked(stream, items, version, request.principal)
+    write = _Writer(stream, request)
+    is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
+    # Each is written as soon as it is checked, while it is at hand.
+    outcomes = yield from _all_checked(stream, items, version, request.principal, write.add if is_plain else None)
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
         tally.add(stream.name, "refused", refused)
     fates: Sequence[Fate | None] = [None] * len(good)
-    write = _Writer(stream, request)
     if not good or (together and refused):
         pass  # nothing is stored
-    elif storing.is_plain(stream, together=together, keyed=key is not None):
-        fates = yield from storing.append(stream, (yield from in_parts(good, write.append)))
+    elif is_plain:
+        fates = yield from storing.append(stream, write.commands)
     else:
         entries = yield from in_parts(good, write.entry)
         keys: Sequence[IdempotencyKey] = ()
@@ -107,7 +110,7 @@ def _publish_batch(
             keys = yield from _keys(request, key, items, outcomes, version, together=together)
         fates = yield from storing.store(stream, entries, together=together, keys=keys)
     _count(tally, stream, good, fates)
-    return batches.answer(stream, batches.results(outcomes, fates))
+    return batches.answer(stream, outcomes, fates)
 
 
 def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None = None) -> Conversation[Response]:
@@ -123,7 +126,7 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-        return batches.answer(stream, batches.results(outcomes, [None if together else Stored(id="") for _ in good]))
+        return batches.answer(stream, outcomes, [None if together else Stored(id="") for _ in good])
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})
@@ -145,21 +148,32 @@ def _read(request: Request, body: Body | Problem | None) -> Body:
 
 
 def _all_checked(
-    stream: StreamDefinition, items: Sequence[Any], version: int | None, by: Principal
+    stream: StreamDefinition,
+    items: Sequence[Any],
+    version: int | None,
+    by: Principal,
+    also: Callable[[Accepted], None] | None = None,
 ) -> Conversation[list[Accepted | Problem]]:
+    """Return what the checks say of each. What they find good, `also` is called with."""
     explained = 0
+    rulings: dict[str, Ruling] = {}
 
     def check_one(item: Any) -> Accepted | Problem:
         nonlocal explained
         if isinstance(item, Problem):
             return item
         try:
-            accepted = checking.check(stream, item, version=version, explain=explained < MAX_EXPLAINED, by=by)
+            accepted = checking.check(
+                stream, item, version=version, explain=explained < MAX_EXPLAINED, by=by, rulings=rulings
+            )
         except Problem as problem:
             explained += len(problem.members.get("violations", ()))
             # Without what raised it: it is kept, and would keep those frames, which keep it.
             return problem.with_traceback(None)
-        explained += len(accepted.warnings)
+        if accepted.warnings:
+            explained += len(accepted.warnings)
+        if also is not None:
+            also(accepted)
         return accepted
 
     return (yield from in_parts(items, check_one))
@@ -185,24 +199,24 @@ def _keys(
 
 
 class _Writer:
-    """Writes the accepted events of one request: as entries, or as the commands that append them."""
+    """Writes the accepted events of one request: as entries, or as `commands` that append them."""
 
     def __init__(self, stream: StreamDefinition, request: Request, beside: Mapping[str, str] = NO_TEXTS) -> None:
         self._stream = stream
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")
         self._beside = beside
+        self.commands: list[Command] = []
         # What stands in few entries is in no form.
         self._has_forms = stream.layout == "flat" and not self._traceparent and not beside
 
-    def append(self, accepted: Accepted) -> Command:
+    def add(self, accepted: Accepted) -> None:
+        found = None
         if self._has_forms:
             event, _, version, _, _ = accepted
             timestamp = _now() if event.get("timestamp") is None else ""
             found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
-            if found is not None:
-                return found
-        return commands.xadd(self._stream.name, self.entry(accepted))
+        self.commands.append(found or commands.xadd(self._stream.name, self.entry(accepted)))
 
     def entry(self, accepted: Accepted) -> list[str]:
         return checking.encode(

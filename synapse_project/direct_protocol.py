@@ -8,6 +8,7 @@ share the front door's routes, its checks and its headers.
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -40,6 +41,9 @@ from synapse_project.repeated import Repeated, repeated
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
 _MOST_KEPT = 2 * 1024
+# Where the headers go that stand behind a body in chunks: they are none of this request's and none of the next one's
+# (RFC 9110, 6.5.1), and what a proxy took out of the head is not to come in by them.
+_TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 
 class _Head(NamedTuple):
@@ -254,7 +258,9 @@ class DirectHttpProtocol(HttpToolsProtocol):
         cycle = self._direct_cycle()
         if cycle is None:
             self._take_the_long_way()
+            self.headers = _TRAILERS  # type: ignore[assignment]  # as below
             return
+        self.headers = _TRAILERS  # type: ignore[assignment]  # it is only appended to
         before, self.cycle = self.cycle, cycle  # type: ignore[assignment]  # it has what uvicorn looks at
         if before is None or before.response_complete:
             cycle.start()

@@ -39,6 +39,9 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         # The bytes of the piece that is being read, and of all pieces that the request's head is in: it has no more.
         self._piece = self._at_most = 0
         self._head_is_too_large = False
+        # How many bytes have come behind the last of a body in chunks, and whether any of a body came in this piece.
+        self._behind_body = 0
+        self._has_body = False
         # Whether the piece that came last was the end of a request.
         self._ended_one = False
         # What ends the connection when all that is owed has been answered. Nothing more is read then.
@@ -71,11 +74,21 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             self._unwatch()
         elif self._ended_one or self._reading != before or self._timer is None:
             self._watch_request()
+        if self._reading == "body":
+            self._count_behind_body(0 if self._has_body or self._ended_one or before != "body" else len(data))
         # A piece that ended a request as well is not counted: how much of it is the next one's is not known.
         if self._reading == "head" and not self._ended_one:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431)
+
+    def _count_behind_body(self, size: int) -> None:
+        """Count a piece of so many bytes that brought nothing of a body, 0 for one that did. What stands behind the
+        last chunk may be as large as a head: the parser keeps it, and takes the longer for each piece."""
+        self._has_body = False
+        self._behind_body = self._behind_body + size if size else 0
+        if self._behind_body > MAX_HEAD_BYTES:
+            self._give_up_body(431)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
@@ -100,6 +113,10 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             raise ValueError("the request's head is too large")
         self._reading = "body"
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._has_body = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._reading = None
@@ -148,8 +165,14 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._timer = None
         if self._is_behind():
             self._watch_request()  # it may be us for whom the client waits
-        elif self._reading == "body" and self.cycle is not None and not self.cycle.response_started:
-            self._refuse(408)
+        elif self._reading == "body":
+            self._give_up_body(408)
+        else:
+            self.transport.close()
+
+    def _give_up_body(self, status: int) -> None:
+        if self.cycle is not None and not self.cycle.response_started:
+            self._refuse(status)
         else:
             self.transport.close()
 

@@ -158,8 +158,8 @@ class Clock:
 
 
 @pytest.fixture
-def idle():
-    """A connection that has had an answer, 75 seconds before it is let go: its clock, its protocol, its transport."""
+def connected():
+    """A connection whose requests nobody answers: its clock, its protocol, its transport."""
     config = uvicorn.Config(FakeDoor(), **http_protocol.options(lifespan="off"))
     config.load()
     clock, transport = Clock(), mock.Mock(asyncio.Transport)
@@ -168,6 +168,13 @@ def idle():
     protocol = http_protocol.LimitedHttpProtocol(config, ServerState(), {}, _loop=clock)
     protocol.connection_made(transport)
     protocol._start_asgi_task = mock.Mock()
+    return clock, protocol, transport
+
+
+@pytest.fixture
+def idle(connected):
+    """A connection that has had an answer, 75 seconds before it is let go."""
+    clock, protocol, transport = connected
     protocol.data_received(HEAD + b"\r\n")
     protocol.cycle.response_complete = True
     protocol.on_response_complete()
@@ -207,6 +214,46 @@ def test_a_connection_that_ends_leaves_no_timer(idle):
     protocol.connection_lost(None)
 
     assert clock.timers == []
+
+
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+
+
+def test_what_stands_behind_a_body_is_no_larger_than_a_head(connected):
+    _, protocol, transport = connected
+    protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
+    for _ in range(4):
+        protocol.data_received(b"y" * (http_protocol.MAX_HEAD_BYTES // 4))
+    assert not transport.close.called
+
+    protocol.data_received(b"y")
+
+    assert transport.write.call_args.args[0].startswith(b"HTTP/1.1 431")
+    assert transport.close.called
+
+
+def test_who_was_answered_before_the_end_is_not_answered_again(connected):
+    _, protocol, transport = connected
+    protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
+    protocol.cycle.response_started = True
+
+    protocol.data_received(b"y" * (http_protocol.MAX_HEAD_BYTES + 1))
+
+    assert not transport.write.called
+    assert transport.close.called
+
+
+def test_a_body_is_as_large_as_it_likes_whatever_pieces_it_comes_in(connected):
+    _, protocol, transport = connected
+    long = b"y" * (http_protocol.MAX_HEAD_BYTES - 100)
+    protocol.data_received(CHUNKED)
+    for _ in range(3):
+        for piece in (b"%x;%b" % (len(long), long), b"\r\n" + long, b"\r\n"):
+            protocol.data_received(piece)
+    protocol.data_received(b"0\r\n\r\n")
+
+    assert not transport.close.called
+    assert not protocol.cycle.more_body
 
 
 def test_a_request_with_too_many_headers_is_refused(address):

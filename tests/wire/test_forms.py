@@ -81,6 +81,10 @@ def test_forms_are_few_and_small_however_many_kinds_of_events_there_are():
     assert len(forms._forms) <= forms._FORMS
     assert len(forms._seen) <= forms._FORMS
     assert appended("orders", {"event_type": "order-placed", "n" * 10_000: 1}, **AROUND) is None
+    many = {"event_type": "order-placed", **{f"n{number}": 1 for number in range(forms._NAMES)}}
+    assert appended("orders", many, **AROUND) is None
+    del many["n0"]
+    assert appended("orders", many, **AROUND) is not None
 
 
 def test_a_packed_command_says_which_key_it_is_for():

@@ -286,8 +286,8 @@ class DirectHttpProtocol(HttpToolsProtocol):
         half read."""
         if self._repeated is None or self.cycle is None or not self.cycle.response_complete:
             return False
-        repeated, head = self._repeated
-        found = repeated.again(piece)
+        known, head = self._repeated
+        found = known.again(piece)
         if found is None:
             return False
         self._unset_keepalive_if_required()

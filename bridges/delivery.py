@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams import entry
+from streams import decoding, entry
 from streams.entry import DecodedEntry, TopLevelTypes
 
 _NO_TYPES: Mapping[str, TopLevelTypes] = {}
@@ -45,7 +45,7 @@ class Delivery:
     def entry(self) -> DecodedEntry:
         """The event as it was read, and what its entry says about it."""
         if self._entry is None:
-            self._entry = entry.decode_parts(self.parts, types_of=self.types_of)
+            self._entry = decoding.decode_parts(self.parts, types_of=self.types_of)
         return self._entry
 
     @property

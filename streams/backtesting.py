@@ -6,7 +6,7 @@ from typing import Any
 from contracts.backtest import USUAL_EXAMPLES, BackTest, Reason, Report
 from contracts.schemas import CompiledSchema
 from core.principal import Principal
-from streams import entry
+from streams import decoding
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
@@ -127,4 +127,4 @@ def back_test(
 def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:
     if decoded.layout != "foreign":
         return None
-    return entry.decode_parts(found.parts, types_of=stream.types_of)
+    return decoding.decode_parts(found.parts, types_of=stream.types_of)

@@ -25,19 +25,18 @@ LAYOUT = "synapse_layout"
 # The streams that an event came through, oldest first, with commas between.
 HOPS = "synapse_hops"
 
-# What encoding adds for other readers, by the letter that `synapse_added` lists it under.
-_LETTERS = {
-    "e": "event",
-    "t": "timestamp",
-    "s": "source",
-    "c": "traceparent",
-    "p": "payload",
-    "d": "sender",
-    "r": "priority",
-    "n": "recipient",
-    "l": "ttl_sec",
+# What encoding adds for other readers: the letter that `synapse_added` lists each under.
+_LETTER_OF = {
+    "event": "e",
+    "timestamp": "t",
+    "source": "s",
+    "traceparent": "c",
+    "payload": "p",
+    "sender": "d",
+    "priority": "r",
+    "recipient": "n",
+    "ttl_sec": "l",
 }
-_LETTER_OF = {name: letter for letter, name in _LETTERS.items()}
 # `synapse_types`: a string that reads as JSON, and a null that was left out.
 _STRING, _NULL = "s", "n"
 
@@ -147,20 +146,14 @@ def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, TopLevelType
 
     `types_of` gives, by event type, the JSON types of its top-level properties; foreign text is read by them.
     """
-    return _decode(text_fields(fields), types_of or {})
+    return decode_texts(text_fields(fields), types_of=types_of)
 
 
-def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Return the event of an entry, as `decode` does, from the names and values in turn that Redis answers."""
-    try:
-        # At once: most of the time that reading a field took was the call.
-        texts = b"\0".join(parts).decode().split("\0")
-    except UnicodeDecodeError:
-        texts = []
-    if len(texts) != len(parts):  # a byte that is not UTF-8, or a NUL in a name or value
-        return decode(pairs(parts), types_of=types_of)
-    in_turn = iter(texts)
-    return _decode(dict(zip(in_turn, in_turn, strict=True)), types_of or {})
+def decode_texts(texts: dict[str, str], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
+    """Return the event of an entry, as `decode` does, from fields that were read as text."""
+    if VERSION in texts or LAYOUT in texts:
+        return _decode_own(texts)
+    return _decode_envelope(texts) or _decode_foreign(texts, types_of or {})
 
 
 def text_fields(fields: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -173,29 +166,28 @@ def pairs(parts: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def _decode(texts: dict[str, str], types_of: Mapping[str, TopLevelTypes]) -> DecodedEntry:
-    if VERSION in texts or LAYOUT in texts:
-        return _decode_own(texts)
-    return _decode_envelope(texts) or _decode_foreign(texts, types_of)
-
-
 def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     layout: Layout = "dual" if texts.get(LAYOUT) == "dual" else "flat"
-    added = {_LETTERS[letter] for letter in texts.get(ADDED, "") if letter in _LETTERS}
+    added = texts.get(ADDED, "")
     types = _object(texts[TYPES]) if TYPES in texts else {}
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
         # It stands there as JSON, whatever it is.
         strings.add("payload")
     event: dict[str, Any] = {
-        name: text if text[:1] not in JSON_BEGINS or name in strings else _read(text)
+        name: text if text[:1] not in JSON_BEGINS or name in strings else read(text)
         for name, text in texts.items()
-        if name not in added and not name.startswith(OWN_PREFIX)
+        if is_property(name, added)
     }
     if layout == "dual" and "payload" in event:
         event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
     event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
-    return _decoded(event, texts, layout=layout, contract_version=_number(texts.get(VERSION, "")))
+    return _decoded(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
+
+
+def is_property(name: str, added: str) -> bool:
+    """Say whether a field of an entry of ours is a property of its event; `added` is what `synapse_added` says."""
+    return not name.startswith(OWN_PREFIX) and (name not in _LETTER_OF or _LETTER_OF[name] not in added)
 
 
 def _decode_envelope(texts: dict[str, str]) -> DecodedEntry | None:
@@ -245,11 +237,13 @@ def may_read_as_json(text: str) -> bool:
 
 
 def _reads_as_json(text: str) -> bool:
-    return not isinstance(_read(text), str)
+    return not isinstance(read(text), str)
 
 
-def _read(text: str) -> Any:
+def read(text: str) -> Any:
     """Return the number, boolean, null, object or array that a text is in JSON, else the text itself."""
+    if text[-1:] not in _JSON_ENDS:
+        return text
     first = text[:1]
     if first in ("{", "["):
         return _loads(text, otherwise=text)
@@ -272,14 +266,14 @@ def _number_or_text(text: str) -> Any:
 def _read_as(text: str, types: frozenset[str]) -> Any:
     """Read a foreign text as one of the types its contract names; `_MISSING` when it stands for no value."""
     if not types:
-        return _read(text)
+        return read(text)
     if "boolean" in types and text in ("True", "False"):
         return text == "True"
     if "string" in types and not types & {"object", "array"}:
         return text
     if text in ("", "undefined", "None", "null"):
         return None if "null" in types else _MISSING
-    return _read(text)
+    return read(text)
 
 
 def _dumps(value: Any) -> str:
@@ -302,7 +296,8 @@ def _object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(text: str) -> int | None:
+def version_of(text: str) -> int | None:
+    """Return the version that a text in `synapse_version` names; None when it names none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

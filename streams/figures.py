@@ -13,8 +13,9 @@ from streams.asking import answer, ask
 from streams.broker import commands, keys
 from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
+from streams.decoding import decode_parts
 from streams.definitions import StreamDefinition
-from streams.entry import decode, decode_parts, pairs, text_fields
+from streams.entry import decode, pairs, text_fields
 from streams.errors import NotAStream
 from streams.masking import mask_of, may_be_personal
 from streams.tally import Counted, Dropped

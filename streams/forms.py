@@ -6,24 +6,23 @@ by `entry.encode` itself, from an event with a hole in each value, so that both 
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from streams import entry
 from streams.broker import commands
 from streams.broker.command import Command
+from streams.kinds import Kinds
 
-T = TypeVar("T", set[Any], dict[Any, Any])
 _Kind = tuple[str, tuple[str, ...], str, int]
 
 # Stands where a value will: no event holds this character (core.strict_json).
 _HOLE = "\0"
 # So many forms are kept at the most, of events that have so few names, with so few characters in all.
-_FORMS, _NAMES, _CHARACTERS = 1024, 64, 2048
-# By stream, names, source and version: the forms, and what was seen once so far and may never come again.
-_forms: dict[_Kind, bytes] = {}
-_seen: set[_Kind] = set()
+_MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
+# By stream, names, source and version.
+_forms: Kinds[_Kind, bytes] = Kinds(_MOST)
 
 
 def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, contract_version: int) -> Command | None:
@@ -33,7 +32,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     reads as JSON.
     """
     kind = (stream, tuple(event), source, contract_version)
-    form = _forms.get(kind) or _new(kind)
+    form = _forms.made.get(kind) or _new(kind)
     if form is None:
         return None
     texts: list[int | bytes] = []
@@ -61,17 +60,7 @@ def _new(kind: _Kind) -> bytes | None:
     """Make a form for events that come for the second time, and keep it."""
     if len(kind[1]) > _NAMES or len("".join(kind[1])) > _CHARACTERS:
         return None
-    if kind not in _seen:
-        _room_in(_seen).add(kind)
-        return None
-    form = _room_in(_forms)[kind] = _form(*kind)
-    return form
-
-
-def _room_in(kept: T) -> T:
-    if len(kept) >= _FORMS:
-        kept.clear()  # those that are needed come back at once
-    return kept
+    return _forms.keep(kind, _form(*kind)) if _forms.comes_again(kind) else None
 
 
 def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:

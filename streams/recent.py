@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from core.problems import BadParameter
-from streams import entry
+from streams import decoding
 from streams.asking import answer, ask
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
@@ -118,7 +118,7 @@ def walk(
         (reply,) = yield from ask([scan.command()])
         for found in scan.take(answer(reply, stream, absent=[])):
             scanned += 1
-            decoded = entry.decode_parts(found.parts, types_of=types_of)
+            decoded = decoding.decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
                 see(found, decoded if hide is None else hide(decoded))
                 events += 1

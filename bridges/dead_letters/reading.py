@@ -9,7 +9,7 @@ from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
 from bridges.errors import NoSuchDeadLetter, UnknownGroup
 from core.principal import SYSTEM, Principal
-from streams import connections, entry
+from streams import connections, decoding, entry
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters
 from streams.broker.command import Command
@@ -172,7 +172,7 @@ def _ask(stream: str, command: Command) -> Any:
 
 def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
     definition = holder.current().shown(stream)
-    decoded = entry.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
+    decoded = decoding.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
     return DeadLetter(
         id=stored.id,

@@ -1,0 +1,110 @@
+"""From what Redis answers to events: entries of ours that look alike are read by what they have in common. No I/O, no
+Django.
+
+The counterpart of `forms.py`. Of an entry's twenty words half are names, and a third is what Synapse added: which is
+which is the same for all events of a kind, and is found out once, by `entry` itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+from streams import entry
+from streams.entry import DecodedEntry, TopLevelTypes
+from streams.kinds import Kinds
+
+_Names = tuple[bytes, ...]
+
+# So many kinds are kept at the most, whose names have so many bytes in all.
+_MOST, _BYTES = 1024, 4096
+
+
+class _Kind(NamedTuple):
+    """Entries with the same names in the same order, and the same list of what was added: the names of the event's own
+    properties, which of the values are theirs, and where the others stand that are looked at."""
+
+    properties: tuple[str, ...]
+    are_properties: tuple[bool, ...]
+    added: str
+    added_at: int
+    version_at: int
+    timestamp_at: int | None
+    source_at: int | None
+    sender_at: int | None
+
+
+_kinds: Kinds[_Names, _Kind] = Kinds(_MOST)
+
+
+def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
+    """Return the event of an entry, as `entry.decode` does, from the names and values in turn that Redis answers."""
+    names = tuple(parts[::2])
+    kind = _kinds.made.get(names)
+    if kind is not None:
+        # A byte that is not UTF-8, or a NUL in a value, makes another number of texts.
+        values = _texts(parts[1::2])
+        if len(values) == len(names) and values[kind.added_at] == kind.added:
+            return _decoded(kind, values)
+    texts = _texts(parts)
+    if len(texts) != len(parts):
+        return entry.decode(entry.pairs(parts), types_of=types_of)
+    if kind is None:
+        _learn(names, texts)
+    in_turn = iter(texts)
+    return entry.decode_texts(dict(zip(in_turn, in_turn, strict=True)), types_of=types_of)
+
+
+def _texts(parts: Sequence[bytes]) -> list[str]:
+    """Decode all at once: most of the time that reading a field took was the call."""
+    try:
+        return b"\0".join(parts).decode().split("\0")
+    except UnicodeDecodeError:
+        return []
+
+
+def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
+    event = {
+        name: text if text[:1] not in entry.JSON_BEGINS else entry.read(text)
+        for name, text in zip(kind.properties, compress(values, kind.are_properties), strict=True)
+    }
+    timestamp, source = event.get("timestamp"), event.get("source")
+    event_type = event.get("event_type")
+    return DecodedEntry._make(
+        (
+            event,
+            event_type if isinstance(event_type, str) else "",
+            timestamp if isinstance(timestamp, str) and timestamp else _at(values, kind.timestamp_at),
+            (source if isinstance(source, str) else "") or _at(values, kind.source_at) or _at(values, kind.sender_at),
+            entry.version_of(values[kind.version_at]),
+            "flat",
+        )
+    )
+
+
+def _at(values: Sequence[str], place: int | None) -> str | None:
+    return None if place is None else values[place]
+
+
+def _learn(names: _Names, texts: Sequence[str]) -> None:
+    """Note what kind an entry is of, when it is one of ours, in the layout `flat`, that came for the second time."""
+    own = texts[::2]
+    if not {entry.VERSION, entry.ADDED}.issubset(own) or not {entry.LAYOUT, entry.TYPES}.isdisjoint(own):
+        return
+    if len(set(own)) < len(own) or sum(map(len, names)) > _BYTES:
+        return
+    if not _kinds.comes_again(names):
+        return
+    place = {name: at for at, name in enumerate(own)}
+    added = texts[1::2][place[entry.ADDED]]
+    are_properties = tuple(entry.is_property(name, added) for name in own)
+    kind = _Kind(
+        properties=tuple(compress(own, are_properties)),
+        are_properties=are_properties,
+        added=added,
+        added_at=place[entry.ADDED],
+        version_at=place[entry.VERSION],
+        timestamp_at=place.get("timestamp"),
+        source_at=place.get("source"),
+        sender_at=place.get("sender"),
+    )
+    _kinds.keep(names, kind)

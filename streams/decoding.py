@@ -15,8 +15,8 @@ from streams.kinds import Kinds
 
 _Names = tuple[bytes, ...]
 
-# So many kinds are kept at the most, whose names have so many bytes in all.
-_MOST, _BYTES = 1024, 4096
+# So many kinds are kept at the most, that have so few names, with so few bytes in all.
+_MOST, _NAMES, _BYTES = 1024, 80, 4096
 
 
 class _Kind(NamedTuple):
@@ -87,12 +87,12 @@ def _at(values: Sequence[str], place: int | None) -> str | None:
 
 def _learn(names: _Names, texts: Sequence[str]) -> None:
     """Note what kind an entry is of, when it is one of ours, in the layout `flat`, that came for the second time."""
+    if len(names) > _NAMES or sum(map(len, names)) > _BYTES:
+        return
     own = texts[::2]
     if not {entry.VERSION, entry.ADDED}.issubset(own) or not {entry.LAYOUT, entry.TYPES}.isdisjoint(own):
         return
-    if len(set(own)) < len(own) or sum(map(len, names)) > _BYTES:
-        return
-    if not _kinds.comes_again(names):
+    if len(set(own)) < len(own) or not _kinds.comes_again(names):
         return
     place = {name: at for at, name in enumerate(own)}
     added = texts[1::2][place[entry.ADDED]]

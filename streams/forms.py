@@ -19,8 +19,8 @@ _Kind = tuple[str, tuple[str, ...], str, int]
 
 # Stands where a value will: no event holds this character (core.strict_json).
 _HOLE = "\0"
-# So many forms are kept at the most, of events whose names have so few characters in all.
-_MOST, _CHARACTERS = 1024, 2048
+# So many forms are kept at the most, of events that have so few names, with so few characters in all.
+_MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
 # By stream, names, source and version.
 _forms: Kinds[_Kind, bytes] = Kinds(_MOST)
 
@@ -58,7 +58,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
 
 def _new(kind: _Kind) -> bytes | None:
     """Make a form for events that come for the second time, and keep it."""
-    if len("".join(kind[1])) > _CHARACTERS:
+    if len(kind[1]) > _NAMES or len("".join(kind[1])) > _CHARACTERS:
         return None
     return _forms.keep(kind, _form(*kind)) if _forms.comes_again(kind) else None
 

@@ -118,7 +118,7 @@ class DirectCycle:
 
     def take(self, part: bytes) -> None:
         """Add a part of the body. What comes after the answer is of no use to anybody."""
-        if self.response_complete or self._disconnected:
+        if self.response_started or self._disconnected:
             return
         self.body += part
         if not self._started:
@@ -131,7 +131,7 @@ class DirectCycle:
     def end(self) -> None:
         """Note that the request is whole."""
         self.more_body = False
-        if self._started and not self.response_complete:
+        if self._started and not self.response_started:
             self._run()
 
     def _check_size(self) -> None:
@@ -181,9 +181,9 @@ class DirectCycle:
         self._respond(failed(request, error))
 
     def _respond(self, response: Response) -> None:
-        if self._disconnected or self.response_complete:
+        if self._disconnected or self.response_started:
             return
-        self.response_started = self.response_complete = True
+        self.response_started = True
         self._let_go()
         transport = self._protocol.transport
         if transport.is_closing():
@@ -200,7 +200,7 @@ class DirectCycle:
         transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
         if not self.keep_alive:
             transport.close()
-        self._protocol.answered()
+        self._protocol.answered(self)
 
 
 class DirectHttpProtocol(HttpToolsProtocol):
@@ -286,8 +286,8 @@ class DirectHttpProtocol(HttpToolsProtocol):
         half read."""
         if self._repeated is None or self.cycle is None or not self.cycle.response_complete:
             return False
-        repeated, head = self._repeated
-        found = repeated.again(piece)
+        known, head = self._repeated
+        found = known.again(piece)
         if found is None:
             return False
         self._unset_keepalive_if_required()
@@ -342,7 +342,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if not isinstance(self.cycle, DirectCycle):
             super().on_body(body)
-        elif not self.cycle.response_complete:
+        else:
             self.cycle.take(body)
 
     def on_message_complete(self) -> None:
@@ -350,6 +350,8 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.cycle.end()
         else:
             super().on_message_complete()
+        if self.cycle.response_complete:
+            self._idle_since = self.loop.time()  # answered before it was whole: nothing else tells that it is over
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if isinstance(cycle, DirectCycle):
@@ -389,15 +391,20 @@ class DirectHttpProtocol(HttpToolsProtocol):
         else:
             self.timeout_keep_alive_handler()
 
-    def answered(self) -> None:
+    def answered(self, cycle: DirectCycle) -> None:
         """Go on to the connection's next request, as soon as the client has taken enough of the answer."""
         if self.flow.write_paused:
-            self.run_aside(self._answered_later())
+            self.run_aside(self._answered_later(cycle))
         else:
+            cycle.response_complete = True
             self.on_response_complete()
 
-    async def _answered_later(self) -> None:
+    async def _answered_later(self, cycle: DirectCycle) -> None:
         await self.flow.drain()
+        # Not before: what came meanwhile would begin, and the next one as well when it goes on here.
+        cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()  # the server stops, and left it to the end of this answer
         self.on_response_complete()
 
     def run_aside(self, work: Any) -> None:

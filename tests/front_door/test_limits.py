@@ -208,6 +208,21 @@ def test_who_asks_again_is_not_idle_until_that_is_answered(idle):
     assert transport.close.called
 
 
+def test_who_was_answered_before_the_end_is_let_go_as_anybody_else(connected):
+    clock, protocol, transport = connected
+    protocol.data_received(HEAD + b"content-length: 2\r\n\r\n")
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    clock.go_on(8)
+    protocol.data_received(b"hi")
+    clock.go_on(74)
+    assert not transport.close.called
+
+    clock.go_on(1)
+
+    assert transport.close.called
+
+
 def test_a_connection_that_ends_leaves_no_timer(idle):
     clock, protocol, _ = idle
 

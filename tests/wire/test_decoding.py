@@ -95,8 +95,9 @@ def test_values_are_those_of_each_entry(place, value):
     assert decoding.decode_parts(other) == entry.decode(entry.pairs(other))
 
 
-def test_an_entry_of_many_names_is_of_no_kind(general):
-    parts = [word for n in range(600) for word in (b"property-%d" % n, b"1")] + OURS
+@pytest.mark.parametrize("names", [[b"n%d" % n for n in range(decoding._NAMES)], [b"n" * decoding._BYTES]])
+def test_an_entry_of_many_or_of_long_names_is_of_no_kind(general, names):
+    parts = [word for name in names for word in (name, b"1")] + OURS
 
     read_thrice(parts)
 

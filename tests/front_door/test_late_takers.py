@@ -1,0 +1,132 @@
+"""A client that asks on before it has taken the answer: what it asks waits, and is answered in its order."""
+
+import asyncio
+from unittest import mock
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from core.http import Response, Route, nobody
+from synapse_project import http_protocol
+from synapse_project.front_door import FrontDoor
+
+
+class Desk:
+    """Answers `GET /NAME` when the test says so. `begun` has the names of those whose answer was begun."""
+
+    def __init__(self):
+        self.begun = []
+        self._responds = {}
+        self.transport = mock.Mock(asyncio.Transport)
+        self.transport.get_extra_info.return_value = None
+        self.transport.is_closing.side_effect = lambda: self.transport.close.called
+        route = Route(method="GET", path="/{name}", handler=self._never, identify=nobody, direct=self._take)
+        config = uvicorn.Config(FrontDoor([route]), **http_protocol.options(lifespan="off"))
+        config.load()
+        self.protocol = http_protocol.LimitedHttpProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self.protocol.connection_made(self.transport)
+
+    async def _never(self, request):
+        raise AssertionError("the direct way answers")
+
+    def _take(self, request, respond, fail):
+        name = request.params["name"]
+        self.begun.append(name)
+        self._responds[name] = respond
+        return True
+
+    @property
+    def answered(self):
+        """The bodies of the answers, in the order of the bytes."""
+        return [bytes(call.args[0]).rpartition(b"\r\n")[2].decode() for call in self.transport.write.call_args_list]
+
+    def ask(self, *names):
+        self.protocol.data_received(b"".join(b"GET /%b HTTP/1.1\r\nhost: localhost\r\n\r\n" % name for name in names))
+
+    def answer(self, name):
+        self._responds[name](Response(body=name.encode()))
+
+    async def hear(self):
+        """Let what was begun on the event loop go on to where it waits."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def answer_what_is_not_taken(self, name):
+        """Answer with more than the client takes: the transport says so while it is written."""
+        self.protocol.pause_writing()
+        self.answer(name)
+        await self.hear()
+
+    async def is_taken(self):
+        self.protocol.resume_writing()
+        await self.hear()
+
+
+def at_a_desk(story):
+    async def told():
+        desk = Desk()
+        await story(desk)
+        desk.protocol.connection_lost(None)
+
+    asyncio.run(told())
+
+
+def test_what_is_asked_meanwhile_begins_when_the_answer_was_taken_one_after_the_other():
+    async def story(desk):
+        desk.ask(b"large")
+        await desk.answer_what_is_not_taken("large")
+        desk.ask(b"slow", b"quick")
+        assert desk.begun == ["large"]
+
+        await desk.is_taken()
+        assert desk.begun == ["large", "slow"]
+        desk.answer("slow")
+        await desk.hear()
+        desk.answer("quick")
+        assert desk.answered == ["large", "slow", "quick"]
+
+    at_a_desk(story)
+
+
+def test_a_request_that_comes_again_waits_like_another():
+    async def story(desk):
+        for _ in range(3):
+            desk.ask(b"same")
+            desk.answer("same")
+        desk.ask(b"same")
+        await desk.answer_what_is_not_taken("same")
+
+        desk.ask(b"same")
+        assert desk.begun == ["same"] * 4
+        await desk.is_taken()
+        assert desk.begun == ["same"] * 5
+
+    at_a_desk(story)
+
+
+def test_a_stop_meanwhile_ends_the_connection_behind_the_answer():
+    async def story(desk):
+        desk.ask(b"large")
+        await desk.answer_what_is_not_taken("large")
+
+        desk.protocol.shutdown()
+        assert not desk.transport.close.called
+        await desk.is_taken()
+        assert desk.transport.close.called
+
+    at_a_desk(story)
+
+
+def test_who_goes_without_taking_it_leaves_nothing_behind():
+    async def story(desk):
+        desk.ask(b"large")
+        await desk.answer_what_is_not_taken("large")
+        desk.ask(b"next")
+
+        desk.transport.close()
+        desk.protocol.connection_lost(ConnectionResetError())
+        await desk.hear()
+        assert desk.begun == ["large"]
+        assert desk.protocol.tasks == set()
+
+    at_a_desk(story)

@@ -9,7 +9,8 @@ from streams.broker.delivery import Held
 # Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
 WORTH = 100
 
-Taken = tuple[Sequence[Held], float]
+# Events, since when they are in hand, and how many were asked for.
+Taken = tuple[Sequence[Held], float, int]
 
 
 class ReadAhead:
@@ -24,15 +25,16 @@ class ReadAhead:
         self._clock = clock
         self._worth = worth
         self._pool: ThreadPoolExecutor | None = None
-        self._batch: tuple[Future[list[Held]], float] | None = None
+        self._batch: tuple[Future[list[Held]], float, int] | None = None
 
-    def begin(self, room: int, *, after: int) -> None:
-        """Read up to so many events, without waiting for any, if the last batch (of `after` events) left some."""
-        if after < max(room, self._worth):
+    def begin(self, room: int, *, after: int, asked: int) -> None:
+        """Read up to so many events, without waiting for any, if the last batch left some: it had `after` events of
+        the `asked` that there was room for."""
+        if after < max(asked, self._worth):
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        self._batch = self._pool.submit(self._membership.read, room, 0), self._clock()
+        self._batch = self._pool.submit(self._membership.read, room, 0), self._clock(), room
 
     def wait(self) -> None:
         """Wait until what was asked for is read, or has failed."""
@@ -40,14 +42,14 @@ class ReadAhead:
             self._batch[0].exception()
 
     def take(self) -> Taken | None:
-        """Return the events that were read and since when they are in hand, None when there are none.
+        """Return the events that were read, None when there are none.
 
         Raises:
             GroupLost, Unavailable: what reading them raised.
         """
         batch, self._batch = self._batch, None
         # An empty answer is an old one: events may have come while the sink was at work.
-        return (found, batch[1]) if batch is not None and (found := batch[0].result()) else None
+        return (found, *batch[1:]) if batch is not None and (found := batch[0].result()) else None
 
     def give_up(self) -> list[str]:
         """Return the ids of a batch that nobody will begin: it is to be given back.

@@ -200,9 +200,9 @@ class Worker:
         worked = self._deliver(leased.events, since) or leased.dead > 0 or worked
         if self._may_read(leased) and (room := 0 if self._handover.is_over else self._room()):
             block_ms = self._block_ms(leased.next_due_ms, worked)
-            fresh, since = self._stop.interruptible(lambda: self._read(room, block_ms))
+            fresh, since, asked = self._stop.interruptible(lambda: self._read(room, block_ms))
             if self._reads_ahead:
-                self._ahead.begin(room, after=len(fresh))
+                self._ahead.begin(room, after=len(fresh), asked=asked)
             worked = self._deliver(fresh, since) or self._membership.found_some or worked
         return worked
 
@@ -227,7 +227,7 @@ class Worker:
 
     def _read(self, room: int, block_ms: int) -> Taken:
         self._ahead.wait()
-        return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at)
+        return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at, room)
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
         """Hand events over and settle what was taken. Return False when there was none."""

@@ -55,6 +55,29 @@ def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
     assert places(redis) == {"done": 25}
 
 
+def test_a_batch_that_was_as_full_as_asked_has_the_next_one_read_although_there_is_more_room_now(redis, bridge):
+    """What is read ahead is asked for before it is known how fast the sink takes what it has."""
+    ids = publish(redis, 1000)
+    now, sizes = [0.0], []
+
+    class Quick(Looking):
+        def deliver(self, batch, may_begin):
+            now[0] += 0.0001 * len(batch)
+            sizes.append(len(batch))
+            return super().deliver(batch, may_begin)
+
+    sink = Quick(redis)
+    consumer = bridge(sink, batch=400, clock=lambda: now[0])
+    sink.ahead = consumer.worker._ahead
+
+    consumer.run_dry()
+
+    assert sink.ids == ids
+    assert sizes[0] < sizes[2] < sizes[4]
+    # While it was at work with any but the last, more was in hand.
+    assert all(pending > size for pending, size in zip(sink.pending[:-1], sizes[:-1], strict=True))
+
+
 def test_with_a_count_no_more_is_read_than_will_be_delivered(redis, bridge):
     ids = publish(redis, 30)
     consumer = bridge(count=10, batch=10)

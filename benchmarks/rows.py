@@ -92,14 +92,14 @@ ROWS = (
     ),
     Row(
         name="latency",
-        work="500 events/s: from before the POST to the call of a bridge's handler, median",
+        work="500 events/s: from when an event was due to the call of a bridge's handler, median",
         peer="-",
         bar=Bar(at_most=5),
         measure=latency.median,
     ),
     Row(
         name="latency-p99",
-        work="500 events/s: from before the POST to the call of a bridge's handler, 99th percentile",
+        work="500 events/s: from when an event was due to the call of a bridge's handler, 99th percentile",
         peer="-",
         bar=Bar(at_most=25),
         measure=latency.worst,

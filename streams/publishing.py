@@ -27,6 +27,9 @@ from streams.turns import in_parts
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
+# Stands for an event that was written and of which nothing more is to be said. What memory a batch lets go of before it
+# waits for Redis, the next one finds in the processor's cache.
+_WRITTEN = Accepted({}, "", None, (), registered=True)
 
 
 def publish(
@@ -82,7 +85,7 @@ def _publish_one(
 
 def _publish_batch(
     stream: StreamDefinition,
-    items: Sequence[Any],
+    items: list[Any],
     request: Request,
     tally: Tally,
     *,
@@ -94,6 +97,8 @@ def _publish_batch(
     is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
     # Each is written as soon as it is checked, while it is at hand.
     outcomes = yield from _all_checked(stream, items, version, request.principal, write.add if is_plain else None)
+    if is_plain:
+        items.clear()
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
@@ -154,7 +159,8 @@ def _all_checked(
     by: Principal,
     also: Callable[[Accepted], None] | None = None,
 ) -> Conversation[list[Accepted | Problem]]:
-    """Return what the checks say of each. What they find good, `also` is called with."""
+    """Return what the checks say of each. Where what they find good goes to `also`, no more is returned of it than the
+    answer needs."""
     explained = 0
     rulings: dict[str, Ruling] = {}
 
@@ -174,6 +180,8 @@ def _all_checked(
             explained += len(accepted.warnings)
         if also is not None:
             also(accepted)
+            if accepted.registered and not accepted.warnings:
+                return _WRITTEN
         return accepted
 
     return (yield from in_parts(items, check_one))

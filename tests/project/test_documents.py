@@ -226,4 +226,4 @@ def test_the_wire_format_describes_every_field_and_letter():
 
     own = set(re.findall(r"^\| `(synapse_\w+)` \|", text, re.MULTILINE))
     assert own == {entry.ADDED, entry.VERSION, entry.TYPES, entry.LAYOUT, entry.HOPS}
-    assert dict(re.findall(r"`(\w)` (\w+)[,.]", text)) == entry._LETTERS
+    assert {name: letter for letter, name in re.findall(r"`(\w)` (\w+)[,.]", text)} == entry._LETTER_OF

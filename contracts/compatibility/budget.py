@@ -1,4 +1,7 @@
-"""A limit to the work of one comparison, so that a hostile schema costs a refusal and not a hang."""
+"""A limit to the work of one comparison, so that a hostile schema costs a refusal and not a hang.
+
+What is limited is the thread's time on the processor: what else the machine does refuses nobody's schema.
+"""
 
 import time
 from collections.abc import Iterator
@@ -15,9 +18,9 @@ class OutOfBudget(Exception):
 
 
 class Budget:
-    """Counts steps and watches the clock. Whoever loops or descends spends a step.
+    """Counts steps and watches the clock. Whoever loops or descends spends a step. For one thread.
 
-    `until` is a moment of the monotonic clock, in seconds.
+    `until` is a moment of the thread's own clock (`time.thread_time`), in seconds.
     """
 
     __slots__ = ("_depth", "_steps", "_until")
@@ -30,7 +33,7 @@ class Budget:
     @classmethod
     def of(cls, seconds: float) -> "Budget":
         """Return a budget that ends so many seconds from now."""
-        return cls(time.monotonic() + seconds)
+        return cls(time.thread_time() + seconds)
 
     def spend(self, steps: int = 1) -> None:
         """Count steps.
@@ -53,7 +56,7 @@ class Budget:
             OutOfBudget: as ever; whoever asked for the half goes on with the other one.
         """
         until, depth = self._until, self._depth
-        self._until = min(until, time.monotonic() + (until - time.monotonic()) / 2)
+        self._until = min(until, time.thread_time() + (until - time.thread_time()) / 2)
         try:
             yield
         finally:
@@ -65,7 +68,7 @@ class Budget:
         Raises:
             OutOfBudget: when time is up.
         """
-        if time.monotonic() > self._until:
+        if time.thread_time() > self._until:
             raise OutOfBudget
 
     def enter(self) -> None:

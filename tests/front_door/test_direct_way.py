@@ -149,8 +149,9 @@ def test_who_asks_whether_to_send_its_body_is_told_to(connection):
 
 
 @pytest.mark.parametrize("length", ["content-length: 99999999", "transfer-encoding: chunked"])
-def test_a_body_that_is_too_large_is_refused_before_it_is_whole(connection, settings, length):
-    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
+def test_a_body_that_is_too_large_is_refused_before_it_is_whole(server, connect, settings, length):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000  # before: it is read once for each connection
+    connection = connect(server)
     connection.send(f"POST /events/orders HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n".encode())
     if "chunked" in length:
         connection.send(b"1e848\r\n" + b"x" * 125_000)  # and the chunk's end does not come

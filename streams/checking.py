@@ -9,6 +9,7 @@ from core.names import RULE, is_name
 from core.nothing import NO_TEXTS
 from core.permission import refused_right
 from core.principal import SYSTEM, Principal
+from core.problems import Forbidden
 from streams import entry
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
@@ -68,7 +69,7 @@ def check(
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
         BadEventType: when it does not say what it is.
-        Forbidden: when its publisher may not publish events of its type.
+        Forbidden: when its publisher may not publish events of its type, or of another type that it names.
         UnknownEventType: when its stream takes no such events.
         UnknownContractVersion: when its contract has not the version that it asks for.
         ContractViolated: when its stream enforces a contract that it breaks.
@@ -86,6 +87,8 @@ def check(
         if rulings is not None:
             rulings[ruling.event_type] = ruling
     event_type, contract, registered = ruling
+    if "event" in event or "payload" in event:
+        _demand_further_types(stream, event, event_type, by)
     if contract is None:
         return Accepted._make((event, event_type, None, (), registered))
     violations: Sequence[Violation] = ()
@@ -115,6 +118,19 @@ def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int 
     if stream.enforcement == "off":
         contract = None
     return Ruling(event_type, contract, definition is not None)
+
+
+def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], event_type: str, by: Principal) -> None:
+    """Make sure that the publisher has the right to each type that a consumer may take the event for."""
+    for pointer, other in entry.further_types(event):
+        if other != event_type and not by.rights.may("publish", stream.name, other):
+            refused = refused_right(by, "publish", stream.name, other)
+            raise Forbidden(
+                f"{refused.detail} The event is “{event_type}”, but names this type in “{pointer}”, which some"
+                " consumers read.",
+                missing=refused.members["missing"],
+                pointer=pointer,
+            )
 
 
 def _check_names(event: Mapping[str, Any]) -> None:

@@ -6,12 +6,13 @@ entries of ours give back exactly the event that was published; foreign ones are
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from core.names import is_name
 from core.nothing import NO_TEXTS
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
@@ -85,6 +86,31 @@ def canonical(published: dict[str, Any]) -> dict[str, Any]:
     if event["event"] == event.get("event_type"):
         del event["event"]
     return event
+
+
+def further_types(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give the types beside `event_type` that other programs may take a canonical event for, each after the JSON
+    pointer of the property that names it.
+
+    Some read `event`; some merge the object in `payload` into the event, or read nothing else. A value counts as a
+    type when its text in the entry is a name.
+    """
+    yield from _types_named_by(event, ("event",), "")
+    payload = event.get("payload")
+    if isinstance(payload, str) and payload.lstrip()[:1] == "{":
+        payload = _loads(payload, otherwise=None)
+    if isinstance(payload, dict):
+        yield from _types_named_by(payload, ("event_type", "event"), "/payload")
+
+
+def _types_named_by(values: Mapping[str, Any], names: Sequence[str], parent: str) -> Iterator[tuple[str, str]]:
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, bool | int | float):
+            value = _dumps(value)
+        # A reader may strip what a writer padded.
+        if isinstance(value, str) and is_name(text := value.strip()):
+            yield f"{parent}/{name}", text
 
 
 def encode(

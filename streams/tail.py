@@ -11,8 +11,7 @@ To watch the entries: see `streams.live`.
 
 from functools import cache
 
-from django.conf import settings
-
+from core.shares.process import shares_of
 from streams import connections
 from streams.broker.commands import Entry
 from streams.snapshot import holder
@@ -22,7 +21,7 @@ from streams.tailing import Frame, Tails, frames
 @cache
 def tails() -> Tails:
     """Return the tails of this process's event loop."""
-    return Tails(connections.server(), render, most=settings.LIVE_WATCHERS)
+    return Tails(connections.server(), render, shares=shares_of("live-seats"))
 
 
 def render(stream: str, entry: Entry) -> Frame:

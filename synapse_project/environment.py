@@ -15,6 +15,7 @@ import environ
 
 from bridges.webhooks import allowing
 from core.addresses import Proxies
+from core.shares.table import RESOURCES, read_percents
 from synapse_project import protection, redis_address, setting_values
 
 
@@ -152,17 +153,27 @@ SETTINGS = (
         shown_default="none",
         meaning="How often the holder of a key may ask, in the same form.",
     ),
+    *(
+        Setting(
+            name=resource.total_setting,
+            default=resource.default,
+            parse=setting_values.between(1, resource.highest),
+            meaning=resource.meaning,
+        )
+        for resource in RESOURCES.values()
+    ),
+    Setting(
+        name="SYNAPSE_SHARES",
+        default={},
+        parse=read_percents,
+        shown_default="see [Shares](#shares)",
+        meaning="What one caller, and all anonymous callers together, may have of a resource, in percent.",
+    ),
     Setting(
         name="STREAM_MAX_LENGTH",
         default=100_000,
         parse=setting_values.between(1, 10**12),
         meaning="How many events a stream keeps when its definition does not say.",
-    ),
-    Setting(
-        name="SYNAPSE_LIVE_WATCHERS",
-        default=1000,
-        parse=setting_values.between(1, 100_000),
-        meaning="How many connections may watch streams live at a time, for each web server process.",
     ),
     Setting(
         name="SYNAPSE_LIVE_HEARTBEAT",

@@ -8,6 +8,7 @@ import pytest
 import redis as redis_py
 
 from bridges.pull.memory import memory
+from core.shares.process import shares_of
 from streams import connections, prober
 from streams.broker import SyncExecutor
 from streams.snapshot import holder
@@ -94,6 +95,14 @@ def fresh_snapshot() -> Iterator[None]:
     holder.forget()
     yield
     holder.forget()
+
+
+@pytest.fixture(autouse=True)
+def fresh_shares() -> Iterator[None]:
+    """No test is refused for what another one still holds."""
+    shares_of.cache_clear()
+    yield
+    shares_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
+from core.shares.process import all_shares
 from core.views import ApiView, to_django, to_request
 from streams import connections, health, prober
 from streams.access import MetricsAuthentication, principal_of
@@ -83,7 +84,7 @@ class Metrics(ApiView):
         """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
         asked = to_request(request._request, principal_of(request))
         executor = connections.executor()
-        return to_django(executor.run(metrics(asked, holder.current(), _inference_of(executor))))
+        return to_django(executor.run(metrics(asked, holder.current(), _inference_of(executor), all_shares())))
 
 
 @cache

@@ -27,7 +27,8 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
 
     Raises:
         BadParameter: when an id or a time cannot be used.
-        Forbidden, UnknownStream, NotAStream, Unavailable, TooManyWatchers, Stopping: as their names say.
+        Forbidden, UnknownStream, NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names
+                say.
     """
     stream, by = readable(request, catalog), request.principal
     following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)

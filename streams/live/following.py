@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from core.principal import Principal
 from core.rights import PERSONAL
+from core.shares import caller_of
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
@@ -44,6 +45,7 @@ class Following:
         self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
         self._written = 0.0
         self._pass = Pass(principal, stream)
+        self._caller = caller_of(principal)
         self._is_shut_out = False
         self._watcher: Watcher | None = None
 
@@ -51,9 +53,9 @@ class Following:
         """Give frames, some at a time, until the server ends it. Whoever closes this has gone.
 
         Raises:
-            NotAStream, Unavailable, TooManyWatchers, Stopping: before the first frame; later none.
+            NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
         """
-        with self._tails.seat(self._stream) as tail, guard.calling(self._check, self._pass):
+        with self._tails.seat(self._stream, self._caller) as tail, guard.calling(self._check, self._pass):
             yield await self._opening()
             self._written = _now()
             async for chunk in self._stored(tail):

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from core.http import Request, Response, json_response
 from core.permission import demand_scope
 from core.rights import Rights
+from core.shares import Shares
 from streams import figures
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
@@ -36,7 +37,9 @@ class Collector:
         return [metric.family(self._reading) for metric in METRICS]
 
 
-def metrics(request: Request, catalog: Snapshot, inference: Inference) -> Conversation[Response]:
+def metrics(
+    request: Request, catalog: Snapshot, inference: Inference, shares: Sequence[Shares]
+) -> Conversation[Response]:
     """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
 
     Raises:
@@ -46,7 +49,7 @@ def metrics(request: Request, catalog: Snapshot, inference: Inference) -> Conver
     demand_scope(request.principal, "metrics:read")
     accept = request.headers.get("accept", "")
     if wants_prometheus(accept):
-        return _exposed((yield from read(catalog)), accept)
+        return _exposed((yield from read(catalog, shares)), accept)
     return (yield from _as_json(catalog, inference, request.principal.rights))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.shares import Shares
 from streams import audience, figures, lag
 from streams.asking import answer, ask
 from streams.broker import commands, keys
@@ -41,14 +42,15 @@ class GroupReading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
-    and group."""
+    and group. `shares` are the counters of the process that answers."""
 
     streams: Mapping[str, Figures]
     groups: Mapping[Name, GroupReading]
     watchers: Mapping[str, int]
+    shares: Sequence[Shares]
 
 
-def read(catalog: Snapshot) -> Conversation[Reading]:
+def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     """Ask Redis for everything that is measured.
 
     Raises:
@@ -68,6 +70,7 @@ def read(catalog: Snapshot) -> Conversation[Reading]:
     now_ms = time.time() * 1000
     return Reading(
         streams=streams,
+        shares=shares,
         watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
         groups={
             name: _group(group, lags[name], found[place : place + 5], now_ms)

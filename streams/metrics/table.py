@@ -6,6 +6,7 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from core.shares import Shares
 from streams.figures import Figures
 from streams.ids import parse
 from streams.lag import Name
@@ -63,6 +64,15 @@ def _watchers(reading: Reading) -> Samples:
 
 def _live_dropped(reading: Reading) -> Samples:
     return (((stream,), found.live_dropped) for stream, found in reading.streams.items())
+
+
+def _of_resource(
+    name: str, meaning: str, value: Callable[[Shares], int], kind: Literal["counter", "gauge"] = "gauge"
+) -> Definition:
+    def samples(reading: Reading) -> Samples:
+        return (((shares.resource.name,), value(shares)) for shares in reading.shares)
+
+    return Definition(name=name, kind=kind, labels=("resource",), meaning=meaning, samples=samples)
 
 
 def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
@@ -196,5 +206,46 @@ METRICS = (
         "synapse_group_recreated_total",
         "groups_recreated",
         "How often the group was gone from Redis under a consumer, and was made again.",
+    ),
+    _of_resource(
+        "synapse_share_total", "How much there is of the resource in this process.", lambda shares: shares.limits.total
+    ),
+    _of_resource(
+        "synapse_share_per_caller",
+        "How much of the resource one service or person may have.",
+        lambda shares: shares.limits.per_caller,
+    ),
+    _of_resource(
+        "synapse_share_per_address",
+        "How much of the resource one address may have without a good key or session.",
+        lambda shares: shares.limits.per_address,
+    ),
+    _of_resource(
+        "synapse_share_anonymous",
+        "How much of the resource all callers without a good key or session may have together.",
+        lambda shares: shares.limits.anonymous,
+    ),
+    _of_resource("synapse_share_used", "How much of the resource is in use now.", lambda shares: shares.used),
+    _of_resource(
+        "synapse_share_used_by_anonymous",
+        "How much of the resource callers without a good key or session use now.",
+        lambda shares: shares.anonymous,
+    ),
+    _of_resource(
+        "synapse_share_used_by_largest",
+        "How much of the resource the caller uses now that uses the most.",
+        lambda shares: shares.largest,
+    ),
+    _of_resource(
+        "synapse_share_refused_total",
+        "Requests for the resource that were refused because the caller's share, or the whole, was used up.",
+        lambda shares: shares.refused,
+        kind="counter",
+    ),
+    _of_resource(
+        "synapse_share_reclaimed_total",
+        "How often something that lay unused was taken back from the caller with the most, for another one.",
+        lambda shares: shares.reclaimed,
+        kind="counter",
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from core.shares import AllInUse, CallerId, Shares
 from streams.broker import AsyncExecutor, Server
 from streams.broker.commands import Entry
 from streams.errors import Stopping, TooManyWatchers
@@ -20,35 +21,41 @@ PATIENCE_SECONDS = BLOCK_SECONDS + 3
 
 
 class Tails:
-    """The tails of a process's event loop, by stream. `most` is how many may watch at a time, all streams together."""
+    """The tails of a process's event loop, by stream. `shares` are the seats of all who watch, all streams together."""
 
     def __init__(
-        self, server: Server, render: Callable[[str, Entry], Frame], *, most: int, linger: float = LINGER_SECONDS
+        self, server: Server, render: Callable[[str, Entry], Frame], *, shares: Shares, linger: float = LINGER_SECONDS
     ) -> None:
         self._server = replace(server, timeout=PATIENCE_SECONDS)
         self._render = render
-        self._most = most
+        self._shares = shares
         self._linger = linger
         self._tails: dict[str, Tail] = {}
         self._seats: Counter[str] = Counter()
         self.stopping = False
 
     @contextmanager
-    def seat(self, stream: str) -> Iterator[Tail]:
-        """Give the stream's tail to one who watches, for as long as the block lasts.
+    def seat(self, stream: str, caller: CallerId) -> Iterator[Tail]:
+        """Give the stream's tail to a caller that watches, for as long as the block lasts.
 
         Raises:
+            ShareUsedUp: when the caller has as many seats as one caller may.
             TooManyWatchers: when no seat is free.
             Stopping: when the server is about to end.
         """
-        if self._seats.total() >= self._most:
-            raise TooManyWatchers(self._most)
-        with self._held(stream) as tail:
-            self._seats[stream] += 1
-            try:
-                yield tail
-            finally:
-                self._seats[stream] -= 1
+        try:
+            self._shares.take(caller)
+        except AllInUse:
+            raise TooManyWatchers(self._shares.limits.total) from None
+        try:
+            with self._held(stream) as tail:
+                self._seats[stream] += 1
+                try:
+                    yield tail
+                finally:
+                    self._seats[stream] -= 1
+        finally:
+            self._shares.give_back(caller)
 
     @contextmanager
     def bell(self, stream: str) -> Iterator[Bell]:

@@ -292,4 +292,4 @@ def test_every_metric_is_documented_as_it_is():
 
 
 def test_labels_never_hold_what_publishers_make_up(ask):
-    assert {label for metric in METRICS for label in metric.labels} <= {"stream", "group", "outcome"}
+    assert {label for metric in METRICS for label in metric.labels} <= {"stream", "group", "outcome", "resource"}

@@ -3,6 +3,9 @@
 import httpx
 import pytest
 
+from core.shares.table import Percents
+from streams.snapshot import holder
+from tests.access.conftest import bearer
 from tests.live.server import watching
 from tests.patience import eventually
 
@@ -109,7 +112,7 @@ def test_other_methods_are_refused(server, method):
 
 
 def test_one_more_than_may_watch_is_sent_away_for_a_while(server, settings):
-    settings.LIVE_WATCHERS = 2
+    settings.LIVE_WATCHERS, settings.SHARES = 2, {"live-seats": Percents(caller=100, anonymous=100)}
     with watching(server.live()), watching(server.live("parcels")):
         refused = httpx.get(server.live())
 
@@ -119,6 +122,33 @@ def test_one_more_than_may_watch_is_sent_away_for_a_while(server, settings):
     with watching(server.live()) as watch:
         server.publish(1)
         assert watch.numbers(1) == [1]
+
+
+def test_a_service_whose_seats_are_used_up_is_refused_and_another_one_watches(server, settings, key_of):
+    settings.AUTH, settings.LIVE_WATCHERS = "required", 8
+    eager, calm = (bearer(key_of(name, subscribes=["orders"])) for name in ("eager", "calm"))
+    holder.refresh()
+
+    with watching(server.live(), headers=eager), watching(server.live(), headers=eager):
+        refused = httpx.get(server.live(), headers=eager)
+        with watching(server.live(), headers=calm):
+            assert server.watching() == 3
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    assert refused.json()["type"].endswith("share-used-up")
+    assert refused.json()["resource"] == "live-seats"
+
+
+def test_a_watcher_with_a_ticket_takes_a_seat_of_the_service_that_got_the_ticket(server, settings, key_of):
+    settings.AUTH, settings.LIVE_WATCHERS = "required", 4
+    eager = bearer(key_of("eager", subscribes=["orders"]))
+    holder.refresh()
+    tickets = [httpx.post(f"{server.live()}-ticket", headers=eager).json()["ticket"] for _ in range(2)]
+
+    with watching(server.live(), ticket=tickets[0]):
+        refused = httpx.get(server.live(), params={"ticket": tickets[1]})
+
+    assert refused.status_code == 429
 
 
 def test_a_stream_that_cannot_be_asked_for_is_answered_503(own_server, own_valkey):

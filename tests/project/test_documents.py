@@ -114,7 +114,7 @@ def test_the_example_of_an_env_file_says_what_a_setting_means_and_shows_a_value_
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
 
     paragraph = next(part for part in text.split("\n\n") if f"\n#{setting.name}=" in part)
-    value = paragraph.rpartition("=")[2].strip()
+    value = paragraph.partition(f"\n#{setting.name}=")[2].strip()
 
     said = " ".join(line.removeprefix("# ") for line in paragraph.splitlines())
     assert setting.meaning.replace("`", "") in said

@@ -1,0 +1,177 @@
+"""What each caller holds of one resource, and the refusal of one more. Pure: the limits are given."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import NamedTuple
+
+from core.problems import Problem
+from core.shares.callers import CallerId
+from core.shares.table import Percents, Resource
+
+# Where access is open, everybody is anonymous: an address has at least this share of the whole, in percent.
+_OPEN_ADDRESS = 50
+
+
+class ShareUsedUp(Problem):
+    """The caller holds as much of a resource as one caller may (RFC 6585, 4)."""
+
+    status = 429
+    slug = "share-used-up"
+    title = "The caller's share is used up"
+
+    def __init__(self, caller: CallerId, resource: Resource, most: int) -> None:
+        super().__init__(
+            f"The {caller} may have {_amount(resource, most)} at a time, and has them. Give some back, or ask again in "
+            f"{resource.retry_after} s.",
+            headers={"Retry-After": str(resource.retry_after)},
+            resource=resource.name,
+        )
+
+
+class AllInUse(Problem):
+    """All that there is of a resource is in use, or all that anonymous callers may have of it."""
+
+    status = 503
+    slug = "busy"
+    title = "Too much is being answered already"
+
+    def __init__(self, resource: Resource, most: int, *, anonymous: bool) -> None:
+        whose = "that callers without a good key or session may have together" if anonymous else "that there are"
+        way_out = "Show a key, or ask" if anonymous else "Ask"
+        super().__init__(
+            f"All {_amount(resource, most)} {whose} are in use. {way_out} again in {resource.retry_after} s.",
+            headers={"Retry-After": str(resource.retry_after)},
+            resource=resource.name,
+        )
+
+
+class Limits(NamedTuple):
+    """How much of a resource there is, how much an identified caller may have, how much one address, and how much all
+    anonymous callers together."""
+
+    total: int
+    per_caller: int
+    per_address: int
+    anonymous: int
+
+    def of(self, caller: CallerId) -> int:
+        """Return how much a caller may have. A trusted proxy has what it has for all its callers."""
+        if caller.kind == "proxy":
+            return self.total
+        return self.per_address if caller.is_anonymous else self.per_caller
+
+
+class Wanted(NamedTuple):
+    """How much a caller would hold, all callers, and all anonymous ones."""
+
+    held: int
+    used: int
+    anonymous: int
+
+
+def limits(total: int, percents: Percents, *, is_open: bool) -> Limits:
+    """Return the limits for a whole of `total`. Everybody may have at least one.
+
+    `is_open`: access is open, so that an anonymous caller is nothing unusual.
+    """
+    per_caller = _part(total, percents.caller)
+    if is_open:
+        per_address = max(per_caller, _part(total, _OPEN_ADDRESS))
+        return Limits(total, per_caller, per_address, total)
+    anonymous = _part(total, percents.anonymous)
+    # One address must not take the log-in from all others.
+    return Limits(total, per_caller, min(per_caller, _part(anonymous, 50)), anonymous)
+
+
+class Shares:
+    """Counts what callers hold of one resource. Taking and giving back take constant time, from any thread.
+
+    Attributes:
+        used: How much all callers hold together.
+        anonymous: How much of that anonymous callers hold.
+        refused: How often a caller did not get what it asked for.
+        reclaimed: How often something was taken back from a caller, for another one.
+    """
+
+    def __init__(self, resource: Resource, limits: Limits) -> None:
+        self.resource = resource
+        self.limits = limits
+        self.used = self.anonymous = 0
+        self.refused = self.reclaimed = 0
+        self._held: dict[CallerId, int] = {}
+        self._lock = Lock()
+
+    def held_by(self, caller: CallerId) -> int:
+        """Return how much a caller holds."""
+        return self._held.get(caller, 0)
+
+    @property
+    def largest(self) -> int:
+        """How much the caller holds that holds the most. Takes as long as there are callers."""
+        with self._lock:
+            return max(self._held.values(), default=0)
+
+    def take(self, caller: CallerId, amount: int = 1) -> None:
+        """Count `amount` more to a caller.
+
+        Raises:
+            ShareUsedUp: when the caller would hold more than its share.
+            AllInUse: when all callers, or all anonymous ones, would hold more than there is for them.
+        """
+        with self._lock:
+            wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
+            problem = problem_of(self.resource, self.limits, caller, wanted)
+            if problem is not None:
+                self.refused += 1
+                raise problem
+            self._add(caller, amount)
+
+    def give_back(self, caller: CallerId, amount: int = 1) -> None:
+        """Count `amount` less to a caller."""
+        with self._lock:
+            self._add(caller, -amount)
+
+    @contextmanager
+    def holding(self, caller: CallerId, amount: int = 1) -> Iterator[None]:
+        """Take for as long as the block lasts.
+
+        Raises:
+            ShareUsedUp, AllInUse: as `take` does.
+        """
+        self.take(caller, amount)
+        try:
+            yield
+        finally:
+            self.give_back(caller, amount)
+
+    def _add(self, caller: CallerId, amount: int) -> None:
+        self.used += amount
+        if caller.is_anonymous:
+            self.anonymous += amount
+        left = self.held_by(caller) + amount
+        if left > 0:
+            self._held[caller] = left
+        else:
+            # Whoever comes once and goes leaves nothing: there are as many addresses as an attacker likes.
+            self._held.pop(caller, None)
+
+
+def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: Wanted) -> Problem | None:
+    """Return why a caller may not have what it wants of a resource; None when it may."""
+    if wanted.used > limits.total:
+        return AllInUse(resource, limits.total, anonymous=False)
+    if wanted.held > (most := limits.of(caller)):
+        return ShareUsedUp(caller, resource, most)
+    if caller.is_anonymous and wanted.anonymous > limits.anonymous:
+        return AllInUse(resource, limits.anonymous, anonymous=True)
+    return None
+
+
+def _part(whole: int, percent: int) -> int:
+    return max(1, whole * percent // 100)
+
+
+def _amount(resource: Resource, units: int) -> str:
+    number = f"{units // resource.unit} MiB" if resource.unit > 1 and units >= resource.unit else str(units)
+    return f"{number} of {resource.things}" if resource.unit > 1 else f"{number} {resource.things}"

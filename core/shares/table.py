@@ -1,0 +1,83 @@
+"""Every resource that is shared. Settings, their documentation and the metrics follow from this table. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Percents(NamedTuple):
+    """Shares of a whole, in percent: what one caller may have, and what all anonymous callers together."""
+
+    caller: int
+    anonymous: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """Something of which there is only so much.
+
+    Attributes:
+        name: What it is called in settings, metrics and problem documents.
+        things: Its units in the plural, for sentences.
+        total_setting: The environment variable that says how much there is.
+        attribute: The same in Django's settings.
+        default: How much there is when the variable is not set.
+        highest: How much the variable may say.
+        meaning: What the variable means, for the documentation.
+        unit: How many of the counted units one of the setting is (1024 * 1024 where the setting counts MiB).
+        percents: The shares where `SYNAPSE_SHARES` says nothing else. Where access is open, everybody is anonymous:
+            then all may have the whole, and an address half of it or more.
+        retry_after: When a caller who was refused may ask again, in seconds.
+    """
+
+    name: str
+    things: str
+    total_setting: str
+    attribute: str
+    default: int
+    highest: int
+    meaning: str
+    unit: int = 1
+    percents: Percents
+    retry_after: int = 1
+
+
+RESOURCES: Mapping[str, Resource] = {
+    resource.name: resource
+    for resource in (
+        Resource(
+            name="live-seats",
+            things="connections that watch streams live",
+            total_setting="SYNAPSE_LIVE_WATCHERS",
+            attribute="LIVE_WATCHERS",
+            default=1000,
+            highest=100_000,
+            meaning="How many connections may watch streams live at a time, for each web server process.",
+            percents=Percents(caller=25, anonymous=5),
+            retry_after=5,
+        ),
+    )
+}
+
+
+def read_percents(text: str) -> dict[str, Percents]:
+    """Read shares that are not the table's own: `connections=50:10,live-seats=40:5`.
+
+    Raises:
+        ValueError: when a resource is unknown, or a share is no percentage.
+    """
+    found: dict[str, Percents] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, shares = part.partition("=")
+        numbers = shares.split(":")
+        if (
+            name not in RESOURCES
+            or len(numbers) != len(Percents._fields)
+            or not all(number.isascii() and number.isdigit() and 1 <= int(number) <= 100 for number in numbers)
+        ):
+            raise ValueError(
+                "RESOURCE=CALLER:ANONYMOUS in percent from 1 to 100, separated by commas, such as "
+                f"live-seats=50:10; the resources are {', '.join(RESOURCES)}"
+            )
+        found[name] = Percents(*map(int, numbers))
+    return found

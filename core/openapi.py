@@ -28,16 +28,24 @@ SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic"
 
 
 def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return the document with the answer that every operation gives to who asks too often.
+    """Return the document with the answers that every operation gives: 429 to who asks too often and, when it could
+    change something, 403 to pages of other sites.
 
     A postprocessing hook of drf-spectacular.
     """
     for path in result["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
             operation["responses"]["429"] = _TOO_MANY_REQUESTS
+            if method != "get":
+                operation["responses"].setdefault("403", _FOREIGN_ORIGIN)
     return result
 
 
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_FOREIGN_ORIGIN = {
+    "description": "The caller may not do this, or a page of another site asks where no key is needed.",
+    "content": _PROBLEM,
+}
 _TOO_MANY_REQUESTS = {
     "description": "The caller asks more often than it may. Nothing was looked at.",
     "headers": {
@@ -45,5 +53,5 @@ _TOO_MANY_REQUESTS = {
         "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
         "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
     },
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": _PROBLEM,
 }

@@ -318,7 +318,8 @@ class DirectHttpProtocol(HttpToolsProtocol):
         if route is None or route.direct is None or route.identify not in (None, nobody):
             return None
         scope, headers = gate.seen({"client": self.client, "headers": pairs}, headers_of(pairs))
-        if is_for_django(route, headers):
+        # What is refused for its origin takes the long way, so that it costs the others nothing.
+        if is_for_django(route, headers) or gate.is_foreign(route.method, headers, scheme="http"):
             return None
         address = scope["client"][0] if scope["client"] else ""
         return _Head(route, params, path, url.query or b"", headers, address)

@@ -75,6 +75,7 @@ class FrontDoor:
             check_host(headers)
             scope, headers = gate.seen(scope, headers)
             told = await gate.count(scope, headers)
+            gate.check_origin(scope["method"], headers, scheme=scope["scheme"])
             with self.room.share() as share:
                 response = await self._answered(scope, headers, receive, share)
         except Problem as problem:

@@ -5,9 +5,12 @@ from typing import Any
 
 from django.conf import settings
 
+from core import origins
 from core.addresses import FORWARDING, one_caller
+from core.origins import ForeignOrigin
 from core.problems import Problem
 from streams import access, connections, rates
+from synapse_project import exposure
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -29,6 +32,30 @@ def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     names = {name.encode() for name in FORWARDING}
     pairs = [(name, text) for name, text in scope["headers"] if name not in names]
     return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}
+
+
+def is_foreign(method: str, headers: Headers, *, scheme: str) -> bool:
+    """Say whether a request is to be refused because a page of another site sent it.
+
+    That page needs no key where access is open, and browsers add the credentials of Basic by themselves. A session is
+    safe by Django's CSRF token, and any other key is shown by the page itself.
+    """
+    if origins.BROWSERS_OWN.isdisjoint(headers):
+        return False
+    if not exposure.is_open(settings.AUTH) and not headers.get("authorization", "").lower().startswith("basic"):
+        return False
+    allowed = (*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS)
+    return origins.is_foreign(method, headers, scheme=scheme, allowed=allowed)
+
+
+def check_origin(method: str, headers: Headers, *, scheme: str) -> None:
+    """Refuse what `is_foreign` finds.
+
+    Raises:
+        ForeignOrigin: when a page of another site sent the request.
+    """
+    if is_foreign(method, headers, scheme=scheme):
+        raise ForeignOrigin(headers.get(origins.ORIGIN))
 
 
 def counts() -> bool:

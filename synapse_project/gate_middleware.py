@@ -16,7 +16,7 @@ _FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
 
 
 def gate_middleware(get_response: Answer) -> Answer:
-    """Find out where a request comes from, and count it, unless the front door has done so."""
+    """Find out where a request comes from, count it, and refuse pages of other sites, unless the front door has."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if gate.COUNTED in request.META:
@@ -24,11 +24,12 @@ def gate_middleware(get_response: Answer) -> Answer:
         _see(request)
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
             return to_django(problem_response(BadRequest("The Content-Length is no number.")))
-        if not gate.counts():
-            return get_response(request)
         headers = {name.lower(): text for name, text in request.headers.items()}
+        told: dict[str, str] = {}
         try:
-            told = gate.count_here(request.path_info, request.META.get("REMOTE_ADDR", ""), headers)
+            if gate.counts():
+                told = gate.count_here(request.path_info, request.META.get("REMOTE_ADDR", ""), headers)
+            gate.check_origin(request.method or "", headers, scheme=request.scheme or "http")
         except Problem as problem:
             return to_django(problem_response(problem))
         response = get_response(request)

@@ -1,5 +1,6 @@
 """The authorisation matrix: every route, as every kind of caller, on each lane that serves it."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -207,6 +208,56 @@ def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
     if rule.refusal != "empty list":
         came = {who: "let in" if what == "empty list" else what for who, what in came.items()}
     assert came == wanted
+
+
+@pytest.mark.parametrize("origin", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)
+@pytest.mark.parametrize(("method", "path"), sorted(row for row in ROWS if row[0] != "GET"), ids=str)
+def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, method, path, origin):
+    # What a page can send without asking first: a form's content type, and no body.
+    headers = {"content-type": "text/plain", **origin}
+    lanes = [house.django, house.express]
+
+    with override_settings(AUTH="open"):
+        answers = [lane(method, address(house, path), b"", headers) for lane in lanes]
+
+    assert {(answer.status, answer.json["type"]) for answer in answers} == {(403, "urn:synapse:problem:foreign-origin")}
+
+
+@pytest.mark.parametrize("path", ["/health", "/streams", "/streams/{stream}/messages", "/registry/subjects"])
+def test_where_access_is_open_a_page_of_another_site_may_ask_what_changes_nothing(house, path):
+    with override_settings(AUTH="open"):
+        answers = [
+            lane("GET", address(house, path), headers={"origin": "http://evil.example"})
+            for lane in (house.django, house.express)
+        ]
+
+    assert {found(answer.status, answer.body) for answer in answers} <= {"let in", "empty list"}
+    assert not any("access-control-allow-origin" in answer.headers for answer in answers)
+
+
+def test_a_page_of_another_site_that_shows_a_key_is_let_in_where_keys_are_required(house):
+    headers = {**house.keys["full"], "origin": "http://evil.example", "sec-fetch-site": "cross-site"}
+
+    answers = [
+        lane("POST", f"/events/{STREAM}/validate", orjson.dumps(BODY), headers)
+        for lane in (house.django, house.express)
+    ]
+
+    assert [answer.status for answer in answers] == [200, 200]
+
+
+def test_the_credentials_that_a_browser_adds_by_itself_serve_no_page_of_another_site(house):
+    key = house.keys["full"]["authorization"].removeprefix("Bearer ")
+    basic = {"authorization": f"Basic {b64encode(f':{key}'.encode()).decode()}"}
+    ask = [("POST", f"/events/{STREAM}/validate", orjson.dumps(BODY))] * 2
+
+    for lane in (house.django, house.express):
+        own, foreign = (
+            lane(*one, {**basic, "origin": origin}).status
+            for one, origin in zip(ask, ("http://localhost", "http://evil.example"), strict=True)
+        )
+
+        assert (own, foreign) == (200, 403), lane.name
 
 
 def test_of_people_only_who_sees_what_is_personal_and_acts_on_groups_pulls(house):

@@ -30,7 +30,7 @@ CASES = [
     publish("a version that is none", ("Synapse-Contract-Version", "-1"), status=400),
     publish("a version of 30 digits", ("Synapse-Contract-Version", "9" * 30), status=400),
     publish("a traceparent that is none", ("traceparent", "00-" + "z" * 50), status=201),
-    publish("an origin of nowhere", ("Origin", "null"), status=201),
+    publish("an origin of nowhere", ("Origin", "null"), status=403),
     publish("a cookie of another's making", ("Cookie", "sessionid=" + "a" * 4000), status=201),
     publish("a range", ("Range", "bytes=0-18446744073709551615"), status=201),
     publish("an expectation of nothing", ("Expect", "200-maybe"), status=201, alone=201),

@@ -6,13 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from bridges import archiving
 from bridges.admin import summary
 from bridges.models import ArchivedEvent
-from core.admin import payloads, person
+from core.admin import RestrictedAdmin, payloads, person
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, visible
 from streams.models import EventType
@@ -44,7 +43,7 @@ class EventTypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(ArchivedEvent)
-class ArchivedEventAdmin(ModelAdmin):  # type: ignore[misc]
+class ArchivedEventAdmin(RestrictedAdmin):
     list_display = ["named", "stream", "published", "occurred", "sender", "bridge"]
     list_filter = ["bridge", EventTypeFilter, "published_at"]
     list_filter_submit = False
@@ -53,7 +52,8 @@ class ArchivedEventAdmin(ModelAdmin):  # type: ignore[misc]
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     search_fields = ["=entry_id", "=source"]
-    search_help_text = "An entry's id, or a source."
+    pii_columns = ("event", "note", "occurred_at", "source")
+    search_help_text = "An entry's id; and a source, for people who may see personal fields of events."
     list_before_template = "bridges/admin/archive_list.html"
     change_form_template = "bridges/admin/archived_event.html"
 

@@ -1,6 +1,6 @@
 """What the admin pages of all apps stand on, and the pages of the record and of people.
 
-- `base`       pages whose every change is recorded
+- `base`       lists that answer only what they declare; pages whose every change is recorded
 - `pages`      pages of a definition beside its form
 - `home`       the first page, to which each app adds its part
 - `json_field` JSON in forms: an editor, and mistakes with their line
@@ -8,6 +8,6 @@
 """
 
 from core.admin import people, record
-from core.admin.base import AuditedAdmin, AuditedInline, person
+from core.admin.base import AuditedAdmin, AuditedInline, RestrictedAdmin, person
 
-__all__ = ["AuditedAdmin", "AuditedInline", "people", "person", "record"]
+__all__ = ["AuditedAdmin", "AuditedInline", "RestrictedAdmin", "people", "person", "record"]

@@ -1,4 +1,4 @@
-"""Pages of definitions: every change that is made on one is recorded, in the same transaction."""
+"""Base classes of admin pages: lists answer only what they declare, and changes of definitions are recorded."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.admin.utils import NestedObjects
+from django.contrib.admin.filters import SimpleListFilter
+from django.contrib.admin.utils import NestedObjects, get_fields_from_path
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Model, QuerySet
@@ -21,7 +22,7 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 from core import audit, catalog_version
 from core.admin.pages import Page
 from core.models import CatalogModel
-from core.person_rights import person_of
+from core.person_rights import VIEW_PERSONAL, person_of
 from core.principal import Principal
 
 
@@ -30,13 +31,48 @@ def person(request: HttpRequest) -> Principal:
     return person_of(request.user, address=request.META.get("REMOTE_ADDR", ""))
 
 
+class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
+    """Base of every registered admin: a list is filtered and searched only by what its admin declares.
+
+    `pii_columns` may hold values that a contract marks as PII: they are searched only by people who may see PII. No
+    column of a list may sort by them, since the order of rows tells values, too.
+    """
+
+    pii_columns: ClassVar[Collection[str]] = ()
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow the parameters of `list_filter` alone. Django allows every lookup of the model's own columns, with
+        which a value that is not shown can be found out letter by letter."""
+        list_filter = self.list_filter if request is None else self.get_list_filter(request)
+        return any(lookup in self._parameters_of(each) for each in list_filter)
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        fields: Sequence[str] = super().get_search_fields(request)
+        if request.user.has_perm(VIEW_PERSONAL):
+            return fields
+        return [name for name in fields if name.lstrip("^=@").partition("__")[0] not in self.pii_columns]
+
+    def _parameters_of(self, list_filter: Any) -> Collection[str]:
+        """Return the query parameters that the links of a filter consist of."""
+        if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
+            return [list_filter.parameter_name or ""]
+        path = str(list_filter[0] if isinstance(list_filter, (list, tuple)) else list_filter)
+        field: Any = get_fields_from_path(self.model, path)[-1]
+        if field.is_relation:
+            return [f"{path}__{field.target_field.name}__exact", f"{path}__isnull"]
+        if isinstance(field, models.DateField):
+            return [f"{path}__gte", f"{path}__lt"]
+        has_choices = field.choices or isinstance(field, models.BooleanField)
+        return [f"{path}__exact" if has_choices else path, f"{path}__isnull"]
+
+
 class AuditedInline(TabularInline):  # type: ignore[misc]
     """Rows of another definition on a definition's page. What is changed in them is recorded too."""
 
     extra = 0
 
 
-class AuditedAdmin(ModelAdmin):  # type: ignore[misc]
+class AuditedAdmin(RestrictedAdmin):
     """Records each save and delete, with what the row was before and after.
 
     `pages` are those of one definition beside its form. `secret_columns` are never written into the record.

@@ -1,23 +1,39 @@
 """The record: to be read. Nobody may add to it, change it or delete from it, superusers neither."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
 from core.admin import story
+from core.admin.base import RestrictedAdmin
 from core.admin.difference import Row, json_difference
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
 
 
+class TargetFilter(admin.SimpleListFilter):
+    """What an entry is about, exactly: where the history of a definition leads. Only the one that is asked for is
+    offered, since there are too many to list."""
+
+    title = "target"
+    parameter_name = "target"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(target, visible(target))] if (target := self.value()) else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(target=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ModelAdmin):  # type: ignore[misc]
+class AuditEntryAdmin(RestrictedAdmin):
     list_display = ["when", "who", "action", "what", "key", "address"]
-    list_filter = ["action", "kind", "actor", "at"]
+    list_filter = ["action", "kind", "actor", TargetFilter, "at"]
     search_fields = ["target", "actor", "key", "address"]
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False

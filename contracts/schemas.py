@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-from urllib.parse import urljoin
 
 import jsonschema_rs
 import orjson
@@ -17,6 +16,7 @@ import orjson
 from contracts import work
 from contracts.errors import BadSchema, SchemaTooLarge, UnresolvedReference
 from contracts.personal.marks import Marks, marks_of
+from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
 from contracts.violations import Violation, json_pointer, violation_of
 from core import strict_json
 
@@ -28,7 +28,6 @@ TOO_MUCH = Violation(
     schema_pointer="",
     message="The event breaks its contract, and is nested too deeply for a contract that means itself to say where.",
 )
-DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 DRAFTS = (
     DRAFT_2020_12,
     "https://json-schema.org/draft/2019-09/schema",
@@ -36,10 +35,6 @@ DRAFTS = (
     "http://json-schema.org/draft-06/schema",
     "http://json-schema.org/draft-04/schema",
 )
-# What a schema is called that says nothing about it: the base of its relative references.
-_NAMELESS = "json-schema:///"
-# urljoin joins only schemes that it knows.
-_STAND_IN = "http://nameless.invalid/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,68 +125,37 @@ def compile_schema(
         raise BadSchema("“$schema” must be one of: " + ", ".join(DRAFTS) + ".", pointer="/$schema")
     if document.get("$ref") in ("#", "#/"):
         raise BadSchema("“$ref” points at the schema itself, so it would check nothing.", pointer="/$ref")
-    shelf = _Shelf(document, references or {})
+    resolver = ReferenceResolver(document, references or {})
+    missing: list[str] = []
+
+    def retrieve(address: str) -> Any:
+        """Give the schema with this address (jsonschema_rs calls this where others would fetch)."""
+        if address not in resolver.documents:
+            missing.append(address)
+            raise ValueError("nothing is ever fetched")
+        return resolver.documents[address]
+
     try:
         validator = jsonschema_rs.validator_for(
-            {"$schema": DRAFT_2020_12, **document},
-            retriever=shelf.take,
+            dict(resolver.root),
+            retriever=retrieve,
             validate_formats=True,
             pattern_options=jsonschema_rs.RegexOptions(),
         )
     except jsonschema_rs.ValidationError as error:
-        if shelf.missing:
-            raise _unresolved(shelf.missing[0], shelf.names) from None
+        if missing:
+            raise _unresolved(missing[0], resolver) from None
         raise BadSchema(_reason(error), pointer=json_pointer(error.instance_path)) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
-        if shelf.missing:
-            raise _unresolved(shelf.missing[0], shelf.names) from None
+        if missing:
+            raise _unresolved(missing[0], resolver) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    returns = work.of(document, references or {}).returns
-    return CompiledSchema(document, validator, returns, marks_of(document, references or {}))
+    return CompiledSchema(document, validator, work.of(resolver).returns, marks_of(resolver))
 
 
-class _Shelf:
-    """The schemas that a schema refers to, by every address under which the validator may ask for one.
-
-    A name is relative to what refers to it (RFC 3986, 5): to the `$id` of that schema, or to nothing.
-    """
-
-    def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        bases = {_NAMELESS, *(_joined(_NAMELESS, name) for name in references)}
-        bases |= {_id_of(each) for each in (document, *references.values())} - {""}
-        self.names = list(references)
-        self.missing: list[str] = []
-        self._found = {
-            address: {"$schema": DRAFT_2020_12, **found}
-            for name, found in references.items()
-            for address in (name, _id_of(found), *(_joined(base, name) for base in bases))
-            if address
-        }
-
-    def take(self, address: str) -> Any:
-        """Give the schema with this address (jsonschema_rs calls this where others would fetch)."""
-        found = self._found.get(address)
-        if found is None:
-            self.missing.append(address)
-            raise ValueError("nothing is ever fetched")
-        return found
-
-
-def _joined(base: str, name: str) -> str:
-    try:
-        return urljoin(base.replace(_NAMELESS, _STAND_IN), name).replace(_STAND_IN, _NAMELESS)
-    except ValueError:  # one of the two is no address, so nothing can be asked for under it
-        return ""
-
-
-def _id_of(document: Mapping[str, Any]) -> str:
-    name = document.get("$id", document.get("id"))
-    return name.rstrip("#") if isinstance(name, str) else ""
-
-
-def _unresolved(address: str, names: list[str]) -> UnresolvedReference:
-    known = ", ".join(f"“{name}”" for name in names) or "none"
-    name = address.removeprefix(_NAMELESS)[:200]
+def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReference:
+    known = ", ".join(f"“{name}”" for name in resolver.addresses) or "none"
+    name = address.removeprefix(NAMELESS)[:200]
     return UnresolvedReference(
         f"“{name}” is neither in the schema nor among its references, and nothing is ever fetched. References: {known}."
     )

@@ -8,11 +8,10 @@ with each level of an event.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from contracts.errors import BadSchema
-from contracts.places import Places
+from contracts.references import CannotFollow, ReferenceResolver
 
 MAX_CHECKS = 10_000
 _LISTS = ("allOf", "anyOf", "oneOf")
@@ -45,29 +44,24 @@ _NONE = Work(0, 0)
 _BACK = Work(1, 1)
 
 
-def of(document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> Work:
+def of(resolver: ReferenceResolver) -> Work:
     """Return the work of a schema, with the other schemas that its `$ref` name.
 
     Raises:
         BadSchema: when it is too much, too long a chain, or has no end because the schema means itself.
     """
     try:
-        return _Counting(document, references).of(document, frozenset())
+        return _Counting(resolver).of(resolver.root, frozenset())
     except RecursionError:
         raise BadSchema("The schema's references lead from one to the next too often.") from None
 
 
 class _Counting:
-    def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        self._document, self._references = document, references
+    def __init__(self, resolver: ReferenceResolver) -> None:
+        self._resolver = resolver
         self._known: dict[int, Work] = {}
         # Nodes whose parts are being counted: who meets one again has found a schema that means itself.
         self._open: set[int] = set()
-
-    @cached_property
-    def _places(self) -> Places:
-        # Most schemas refer to nothing, and a catalog may have thousands to count.
-        return Places(self._document, self._references)
 
     def of(self, node: Any, above: frozenset[int]) -> Work:
         """Count a schema; `above` are those that are being checked against the same value."""
@@ -96,9 +90,11 @@ class _Counting:
                 yield node[word]
         for word in _DEPENDENT:
             yield from _mapping(node.get(word)).values()
-        for word in _REFERENCES:
-            if word in node and (target := self._places.target(node, node[word])) is not None:
-                yield target
+        try:
+            targets = self._resolver.targets(node)
+        except CannotFollow:  # the validator does not look at it either, or it had refused the schema
+            return
+        yield from (target.schema for target in targets)
 
     def _parts(self, node: Mapping[str, Any]) -> Work:
         total = _NONE

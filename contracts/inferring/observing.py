@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from contracts.schemas import DRAFT_2020_12
+from contracts.references import DRAFT_2020_12
 
 # Deeper than this nothing is told apart: a schema has about two levels for each level of an event.
 DEEPEST = 20

@@ -6,6 +6,7 @@ from typing import Any
 from contracts import schemas
 from contracts.inferring.observing import DEEPEST, Observation
 from contracts.personal import MARK
+from contracts.references import DRAFT_2020_12
 
 # Fewer strings than this may have a format, fewer words few values, by accident.
 ENOUGH_FOR_A_FORMAT = 5
@@ -33,7 +34,7 @@ def propose(
     title = " ".join(event_type.replace("_", "-").replace(".", "-").replace(":", "-").split("-")).strip() or event_type
     for depth in _DEPTHS:
         document = {
-            "$schema": schemas.DRAFT_2020_12,
+            "$schema": DRAFT_2020_12,
             "title": title[:1].upper() + title[1:],
             **_described(seen, depth, name=None, quotes=quotes),
         }

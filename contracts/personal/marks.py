@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from contracts.places import Places
+from contracts.references import CannotFollow, ReferenceResolver
 
 MARK = "x-pii"
 # A place that more parts or patterns describe than this, or a schema with more kinds of places, is taken to be personal
@@ -23,12 +23,12 @@ _SAME_PLACE = (
     *("allOf", "anyOf", "oneOf"),
     *("not", "if", "then", "else", "contentSchema", "dependentSchemas", "dependencies"),
 )
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _OF_ITEMS = ("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains")
 _OF_NAMES = ("properties", "patternProperties", "additionalProperties", "unevaluatedProperties")
 _NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
 
 _Part = Mapping[str, Any]
+_MARKED: _Part = {MARK: True}
 
 
 class Marks:
@@ -64,22 +64,22 @@ class Marks:
         return self._schema.marks(each for part in self._parts for each in _of_item(part, number))
 
 
-def marks_of(document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> Marks | None:
+def marks_of(resolver: ReferenceResolver) -> Marks | None:
     """Return what a schema says of an event; None when nothing of it is personal.
 
-    `references` are the other schemas that its `$ref` name. A schema without a mark costs a look at its words.
+    A schema without a mark, in itself and in those that its `$ref` name, costs a look at its words.
     """
-    if not any(map(_mentions, (document, *references.values()))):
+    if not any(map(_mentions, (resolver.root, *resolver.documents.values()))):
         return None
-    return _Schema(document, Places(document, references)).marks([document])
+    return _Schema(resolver).marks([resolver.root])
 
 
 class _Schema:
     """The parts of a schema, and which of them lead to a mark."""
 
-    def __init__(self, document: _Part, places: Places) -> None:
-        self._places = places
-        self._leading = self._that_lead(document)
+    def __init__(self, resolver: ReferenceResolver) -> None:
+        self._resolver = resolver
+        self._leading = self._that_lead(resolver.root)
         self._marks: dict[frozenset[int], Marks] = {}
         self._patterns: dict[str, jsonschema_rs.Validator] = {}
         self._answers: dict[tuple[str, str], bool] = {}
@@ -143,11 +143,13 @@ class _Schema:
     def _same_place(self, part: _Part) -> Iterator[Any]:
         for word in _SAME_PLACE:
             yield from _below(part, word)
-        for word in _REFERENCES:
-            if word in part:
-                yield self._places.target(part, part[word])
-        for word in _REFERENCES[1:]:
-            yield from self._places.may_mean(part.get(word))
+        try:
+            targets = self._resolver.possible_targets(part)
+        except CannotFollow:
+            # Nobody knows what is marked there, so all of it is.
+            yield _MARKED
+            return
+        yield from (target.schema for target in targets)
 
     def _that_lead(self, document: _Part) -> frozenset[int]:
         """Return the parts from which a mark can be reached, by their identities."""

@@ -1,0 +1,389 @@
+"""Resolution of `$ref`, `$dynamicRef` and `$recursiveRef`. No Django, no I/O.
+
+Masking, cost, types, compatibility and generated code must follow a reference to the schema that the validator checks.
+So the validator's own library resolves all of them: jsonschema_rs, which is held to the official test suite of JSON
+Schema. Its lookups return copies; to find out which part of a schema a copy is of, the library is given schemas in
+which each part has a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema_rs
+
+from contracts.errors import BadSchema
+
+DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
+NAMELESS = "json-schema:///"
+"""The base of a schema without `$id`, as the validator has it."""
+
+_OLDER_DRAFTS = tuple(f"http://json-schema.org/draft-{number}/schema" for number in ("04", "06", "07"))
+_KEYWORDS = {19: ("$ref", "$recursiveRef"), 20: ("$ref", "$dynamicRef")}
+"""The keywords that refer, by jsonschema_rs' number of the draft; in older drafts it is `$ref` alone."""
+_LINKED = frozenset(("$ref", "$dynamicRef"))
+_VALUES = frozenset(("const", "enum", "default", "examples"))
+"""Keywords that hold values: what looks like a reference or a name in them is none."""
+_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"))
+# The last of all characters: some drafts look at the first member of `dependencies` to tell what the others are.
+_NUMBER = "\U0010ffff"
+_NUMBER_STEP = "/" + quote(_NUMBER)
+_ELSEWHERE = -1
+_PUBLISHED = ("http://json-schema.org/draft-", "https://json-schema.org/draft/")
+_POINTER_SAFE = "/~!$&'()*+,;=:@-._"
+
+Document = Mapping[str, Any]
+
+
+class CannotFollow(Exception):
+    """A reference leads to a place that cannot be told with certainty; the text says which reference."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A schema that a reference leads to.
+
+    Attributes:
+        schema: the schema itself, identical with the part of the document that it is.
+            A published meta-schema is `True`: nothing in it is marked, and none of its parts is followed.
+        address: the address of its document.
+        pointer: the JSON Pointer of the schema in its document.
+    """
+
+    schema: Any
+    address: str
+    pointer: str
+
+
+class ReferenceResolver:
+    """A schema with the schemas that its `$ref` may name.
+
+    Attributes:
+        root: the schema, ready for the validator: with `$schema`, an absolute `$id`, and with addresses in place of the
+            names of references.
+        documents: the other schemas, made ready likewise, by every address under which the validator may ask for them.
+        addresses: the address of each of them, by the name of the reference.
+    """
+
+    def __init__(self, document: Document, references: Mapping[str, Document]) -> None:
+        """Make the schemas ready; nothing is resolved before it is asked for.
+
+        Raises:
+            BadSchema: when two different schemas have one `$id`, so that nobody could tell which is meant.
+        """
+        self.addresses = {name: _address_of(each, name) for name, each in references.items()}
+        self.root_address = _address_of(document)
+        self.root = _ready(document, self.root_address if _own_id(document) else None, self.addresses)
+        self.documents: dict[str, Document] = {}
+        for name, each in references.items():
+            address = self.addresses[name]
+            ready = _ready(each, address, self.addresses)
+            if self.documents.setdefault(address, ready) != ready:
+                raise BadSchema(f"Two of the schemas that are referred to have one “$id”, “{address[:200]}”.")
+        if self.documents.get(self.root_address, self.root) != self.root:
+            raise BadSchema(f"The schema and one that it refers to have one “$id”, “{self.root_address[:200]}”.")
+        self._add_relative_addresses()
+        self._targets: dict[tuple[int, str], list[Target]] = {}
+
+    def targets(self, node: Document) -> list[Target]:
+        """Return the schemas that the references of a schema name; none when it has no reference.
+
+        A dynamic reference leads here where a plain one would. There are several targets when one Python object stands
+        at several places.
+
+        Raises:
+            CannotFollow: when one of them cannot be followed.
+        """
+        return [target for word in self.keywords(node) for target in self.resolve(node, word)]
+
+    def possible_targets(self, node: Document) -> list[Target]:
+        """Return the `targets`, and the others to which dynamic references may lead on one way or another.
+
+        Raises:
+            CannotFollow: when one of them cannot be followed.
+        """
+        dynamic = (target for word in self.keywords(node) for target in self._index.dynamic(node[word], word))
+        return [*self.targets(node), *dynamic]
+
+    def keywords(self, node: Document) -> tuple[str, ...]:
+        """Return the keywords of a schema that refer to another in its draft."""
+        if not any(isinstance(node.get(word), str) for word in ("$ref", "$dynamicRef", "$recursiveRef")):
+            return ()
+        drafts = {draft for number in self._index.numbers(node) for _, draft in self._index.bases(number)}
+        known = {word for draft in drafts for word in _KEYWORDS.get(draft, ("$ref",))}
+        return tuple(word for word in ("$ref", "$dynamicRef", "$recursiveRef") if word in known and word in node)
+
+    def resolve(self, node: Document, keyword: str) -> list[Target]:
+        """Return the schemas that one reference of a schema names.
+
+        Raises:
+            CannotFollow: when it leads nowhere.
+        """
+        key = (id(node), keyword)
+        if key not in self._targets:
+            self._targets[key] = self._index.resolve(node, keyword)
+        return self._targets[key]
+
+    @cached_property
+    def _index(self) -> "_Index":
+        return _Index({self.root_address: self.root, **self.documents})
+
+    def _add_relative_addresses(self) -> None:
+        """Let a name be written in other ways, too: relative to the `$id` of any of the schemas."""
+        bases = {NAMELESS, self.root_address, *self.documents}
+        for name, address in self.addresses.items():
+            for base in bases:
+                try:
+                    self.documents.setdefault(join(base, name), self.documents[address])
+                except ValueError:
+                    continue
+        self.documents.pop(self.root_address, None)
+
+
+class _Index:
+    """Schemas whose parts are numbered, and the library that resolves references among them."""
+
+    def __init__(self, documents: Mapping[str, Document]) -> None:
+        self._parts: list[Target] = []
+        self._numbers: dict[int, list[int]] = {}
+        self._named_above: list[tuple[int, ...]] = []
+        self._parents: list[int] = []
+        self._dynamic: dict[str, list[Target]] = {}
+        self._recursive: list[Target] = []
+        self._bases: dict[int, list[tuple[jsonschema_rs.Resolver, int]]] = {}
+        known: dict[int, Any] = {}
+        numbered = []
+        for address, document in documents.items():
+            # One schema under several addresses is numbered once: with the first, its own.
+            if id(document) not in known:
+                known[id(document)] = self._number(document, address, "", (), _ELSEWHERE)
+            numbered.append((address, known[id(document)]))
+        try:
+            self._registry = jsonschema_rs.Registry(numbered, retriever=_retrieve_nothing)
+        except (ValueError, jsonschema_rs.ReferencingError):
+            # The validator takes no such schemas either. Without them, no reference is followed.
+            self._registry = jsonschema_rs.Registry([])
+
+    def numbers(self, node: Document) -> list[int]:
+        """Return the numbers of a schema: several when one Python object stands at several places.
+
+        Raises:
+            CannotFollow: when it is no part of these schemas.
+        """
+        try:
+            return self._numbers[id(node)]
+        except KeyError:
+            raise CannotFollow("The part is in none of the schemas.") from None
+
+    def dynamic(self, reference: Any, keyword: str) -> list[Target]:
+        """Return the schemas whose dynamic anchor a reference may mean."""
+        if keyword == "$recursiveRef":
+            return self._recursive
+        return self._dynamic.get(reference.partition("#")[2], []) if isinstance(reference, str) else []
+
+    def resolve(self, node: Document, keyword: str) -> list[Target]:
+        """Return the schemas to which one reference of a schema leads.
+
+        Raises:
+            CannotFollow: when there is none.
+        """
+        reference = node[keyword]
+        found: dict[int, Target] = {}
+        for number in self.numbers(node):
+            for base, _ in self.bases(number):
+                if (target := self._look_up(base, reference)) is not None:
+                    found[id(target)] = target
+        if not found:
+            raise CannotFollow(f"The reference “{str(reference)[:200]}” leads nowhere.")
+        return [*found.values()]
+
+    def bases(self, number: int) -> list[tuple[jsonschema_rs.Resolver, int]]:
+        """Return the resolvers of a part, each with its draft: with the base that the library has at this place.
+
+        There is a second one below an `$id` that stands where the library expects no schema: it counts for those who
+        enter there, and for nobody else.
+        """
+        if number not in self._bases:
+            found, draft = self._base_at(number)
+            skipped = (self._skipped_id(above) for above in self._named_above[number])
+            others = [(self._registry.resolver(address), draft) for address in skipped if address is not None]
+            self._bases[number] = [(found, draft), *others]
+        return self._bases[number]
+
+    def _skipped_id(self, number: int) -> str | None:
+        """Return the address that the `$id` of a part would give it, when the library does not look for one there."""
+        part, (resolver, draft) = self._parts[number], self._base_at(number)
+        word = "id" if draft == 4 else "$id"
+        name = part.schema.get(word)
+        if not isinstance(name, str) or (draft <= 7 and ("$ref" in part.schema or name.startswith("#"))):
+            return None
+        above, _ = self._base_at(self._parents[number])
+        try:
+            address = join(above.base_uri, name)
+        except ValueError:
+            return None
+        return None if address == resolver.base_uri else address
+
+    def _base_at(self, number: int) -> tuple[jsonschema_rs.Resolver, int]:
+        """Return the resolver of a part, as the library has it at this place, and its draft."""
+        part = self._parts[number]
+        try:
+            found = self._registry.resolver(part.address).lookup(_fragment(part.pointer))
+        except jsonschema_rs.ReferencingError as error:
+            raise CannotFollow(str(error)) from None
+        return found.resolver, found.draft
+
+    def _look_up(self, base: jsonschema_rs.Resolver, reference: Any) -> Target | None:
+        if not isinstance(reference, str):
+            return None
+        address, _, fragment = reference.partition("#")
+        try:
+            if not fragment or fragment.startswith("/"):
+                # The number alone is asked for: the schema may be large, and would be copied.
+                number = base.lookup(f"{address}#{fragment}{_NUMBER_STEP}").contents
+            else:
+                contents = base.lookup(reference).contents
+                number = contents.get(_NUMBER) if isinstance(contents, dict) else None
+        except jsonschema_rs.ReferencingError:
+            number = None
+        if number is None:
+            return self._meta_schema(base, reference)
+        return self._parts[number] if isinstance(number, int) and number != _ELSEWHERE else None
+
+    @staticmethod
+    def _meta_schema(base: jsonschema_rs.Resolver, reference: str) -> Target | None:
+        try:
+            found = base.lookup(reference)
+        except jsonschema_rs.ReferencingError:
+            return None
+        is_published = found.resolver.base_uri.startswith(_PUBLISHED) and isinstance(found.contents, (dict, bool))
+        return Target(True, found.resolver.base_uri, "") if is_published else None
+
+    def _number(self, value: Any, address: str, pointer: str, named: tuple[int, ...], parent: int) -> Any:
+        """Return a copy in which each part has its number, and note the parts."""
+        if isinstance(value, list):
+            return [self._number(each, address, f"{pointer}/{at}", named, parent) for at, each in enumerate(value)]
+        if not isinstance(value, (Mapping, bool)):
+            return value
+        number = len(self._parts)
+        part = Target(value, address, pointer)
+        self._parts.append(part)
+        self._parents.append(parent)
+        if isinstance(value, bool):
+            self._named_above.append(())
+            return {_NUMBER: number}
+        if parent != _ELSEWHERE and any(isinstance(value.get(word), str) for word in ("$id", "id")):
+            named = (*named, number)
+        self._named_above.append(named)
+        self._numbers.setdefault(id(value), []).append(number)
+        if isinstance(anchor := value.get("$dynamicAnchor"), str):
+            self._dynamic.setdefault(anchor, []).append(part)
+        if value.get("$recursiveAnchor") is True:
+            self._recursive.append(part)
+        copy = {
+            key: self._number(each, address, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", named, number)
+            for key, each in value.items()
+        }
+        copy[_NUMBER] = number
+        return copy
+
+
+@lru_cache(maxsize=1024)
+def join(base: str, reference: str) -> str:
+    """Return the address that a reference means, normalized as the validator has it (RFC 3986, 5.2).
+
+    Raises:
+        ValueError: when the two cannot be joined: one is no URI, or the base is a URN and the reference a path.
+    """
+    schema = {"$schema": DRAFT_2020_12, "$defs": {"part": {"$id": reference}}}
+    registry = jsonschema_rs.Registry([(base, schema)])
+    return registry.resolver(base).lookup("#/$defs/part").resolver.base_uri
+
+
+def _retrieve_nothing(address: str) -> Any:
+    return {_NUMBER: _ELSEWHERE}
+
+
+def _fragment(pointer: str) -> str:
+    return f"#{quote(pointer, safe=_POINTER_SAFE)}{_NUMBER_STEP}"
+
+
+def _own_id(document: Document) -> str | None:
+    """Return the keyword under which the top of a schema names itself, by the rules of its draft."""
+    draft = document.get("$schema", DRAFT_2020_12)
+    is_older = isinstance(draft, str) and draft.rstrip("#") in _OLDER_DRAFTS
+    word = "id" if isinstance(draft, str) and draft.rstrip("#") == _OLDER_DRAFTS[0] else "$id"
+    name = document.get(word)
+    if not isinstance(name, str) or (is_older and ("$ref" in document or name.startswith("#"))):
+        return None
+    return word
+
+
+def _address_of(document: Document, name: str = "") -> str:
+    """Return the address of a schema, by its own name or by that of a reference."""
+    word = _own_id(document)
+    name = name if word is None else document[word].rstrip("#")
+    try:
+        address = join(NAMELESS, name)
+    except ValueError:
+        address = "#"
+    return NAMELESS + quote(name) if "#" in address else address
+
+
+def _ready(document: Document, address: str | None, addresses: Mapping[str, str]) -> Document:
+    """Return a schema with its draft and its address written in it, and addresses in place of references' names."""
+    made: dict[str, Any] = {"$schema": DRAFT_2020_12, **document}
+    if address is not None and (own := _own_id(document)) and ":" not in document[own]:
+        addresses = {**addresses, document[own]: address}
+    if addresses:
+        inner = frozenset(_inner_names(document))
+        made = _linked(made, {name: found for name, found in addresses.items() if name not in inner})
+    if address is not None:
+        is_first = str(made["$schema"]).rstrip("#") == _OLDER_DRAFTS[0]
+        word = "id" if is_first else "$id"
+        is_ignored = str(made["$schema"]).rstrip("#") in _OLDER_DRAFTS and "$ref" in made
+        if not is_ignored and not str(made.get(word, "")).startswith("#"):
+            made[word] = address
+    return made
+
+
+def _linked(value: Any, addresses: Mapping[str, str], *, is_map: bool = False) -> Any:
+    if isinstance(value, list):
+        return [_linked(each, addresses) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    made = {}
+    for key, each in value.items():
+        if is_map:
+            made[key] = _linked(each, addresses)
+        elif key in _LINKED and isinstance(each, str):
+            made[key] = _link(each, addresses)
+        elif key in _VALUES:
+            made[key] = each
+        else:
+            made[key] = _linked(each, addresses, is_map=key in _MAPS)
+    return made
+
+
+def _link(reference: str, addresses: Mapping[str, str]) -> str:
+    """Return the reference with the address of the schema that it names letter by letter."""
+    if reference.startswith("#"):
+        return reference
+    if reference in addresses:
+        return addresses[reference]
+    name, mark, fragment = reference.partition("#")
+    return f"{addresses[name]}{mark}{fragment}" if name in addresses else reference
+
+
+def _inner_names(document: Any) -> Iterator[str]:
+    """Give the names that parts of a schema give themselves: those mean the part."""
+    waiting = [document] if not isinstance(document, Mapping) else [*document.values()]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, Mapping):
+            yield from (value[word] for word in ("$id", "id") if isinstance(value.get(word), str))
+            waiting += value.values()

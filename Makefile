@@ -7,6 +7,7 @@
 # make chaos    kill, freeze and cut off everything for 45 minutes, on each Redis that is installed; counts what is lost
 # make bench    measure beside the peers (under 15 minutes); make bench-quick takes 2
 # make soak     everybody at once for five minutes: does memory stay flat?
+# make attacks  hostile callers, one kind after the other: what do the others feel of them? (7 minutes)
 # make install  only prepare .venv, which the others do when it is needed
 # make clean    remove .venv and caches; the data in var/ stays
 #
@@ -26,7 +27,7 @@ CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 # A .venv whose Python is gone (upgraded, removed) is made anew.
 $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHING))
 
-.PHONY: help install run test lint check chaos bench bench-quick soak clean
+.PHONY: help install run test lint check chaos bench bench-quick soak attacks clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -63,6 +64,9 @@ bench-quick: $(BENCHING)
 
 soak: $(BENCHING)
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+attacks: $(BENCHING)
+	@$(BIN)/python -m benchmarks.attacks $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -40,12 +40,15 @@ class Stage:
     @cached_property
     def closed_synapse(self) -> Program:
         """Another one, which lets nobody in without a key."""
-        closed = {**self.settings, "SYNAPSE_AUTH": "required"}
-        return self._stack.enter_context(synapse.serving(self._synapse_folder, closed))
+        return self._stack.enter_context(self.another_closed_synapse())
 
     def key_of(self, service: str) -> str:
         """Return a new key of a service of the catalog."""
         return synapse.issued_key(self._synapse_folder, self.settings, service)
+
+    def manage(self, *words: str, **variables: str) -> str:
+        """Run a command of `manage.py` with Synapse's settings and more variables; return what it printed."""
+        return synapse.manage(self._synapse_folder, {**self.settings, **variables}, *words)
 
     @cached_property
     def django_only(self) -> Program:
@@ -74,6 +77,10 @@ class Stage:
     def another_synapse(self) -> AbstractContextManager[Program]:
         """Return a server of its own, not yet started: use it in a `with`."""
         return synapse.serving(self._synapse_folder, self.settings)
+
+    def another_closed_synapse(self) -> AbstractContextManager[Program]:
+        """Return a server of its own that requires keys, not yet started: use it in a `with`."""
+        return synapse.serving(self._synapse_folder, {**self.settings, "SYNAPSE_AUTH": "required"})
 
     def crowd(self, count: int) -> Crowd:
         """Return a catalog of so many more streams, each with a contract, in a database and a Redis of its own."""

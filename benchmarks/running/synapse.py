@@ -37,27 +37,17 @@ def prepare(folder: Path, variables: Mapping[str, str]) -> None:
         DidNotStart: when a command fails.
     """
     for words in (["migrate", "--verbosity", "0"], ["catalog", "apply", CATALOG]):
-        result = subprocess.run(
-            [sys.executable, MANAGE, *words],
-            env={**os.environ, **variables},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if result.returncode:
-            raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+        manage(folder, variables, *words)
 
 
-def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
-    """Return a new key of a service of the catalog.
+def manage(folder: Path, variables: Mapping[str, str], *words: str) -> str:
+    """Run a command of `manage.py` and return what it printed.
 
     Raises:
-        DidNotStart: when none is issued.
+        DidNotStart: when it fails.
     """
     result = subprocess.run(
-        [sys.executable, MANAGE, "issue_key", service],
+        [sys.executable, MANAGE, *words],
         env={**os.environ, **variables},
         cwd=folder,
         capture_output=True,
@@ -66,8 +56,17 @@ def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
         check=False,
     )
     if result.returncode:
-        raise DidNotStart(f"manage.py issue_key failed:\n{result.stderr[-2000:]}")
-    return result.stdout.strip()
+        raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+    return result.stdout
+
+
+def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
+    """Return a new key of a service of the catalog.
+
+    Raises:
+        DidNotStart: when none is issued.
+    """
+    return manage(folder, variables, "issue_key", service).strip()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def test_an_attack_reaches_the_server_from_an_address_of_its_own(name):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(60)
         order = {
-            "url": "http://127.0.0.1:{}".format(listener.getsockname()[1]),
+            "url": f"http://127.0.0.1:{listener.getsockname()[1]}",
             "hostile_key": "k",
             "person": "p",
             "password": "w",

@@ -36,7 +36,7 @@ SinkError             a sink did not take an event
 
 from collections.abc import Mapping
 
-from core.problems import Problem
+from core.problems import DatabaseDown, Problem
 from streams.errors import BrokerRefused
 
 
@@ -240,17 +240,12 @@ class GroupOwed(Problem):
         self.members |= owed
 
 
-class CatalogAway(Problem):
+class CatalogAway(DatabaseDown):
     """The database is needed, and does not answer."""
-
-    status = 503
-    slug = "database-down"
-    title = "The database does not answer"
 
     def __init__(self) -> None:
         super().__init__(
-            "A group's first read needs the database, which does not answer. Groups in use are not affected.",
-            headers={"Retry-After": "1"},
+            "A group's first read needs the database, which does not answer. Groups in use are not affected."
         )
 
 

@@ -46,13 +46,13 @@ class JsonLines(logging.Formatter):
 
 
 class WithoutTraceOfRefusals(logging.Filter):
-    """Takes the traceback away from records of Django's that a request was refused (4xx), and lets all pass.
+    """Takes the traceback away from records of Django's that a request was refused, be it for now, and lets all pass.
 
     A refusal is an answer like others: where in Synapse it was raised, tells nobody anything.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(record, "status_code", 500) < 500:
+        if getattr(record, "status_code", 500) != 500:
             record.exc_info = None
         return True
 

@@ -28,14 +28,15 @@ SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic"
 
 
 def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return the document with the answers that every operation gives: 429 to who asks too often and, when it could
-    change something, 403 to pages of other sites.
+    """Return the document with the answers that every operation gives: 429 to who asks too often, 503 without the
+    database and, when it could change something, 403 to pages of other sites.
 
     A postprocessing hook of drf-spectacular.
     """
     for path in result["paths"].values():
         for method, operation in path.items():
             operation["responses"]["429"] = _TOO_MANY_REQUESTS
+            operation["responses"].setdefault("503", _DATABASE_DOWN)
             if method != "get":
                 operation["responses"].setdefault("403", _FOREIGN_ORIGIN)
     return result
@@ -46,6 +47,7 @@ _FOREIGN_ORIGIN = {
     "description": "The caller may not do this, or a page of another site asks where no key is needed.",
     "content": _PROBLEM,
 }
+_DATABASE_DOWN = {"description": "The database cannot be used now.", "content": _PROBLEM}
 _TOO_MANY_REQUESTS = {
     "description": "The caller asks more often than it may. Nothing was looked at.",
     "headers": {

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Mapping
 
-from core.problems import Problem
-
 # What browsers add to requests that could change something, and no page can forge: the page's origin (Fetch standard,
 # 3.2) and its relation to the target (W3C Fetch Metadata Request Headers, 2.3).
 ORIGIN, SITE = "origin", "sec-fetch-site"
@@ -12,21 +10,6 @@ _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # `none`: a person's own doing, such as a bookmark.
 _OWN_SITES = frozenset(("same-origin", "none"))
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
-class ForeignOrigin(Problem):
-    """A page of another site sent a request that could change something, where that takes no key of its own."""
-
-    status = 403
-    slug = "foreign-origin"
-    title = "Pages of other sites may change nothing here"
-
-    def __init__(self, origin: str | None) -> None:
-        whose = "a page of another site" if origin is None else f"a page of “{origin[:100]}”"
-        super().__init__(
-            f"The request was sent by {whose}, which is not in CORS_ALLOWED_ORIGINS. Add the origin there, or send the"
-            " request from a program."
-        )
 
 
 def is_foreign(method: str, headers: Mapping[str, str], *, scheme: str, allowed: Collection[str]) -> bool:

@@ -60,6 +60,21 @@ class Forbidden(Problem):
     title = "The caller may not do this"
 
 
+class ForeignOrigin(Problem):
+    """A page of another site sent a request that could change something, where that takes no key of its own."""
+
+    status = 403
+    slug = "foreign-origin"
+    title = "Pages of other sites may change nothing here"
+
+    def __init__(self, origin: str | None) -> None:
+        whose = "a page of another site" if origin is None else f"a page of “{origin[:100]}”"
+        super().__init__(
+            f"The request was sent by {whose}, which is not in CORS_ALLOWED_ORIGINS. Add the origin there, or send the"
+            " request from a program."
+        )
+
+
 class BadParameter(Problem):
     """A parameter, in the query or in the body, has a value that cannot be used."""
 
@@ -102,6 +117,17 @@ class UnsupportedMediaType(Problem):
     status = 415
     slug = "unsupported-media-type"
     title = "This content type is not accepted"
+
+
+class DatabaseDown(Problem):
+    """The database cannot be reached, is locked, or has no room. The same request can succeed later."""
+
+    status = 503
+    slug = "database-down"
+    title = "The database cannot be used now"
+
+    def __init__(self, detail: str = "The database cannot be used now: nothing was changed. Try again.") -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
 
 
 def document(problem: Problem) -> dict[str, Any]:

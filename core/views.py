@@ -1,16 +1,22 @@
 """How Django answers with the values of core.http and core.problems."""
 
 import logging
+import sys
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
+from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
+from core import database_errors
 from core.http import Request, Response, problem_response
 from core.principal import ANONYMOUS, Principal
 from core.problems import BadRequest, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
@@ -83,6 +89,8 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
             return MethodNotAllowed(request.method, view.allowed_methods)
         case RequestDataTooBig():
             return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        case DatabaseError():
+            return database_errors.as_problem(error)
         case Http404():
             return NotFound("Nothing is served under this path.")
         case SuspiciousOperation():
@@ -105,6 +113,18 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return to_django(problem_response(problem or BadRequest("The request was refused.")))
 
 
+def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
+    if not request.path.startswith(reverse("admin:index")):
+        return to_django(problem_response(problem))
+    # Who asks, and what they are to be told, is in the database.
+    request.user = AnonymousUser()
+    request.__dict__.pop("_messages", None)
+    page = render(request, "core/admin/unavailable.html", {"problem": problem}, status=problem.status)
+    for name, text in problem.headers.items():
+        page[name] = text
+    return page
+
+
 def too_large(limit: int) -> PayloadTooLarge:
     """Return the problem of a body that is not even read."""
     return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
@@ -116,5 +136,8 @@ def bad_host(host: str) -> BadRequest:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an error that nobody expected; the log has the details."""
+    """Answer an error that no view answered: 503 when the database cannot be used, else 500, and the log has more."""
+    problem = database_errors.as_problem(sys.exc_info()[1])
+    if problem is not None:
+        return _unavailable(request, problem)
     return to_django(problem_response(Problem("Something went wrong inside Synapse; its log says more.")))

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from core.http import Caller, Handler, Request, Response, Route, StreamedResponse, problem_response
+from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
 from synapse_project import gate
@@ -109,9 +109,7 @@ class FrontDoor:
             principal=principal,
             body=await _body(receive, headers, share),
         )
-        if route.identify is not None:
-            request = request._replace(principal=await route.identify(request))
-        return await _handled(route.handler, request, receive)
+        return await _handled(route, request, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
@@ -129,10 +127,12 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-async def _handled(handler: Handler, request: Request, receive: Receive) -> Response | StreamedResponse:
+async def _handled(route: Route, request: Request, receive: Receive) -> Response | StreamedResponse:
     watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
     try:
-        return await handler(request)
+        if route.identify is not None:
+            request = request._replace(principal=await route.identify(request))
+        return await route.handler(request)
     except Problem:
         raise
     except Exception as error:

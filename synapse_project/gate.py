@@ -7,8 +7,7 @@ from django.conf import settings
 
 from core import origins
 from core.addresses import FORWARDING, one_caller
-from core.origins import ForeignOrigin
-from core.problems import Problem
+from core.problems import ForeignOrigin, Problem
 from streams import access, connections, rates
 from synapse_project import exposure
 

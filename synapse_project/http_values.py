@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from core import database_errors
 from core.caching import NO_STORE
 from core.content_policy import DATA_HEADER
 from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
@@ -130,5 +131,7 @@ def failed(request: Request, error: Exception) -> Response:
     """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
     if isinstance(error, Problem):
         return problem_response(error)
+    if (away := database_errors.as_problem(error)) is not None:
+        return problem_response(away)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem_response(Problem("Something went wrong inside Synapse; its log says more."))

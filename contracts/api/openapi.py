@@ -19,6 +19,7 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "The content type is not one that is read here.",
     422: "What is asked for cannot be done.",
+    503: "The database cannot be used now.",
 }
 TEXTS = {"type": "array", "items": {"type": "string"}}
 NUMBERS = {"type": "array", "items": {"type": "integer"}}
@@ -42,7 +43,7 @@ def described(
     kinds = (JSON, VENDOR)
     refused = {
         (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
-        for status in sorted({400, 401, 403, *refusals})
+        for status in sorted({400, 401, 403, 503, *refusals})
         for kind in kinds
     }
     decorator: Callable[[View], View] = extend_schema(

@@ -9,6 +9,7 @@ from bridges import errors as bridges_errors
 from bridges.api.urls import urlpatterns as of_bridges
 from core import problems
 from core.problems import Problem
+from core.shares import counter
 from streams import errors
 from streams.api.openapi import Problem as ProblemShape
 from streams.api.urls import urlpatterns as of_streams
@@ -38,7 +39,7 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
 
     expected = {
         found.slug: str(found.status)
-        for module in (problems, errors, bridges_errors)
+        for module in (problems, counter, errors, bridges_errors)
         for found in vars(module).values()
         if isinstance(found, type)
         and issubclass(found, Problem)

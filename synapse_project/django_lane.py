@@ -1,8 +1,12 @@
-"""Django behind the front door: its synchronous handler in a small pool of threads, one hop a request."""
+"""Django behind the front door: its synchronous handler in small pools of threads, one hop a request.
 
-import asyncio
+What takes long by its nature has a thread of its own, so that it never takes those of the other requests: hashing a
+password, which is a third of a second of processor time, and writing Python code for a contract, which takes seconds.
+Such requests are told by their path, before Django sees them.
+"""
+
+import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +14,17 @@ from urllib.parse import quote
 from django.core.handlers.wsgi import WSGIHandler
 
 from synapse_project import gate
+from synapse_project.django_callers import KnownSessions, quotas_of
+from synapse_project.thread_pools import FairPool, Part, PoolLimits
 
-THREADS = 8
+GENERAL = PoolLimits(whole=Part(8, 512), caller=Part(4, 128), address=Part(2, 16), anonymous=Part(2, 64))
+PASSWORDS = PoolLimits(whole=Part(1, 32), caller=Part(1, 8), address=Part(1, 8), anonymous=Part(1, 24))
+PYTHON_CODE = PoolLimits(whole=Part(1, 16), caller=Part(1, 4), address=Part(1, 2), anonymous=Part(1, 2))
+
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+# Forms that check or set a password when they are sent.
+_PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
+_PYTHON_CODE = re.compile(r"/admin/contracts/contract/[^/]+/versions/[^/]+/python/")
 
 # Status, headers and body.
 DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -22,12 +35,31 @@ class DjangoLane:
 
     def __init__(self) -> None:
         self._handler = WSGIHandler()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
+        self._sessions = KnownSessions()
+        self._general = FairPool("django", GENERAL)
+        self._passwords = FairPool("django-passwords", PASSWORDS)
+        self._python_code = FairPool("django-python-code", PYTHON_CODE)
 
-    async def __call__(self, scope: Mapping[str, Any], body: bytes) -> DjangoAnswer:
-        """Return the answer's status, headers and body."""
+    async def __call__(self, scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> DjangoAnswer:
+        """Return the answer's status, headers and body.
+
+        Raises:
+            PoolFull: when too many such requests wait already, of all callers or of this one.
+        """
+        pool = self._pool(scope["method"], scope["path"])
+        address = (scope.get("client") or ("",))[0]
+        quotas = quotas_of(headers, address, self._sessions, pool.limits)
         environ = _environ(scope, body)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, environ)
+        answer = await pool.run(quotas, self._answer, environ)
+        self._sessions.learn(environ)
+        return answer
+
+    def _pool(self, method: str, path: str) -> FairPool:
+        if method not in _SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
+            return self._passwords
+        if _PYTHON_CODE.fullmatch(path):
+            return self._python_code
+        return self._general
 
     def _answer(self, environ: dict[str, Any]) -> DjangoAnswer:
         status = 500

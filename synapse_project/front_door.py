@@ -97,7 +97,7 @@ class FrontDoor:
     ) -> Response | StreamedResponse | DjangoAnswer:
         route, params = self.route(scope["method"], scope["path"])
         if route is None or is_for_django(route, headers):
-            return await self._django(scope, await _body(receive, headers, share))
+            return await self._django(scope, headers, await _body(receive, headers, share))
         # Before the body: a stranger's is not even read.
         principal = principal_of(route, headers, address=(scope.get("client") or ("",))[0])
         request = request_of(

@@ -147,6 +147,8 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "synapse_project.gate_middleware.gate_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Around the session's: a new session has its key when it has been saved.
+    "synapse_project.django_callers.person_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

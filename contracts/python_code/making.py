@@ -4,9 +4,12 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -15,8 +18,11 @@ from contracts.errors import NoPythonCode
 from contracts.python_code import harmless
 from contracts.python_code.bundling import bundled
 
-# Mostly it takes two; a page may wait so long.
-LONGEST_SECONDS = 15
+# Mostly it takes two, and longer where the machine is busy; a page may wait so long.
+LONGEST_SECONDS = 30
+# How many modules are kept, and how many characters one may have: some 4 MiB at the most.
+_MOST_KEPT = 64
+_LARGEST_KEPT = 64 * 1024
 _WRITER = Path(__file__).with_name("writer.py")
 _NO_WORD = re.compile(r"[^A-Za-z0-9]+")
 
@@ -45,6 +51,44 @@ def make(
         NoPythonCode: when none can be made of this schema, or not in time.
     """
     asked = orjson.dumps({"schema": bundled(document, references), "class_name": class_name(subject)})
+    code = _cache.get(asked)
+    if code is None:
+        code = _written(asked, seconds)
+        harmless.check(code)
+        _cache.put(asked, code)
+    head = f"# What events must look like: version {number} of the contract {subject!a}.\n"
+    return Code(file_name=f"{module_name(subject)}_v{number}.py", text=f"{head}{code.lstrip()}")
+
+
+class _CodeCache:
+    """The code that was asked for last, by what the generator was given: a version never changes."""
+
+    def __init__(self) -> None:
+        self._codes: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, asked: bytes) -> str | None:
+        with self._lock:
+            code = self._codes.get(sha256(asked).digest())
+            if code is not None:
+                self._codes.move_to_end(sha256(asked).digest())
+            return code
+
+    def put(self, asked: bytes, code: str) -> None:
+        """Keep code, unless it is so large that a few like it would fill the memory."""
+        if len(code) > _LARGEST_KEPT:
+            return
+        with self._lock:
+            self._codes[sha256(asked).digest()] = code
+            if len(self._codes) > _MOST_KEPT:
+                self._codes.popitem(last=False)
+
+
+_cache = _CodeCache()
+
+
+def _written(asked: bytes, seconds: float) -> str:
+    """Return the code that the generator writes in a process of its own."""
     with tempfile.TemporaryDirectory() as empty:
         try:
             # Isolated: neither the folder it runs in nor the environment says where modules are.
@@ -62,10 +106,7 @@ def make(
     if done.returncode != 0:
         reason = done.stderr.decode(errors="replace").strip() if done.returncode == 1 else "it took too much"
         raise NoPythonCode(f"The code generator gave up: {reason[-300:]}.")
-    code = done.stdout.decode()
-    harmless.check(code)
-    head = f"# What events must look like: version {number} of the contract {subject!a}.\n"
-    return Code(file_name=f"{module_name(subject)}_v{number}.py", text=f"{head}{code.lstrip()}")
+    return done.stdout.decode()
 
 
 def class_name(subject: str) -> str:

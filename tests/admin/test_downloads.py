@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from contracts import python_code, registry
 from contracts.errors import NoPythonCode
-from contracts.python_code import harmless
+from contracts.python_code import harmless, making
 from contracts.registry import Reference
 from core.principal import SYSTEM
 from tests.admin.pages import messages_of, url
@@ -129,7 +129,51 @@ def test_code_that_does_more_than_declare_models_is_not_handed_out(code):
         harmless.check(code)
 
 
-def test_writing_code_is_given_up_when_it_takes_long():
+@pytest.fixture
+def no_code_kept(monkeypatch):
+    monkeypatch.setattr(making, "_cache", making._CodeCache())
+
+
+def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept, monkeypatch):
+    first = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
+    monkeypatch.setattr(making, "_WRITER", "/there/is/no/generator.py")
+
+    again = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
+
+    assert again.status_code == 200
+    assert again.content == first.content
+
+
+def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
+    placed = python_code.make("orders.order-placed", 1, SCHEMA, {})
+    sent = python_code.make("orders.order-sent", 2, SCHEMA, {})
+
+    assert "class OrderPlaced(" in placed.text
+    assert "class OrderSent(" in sent.text
+    assert sent.text.startswith("# What events must look like: version 2 of the contract 'orders.order-sent'.")
+
+
+def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
+    monkeypatch.setattr(making, "_LARGEST_KEPT", 10)
+    python_code.make("orders.order-placed", 1, SCHEMA, {})
+
+    with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
+        python_code.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+
+
+def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
+    monkeypatch.setattr(making, "_MOST_KEPT", 2)
+    cache = making._CodeCache()
+    cache.put(b"a", "A")
+    cache.put(b"b", "B")
+    cache.get(b"a")
+
+    cache.put(b"c", "C")
+
+    assert [cache.get(asked) for asked in (b"a", b"b", b"c")] == ["A", None, "C"]
+
+
+def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
         python_code.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
 

@@ -10,15 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
-from core.addresses import one_caller
 from core.problems import Problem
+from core.shares.callers import CallerId, caller_at, caller_of
 from streams import access
-from streams.access.identifying import OPEN
-from synapse_project.thread_pools import PoolLimits, Quota
 
 # Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.
 PERSON = "synapse.person"
@@ -45,7 +42,7 @@ class KnownSessions:
         """Remember whose session it was with which a request came that Django has answered."""
         if PERSON in environ:
             session, person = environ[PERSON]
-            self._people[session] = (f"person:{person}", self._clock() + _SECONDS)
+            self._people[session] = (person, self._clock() + _SECONDS)
             self._people.move_to_end(session)
             if len(self._people) > _MOST_SESSIONS:
                 self._people.popitem(last=False)
@@ -57,25 +54,20 @@ def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         session = getattr(request, "session", None)
-        if session is not None and session.accessed and session.session_key and (person := session.get(SESSION_KEY)):
-            request.META[PERSON] = (session.session_key, str(person))
+        if session is not None and session.accessed and session.session_key and request.user.is_authenticated:
+            request.META[PERSON] = (session.session_key, request.user.get_username())
         return response
 
     return middleware
 
 
-def quotas_of(headers: Mapping[str, str], address: str, sessions: KnownSessions, limits: PoolLimits) -> list[Quota]:
-    """Return what limits a request in a pool: its caller's quota, and with anonymous callers the one of them all."""
-    if (caller := _service(headers) or sessions.person(headers)) is not None:
-        return [Quota(caller, *limits.caller)]
-    if settings.AUTH == OPEN:
-        return [Quota(one_caller(address), *limits.caller)]
-    return [Quota(one_caller(address), *limits.address), Quota("anonymous", *limits.anonymous)]
-
-
-def _service(headers: Mapping[str, str]) -> str | None:
+def caller_of_headers(headers: Mapping[str, str], address: str, sessions: KnownSessions) -> CallerId:
+    """Return whose a request is: a service's, a person's, or that of an anonymous caller."""
     try:
-        principal = access.identify(headers)
+        principal = access.identify(headers, address=address)
     except Problem:
-        return None
-    return str(principal) if principal.key else None
+        principal = None
+    if principal is not None and principal.kind == "service":
+        return caller_of(principal)
+    person = sessions.person(headers)
+    return caller_at(address) if person is None else CallerId("person", person)

@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from core.shares import Limits
+from core.shares.process import shares_of
 from synapse_project import gate
-from synapse_project.django_callers import KnownSessions, quotas_of
-from synapse_project.thread_pools import FairPool, Part, PoolLimits
+from synapse_project.django_callers import KnownSessions, caller_of_headers
+from synapse_project.thread_pools import FairPool
 
-GENERAL = PoolLimits(whole=Part(8, 512), caller=Part(4, 128), address=Part(2, 16), anonymous=Part(2, 64))
-PASSWORDS = PoolLimits(whole=Part(1, 32), caller=Part(1, 8), address=Part(1, 8), anonymous=Part(1, 24))
-PYTHON_CODE = PoolLimits(whole=Part(1, 16), caller=Part(1, 4), address=Part(1, 2), anonymous=Part(1, 2))
-
+# One thread, which any caller may have.
+_ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # Forms that check or set a password when they are sent.
 _PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
@@ -36,21 +36,21 @@ class DjangoLane:
     def __init__(self) -> None:
         self._handler = WSGIHandler()
         self._sessions = KnownSessions()
-        self._general = FairPool("django", GENERAL)
-        self._passwords = FairPool("django-passwords", PASSWORDS)
-        self._python_code = FairPool("django-python-code", PYTHON_CODE)
+        self._general = FairPool(
+            "django", threads=shares_of("django-threads").limits, requests=shares_of("django-requests")
+        )
+        self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
+        self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
 
     async def __call__(self, scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> DjangoAnswer:
         """Return the answer's status, headers and body.
 
         Raises:
-            PoolFull: when too many such requests wait already, of all callers or of this one.
+            ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
         """
-        pool = self._pool(scope["method"], scope["path"])
-        address = (scope.get("client") or ("",))[0]
-        quotas = quotas_of(headers, address, self._sessions, pool.limits)
+        caller = caller_of_headers(headers, (scope.get("client") or ("",))[0], self._sessions)
         environ = _environ(scope, body)
-        answer = await pool.run(quotas, self._answer, environ)
+        answer = await self._pool(scope["method"], scope["path"]).run(caller, self._answer, environ)
         self._sessions.learn(environ)
         return answer
 

@@ -1,164 +1,95 @@
-"""Pools of threads that are shared fairly: the queue is bounded, and so is the part of it that one caller may take.
+"""Pools of threads that callers share: each has its part of the threads and of the queue, and all take turns.
 
 The event loop alone keeps the books, so nothing here takes a lock.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from core.problems import Problem
-
-RETRY_SECONDS = 2
+from core.shares import CallerId, Limits, Shares
 
 Result = TypeVar("Result")
-
-
-class PoolFull(Problem):
-    """The queue of a pool of threads is full, or the caller's part of it."""
-
-    status = 503
-    slug = "busy"
-    title = "Too much is being answered already"
-
-    def __init__(self) -> None:
-        detail = f"Too many requests like this one wait already. Send it again in {RETRY_SECONDS} seconds."
-        super().__init__(detail, headers={"Retry-After": str(RETRY_SECONDS)})
-
-
-class Quota(NamedTuple):
-    """What the requests that go by one name may take of a pool together.
-
-    Attributes:
-        name: the name by which they are counted, such as that of a key or of an address.
-        threads: how many may run at a time.
-        waiting: how many more may wait for a thread.
-    """
-
-    name: str
-    threads: int
-    waiting: int
-
-
-class Part(NamedTuple):
-    """How many requests may run, and how many more may wait."""
-
-    threads: int
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolLimits:
-    """How large a pool is, and the parts of it that callers may take.
-
-    Attributes:
-        whole: the pool.
-        caller: the part of a service, or of a person.
-        address: the part of an anonymous caller.
-        anonymous: the part of all anonymous callers together.
-    """
-
-    whole: Part
-    caller: Part
-    address: Part
-    anonymous: Part
-
-
-class _Ticket(NamedTuple):
-    """A request that waits; its turn has come when `turn` is done."""
-
-    quotas: Sequence[Quota]
-    turn: "asyncio.Future[None]"
+_Turn = asyncio.Future[None]
 
 
 class FairPool:
-    """Runs functions in threads, in turn: first one of each caller, then the next of each."""
+    """Runs functions in threads: first one of each caller that waits, then the next of each."""
 
-    def __init__(self, name: str, limits: PoolLimits) -> None:
-        self.limits = limits
-        self._idle, self._free_places = limits.whole
-        self._executor = ThreadPoolExecutor(self._idle, thread_name_prefix=name)
-        self._running: Counter[str] = Counter()
-        self._waiting: Counter[str] = Counter()
-        # By caller, the one whose turn is next first.
-        self._queues: OrderedDict[str, deque[_Ticket]] = OrderedDict()
-
-    async def run(self, quotas: Sequence[Quota], function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return the result of a function that a thread calls when its turn has come.
+    def __init__(self, name: str, *, threads: Limits, requests: Shares) -> None:
+        """Make a pool.
 
         Args:
-            quotas: what limits the request; the first one names its caller.
-            function: what is called, with `arguments`.
+            name: what its threads are called.
+            threads: how many there are, and how many of them callers may keep busy at a time.
+            requests: how many requests may wait and run together.
+        """
+        self._executor = ThreadPoolExecutor(threads.total, thread_name_prefix=name)
+        self._threads = threads
+        self._requests = requests
+        self._idle = threads.total
+        self._running: Counter[CallerId] = Counter()
+        self._running_anonymous = 0
+        # Who waits, by caller; the caller whose turn is next stands first.
+        self._queues: OrderedDict[CallerId, deque[_Turn]] = OrderedDict()
+
+    async def run(self, caller: CallerId, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return the result of a function that a thread calls, with `arguments`, when the caller's turn has come.
 
         Raises:
-            PoolFull: when the queue is full, or the part of it that one of the quotas leaves.
+            ShareUsedUp, AllInUse: when too many requests wait already, of this caller or of all.
         """
-        await self._turn(quotas)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-        finally:
-            self._release(quotas)
+        with self._requests.holding(caller):
+            await self._wait_for_thread(caller)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+            finally:
+                self._give_back_thread(caller)
 
-    async def _turn(self, quotas: Sequence[Quota]) -> None:
-        """Take a thread, at once or in turn."""
-        if self._may_run(quotas):
-            self._take(quotas)
+    async def _wait_for_thread(self, caller: CallerId) -> None:
+        if self._may_run(caller):
+            self._take_thread(caller)
             return
-        if not self._free_places or any(self._waiting[quota.name] >= quota.waiting for quota in quotas):
-            raise PoolFull
-        ticket = _Ticket(quotas, asyncio.get_running_loop().create_future())
-        self._enqueue(ticket)
+        turn: _Turn = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(caller, deque()).append(turn)
         try:
-            await ticket.turn
+            await turn
         except asyncio.CancelledError:
-            if ticket.turn.cancelled():
-                self._dequeue(ticket)
+            if turn.cancelled():
+                self._leave_queue(caller, turn)
             else:
-                self._release(quotas)
+                self._give_back_thread(caller)
             raise
 
-    def _may_run(self, quotas: Sequence[Quota]) -> bool:
-        return self._idle > 0 and all(self._running[quota.name] < quota.threads for quota in quotas)
+    def _may_run(self, caller: CallerId) -> bool:
+        if not self._idle or self._running[caller] >= self._threads.of(caller):
+            return False
+        return not caller.is_anonymous or self._running_anonymous < self._threads.anonymous
 
-    def _take(self, quotas: Sequence[Quota]) -> None:
+    def _take_thread(self, caller: CallerId) -> None:
         self._idle -= 1
-        _add(self._running, quotas, 1)
+        self._running[caller] += 1
+        self._running_anonymous += caller.is_anonymous
 
-    def _release(self, quotas: Sequence[Quota]) -> None:
+    def _give_back_thread(self, caller: CallerId) -> None:
         """Give a thread back, and let whoever may have it next run."""
         self._idle += 1
-        _add(self._running, quotas, -1)
-        while (ticket := self._next()) is not None:
-            self._dequeue(ticket)
-            self._take(ticket.quotas)
-            ticket.turn.set_result(None)
+        self._running_anonymous -= caller.is_anonymous
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
+        while (following := next(filter(self._may_run, self._queues), None)) is not None:
+            turn = self._queues[following][0]
+            self._leave_queue(following, turn)
+            self._take_thread(following)
+            turn.set_result(None)
 
-    def _next(self) -> _Ticket | None:
-        return next((queue[0] for queue in self._queues.values() if self._may_run(queue[0].quotas)), None)
-
-    def _enqueue(self, ticket: _Ticket) -> None:
-        self._free_places -= 1
-        _add(self._waiting, ticket.quotas, 1)
-        self._queues.setdefault(ticket.quotas[0].name, deque()).append(ticket)
-
-    def _dequeue(self, ticket: _Ticket) -> None:
-        self._free_places += 1
-        _add(self._waiting, ticket.quotas, -1)
-        caller = ticket.quotas[0].name
+    def _leave_queue(self, caller: CallerId, turn: _Turn) -> None:
         queue = self._queues[caller]
-        queue.remove(ticket)
+        queue.remove(turn)
         if queue:
             self._queues.move_to_end(caller)
         else:
             del self._queues[caller]
-
-
-def _add(counts: "Counter[str]", quotas: Sequence[Quota], number: int) -> None:
-    """Count up or down; names that nothing goes by any more are forgotten."""
-    for quota in quotas:
-        counts[quota.name] += number
-        if not counts[quota.name]:
-            del counts[quota.name]

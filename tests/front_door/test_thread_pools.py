@@ -8,17 +8,21 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from synapse_project import django_lane
-from synapse_project.django_callers import KnownSessions, quotas_of
+from core.shares import AllInUse, CallerId, Limits, Shares, ShareUsedUp
+from core.shares.process import shares_of
+from core.shares.table import RESOURCES
+from synapse_project.django_callers import KnownSessions, caller_of_headers
 from synapse_project.django_lane import DjangoLane
-from synapse_project.thread_pools import FairPool, Part, PoolFull, PoolLimits, Quota
+from synapse_project.thread_pools import FairPool
+from tests.lanes import ExpressLane
 
-LIMITS = PoolLimits(whole=Part(2, 4), caller=Part(1, 2), address=Part(1, 2), anonymous=Part(1, 3))
-ANNA, BO = [Quota("anna", 1, 2)], [Quota("bo", 1, 2)]
+ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")
+THREADS = Limits(total=2, per_caller=1, per_address=1, anonymous=1)
+REQUESTS = Limits(total=6, per_caller=3, per_address=3, anonymous=4)
 
 
-def of_address(address):
-    return [Quota(address, 1, 2), Quota("anonymous", 1, 3)]
+def of_address(number):
+    return CallerId("address", f"192.0.2.{number}")
 
 
 class Work:
@@ -44,11 +48,12 @@ class Work:
 class Stage:
     """A pool, and requests that were sent to it."""
 
-    def __init__(self, limits=LIMITS):
-        self.pool, self.work, self.sent = FairPool("test", limits), Work(), {}
+    def __init__(self, threads, requests):
+        shares = Shares(RESOURCES["django-requests"], requests)
+        self.pool, self.work, self.sent = FairPool("test", threads=threads, requests=shares), Work(), {}
 
-    async def send(self, name, quotas):
-        self.sent[name] = asyncio.create_task(self.pool.run(quotas, self.work, name))
+    async def send(self, name, caller):
+        self.sent[name] = asyncio.create_task(self.pool.run(caller, self.work, name))
         await self.settled()
 
     async def settled(self):
@@ -72,13 +77,13 @@ class Stage:
         await asyncio.gather(*self.sent.values(), return_exceptions=True)
 
 
-def on_stage(limits=LIMITS):
+def on_stage(threads=THREADS, requests=REQUESTS):
     """Run a test's coroutine with a stage of its own."""
 
     def decorate(test):
         def run():
             async def main():
-                stage = Stage(limits)
+                stage = Stage(threads, requests)
                 try:
                     await test(stage)
                 finally:
@@ -112,44 +117,44 @@ async def test_a_caller_has_no_more_waiting_than_its_part_of_the_queue(stage):
     await stage.send("anna 3", ANNA)
     await stage.send("bo", BO)
 
-    with pytest.raises(PoolFull) as refused:
+    with pytest.raises(ShareUsedUp) as refused:
         await stage.sent["anna 3"]
-    assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "2"})
     await stage.end("bo")
 
 
 @on_stage()
 async def test_all_anonymous_callers_together_have_a_part_of_the_threads_and_of_the_queue(stage):
     for number in range(4):
-        await stage.send(f"stranger {number}", of_address(f"192.0.2.{number}"))
+        await stage.send(f"anonymous {number}", of_address(number))
 
-    await stage.send("one more", of_address("192.0.2.9"))
+    await stage.send("one more", of_address(9))
     await stage.send("anna", ANNA)
 
-    assert await stage.begun("anna") == ["stranger 0", "anna"]
-    with pytest.raises(PoolFull):
+    assert await stage.begun("anna") == ["anonymous 0", "anna"]
+    with pytest.raises(AllInUse):
         await stage.sent["one more"]
 
 
 @on_stage()
 async def test_when_the_queue_is_full_everybody_is_refused(stage):
-    callers = [[Quota(name, 2, 9)] for name in "abcdef"]
-    for number, caller in enumerate(callers):
-        await stage.send(number, caller)
+    for number in range(6):
+        await stage.send(number, CallerId("person", f"{number}"))
 
-    await stage.send("one more", [Quota("g", 2, 9)])
+    await stage.send("one more", ANNA)
 
-    with pytest.raises(PoolFull):
+    with pytest.raises(AllInUse) as refused:
         await stage.sent["one more"]
+    assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
     await stage.end(0, 1)
-    await stage.send("again", [Quota("g", 2, 9)])
+    await stage.send("again", ANNA)
     assert not stage.sent["again"].done()
 
 
-@on_stage(PoolLimits(whole=Part(1, 9), caller=Part(1, 9), address=Part(1, 9), anonymous=Part(1, 9)))
+@on_stage(Limits(total=1, per_caller=1, per_address=1, anonymous=1))
 async def test_callers_take_turns(stage):
     for name in ("first", "anna 1", "anna 2", "anna 3", "bo 1", "bo 2"):
-        await stage.send(name, [Quota(name.split()[0], 1, 9)])
+        await stage.send(name, CallerId("person", name.split()[0]))
 
     for name in ("first", "anna 1", "bo 1", "anna 2", "bo 2", "anna 3"):
         await stage.end(name)
@@ -182,11 +187,14 @@ async def test_who_waits_and_is_cancelled_leaves_the_queue(stage):
     assert stage.work.begun == ["anna 1", "anna 3", "anna 4"]
 
 
-@pytest.mark.parametrize("limits", [django_lane.GENERAL, django_lane.PASSWORDS, django_lane.PYTHON_CODE])
-def test_nobody_has_all_of_a_queue_and_anonymous_callers_leave_a_part_of_it(limits):
-    assert limits.caller.waiting < limits.whole.waiting
-    assert limits.address.waiting <= limits.anonymous.waiting < limits.whole.waiting
-    assert limits.whole.threads == 1 or limits.anonymous.threads < limits.whole.threads
+@pytest.mark.parametrize("name", ["django-threads", "django-requests", "password-requests", "code-requests"])
+def test_nobody_has_all_and_anonymous_callers_leave_a_part(name, settings):
+    settings.AUTH = "required"
+
+    limits = shares_of(name).limits
+
+    assert limits.per_caller < limits.total
+    assert limits.per_address <= limits.anonymous < limits.total
 
 
 def pool_of(method, path):
@@ -216,48 +224,48 @@ def test_python_code_is_written_in_a_thread_of_its_own():
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/admin/", "/admin/login", "/admin/logout/", "/admin/auth/user/", "/admin/auth/user/7/change/"]
-    + ["/admin/contracts/contract/1/versions/2/schema/", "/registry/subjects", "/x/admin/login/"],
+    [
+        *("/", "/admin/", "/admin/login", "/admin/logout/", "/admin/auth/user/", "/admin/auth/user/7/change/"),
+        *("/admin/contracts/contract/1/versions/2/schema/", "/registry/subjects", "/x/admin/login/"),
+    ],
 )
 def test_all_else_shares_the_general_threads(path):
     assert pool_of("POST", path) == "general"
 
 
-def quota_names(headers, sessions=None):
-    return [quota.name for quota in quotas_of(headers, "2001:db8::1", sessions or KnownSessions(), LIMITS)]
+NETWORK = CallerId("address", "2001:db8::/64")
 
 
-def test_a_good_key_is_counted_for_its_service_and_another_for_an_anonymous_caller(settings, key_of):
-    settings.AUTH = "required"
+def caller(headers, sessions=None):
+    return caller_of_headers(headers, "2001:db8::1", sessions or KnownSessions())
+
+
+@pytest.mark.parametrize("mode", ["required", "open"])
+def test_a_good_key_is_counted_for_its_service_and_another_for_an_anonymous_caller(settings, key_of, mode):
+    settings.AUTH = mode
     key = key_of("billing")
 
-    assert quota_names({"x-api-key": key}) == ["service:billing"]
-    assert quota_names({"x-api-key": key[:-1] + "x"}) == ["2001:db8::/64", "anonymous"]
-    assert quota_names({}) == ["2001:db8::/64", "anonymous"]
-
-
-def test_where_access_is_open_an_address_is_a_caller_like_others(settings, db):
-    settings.AUTH = "open"
-
-    assert quota_names({}) == ["2001:db8::/64"]
+    assert caller({"x-api-key": key}) == CallerId("service", "billing")
+    assert caller({"x-api-key": key[:-1] + "x"}) == NETWORK
+    assert caller({}) == NETWORK
 
 
 @pytest.mark.django_db
 def test_a_session_is_a_persons_once_django_has_answered_with_it(settings):
     settings.AUTH = "required"
-    anna = User.objects.create_superuser("anna", password="a long way home")
+    User.objects.create_superuser("anna", password="a long way home")
     now = [0.0]
     sessions, client = KnownSessions(lambda: now[0]), Client()
     answer = client.post("/admin/login/", {"username": "anna", "password": "a long way home"})
     headers = {"cookie": f"a=b; {settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
-    assert quota_names(headers, sessions) == ["2001:db8::/64", "anonymous"]
+    assert caller(headers, sessions) == NETWORK
 
     sessions.learn(answer.wsgi_request.META)
 
-    assert quota_names(headers, sessions) == [f"person:{anna.pk}"]
-    assert quota_names({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions)[-1] == "anonymous"
+    assert caller(headers, sessions) == CallerId("person", "anna")
+    assert caller({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions) == NETWORK
     now[0] = 600.0
-    assert quota_names(headers, sessions)[-1] == "anonymous"
+    assert caller(headers, sessions) == NETWORK
 
 
 @pytest.mark.django_db
@@ -269,15 +277,66 @@ def test_an_invented_session_is_not_learnt(settings):
 
     sessions.learn(client.get("/admin/", follow=False).wsgi_request.META)
 
-    assert quota_names({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions)[-1] == "anonymous"
+    assert caller({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions) == NETWORK
 
 
 def test_sessions_that_are_known_are_bounded(settings):
     sessions = KnownSessions()
 
     for number in range(5000):
-        sessions.learn({"synapse.person": (f"session-{number}", "1")})
+        sessions.learn({"synapse.person": (f"session-{number}", "anna")})
 
     cookie = settings.SESSION_COOKIE_NAME
-    assert sessions.person({"cookie": f"{cookie}=session-4999"}) == "person:1"
+    assert sessions.person({"cookie": f"{cookie}=session-4999"}) == "anna"
     assert sessions.person({"cookie": f"{cookie}=session-0"}) is None
+
+
+@pytest.fixture
+def slow_login(monkeypatch):
+    """Log-ins end when they are let go; all else is answered as ever."""
+    go, answer = threading.Event(), DjangoLane._answer
+
+    def answer_late(lane, environ):
+        if environ["REQUEST_METHOD"] == "POST":
+            assert go.wait(timeout=60)
+        return answer(lane, environ)
+
+    monkeypatch.setattr(DjangoLane, "_answer", answer_late)
+    yield go
+    go.set()
+
+
+@pytest.fixture
+def lane(db, settings):
+    settings.AUTH = "required"
+    lane = ExpressLane()
+    yield lane
+    lane.close()
+
+
+def test_while_log_ins_wait_the_registry_and_pages_answer_and_one_log_in_more_is_refused(lane, key_of, slow_login):
+    key = key_of("billing", scopes=["registry:read"])
+
+    async def ask(method, path, **headers):
+        return await lane.ask(method, path, b"", {"host": "localhost", **headers})
+
+    async def attack():
+        shares = shares_of("password-requests")
+        log_ins = [asyncio.create_task(ask("POST", "/admin/login/")) for _ in range(shares.limits.per_address)]
+        while shares.used < len(log_ins):
+            await asyncio.sleep(0.001)
+        others = [await ask("POST", "/admin/login/"), await ask("GET", "/admin/login/")]
+        others.append(await ask("GET", "/registry/subjects", **{"x-api-key": key}))
+        slow_login.set()
+        return others, await asyncio.gather(*log_ins)
+
+    (one_more, page, subjects), log_ins = lane.run(attack())
+
+    assert (one_more.status, one_more.headers["retry-after"], one_more.json["type"]) == (
+        429,
+        "5",
+        "urn:synapse:problem:share-used-up",
+    )
+    assert (page.status, subjects.status) == (200, 200)
+    # Without Django's CSRF token nobody is logged in; they were all answered.
+    assert {answer.status for answer in log_ins} == {403}

@@ -8,7 +8,6 @@ share the front door's routes, its checks and its headers.
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -23,7 +22,9 @@ from core.principal import ANONYMOUS
 from core.problems import Problem
 from synapse_project import gate
 from synapse_project.bodies import Room
+from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
 from synapse_project.front_door import FrontDoor
+from synapse_project.http10 import without_chunks
 from synapse_project.http_values import (
     HeaderPairs,
     check_announced,
@@ -41,9 +42,6 @@ from synapse_project.repeated import Repeated, repeated
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
 _MOST_KEPT = 2 * 1024
-# Where the headers go that stand behind a body in chunks: they are none of this request's and none of the next one's
-# (RFC 9110, 6.5.1), and what a proxy took out of the head is not to come in by them.
-_TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 
 class _Head(NamedTuple):
@@ -73,7 +71,7 @@ class DirectCycle:
         self.body: bytes | bytearray = body or bytearray()
         self.more_body = body is None
         self.waiting_for_100_continue = protocol.expect_100_continue
-        self.keep_alive = protocol.parser.get_http_version() != "1.0" and protocol.parser.should_keep_alive()
+        self.keep_alive = protocol.version == "1.1" and protocol.parser.should_keep_alive()
         self.response_started = False
         self.response_complete = False
         self._disconnected = False
@@ -114,6 +112,7 @@ class DirectCycle:
         if not self.more_body:
             self._run()
         elif self.waiting_for_100_continue:
+            self.waiting_for_100_continue = False
             self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def take(self, part: bytes) -> None:
@@ -190,6 +189,8 @@ class DirectCycle:
             # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
             # `disconnected` does not tell: it is set on the connection's last request.
             return
+        if self.waiting_for_100_continue and self.more_body:
+            self.keep_alive = False  # the client may send the body now, or the next request in its place
         status, body, content_type, headers = response
         default = self._protocol.server_state.default_headers
         if headers or "origin" in self._head.headers:
@@ -203,7 +204,7 @@ class DirectCycle:
         self._protocol.answered(self)
 
 
-class DirectHttpProtocol(HttpToolsProtocol):
+class DirectHttpProtocol(FramedHttpProtocol):
     """uvicorn's protocol, which answers the direct routes of a front door itself."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -217,8 +218,6 @@ class DirectHttpProtocol(HttpToolsProtocol):
         self.hsts_seconds: int = settings.SECURE_HSTS_SECONDS
         # The request that uvicorn's way answers now; `cycle` is the one that came last.
         self._running: Any = None
-        # Of the request that is being read: the length of its body, apart from what most of a caller's requests share.
-        self._length = b""
         # The method, the URL and the headers that came last, and what they mean.
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
@@ -242,25 +241,13 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
 
-    def on_message_begin(self) -> None:
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-        self._length = b""
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == len(_LENGTH) and name.lower() == _LENGTH:
-            self._length = value  # once at the most: the parser refuses a second one
-        else:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         cycle = self._direct_cycle()
         if cycle is None:
             self._take_the_long_way()
-            self.headers = _TRAILERS  # type: ignore[assignment]  # as below
+            self.headers = TRAILERS
             return
-        self.headers = _TRAILERS  # type: ignore[assignment]  # it is only appended to
+        self.headers = TRAILERS
         before, self.cycle = self.cycle, cycle  # type: ignore[assignment]  # it has what uvicorn looks at
         if before is None or before.response_complete:
             cycle.start()
@@ -269,7 +256,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
 
     def _direct_cycle(self) -> DirectCycle | None:
-        if self._door is None or self._is_counted or self.parser.should_upgrade():
+        if self._door is None or self._is_counted:
             return None
         asked = (self.parser.get_method(), self.url, self.headers)
         self._is_like_last = asked == self._asked
@@ -279,7 +266,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self._asked, self._head = (asked, head) if self.head_size() <= _MOST_KEPT else (None, None)
         else:
             head = self._head
-        return None if head is None else DirectCycle(self, head, self._length)
+        return None if head is None else DirectCycle(self, head, self.length)
 
     def begin_again(self, piece: bytes) -> bool:
         """Begin the request that a piece holds, when it is like one before it but for its body. Nothing may be owed or
@@ -300,7 +287,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
         here and came for the second time."""
         cycle = self.cycle
         if self._is_like_last and isinstance(cycle, DirectCycle) and cycle.keep_alive and self._head is not None:
-            found = None if self.expect_100_continue else repeated(piece, self._length, most=_MOST_KEPT)
+            found = None if self.expect_100_continue else repeated(piece, self.length, most=_MOST_KEPT)
             if found is not None:
                 self._repeated = found, self._head
 
@@ -326,11 +313,11 @@ class DirectHttpProtocol(HttpToolsProtocol):
 
     def _take_the_long_way(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()  # makes what ASGI asks for
+        HttpToolsProtocol.on_message_begin(self)  # makes what ASGI asks for
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
-        if self._length:
-            self.headers.append((_LENGTH, self._length))
+        if self.length:
+            self.headers.append((_LENGTH, self.length))
         super().on_headers_complete()
 
     def waits(self) -> bool:
@@ -360,7 +347,7 @@ class DirectHttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(cycle.start)
         else:
             self._running = cycle
-            super()._start_asgi_task(cycle, app)
+            super()._start_asgi_task(cycle, app if cycle.scope["http_version"] == "1.1" else without_chunks(app, cycle))
 
     def on_response_complete(self) -> None:
         """Do what uvicorn does, with one timer for all pauses between requests instead of a new one for each."""

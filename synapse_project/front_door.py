@@ -80,6 +80,9 @@ class FrontDoor:
                 response = await self._answered(scope, headers, receive, share)
         except Problem as problem:
             response = problem_response(problem)
+            if "expect" in headers:
+                # The client may not have been told to send the body: it may send the next request in its place.
+                told = {**told, "connection": "close"}
         except ClientGone:
             return
         if isinstance(response, StreamedResponse):

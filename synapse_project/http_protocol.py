@@ -17,6 +17,7 @@ from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from synapse_project.direct_protocol import DirectHttpProtocol
+from synapse_project.framed_protocol import Refused
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEADERS = 100
@@ -38,7 +39,6 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._head_bytes = 0
         # The bytes of the piece that is being read, and of all pieces that the request's head is in: it has no more.
         self._piece = self._at_most = 0
-        self._head_is_too_large = False
         # How many bytes have come behind the last of a body in chunks, and whether any of a body came in this piece.
         self._behind_body = 0
         self._has_body = False
@@ -108,9 +108,9 @@ class LimitedHttpProtocol(DirectHttpProtocol):
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > MAX_HEADERS or (self._at_most > MAX_HEAD_BYTES and self.head_size() > MAX_HEAD_BYTES):
-            # Raised through the parser, after which uvicorn asks for `send_400_response`.
-            self._head_is_too_large = True
-            raise ValueError("the request's head is too large")
+            raise Refused(431, "")
+        if not self.check_framing():
+            return
         self._reading = "body"
         super().on_headers_complete()
 
@@ -119,6 +119,8 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.is_offer():
+            return
         self._reading = None
         self._ended_one = True
         super().on_message_complete()
@@ -129,11 +131,13 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         if is_all and self._last is not None and not self.transport.is_closing():
             self._last()
 
-    def send_400_response(self, msg: str) -> None:
-        if self._head_is_too_large:
-            self._refuse(431)
+    def refuse(self, status: int, text: str) -> None:
+        if not status:
+            self._in_turn(self.transport.close)
+        elif self._reading == "body":
+            self._give_up_body(status, text)
         else:
-            self._in_turn(partial(super().send_400_response, msg))
+            self._refuse(status, text)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -170,18 +174,20 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         else:
             self.transport.close()
 
-    def _give_up_body(self, status: int) -> None:
+    def _give_up_body(self, status: int, text: str = "") -> None:
         if self.cycle is not None and not self.cycle.response_started:
-            self._refuse(status)
+            self._refuse(status, text)
         else:
-            self.transport.close()
+            self.transport.close()  # a second answer would be taken for that to the next request
 
-    def _refuse(self, status: int) -> None:
-        self._in_turn(partial(self._write_refusal, status))
+    def _refuse(self, status: int, text: str = "") -> None:
+        self._in_turn(partial(self._write_refusal, status, text.encode()))
 
-    def _write_refusal(self, status: int) -> None:
-        again = b"retry-after: 1\r\n" if status == 503 else b""
-        self.transport.write(STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n")
+    def _write_refusal(self, status: int, text: bytes) -> None:
+        head = STATUS_LINE[status] + (b"retry-after: 1\r\n" if status == 503 else b"")
+        if text:
+            head += b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(text), text))
         self.transport.close()
 
     def _in_turn(self, last: Callable[[], None]) -> None:

@@ -27,6 +27,10 @@ class Connection:
             headers[name.decode()] = text.decode()
         return status, headers, self._file.read(int(headers.get("content-length", 0)))
 
+    def line(self):
+        """Return the next line of an answer that goes on."""
+        return self._file.readline()
+
     def is_closed(self):
         return self._file.read(1) == b""
 

@@ -6,9 +6,9 @@ Schema. Its lookups return copies; to find out which part of a schema a copy is 
 which each part has a number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -56,6 +56,11 @@ class Target:
     address: str
     pointer: str
 
+    @property
+    def fragment(self) -> str:
+        """The JSON Pointer as the fragment of a URI (RFC 6901, 6)."""
+        return quote(self.pointer, safe=_POINTER_SAFE)
+
 
 class ReferenceResolver:
     """A schema with the schemas that its `$ref` may name.
@@ -76,7 +81,7 @@ class ReferenceResolver:
         self.addresses = {name: _address_of(each, name) for name, each in references.items()}
         self.root_address = _address_of(document)
         self.root = _ready(document, self.root_address if _own_id(document) else None, self.addresses)
-        self.documents: dict[str, Document] = {}
+        self.documents: dict[str, dict[str, Any]] = {}
         for name, each in references.items():
             address = self.addresses[name]
             ready = _ready(each, address, self.addresses)
@@ -104,8 +109,12 @@ class ReferenceResolver:
         Raises:
             CannotFollow: when one of them cannot be followed.
         """
-        dynamic = (target for word in self.keywords(node) for target in self._index.dynamic(node[word], word))
+        dynamic = (target for word in self.keywords(node) for target in self.dynamic_targets(node, word))
         return [*self.targets(node), *dynamic]
+
+    def dynamic_targets(self, node: Document, keyword: str) -> list[Target]:
+        """Return the schemas whose dynamic anchor one reference of a schema may mean."""
+        return self._index.dynamic(node[keyword], keyword)
 
     def keywords(self, node: Document) -> tuple[str, ...]:
         """Return the keywords of a schema that refer to another in its draft."""
@@ -230,7 +239,7 @@ class _Index:
         """Return the resolver of a part, as the library has it at this place, and its draft."""
         part = self._parts[number]
         try:
-            found = self._registry.resolver(part.address).lookup(_fragment(part.pointer))
+            found = self._registry.resolver(part.address).lookup(f"#{part.fragment}{_NUMBER_STEP}")
         except jsonschema_rs.ReferencingError as error:
             raise CannotFollow(str(error)) from None
         return found.resolver, found.draft
@@ -306,10 +315,6 @@ def _retrieve_nothing(address: str) -> Any:
     return {_NUMBER: _ELSEWHERE}
 
 
-def _fragment(pointer: str) -> str:
-    return f"#{quote(pointer, safe=_POINTER_SAFE)}{_NUMBER_STEP}"
-
-
 def _own_id(document: Document) -> str | None:
     """Return the keyword under which the top of a schema names itself, by the rules of its draft."""
     draft = document.get("$schema", DRAFT_2020_12)
@@ -332,14 +337,15 @@ def _address_of(document: Document, name: str = "") -> str:
     return NAMELESS + quote(name) if "#" in address else address
 
 
-def _ready(document: Document, address: str | None, addresses: Mapping[str, str]) -> Document:
+def _ready(document: Document, address: str | None, addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return a schema with its draft and its address written in it, and addresses in place of references' names."""
     made: dict[str, Any] = {"$schema": DRAFT_2020_12, **document}
     if address is not None and (own := _own_id(document)) and ":" not in document[own]:
         addresses = {**addresses, document[own]: address}
     if addresses:
         inner = frozenset(_inner_names(document))
-        made = _linked(made, {name: found for name, found in addresses.items() if name not in inner})
+        names = {name: found for name, found in addresses.items() if name not in inner}
+        made = rewrite(made, partial(_with_addresses, addresses=names))
     if address is not None:
         is_first = str(made["$schema"]).rstrip("#") == _OLDER_DRAFTS[0]
         word = "id" if is_first else "$id"
@@ -349,32 +355,31 @@ def _ready(document: Document, address: str | None, addresses: Mapping[str, str]
     return made
 
 
-def _linked(value: Any, addresses: Mapping[str, str], *, is_map: bool = False) -> Any:
-    if isinstance(value, list):
-        return [_linked(each, addresses) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {}
-    for key, each in value.items():
-        if is_map:
-            made[key] = _linked(each, addresses)
-        elif key in _LINKED and isinstance(each, str):
-            made[key] = _link(each, addresses)
-        elif key in _VALUES:
-            made[key] = each
-        else:
-            made[key] = _linked(each, addresses, is_map=key in _MAPS)
-    return made
+def rewrite(schema: Any, change: Callable[[Document], Document], *, is_map: bool = False) -> Any:
+    """Return a copy of a schema in which each of its parts is changed, and what holds values is left alone."""
+    if isinstance(schema, list):
+        return [rewrite(each, change) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: each if key in _VALUES and not is_map else rewrite(each, change, is_map=key in _MAPS and not is_map)
+        for key, each in (schema if is_map else change(schema)).items()
+    }
 
 
-def _link(reference: str, addresses: Mapping[str, str]) -> str:
-    """Return the reference with the address of the schema that it names letter by letter."""
-    if reference.startswith("#"):
-        return reference
-    if reference in addresses:
-        return addresses[reference]
-    name, mark, fragment = reference.partition("#")
-    return f"{addresses[name]}{mark}{fragment}" if name in addresses else reference
+def _with_addresses(part: Document, addresses: Mapping[str, str]) -> Document:
+    """Return a part of a schema with addresses in place of the names of references, to the letter."""
+    linked = {}
+    for word in _LINKED & part.keys():
+        reference = part[word]
+        if not isinstance(reference, str) or reference.startswith("#"):
+            continue
+        name, mark, fragment = reference.partition("#")
+        if reference in addresses:
+            linked[word] = addresses[reference]
+        elif name in addresses:
+            linked[word] = f"{addresses[name]}{mark}{fragment}"
+    return {**part, **linked} if linked else part
 
 
 def _inner_names(document: Any) -> Iterator[str]:

@@ -137,7 +137,7 @@ def compile_schema(
 
     try:
         validator = jsonschema_rs.validator_for(
-            dict(resolver.root),
+            resolver.root,
             retriever=retrieve,
             validate_formats=True,
             pattern_options=jsonschema_rs.RegexOptions(),

@@ -6,7 +6,6 @@ What cannot be followed with certainty is not followed: `resolve` answers `None`
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
 
 import jsonschema_rs
 import orjson
@@ -14,9 +13,8 @@ import orjson
 from contracts.compatibility import keywords, validators
 from contracts.compatibility.keywords import DRAFT_7
 from contracts.compatibility.nodes import Node
-
-_ROOT = "http://schema.invalid/"
-"""The base of schemas without `$id`, and so of the names of references; any base that nobody else uses will do."""
+from contracts.errors import BadSchema
+from contracts.references import CannotFollow, ReferenceResolver
 
 
 class Unusable(Exception):
@@ -26,7 +24,7 @@ class Unusable(Exception):
 class Document:
     """One schema document: its nodes by JSON Pointer, and the names of its places."""
 
-    def __init__(self, library: "Library", name: str, schema: dict[str, Any], uri: str) -> None:
+    def __init__(self, library: "Library", name: str, schema: dict[str, Any], address: str) -> None:
         draft = keywords.draft_of(schema)
         if draft is None:
             raise Unusable("“$schema” names no published draft")
@@ -34,13 +32,12 @@ class Document:
         self.name = name
         self.schema = schema
         self.draft = draft
-        self.base = uri
+        self.address = address
         self.has_references = False
         self.has_dynamic_references = False
         self.is_one_resource = True
         self._nodes: dict[str, Node] = {}
-        self._bases: dict[str, str] = {}
-        self._index(schema, uri)
+        self._index(schema)
 
     @property
     def root(self) -> Node:
@@ -54,13 +51,6 @@ class Document:
             node = self._nodes[pointer] = Node(schema, pointer, self.draft, self)
         return node
 
-    def resolve(self, node: Node, reference: str) -> Node | None:
-        """Return the node that a reference in `node` leads to, or `None`."""
-        base = self._base_at(node.pointer)
-        # `urljoin` does not know every scheme that an `$id` may have; a fragment alone needs no joining.
-        uri, anchor = urldefrag(base + reference if reference.startswith("#") else urljoin(base, reference))
-        return self.library.find(uri, unquote(anchor))
-
     def validator_of(self, node: Node) -> jsonschema_rs.Validator | None:
         """Return the real validator of a node of this document."""
         if not self.has_references:
@@ -68,66 +58,27 @@ class Document:
         # A dynamic reference means something else when it is not entered from the root.
         if self.has_dynamic_references and not self.library.is_one_resource:
             return None
-        return validators.part(self.schema, self.library.references, node.pointer)
+        return validators.part(self.address, node.pointer, self.draft, self.library.registry)
 
-    def at(self, start: str, anchor: str) -> Node | None:
-        """Return the node at a JSON Pointer below `start`, or `None` when there is no schema."""
-        here: Any = self.schema
-        pointer = ""
-        for token in (start + anchor).split("/")[1:]:
-            key = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(here, dict) and key in here:
-                here = here[key]
-            elif isinstance(here, list) and key.isdecimal() and int(key) < len(here):
-                here = here[int(key)]
-            else:
-                return None
-            pointer += "/" + token
-            if pointer in self._bases and len(pointer) > len(start):
-                return None
-        return self.node(pointer, here) if isinstance(here, (dict, bool)) else None
-
-    def _base_at(self, pointer: str) -> str:
-        if self.is_one_resource:
-            return self.base
-        while pointer not in self._bases and pointer:
-            pointer = pointer.rpartition("/")[0]
-        return self._bases.get(pointer, self.base)
-
-    def _index(self, schema: dict[str, Any], uri: str) -> None:
-        waiting: list[tuple[str, Any, str]] = [("", schema, uri)]
+    def _index(self, schema: dict[str, Any]) -> None:
+        waiting: list[tuple[str, Any]] = [("", schema)]
         while waiting:
-            pointer, here, base = waiting.pop()
-            if not isinstance(here, dict):
-                continue
-            base = self._note(pointer, here, base)
-            waiting += [(pointer + below, item, base) for _, below, item in keywords.subschemas(here)]
+            pointer, here = waiting.pop()
+            if isinstance(here, dict):
+                self._note(pointer, here)
+                waiting += [(pointer + below, item) for _, below, item in keywords.subschemas(here)]
 
-    def _note(self, pointer: str, here: dict[str, Any], base: str) -> str:
-        """Note the names of one schema, and return the base of those below it."""
+    def _note(self, pointer: str, here: dict[str, Any]) -> None:
         if "$ref" in here:
             self.has_references = True
         if "$dynamicRef" in here or "$recursiveRef" in here:
             self.has_references = self.has_dynamic_references = True
-        own = here.get("id" if self.draft < keywords.DRAFT_6 else "$id")
-        if isinstance(own, str) and not (self.draft <= DRAFT_7 and "$ref" in here):
-            where, anchor = urldefrag(urljoin(base, own))
-            if anchor:
-                self.library.anchors[(base, anchor)] = self, pointer
-            if not own.startswith("#"):
-                base = where
-                self._bases[pointer] = base
-                self.is_one_resource = self.is_one_resource and not pointer
-                self.library.resources[base] = self, pointer
-        if not pointer:
-            self.base = base
-            self._bases[""] = base
-        elif "$schema" in here and keywords.draft_of(here) != self.draft:
-            raise Unusable(f"the part at “{pointer}” is of another draft than the whole")
-        for keyword in ("$anchor", "$dynamicAnchor"):
-            if isinstance(name := here.get(keyword), str) and self.draft > DRAFT_7:
-                self.library.anchors[(base, name)] = self, pointer
-        return base
+        if pointer:
+            own = here.get("id" if self.draft < keywords.DRAFT_6 else "$id")
+            is_anchor = self.draft <= DRAFT_7 and isinstance(own, str) and own.startswith("#")
+            self.is_one_resource = self.is_one_resource and (not isinstance(own, str) or is_anchor)
+            if "$schema" in here and keywords.draft_of(here) != self.draft:
+                raise Unusable(f"the part at “{pointer}” is of another draft than the whole")
 
 
 class Library:
@@ -137,29 +88,54 @@ class Library:
         self, schema: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]], *, is_new: bool = False
     ) -> None:
         self.is_new = is_new
-        self.resources: dict[str, tuple[Document, str]] = {}
-        self.anchors: dict[tuple[str, str], tuple[Document, str]] = {}
-        self.references = {name: dict(document) for name, document in references.items()}
-        self._by_name: dict[str, Document] = {}
-        for name, document in self.references.items():
-            uri = urljoin(_ROOT, name)
-            self._by_name[name] = self._add(name, document, uri)
-        self.main = self._add("", dict(schema), _ROOT)
+        try:
+            self._resolver = ReferenceResolver(schema, references)
+        except BadSchema as error:
+            raise Unusable(error.detail) from None
+        self.main = Document(self, "", self._resolver.root, self._resolver.root_address)
+        self._documents = {self.main.address: self.main}
+        for name, address in self._resolver.addresses.items():
+            if address not in self._documents:
+                self._documents[address] = Document(self, name, self._resolver.documents[address], address)
 
     @property
     def documents(self) -> list[Document]:
         """The schema itself and its references."""
-        return [self.main, *self._by_name.values()]
+        return [*self._documents.values()]
 
     @property
     def is_one_resource(self) -> bool:
         """Whether no part has a name of its own, so that a dynamic reference can lead to one place only."""
-        return not self.references and self.main.is_one_resource
+        return len(self._documents) == 1 and self.main.is_one_resource
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator | None:
         """The real validator of the schema; `None` when it cannot be compiled."""
-        return validators.whole(self.main.schema, self.references)
+        return validators.whole(self.main.schema, self._others)
+
+    @cached_property
+    def registry(self) -> jsonschema_rs.Registry | None:
+        """All the schemas, for the validators of their parts; `None` when one cannot be read."""
+        return validators.registry({self.main.address: self.main.schema, **self._others})
+
+    @property
+    def _others(self) -> Mapping[str, dict[str, Any]]:
+        return self._resolver.documents
+
+    def resolve(self, node: Node, keyword: str) -> Node | None:
+        """Return the node that a reference in `node` leads to, or `None`.
+
+        In one resource without others, a dynamic reference leads where a plain one would.
+        """
+        try:
+            targets = self._resolver.resolve(node.schema, keyword)
+            is_dynamic = bool(self._resolver.dynamic_targets(node.schema, keyword))
+        except CannotFollow:
+            return None
+        document = self._documents.get(targets[0].address)
+        if len(targets) > 1 or document is None or (not self.is_one_resource and (is_dynamic or keyword != "$ref")):
+            return None
+        return document.node(targets[0].pointer, targets[0].schema)
 
     def says_the_same_as(self, other: "Library") -> bool:
         """Say whether the schemas, with those that they refer to, are equal to the letter."""
@@ -167,23 +143,9 @@ class Library:
 
     @cached_property
     def _text(self) -> bytes:
-        everything = {"schema": self.main.schema, "references": self.references}
+        everything = {"schema": self.main.schema, "references": self._others}
         try:
             return orjson.dumps(everything, option=orjson.OPT_SORT_KEYS)
         except TypeError:
             # An integer beyond 64 bits, or nesting beyond what is written.
             return repr(everything).encode()
-
-    def _add(self, name: str, schema: dict[str, Any], uri: str) -> Document:
-        document = Document(self, name, schema, uri)
-        self.resources[uri] = document, ""
-        self.resources[document.base] = document, ""
-        return document
-
-    def find(self, uri: str, anchor: str) -> Node | None:
-        """Return the node of a resource and a fragment (a JSON Pointer, or a name), or `None`."""
-        if anchor and not anchor.startswith("/"):
-            document, pointer = self.anchors.get((uri, anchor), (None, ""))
-            return document.at(pointer, "") if document else None
-        document, pointer = self.resources.get(uri, (None, ""))
-        return document.at(pointer, anchor) if document else None

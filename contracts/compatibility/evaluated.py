@@ -84,7 +84,7 @@ def _places(start: "Node", about: frozenset[str]) -> list["Node"]:
             raise _DependsOnTheDocument
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
             if keyword in node.schema:
-                target = node.resolve(node.schema[keyword], is_dynamic=keyword != "$ref")
+                target = node.resolve(keyword)
                 if target is None:
                     raise _DependsOnTheDocument
                 waiting.append(target)

@@ -67,14 +67,9 @@ class Node:
             return Node(schema, self.pointer + pointer, self.draft)
         return self.document.node(self.pointer + pointer, schema)
 
-    def resolve(self, reference: str, *, is_dynamic: bool) -> "Node | None":
-        """Return the node that a reference leads to, or `None` where that cannot be followed with certainty.
-
-        In one resource without others, a dynamic reference leads where a plain one would.
-        """
-        if self.document is None or (is_dynamic and not self.document.library.is_one_resource):
-            return None
-        return self.document.resolve(self, reference)
+    def resolve(self, keyword: str) -> "Node | None":
+        """Return the node that a reference leads to, or `None` where that cannot be followed with certainty."""
+        return None if self.document is None else self.document.library.resolve(self, keyword)
 
     @staticmethod
     def made(schema: Any) -> "Node":

@@ -157,7 +157,7 @@ def _references(node: "Node", known: dict[str, Any], opaque: list[str]) -> list[
     for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
         if not isinstance(known.get(keyword), str) or not _is_followed(keyword, node):
             continue
-        target = node.resolve(known[keyword], is_dynamic=keyword != "$ref")
+        target = node.resolve(keyword)
         if target is None:
             opaque.append(keyword)
         else:

@@ -91,9 +91,7 @@ def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
 
 
 def _compare_targets(one: Node, other: Node, keyword: str) -> list[Pair] | None:
-    is_dynamic = keyword in _DYNAMIC
-    first = one.resolve(one.schema[keyword], is_dynamic=is_dynamic)
-    second = other.resolve(other.schema[keyword], is_dynamic=is_dynamic)
+    first, second = one.resolve(keyword), other.resolve(keyword)
     return None if first is None or second is None else [(first, second)]
 
 

@@ -12,28 +12,38 @@ import jsonschema_rs
 from contracts.compatibility.keywords import DRAFT_2020, SCHEMA_URIS, fragment
 
 Accepts = Callable[[Any], bool]
-Schemas = Mapping[str, Mapping[str, Any]]
+Schemas = Mapping[str, dict[str, Any]]
 
-_NEST_OF_MAIN = "urn:synapse:compared"
+_PART = "urn:synapse:part"
 _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, OverflowError, TypeError)
 """What the validator raises for schemas that it cannot compile, and for values that it cannot take."""
 
 
-def whole(document: Mapping[str, Any], references: Schemas) -> jsonschema_rs.Validator | None:
-    """Return the validator of a schema, or `None` when it cannot be compiled."""
+def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
+    """Return the validator of a schema, or `None` when it cannot be compiled. `others` go by their addresses."""
     try:
-        return _compile(_with_draft(document), _registry(references))
+        return _compile(document, registry(others) if others else None)
     except _FAULTS:
         return None
 
 
-def part(document: Mapping[str, Any], references: Schemas, pointer: str) -> jsonschema_rs.Validator | None:
-    """Return the validator of one place of a schema, or `None` when it cannot be compiled alone."""
-    full = _with_draft(document)
+def registry(documents: Schemas) -> jsonschema_rs.Registry | None:
+    """Return schemas for the validators of their parts, or `None` when one cannot be read."""
     try:
-        registry = _registry({**references, _NEST_OF_MAIN: full})
-        base = full.get("$id") if isinstance(full.get("$id"), str) else _NEST_OF_MAIN
-        return _compile({"$schema": full["$schema"], "$ref": f"{base}#{fragment(pointer)}"}, registry)
+        return jsonschema_rs.Registry([*documents.items()], retriever=_fetch_nothing)
+    except _FAULTS:
+        return None
+
+
+def part(
+    address: str, pointer: str, draft: int, documents: jsonschema_rs.Registry | None
+) -> jsonschema_rs.Validator | None:
+    """Return the validator of one place of a schema, or `None` when it cannot be compiled alone."""
+    if documents is None:
+        return None
+    try:
+        reference = {"$schema": SCHEMA_URIS[draft], "$ref": f"{address}#{fragment(pointer)}"}
+        return _compile(reference, documents, base=_PART)
     except _FAULTS:
         return None
 
@@ -74,25 +84,15 @@ def _pattern(pattern: str) -> jsonschema_rs.Validator | None:
     return alone({"pattern": pattern}, DRAFT_2020)
 
 
-def _compile(schema: Any, registry: jsonschema_rs.Registry | None) -> jsonschema_rs.Validator:
+def _compile(schema: Any, documents: jsonschema_rs.Registry | None, base: str | None = None) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         schema,
-        registry=registry,
-        retriever=None if registry else _fetch_nothing,
+        registry=documents,
+        base_uri=base,
+        retriever=None if documents else _fetch_nothing,
         validate_formats=True,
         pattern_options=jsonschema_rs.RegexOptions(),
     )
-
-
-def _registry(references: Schemas) -> jsonschema_rs.Registry | None:
-    if not references:
-        return None
-    resources = [(name, _with_draft(document)) for name, document in references.items()]
-    return jsonschema_rs.Registry(resources, retriever=_fetch_nothing)
-
-
-def _with_draft(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {"$schema": SCHEMA_URIS[DRAFT_2020], **document}
 
 
 def _fetch_nothing(uri: str) -> Any:

@@ -4,49 +4,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.errors import NoPythonCode
-
-Document = Mapping[str, Any]
+from contracts.references import CannotFollow, Document, ReferenceResolver, Target, rewrite
 
 _NAMES = ("$id", "id")
 
 
 def bundled(document: Document, references: Mapping[str, Document]) -> dict[str, Any]:
-    """Return the schema with those that it refers to among its `$defs`.
+    """Return the schema with those that it refers to among its `$defs`, and JSON Pointers as its only references.
 
     Raises:
-        NoPythonCode: when a `$ref` is no name of a reference, and no place in its own schema.
+        NoPythonCode: when a reference cannot be followed, or leads to a published meta-schema.
     """
-    places = {name: f"reference_{number}" for number, name in enumerate(references, 1)}
-    made: dict[str, Any] = _rewritten(document, "", places)
-    if places:
-        others = {place: _rewritten(references[name], f"/$defs/{place}", places) for name, place in places.items()}
-        made["$defs"] = {**made.get("$defs", {}), **others}
-    return made
+    resolver = ReferenceResolver(document, references)
+    addresses = dict.fromkeys(resolver.addresses[name] for name in references)
+    places = {address: f"/$defs/reference_{number}" for number, address in enumerate(addresses, 1)}
+    places[resolver.root_address] = ""
+
+    def change(part: Document) -> Document:
+        # By its address, a part could be asked for where it is not.
+        made = {key: each for key, each in part.items() if key not in _NAMES or not isinstance(each, str)}
+        try:
+            followed = {word: resolver.resolve(part, word) for word in resolver.keywords(part)}
+        except CannotFollow as error:
+            raise NoPythonCode(str(error)) from None
+        for word, targets in followed.items():
+            del made[word]
+            made["$ref"] = _place(targets[0], part[word], places)
+        return made
+
+    bundle: dict[str, Any] = rewrite(resolver.root, change)
+    others = {place.rpartition("/")[2]: resolver.documents[address] for address, place in places.items() if place}
+    if others:
+        bundle["$defs"] = {**bundle.get("$defs", {}), **{name: rewrite(each, change) for name, each in others.items()}}
+    return bundle
 
 
-def _rewritten(value: Any, base: str, places: Mapping[str, str], *, is_top: bool = True) -> Any:
-    if isinstance(value, list):
-        return [_rewritten(part, base, places, is_top=False) for part in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {}
-    for key, part in value.items():
-        if key in {"$ref", "$dynamicRef", "$recursiveRef"} and isinstance(part, str):
-            made["$ref"] = _place(part, base, places)
-        elif is_top and key in _NAMES and isinstance(part, str):
-            # By its address it could be asked for where it is not.
-            continue
-        else:
-            made[key] = _rewritten(part, base, places, is_top=False)
-    return made
-
-
-def _place(target: str, base: str, places: Mapping[str, str]) -> str:
-    address, _, fragment = target.partition("#")
-    if fragment and not fragment.startswith("/"):
-        raise NoPythonCode(f"Its “$ref” names an anchor, “{target[:200]}”; only places and references can be followed.")
-    if not address:
-        return f"#{base}{fragment}"
-    if address not in places:
-        raise NoPythonCode(f"Its “$ref” names an address, “{target[:200]}”, that is none of its references' names.")
-    return f"#/$defs/{places[address]}{fragment}"
+def _place(target: Target, reference: str, places: Mapping[str, str]) -> str:
+    if target.address not in places:
+        raise NoPythonCode(f"Its “$ref” leads to a meta-schema, “{reference[:200]}”.")
+    return f"#{places[target.address]}{target.fragment}"

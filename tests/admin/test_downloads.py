@@ -88,13 +88,28 @@ def test_code_is_made_of_a_schema_that_refers_to_another_contracts(admin_client,
     assert module.OrderSent.model_validate({"to": {"city": "Basel"}}).to.city == "Basel"
 
 
+def test_code_is_made_of_a_schema_that_refers_to_places_by_anchors_and_relative_names(admin_client, db, imported):
+    contract("shared.address", {"$id": "parts/address.json", "properties": {"city": {"$ref": "#c"}},
+                                "$defs": {"c": {"$anchor": "c", "type": "string"}}})  # fmt: skip
+    text = '{"$id": "urn:example:order", "type": "object", "properties": {"to": {"$ref": "address.json"}}}'
+    address = Reference(name="address.json", subject="shared.address", version=1)
+    version = registry.register("orders.order-moved", text, by=SYSTEM, references=[address])
+
+    answer = admin_client.get(url(CONTRACT, "python", version.contract.pk, 1))
+
+    module = imported("orders_order_moved_v1.py", answer.content)
+    assert module.OrderMoved.model_validate({"to": {"city": "Basel"}}).to.city.root == "Basel"
+    with pytest.raises(ValidationError):
+        module.OrderMoved.model_validate({"to": {"city": 5}})
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "object", "properties": {"n": {"type": "string", "customTypePath": "os.system"}}},
-        {"type": "object", "properties": {"n": {"$ref": "#anchor"}}, "$defs": {"a": {"$anchor": "anchor"}}},
+        {"type": "object", "properties": {"n": {"$ref": "https://json-schema.org/draft/2020-12/schema"}}},
     ],
-    ids=["it would import something", "an anchor"],
+    ids=["it would import something", "a meta-schema"],
 )
 def test_of_what_no_harmless_code_can_be_made_the_page_says_so(admin_client, db, schema):
     owner = contract("orders.order-placed", schema).contract

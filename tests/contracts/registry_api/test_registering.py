@@ -130,6 +130,24 @@ def test_references_are_resolved_given_back_and_block_deletion(registry, registe
     assert registry.error("DELETE", "/subjects/address") == (422, 42206)
 
 
+@pytest.mark.parametrize(
+    "address", ["parts/order.json", "/schemas/parts/order.json", "urn:example:order", "HTTPS://x/y"]
+)
+def test_a_reference_named_as_the_schema_writes_it_is_found_whatever_the_schema_is_called(
+    registry, registered, address
+):
+    registered("customer", {"$id": "parts/customer.json", "properties": {"name": {"type": "string"}}})
+    references = [{"name": "customer.json", "subject": "customer", "version": 1}]
+    order = {"$id": address, "properties": {"owner": {"$ref": "customer.json"}}}
+
+    assert registry("POST", "/subjects/order/versions", schema(order, references=references)).status == 200
+    words = schema({**order, "description": "words"}, references=references)
+    assert registry("POST", "/subjects/order/versions", words).status == 200
+    missing = registry("POST", "/subjects/other/versions", schema(order))
+    assert missing.status == 422
+    assert "customer.json" in missing.json["message"]
+
+
 KINDS = {"left out": {}, "AVRO": {"schemaType": "AVRO"}, "PROTOBUF": {"schemaType": "PROTOBUF"}}
 
 

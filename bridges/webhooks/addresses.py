@@ -1,41 +1,59 @@
 """Which IP addresses belong to the public internet. Pure.
 
-Python's `is_global` is where it begins. It says yes to multicast, to addresses that carry an IPv4 address inside (which
-a gateway on the way may unwrap), and to some ranges that are local in practice; those are named here.
+Written down from IANA's registries of special-purpose addresses (RFC 6890, as of 2026). Python's `is_global` follows
+them by version, and says yes to multicast and to addresses that carry a private IPv4 address inside, which a gateway on
+the way may unwrap.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_LOCAL: tuple[Network, ...] = tuple(
-    ip_network(text)
+_NOT_PUBLIC_IPV4 = tuple(
+    IPv4Network(text)
     for text in (
-        "192.0.0.0/24",  # RFC 6890: protocol assignments
-        "192.88.99.0/24",  # RFC 7526: relays to 6to4
+        "0.0.0.0/8",  # RFC 791: this network
+        "10.0.0.0/8",  # RFC 1918: private
+        "100.64.0.0/10",  # RFC 6598: shared by the customers of a provider
+        "127.0.0.0/8",  # RFC 1122: loopback
         "168.63.129.16/32",  # the platform's own services, in one large cloud
-        "64:ff9b:1::/48",  # RFC 8215: translation inside one network
-        "100::/64",  # RFC 6666: discard
-        "3fff::/20",  # RFC 9637: documentation
-        "5f00::/16",  # RFC 9602: segment routing
-        "fec0::/10",  # RFC 3879: what was site-local
+        "169.254.0.0/16",  # RFC 3927: link-local, with the metadata services of clouds
+        "172.16.0.0/12",  # RFC 1918
+        "192.0.0.0/24",  # RFC 6890: protocol assignments
+        "192.0.2.0/24",  # RFC 5737: documentation
+        "192.88.99.0/24",  # RFC 7526: relays to 6to4
+        "192.168.0.0/16",  # RFC 1918
+        "198.18.0.0/15",  # RFC 2544: benchmarks
+        "198.51.100.0/24",  # RFC 5737
+        "203.0.113.0/24",  # RFC 5737
+        "224.0.0.0/4",  # RFC 5771: multicast
+        "240.0.0.0/4",  # RFC 1112: reserved, and broadcast
     )
 )
-# Where the last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291, 2.5.5.1) and NAT64 (RFC 6052).
-_ENDING_IN_IPV4 = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
+# RFC 4291, 2.4, and IANA's IPv6 address space: nothing else is assigned to hosts of the internet.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC_IPV6 = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # RFC 2928: protocol assignments, such as Teredo and ORCHID
+        "2001:db8::/32",  # RFC 3849: documentation
+        "3fff::/20",  # RFC 9637: documentation
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
+_6TO4 = IPv6Network("2002::/16")  # RFC 3056
+# The upper half of an interface identifier that ends in an IPv4 address (RFC 5214, 6.1), which may be unique or not.
+_ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 
 
 def complaint(address: Address) -> str:
     """Return why an address is not one of the public internet, "" when it is."""
-    for inner in _inside(address):
+    for inner in _carried(address):
         if why := complaint(inner):
             return f"{why} (inside {address})"
-    mapped = isinstance(address, IPv6Address) and address.ipv4_mapped is not None
-    if not mapped and (not address.is_global or address.is_multicast or _is_local(address)):
-        return f"{address} is not an address of the public internet"
-    return ""
+    return "" if _is_public(address) else f"{address} is not an address of the public internet"
 
 
 def plain(text: str) -> Address | None:
@@ -50,19 +68,20 @@ def plain(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_local(address: Address) -> bool:
-    return any(address in network for network in _LOCAL if network.version == address.version)
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _NOT_PUBLIC_IPV4)
+    # These two lead to the IPv4 address that they carry, and nowhere else.
+    if address.ipv4_mapped is not None or address in _NAT64:
+        return True
+    return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_IPV6)
 
 
-def _inside(address: Address) -> Iterator[IPv4Address]:
-    """Give the IPv4 addresses that an IPv6 address carries."""
+def _carried(address: Address) -> Iterator[IPv4Address]:
+    """Give the IPv4 addresses that an IPv6 address may be unwrapped to."""
     if isinstance(address, IPv4Address):
         return
-    if address.ipv4_mapped:
-        yield address.ipv4_mapped
-    if address.sixtofour:
-        yield address.sixtofour
-    if address.teredo:
-        yield from address.teredo
-    if any(address in network for network in _ENDING_IN_IPV4):
+    if address in _6TO4:
+        yield IPv4Address(int(address) >> 80 & 0xFFFFFFFF)
+    if address.ipv4_mapped is not None or address in _NAT64 or int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
         yield IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,67 +1,54 @@
-"""How much of the memory the bodies of requests may take, all together."""
+"""How much of the memory the bodies of requests may take: all together, those of one caller, and of anonymous callers.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Who sends a body is told by the head, before the body is read. Where keys are required, a caller without a good key or
+session sends no more than `SMALL`, and each byte counts; small bodies of all others are not counted: as many as there
+are connections fit beside the rest.
+"""
 
-from core.problems import Problem
+from django.conf import settings
 
-MOST_BYTES = 256 * 1024 * 1024
-# Smaller ones are not counted: as many as there are connections fit beside the rest.
+from core.problems import PayloadTooLarge
+from core.shares import CallerId
+from core.shares.process import shares_of
+from streams.access.identifying import OPEN
+
 SMALL = 64 * 1024
 
 
-class TooMuchAtOnce(Problem):
-    """The bodies that are being read and answered fill what there is for them."""
-
-    status = 503
-    slug = "busy"
-    title = "Too much is being answered already"
+class AnonymousBodyTooLarge(PayloadTooLarge):
+    """The body is larger than what is read of a caller that shows no good key or session."""
 
     def __init__(self) -> None:
-        super().__init__("Too many large requests are being answered.", headers={"Retry-After": "1"})
+        super().__init__(f"Of callers without a good key or session at most {SMALL // 1024} KiB are read.")
 
 
-class Room:
-    """How much of the memory for bodies is taken."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-
-    def open(self) -> "Share":
-        """Give a request its share, which it gives back."""
-        return Share(self)
-
-    @contextmanager
-    def share(self) -> Iterator["Share"]:
-        """Give a request its share, for as long as the block lasts."""
-        share = self.open()
-        try:
-            yield share
-        finally:
-            share.give_back()
+def is_limited(caller: CallerId) -> bool:
+    """Say whether a caller's bodies are small, and counted from the first byte."""
+    return caller.is_anonymous and settings.AUTH != OPEN
 
 
-class Share:
-    """What one request has taken of it."""
+class Reservation:
+    """The memory that one request's body takes of its caller's share."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self.size = 0
+    __slots__ = ("_caller", "_free", "_taken")
+
+    def __init__(self, caller: CallerId) -> None:
+        self._caller = caller
+        self._free = 0 if is_limited(caller) else SMALL
+        self._taken = 0
 
     def grow(self, size: int) -> None:
         """Take as much as the body is large by now.
 
         Raises:
-            TooMuchAtOnce: when there is no room.
+            ShareUsedUp, AllInUse: when that is more than there is for its caller.
         """
-        if size <= SMALL:
-            return
-        self._room.taken += size - self.size
-        self.size = size
-        if self._room.taken > MOST_BYTES:
-            raise TooMuchAtOnce
+        if size > self._free and size > self._taken:
+            shares_of("body-memory").take(self._caller, size - self._taken)
+            self._taken = size
 
     def give_back(self) -> None:
-        """Leave the room to others."""
-        self._room.taken -= self.size
-        self.size = 0
+        """Leave the memory to others."""
+        if self._taken:
+            shares_of("body-memory").give_back(self._caller, self._taken)
+            self._taken = 0

@@ -20,8 +20,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from core.http import Request, Response, Route, StreamedResponse, nobody, problem_response
 from core.principal import ANONYMOUS
 from core.problems import Problem
+from core.shares import caller_of
 from synapse_project import gate
-from synapse_project.bodies import Room
+from synapse_project.bodies import SMALL, Reservation
 from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
 from synapse_project.front_door import FrontDoor
 from synapse_project.http10 import without_chunks
@@ -66,7 +67,7 @@ class DirectCycle:
         self._length = length
         self._most = 0
         self._started = False
-        self._share = protocol.room.open()
+        self._reservation: Reservation | None = None
         self._principal = ANONYMOUS
         self.body: bytes | bytearray = body or bytearray()
         self.more_body = body is None
@@ -103,7 +104,7 @@ class DirectCycle:
         try:
             check_host(head.headers)
             self._principal = principal_of(head.route, head.headers, address=head.address)
-            self._most = self._protocol.most_bytes
+            self._most = self._protocol.most_bytes if head.route.identify is None else SMALL
             check_announced(self._length, most=self._most)
             self._check_size()
         except Problem as problem:
@@ -136,10 +137,14 @@ class DirectCycle:
     def _check_size(self) -> None:
         size = len(self.body)
         check_read(size, most=self._most)
-        self._share.grow(size)
+        if size > SMALL or (size and self._most == SMALL):
+            if self._reservation is None:
+                self._reservation = Reservation(caller_of(self._principal))
+            self._reservation.grow(size)
 
     def _let_go(self) -> None:
-        self._share.give_back()
+        if self._reservation is not None:
+            self._reservation.give_back()
         # The connection holds its last request for as long as it lasts.
         self.body = b""
 
@@ -211,7 +216,6 @@ class DirectHttpProtocol(FramedHttpProtocol):
         super().__init__(*arguments, **options)
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
-        self.room = self._door.room if self._door else Room()
         self._is_counted = gate.counts()
         # Read once: Python takes longer for a setting of Django than for a request's body.
         self.most_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -1,26 +1,37 @@
 """Whose a request is that goes to Django, as far as can be told without asking the database.
 
 A key is looked up in the snapshot. A session is known for a while after Django has answered a request that came with
-it: an invented one never is, and its sender shares what anonymous callers have.
+it: an invented one never is, and its sender shares what anonymous callers have. Only before a large body is read the
+database is asked.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
+from core import database_errors
+from core.principal import Principal
 from core.problems import Problem
 from core.shares.callers import CallerId, caller_at, caller_of
 from streams import access
+from streams.access import people
 
 # Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.
 PERSON = "synapse.person"
 _MOST_SESSIONS = 4096
 _SECONDS = 600.0
+# Looks sessions up, two at a time: inventing sessions takes no more of the database than that.
+_LOOKUPS = ThreadPoolExecutor(2, thread_name_prefix="sessions")
+_ADMIN = "/admin/"
 
 
 class KnownSessions:
@@ -61,13 +72,49 @@ def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     return middleware
 
 
-def caller_of_headers(headers: Mapping[str, str], address: str, sessions: KnownSessions) -> CallerId:
-    """Return whose a request is: a service's, a person's, or that of an anonymous caller."""
+class Sender(NamedTuple):
+    """Who sends a request, as its head tells before its body is read.
+
+    Attributes:
+        caller: To whom is counted what the request takes.
+        address: Where it comes from.
+        refusal: Why the caller is anonymous, where a key is asked for.
+    """
+
+    caller: CallerId
+    address: str
+    refusal: Problem | None = None
+
+
+def sender_of(path: str, headers: Mapping[str, str], address: str, sessions: KnownSessions) -> Sender:
+    """Return who sends a request that Django answers: a service, a person whose session is known, or an address."""
+    refusal = None
     try:
         principal = access.identify(headers, address=address)
-    except Problem:
-        principal = None
-    if principal is not None and principal.kind == "service":
-        return caller_of(principal)
+        if principal.kind == "service":
+            return Sender(caller_of(principal), address)
+    except Problem as problem:
+        # Forms of the admin ask for no key: an answer that did would mislead people.
+        refusal = None if path.startswith(_ADMIN) else problem.with_traceback(None)
     person = sessions.person(headers)
-    return caller_at(address) if person is None else CallerId("person", person)
+    return Sender(caller_at(address) if person is None else CallerId("person", person), address, refusal)
+
+
+async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None:
+    """Return who is logged in with the session that a request shows; None when nobody is. Asks the database.
+
+    Raises:
+        DatabaseDown: when it cannot be asked.
+    """
+    if not access.is_a_persons(headers):
+        return None
+    try:
+        person = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, _of_session, headers, address)
+    except DatabaseError as error:
+        raise database_errors.as_problem(error) or error from None
+    return None if person is None else caller_of(person)
+
+
+def _of_session(headers: Mapping[str, str], address: str) -> Principal | None:
+    close_old_connections()
+    return people.of_session(headers, address=address)

@@ -16,7 +16,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from core.shares import Limits
 from core.shares.process import shares_of
 from synapse_project import gate
-from synapse_project.django_callers import KnownSessions, caller_of_headers
+from synapse_project.django_callers import KnownSessions, Sender
 from synapse_project.thread_pools import FairPool
 
 # One thread, which any caller may have.
@@ -35,23 +35,22 @@ class DjangoLane:
 
     def __init__(self) -> None:
         self._handler = WSGIHandler()
-        self._sessions = KnownSessions()
+        self.sessions = KnownSessions()
         self._general = FairPool(
             "django", threads=shares_of("django-threads").limits, requests=shares_of("django-requests")
         )
         self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
         self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
 
-    async def __call__(self, scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> DjangoAnswer:
+    async def __call__(self, scope: Mapping[str, Any], body: bytes, sender: Sender) -> DjangoAnswer:
         """Return the answer's status, headers and body.
 
         Raises:
             ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
         """
-        caller = caller_of_headers(headers, (scope.get("client") or ("",))[0], self._sessions)
         environ = _environ(scope, body)
-        answer = await self._pool(scope["method"], scope["path"]).run(caller, self._answer, environ)
-        self._sessions.learn(environ)
+        answer = await self._pool(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
+        self.sessions.learn(environ)
         return answer
 
     def _pool(self, method: str, path: str) -> FairPool:

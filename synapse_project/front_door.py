@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any
 
-from django.conf import settings
-
 from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
+from core.shares import caller_of
 from synapse_project import gate
-from synapse_project.bodies import Room, Share
+from synapse_project.body_reading import Body, ClientGone
+from synapse_project.django_callers import Sender, sender_of
 from synapse_project.django_lane import DjangoAnswer, DjangoLane
 from synapse_project.http_values import (
     HeaderPairs,
-    check_announced,
     check_host,
-    check_read,
     failed,
     header_pairs,
     headers_of,
@@ -37,10 +35,6 @@ from synapse_project.streamed import streamed
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,6 @@ class FrontDoor:
         self._lanes = _lanes(routes)
         self._django = DjangoLane()
         self._lifespan = Lifespan()
-        self.room = Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -76,8 +69,7 @@ class FrontDoor:
             scope, headers = gate.seen(scope, headers)
             told = await gate.count(scope, headers)
             gate.check_origin(scope["method"], headers, scheme=scope["scheme"])
-            with self.room.share() as share:
-                response = await self._answered(scope, headers, receive, share)
+            response = await self._answered(scope, headers, receive)
         except Problem as problem:
             response = problem_response(problem)
             if "expect" in headers:
@@ -96,23 +88,26 @@ class FrontDoor:
             await _send(send, status, [*pairs, *pairs_of(told)], body)
 
     async def _answered(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive, share: Share
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> Response | StreamedResponse | DjangoAnswer:
         route, params = self.route(scope["method"], scope["path"])
+        address = (scope.get("client") or ("",))[0]
         if route is None or is_for_django(route, headers):
-            return await self._django(scope, headers, await _body(receive, headers, share))
-        # Before the body: a stranger's is not even read.
-        principal = principal_of(route, headers, address=(scope.get("client") or ("",))[0])
-        request = request_of(
-            route,
-            params=params,
-            path=scope["path"],
-            query=scope["query_string"],
-            headers=headers,
-            principal=principal,
-            body=await _body(receive, headers, share),
-        )
-        return await _handled(route, request, receive)
+            with Body(receive, headers, sender_of(scope["path"], headers, address, self._django.sessions)) as body:
+                return await self._django(scope, await body.read(), body.sender)
+        # Before the body: where it shows no good key, it is not even read.
+        principal = principal_of(route, headers, address=address)
+        with Body(receive, headers, Sender(caller_of(principal), address)) as body:
+            request = request_of(
+                route,
+                params=params,
+                path=scope["path"],
+                query=scope["query_string"],
+                headers=headers,
+                principal=principal,
+                body=await body.read(),
+            )
+            return await _handled(route, request, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
@@ -150,25 +145,6 @@ async def _watched(caller: Caller, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     caller.leave()
-
-
-async def _body(receive: Receive, headers: Mapping[str, str], share: Share) -> bytes:
-    """Read the body, and refuse one that is too large, alone or with others, before it fills the memory."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    check_announced(headers.get("content-length", ""), most=most)
-    parts: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-        check_read(size, most=most)
-        share.grow(size)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:

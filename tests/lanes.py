@@ -52,17 +52,25 @@ class ExpressLane:
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Ask on a running loop: for several questions at once."""
-        wire = Wire(method)
-        protocol = http_protocol.LimitedHttpProtocol(self._config, ServerState(), {})
-        protocol.connection_made(wire)
-        head = [f"{method} {quote(path, safe=_SAFE)} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
-        if "content-length" not in map(str.lower, headers):
-            head.append(f"content-length: {len(body)}")
-        protocol.data_received("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+        wire, protocol = self.begin(method, path, body, headers)
         try:
             return await wire.answer
         finally:
             protocol.connection_lost(None)
+
+    def begin(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, address: str = "127.0.0.1"
+    ) -> tuple["Wire", Any]:
+        """Open a connection from an address on a running loop, and send a head and the beginning of a body; return
+        what reads the answer, and what takes the rest."""
+        wire = Wire(method, address)
+        protocol = http_protocol.LimitedHttpProtocol(self._config, ServerState(), {})
+        protocol.connection_made(wire)
+        head = [f"{method} {quote(path, safe=_SAFE)} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
+        if {"content-length", "transfer-encoding"}.isdisjoint(map(str.lower, headers)):
+            head.append(f"content-length: {len(body)}")
+        protocol.data_received("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+        return wire, protocol
 
     def run(self, coroutine: Any) -> Any:
         """Run something on the lane's own loop."""
@@ -116,8 +124,8 @@ _SAFE = "".join(map(chr, range(0x21, 0x7F)))
 class Wire(asyncio.Transport):
     """A connection without a network: reads the answer that the server writes to it."""
 
-    def __init__(self, method: str) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 8002)})
+    def __init__(self, method: str, address: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (address, 1), "sockname": ("127.0.0.1", 8002)})
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answer = httptools.HttpResponseParser(self)
         self._method = method

@@ -46,6 +46,17 @@ RESOURCES: Mapping[str, Resource] = {
     resource.name: resource
     for resource in (
         Resource(
+            name="body-memory",
+            things="memory for the bodies of requests",
+            total_setting="SYNAPSE_BODY_MEMORY",
+            attribute="BODY_MEMORY",
+            default=256,
+            highest=1024 * 1024,
+            meaning="MiB that the larger bodies of requests may take at a time, for each web server process.",
+            unit=1024 * 1024,
+            percents=Percents(caller=25, anonymous=6),
+        ),
+        Resource(
             name="live-seats",
             things="connections that watch streams live",
             total_setting="SYNAPSE_LIVE_WATCHERS",

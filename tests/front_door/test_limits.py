@@ -9,8 +9,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from synapse_project import bodies, front_door, http_protocol
-from synapse_project.bodies import Room
+from core.shares import CallerId
+from synapse_project import http_protocol
+from synapse_project.body_reading import Body, ClientGone
+from synapse_project.django_callers import Sender
 from tests.patience import eventually
 
 
@@ -21,9 +23,9 @@ class FakeDoor:
         if scope["type"] != "http":
             return
         try:
-            with Room().share() as share:
-                body = await front_door._body(receive, dict(_texts(scope["headers"])), share)
-        except front_door.ClientGone:
+            with Body(receive, dict(_texts(scope["headers"])), Sender(CallerId("service", "billing"), "")) as reading:
+                body = await reading.read()
+        except ClientGone:
             return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
@@ -288,19 +290,3 @@ def test_one_connection_more_than_there_may_be_is_refused_and_the_others_live_on
     held[0].close()
     eventually(lambda: ask(address, HEAD + b"content-length: 2\r\n\r\nhi").startswith(b"HTTP/1.1 200"))
     held[1].close()
-
-
-def test_large_bodies_that_fill_their_room_are_refused_and_give_it_back(monkeypatch):
-    monkeypatch.setattr(bodies, "MOST_BYTES", 200_000)
-    room = Room()
-
-    with room.share() as first:
-        first.grow(150_000)
-        with pytest.raises(bodies.TooMuchAtOnce), room.share() as second:
-            second.grow(100_000)
-        with room.share() as third:
-            third.grow(bodies.SMALL)
-    with room.share() as last:
-        last.grow(190_000)
-
-    assert room.taken == 0

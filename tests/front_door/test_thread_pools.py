@@ -11,7 +11,7 @@ from django.urls import reverse
 from core.shares import AllInUse, CallerId, Limits, Shares, ShareUsedUp
 from core.shares.process import shares_of
 from core.shares.table import RESOURCES
-from synapse_project.django_callers import KnownSessions, caller_of_headers
+from synapse_project.django_callers import KnownSessions, sender_of
 from synapse_project.django_lane import DjangoLane
 from synapse_project.thread_pools import FairPool
 from tests.lanes import ExpressLane
@@ -237,7 +237,7 @@ NETWORK = CallerId("address", "2001:db8::/64")
 
 
 def caller(headers, sessions=None):
-    return caller_of_headers(headers, "2001:db8::1", sessions or KnownSessions())
+    return sender_of("/registry/subjects", headers, "2001:db8::1", sessions or KnownSessions()).caller
 
 
 @pytest.mark.parametrize("mode", ["required", "open"])

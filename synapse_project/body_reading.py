@@ -1,0 +1,76 @@
+"""Reading the body of a request that becomes ASGI, no further than its sender may send."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+from django.conf import settings
+
+from synapse_project import django_callers
+from synapse_project.bodies import SMALL, AnonymousBodyTooLarge, Reservation, is_limited
+from synapse_project.django_callers import Sender
+from synapse_project.http_values import check_announced, check_read
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Body:
+    """The body of one request; what it takes of the memory is given back when the block ends.
+
+    Attributes:
+        sender: Who sends it, after `read` also by a session that was looked up.
+    """
+
+    def __init__(
+        self, receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Mapping[str, str], sender: Sender
+    ) -> None:
+        self._receive = receive
+        self._headers = headers
+        self.sender = sender
+        self._reservation = Reservation(sender.caller)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reservation.give_back()
+
+    async def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            PayloadTooLarge, Unauthenticated: when it is larger than what its sender may send.
+            ShareUsedUp, AllInUse: when there is no memory left for it.
+            DatabaseDown: when its session cannot be looked up.
+            ClientGone: as its name says.
+        """
+        announced = self._headers.get("content-length", "")
+        check_announced(announced, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if announced.isdigit():
+            await self._check_size(int(announced[:20]))
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            check_read(size, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            await self._check_size(size)
+            self._reservation.grow(size)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _check_size(self, size: int) -> None:
+        """Refuse a large body of an anonymous sender, and look for a session before that."""
+        if size <= SMALL or not is_limited(self.sender.caller):
+            return
+        person = await django_callers.person_of(self._headers, self.sender.address)
+        if person is None:
+            raise self.sender.refusal or AnonymousBodyTooLarge()
+        self._reservation.give_back()
+        self.sender = Sender(person, self.sender.address)
+        self._reservation = Reservation(person)

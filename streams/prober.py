@@ -1,4 +1,5 @@
-"""Asks Redis and the database over and over whether they work, so that a health check only looks at what is known.
+"""Asks Redis whether it takes writes, and the database whether it answers, over and over: a health check only looks at
+what is known.
 
 What is known of something that hangs grows old, and what is older than `FRESH` seconds counts as down. Where no prober
 runs (`runserver`, WSGI), each health check asks by itself and waits `PATIENCE` seconds at the longest.
@@ -15,7 +16,8 @@ from django.db import connection
 
 from core.periodic import Periodic
 from streams import connections
-from streams.broker import ReplyError, Server, SyncExecutor, commands
+from streams.broker import ReplyError, Server, SyncExecutor
+from streams.broker.write_probes import write_probes
 from streams.errors import BrokerDown, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class Prober:
     def __init__(self) -> None:
         self._server = connections.server()
         self._executor = SyncExecutor(Server(locate=self._server.locate, timeout=ANSWER_WITHIN))
-        self.redis = Probe("Redis", self._ping)
+        self.redis = Probe("Redis", self._ask_redis)
         self.database = Probe("The database", _select)
         self._work = [
             Periodic("health of Redis", EVERY, self.redis.step),
@@ -111,15 +113,16 @@ class Prober:
         """Return what is wrong with each, as far as is known now."""
         return {"redis": self.redis.problem(), "database": self.database.problem()}
 
-    def _ping(self) -> None:
+    def _ask_redis(self) -> None:
         try:
-            (reply,) = self._executor.execute([commands.ping()])
+            replies = self._executor.execute(write_probes(self._executor.server))
         except BrokerDown as problem:
             raise Down(problem.detail) from problem
         except Unavailable as problem:
             raise Down("Redis does not answer.") from problem
-        if isinstance(reply, ReplyError):
-            raise Down(f"Redis answers: {reply}.")
+        refused = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
+        if refused is not None:
+            raise Down(f"Redis takes no events: {str(refused).rstrip('.')}.")
 
 
 def _ask_alone(probe: Probe) -> None:

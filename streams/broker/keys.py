@@ -66,4 +66,9 @@ def ticket(digest: str) -> str:
     return f"syn:ticket:{digest}"
 
 
+def probe(number: int) -> str:
+    """A key that is never there: whoever asks whether a node takes writes names it."""
+    return f"syn:probe:{number}"
+
+
 JANITOR_LEASE = "syn:janitor"

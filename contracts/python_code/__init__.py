@@ -3,7 +3,7 @@
 - `making`     asks for the code, within bounds
 - `bundling`   one schema of several that refer to one another
 - `writer`     a program of its own, in which datamodel-code-generator works
-- `harmless`   whether code declares models and does nothing else
+- `harmless`   a schema without the generator's own keywords; whether code declares models and does nothing else
 """
 
 from contracts.python_code.making import Code, make, module_name

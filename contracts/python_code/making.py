@@ -50,7 +50,8 @@ def make(
     Raises:
         NoPythonCode: when none can be made of this schema, or not in time.
     """
-    asked = orjson.dumps({"schema": bundled(document, references), "class_name": class_name(subject)})
+    schema = harmless.plain_schema(bundled(document, references))
+    asked = orjson.dumps({"schema": schema, "class_name": class_name(subject)})
     code = _cache.get(asked)
     if code is None:
         code = _written(asked, seconds)

@@ -73,6 +73,13 @@ def _locked(target: str, _: Said, after: Said) -> str:
     return f"was locked out as {target} for {after.get('minutes', '?')} minutes"
 
 
+def _failed_to_log_in(target: str, _: Said, after: Said) -> str:
+    count, names = after.get("failures", 1), after.get("names", [])
+    times = "" if count == 1 else f" {count} times"
+    shown = f", such as {', '.join(f'“{_value(name)}”' for name in names)}" if names else ""
+    return f"failed{times} to log in as {target}{shown}"
+
+
 def _mapping(value: Any) -> Said:
     return value if isinstance(value, dict) else {}
 
@@ -88,7 +95,7 @@ _PASTS = {"draft": "drafted", "fail": "failed", "log": "logged", "redrive": "red
 _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "log in": lambda *_: "logged in",
     "log out": lambda *_: "logged out",
-    "fail to log in": lambda target, *_: f"failed to log in as {target}",
+    "fail to log in": _failed_to_log_in,
     "lock out": _locked,
     "see payloads": _seen,
     "publish": _published,

@@ -1,19 +1,18 @@
-"""Logging in to the admin: recorded, whether it went well or not. django-axes counts what went wrong, and locks out."""
+"""Logging in to the admin: recorded, whether it went well or not. `login_throttle` counts attempts, and locks out."""
 
-from dataclasses import replace
 from math import ceil
 from typing import Any
 
-import axes.signals  # noqa: F401 - it counts first, and then we are told
+import axes.signals  # noqa: F401 - it says first that somebody is locked out, and then we are told
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from core import audit
-from core.principal import ANONYMOUS, Principal
+from core import audit, failed_log_ins
+from core.principal import Principal
 
-_LOGGED_IN, _LOGGED_OUT, _FAILED, _LOCKED = "log in", "log out", "fail to log in", "lock out"
+_LOGGED_IN, _LOGGED_OUT = "log in", "log out"
 
 
 def address_of(request: HttpRequest) -> str:
@@ -48,22 +47,14 @@ def _logged_out(request: HttpRequest | None, user: Any, **_: Any) -> None:
 
 def _failed(credentials: Any, request: HttpRequest | None = None, **_: Any) -> None:
     """Record a wrong name or password, and that no further are looked at after it; none of those that were not."""
-    if request is None:
-        return
     failures = getattr(request, "axes_failures_since_start", None)
-    is_locked = bool(getattr(request, "axes_locked_out", False))
-    if is_locked and failures is None:
+    if request is None or failures is None:
         return
-    stranger, target = _stranger(request), f"user {str(credentials.get('username') or '')[:150]}"
-    audit.record(stranger, _FAILED, target)
-    if is_locked:
+    username, address = str(credentials.get("username") or ""), address_of(request)
+    failed_log_ins.record_failure(username, address)
+    if getattr(request, "axes_locked_out", False):
         minutes = ceil(settings.AXES_COOLOFF_TIME.total_seconds() / 60)
-        audit.record(stranger, _LOCKED, target, after={"failures": failures, "minutes": minutes})
-
-
-def _stranger(request: HttpRequest) -> Principal:
-    # Nobody knows who it was.
-    return replace(ANONYMOUS, address=address_of(request))
+        failed_log_ins.record_lock_out(username, address, failures=failures, minutes=minutes)
 
 
 def _person(request: HttpRequest, user: Any) -> Principal:

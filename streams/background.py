@@ -7,6 +7,7 @@ import time
 
 from django.db import close_old_connections
 
+from core import failed_log_ins, login_throttle
 from core.periodic import Periodic
 from streams import connections
 from streams.access import usage
@@ -34,6 +35,13 @@ def report_audience() -> None:
     connections.executor().run(_audience.report(tails().watching(), now_ms=int(time.time() * 1000)))
 
 
+def delete_old_failures() -> None:
+    """Delete what is no longer kept of log-ins that failed."""
+    close_old_connections()
+    login_throttle.delete_expired_attempts()
+    failed_log_ins.delete_old_entries()
+
+
 _audience = Audience(f"{socket.gethostname()}:{os.getpid()}")
 
 WORK = (
@@ -43,6 +51,7 @@ WORK = (
     Periodic("use of keys", usage.EVERY, usage.flush),
     Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
+    Periodic("failed log-ins", 3600.0, delete_old_failures),
     Periodic("server check", 60.0, ServerCheck(connections.executor).step),
 )
 

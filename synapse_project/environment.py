@@ -221,6 +221,12 @@ SETTINGS = (
         meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),
     Setting(
+        name="SYNAPSE_FAILED_LOGIN_DAYS",
+        default=30,
+        parse=setting_values.between(1, 3650),
+        meaning="Days for which audit entries of log-ins that failed are kept; all other entries stay.",
+    ),
+    Setting(
         name="SYNAPSE_CATALOG",
         default="",
         shown_default="`catalog/deepiri.yaml`",

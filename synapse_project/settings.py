@@ -166,14 +166,16 @@ MIDDLEWARE = [
 
 # Guessing passwords: after five wrong ones for a user from an address, none is tried for a quarter of an hour.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "core.login_throttle.LoginThrottle"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Not the user alone: then anybody could lock out anybody.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.logging_in.address_of"
 AXES_LOCKOUT_CALLABLE = "core.logging_in.locked_out"
+# Entries of log-ins that failed are kept for so long; all others for ever.
+FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 # The record tells who logged in and who failed.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
@@ -200,7 +202,7 @@ TEMPLATES = [
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-]
+] + [{"NAME": "core.login_form.MaximumLengthValidator"}]
 
 # Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
 globals().update(_of_tls)

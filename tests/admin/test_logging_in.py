@@ -1,14 +1,23 @@
 """Logging in to the admin: who guesses passwords is stopped, and the record tells of it."""
 
+import json
+import logging
+import threading
 from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from core import audit, failed_log_ins, login_throttle
 from core.models import AuditEntry
+from core.principal import SYSTEM
 from tests.admin.pages import text_of
 
 LOGIN = "/admin/login/"
@@ -55,15 +64,194 @@ def test_after_five_wrong_passwords_none_is_tried_any_more(anna):
     assert "_auth_user_id" not in right.client.session
 
 
-def test_each_wrong_password_is_recorded_and_the_last_that_counted(anna):
+def test_wrong_passwords_are_recorded_in_one_entry_and_the_last_that_counted_in_another(anna):
     for _ in range(8):
         attempt("wrong")
 
     assert recorded() == [
-        *[("anonymous", "fail to log in", "user anna", "192.0.2.7")] * 5,
+        ("anonymous", "fail to log in", "user anna", "192.0.2.7"),
         ("anonymous", "lock out", "user anna", "192.0.2.7"),
     ]
-    assert AuditEntry.objects.first().after == {"failures": 5, "minutes": 15}
+    lock_out, failed = AuditEntry.objects.all()
+    assert lock_out.after == {"failures": 5, "minutes": 15}
+    assert failed.after["failures"] == 5
+    assert failed.after["last"].endswith("Z")
+
+
+def test_the_names_that_nobody_has_and_a_caller_tried_are_one_entry(anna):
+    for number in range(12):
+        attempt("wrong", username=f"nobody-{number}")
+    attempt("wrong", username="nobody-0")
+
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.action, entry.target) == ("fail to log in", "users that are not there")
+    assert entry.after["failures"] == 13
+    assert entry.after["names"] == [f"nobody-{number}" for number in range(10)]
+
+
+def test_guesses_at_a_name_that_nobody_has_are_refused_like_those_at_another(anna):
+    answers = [attempt("wrong", username="nobody").status_code for _ in range(6)]
+
+    assert answers == [200, 200, 200, 200, 429, 429]
+    assert {action for _, action, _, _ in recorded()} == {"fail to log in"}
+
+
+def test_each_caller_name_and_quarter_of_an_hour_has_an_entry_of_its_own(anna):
+    User.objects.create_user("bo", password="another way home", is_staff=True)
+    attempt("wrong")
+    attempt("wrong", username="bo")
+    attempt("wrong", address="192.0.2.8")
+    AuditEntry.objects.filter(address="192.0.2.7").update(at=timezone.now() - timedelta(minutes=15, seconds=1))
+
+    attempt("wrong")
+
+    assert [(target, address) for _, _, target, address in recorded()] == [
+        ("user anna", "192.0.2.7"),
+        ("user bo", "192.0.2.7"),
+        ("user anna", "192.0.2.8"),
+        ("user anna", "192.0.2.7"),
+    ]
+    assert {entry.after["failures"] for entry in AuditEntry.objects.all()} == {1}
+
+
+def test_the_lines_of_the_audit_log_tell_the_first_second_fourth_and_eighth_failure(
+    anna, caplog, django_capture_on_commit_callbacks
+):
+    with caplog.at_level(logging.INFO, logger="synapse.audit"), django_capture_on_commit_callbacks(execute=True):
+        for number in range(9):
+            failed_log_ins.record_failure(f"nobody-{number}", "192.0.2.7")
+
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert len(lines) == 4
+    assert {line["id"] for line in lines} == {AuditEntry.objects.get().pk}
+
+
+def test_entries_of_failures_go_when_they_are_old_and_all_others_stay(anna, settings):
+    settings.FAILED_LOGIN_DAYS = 3
+    for _ in range(5):
+        attempt("wrong")
+    attempt("a long way home", address="192.0.2.8")
+    audit.record(SYSTEM, "create", "stream orders")
+    attempt("wrong", address="192.0.2.9")
+    entries = AuditEntry.objects.exclude(address="192.0.2.9")
+    entries.update(at=timezone.now() - timedelta(days=3, seconds=1))
+
+    failed_log_ins.delete_old_entries()
+
+    assert [(action, address) for _, action, _, address in recorded()] == [
+        ("log in", "192.0.2.8"),
+        ("create", ""),
+        ("fail to log in", "192.0.2.9"),
+    ]
+
+
+def test_only_so_many_entries_of_failures_are_kept(anna, monkeypatch):
+    monkeypatch.setattr(failed_log_ins, "MOST_ENTRIES", 3)
+    audit.record(SYSTEM, "create", "stream orders")
+    for number in range(5):
+        attempt("wrong", address=f"192.0.2.{number}")
+
+    failed_log_ins.delete_old_entries()
+
+    assert [address for _, _, _, address in recorded()] == ["", "192.0.2.2", "192.0.2.3", "192.0.2.4"]
+
+
+def test_attempts_that_no_longer_count_are_deleted(anna):
+    attempt("wrong")
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=15, seconds=1))
+    attempt("wrong", address="192.0.2.8")
+
+    login_throttle.delete_expired_attempts()
+
+    assert [row.ip_address for row in AccessAttempt.objects.all()] == ["192.0.2.8"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "status"),
+    [
+        ([f"2001:db8:1:2::{number}" for number in range(6)], 429),
+        (["2001:db8:1:2:ffff:ffff:ffff:ffff", *(f"2001:db8:1:2::{number}" for number in range(5))], 429),
+        ([f"2001:db8:1:{number}::1" for number in range(6)], 302),
+        ([f"::ffff:192.0.2.{number}" for number in range(6)], 302),
+        (["::ffff:192.0.2.7"] * 5 + ["192.0.2.7"], 429),
+    ],
+    ids=["a network", "from end to end of a network", "six networks", "six of IPv4", "IPv4 in two spellings"],
+)
+def test_an_ipv6_network_is_one_caller(anna, addresses, status):
+    for address in addresses[:-1]:
+        attempt("wrong", address=address)
+
+    assert attempt("a long way home", address=addresses[-1]).status_code == status
+
+
+def test_another_browser_is_the_caller_that_it_was(anna):
+    for number in range(6):
+        answer = Client(REMOTE_ADDR="192.0.2.7", HTTP_USER_AGENT=f"browser {number}").post(
+            LOGIN, {"username": "anna", "password": "wrong"}
+        )
+
+    assert answer.status_code == 429
+
+
+def test_who_logs_in_has_all_attempts_again(anna):
+    for _ in range(3):
+        for _ in range(4):
+            attempt("wrong")
+
+        assert attempt("a long way home").status_code == 302
+
+    assert not AccessAttempt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_guesses_that_come_at_once_only_five_passwords_are_looked_at(anna, monkeypatch):
+    looked_at, answers, all_are_in = [], [], threading.Event()
+
+    def authenticate(self, request, username=None, password=None, **_):
+        looked_at.append(password)
+        assert all_are_in.wait(timeout=60)
+
+    def guess(number):
+        answers.append(attempt(f"guess {number}").status_code)
+        connection.close()
+
+    monkeypatch.setattr(ModelBackend, "authenticate", authenticate)
+    threads = [threading.Thread(target=guess, args=[number]) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    while len(looked_at) + len(answers) < len(threads):
+        threads[0].join(timeout=0.01)
+    all_are_in.set()
+    for thread in threads:
+        thread.join()
+
+    assert len(looked_at) == 5
+    assert sorted(answers)[:5] != [429] * 5
+    assert len([status for status in answers if status == 429]) >= 15
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("anna", "x" * 4097), ("anna", "x" * 1024**2), ("x" * 151, "wrong"), ("a\x00b", "wrong"), ("anna", "a\x00b")],
+    ids=["a long password", "a very long password", "a long name", "NUL in a name", "NUL in a password"],
+)
+def test_what_is_no_name_or_password_is_wrong_and_is_neither_hashed_nor_counted(anna, monkeypatch, username, password):
+    monkeypatch.setattr(ModelBackend, "authenticate", lambda *_, **__: pytest.fail("it was looked at"))
+
+    assert [attempt(password, username=username).status_code for _ in range(6)] == [200] * 6
+    assert not AccessAttempt.objects.exists()
+    assert recorded() == []
+
+
+def test_the_longest_password_that_can_be_set_can_be_logged_in_with(anna):
+    longest = "Ab3!" * 1024
+    validate_password(longest)
+    anna.set_password(longest)
+    anna.save()
+
+    assert attempt(longest).status_code == 302
+    with pytest.raises(ValidationError, match="at most 4096 characters"):
+        validate_password(longest + "x")
 
 
 def test_others_and_other_addresses_are_not_locked_out_with_them(anna):

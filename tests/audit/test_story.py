@@ -56,6 +56,12 @@ pytestmark = pytest.mark.django_db
             "took the payload of an event of stream orders",
         ),
         ("log in", "user anna", None, None, "logged in"),
+        ("fail to log in", "user anna", None, None, "failed to log in as user anna"),
+        ("fail to log in", "user anna", None, {"failures": 5}, "failed 5 times to log in as user anna"),
+        (
+            "fail to log in", "users that are not there", None, {"failures": 2, "names": ["a", "x" * 150]},
+            f"failed 2 times to log in as users that are not there, such as “a”, “{'x' * 60}…”",
+        ),
         ("lock out", "user anna", None, {"minutes": 15}, "was locked out as user anna for 15 minutes"),
         ("pause", "bridge b", {"paused": False}, {"paused": True}, "paused bridge b: paused from False to True"),
         ("discard draft", "contract c", {"schema": "{}"}, None, "discarded the draft of contract c"),

@@ -1,0 +1,92 @@
+"""The limit on guessing passwords: five attempts for a name from a caller, then none for a quarter of an hour.
+
+django-axes counts a failure after the password was looked at, so guesses that come at once are all looked at. Here an
+attempt is counted before, in one statement of the database: the limit holds whichever processes the guesses reach.
+django-axes asks (AXES_HANDLER), keeps the table, and answers whoever is locked out.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from axes.handlers.base import AbstractAxesHandler, AxesBaseHandler
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpRequest
+from django.utils import timezone
+
+from core.addresses import one_caller
+
+_MOST_CHARACTERS = 255
+
+
+class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]  # axes has no types
+    """Takes one of the attempts that are left, and gives them all back to who logs in.
+
+    On the request, `axes_failures_since_start` is how many attempts were taken, with this one; None when none was left.
+    """
+
+    def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+        """Take an attempt. Return False when none is left: the password is not looked at then."""
+        taken = _take(_key(request, credentials), request.axes_attempt_time)  # type: ignore[attr-defined]
+        request.axes_failures_since_start = taken  # type: ignore[attr-defined]
+        return taken is not None
+
+    def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+        """Return how many attempts were taken that still count."""
+        live = AccessAttempt.objects.filter(attempt_time__gt=_begin(request.axes_attempt_time))  # type: ignore[attr-defined]
+        row = live.filter(**_key(request, credentials)).first()
+        return 0 if row is None else int(row.failures_since_start)
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        """Say that nobody is let in any more, when the attempt was the last one."""
+        taken = getattr(request, "axes_failures_since_start", None)
+        if taken is not None and taken >= settings.AXES_FAILURE_LIMIT:
+            request.axes_locked_out = True
+
+    def user_logged_in(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+        """Give back the attempts that were taken from where the person is now."""
+        AccessAttempt.objects.filter(**_key(request, {"username": user.get_username()})).delete()
+
+    def user_logged_out(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+        """Do nothing: the audit log tells."""
+
+    def post_save_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
+        """Do nothing when a row is saved."""
+
+    def post_delete_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
+        """Do nothing when a row is deleted."""
+
+
+def delete_expired_attempts() -> None:
+    """Delete what no longer counts."""
+    AccessAttempt.objects.filter(attempt_time__lte=_begin(timezone.now())).delete()
+
+
+def _take(key: dict[str, str], now: datetime) -> int | None:
+    """Count an attempt, unless the limit is reached. Return how many there are now; None when it was."""
+    with transaction.atomic():
+        rows = AccessAttempt.objects.filter(**key)
+        rows.filter(attempt_time__lte=_begin(now)).delete()
+        AccessAttempt.objects.bulk_create([AccessAttempt(**key, failures_since_start=0)], ignore_conflicts=True)
+        is_taken = rows.filter(failures_since_start__lt=settings.AXES_FAILURE_LIMIT).update(
+            failures_since_start=F("failures_since_start") + 1, attempt_time=now
+        )
+        return rows.get().failures_since_start if is_taken else None
+
+
+def _begin(now: datetime) -> datetime:
+    begin: datetime = now - settings.AXES_COOLOFF_TIME
+    return begin
+
+
+def _key(request: HttpRequest, credentials: dict[str, Any] | None) -> dict[str, str]:
+    """Return the columns that tell one counter from the others: of an IPv6 address only the network counts."""
+    caller = one_caller(str(request.META.get("REMOTE_ADDR", ""))).partition("/")[0]
+    return {
+        "username": str((credentials or {}).get("username") or "")[:_MOST_CHARACTERS],
+        # The column takes an address; that of a network stands for it.
+        "ip_address": "::" if caller == "nowhere" else caller,
+        "user_agent": "",
+    }

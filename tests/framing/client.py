@@ -13,6 +13,8 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Answer:
+    """A final answer; `status` is 0 for one without a head."""
+
     status: int
     body: bytes
 
@@ -40,8 +42,8 @@ def _read(came: bytes, method: str) -> list[Answer]:
     answers = []
     while came:
         head, end, came = came.partition(b"\r\n\r\n")
-        assert end, head
-        assert head.startswith(b"HTTP/1."), head
+        if not head.startswith(b"HTTP/1."):
+            return [*answers, Answer(0, head + end + came)]  # as HTTP/0.9 has them: without a head
         status = int(head[9:12])
         if status == 100:
             continue

@@ -58,6 +58,8 @@ def running_server() -> Iterator[RunningServer]:
     options = http_protocol.options(lifespan="off", loop="asyncio")
     server = web_server.Server(web_server.uvicorn.Config(FrontDoor(ROUTES), **options))
     listener = socket.create_server(("127.0.0.1", 0))
+    # Connections have it from here. asyncio, unlike uvloop, sets it on none that was accepted.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def serve() -> None:
         await server.serve([listener])

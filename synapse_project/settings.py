@@ -272,9 +272,12 @@ LOGGING = {
         "json": {"()": "core.log_lines.JsonLines"},
         "bare": {"format": "%(message)s"},
     },
-    "filters": {"refusals": {"()": "core.log_lines.WithoutTraceOfRefusals"}},
+    "filters": {
+        "refusals": {"()": "core.log_lines.WithoutTraceOfRefusals"},
+        "summed": {"()": "core.log_limits.SummedRefusals"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"]},
+        "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"], "filters": ["summed"]},
         **_audit_handlers,
     },
     # A strange host is answered with a problem document; its traceback tells nobody anything.

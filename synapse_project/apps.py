@@ -1,5 +1,10 @@
+import logging
+
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.db.models.signals import post_migrate
+
+logger = logging.getLogger(__name__)
 
 
 class SynapseConfig(AppConfig):
@@ -8,6 +13,8 @@ class SynapseConfig(AppConfig):
     def ready(self) -> None:
         from synapse_project import roles  # noqa: PLC0415 - needs the loaded models
 
+        for warning in filter(None, settings.PRIVATE_FILE_WARNINGS):
+            logger.warning("%s", warning)
         # After the last app that has models (only those are told of), the permissions of all are there.
         *_, last = (config for config in apps.get_app_configs() if config.models_module)
         post_migrate.connect(roles.keep, sender=last)

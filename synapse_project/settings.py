@@ -12,7 +12,7 @@ import environ
 from corsheaders.defaults import default_headers
 
 from core import content_policy, openapi
-from synapse_project import audit_lines, environment, protection, sidebar
+from synapse_project import audit_lines, environment, private_files, protection, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -31,6 +31,10 @@ except OSError as error:
     sys.exit(f"synapse: SYNAPSE_VAR: cannot make the data folder {VAR_DIR}: {error.strerror}")
 
 
+# What others can reach although they must not, told when logging has begun.
+PRIVATE_FILE_WARNINGS: list[str] = []
+
+
 def _secret_key() -> str:
     """Return the configured key, else this installation's own: made once, readable by its owner only."""
     if _env["SECRET_KEY"]:
@@ -43,6 +47,7 @@ def _secret_key() -> str:
             file.flush()
             with contextlib.suppress(FileExistsError):
                 os.link(file.name, path)
+    PRIVATE_FILE_WARNINGS.append(private_files.protect(path))
     text = path.read_text(encoding="utf-8")
     try:
         return protection.secret_key(text)
@@ -109,6 +114,8 @@ else:
     _path = (
         environ.Env.db_url_config(_env["DATABASE_URL"])["NAME"] if _env["DATABASE_URL"] else VAR_DIR / "synapse.sqlite3"
     )
+    if _path != ":memory:":
+        PRIVATE_FILE_WARNINGS += private_files.protect_sqlite(Path(_path))
     _database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": _path,

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from synapse_project import private_files
 from synapse_project.embedded.endpoint import EmbeddedRedisError
 
 INSTEAD = "Set REDIS_URL to use a Redis or Valkey of your own."
@@ -42,6 +43,7 @@ def run(program: Path, configuration: Path, *, keep_open: int) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
+            umask=private_files.UMASK,
         )
     except OSError as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot run here: {error}. {INSTEAD}") from error

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse_project import file_lock, ports
+from synapse_project import file_lock, ports, private_files
 from synapse_project.embedded import configuration, connection, process
 from synapse_project.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
 from synapse_project.embedded.look import State, look_at
@@ -76,6 +76,8 @@ class EmbeddedRedis:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
+            for problem in private_files.protect_tree(self.folder):
+                self.say(problem)
             lock = self._take_supervisor_lock()
             try:
                 yield

@@ -1,5 +1,6 @@
 """What the embedded server is like when it has started."""
 
+import os
 import stat
 from dataclasses import replace
 
@@ -47,12 +48,19 @@ def test_only_this_machine_can_reach_the_server(embedded: EmbeddedRedis) -> None
 
 def test_only_the_owner_can_read_the_data_and_the_password(embedded: EmbeddedRedis) -> None:
     embedded.folder.mkdir(mode=0o755)
+    (embedded.folder / "valkey.log").touch(0o644)
+    before = os.umask(0)
 
-    embedded.ensure_running()
+    try:
+        with client(embedded.ensure_running()) as caller:
+            caller.xadd("orders", {"n": 1})
+            caller.bgrewriteaof()
+    finally:
+        os.umask(before)
 
-    assert stat.S_IMODE(embedded.folder.stat().st_mode) == 0o700
-    for name in ("valkey.conf", "endpoint.json"):
-        assert stat.S_IMODE((embedded.folder / name).stat().st_mode) == 0o600
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (embedded.folder, *embedded.folder.rglob("*"))}
+    assert any(path.suffix == ".aof" for path in modes)
+    assert [str(path) for path, mode in modes.items() if mode & 0o077] == []
 
 
 def test_another_process_finds_the_server_by_its_record(embedded: EmbeddedRedis) -> None:

@@ -18,13 +18,42 @@ MAX_KEYS = 1024
 MAX_NODES = 10_000
 MAX_STRING = 64 * 1024
 _INTEGER_LIMITS = (-(2**63), 2**64 - 1)
-_TOO_DEEP = "The value is nested more than {} levels deep."
 # A value needs this many bytes before it can break a limit on nodes, keys or strings.
 SMALL = 4 * 1024
+# Up to this many bytes parsing takes no time that anybody would notice, whatever they are.
+LONG = 32 * 1024
+TOO_MANY_PARTS = f"The value has more than {MAX_NODES} parts."
 
 
 class BadJSON(ValueError):
-    """The text is not JSON that can be accepted; the message is a sentence that says why and where."""
+    """The text is not JSON that can be accepted; the message is a sentence that says why and where.
+
+    `stage` says when it is looked for: of two reasons the one of the earlier stage is told.
+    """
+
+    TEXT, DEPTH, VALUES, NUL = range(4)
+
+    def __init__(self, message: str, *, stage: int = VALUES) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class Malformed(BadJSON):
+    """The text breaks the grammar of JSON: at which of its characters, and in which line and column, from 1."""
+
+    def __init__(self, reason: str, *, at: int, line: int, column: int) -> None:
+        super().__init__(f"Not valid JSON: {reason} (line {line}, column {column}).", stage=self.TEXT)
+        self.reason = reason
+        self.at = at
+        self.line = line
+        self.column = column
+
+
+class NotUnicode(BadJSON):
+    """The text is not UTF-8, from a byte on."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        super().__init__(f"The text is not UTF-8: byte {at} (0x{data[at]:02x}) does not belong there.", stage=self.TEXT)
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -36,14 +65,46 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise BadJSON(_explain(data, error, max_depth)) from None
+        raise _explained(data, error) from None
     if _may_be_deeper(data, value, max_depth) and _is_deeper(value, max_depth):
-        raise BadJSON(_TOO_DEEP.format(MAX_DEPTH))
+        raise too_deep(stage=BadJSON.DEPTH)
     if orjson.dumps(value) != data:
         value = _loads_exactly(data)
     if b"\\u0000" in data:
         _check_nul(value)
     return value
+
+
+def loads_value(data: bytes) -> Any:
+    """Return the value of a JSON text, held to the limits on keys, strings and parts as well. A long text of too many
+    parts is not even parsed: that would take long.
+
+    Raises:
+        BadJSON: as `loads` and `check_size` do.
+    """
+    if len(data) > LONG and count_parts(data) > MAX_NODES:
+        raise BadJSON(TOO_MANY_PARTS)
+    value = loads(data)
+    check_size(value, len(data))
+    return value
+
+
+def too_deep(*, stage: int) -> BadJSON:
+    """Return why a value of too many levels is refused: found by the parser, or in what it made."""
+    return BadJSON(f"The value is nested more than {MAX_DEPTH} levels deep.", stage=stage)
+
+
+def count_parts(data: bytes) -> int:
+    """Return how many parts the value of a JSON text has, without parsing it. Few parts may be overestimated."""
+    parts = 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+    if parts <= MAX_NODES:
+        return parts
+    if b"\\" in data:
+        data = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    # Without what stands in strings.
+    data = b'""'.join(data.split(b'"')[::2]).translate(None, b" \t\n\r")
+    filled = sum(map(data.count, (b"[", b"{"))) - sum(map(data.count, (b"[]", b"{}")))
+    return 1 + data.count(b",") + filled
 
 
 def check_size(value: Any, size: int) -> None:
@@ -56,19 +117,21 @@ def check_size(value: Any, size: int) -> None:
         _check_size(value)
 
 
-def _explain(data: bytes, error: orjson.JSONDecodeError, max_depth: int) -> str:
+def _explained(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
     if not data.strip():
-        return "The body is empty; a JSON value was expected."
+        return BadJSON("The body is empty; a JSON value was expected.", stage=BadJSON.TEXT)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as bad:
-        return f"The text is not UTF-8: byte {bad.start} (0x{data[bad.start]:02x}) does not belong there."
+        return NotUnicode(data, bad.start)
     if data.startswith(b"\xef\xbb\xbf"):
-        return "The text begins with a byte order mark; send UTF-8 without one (RFC 8259, 8.1)."
+        return BadJSON(
+            "The text begins with a byte order mark; send UTF-8 without one (RFC 8259, 8.1).", stage=BadJSON.TEXT
+        )
     reason = error.msg.split(": line ")[0]
     if "recursion" in reason or "depth" in reason:
-        return _TOO_DEEP.format(max_depth)
-    return f"Not valid JSON: {reason} (line {error.lineno}, column {error.colno})."
+        return too_deep(stage=BadJSON.TEXT)
+    return Malformed(reason, at=error.pos, line=error.lineno, column=error.colno)
 
 
 def _may_be_deeper(data: bytes, value: Any, levels: int) -> bool:
@@ -136,7 +199,7 @@ def _no_constant(text: str) -> NoReturn:
 
 def _check_nul(value: Any) -> None:
     if any("\0" in text for text in _strings(value)):
-        raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.")
+        raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.", stage=BadJSON.NUL)
 
 
 def _check_size(value: Any) -> None:
@@ -156,7 +219,7 @@ def _check_size(value: Any) -> None:
         elif isinstance(node, str):
             _check_length(node)
         if nodes + len(waiting) > MAX_NODES:
-            raise BadJSON(f"The value has more than {MAX_NODES} parts.")
+            raise BadJSON(TOO_MANY_PARTS)
 
 
 def _check_length(text: str) -> None:

@@ -1,23 +1,28 @@
 """The answer to a batch: what became of each event, in their order. No I/O, no Django."""
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from core import problems
 from core.http import Response, json_response
 from core.problems import Forbidden, Problem
+from streams.broker.command import Conversation
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.errors import BatchRefused, IdempotencyKeyReused, Unavailable
 from streams.idempotency import REPLAYED
 from streams.storing import Fate, Stored
+from streams.turns import in_parts
 
 # What the checks said of an event, and what became of it when they found it good: None when another one's fault kept it
 # out.
 _Pair = tuple[Accepted | Problem, Fate | None]
 
 
-def answer(stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Response:
+def answer(
+    stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
+) -> Conversation[Response]:
     """Answer 200 when all events were stored, 207 when some were.
 
     `outcomes` is what the checks said of all events, `fates` what became of the good ones, both in their order.
@@ -25,7 +30,8 @@ def answer(stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fat
     Raises:
         Problem: when none was stored. `results` says why, for each.
     """
-    results = [_shown(index, *pair) for index, pair in enumerate(_pairs(outcomes, fates))]
+    places = count()
+    results = yield from in_parts(list(_pairs(outcomes, fates)), lambda pair: _shown(next(places), *pair))
     statuses = [result["status"] for result in results]
     accepted = statuses.count("accepted")
     body = {

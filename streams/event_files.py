@@ -36,7 +36,7 @@ def parts(file: BinaryIO, name: str) -> Iterator[Part]:
         return
     data = b"".join(head) + file.read(MAX_BATCH_BYTES + 1)
     body = _read(data, JSON)
-    yield Part(body=Body(items=body.items, batch=True), lines=None)
+    yield Part(body=Body((body.items(),), batch=True), lines=None)
 
 
 def _head(file: BinaryIO) -> list[bytes]:
@@ -80,7 +80,7 @@ def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
         body = _read(b"\n".join(line.rstrip(b"\n") for line in lines), NDJSON)
     except Problem as problem:
         # One line alone that is longer than a whole batch.
-        body = Body(items=[problem], batch=True)
+        body = Body(((problem,),), batch=True)
     return Part(body=body, lines=numbers)
 
 

@@ -4,22 +4,27 @@ A route's short way (`direct`) begins the same conversation as its handler, and 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from core.fair_queue import FairQueue
 from core.http import Done, Failed, Request, Response, Route, StreamedResponse, nobody
-from core.problems import Problem
+from core.shares import caller_of
 from streams import connections, health, inspection, live, prober, publishing, reading
 from streams.broker import AsyncExecutor
 from streams.broker.command import Conversation
 from streams.live import tickets
-from streams.reading import MAX_EVENT_BYTES, Body
+from streams.reading import MAX_EVENT_BYTES
 from streams.snapshot import holder
+
+# Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
+LARGE_BATCHES = FairQueue("large batches", capacity=reading.MAX_BATCH_BYTES, patience=10.0)
 
 
 async def publish(request: Request) -> Response:
     """Answer `POST /events/{stream}`."""
-    body = await _read_aside(request)
-    return await _publishing_executor(request).run(_publish(request, body))
+    async with _turn(request):
+        return await _publishing_executor(request).run(_publish(request))
 
 
 def publish_directly(request: Request, done: Done, failed: Failed) -> bool:
@@ -30,8 +35,8 @@ def publish_directly(request: Request, done: Done, failed: Failed) -> bool:
     return True
 
 
-def _publish(request: Request, body: Body | Problem | None = None) -> Conversation[Response]:
-    return publishing.publish(request, holder.current(), connections.tally, body=body)
+def _publish(request: Request) -> Conversation[Response]:
+    return publishing.publish(request, holder.current(), connections.tally)
 
 
 def _publishing_executor(request: Request) -> AsyncExecutor:
@@ -40,8 +45,8 @@ def _publishing_executor(request: Request) -> AsyncExecutor:
 
 async def validate(request: Request) -> Response:
     """Answer `POST /events/{stream}/validate`."""
-    body = await _read_aside(request)
-    return await connections.async_executor().run(publishing.validate(request, holder.current(), body=body))
+    async with _turn(request):
+        return await connections.async_executor().run(publishing.validate(request, holder.current()))
 
 
 def validate_directly(request: Request, done: Done, failed: Failed) -> bool:
@@ -56,14 +61,14 @@ def _is_large(request: Request) -> bool:
     return len(request.body) > MAX_EVENT_BYTES
 
 
-async def _read_aside(request: Request) -> Body | Problem | None:
-    """Read a large body in a thread, so that others are answered meanwhile; a small one is read where it is used."""
+@asynccontextmanager
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """Wait until it is the turn of a large batch: what is made of one takes many times its memory, and all its time."""
     if not _is_large(request):
-        return None
-    try:
-        return await asyncio.to_thread(reading.read, request)
-    except Problem as problem:
-        return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
+        yield
+        return
+    async with LARGE_BATCHES.turn(caller_of(request.principal), len(request.body)):
+        yield
 
 
 def _streams(request: Request) -> Conversation[Response]:

@@ -6,6 +6,7 @@ one event in `checking.py`, how events are stored in `storing.py`, and the answe
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from core.http import Request, Response, json_response
@@ -23,19 +24,18 @@ from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
 from streams.tally import Tally
-from streams.turns import in_parts
+from streams.turns import in_slices
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
 # Stands for an event that was written and of which nothing more is to be said. What memory a batch lets go of before it
 # waits for Redis, the next one finds in the processor's cache.
-_WRITTEN = Accepted({}, "", None, (), registered=True)
+_NO_EVENT: Mapping[str, Any] = {}
+_WRITTEN = Accepted(_NO_EVENT, "", None, (), registered=True)
 
 
-def publish(
-    request: Request, catalog: Snapshot, tally: Tally, *, body: Body | Problem | None = None
-) -> Conversation[Response]:
-    """Store the events of `POST /events/{stream}`. `body` is the request's, or what is wrong with it, if already read.
+def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | None = None) -> Conversation[Response]:
+    """Store the events of `POST /events/{stream}`. `body` is the request's, if already read.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
     What was stored before under the request's Idempotency-Key answers 200, and the header Idempotency-Replayed.
@@ -47,20 +47,21 @@ def publish(
     try:
         version = reading.contract_version(request)
         key = idempotency.key_of(request, stream)
-        body = _read(request, body)
+        body = body or reading.read(request)
     except Problem:
         tally.add(stream.name, "refused")
         raise
     if body.batch:
-        return (yield from _publish_batch(stream, body.items, request, tally, version=version, key=key))
+        return (yield from _publish_batch(stream, body, request, tally, version=version, key=key))
     return (yield from _publish_one(stream, body, request, tally, version=version, key=key))
 
 
 def _publish_one(
     stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
 ) -> Conversation[Response]:
+    ((event,),) = body.slices
     try:
-        accepted = checking.check(stream, body.items[0], version=version, by=request.principal)
+        accepted = checking.check(stream, event, version=version, by=request.principal)
     except Problem:
         tally.add(stream.name, "refused")
         raise
@@ -69,7 +70,7 @@ def _publish_one(
         write.add(accepted)
         fates = yield from storing.append(stream, write.commands)
     else:
-        keys = [] if key is None else [idempotency.of_one(request, key, body.items[0], version)]
+        keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
         fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
     (stored,) = fates
     _count(tally, stream, [accepted], fates)
@@ -85,7 +86,7 @@ def _publish_one(
 
 def _publish_batch(
     stream: StreamDefinition,
-    items: list[Any],
+    body: Body,
     request: Request,
     tally: Tally,
     *,
@@ -95,10 +96,23 @@ def _publish_batch(
     together = _is_true(request, "atomic")
     write = _Writer(stream, request)
     is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
-    # Each is written as soon as it is checked, while it is at hand.
-    outcomes = yield from _all_checked(stream, items, version, request.principal, write.add if is_plain else None)
-    if is_plain:
-        items.clear()
+    keys: list[IdempotencyKey] = []
+
+    def write_one(index: int, item: Any, accepted: Accepted) -> None:
+        if is_plain:
+            write.add(accepted)
+            return
+        write.entries.append(write.entry(accepted))
+        if key is not None:
+            keys.append(idempotency.of_item(request, key, index, item, version))
+
+    try:
+        # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
+        # the memory of their text.
+        outcomes = yield from _all_checked(stream, body, version, request.principal, write_one)
+    except Problem:
+        tally.add(stream.name, "refused")
+        raise
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
@@ -109,16 +123,14 @@ def _publish_batch(
     elif is_plain:
         fates = yield from storing.append(stream, write.commands)
     else:
-        entries = yield from in_parts(good, write.entry)
-        keys: Sequence[IdempotencyKey] = ()
-        if key is not None:
-            keys = yield from _keys(request, key, items, outcomes, version, together=together)
-        fates = yield from storing.store(stream, entries, together=together, keys=keys)
+        if key is not None and together:
+            keys = [idempotency.of_all(request, key, keys)]
+        fates = yield from storing.store(stream, write.entries, together=together, keys=keys)
     _count(tally, stream, good, fates)
-    return batches.answer(stream, outcomes, fates)
+    return (yield from batches.answer(stream, outcomes, fates))
 
 
-def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None = None) -> Conversation[Response]:
+def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
     """Answer `POST /events/{stream}/validate`: what `publish` would say of the same body, and nothing is stored.
 
     Raises:
@@ -126,12 +138,13 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | Problem | None
     """
     stream = _stream(request, catalog)
     version = reading.contract_version(request)
-    body = _read(request, body)
-    outcomes = yield from _all_checked(stream, body.items, version, request.principal)
+    body = body or reading.read(request)
+    outcomes = yield from _all_checked(stream, body, version, request.principal)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-        return batches.answer(stream, outcomes, [None if together else Stored(id="") for _ in good])
+        fates = [None if together else Stored(id="") for _ in good]
+        return (yield from batches.answer(stream, outcomes, fates))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})
@@ -146,26 +159,26 @@ def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
     return stream
 
 
-def _read(request: Request, body: Body | Problem | None) -> Body:
-    if isinstance(body, Problem):
-        raise body
-    return body or reading.read(request)
-
-
 def _all_checked(
     stream: StreamDefinition,
-    items: Sequence[Any],
+    body: Body,
     version: int | None,
     by: Principal,
-    also: Callable[[Accepted], None] | None = None,
+    also: Callable[[int, Any, Accepted], None] | None = None,
 ) -> Conversation[list[Accepted | Problem]]:
-    """Return what the checks say of each. Where what they find good goes to `also`, no more is returned of it than the
-    answer needs."""
+    """Return what the checks say of each event. What they find good goes to `also`, with the event's place and value;
+    then no more is returned of it than the answer needs.
+
+    Raises:
+        Problem: when the body cannot be read as a whole.
+    """
     explained = 0
     rulings: dict[str, Ruling] = {}
+    places = count()
 
     def check_one(item: Any) -> Accepted | Problem:
         nonlocal explained
+        place = next(places)
         if isinstance(item, Problem):
             return item
         try:
@@ -179,31 +192,15 @@ def _all_checked(
         if accepted.warnings:
             explained += len(accepted.warnings)
         if also is not None:
-            also(accepted)
+            also(place, item, accepted)
             if accepted.registered and not accepted.warnings:
                 return _WRITTEN
+            return accepted._replace(event=_NO_EVENT)
         return accepted
 
-    return (yield from in_parts(items, check_one))
-
-
-def _keys(
-    request: Request,
-    key: str,
-    items: Sequence[Any],
-    outcomes: Sequence[Accepted | Problem],
-    version: int | None,
-    *,
-    together: bool,
-) -> Conversation[list[IdempotencyKey]]:
-    """Return the keys of the good events, by their places in the batch; or the one of a batch stored together."""
-    good = [
-        (index, item)
-        for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
-        if isinstance(outcome, Accepted)
-    ]
-    keys = yield from in_parts(good, lambda each: idempotency.of_item(request, key, *each, version))
-    return [idempotency.of_all(request, key, keys)] if together else keys
+    if body.is_large:
+        yield ()  # many may come in the same moment
+    return (yield from in_slices(body.slices, check_one))
 
 
 class _Writer:
@@ -215,6 +212,7 @@ class _Writer:
         self._traceparent = request.headers.get("traceparent", "")
         self._beside = beside
         self.commands: list[Command] = []
+        self.entries: list[list[str]] = []
         # What stands in few entries is in no form.
         self._has_forms = stream.layout == "flat" and not self._traceparent and not beside
 

@@ -1,12 +1,15 @@
-"""The first step of publishing: from the body of a request to JSON values. No I/O, no Django."""
+"""The first step of publishing: from the body of a request to JSON values. No I/O, no Django.
 
-from collections.abc import Mapping
+A large batch is read in slices, each when it is needed, so that the event loop answers others between two of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from core import strict_json
+from core import json_slices, strict_json
 from core.http import Request
 from core.nothing import NO_TEXTS
 from core.problems import BadRequest, Problem, UnsupportedMediaType
@@ -18,20 +21,32 @@ MAX_BATCH_ITEMS = 10_000
 CONTRACT_VERSION = "Synapse-Contract-Version"
 _HIGHEST_VERSION = 2**31 - 1
 JSON, NDJSON = "application/json", "application/x-ndjson"
+_WHITE = b" \t\n\r"
 
 # A problem stands where an item could not be read.
 Item = Any | Problem
 
 
 class Body(NamedTuple):
-    """What a request brought: the values in their order, and whether they came as a batch.
+    """What a request brought, and whether it came as a batch.
 
+    `slices` has the values in their order. Those of a large batch are read as they are taken, once; that raises what
+    `read` raises. An empty slice is a pause.
     `beside` is what was said about a single event and is no part of it, as `entry.encode` takes it.
     """
 
-    items: list[Item]
+    slices: Iterable[Sequence[Item]]
     batch: bool
     beside: Mapping[str, str] = NO_TEXTS
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is read as its values are taken."""
+        return not isinstance(self.slices, tuple)
+
+    def items(self) -> list[Item]:
+        """Read all that is left, at once."""
+        return [item for items in self.slices for item in items]
 
 
 def read(request: Request) -> Body:
@@ -45,11 +60,14 @@ def read(request: Request) -> Body:
     _check_encoding(request.headers.get("content-encoding", ""))
     kind = _content_type(request.headers.get("content-type", ""))
     body = request.body
-    if kind == NDJSON:
-        return Body(items=_lines(body), batch=True)
-    if body.lstrip()[:1] == b"[":
-        return Body(items=_array(body), batch=True)
-    return Body(items=[_value(body)], batch=False)
+    if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
+        return Body(((_value(body),),), batch=False)
+    _check_batch(body)
+    slices = _lines(body) if kind == NDJSON else _array(body)
+    if len(body) <= json_slices.SLICE:
+        # What is small is read here: whoever has its body knows that it can be read.
+        return Body(tuple(slices), batch=True)
+    return Body(slices, batch=True)
 
 
 def contract_version(request: Request) -> int | None:
@@ -92,11 +110,9 @@ def _value(data: bytes) -> Any:
     if len(data) > MAX_EVENT_BYTES:
         raise EventTooLarge(f"The event is {len(data)} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
     try:
-        value = strict_json.loads(data)
-        strict_json.check_size(value, len(data))
+        return strict_json.loads_value(data)
     except strict_json.BadJSON as error:
         raise BadEvent(str(error)) from None
-    return value
 
 
 def within_limits(event: Any) -> Any:
@@ -112,24 +128,36 @@ def within_limits(event: Any) -> Any:
         raise BadEvent(f"The event cannot be written as JSON: {error}.") from None
 
 
-def _array(body: bytes) -> list[Item]:
-    _check_batch(body)
+def _array(body: bytes) -> Iterator[Sequence[Item]]:
+    count = 0
     try:
-        # The array itself is one level more than its events.
-        values = strict_json.loads(body, max_depth=strict_json.MAX_DEPTH + 1)
+        for part in json_slices.read(body, longest=MAX_EVENT_BYTES):
+            count += len(part.items)
+            if count > MAX_BATCH_ITEMS:
+                raise _too_many()
+            yield _within_limits(part)
     except strict_json.BadJSON as error:
         raise BadEvent(str(error)) from None
-    _check_count(len(values))
-    if len(body) <= strict_json.SMALL:
-        return list(values)
+    _check_count(count)
+
+
+def _within_limits(part: json_slices.Slice) -> Sequence[Item]:
+    """Return the items of a slice, with a problem in place of each that is over a limit."""
+    values, size = part
+    if size <= strict_json.SMALL or not values:
+        return values
+    if len(values) == 1:
+        return [_checked(values[0], size)]
     sizes = [len(orjson.dumps(value)) for value in values]
-    if max(sizes, default=0) <= strict_json.SMALL:
-        return list(values)
-    return [_within_limits(value, size) for value, size in zip(values, sizes, strict=True)]
+    if max(sizes) <= strict_json.SMALL:
+        return values
+    return [_checked(value, size) for value, size in zip(values, sizes, strict=True)]
 
 
-def _within_limits(value: Any, size: int) -> Item:
-    if size > MAX_EVENT_BYTES:
+def _checked(value: Any, size: int) -> Item:
+    if isinstance(value, json_slices.Oversized):
+        if size <= MAX_EVENT_BYTES:
+            return BadEvent(strict_json.TOO_MANY_PARTS)
         return EventTooLarge(f"The event is {size} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
     try:
         strict_json.check_size(value, size)
@@ -138,12 +166,32 @@ def _within_limits(value: Any, size: int) -> Item:
     return value
 
 
-def _lines(body: bytes) -> list[Item]:
-    _check_batch(body)
-    # Only LF ends a line; white space around a value is JSON's own, and empty lines are passed over.
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    _check_count(len(lines))
-    return [_line(line) for line in lines]
+def _lines(body: bytes) -> Iterator[Sequence[Item]]:
+    count = 0
+    for lines in _stretches(body):
+        count += len(lines)
+        if count > MAX_BATCH_ITEMS:
+            raise _too_many()
+        yield ()
+    _check_count(count)
+    for lines in _stretches(body):
+        for line in lines:
+            yield (_line(line),)
+
+
+def _stretches(body: bytes) -> Iterator[list[bytes]]:
+    """Yield the lines of the body, some at a time. White space around a value is JSON's own, and empty lines are passed
+    over."""
+    begin = 0
+    while begin < len(body):
+        end = body.rfind(b"\n", begin, begin + json_slices.SLICE)
+        if end < 0:
+            end = body.find(b"\n", begin)
+        if end < 0 or len(body) - begin <= json_slices.SLICE:
+            end = len(body)
+        # Only LF ends a line.
+        yield [line for line in body[begin:end].split(b"\n") if line.strip()]
+        begin = end + 1
 
 
 def _line(line: bytes) -> Item:
@@ -161,5 +209,7 @@ def _check_batch(body: bytes) -> None:
 def _check_count(count: int) -> None:
     if count == 0:
         raise BadEvent("The batch holds no events.")
-    if count > MAX_BATCH_ITEMS:
-        raise EventTooLarge(f"The batch holds {count} events; at most {MAX_BATCH_ITEMS} are accepted.")
+
+
+def _too_many() -> EventTooLarge:
+    return EventTooLarge(f"The batch holds more than {MAX_BATCH_ITEMS} events, the most that are accepted.")

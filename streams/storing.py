@@ -7,6 +7,7 @@ pipeline (streams.broker.durability).
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from core.problems import Problem
@@ -22,7 +23,7 @@ from streams.errors import (
     NotDurable,
     StreamFull,
 )
-from streams.turns import in_parts
+from streams.turns import MANY, in_parts
 
 _Entries = Sequence[Sequence[str]]
 
@@ -70,7 +71,13 @@ def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = 
 def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
     """Append entries by the bare XADDs that are given, and return for each what became of it."""
     replies = yield appends
-    return [Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply) for reply in replies]
+    if len(replies) > MANY:
+        return (yield from in_parts(replies, partial(_appended, stream)))
+    return [_appended(stream, reply) for reply in replies]
+
+
+def _appended(stream: StreamDefinition, reply: Any) -> Fate:
+    return Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply)
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:

@@ -1,13 +1,14 @@
 """Long work on the event loop, in turns: others go first every few milliseconds."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from streams.broker.command import Conversation
+from streams.broker.turn_queue import TURN
 
-# How long a batch may keep the event loop at a stretch, in seconds.
-_TURN = 0.005
+# Work for so many items is not begun before it is its turn: many such may come in the same moment.
+MANY = 200
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,11 +16,22 @@ R = TypeVar("R")
 
 def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]]:
     """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them."""
+    if len(items) > MANY:
+        yield ()
+    return (yield from in_slices((items,), work))
+
+
+def in_slices(slices: Iterable[Sequence[T]], work: Callable[[T], R]) -> Conversation[list[R]]:
+    """Do the same for the items of slices that are made as they are needed. A slice may be empty: that is a pause."""
     done: list[R] = []
-    until = time.monotonic() + _TURN
-    for item in items:
-        done.append(work(item))
+    until = time.monotonic() + TURN
+    for items in slices:
+        for item in items:
+            done.append(work(item))
+            if time.monotonic() > until:
+                yield ()
+                until = time.monotonic() + TURN
         if time.monotonic() > until:
             yield ()
-            until = time.monotonic() + _TURN
+            until = time.monotonic() + TURN
     return done

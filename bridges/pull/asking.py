@@ -151,9 +151,10 @@ class _Body:
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")
         body = reading.read(request)
-        if body.batch or not isinstance(body.items[0], dict):
+        value = None if body.batch else body.items()[0]
+        if not isinstance(value, dict):
             raise BadRequest("The body is one JSON object.")
-        self.members: Mapping[str, Any] = body.items[0]
+        self.members: Mapping[str, Any] = value
 
     def text(self, name: str, *, otherwise: str | None = None) -> str:
         value = self.members.get(name)

@@ -26,6 +26,6 @@ def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tall
         request._replace(params={"stream": asked.stream}),
         catalog,
         tally,
-        body=Body(items=[asked.event], batch=False, beside=asked.beside),
+        body=Body(((asked.event,),), batch=False, beside=asked.beside),
     )
     return stored._replace(status=200)

@@ -10,6 +10,7 @@ from streams.broker.async_node import MAX_PENDING, AsyncNode
 from streams.broker.command import Command, Conversation, ReplyError
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server
+from streams.broker.turn_queue import turn_queue
 from streams.errors import BrokerDown, Unavailable
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class AsyncExecutor:
             OutcomeUnknown: when the connection broke or timed out after sending.
         """
         if not commands:
-            await asyncio.sleep(0)
+            await turn_queue.turn()
             return []
         replies = await self.nodes.ask(commands)
         return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
@@ -111,7 +112,7 @@ class _Talk(Generic[T]):
             self._failed(error)
         else:
             if not commands:
-                asyncio.get_running_loop().call_soon(self.go_on, partial(self._conversation.send, []))
+                turn_queue.enter(partial(self.go_on, partial(self._conversation.send, [])))
             elif (connection := self._executor.nodes.ready(commands)) is None:
                 self._in_a_task(self._executor.execute(commands))
             else:

@@ -1,0 +1,268 @@
+"""A large JSON array, read in slices, so that the event loop answers others between two of them.
+
+A parser cannot be interrupted and holds Python's lock while it works. So the array is cut at commas between its items,
+and each slice is parsed as an array of its own. Where to cut is guessed from the brackets near the end of a window, and
+the parser proves the guess: after a wrong cut it stops behind the slice. Then, for example where texts hold brackets,
+a walk from the slice's beginning finds the right cut.
+
+Together the slices give what `strict_json.loads` gives for the whole text, with the same error texts and positions.
+"""
+
+import codecs
+import re
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple
+
+from core import strict_json
+from core.strict_json import BadJSON, Malformed, NotUnicode
+
+# A slice has at most so many bytes, unless a single item is longer.
+SLICE = 32 * 1024
+# What is looked at in one step: by the walk, by a search in the middle of a string, and when bytes become characters.
+_BLOCK, _STRING_BLOCK, _TEXT_BLOCK = 8 * 1024, 64 * 1024, 256 * 1024
+# So many brackets and commas at the end of a window are looked at for a guess.
+_MOST_TOKENS = 4096
+_STRUCTURE = re.compile(rb"[\[\]{},]")
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_WHITE = b" \t\n\r"
+_VISIBLE = re.compile(rb"[^ \t\n\r]")
+_QUOTE, _COMMA = ord('"'), ord(",")
+# The parser gives up on more.
+_MOST_LEVELS = 1024
+_OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")
+# With a number on both sides the parser meets a slice in the state in which it meets it in the whole array.
+_BEFORE, _BEHIND = b"[0,", b",0]"
+
+
+class Oversized(NamedTuple):
+    """An item that was not parsed: its text of `size` bytes is too long or has too many parts."""
+
+    size: int
+
+
+class Slice(NamedTuple):
+    """Some items of the array, in their order, and the size of their text in bytes; a pause has none."""
+
+    items: list[Any]
+    size: int
+
+
+_PAUSE = Slice([], 0)
+
+
+def read(data: bytes, *, longest: int) -> Iterator[Slice]:
+    """Yield the items of an array, whose text begins with its bracket or white space.
+
+    An item of more than `longest` bytes, or of too many parts, is yielded as `Oversized` without being parsed: what is
+    wrong inside it is not found.
+
+    Raises:
+        BadJSON: at once where the text is not JSON; at the end for any other reason, as `strict_json.loads` does.
+    """
+    reading = _Reading(data, longest)
+    yield from reading.slices()
+    if reading.refusal is not None:
+        raise reading.refusal
+
+
+class _Cut(NamedTuple):
+    """Where a slice ends: at the comma behind it, at the bracket that ends the array, or where the text breaks off.
+
+    `is_single` says that it has no comma between items.
+    """
+
+    at: int
+    is_comma: bool
+    is_single: bool
+
+
+class _Reading:
+    def __init__(self, data: bytes, longest: int) -> None:
+        self._data = data
+        self._longest = longest
+        # What is wrong with the values: the first of the kind that is looked for first.
+        self.refusal: BadJSON | None = None
+
+    def slices(self) -> Iterator[Slice]:
+        start = self._data.index(b"[") + 1
+        before = b"["
+        while len(self._data) - start > SLICE:
+            at = self._guess(start)
+            found = None if at is None else self._parsed(before, start, at, _BEHIND, is_guess=True)
+            if at is None or found is None:
+                cut = yield from self._walk(start)
+                yield self._until(before, start, cut)
+                if not cut.is_comma:
+                    return
+                at = cut.at
+            else:
+                yield found
+            start, before = at + 1, _BEFORE
+        yield self._parsed(before, start, len(self._data)) or _PAUSE
+
+    def _guess(self, start: int) -> int | None:
+        """Return where the last comma between items seems to be in the window: brackets in strings mislead."""
+        count, end = self._data.count, start + SLICE
+        depth = count(b"{", start, end) + count(b"[", start, end) - count(b"}", start, end) - count(b"]", start, end)
+        left = _MOST_TOKENS
+        while end > start and left > 0:
+            begin = max(start, end - 1024)
+            tokens = list(_STRUCTURE.finditer(self._data, begin, end))
+            for token in reversed(tokens):
+                at = token.start()
+                kind = self._data[at]
+                if kind in _CLOSING:
+                    depth += 1
+                elif kind in _OPENING:
+                    depth -= 1
+                elif depth == 0:
+                    return at
+            left -= len(tokens)
+            end = begin
+        return None
+
+    def _walk(self, start: int) -> Generator[Slice, None, _Cut]:
+        """Return the cut behind what fits into a slice, or else behind the first item."""
+        data, size = self._data, len(self._data)
+        at, depth, comma = start, 0, -1
+        while at < size:
+            end = min(at + _BLOCK, size)
+            for token in _TOKEN.finditer(data, at, end):
+                at = token.start()
+                kind = data[at]
+                if kind in _OPENING:
+                    depth += 1
+                elif kind in _CLOSING:
+                    depth -= 1
+                elif kind == _COMMA and depth == 0:
+                    if at - start > SLICE:
+                        return _Cut(at if comma < 0 else comma, is_comma=True, is_single=comma < 0)
+                    comma = at
+                elif kind == _QUOTE and token.end() - at == 1:
+                    end = yield from self._behind_string(at + 1)
+                    break
+                if depth < 0:
+                    return _Cut(at, is_comma=False, is_single=comma < 0)
+            at = end
+            if depth > _MOST_LEVELS:
+                raise strict_json.too_deep(stage=BadJSON.TEXT)
+            if comma >= 0 and at - start > SLICE:
+                return _Cut(comma, is_comma=True, is_single=False)
+            yield _PAUSE
+        return _Cut(size, is_comma=False, is_single=comma < 0)
+
+    def _behind_string(self, at: int) -> Generator[Slice, None, int]:
+        """Return the place behind the string in whose middle the walk is; the end of the text where it has no end."""
+        data, size = self._data, len(self._data)
+        while at < size:
+            before, at = at, _IN_STRING.match(data, at, at + _STRING_BLOCK).end()  # type: ignore[union-attr]  # it may be empty
+            if data[at : at + 1] == b'"':
+                return at + 1
+            if at == before:
+                break  # a backslash, and nothing behind it
+            yield _PAUSE
+        return size
+
+    def _until(self, before: bytes, start: int, cut: _Cut) -> Slice:
+        """Return the items up to a cut that the walk found."""
+        data, end = self._data, cut.at
+        if cut.is_single and end - start > SLICE:
+            first = _VISIBLE.search(data, start, end)
+            begin = first.start() if first else end
+            item = data[begin:end].rstrip(_WHITE)
+            if end == len(data) and end - start > self._longest:
+                raise self._malformed("unexpected end of data", end)
+            if end < len(data) and self._is_oversized(item):
+                self._check_end(cut)
+                return _PAUSE if self.refusal else Slice([Oversized(len(item))], len(item))
+            # The rest is white space.
+            if end == len(data):
+                pass  # it breaks off, in white space or not
+            elif item:
+                start, end = begin, begin + len(item)
+            elif cut.is_comma:
+                start = end
+            else:
+                end = start
+        if cut.is_comma:
+            return self._parsed(before, start, end, _BEHIND) or _PAUSE
+        found = self._parsed(before, start, end, data[cut.at : cut.at + 1]) or _PAUSE
+        self._check_end(cut)
+        return found
+
+    def _is_oversized(self, item: bytes) -> bool:
+        return len(item) > self._longest or (
+            len(item) > SLICE and strict_json.count_parts(item) > strict_json.MAX_NODES
+        )
+
+    def _parsed(
+        self, before: bytes, start: int, end: int, behind: bytes = b"", *, is_guess: bool = False
+    ) -> Slice | None:
+        """Return the items between two places; None when the guess of where they end was wrong.
+
+        Raises:
+            BadJSON: when the text is not JSON.
+        """
+        text = before + self._data[start:end]
+        try:
+            values = strict_json.loads(text + behind, max_depth=strict_json.MAX_DEPTH + 1)
+        except Malformed as error:
+            if is_guess and error.at > len(text.decode()):
+                return None  # only what was put behind the cut does not fit
+            raise self._malformed(error.reason, start, within=error, before=len(before)) from None
+        except BadJSON as error:
+            if error.stage == BadJSON.TEXT:
+                self._check_unicode()
+                raise
+            if self.refusal is None or error.stage < self.refusal.stage:
+                self.refusal = error
+            return _PAUSE
+        if self.refusal is not None:
+            return _PAUSE
+        return Slice(values[before == _BEFORE : len(values) - (behind == _BEHIND)], end - start)
+
+    def _check_end(self, cut: _Cut) -> None:
+        """Refuse what stands behind the bracket that ends the array."""
+        behind = None if cut.is_comma else _VISIBLE.search(self._data, cut.at + 1)
+        if behind is not None:
+            raise self._malformed(_content_behind(), behind.start())
+
+    def _malformed(self, reason: str, at: int, *, within: Malformed | None = None, before: int = 0) -> BadJSON:
+        """Return why the text is not JSON: at a byte, or where it was found `within` a slice that begins there, behind
+        so many characters of its own."""
+        self._check_unicode()
+        line = self._data.count(b"\n", 0, at) + 1
+        if within is not None and within.line > 1:
+            return Malformed(reason, at=0, line=line + within.line - 1, column=within.column)
+        column = self._characters(self._data.rfind(b"\n", 0, at) + 1, at) + 1
+        if within is not None:
+            column += within.column - 1 - before
+        return Malformed(reason, at=0, line=line, column=column)
+
+    def _characters(self, begin: int, end: int) -> int:
+        return sum(map(len, self._texts(begin, end)))
+
+    def _check_unicode(self) -> None:
+        """Raise what is wrong with the bytes of the text, which comes before all else that is wrong with it."""
+        for _ in self._texts(0, len(self._data)):
+            pass
+
+    def _texts(self, begin: int, end: int) -> Iterator[str]:
+        while begin < end:
+            stop = min(begin + _TEXT_BLOCK, end)
+            try:
+                text, size = codecs.utf_8_decode(self._data[begin:stop], "strict", stop == end)
+            except UnicodeDecodeError as bad:
+                raise NotUnicode(self._data, begin + bad.start) from None
+            yield text
+            begin += size
+
+
+def _content_behind() -> str:
+    """Return what the parser says of a second value."""
+    try:
+        strict_json.loads(b"0 0")
+    except Malformed as error:
+        return error.reason
+    raise AssertionError("the parser took two values for one")

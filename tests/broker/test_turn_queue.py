@@ -1,0 +1,77 @@
+"""Conversations that do long work take turns: between two of them everything else that is due is done."""
+
+import asyncio
+
+from streams.broker import turn_queue as module
+from streams.broker.turn_queue import TurnQueue
+
+
+def test_each_look_of_the_event_loop_lets_one_long_turn_go_on(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    queue = TurnQueue()
+    order = []
+
+    def long_work(name):
+        nonlocal now
+        order.append(name)
+        now += module.TURN * 1.1
+
+    async def others():
+        while len(order) < 7:
+            order.append("others")
+            await asyncio.sleep(0)
+
+    async def scenario():
+        for name in ("first", "second", "third"):
+            queue.enter(lambda name=name: long_work(name))
+        await others()
+
+    asyncio.run(scenario())
+
+    assert order[:7] == ["others", "first", "others", "second", "others", "third", "others"]
+
+
+def test_short_turns_go_on_together_and_in_their_order():
+    queue = TurnQueue()
+    order = []
+
+    async def scenario():
+        for number in range(100):
+            queue.enter(lambda number=number: order.append(number))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+    assert order == list(range(100))
+
+
+def test_tasks_that_wait_for_their_turn_are_woken_and_what_enters_again_comes_behind():
+    queue = TurnQueue()
+    order = []
+
+    async def work(name):
+        for _ in range(2):
+            await queue.turn()
+            order.append(name)
+
+    async def scenario():
+        await asyncio.gather(work("first"), work("second"))
+
+    asyncio.run(scenario())
+    asyncio.run(scenario())  # on another event loop
+
+    assert order == ["first", "second", "first", "second"] * 2
+
+
+def test_a_task_that_goes_away_while_it_waits_keeps_nobody():
+    queue = TurnQueue()
+
+    async def scenario():
+        gone = asyncio.create_task(queue.turn())
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait_for(queue.turn(), 60)
+
+    asyncio.run(scenario())

@@ -1,0 +1,159 @@
+"""A large batch is read a slice at a time: what a parser is handed stays small, and so does what is made of it."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from core import json_slices, strict_json
+from core.fair_queue import FairQueue
+from streams import lane, reading
+
+GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}
+HEADERS = {"host": "localhost", "content-type": "application/json"}
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+@pytest.fixture(autouse=True)
+def stream(redis, define):
+    define("orders")
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The sizes of the texts that were handed to the parser."""
+    sizes = []
+    loads = orjson.loads
+
+    def measured(data):
+        sizes.append(len(data))
+        return loads(data)
+
+    monkeypatch.setattr(strict_json.orjson, "loads", measured)
+    return sizes
+
+
+@pytest.mark.parametrize("indent", [b"", b"\n  "])
+def test_a_large_array_is_parsed_in_slices_and_stored_in_its_order(ask, redis, parsed, indent):
+    events = [{**GOOD, "order_id": number} for number in range(6000)]
+    body = b"[" + b",".join(indent + orjson.dumps(event) for event in events) + b"]"
+
+    answer = ask("POST", "/events/orders", body)
+
+    parsed_here = [size for size in parsed if size > 200]
+    assert answer.json["accepted"] == 6000
+    assert [int(fields[b"order_id"]) for _, fields in redis.xrange("orders")] == list(range(6000))
+    assert max(parsed_here[: len(body) // json_slices.SLICE]) <= json_slices.SLICE + 100
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"[" + b"{}," * 2_700_000 + b"{}]", {}),
+        (b"[" + b"1 ,\n" * 2_000_000 + b"1]", {}),
+        (b"{}\n" * 2_700_000, NDJSON),
+    ],
+    ids=["empty objects", "numbers", "lines"],
+)
+def test_a_batch_of_too_many_events_is_refused_before_the_rest_is_parsed(ask, redis, parsed, body, headers):
+    answer = ask("POST", "/events/orders", body, headers)
+
+    assert answer.status == 413
+    assert "more than 10000 events" in answer.json["detail"]
+    assert sum(parsed) <= 4 * json_slices.SLICE + len(answer.body)
+
+
+def test_eight_million_empty_lines_are_passed_over(ask, redis):
+    answer = ask("POST", "/events/orders", b"\n" * 8_000_000 + orjson.dumps(GOOD), NDJSON)
+
+    assert answer.status == 200
+    assert redis.xlen("orders") == 1
+
+
+@pytest.mark.parametrize("where", [0, 3000, -1])
+def test_a_fault_anywhere_in_a_large_array_stores_nothing(ask, redis, where):
+    events = [orjson.dumps(GOOD)] * 6000
+    events[where] = b'{"event_type":"order-placed","order_id":1,"order_id":2}'
+
+    answer = ask("POST", "/events/orders", b"[" + b",".join(events) + b"]")
+
+    assert answer.status == 400
+    assert "“order_id”" in answer.json["detail"] or '"order_id"' in answer.json["detail"]
+    assert redis.exists("orders") == 0
+
+
+def test_a_fault_in_a_large_array_is_told_with_its_place_in_the_whole_body(ask):
+    events = [orjson.dumps(GOOD)] * 6000
+
+    answer = ask("POST", "/events/orders", b"[" + b",\n".join(events) + b",\n tru]")
+
+    assert "(line 6001, column 2)" in answer.json["detail"]
+
+
+def test_an_event_that_is_too_long_or_has_too_many_parts_harms_no_other_and_is_not_parsed(ask, redis, parsed):
+    long, many = b'{"text":"' + b"x" * 300_000 + b'"}', b'{"list":[' + b"[]," * 30_000 + b"1]}"
+
+    answer = ask("POST", "/events/orders", b"[" + b",".join([long, orjson.dumps(GOOD), many]) + b"]")
+
+    results = answer.json["results"]
+    assert [result["status"] for result in results] == ["rejected", "accepted", "rejected"]
+    assert "262144" in results[0]["errors"][0]["message"]
+    assert "more than 10000 parts" in results[2]["errors"][0]["message"]
+    assert max(parsed) <= json_slices.SLICE + 100
+
+
+@pytest.mark.parametrize("query", ["", "?atomic=true"])
+def test_a_large_batch_that_is_sent_again_under_its_key_is_stored_once(ask, redis, query):
+    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(2000)])
+    headers = {"idempotency-key": "a-large-one"}
+
+    first = ask("POST", f"/events/orders{query}", body, headers)
+    again = ask("POST", f"/events/orders{query}", body, headers)
+
+    assert first.json["accepted"] == again.json["accepted"] == 2000
+    assert again.headers["idempotency-replayed"] == "true"
+    assert redis.xlen("orders") == 2000
+
+
+def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypatch):
+    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
+    at_work, most = 0, 0
+    read = reading.read
+
+    def counted(request):
+        nonlocal at_work, most
+        found = read(request)
+
+        def slices():
+            nonlocal at_work, most
+            at_work += 1
+            most = max(most, at_work)
+            yield from found.slices
+            at_work -= 1
+
+        return found._replace(slices=slices())
+
+    monkeypatch.setattr(reading, "read", counted)
+    monkeypatch.setattr(lane, "LARGE_BATCHES", FairQueue("large batches", capacity=len(body) * 2, patience=60))
+
+    async def ask_all():
+        return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, HEADERS) for _ in range(8)))
+
+    answers = express_lane.run(ask_all())
+
+    assert [answer.json["accepted"] for answer in answers] == [6000] * 8
+    assert most == 2
+
+
+def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(express_lane, monkeypatch):
+    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
+    monkeypatch.setattr(lane, "LARGE_BATCHES", FairQueue("large batches", capacity=1, patience=0))
+
+    async def ask_both():
+        return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, HEADERS) for _ in range(2)))
+
+    first, second = express_lane.run(ask_both())
+
+    assert first.status == 200
+    assert (second.status, second.headers["retry-after"]) == (503, "1")
+    assert second.json["type"].endswith("busy")

@@ -7,6 +7,7 @@ which each part has a number.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -20,6 +21,7 @@ DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 NAMELESS = "json-schema:///"
 """The base of a schema without `$id`, as the validator has it."""
 
+_OLDER_NUMBERS = (4, 6, 7)
 _OLDER_DRAFTS = tuple(f"http://json-schema.org/draft-{number}/schema" for number in ("04", "06", "07"))
 _KEYWORDS = {19: ("$ref", "$recursiveRef"), 20: ("$ref", "$dynamicRef")}
 """The keywords that refer, by jsonschema_rs' number of the draft; in older drafts it is `$ref` alone."""
@@ -48,12 +50,12 @@ class Target:
     Attributes:
         schema: the schema itself, identical with the part of the document that it is.
             A published meta-schema is `True`: nothing in it is marked, and none of its parts is followed.
-        address: the address of its document.
+        document: the resolver's `root`, or one of its `documents`; `None` for a published meta-schema.
         pointer: the JSON Pointer of the schema in its document.
     """
 
     schema: Any
-    address: str
+    document: Document | None
     pointer: str
 
     @property
@@ -66,8 +68,8 @@ class ReferenceResolver:
     """A schema with the schemas that its `$ref` may name.
 
     Attributes:
-        root: the schema, ready for the validator: with `$schema`, an absolute `$id`, and with addresses in place of the
-            names of references.
+        root: the schema, ready for the validator: with `$schema`, with an absolute `$id` if it has one, and with
+            addresses in place of the names of references.
         documents: the other schemas, made ready likewise, by every address under which the validator may ask for them.
         addresses: the address of each of them, by the name of the reference.
     """
@@ -79,18 +81,23 @@ class ReferenceResolver:
             BadSchema: when two different schemas have one `$id`, so that nobody could tell which is meant.
         """
         self.addresses = {name: _address_of(each, name) for name, each in references.items()}
-        self.root_address = _address_of(document)
-        self.root = _ready(document, self.root_address if _own_id(document) else None, self.addresses)
+        self.root = _ready(document, self.addresses)
         self.documents: dict[str, dict[str, Any]] = {}
         for name, each in references.items():
             address = self.addresses[name]
-            ready = _ready(each, address, self.addresses)
+            ready = _ready(each, self.addresses, address)
             if self.documents.setdefault(address, ready) != ready:
                 raise BadSchema(f"Two of the schemas that are referred to have one “$id”, “{address[:200]}”.")
-        if self.documents.get(self.root_address, self.root) != self.root:
-            raise BadSchema(f"The schema and one that it refers to have one “$id”, “{self.root_address[:200]}”.")
-        self._add_relative_addresses()
+        if references:
+            if self.documents.pop(self.root_address, self.root) != self.root:
+                raise BadSchema(f"The schema and one that it refers to have one “$id”, “{self.root_address[:200]}”.")
+            self._add_relative_addresses()
         self._targets: dict[tuple[int, str], list[Target]] = {}
+
+    @cached_property
+    def root_address(self) -> str:
+        """The address of `root`."""
+        return _address_of(self.root)
 
     def targets(self, node: Document) -> list[Target]:
         """Return the schemas that the references of a schema name; none when it has no reference.
@@ -137,43 +144,64 @@ class ReferenceResolver:
 
     @cached_property
     def _index(self) -> "_Index":
-        return _Index({self.root_address: self.root, **self.documents})
+        return _Index(self.root_address, self.root, self.documents)
 
     def _add_relative_addresses(self) -> None:
         """Let a name be written in other ways, too: relative to the `$id` of any of the schemas."""
-        bases = {NAMELESS, self.root_address, *self.documents}
+        bases = [NAMELESS, self.root_address, *self.documents]
         for name, address in self.addresses.items():
             for base in bases:
-                try:
-                    self.documents.setdefault(join(base, name), self.documents[address])
-                except ValueError:
-                    continue
+                with suppress(ValueError):
+                    self.documents.setdefault(join(base, name), self.documents.get(address, self.root))
         self.documents.pop(self.root_address, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a schema with a number.
+
+    Attributes:
+        address: the address of its document.
+        above: the number of the part in which it stands; `None` for a document.
+        named: the numbers of itself and of the parts around it that may give themselves an address.
+    """
+
+    target: Target
+    address: str
+    above: int | None
+    named: tuple[int, ...]
 
 
 class _Index:
     """Schemas whose parts are numbered, and the library that resolves references among them."""
 
-    def __init__(self, documents: Mapping[str, Document]) -> None:
-        self._parts: list[Target] = []
+    def __init__(self, address: str, root: Document, documents: Mapping[str, Document]) -> None:
+        self._documents = documents
+        self._parts: list[_Part] = []
         self._numbers: dict[int, list[int]] = {}
-        self._named_above: list[tuple[int, ...]] = []
-        self._parents: list[int] = []
         self._dynamic: dict[str, list[Target]] = {}
         self._recursive: list[Target] = []
         self._bases: dict[int, list[tuple[jsonschema_rs.Resolver, int]]] = {}
-        known: dict[int, Any] = {}
-        numbered = []
-        for address, document in documents.items():
-            # One schema under several addresses is numbered once: with the first, its own.
-            if id(document) not in known:
-                known[id(document)] = self._number(document, address, "", (), _ELSEWHERE)
-            numbered.append((address, known[id(document)]))
+        self._skipped: dict[int, str | None] = {}
+        self._anchors: dict[tuple[str, str], Any] = {}
+        self._numbered: dict[int, Any] = {}
         try:
-            self._registry = jsonschema_rs.Registry(numbered, retriever=_retrieve_nothing)
+            # Like the validator, it has the schema, and asks for the others when it meets their addresses.
+            self._registry = jsonschema_rs.Registry([(address, self._take(address, root))], retriever=self._retrieve)
         except (ValueError, jsonschema_rs.ReferencingError):
             # The validator takes no such schemas either. Without them, no reference is followed.
             self._registry = jsonschema_rs.Registry([])
+
+    def _retrieve(self, address: str) -> Any:
+        document = self._documents.get(address)
+        return {_NUMBER: _ELSEWHERE} if document is None else self._take(address, document)
+
+    def _take(self, address: str, document: Document) -> Any:
+        # One schema under several addresses is numbered once.
+        if id(document) not in self._numbered:
+            address = address if _own_id(document) is None else _address_of(document)
+            self._numbered[id(document)] = self._number(document, Target(document, document, ""), address, None, ())
+        return self._numbered[id(document)]
 
     def numbers(self, node: Document) -> list[int]:
         """Return the numbers of a schema: several when one Python object stands at several places.
@@ -216,19 +244,26 @@ class _Index:
         """
         if number not in self._bases:
             found, draft = self._base_at(number)
-            skipped = (self._skipped_id(above) for above in self._named_above[number])
+            skipped = (self._skipped_id(above) for above in self._parts[number].named)
             others = [(self._registry.resolver(address), draft) for address in skipped if address is not None]
             self._bases[number] = [(found, draft), *others]
         return self._bases[number]
 
     def _skipped_id(self, number: int) -> str | None:
         """Return the address that the `$id` of a part would give it, when the library does not look for one there."""
+        if number not in self._skipped:
+            self._skipped[number] = self._compare_id(number)
+        return self._skipped[number]
+
+    def _compare_id(self, number: int) -> str | None:
         part, (resolver, draft) = self._parts[number], self._base_at(number)
-        word = "id" if draft == 4 else "$id"
-        name = part.schema.get(word)
-        if not isinstance(name, str) or (draft <= 7 and ("$ref" in part.schema or name.startswith("#"))):
+        name = part.target.schema.get("id" if draft == 4 else "$id")
+        is_older = draft in _OLDER_NUMBERS
+        if part.above is None or not isinstance(name, str):
             return None
-        above, _ = self._base_at(self._parents[number])
+        if is_older and ("$ref" in part.target.schema or name.startswith("#")):
+            return None
+        above, _ = self._base_at(part.above)
         try:
             address = join(above.base_uri, name)
         except ValueError:
@@ -239,7 +274,7 @@ class _Index:
         """Return the resolver of a part, as the library has it at this place, and its draft."""
         part = self._parts[number]
         try:
-            found = self._registry.resolver(part.address).lookup(f"#{part.fragment}{_NUMBER_STEP}")
+            found = self._registry.resolver(part.address).lookup(f"#{part.target.fragment}{_NUMBER_STEP}")
         except jsonschema_rs.ReferencingError as error:
             raise CannotFollow(str(error)) from None
         return found.resolver, found.draft
@@ -248,55 +283,62 @@ class _Index:
         if not isinstance(reference, str):
             return None
         address, _, fragment = reference.partition("#")
-        try:
-            if not fragment or fragment.startswith("/"):
+        if fragment and not fragment.startswith("/"):
+            number = self._number_of_anchor(base, address, fragment)
+        else:
+            try:
                 # The number alone is asked for: the schema may be large, and would be copied.
                 number = base.lookup(f"{address}#{fragment}{_NUMBER_STEP}").contents
-            else:
-                contents = base.lookup(reference).contents
-                number = contents.get(_NUMBER) if isinstance(contents, dict) else None
-        except jsonschema_rs.ReferencingError:
-            number = None
-        if number is None:
-            return self._meta_schema(base, reference)
-        return self._parts[number] if isinstance(number, int) and number != _ELSEWHERE else None
+            except jsonschema_rs.ReferencingError:
+                number = None
+        if isinstance(number, int) and number != _ELSEWHERE:
+            return self._parts[number].target
+        return self._meta_schema(base, address)
+
+    def _number_of_anchor(self, base: jsonschema_rs.Resolver, address: str, name: str) -> Any:
+        try:
+            key = join(base.base_uri, address) if address else base.base_uri, name
+            if key not in self._anchors:
+                contents = self._registry.resolver(key[0]).lookup(f"#{name}").contents
+                self._anchors[key] = contents.get(_NUMBER) if isinstance(contents, dict) else None
+        except (ValueError, jsonschema_rs.ReferencingError):
+            return None
+        return self._anchors[key]
 
     @staticmethod
-    def _meta_schema(base: jsonschema_rs.Resolver, reference: str) -> Target | None:
+    def _meta_schema(base: jsonschema_rs.Resolver, address: str) -> Target | None:
+        """Return what stands for a published meta-schema: only the validator has those."""
         try:
-            found = base.lookup(reference)
-        except jsonschema_rs.ReferencingError:
+            address = join(base.base_uri, address)
+        except ValueError:
             return None
-        is_published = found.resolver.base_uri.startswith(_PUBLISHED) and isinstance(found.contents, (dict, bool))
-        return Target(True, found.resolver.base_uri, "") if is_published else None
+        return Target(True, None, "") if address.startswith(_PUBLISHED) else None
 
-    def _number(self, value: Any, address: str, pointer: str, named: tuple[int, ...], parent: int) -> Any:
+    def _number(self, value: Any, target: Target, address: str, above: int | None, named: tuple[int, ...]) -> Any:
         """Return a copy in which each part has its number, and note the parts."""
+
+        def below(each: Any, step: int | str) -> Any:
+            pointer = f"{target.pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"
+            return self._number(each, Target(each, target.document, pointer), address, above, named)
+
         if isinstance(value, list):
-            return [self._number(each, address, f"{pointer}/{at}", named, parent) for at, each in enumerate(value)]
+            return [below(each, at) for at, each in enumerate(value)]
         if not isinstance(value, (Mapping, bool)):
             return value
         number = len(self._parts)
-        part = Target(value, address, pointer)
-        self._parts.append(part)
-        self._parents.append(parent)
-        if isinstance(value, bool):
-            self._named_above.append(())
-            return {_NUMBER: number}
-        if parent != _ELSEWHERE and any(isinstance(value.get(word), str) for word in ("$id", "id")):
+        names_itself = isinstance(value, Mapping) and any(isinstance(value.get(word), str) for word in ("$id", "id"))
+        if names_itself and above is not None:
             named = (*named, number)
-        self._named_above.append(named)
+        self._parts.append(_Part(target, address, above, named))
+        if isinstance(value, bool):
+            return {_NUMBER: number}
         self._numbers.setdefault(id(value), []).append(number)
         if isinstance(anchor := value.get("$dynamicAnchor"), str):
-            self._dynamic.setdefault(anchor, []).append(part)
+            self._dynamic.setdefault(anchor, []).append(target)
         if value.get("$recursiveAnchor") is True:
-            self._recursive.append(part)
-        copy = {
-            key: self._number(each, address, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}", named, number)
-            for key, each in value.items()
-        }
-        copy[_NUMBER] = number
-        return copy
+            self._recursive.append(target)
+        above = number
+        return {**{key: below(each, key) for key, each in value.items()}, _NUMBER: number}
 
 
 @lru_cache(maxsize=1024)
@@ -311,15 +353,15 @@ def join(base: str, reference: str) -> str:
     return registry.resolver(base).lookup("#/$defs/part").resolver.base_uri
 
 
-def _retrieve_nothing(address: str) -> Any:
-    return {_NUMBER: _ELSEWHERE}
+def _id_keyword(document: Document) -> tuple[bool, str]:
+    """Say whether a schema is of an older draft, and return the keyword by which it names itself."""
+    draft = str(document.get("$schema", DRAFT_2020_12)).rstrip("#")
+    return draft in _OLDER_DRAFTS, "id" if draft == _OLDER_DRAFTS[0] else "$id"
 
 
 def _own_id(document: Document) -> str | None:
-    """Return the keyword under which the top of a schema names itself, by the rules of its draft."""
-    draft = document.get("$schema", DRAFT_2020_12)
-    is_older = isinstance(draft, str) and draft.rstrip("#") in _OLDER_DRAFTS
-    word = "id" if isinstance(draft, str) and draft.rstrip("#") == _OLDER_DRAFTS[0] else "$id"
+    """Return the keyword under which the top of a schema names itself; `None` when it does not."""
+    is_older, word = _id_keyword(document)
     name = document.get(word)
     if not isinstance(name, str) or (is_older and ("$ref" in document or name.startswith("#"))):
         return None
@@ -337,21 +379,23 @@ def _address_of(document: Document, name: str = "") -> str:
     return NAMELESS + quote(name) if "#" in address else address
 
 
-def _ready(document: Document, address: str | None, addresses: Mapping[str, str]) -> dict[str, Any]:
-    """Return a schema with its draft and its address written in it, and addresses in place of references' names."""
+def _ready(document: Document, addresses: Mapping[str, str], address: str | None = None) -> dict[str, Any]:
+    """Return a schema with its draft and an absolute `$id` in it, and with addresses in place of references' names.
+
+    `address` becomes the `$id` where there is none. (In older drafts, there can be none beside a `$ref`.)
+    """
     made: dict[str, Any] = {"$schema": DRAFT_2020_12, **document}
-    if address is not None and (own := _own_id(document)) and ":" not in document[own]:
+    if (own := _own_id(document)) and ":" not in document[own]:
+        # A relative `$id` is joined twice by the validator. Letter by letter, it means the schema itself.
+        address = _address_of(document)
         addresses = {**addresses, document[own]: address}
     if addresses:
         inner = frozenset(_inner_names(document))
         names = {name: found for name, found in addresses.items() if name not in inner}
         made = rewrite(made, partial(_with_addresses, addresses=names))
-    if address is not None:
-        is_first = str(made["$schema"]).rstrip("#") == _OLDER_DRAFTS[0]
-        word = "id" if is_first else "$id"
-        is_ignored = str(made["$schema"]).rstrip("#") in _OLDER_DRAFTS and "$ref" in made
-        if not is_ignored and not str(made.get(word, "")).startswith("#"):
-            made[word] = address
+    is_older, word = _id_keyword(made)
+    if address is not None and not (is_older and ("$ref" in made or str(made.get(word, "")).startswith("#"))):
+        made[word] = address
     return made
 
 

@@ -93,10 +93,11 @@ class Library:
         except BadSchema as error:
             raise Unusable(error.detail) from None
         self.main = Document(self, "", self._resolver.root, self._resolver.root_address)
-        self._documents = {self.main.address: self.main}
+        self._documents = {id(self.main.schema): self.main}
         for name, address in self._resolver.addresses.items():
-            if address not in self._documents:
-                self._documents[address] = Document(self, name, self._resolver.documents[address], address)
+            document = self._resolver.documents.get(address)
+            if document is not None and id(document) not in self._documents:
+                self._documents[id(document)] = Document(self, name, document, address)
 
     @property
     def documents(self) -> list[Document]:
@@ -116,7 +117,7 @@ class Library:
     @cached_property
     def registry(self) -> jsonschema_rs.Registry | None:
         """All the schemas, for the validators of their parts; `None` when one cannot be read."""
-        return validators.registry({self.main.address: self.main.schema, **self._others})
+        return validators.registry(self.main.address, self.main.schema, self._others)
 
     @property
     def _others(self) -> Mapping[str, dict[str, Any]]:
@@ -132,7 +133,7 @@ class Library:
             is_dynamic = bool(self._resolver.dynamic_targets(node.schema, keyword))
         except CannotFollow:
             return None
-        document = self._documents.get(targets[0].address)
+        document = self._documents.get(id(targets[0].document))
         if len(targets) > 1 or document is None or (not self.is_one_resource and (is_dynamic or keyword != "$ref")):
             return None
         return document.node(targets[0].pointer, targets[0].schema)

@@ -22,15 +22,15 @@ _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueE
 def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
     """Return the validator of a schema, or `None` when it cannot be compiled. `others` go by their addresses."""
     try:
-        return _compile(document, registry(others) if others else None)
+        return _compile(document, retrieve=_retriever(others))
     except _FAULTS:
         return None
 
 
-def registry(documents: Schemas) -> jsonschema_rs.Registry | None:
-    """Return schemas for the validators of their parts, or `None` when one cannot be read."""
+def registry(address: str, document: dict[str, Any], others: Schemas) -> jsonschema_rs.Registry | None:
+    """Return a schema and others for the validators of their parts, or `None` when one cannot be read."""
     try:
-        return jsonschema_rs.Registry([*documents.items()], retriever=_fetch_nothing)
+        return jsonschema_rs.Registry([(address, document)], retriever=_retriever(others))
     except _FAULTS:
         return None
 
@@ -43,7 +43,7 @@ def part(
         return None
     try:
         reference = {"$schema": SCHEMA_URIS[draft], "$ref": f"{address}#{fragment(pointer)}"}
-        return _compile(reference, documents, base=_PART)
+        return _compile(reference, registry=documents, base_uri=_PART)
     except _FAULTS:
         return None
 
@@ -52,8 +52,8 @@ def alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
     """Return the validator of a schema without references, or `None` when it cannot be compiled."""
     try:
         if isinstance(schema, bool):
-            return _compile({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]}, None)
-        return _compile({**schema, "$schema": SCHEMA_URIS[draft]}, None)
+            return _compile({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]})
+        return _compile({**schema, "$schema": SCHEMA_URIS[draft]})
     except _FAULTS:
         return None
 
@@ -84,16 +84,27 @@ def _pattern(pattern: str) -> jsonschema_rs.Validator | None:
     return alone({"pattern": pattern}, DRAFT_2020)
 
 
-def _compile(schema: Any, documents: jsonschema_rs.Registry | None, base: str | None = None) -> jsonschema_rs.Validator:
+def _compile(
+    schema: Any,
+    *,
+    registry: jsonschema_rs.Registry | None = None,
+    base_uri: str | None = None,
+    retrieve: Callable[[str], Any] | None = None,
+) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         schema,
-        registry=documents,
-        base_uri=base,
-        retriever=None if documents else _fetch_nothing,
+        registry=registry,
+        base_uri=base_uri,
+        retriever=None if registry else retrieve or _retriever({}),
         validate_formats=True,
         pattern_options=jsonschema_rs.RegexOptions(),
     )
 
 
-def _fetch_nothing(uri: str) -> Any:
-    raise ValueError(f"“{uri}” is outside the schema, and nothing is ever fetched")
+def _retriever(others: Schemas) -> Callable[[str], Any]:
+    def retrieve(address: str) -> Any:
+        if address not in others:
+            raise ValueError(f"“{address}” is outside the schema, and nothing is ever fetched")
+        return others[address]
+
+    return retrieve

@@ -16,30 +16,31 @@ def bundled(document: Document, references: Mapping[str, Document]) -> dict[str,
         NoPythonCode: when a reference cannot be followed, or leads to a published meta-schema.
     """
     resolver = ReferenceResolver(document, references)
-    addresses = dict.fromkeys(resolver.addresses[name] for name in references)
-    places = {address: f"/$defs/reference_{number}" for number, address in enumerate(addresses, 1)}
-    places[resolver.root_address] = ""
+    places: dict[int, str] = {id(resolver.root): ""}
+    waiting: list[Document] = []
+
+    def place(target: Target, reference: str) -> str:
+        if target.document is None:
+            raise NoPythonCode(f"Its “$ref” leads to a meta-schema, “{reference[:200]}”.")
+        if id(target.document) not in places:
+            places[id(target.document)] = f"/$defs/reference_{len(places)}"
+            waiting.append(target.document)
+        return f"#{places[id(target.document)]}{target.fragment}"
 
     def change(part: Document) -> Document:
         # By its address, a part could be asked for where it is not.
         made = {key: each for key, each in part.items() if key not in _NAMES or not isinstance(each, str)}
         try:
-            followed = {word: resolver.resolve(part, word) for word in resolver.keywords(part)}
+            followed = {word: resolver.resolve(part, word)[0] for word in resolver.keywords(part)}
         except CannotFollow as error:
             raise NoPythonCode(str(error)) from None
-        for word, targets in followed.items():
+        for word, target in followed.items():
             del made[word]
-            made["$ref"] = _place(targets[0], part[word], places)
+            made["$ref"] = place(target, part[word])
         return made
 
     bundle: dict[str, Any] = rewrite(resolver.root, change)
-    others = {place.rpartition("/")[2]: resolver.documents[address] for address, place in places.items() if place}
-    if others:
-        bundle["$defs"] = {**bundle.get("$defs", {}), **{name: rewrite(each, change) for name, each in others.items()}}
-    return bundle
-
-
-def _place(target: Target, reference: str, places: Mapping[str, str]) -> str:
-    if target.address not in places:
-        raise NoPythonCode(f"Its “$ref” leads to a meta-schema, “{reference[:200]}”.")
-    return f"#{places[target.address]}{target.fragment}"
+    added = {}
+    for each in waiting:  # grows while it is walked
+        added[places[id(each)].rpartition("/")[2]] = rewrite(each, change)
+    return {**bundle, "$defs": {**bundle.get("$defs", {}), **added}} if added else bundle

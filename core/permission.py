@@ -2,7 +2,7 @@
 
 from core.principal import Principal
 from core.problems import Forbidden
-from core.rights import EVERY_TYPE, Action
+from core.rights import EVERY_TYPE, PERSONAL, Action
 
 # How a person without a name is spoken of.
 _NOBODY = "This caller"
@@ -28,6 +28,17 @@ def demand_scope(principal: Principal, scope: str) -> None:
     """
     if not principal.rights.has(scope):
         raise refused_scope(principal, scope)
+
+
+def demand_personal(principal: Principal, what: str) -> None:
+    """Make sure that the caller may see PII, before they decide what becomes of it: `what` they want to do.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    if not principal.rights.has(PERSONAL):
+        right = "the permission “streams.view_personal”" if principal.kind == "person" else f"the scope “{PERSONAL}”"
+        raise Forbidden(f"{_name(principal)} may not {what}: it holds PII, which takes {right}.", missing=PERSONAL)
 
 
 def refused_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> Forbidden:

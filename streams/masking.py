@@ -37,12 +37,6 @@ class Mask:
         """Return a text about the event, such as an error, without what it quotes of personal values."""
         return personal.redacted(text, self.texts(event))
 
-    def restored(self, event: Any, original: Any) -> Any:
-        """Return the event with the original's values where a personal place is masked."""
-        for marks in self.marks:
-            event = personal.restored(event, original, marks)
-        return event
-
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return what was read of an entry, masked."""
         texts = self.texts(decoded.event)

@@ -20,10 +20,21 @@ from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
 from core.catalog_file import quoted
+from core.person_rights import VIEW_PERSONAL
 from core.templatetags.synapse import number
 from streams.admin.live_list import LiveList, attach_overviews
 from streams.broker.command import Conversation
+from streams.masking import may_be_personal
 from streams.models import Stream
+from streams.snapshot import holder
+
+# What decides which events of a stream go where, and in which order: who could change it without the right to see PII
+# could have PII sent to where it is not masked, or learn of it by what is filtered.
+_ROUTING = ("stream", "sink", "config", "event_types", "filters", "order_key")
+_HOLDS_PII = (
+    "Events of the stream {} hold PII, and this decides which of them go where. It takes the permission “Can see "
+    f"personal fields of events” ({VIEW_PERSONAL})."
+)
 
 
 def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
@@ -64,6 +75,9 @@ class BridgeForm(forms.ModelForm):
             *("backoff_base_seconds", "backoff_cap_seconds", "retry_schedule"),
         ]
 
+    # Whether the person may see PII, and so say where it goes.
+    may_see_pii = False
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if "sink" in self.fields:
@@ -94,6 +108,7 @@ class BridgeForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        self._keep_pii(values)
         # A bridge whose sink cannot be opened any more can still be disabled.
         begins = bool(values.get("enabled")) and "enabled" in self.changed_data
         matters = begins or {"sink", "config", "stream"} & set(self.changed_data)
@@ -105,6 +120,21 @@ class BridgeForm(forms.ModelForm):
             if "config" in values:
                 self._check_streams(values)
         return values
+
+    def _keep_pii(self, values: dict[str, Any]) -> None:
+        """Refuse to let PII go elsewhere when the person may not see it. Pausing and resuming is everybody's."""
+        before = Bridge.objects.filter(pk=self.instance.pk).select_related("stream").first()
+        streams = {stream for stream in (before and before.stream, values.get("stream")) if stream}
+        with_pii = sorted(one.name for one in streams if may_be_personal(holder.current().shown(one.name)))
+        if self.may_see_pii or not with_pii:
+            return
+        changed = [
+            column
+            for column in _ROUTING
+            if column in values and (before is None or getattr(before, column) != values[column])
+        ]
+        for column in changed if before else ["stream"]:
+            self.add_error(column, _HOLDS_PII.format(quoted(with_pii[0])))
 
     def _check_streams(self, values: dict[str, Any]) -> None:
         for setting, name in streams_of(values["sink"], values["config"]).items():
@@ -141,6 +171,11 @@ class BridgeAdmin(AuditedAdmin):
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
         return BridgeList
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **options)
+        form.may_see_pii = request.user.has_perm(VIEW_PERSONAL)
+        return form
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):

@@ -23,7 +23,7 @@ from bridges.dead_letters.grouping import by_error
 from bridges.dead_letters.judging import Verdict, judge
 from bridges.dead_letters.permitting import permit_acting, permit_reading
 from bridges.dead_letters.reading import check_place, count, get, meant, page
-from bridges.dead_letters.seeing import filled, seen_by
+from bridges.dead_letters.seeing import demand_editing, seen_by
 from bridges.dead_letters.values import (
     DeadLetter,
     Discarded,
@@ -53,9 +53,9 @@ __all__ = [
     "by_error",
     "check_place",
     "count",
+    "demand_editing",
     "discard",
     "export",
-    "filled",
     "get",
     "judge",
     "meant",

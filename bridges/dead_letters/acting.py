@@ -14,13 +14,12 @@ from bridges.dead_letters import judging
 from bridges.dead_letters.cursor import Cursor
 from bridges.dead_letters.permitting import permit_acting
 from bridges.dead_letters.reading import checked, get, scan
-from bridges.dead_letters.seeing import filled, quotable, violations, without
+from bridges.dead_letters.seeing import demand_editing
 from bridges.dead_letters.values import DeadLetter, Discarded, Edited, Ids, Redriven, Wanted
 from bridges.errors import BadEdit, TooManyWaiting
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from core.principal import Principal
-from core.problems import Problem
 from streams import checking, connections
 from streams.asking import answer
 from streams.broker import commands, dead_letters, keys
@@ -84,24 +83,19 @@ def redrive(
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
     """Let a dead letter be delivered with another event, which is checked as if it were published.
 
-    Where the event still says the mask that `by` saw in place of something personal, that is what goes out. It keeps
-    its id, and when and by whom it was published where the event itself does not say.
+    It keeps its id, and when and by whom it was published where the event itself does not say.
 
     Raises:
+        Forbidden: also when something in the dead letter is PII, and they may not see it.
         NoSuchDeadLetter: when there is none of this id.
-        BadEdit: when the mask stands where nothing was masked.
         UnknownStream: when the stream is not defined any more.
         Problem: when the event would be refused (see streams.checking).
         TooManyWaiting, Unavailable: as `redrive` does.
     """
     permit_acting(by, stream)
     letter = get(stream, group, id_)
-    event = filled(letter, event, by)
-    texts = quotable(stream, event, letter, by)
-    try:
-        definition, accepted = judging.accept(stream, event)
-    except Problem as problem:
-        raise without(problem, texts) from None
+    demand_editing(letter, by)
+    definition, accepted = judging.accept(stream, event)
     parts = checking.encode(
         definition, accepted, now=lambda: _published(letter), source=letter.source or "", traceparent=""
     )
@@ -118,7 +112,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         redriven=redriven,
         event=accepted.event,
         contract_version=accepted.contract_version,
-        warnings=tuple(violations([violation.as_dict() for violation in accepted.warnings], texts)),
+        warnings=tuple(violation.as_dict() for violation in accepted.warnings),
     )
 
 

@@ -1,10 +1,10 @@
 """Whether an event would be stored if it were published now: what the active contract says of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bridges.dead_letters.seeing import quotable, violations, without
+from bridges.dead_letters.seeing import is_masked, sees_all, violations, without
 from bridges.dead_letters.values import DeadLetter
 from core.principal import SYSTEM, Principal
 from core.problems import Problem
@@ -46,13 +46,26 @@ class Verdict:
 def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Verdict:
     """Return what publishing would say of an event: that of a dead letter, or one that is to go out in its place.
 
-    Who may not see what is personal is told nothing that quotes it.
+    For those who may not see PII the masked event is judged, and what a rule says of a masked place is left out: each
+    rule is a question about a value.
     """
-    texts = quotable(stream, event, letter, by)
+    mask = None if letter is None or sees_all(by) else letter.mask
+    if mask is None:
+        return _judge(stream, event)
+    texts, hidden = mask.texts(event), mask.event(event)
+    found = _judge(stream, hidden)
+    if found.problem is not None:
+        without(found.problem, texts)
+    kept = tuple(each for each in violations(found.violations, texts) if not is_masked(hidden, each["pointer"]))
+    # What is left of a refusal when all of it was about masked places.
+    is_moot = bool(found.violations) and not kept
+    return replace(found, problem=None if is_moot else found.problem, violations=kept)
+
+
+def _judge(stream: str, event: Any) -> Verdict:
     try:
         _, accepted = accept(stream, event)
     except Problem as problem:
-        without(problem, texts)
         return Verdict(
             problem=problem,
             contract_version=problem.members.get("contract_version"),
@@ -61,7 +74,7 @@ def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Prin
     return Verdict(
         problem=None,
         contract_version=accepted.contract_version,
-        violations=tuple(violations([violation.as_dict() for violation in accepted.warnings], texts)),
+        violations=tuple(violation.as_dict() for violation in accepted.warnings),
     )
 
 

@@ -1,18 +1,16 @@
-"""Dead letters as somebody may see them: who may not see what is personal sees the mask, in the event, in its fields
-and in the errors that quote it. Such a person can edit the rest: what stays masked is what it was."""
+"""Dead letters as somebody may see them: without the right to see PII with the mask, in the event, in its fields and in
+the errors that quote it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bridges.dead_letters.values import DeadLetter
-from bridges.errors import BadEdit
-from contracts.personal import MASK, redacted, says_mask
+from contracts.personal import MASK, redacted
+from core.permission import demand_personal
 from core.principal import Principal
 from core.problems import Problem
 from core.rights import PERSONAL
-from streams.masking import mask_of_type
-from streams.snapshot import holder
 
 
 def sees_all(by: Principal) -> bool:
@@ -36,32 +34,16 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
     )
 
 
-def filled(letter: DeadLetter, event: Any, by: Principal) -> Any:
-    """Return an edited event with what its editor could not see: where a personal place still says the mask, the dead
-    letter's own value.
+def demand_editing(letter: DeadLetter, by: Principal) -> None:
+    """Make sure that somebody may send another event out in place of a dead letter.
+
+    An edit that a contract judges together with values that its editor may not see would tell of them.
 
     Raises:
-        BadEdit: when the mask stands where nothing was masked, so that it would go out as a value.
+        Forbidden: when something in it is PII, and they may not see it.
     """
-    if letter.mask is None or sees_all(by):
-        return event
-    if isinstance(event, dict) and event.get("event_type") == letter.event_type:
-        event = letter.mask.restored(event, letter.event)
-    if says_mask(event):
-        raise BadEdit(f"“{MASK}” stands where nothing was masked: write a value, or take the property away.")
-    return event
-
-
-def quotable(stream: str, event: Any, letter: DeadLetter | None, by: Principal) -> Collection[str]:
-    """Return the values that nothing said to somebody about the event may quote."""
-    if sees_all(by):
-        return ()
-    texts: set[str] = set()
-    if letter is not None and letter.mask is not None:
-        texts |= letter.mask.texts(letter.event)
-    event_type = event.get("event_type") if isinstance(event, dict) else None
-    mask = mask_of_type(holder.current().shown(stream), event_type) if isinstance(event_type, str) else None
-    return texts if mask is None else texts | mask.texts(event)
+    if letter.mask is not None:
+        demand_personal(by, f"edit dead letter {letter.id}")
 
 
 def without(problem: Problem, texts: Collection[str]) -> Problem:
@@ -76,3 +58,17 @@ def without(problem: Problem, texts: Collection[str]) -> Problem:
 def violations(found: Collection[Mapping[str, str]], texts: Collection[str]) -> list[Mapping[str, str]]:
     """Return violations whose sentences quote none of the texts."""
     return [{**each, "message": redacted(each["message"], texts)} if texts else each for each in found]
+
+
+def is_masked(event: Any, pointer: str) -> bool:
+    """Say whether a place in a masked event (JSON Pointer, RFC 6901) holds the mask, so that no rule can judge it."""
+    value = event
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return False
+    return bool(value == MASK)

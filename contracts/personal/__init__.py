@@ -1,7 +1,7 @@
 """Personal data: which places of an event a schema marks with `"x-pii": true`, and events without what stands there.
 
 - `marks`      which parts of a schema lead to a mark
-- `masking`    an event walked along them: masked, or its masked places filled in again
+- `masking`    an event walked along them, and masked
 - `redacting`  texts that quote what is personal
 
 Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak. No
@@ -9,7 +9,7 @@ Django here.
 """
 
 from contracts.personal.marks import MARK, Marks, marks_of
-from contracts.personal.masking import MASK, masked, personal_texts, restored, says_mask
+from contracts.personal.masking import MASK, masked, personal_texts
 from contracts.personal.redacting import redacted
 
 __all__ = [
@@ -20,6 +20,4 @@ __all__ = [
     "masked",
     "personal_texts",
     "redacted",
-    "restored",
-    "says_mask",
 ]

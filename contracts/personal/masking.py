@@ -36,41 +36,6 @@ def personal_texts(event: Any, marks: Marks) -> frozenset[str]:
     return frozenset(found)
 
 
-def restored(event: Any, original: Any, marks: Marks) -> Any:
-    """Return the event with what the original has at each personal place where the event says `MASK`.
-
-    Only what was masked there comes back, and only to its own place.
-    """
-    if event == MASK and _is_hidden(original, marks):
-        return original
-    if isinstance(event, dict) and isinstance(original, dict):
-        return {
-            name: restored(value, original[name], below)
-            if name in original and (below := _of_name(marks, name)) is not None
-            else value
-            for name, value in event.items()
-        }
-    if isinstance(event, list) and isinstance(original, list):
-        return [
-            restored(value, original[number], below)
-            if number < len(original) and (below := _of_item(marks, number)) is not None
-            else value
-            for number, value in enumerate(event)
-        ]
-    return event
-
-
-def says_mask(event: Any) -> bool:
-    """Say whether `MASK` stands anywhere in the event."""
-    waiting = [event]
-    while waiting:
-        value = waiting.pop()
-        if value == MASK:
-            return True
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return False
-
-
 def _masked(value: Any, marks: Marks) -> Any:
     if not isinstance(value, (dict, list)):
         return MASK if _is_hidden(value, marks) else value

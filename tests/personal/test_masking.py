@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from contracts.personal import MASK, Marks, masked, personal_texts, restored
+from contracts.personal import MASK, Marks, masked, personal_texts
 from contracts.schemas import compile_schema
 
 ORDER = {
@@ -69,17 +69,3 @@ def test_the_personal_values_are_given_as_texts(marks: Marks) -> None:
     event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": [1.5], "minor": True}
 
     assert personal_texts(event, marks) == {"Anna", "1.5", "True", "true"}
-
-
-def test_what_was_masked_comes_back_to_its_place_alone(marks: Marks) -> None:
-    original = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": ["1", "2"]}
-    edited = {"id": MASK, "note": MASK, "customer": {"name": MASK, "tier": MASK}, "phones": ["9", MASK, MASK]}
-
-    back = restored(edited, original, marks)
-
-    assert back == {
-        "id": MASK,
-        "note": MASK,
-        "customer": {"name": "Anna", "tier": MASK},
-        "phones": ["9", "2", MASK],
-    }

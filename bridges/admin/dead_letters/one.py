@@ -12,12 +12,12 @@ from django.shortcuts import redirect
 from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import DeadLetter, Verdict
-from bridges.errors import BadEdit, NoSuchDeadLetter
+from bridges.errors import NoSuchDeadLetter
 from core.admin import payloads
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
-from core.principal import Principal
+from core.person_rights import VIEW_PERSONAL
 from core.problems import Problem
 from core.templatetags.synapse import json_text
 from streams.models import Stream
@@ -49,12 +49,15 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)
     by = person(request)
+    may_edit = letter.mask is None or request.user.has_perm(VIEW_PERSONAL)
+    if request.method == "POST" and not may_edit:
+        raise PermissionDenied
     payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id])
     seen = dead_letters.seen_by(letter, by)
     form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
     verdict, refused = dead_letters.judge(stream.name, dict(letter.event), letter=letter, by=by), None
     if request.method == "POST" and form.is_valid():
-        verdict = _judged(letter, form.value, by)
+        verdict = dead_letters.judge(stream.name, form.value, letter=letter, by=by)
         mark(form, "event", [line for line, _ in _lines(form.cleaned_data["event"], verdict)])
         if "redrive" in request.POST and verdict.problem is None:
             try:
@@ -72,7 +75,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         group,
         title=f"Dead letter {letter.id}",
         letter=seen,
-        is_masked=seen is not letter,
+        may_edit=may_edit,
         verdict=verdict,
         violations=_lines(text, verdict),
         is_edited=form.is_bound,
@@ -90,14 +93,6 @@ def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLett
     else:
         messages.warning(request, "Nothing was done: it is gone, or its event is on the way already.")
     return redirect(admin.page_url("dead_letters_group", stream.pk, letter.group))
-
-
-def _judged(letter: DeadLetter, event: Any, by: Principal) -> Verdict:
-    try:
-        event = dead_letters.filled(letter, event, by)
-    except BadEdit as problem:
-        return Verdict(problem=problem, contract_version=None)
-    return dead_letters.judge(letter.stream, event, letter=letter, by=by)
 
 
 def _lines(text: str, verdict: Verdict) -> list[tuple[int | None, Any]]:

@@ -10,7 +10,7 @@ from bridges import dead_letters
 from bridges.api.dead_letters import examples, shapes
 from bridges.api.dead_letters.looking import GROUP, ID
 from bridges.api.dead_letters.looking import PROBLEMS as SEEN
-from bridges.dead_letters import DeadLetter, Ids, Meant, asked
+from bridges.dead_letters import Ids, Meant, asked
 from bridges.dead_letters.acting import MOST_AT_ONCE
 from bridges.errors import NoSuchDeadLetter
 from core import http
@@ -142,7 +142,10 @@ class RedriveOne(ApiView):
         try:
             letter = dead_letters.get(stream, group, id_)
             if only_check:
-                verdict = _judged(letter, values.get("event", dict(letter.event)), question)
+                if "event" in values:
+                    dead_letters.demand_editing(letter, question.principal)
+                event = values.get("event", dict(letter.event))
+                verdict = dead_letters.judge(stream, event, letter=letter, by=question.principal)
                 return _answer({"id": id_, "dry_run": True, "check": verdict.as_dict()})
             if "event" in values:
                 return _answer(_edited(stream, group, id_, values["event"], question))
@@ -177,11 +180,6 @@ class DiscardOne(ApiView):
         dead_letters.check_place(stream, group)
         done = dead_letters.discard(stream, group, Ids((id_,)), by=question.principal, reason=reason)
         return _answer({"id": id_, "result": "discarded" if done.count else "gone"})
-
-
-def _judged(letter: DeadLetter, event: Any, question: http.Request) -> dead_letters.Verdict:
-    event = dead_letters.filled(letter, event, question.principal)
-    return dead_letters.judge(letter.stream, event, letter=letter, by=question.principal)
 
 
 def _edited(stream: str, group: str, id_: str, event: Any, question: http.Request) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""Where events with PII go is decided by people who may see it."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from bridges.models import Bridge
+from core.models import Role
+from tests.admin.pages import url
+from tests.definitions import define
+
+BRIDGE = "bridges.bridge"
+RIGHT = "streams.view_personal"
+
+
+@pytest.fixture
+def operator(db, settings):
+    settings.WEBHOOK_ALLOW = ["*"]
+    user = User.objects.create_user("anna", is_staff=True)
+    user.groups.add(Role.objects.get(name="operator"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def insider(operator):
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="view_personal"))
+    return operator
+
+
+@pytest.fixture
+def parcels(db):
+    """A stream without marks."""
+    return define("parcels", {"parcel-sent": {"properties": {"n": {"type": "integer"}}}})
+
+
+@pytest.fixture
+def bridge(orders):
+    return Bridge.objects.create(name="b", stream=orders, group="b", sink="console")
+
+
+def form(stream, **more):
+    values = {
+        "name": "b", "enabled": "on", "stream": stream.pk, "group": "b", "event_types": "", "filters": "",
+        "sink": "console", "config": "{}", "start": "new", "order": "none", "order_key": "", "concurrency": 1,
+        "batch_size": 100, "lease_seconds": 60, "handler_timeout_seconds": 30, "max_attempts": 10,
+        "backoff_base_seconds": 1, "backoff_cap_seconds": 60, "retry_schedule": "",
+    }  # fmt: skip
+    return {name: value for name, value in {**values, **more}.items() if value is not None}
+
+
+def errors_of(answer):
+    return {} if answer.status_code == 302 else {**answer.context["adminform"].form.errors}
+
+
+ROUTING = [
+    {"sink": "stream", "config": json.dumps({"stream": "parcels"})},
+    {"config": json.dumps({"a": 1})},
+    {"event_types": json.dumps(["order-placed"])},
+    {"filters": json.dumps([{"property": "email", "op": "eq", "value": "anna@example.org"}])},
+    {"order": "key", "order_key": "email"},
+]
+
+
+@pytest.mark.parametrize("more", ROUTING, ids="+".join)
+def test_an_operator_without_the_right_to_pii_changes_no_routing(operator, redis, orders, parcels, bridge, more):
+    answer = operator.post(url(BRIDGE, "change", bridge.pk), form(orders, **more))
+
+    errors = errors_of(answer)
+    assert set(errors) >= set(more) - {"order"}
+    assert all(RIGHT in " ".join(errors[column]) for column in set(more) - {"order"})
+    bridge.refresh_from_db()
+    assert (bridge.sink, bridge.config, bridge.event_types, bridge.filters, bridge.order_key) == (
+        "console", {}, [], [], "",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sink", ["console", "database", "webhook", "stream", "pull", "handler"])
+def test_an_operator_without_the_right_to_pii_makes_no_bridge_from_a_stream_that_holds_it(
+    operator, redis, orders, parcels, sink
+):
+    answer = operator.post(url(BRIDGE, "add"), form(orders, sink=sink))
+
+    assert RIGHT in " ".join(errors_of(answer)["stream"])
+    assert "“orders”" in " ".join(errors_of(answer)["stream"])
+    assert Bridge.objects.count() == 0
+
+
+def test_a_bridge_is_not_moved_to_or_from_a_stream_that_holds_pii(operator, redis, orders, parcels, bridge):
+    elsewhere = Bridge.objects.create(name="c", stream=parcels, group="c", sink="console")
+
+    away = operator.post(url(BRIDGE, "change", bridge.pk), form(parcels))
+    here = operator.post(url(BRIDGE, "change", elsewhere.pk), form(orders, name="c", group="c"))
+
+    assert RIGHT in " ".join(errors_of(away)["stream"])
+    assert RIGHT in " ".join(errors_of(here)["stream"])
+
+
+def test_marks_of_an_event_type_that_is_no_more_still_count(insider, operator, redis, orders, bridge):
+    orders.event_types.all().delete()
+    User.objects.get().user_permissions.clear()
+
+    answer = operator.post(
+        url(BRIDGE, "change", bridge.pk), form(orders, filters='[{"property": "n", "op": "exists"}]')
+    )
+
+    assert RIGHT in " ".join(errors_of(answer)["filters"])
+
+
+@pytest.mark.parametrize(
+    ("more", "column", "value"),
+    [
+        ({"paused": "on"}, "paused", True),
+        ({"enabled": None}, "enabled", False),
+        ({"concurrency": 3}, "concurrency", 3),
+        ({"max_attempts": 4}, "max_attempts", 4),
+        ({"rate_limit": 5}, "rate_limit", 5),
+        ({"name": "d"}, "name", "d"),
+    ],
+)
+def test_an_operator_pauses_and_tunes_a_bridge_of_events_with_pii(operator, redis, orders, bridge, more, column, value):
+    answer = operator.post(url(BRIDGE, "change", bridge.pk), form(orders, **more))
+
+    assert errors_of(answer) == {}
+    bridge.refresh_from_db()
+    assert getattr(bridge, column) == value
+
+
+def test_an_operator_does_as_before_where_nothing_is_marked(operator, redis, parcels):
+    made = operator.post(url(BRIDGE, "add"), form(parcels))
+    filters = json.dumps([{"property": "n", "op": "gt", "value": 1}])
+    changed = operator.post(url(BRIDGE, "change", Bridge.objects.get().pk), form(parcels, filters=filters))
+
+    assert (errors_of(made), errors_of(changed)) == ({}, {})
+    assert Bridge.objects.get().filters == json.loads(filters)
+
+
+def test_people_who_may_see_pii_say_where_it_goes(insider, redis, orders, parcels):
+    made = insider.post(url(BRIDGE, "add"), form(orders))
+    to_stream = form(orders, sink="stream", config=json.dumps({"stream": "parcels"}))
+    changed = insider.post(url(BRIDGE, "change", Bridge.objects.get().pk), to_stream)
+
+    assert (errors_of(made), errors_of(changed)) == ({}, {})
+    assert Bridge.objects.get().sink == "stream"
+
+
+def test_no_list_of_bridges_edits_them_and_no_action_changes_them(operator, redis, orders, bridge):
+    page = operator.get(url(BRIDGE))
+
+    assert page.context["cl"].list_editable == ()
+    assert {name for name, _ in page.context["action_form"].fields["action"].choices} <= {"", "delete_selected"}

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
 
-import jsonschema_rs
-
 from contracts import personal
+from contracts.errors import TooCostly
+from contracts.explanation import Finding
 from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
-from contracts.violations import json_pointer, violation_of
+from contracts.violations import json_pointer
 
 USUAL_EXAMPLES = 3
 # A schema that breaks everywhere must not fill the memory: further reasons are counted, further events not explained.
@@ -107,9 +107,9 @@ class BackTest:
     def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> None:
         """Check one event. The active version sees `as_active_reads_it`, where that differs."""
         self._events += 1
-        accepted = self._candidate.accepts(event)
+        accepted = _accepts(self._candidate, event)
         if self._active is not None:
-            accepted_now = self._active.accepts(event if as_active_reads_it is None else as_active_reads_it)
+            accepted_now = _accepts(self._active, event if as_active_reads_it is None else as_active_reads_it)
             self._refused_by_active += not accepted_now
             self._newly += accepted_now and not accepted
         if accepted:
@@ -134,9 +134,9 @@ class BackTest:
 
     def _explain(self, id_: str, event: Any) -> None:
         seen: set[_Key] = set()
-        for error in self._candidate.errors(event):
+        for finding in self._candidate.findings(event):
             self._errors += 1
-            key = _key(error)
+            key = _key(finding)
             if key in seen:
                 continue
             seen.add(key)
@@ -149,7 +149,7 @@ class BackTest:
             group.events += 1
             group.last = id_
             if len(group.examples) < self._examples:
-                violation = violation_of(error)
+                violation = finding.as_violation()
                 self._rules.setdefault(key, (violation.schema_pointer, violation.keyword))
                 message = self._impersonal(violation.message, event)
                 group.examples.append(Example(id=id_, pointer=violation.pointer, message=message))
@@ -189,11 +189,17 @@ def back_test(
     return test.report()
 
 
-def _key(error: jsonschema_rs.ValidationError) -> _Key:
+def _accepts(schema: CompiledSchema, event: Any) -> bool:
+    try:
+        return schema.accepts(event)
+    except TooCostly:  # such an event is refused, too
+        return False
+
+
+def _key(finding: Finding) -> _Key:
     """Return what is the same for all events that are refused for one reason."""
     # One rule names several properties: that each of them is missing is a reason of its own.
-    missing = str(error.kind.as_dict()["property"]) if error.kind.name == "required" else ""
-    return tuple(error.schema_path), generalised(error.instance_path, error.evaluation_path), missing
+    return finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
 
 
 def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:

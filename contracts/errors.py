@@ -15,6 +15,7 @@ Problem
 ├── Incompatible                the schema would break what the contract's mode protects
 ├── ReadOnly                    the contract, or the registry, may not be changed
 ├── Referenced                  a schema refers to the version, so it cannot be deleted
+├── TooCostly                   checking an event against a schema would take too much work
 └── NoPythonCode                no Python code can be made of the schema
 """
 
@@ -159,3 +160,17 @@ class NoPythonCode(Problem):
     status = 422
     slug = "no-python-code"
     title = "No Python code can be made of the schema"
+
+
+class TooCostly(Problem):
+    """Checking an event against a schema could take more work than checking one event may take."""
+
+    status = 422
+    slug = "too-costly"
+    title = "Checking the event would take too much work"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Checking this event against its contract could take more than 0.2 s of a processor's time. Send fewer "
+            "values or shorter texts in one event, or change the contract: see its cost when a version is registered."
+        )

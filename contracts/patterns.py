@@ -12,7 +12,9 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
+from math import prod
 from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the name that Python is giving up
 from typing import Any
 
@@ -44,6 +46,10 @@ _WRITTEN_OTHERWISE = (
     (re.compile(r"\\z"), r"\\Z"),
 )
 
+_COUNTS = re.compile(r"\{\d*,?(\d+)")
+# More than so many places are not told apart.
+_MANY = 1_000_000
+
 Letters = frozenset[str]
 
 
@@ -61,6 +67,25 @@ def refuse_exponential(document: Mapping[str, Any]) -> None:
                 "begins with something that cannot continue the turn before.",
                 pointer=json_pointer(place),
             )
+
+
+@lru_cache(maxsize=4096)
+def matching_width(pattern: str) -> int:
+    """Return at how many places of the pattern a linear-time engine may have to look for one letter of a text: an upper
+    bound.
+
+    Such an engine follows all ways through a pattern at once. A repetition counts as often as it is written out, since
+    `(x{1,100}){1,100}` has 10,000 places.
+    """
+    for form, ours in _WRITTEN_OTHERWISE:
+        pattern = form.sub(ours, pattern)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _Width.of_pattern(_parser.parse(pattern))
+    except (re.error, OverflowError, RecursionError):
+        # Not understood here: each letter is a place, and each count writes out all of them.
+        return _at_most(len(pattern) * prod(int(count[:6]) or 1 for count in _COUNTS.findall(pattern)))
 
 
 def is_exponential(pattern: str) -> bool:
@@ -171,6 +196,85 @@ def _are_alike(short: tuple[Letters, ...], long: tuple[Letters, ...], begins: Le
     if not all(a & b for a, b in zip(short, long, strict=False)):
         return False
     return len(short) == len(long) or bool(long[len(short)] & begins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Width:
+    """How a part of a pattern spreads while it is matched.
+
+    Attributes:
+        places: how many letters it has when each repetition is written out.
+        active: at how many of them the engine can be at once, when it enters the part at one letter of the text only.
+        is_fixed: whether all texts that it matches have one length.
+    """
+
+    places: int
+    active: int
+    is_fixed: bool
+    part: _Part
+
+    @classmethod
+    def of_pattern(cls, parsed: Any) -> int:
+        width = cls.of(parsed)
+        is_anchored = len(parsed) > 0 and str(parsed[0][0]) == "AT" and "BEGINNING" in str(parsed[0][1])
+        return _at_most(width.active if is_anchored else width.places)
+
+    @classmethod
+    def of(cls, parsed: Any) -> "_Width":
+        found = cls(0, 0, True, _Part())
+        for kind, value in parsed:
+            found = found.followed_by(cls.of_one(str(kind), value))
+        return found
+
+    @classmethod
+    def of_one(cls, kind: str, value: Any) -> "_Width":
+        part = _quietly(kind, value)
+        if kind == "SUBPATTERN":
+            return cls.of(value[-1])
+        if kind == "BRANCH":
+            branches = [cls.of(each) for each in value[1]]
+            # Alternatives of one length each may differ in it.
+            is_fixed = all(each.is_fixed for each in branches) and len({each.places for each in branches}) == 1
+            places = sum(each.places for each in branches)
+            return cls(places, sum(each.active for each in branches), is_fixed, part)
+        if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            return cls.of(value[2]).repeated(value[0], value[1], part)
+        if kind in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
+            return cls(1, 1, True, part)
+        return cls(0, 0, True, part)
+
+    def followed_by(self, other: "_Width") -> "_Width":
+        # Entered once, when it is told by one letter where the first part ends: all texts of the first are equally
+        # long, or none of them could go on with a letter that the other begins with.
+        is_entered_once = self.is_fixed or not (other.part.is_optional or self.part.further & other.part.begins)
+        active = max(self.active, other.active) + 1 if is_entered_once else self.active + other.places
+        if not self.places:
+            active = other.active
+        return _Width(
+            self.places + other.places,
+            active if other.places else self.active,
+            self.is_fixed and other.is_fixed,
+            _joined(self.part, other.part),
+        )
+
+    def repeated(self, least: int, most: int, part: _Part) -> "_Width":
+        turns = max(least, 1) if most > _MANY else max(most, 1)
+        places = _at_most(self.places * turns)
+        # Each turn ends at one letter only.
+        is_plain = most == 1 or self.is_fixed or not (self.part.is_optional or self.part.further & self.part.begins)
+        return _Width(places, self.active + 1 if is_plain else places, self.is_fixed and least == most, part)
+
+
+def _quietly(kind: str, value: Any) -> _Part:
+    """Return what a part of a pattern is; where it can be cut in several ways, that it may be anything."""
+    try:
+        return _read_one(kind, value)
+    except _CutInSeveralWays:
+        return _Part(is_optional=True, begins=_UNIVERSE, further=_UNIVERSE)
+
+
+def _at_most(places: int) -> int:
+    return min(places, _MANY)
 
 
 def _letters(kind: str, value: Any) -> Letters:

@@ -5,7 +5,7 @@ into those that are named with it. `$schema` is one of the published drafts, and
 so look-around and back-references are refused. No Django here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,21 +13,18 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from contracts import work
-from contracts.errors import BadSchema, SchemaTooLarge, UnresolvedReference
+from contracts.cost import CostModel, Guard, length_of
+from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
+from contracts.explanation import Explainer, Finding, finding_of
 from contracts.personal.marks import Marks, marks_of
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
-from contracts.violations import Violation, json_pointer, violation_of
+from contracts.violations import Violation, json_pointer
 from core import strict_json
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
-TOO_MUCH = Violation(
-    pointer="",
-    keyword="",
-    schema_pointer="",
-    message="The event breaks its contract, and is nested too deeply for a contract that means itself to say where.",
-)
+_LISTED_STEPS = 200_000
+"""For how many steps, by the costs of `contracts.cost`, the validator lists all errors of an event by itself."""
 DRAFTS = (
     DRAFT_2020_12,
     "https://json-schema.org/draft/2019-09/schema",
@@ -43,47 +40,38 @@ class CompiledSchema:
 
     document: Mapping[str, Any]
     _validator: jsonschema_rs.Validator
-    # In how many ways the schema comes back to itself on the way to one place of an event.
-    _returns: int = 0
+    _explainer: Explainer
+    # What one value costs where the validator may list the errors by itself; None where it may not.
+    _rate: float | None = None
     # What of an event is personal; None when nothing is.
     personal: Marks | None = None
+    _guard: Guard | None = None
 
     def accepts(self, event: Any) -> bool:
-        """Say whether the event keeps the contract: the fast question."""
+        """Say whether the event keeps the contract: the fast question.
+
+        Raises:
+            TooCostly: when checking it could take more than an event may take.
+        """
+        if self._guard is not None and self._guard.refuses(event):
+            raise TooCostly
         return self._validator.is_valid(event)
 
     def violations(self, event: Any) -> list[Violation]:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
-        if self._is_too_much(event):
-            return [TOO_MUCH]
-        return [violation_of(error) for error in self.errors(event)]
+        return [finding.as_violation() for finding in self.findings(event)]
 
-    def errors(self, event: Any) -> Iterator[jsonschema_rs.ValidationError]:
-        """Give the same as the validator tells it, for those who look at many events and need few sentences.
-
-        Nothing, when the event is nested too deeply for a contract that means itself in several ways: each level would
-        multiply what is to be told.
-        """
-        if self._is_too_much(event):
-            return iter(())
-        return islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
-
-    def _is_too_much(self, event: Any) -> bool:
-        return self._returns > 1 and self._returns ** depth_of(event) > work.MAX_CHECKS
+    def findings(self, event: Any) -> list[Finding]:
+        """Return the same without its sentences, for those who look at many events and need few of them."""
+        if self._rate is not None and self._rate * length_of(event) <= _LISTED_STEPS:
+            errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
+            return [finding_of(error) for error in errors]
+        return self._explainer.explain(event, limit=MAX_VIOLATIONS)
 
     def top_level_types(self) -> dict[str, frozenset[str]]:
         """Return the JSON types that each named top-level property may have, where the schema says it plainly."""
         properties = self.document.get("properties", {})
         return {name: types for name, schema in properties.items() if (types := _types(schema))}
-
-
-def depth_of(value: Any) -> int:
-    """Return how many objects and arrays are nested in each other."""
-    level, depth = [value], 0
-    while level := [node for node in level if isinstance(node, (dict, list))]:
-        depth += 1
-        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-    return depth
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
@@ -112,9 +100,14 @@ def kept(text: str) -> dict[str, Any]:
 
 
 def compile_schema(
-    document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]] | None = None
+    document: Mapping[str, Any],
+    references: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    is_registered: bool = False,
 ) -> CompiledSchema:
     """Return the schema, ready to check events. `references` are the other schemas that its `$ref` may name.
+
+    One that is registered already is not refused for its cost: it checks the events for which it is not too much.
 
     Raises:
         UnresolvedReference: when it refers to anything that is neither in it nor in `references`.
@@ -150,7 +143,16 @@ def compile_schema(
         if missing:
             raise _unresolved(missing[0], resolver) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    return CompiledSchema(document, validator, work.of(resolver).returns, marks_of(resolver))
+    costs = CostModel(resolver)
+    guard = costs.guard() if is_registered else costs.checked()
+    return CompiledSchema(
+        document=document,
+        _validator=validator,
+        _explainer=Explainer(document, references or {}),
+        _rate=costs.listing_rate(),
+        personal=marks_of(resolver),
+        _guard=guard,
+    )
 
 
 def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReference:

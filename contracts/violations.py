@@ -32,17 +32,8 @@ class Violation:
         }
 
 
-def violation_of(error: jsonschema_rs.ValidationError) -> Violation:
-    """Translate the validator's error."""
-    return Violation(
-        pointer=json_pointer(error.instance_path),
-        keyword=_keyword(error),
-        schema_pointer=json_pointer(error.schema_path),
-        message=sentence(error),
-    )
-
-
-def _keyword(error: jsonschema_rs.ValidationError) -> str:
+def keyword_of(error: jsonschema_rs.ValidationError) -> str:
+    """Return the keyword that an error is about."""
     if not error.schema_path:
         return "false"
     # `false` as a schema is no keyword of its own. Under these two it is about what else an object or array holds;
@@ -56,13 +47,13 @@ def json_pointer(path: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def sentence(error: jsonschema_rs.ValidationError) -> str:
-    """Return one sentence that names the place, what is there, and what the contract wants."""
-    place = _place(error.instance_path)
+def sentence(error: jsonschema_rs.ValidationError, path: Sequence[str | int]) -> str:
+    """Return one sentence that names the place at a path of the event, what is there, and what the contract wants."""
+    place = name_of(path)
     kind = error.kind
     # as_dict() holds what the keyword is about: a limit, a list of types, the unexpected names.
     facts = kind.as_dict()
-    if kind.name == "falseSchema" and _keyword(error) == "additionalProperties":
+    if kind.name == "falseSchema" and keyword_of(error) == "additionalProperties":
         # The validator names none of them here: the schema defines no properties at all.
         return f"{place} has properties that its contract does not allow."
     say = _SENTENCES.get(kind.name)
@@ -71,7 +62,8 @@ def sentence(error: jsonschema_rs.ValidationError) -> str:
     return f"{place} {say(facts, error.instance)}."
 
 
-def _place(path: Sequence[str | int]) -> str:
+def name_of(path: Sequence[str | int]) -> str:
+    """Return how a sentence names the place at a path of the event."""
     if not path:
         return "The event"
     name = ""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from contracts.errors import TooCostly
 from contracts.violations import Violation
 from core.names import RULE, is_name
 from core.nothing import NO_TEXTS
@@ -73,6 +74,7 @@ def check(
         UnknownEventType: when its stream takes no such events.
         UnknownContractVersion: when its contract has not the version that it asks for.
         ContractViolated: when its stream enforces a contract that it breaks.
+        TooCostly: when its stream enforces a contract against which checking it would take too much work.
     """
     if not isinstance(value, dict):
         raise BadEvent("An event is a JSON object.")
@@ -92,10 +94,15 @@ def check(
     if contract is None:
         return Accepted._make((event, event_type, None, (), registered))
     violations: Sequence[Violation] = ()
-    if not contract.schema.accepts(event):
-        violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
+    try:
+        if not contract.schema.accepts(event):
+            violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
+            if stream.enforcement == "enforce":
+                raise _violated(stream, event_type, contract, violations)
+    except TooCostly as error:
         if stream.enforcement == "enforce":
-            raise _violated(stream, event_type, contract, violations)
+            raise
+        violations = [Violation(pointer="", keyword="", schema_pointer="", message=error.detail)]
     return Accepted._make((event, event_type, contract.version, violations, registered))
 
 

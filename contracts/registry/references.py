@@ -33,7 +33,7 @@ def compiled(schema: Schema) -> CompiledSchema:
     Raises:
         BadSchema: when it cannot be used any more.
     """
-    return schemas.compile_schema(schemas.kept(schema.text), documents_of(schema))
+    return schemas.compile_schema(schemas.kept(schema.text), documents_of(schema), is_registered=True)
 
 
 def documents_of(schema: Schema) -> Documents:

@@ -1,0 +1,175 @@
+"""Why an event breaks its contract is told within a budget, and names the place that is wrong."""
+
+import pytest
+
+from contracts import schemas
+from contracts.explanation import Explainer, finding_of
+from tests.patience import that_ends
+
+OPERATORS = ("add", "subtract", "multiply", "divide")
+
+
+def expressions(**head):
+    """Return a contract for expression trees: an object for each operator, or a number."""
+    operand = {"$ref": "#/$defs/expression"}
+    alternatives = [
+        {
+            "type": "object",
+            "properties": {"operator": {"const": each}, "left": operand, "right": operand},
+            "required": ["operator", "left", "right"],
+            "additionalProperties": False,
+        }
+        for each in OPERATORS
+    ]
+    return {
+        **head,
+        "$defs": {"expression": {"oneOf": [*alternatives, {"type": "number"}]}},
+        "$ref": "#/$defs/expression",
+    }
+
+
+def expression(levels, leaf):
+    value = leaf
+    for level in range(levels):
+        value = {"operator": OPERATORS[level % 4], "left": value, "right": 1}
+    return value
+
+
+@pytest.mark.parametrize("head", [{}, {"$id": "urn:example:expressions"}, {"$id": "https://example.test/e"}], ids=str)
+@pytest.mark.parametrize("levels", [1, 7, 12, 30])
+def test_a_deep_tree_of_alternatives_is_explained_at_the_place_that_is_wrong(levels, head):
+    compiled = schemas.compile_schema(expressions(**head))
+
+    with that_ends(within=2):
+        (violation,) = compiled.violations(expression(levels, "five"))
+
+    assert violation.pointer == "/left" * levels
+    assert "fit exactly one of the forms" in violation.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer", "words"),
+    [
+        ({"operator": "add", "left": 1}, "/left/left", "must have the property “right”"),
+        ({"operator": "add", "left": 1, "right": 1, "x": 1}, "/left/left", "does not allow: “x”"),
+        ({"operator": "power", "left": 1, "right": 1}, "/left/left", "fit exactly one of the forms"),
+    ],
+)
+def test_the_alternative_that_a_value_means_is_explained(wrong, pointer, words):
+    (violation,) = schemas.compile_schema(expressions()).violations(expression(2, wrong))
+
+    assert violation.pointer == pointer
+    assert words in violation.message
+
+
+DRAFT_4 = {"$schema": "http://json-schema.org/draft-04/schema#"}
+DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
+KEYWORDS = {
+    "type": ({"type": "integer"}, "x"),
+    "several": ({"type": "integer", "enum": ["a"], "maxLength": 0}, "x"),
+    "a reference beside others": ({"$defs": {"a": {"minimum": 3}}, "$ref": "#/$defs/a", "maximum": 9}, 1),
+    "required": ({"required": ["a", "b"]}, {}),
+    "additionalProperties: false": ({"properties": {"a": {}}, "additionalProperties": False}, {"b": 1}),
+    "additionalProperties": ({"additionalProperties": {"type": "null"}}, {"b": 1}),
+    "patternProperties": ({"patternProperties": {"^b": {"type": "null"}}}, {"a": 1, "b": 1}),
+    "propertyNames": ({"propertyNames": {"maxLength": 1}}, {"bb": 1}),
+    "a property that may not be there": ({"properties": {"a": False}}, {"a": 1}),
+    "items": ({"items": {"type": "null"}}, [None, 1]),
+    "prefixItems": ({"prefixItems": [{}, {"const": 2}]}, [1, 1]),
+    "contains": ({"contains": {"const": 2}}, [1]),
+    "uniqueItems": ({"uniqueItems": True}, [1, 1]),
+    "allOf": ({"allOf": [{}, {"items": {"type": "null"}}]}, [1]),
+    "not": ({"not": {"type": "null"}}, None),
+    "then": ({"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"a": 1}),
+    "else": ({"if": {"required": ["a"]}, "else": {"required": ["b"]}}, {}),
+    "dependentSchemas": ({"dependentSchemas": {"a": {"required": ["b"]}}}, {"a": 1}),
+    "dependentRequired": ({"dependentRequired": {"a": ["b"]}}, {"a": 1}),
+    "one alternative too many": ({"oneOf": [{}, {"type": "integer"}]}, 1),
+    "no alternative": ({"anyOf": [{"maximum": 0}, {"minimum": 5}]}, 1),
+    "names with signs": ({"properties": {"a/b~c %": {"items": {"not": {}}}}}, {"a/b~c %": [1]}),
+    "a draft 7 tuple": ({**DRAFT_7, "items": [{"type": "null"}], "additionalItems": {"const": 2}}, [None, 3]),
+    "names that depend on a name": ({**DRAFT_7, "dependencies": {"a": ["b"]}}, {"a": 1}),
+    "a schema that depends on a name": ({**DRAFT_7, "dependencies": {"a": {"required": ["d"]}}}, {"a": 1}),
+    "what stands beside a draft 7 reference": (
+        {
+            **DRAFT_7,
+            "definitions": {"a": {"minimum": 3}},
+            "properties": {"a": {"$ref": "#/definitions/a", "type": "null"}},
+        },
+        {"a": 1},
+    ),
+    "a draft 4 bound": ({**DRAFT_4, "minimum": 3, "exclusiveMinimum": True}, 3),
+}
+
+
+@pytest.mark.parametrize(("document", "value"), KEYWORDS.values(), ids=KEYWORDS.keys())
+def test_the_explainer_says_what_the_validator_lists(document, value):
+    validator = schemas.compile_schema(document)._validator
+    listed = [finding_of(error).as_violation() for error in validator.iter_errors(value)]
+
+    found = [finding.as_violation() for finding in Explainer(document, {}).explain(value, limit=50)]
+
+    assert sorted(found, key=str) == sorted(listed, key=str)
+
+
+def test_a_property_that_no_alternative_evaluates_is_said_to_be_too_much():
+    document = {"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}
+
+    (finding,) = Explainer(document, {}).explain({"b": 1}, limit=50)
+
+    assert finding.as_violation().schema_pointer == "/unevaluatedProperties"
+    assert "properties that its contract does not allow" in finding.as_violation().message
+
+
+def test_what_a_schema_with_a_reference_to_another_breaks_is_told():
+    address = {"$id": "https://example.test/address", "$defs": {"zip": {"pattern": "^[0-9]{5}$"}}}
+    document = {
+        "anyOf": [{"type": "null"}, {"properties": {"zip": {"$ref": "address.json#/$defs/zip"}}, "type": "object"}]
+    }
+    compiled = schemas.compile_schema(document, {"address.json": address})
+
+    (violation,) = compiled.violations({"zip": "x"})
+
+    assert (violation.pointer, violation.schema_pointer) == ("/zip", "/$defs/zip/pattern")
+
+
+def test_many_values_that_fit_none_of_many_alternatives_are_explained_within_the_budget():
+    kinds = [
+        {"type": "object", "required": ["k"], "properties": {"k": {"const": n}, "v": {"type": "null"}}}
+        for n in range(60)
+    ]
+    compiled = schemas.compile_schema({"items": {"oneOf": kinds}})
+
+    with that_ends(within=5):
+        violations = compiled.violations([{"k": 5, "v": 1}] * 3_000)
+
+    assert violations[0].pointer == "/0/v"
+    assert len(violations) <= schemas.MAX_VIOLATIONS
+
+
+def test_explaining_ends_with_its_budget_and_says_where_it_stood():
+    compiled = schemas.compile_schema(expressions())
+
+    found = compiled._explainer.explain(expression(12, "five"), limit=50, steps=60_000)
+
+    assert [finding.as_violation().message for finding in found]
+    assert "too much work" in found[0].as_violation().message
+
+
+def test_several_ways_to_one_place_are_explained_once():
+    arms = [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]
+    value = 5
+    for _ in range(10):
+        value = {"a": value}
+
+    violations = schemas.compile_schema({"type": "object", "allOf": arms}).violations(value)
+
+    assert [violation.pointer for violation in violations] == ["/a" * 10]
+
+
+def test_a_dynamic_reference_is_explained_as_a_whole():
+    document = {"$dynamicAnchor": "node", "type": "object", "properties": {"a": {"$dynamicRef": "#node"}}}
+
+    (violation,) = schemas.compile_schema(document).violations({"a": {"a": 5}})
+
+    assert violation.message

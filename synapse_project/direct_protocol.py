@@ -20,11 +20,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from core.http import Request, Response, Route, StreamedResponse, nobody, problem_response
 from core.principal import ANONYMOUS
 from core.problems import Problem
-from core.shares import caller_of
+from core.shares import CallerId, caller_of
+from core.shares.callers import caller_at
+from core.shares.process import shares_of
 from synapse_project import gate
 from synapse_project.bodies import SMALL, Reservation
+from synapse_project.connection_table import ConnectionTable, Seat
 from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
-from synapse_project.front_door import FrontDoor
+from synapse_project.front_door import CONNECTION, FrontDoor
 from synapse_project.http10 import without_chunks
 from synapse_project.http_values import (
     HeaderPairs,
@@ -104,6 +107,8 @@ class DirectCycle:
         try:
             check_host(head.headers)
             self._principal = principal_of(head.route, head.headers, address=head.address)
+            if self._principal.kind != "anonymous" and not self._protocol.is_identified:
+                self._protocol.identify(caller_of(self._principal))
             self._most = self._protocol.most_bytes if head.route.identify is None else SMALL
             check_announced(self._length, most=self._most)
             self._check_size()
@@ -216,6 +221,11 @@ class DirectHttpProtocol(FramedHttpProtocol):
         super().__init__(*arguments, **options)
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
+        self._table = self._door.connections if self._door else ConnectionTable(shares_of("open-connections"))
+        # The connection's place among all, None before and after.
+        self.seat: Seat | None = None
+        # Whether it is counted to more than an address.
+        self.is_identified = False
         self._is_counted = gate.counts()
         # Read once: Python takes longer for a setting of Django than for a request's body.
         self.most_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -231,7 +241,41 @@ class DirectHttpProtocol(FramedHttpProtocol):
         # When the connection's last answer was written, by the loop's clock; something came since when infinite.
         self._idle_since = math.inf
 
+    def take_seat(self) -> None:
+        """Take a place for the connection.
+
+        Raises:
+            ShareUsedUp, AllInUse: when there is none.
+        """
+        peer = self.client[0] if self.client else ""
+        self.is_identified = settings.TRUSTED_PROXIES.has(peer)
+        self.seat = self._table.admit(self, CallerId("proxy", peer) if self.is_identified else caller_at(peer))
+
+    def identify(self, caller: CallerId) -> None:
+        """Count the connection to the caller of a request that came on it, once and for all.
+
+        Raises:
+            ShareUsedUp: when the caller has as many as one caller may, and all are in use.
+        """
+        if self.seat is not None and not self.is_identified and not caller.is_anonymous:
+            self._table.identify(self.seat, caller)
+            self.is_identified = True
+
+    def waits_for_client(self) -> bool:
+        """Say whether all that is owed to the client is what it does not take, and the rest of a request is missing."""
+        raise NotImplementedError
+
+    def reclaim(self) -> None:
+        """Close the connection for another one."""
+        raise NotImplementedError
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.seat is not None:
+            self._table.remove(self.seat)
+            self.seat = None
+        scope: Any = self.scope
+        if scope is not None:
+            scope.pop(CONNECTION, None)  # they hold each other
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -322,6 +366,8 @@ class DirectHttpProtocol(FramedHttpProtocol):
         self.headers += headers
         if self.length:
             self.headers.append((_LENGTH, self.length))
+        scope: Any = self.scope
+        scope[CONNECTION] = self
         super().on_headers_complete()
 
     def waits(self) -> bool:
@@ -362,6 +408,8 @@ class DirectHttpProtocol(FramedHttpProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
+        if self.seat is not None:
+            self.seat.use()
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._wait_idly(self.timeout_keep_alive)

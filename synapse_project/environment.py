@@ -134,12 +134,6 @@ SETTINGS = (
         meaning="Whether everybody comes over TLS, through a trusted proxy: secure cookies, and HSTS.",
     ),
     Setting(
-        name="SYNAPSE_CONNECTIONS",
-        default=4000,
-        parse=setting_values.between(1, 1_000_000),
-        meaning="How many connections each web server process holds at a time; 503 for more.",
-    ),
-    Setting(
         name="SYNAPSE_RATE_PER_ADDRESS",
         default=None,
         parse=protection.one_rate,

@@ -7,15 +7,18 @@ handler runs in a small pool instead, one hop a request.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from re import Pattern
 from typing import Any
 
 from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
 from core.problems import Problem
-from core.shares import caller_of
+from core.shares import CallerId, caller_of
+from core.shares.process import shares_of
 from synapse_project import gate
 from synapse_project.body_reading import Body, ClientGone
+from synapse_project.connection_table import ConnectionTable
 from synapse_project.django_callers import Sender, sender_of
 from synapse_project.django_lane import DjangoAnswer, DjangoLane
 from synapse_project.http_values import (
@@ -46,6 +49,10 @@ class _Lane:
     routes: Mapping[str, Route]
 
 
+# Where a scope has the connection that its request came on.
+CONNECTION = "synapse.connection"
+
+
 class FrontDoor:
     """Finds who answers a request, and turns ASGI's messages into values and back."""
 
@@ -53,6 +60,11 @@ class FrontDoor:
         self._lanes = _lanes(routes)
         self._django = DjangoLane()
         self._lifespan = Lifespan()
+
+    @cached_property
+    def connections(self) -> ConnectionTable:
+        """The connections of the server that asks here."""
+        return ConnectionTable(shares_of("open-connections"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -93,10 +105,13 @@ class FrontDoor:
         route, params = self.route(scope["method"], scope["path"])
         address = (scope.get("client") or ("",))[0]
         if route is None or is_for_django(route, headers):
-            with Body(receive, headers, sender_of(scope["path"], headers, address, self._django.sessions)) as body:
+            sender = sender_of(scope["path"], headers, address, self._django.sessions)
+            _identify(scope, sender.caller)
+            with Body(receive, headers, sender) as body:
                 return await self._django(scope, await body.read(), body.sender)
         # Before the body: where it shows no good key, it is not even read.
         principal = principal_of(route, headers, address=address)
+        _identify(scope, caller_of(principal))
         with Body(receive, headers, Sender(caller_of(principal), address)) as body:
             request = request_of(
                 route,
@@ -107,7 +122,7 @@ class FrontDoor:
                 principal=principal,
                 body=await body.read(),
             )
-            return await _handled(route, request, receive)
+            return await _handled(route, request, scope, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
@@ -125,11 +140,18 @@ def _lanes(routes: Iterable[Route]) -> list[_Lane]:
     return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
-async def _handled(route: Route, request: Request, receive: Receive) -> Response | StreamedResponse:
+def _identify(scope: Scope, caller: CallerId) -> None:
+    """Count the connection that a request came on to its caller, if that is more than an address."""
+    if (connection := scope.get(CONNECTION)) is not None:
+        connection.identify(caller)
+
+
+async def _handled(route: Route, request: Request, scope: Scope, receive: Receive) -> Response | StreamedResponse:
     watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
     try:
         if route.identify is not None:
             request = request._replace(principal=await route.identify(request))
+            _identify(scope, caller_of(request.principal))
         return await route.handler(request)
     except Problem:
         raise

@@ -9,7 +9,7 @@ from core import origins
 from core.addresses import FORWARDING, one_caller
 from core.problems import ForeignOrigin, Problem
 from streams import access, connections, rates
-from synapse_project import exposure
+from synapse_project import exposure, proxy_warning
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -28,6 +28,7 @@ def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     if settings.TRUSTED_PROXIES.has(peer):
         address = settings.TRUSTED_PROXIES.client(peer, headers.get("x-forwarded-for", ""))
         return {**scope, "client": (address, 0)}, headers
+    proxy_warning.warning.write(peer)
     names = {name.encode() for name in FORWARDING}
     pairs = [(name, text) for name, text in scope["headers"] if name not in names]
     return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}

@@ -9,7 +9,7 @@ from core.addresses import FORWARDING
 from core.http import problem_response
 from core.problems import BadRequest, Problem
 from core.views import to_django
-from synapse_project import gate
+from synapse_project import gate, proxy_warning
 
 Answer = Callable[[HttpRequest], HttpResponse]
 _FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
@@ -45,6 +45,7 @@ def _see(request: HttpRequest) -> None:
     if settings.TRUSTED_PROXIES.has(peer):
         forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
         request.META["REMOTE_ADDR"] = settings.TRUSTED_PROXIES.client(peer, forwarded_for)
-    else:
+    elif not request.META.keys().isdisjoint(_FORWARDING):
+        proxy_warning.warning.write(peer)
         for name in _FORWARDING:
             request.META.pop(name, None)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from core.problems import Problem
 from synapse_project.direct_protocol import DirectHttpProtocol
 from synapse_project.framed_protocol import Refused
 
@@ -48,8 +48,10 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._last: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        if len(self.connections) > settings.MAX_CONNECTIONS:
-            self._refuse(503)
+        try:
+            self.take_seat()
+        except Problem as problem:
+            self._refuse(problem.status)
         else:
             self._watch_request()
 
@@ -89,6 +91,26 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._behind_body = self._behind_body + size if size else 0
         if self._behind_body > MAX_HEAD_BYTES:
             self._give_up_body(431)
+
+    def waits_for_client(self) -> bool:
+        if self._last is not None or self.transport.is_closing():
+            return False  # it ends already
+        if self.flow.write_paused:
+            return True
+        if self._reading is None:
+            return self.cycle is None or self.cycle.response_complete
+        return not self._is_behind()
+
+    def reclaim(self) -> None:
+        self.seat = None
+        if self.flow.write_paused:
+            self.transport.abort()
+        elif self._reading == "body":
+            self._give_up_body(503)
+        elif self._reading == "head" and self._head_bytes:
+            self._refuse(503)
+        else:
+            self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
@@ -184,7 +206,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._in_turn(partial(self._write_refusal, status, text.encode()))
 
     def _write_refusal(self, status: int, text: bytes) -> None:
-        head = STATUS_LINE[status] + (b"retry-after: 1\r\n" if status == 503 else b"")
+        head = STATUS_LINE[status] + (b"retry-after: 1\r\n" if status in (429, 503) else b"")
         if text:
             head += b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
         self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(text), text))

@@ -8,6 +8,7 @@ from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse_project import proxy_warning
 
 
 class Lifespan:
@@ -25,6 +26,7 @@ class Lifespan:
                 await asyncio.to_thread(holder.refresh)
                 background.start()
                 await asyncio.to_thread(prober.start)
+                proxy_warning.warning.write_at_start()
                 collector.spare()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

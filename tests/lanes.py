@@ -63,13 +63,18 @@ class ExpressLane:
     ) -> tuple["Wire", Any]:
         """Open a connection from an address on a running loop, and send a head and the beginning of a body; return
         what reads the answer, and what takes the rest."""
-        wire = Wire(method, address)
-        protocol = http_protocol.LimitedHttpProtocol(self._config, ServerState(), {})
-        protocol.connection_made(wire)
+        wire, protocol = self.connect(method, address)
         head = [f"{method} {quote(path, safe=_SAFE)} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
         if {"content-length", "transfer-encoding"}.isdisjoint(map(str.lower, headers)):
             head.append(f"content-length: {len(body)}")
         protocol.data_received("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+        return wire, protocol
+
+    def connect(self, method: str, address: str) -> tuple["Wire", Any]:
+        """Open a connection from an address on a running loop, on which an answer to this method is read."""
+        wire = Wire(method, address)
+        protocol = http_protocol.LimitedHttpProtocol(self._config, ServerState(), {})
+        protocol.connection_made(wire)
         return wire, protocol
 
     def run(self, coroutine: Any) -> Any:

@@ -30,7 +30,7 @@ class ShareUsedUp(Problem):
 
 
 class AllInUse(Problem):
-    """All that there is of a resource is in use, or all that anonymous callers may have of it."""
+    """All that there is of a resource is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
 
     status = 503
     slug = "busy"
@@ -44,6 +44,7 @@ class AllInUse(Problem):
             headers={"Retry-After": str(resource.retry_after)},
             resource=resource.name,
         )
+        self.is_of_anonymous = anonymous
 
 
 class Limits(NamedTuple):
@@ -112,6 +113,11 @@ class Shares:
         with self._lock:
             return max(self._held.values(), default=0)
 
+    def problem(self, caller: CallerId, amount: int = 1) -> Problem | None:
+        """Return why a caller cannot have `amount` more now; None when it can."""
+        wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
+        return problem_of(self.resource, self.limits, caller, wanted)
+
     def take(self, caller: CallerId, amount: int = 1) -> None:
         """Count `amount` more to a caller.
 
@@ -120,8 +126,7 @@ class Shares:
             AllInUse: when all callers, or all anonymous ones, would hold more than there is for them.
         """
         with self._lock:
-            wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
-            problem = problem_of(self.resource, self.limits, caller, wanted)
+            problem = self.problem(caller, amount)
             if problem is not None:
                 self.refused += 1
                 raise problem

@@ -46,6 +46,16 @@ RESOURCES: Mapping[str, Resource] = {
     resource.name: resource
     for resource in (
         Resource(
+            name="open-connections",
+            things="connections",
+            total_setting="SYNAPSE_CONNECTIONS",
+            attribute="MAX_CONNECTIONS",
+            default=4000,
+            highest=1_000_000,
+            meaning="How many connections each web server process holds at a time.",
+            percents=Percents(caller=25, anonymous=25),
+        ),
+        Resource(
             name="body-memory",
             things="memory for the bodies of requests",
             total_setting="SYNAPSE_BODY_MEMORY",

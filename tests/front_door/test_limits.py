@@ -13,11 +13,15 @@ from core.shares import CallerId
 from synapse_project import http_protocol
 from synapse_project.body_reading import Body, ClientGone
 from synapse_project.django_callers import Sender
+from synapse_project.front_door import FrontDoor
 from tests.patience import eventually
 
 
-class FakeDoor:
+class FakeDoor(FrontDoor):
     """An application with the front door's own way to read a body."""
+
+    def __init__(self):
+        super().__init__(())
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -277,16 +281,3 @@ def test_a_request_with_too_many_headers_is_refused(address):
     many = b"".join(b"x%d: a\r\n" % number for number in range(http_protocol.MAX_HEADERS + 1))
 
     assert ask(address, HEAD + many + b"\r\n").startswith(b"HTTP/1.1 431")
-
-
-def test_one_connection_more_than_there_may_be_is_refused_and_the_others_live_on(address, settings):
-    settings.MAX_CONNECTIONS = 2
-    held = [socket.create_connection(address, timeout=60) for _ in range(2)]
-    eventually(lambda: ask(address).startswith(b"HTTP/1.1 503"))
-
-    held[0].sendall(HEAD + b"content-length: 2\r\n\r\nhi")
-
-    assert held[0].recv(65536).startswith(b"HTTP/1.1 200")
-    held[0].close()
-    eventually(lambda: ask(address, HEAD + b"content-length: 2\r\n\r\nhi").startswith(b"HTTP/1.1 200"))
-    held[1].close()

@@ -3,6 +3,7 @@
 import pytest
 
 from core.addresses import Proxies, one_caller, proxies
+from synapse_project import proxy_warning
 
 OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
@@ -74,6 +75,52 @@ def test_what_a_stranger_says_of_proxies_is_not_passed_on(tls, ask, settings):
     assert answer.status == 200
     assert "evil.example" not in answer.body.decode()
     assert "strict-transport-security" not in answer.headers
+
+
+@pytest.fixture
+def warnings(monkeypatch, caplog):
+    """What is logged of proxies by a process that has just begun."""
+    monkeypatch.setattr(proxy_warning, "warning", proxy_warning.ProxyWarning())
+    return lambda: [record.getMessage() for record in caplog.records if record.name == proxy_warning.__name__]
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip"])
+def test_a_proxy_that_is_not_trusted_is_told_of_once_and_the_setting_named(ask, warnings, name):
+    for _ in range(3):
+        ask("GET", "/healthz", headers={name: "198.51.100.1"})
+
+    (line,) = warnings()
+    assert "127.0.0.1" in line
+    assert "SYNAPSE_TRUSTED_PROXIES" in line
+    assert "one share" in line
+
+
+def test_a_trusted_proxy_and_a_direct_caller_are_not_warned_of(ask, settings, warnings):
+    ask("GET", "/healthz")
+    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+
+    ask("GET", "/healthz", headers={"x-forwarded-for": "198.51.100.1"})
+
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("origins", "trusted", "lines"),
+    [
+        (["https://hub.example"], [], 1),
+        (["https://hub.example"], ["10.0.0.1"], 0),
+        (["http://hub.example"], [], 0),
+        ([], [], 0),
+    ],
+)
+def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_start(
+    settings, warnings, origins, trusted, lines
+):
+    settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, proxies(trusted)
+
+    proxy_warning.warning.write_at_start()
+
+    assert len(warnings()) == lines
 
 
 def test_a_trusted_proxy_that_speaks_tls_makes_it_so(tls, ask, settings):

@@ -1,0 +1,164 @@
+"""Which connections there are, and whose: each caller has a share of them, and new callers always get in.
+
+At a limit the connection is closed that has waited longest for its client, of the caller that has the most: closing a
+connection between two requests is legal at any time (RFC 9112, 9.5). A connection is counted to the address that opened
+it until a request shows a good key or session; those of a trusted proxy are its own, for each serves many callers.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Protocol
+
+from core.problems import Problem
+from core.shares import AllInUse, CallerId, Shares
+
+# How many connections are looked at to find one that waits for its client: the others were used later.
+_MOST_LOOKS = 16
+# One may have to go for the whole, one for anonymous callers, and one for the caller itself.
+_MOST_RECLAIMED = 3
+
+
+class Connection(Protocol):
+    """A connection, as far as the table knows it."""
+
+    def waits_for_client(self) -> bool:
+        """Say whether all that is owed to the client is what it does not take, and the rest of a request is missing."""
+
+    def reclaim(self) -> None:
+        """Close the connection for another one."""
+
+
+class Seat:
+    """The place of one connection in the table.
+
+    Attributes:
+        connection: Whose place it is.
+        caller: To whom it is counted.
+        neighbours: All of that caller, the one first that was used longest ago.
+    """
+
+    __slots__ = ("caller", "connection", "neighbours")
+    caller: CallerId
+    neighbours: "OrderedDict[Seat, None]"
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def use(self) -> None:
+        """Note that the connection was used just now."""
+        self.neighbours.move_to_end(self)
+
+
+class ConnectionTable:
+    """The connections of a process, by caller."""
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+        self._seats: dict[CallerId, OrderedDict[Seat, None]] = {}
+        self._anonymous, self._known = _Ranking(), _Ranking()
+
+    def admit(self, connection: Connection, caller: CallerId) -> Seat:
+        """Give a new connection its place, and close others where that takes it.
+
+        Raises:
+            ShareUsedUp, AllInUse: when there is none to close: all are being answered.
+        """
+        self._take(caller)
+        seat = Seat(connection)
+        self._place(seat, caller)
+        return seat
+
+    def identify(self, seat: Seat, caller: CallerId) -> None:
+        """Count a connection to a caller that is known now.
+
+        Raises:
+            ShareUsedUp: when all connections of the caller's share are being answered.
+        """
+        before = seat.caller
+        self.remove(seat)
+        try:
+            self._take(caller)
+        except Problem:
+            self._shares.take(before)
+            self._place(seat, before)
+            raise
+        self._place(seat, caller)
+
+    def remove(self, seat: Seat) -> None:
+        """Forget a connection that is gone."""
+        del seat.neighbours[seat]
+        left = len(seat.neighbours)
+        self._rank(seat.caller, left + 1, left)
+        if not left:
+            del self._seats[seat.caller]
+        self._shares.give_back(seat.caller)
+
+    def _take(self, caller: CallerId) -> None:
+        for _ in range(_MOST_RECLAIMED):
+            problem = self._shares.problem(caller)
+            if problem is None or not self._reclaim_one(problem, caller):
+                break
+        self._shares.take(caller)
+
+    def _place(self, seat: Seat, caller: CallerId) -> None:
+        seat.caller = caller
+        seat.neighbours = self._seats.setdefault(caller, OrderedDict())
+        seat.neighbours[seat] = None
+        self._rank(caller, len(seat.neighbours) - 1, len(seat.neighbours))
+
+    def _rank(self, caller: CallerId, before: int, after: int) -> None:
+        (self._anonymous if caller.is_anonymous else self._known).change(caller, before, after)
+
+    def _reclaim_one(self, problem: Problem, caller: CallerId) -> bool:
+        """Close a connection so that what stands in the way does so no more; say whether there was one to close."""
+        for holder in self._holders(problem, caller):
+            seat = self._longest_waiting(holder)
+            if seat is not None:
+                self.remove(seat)
+                self._shares.reclaimed += 1
+                seat.connection.reclaim()
+                return True
+        return False
+
+    def _holders(self, problem: Problem, caller: CallerId) -> Iterator[CallerId]:
+        """Give the callers of whom a connection may go."""
+        if not isinstance(problem, AllInUse):
+            yield caller
+            return
+        rankings = [self._anonymous] if problem.is_of_anonymous else [self._anonymous, self._known]
+        for ranking in sorted(rankings, key=lambda ranking: ranking.most, reverse=True):
+            yield from ranking.first()
+
+    def _longest_waiting(self, holder: CallerId) -> Seat | None:
+        seats = self._seats[holder]
+        for _ in range(min(_MOST_LOOKS, len(seats))):
+            seat = next(iter(seats))
+            if seat.connection.waits_for_client():
+                return seat
+            seat.use()
+        return None
+
+
+class _Ranking:
+    """Callers by how many connections they have; the one with the most is found in constant time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._by_count: dict[int, OrderedDict[CallerId, None]] = {}
+
+    def change(self, caller: CallerId, before: int, after: int) -> None:
+        """Note that a caller has one more, or one less."""
+        if before:
+            equals = self._by_count[before]
+            del equals[caller]
+            if not equals:
+                del self._by_count[before]
+        if after:
+            self._by_count.setdefault(after, OrderedDict())[caller] = None
+        if after > self.most or self.most not in self._by_count:
+            self.most = after
+
+    def first(self) -> Iterator[CallerId]:
+        """Give the caller with the most, if there is any."""
+        if self.most:
+            yield next(iter(self._by_count[self.most]))

@@ -6,6 +6,7 @@ passed over (RFC 9110, 7.8): the head is parsed again without it. What the parse
 in another is refused, and the connection with it.
 """
 
+import logging
 from typing import Any
 
 import httptools
@@ -15,6 +16,9 @@ _LENGTH = b"content-length"
 _CODING = b"transfer-encoding"
 # A parser counts these in a trailer as in a head, and would read nothing more of a connection that stays.
 _CONNECTION = frozenset((b"connection", b"proxy-connection"))
+
+
+logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -47,7 +51,8 @@ class FramedHttpProtocol(HttpToolsProtocol):
         self._offers_upgrade = False
 
     def may_switch_protocols(self) -> bool:
-        """Say whether a request may leave HTTP. No route does; one for WebSockets would be named here."""
+        """Say whether a request may leave HTTP. No route does: one for WebSockets would be named here, by `self.url`,
+        and take the connection in `_parse`."""
         return False
 
     def data_received(self, data: bytes) -> None:
@@ -138,10 +143,13 @@ class FramedHttpProtocol(HttpToolsProtocol):
 
 
 def _reason(error: httptools.HttpParserError) -> tuple[int, str]:
-    refused = error.__context__  # what a callback raised
-    if isinstance(refused, Refused):
-        return refused.status, refused.text
-    return 400, f"This is not HTTP: {error}."
+    raised = error.__context__  # by a callback
+    if isinstance(raised, Refused):
+        return raised.status, raised.text
+    if raised is None or isinstance(raised, httptools.HttpParserError):
+        return 400, f"This is not HTTP: {error}."
+    logger.error("reading a request failed", exc_info=raised)
+    return 500, "Something went wrong inside Synapse; its log says more."
 
 
 TRAILERS: Any = _Trailers()

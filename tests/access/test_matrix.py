@@ -210,6 +210,23 @@ def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
     assert came == wanted
 
 
+@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
+def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
+    rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
+    offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
+    for caller in ("no key", "expired", "other scope", "other stream", "full"):
+        # A thread of Django's that changes something waits for the test's own transaction.
+        if (method, path) not in LANE and method != "GET" and expected(house, rule, caller) == "let in":
+            continue
+        if caller in SLOW.get(path, ()):
+            continue
+
+        answers = [house.express(method, where, body, {**house.keys[caller], **more}) for more in ({}, offer)]
+
+        without, offering = ((answer.status, found(answer.status, answer.body)) for answer in answers)
+        assert offering == without, caller
+
+
 @pytest.mark.parametrize("origin", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)
 @pytest.mark.parametrize(("method", "path"), sorted(row for row in ROWS if row[0] != "GET"), ids=str)
 def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, method, path, origin):

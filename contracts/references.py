@@ -25,6 +25,8 @@ _OLDER_NUMBERS = (4, 6, 7)
 _OLDER_DRAFTS = tuple(f"http://json-schema.org/draft-{number}/schema" for number in ("04", "06", "07"))
 _KEYWORDS = {19: ("$ref", "$recursiveRef"), 20: ("$ref", "$dynamicRef")}
 """The keywords that refer, by jsonschema_rs' number of the draft; in older drafts it is `$ref` alone."""
+_REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
+_OWN = ("$id", "id", "$schema")
 _LINKED = frozenset(("$ref", "$dynamicRef"))
 _VALUES = frozenset(("const", "enum", "default", "examples"))
 """Keywords that hold values: what looks like a reference or a name in them is none."""
@@ -93,6 +95,7 @@ class ReferenceResolver:
                 raise BadSchema(f"The schema and one that it refers to have one “$id”, “{self.root_address[:200]}”.")
             self._add_relative_addresses()
         self._targets: dict[tuple[int, str], list[Target]] = {}
+        self._keywords: dict[int, tuple[str, ...]] = {}
 
     @cached_property
     def root_address(self) -> str:
@@ -125,11 +128,13 @@ class ReferenceResolver:
 
     def keywords(self, node: Document) -> tuple[str, ...]:
         """Return the keywords of a schema that refer to another in its draft."""
-        if not any(isinstance(node.get(word), str) for word in ("$ref", "$dynamicRef", "$recursiveRef")):
+        if _REFERENCES.isdisjoint(node):
             return ()
-        drafts = {draft for number in self._index.numbers(node) for _, draft in self._index.bases(number)}
-        known = {word for draft in drafts for word in _KEYWORDS.get(draft, ("$ref",))}
-        return tuple(word for word in ("$ref", "$dynamicRef", "$recursiveRef") if word in known and word in node)
+        if id(node) not in self._keywords:
+            drafts = {draft for number in self._index.numbers(node) for _, draft in self._index.bases(number)}
+            known = {word for draft in drafts for word in _KEYWORDS.get(draft, ("$ref",))}
+            self._keywords[id(node)] = tuple(sorted(word for word in known if isinstance(node.get(word), str)))
+        return self._keywords[id(node)]
 
     def resolve(self, node: Document, keyword: str) -> list[Target]:
         """Return the schemas that one reference of a schema names.
@@ -163,7 +168,8 @@ class _Part:
     Attributes:
         address: the address of its document.
         above: the number of the part in which it stands; `None` for a document.
-        named: the numbers of itself and of the parts around it that may give themselves an address.
+        named: the numbers of itself and of the parts around it, without the document, that may give themselves an
+            address or a draft.
     """
 
     target: Target
@@ -181,7 +187,7 @@ class _Index:
         self._numbers: dict[int, list[int]] = {}
         self._dynamic: dict[str, list[Target]] = {}
         self._recursive: list[Target] = []
-        self._bases: dict[int, list[tuple[jsonschema_rs.Resolver, int]]] = {}
+        self._bases: dict[int | str, list[tuple[jsonschema_rs.Resolver, int]]] = {}
         self._skipped: dict[int, str | None] = {}
         self._anchors: dict[tuple[str, str], Any] = {}
         self._numbered: dict[int, Any] = {}
@@ -242,12 +248,15 @@ class _Index:
         There is a second one below an `$id` that stands where the library expects no schema: it counts for those who
         enter there, and for nobody else.
         """
-        if number not in self._bases:
+        part = self._parts[number]
+        # All parts of a document that nothing sets apart have one base.
+        key = number if part.named else part.address
+        if key not in self._bases:
             found, draft = self._base_at(number)
-            skipped = (self._skipped_id(above) for above in self._parts[number].named)
+            skipped = (self._skipped_id(above) for above in part.named)
             others = [(self._registry.resolver(address), draft) for address in skipped if address is not None]
-            self._bases[number] = [(found, draft), *others]
-        return self._bases[number]
+            self._bases[key] = [(found, draft), *others]
+        return self._bases[key]
 
     def _skipped_id(self, number: int) -> str | None:
         """Return the address that the `$id` of a part would give it, when the library does not look for one there."""
@@ -326,8 +335,7 @@ class _Index:
         if not isinstance(value, (Mapping, bool)):
             return value
         number = len(self._parts)
-        names_itself = isinstance(value, Mapping) and any(isinstance(value.get(word), str) for word in ("$id", "id"))
-        if names_itself and above is not None:
+        if above is not None and isinstance(value, Mapping) and any(isinstance(value.get(word), str) for word in _OWN):
             named = (*named, number)
         self._parts.append(_Part(target, address, above, named))
         if isinstance(value, bool):

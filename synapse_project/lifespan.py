@@ -4,11 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from django.urls import get_resolver
+
 from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
 from synapse_project import proxy_warning
+
+
+def load_views() -> None:
+    """Import every view, and what they import."""
+    get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
 
 
 class Lifespan:
@@ -24,6 +31,8 @@ class Lifespan:
             if message["type"] == "lifespan.startup":
                 # In a thread: Django refuses queries on the event loop.
                 await asyncio.to_thread(holder.refresh)
+                # Before the collector is told what stays: the first requests would load it.
+                await asyncio.to_thread(load_views)
                 background.start()
                 await asyncio.to_thread(prober.start)
                 proxy_warning.warning.write_at_start()

@@ -38,3 +38,11 @@ def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
     assert id(new) not in there
     assert before() is not None
     assert after() is None
+
+
+@pytest.mark.usefixtures("as_before")
+def test_few_young_objects_are_looked_at_at_a_time():
+    collector.spare()
+
+    young, middle, _ = gc.get_threshold()
+    assert young * middle <= 20_000

@@ -18,7 +18,7 @@ Problem
 ├── UnknownService          no service has this name
 ├── UnknownKey              the service has no key with this id
 ├── KeyNotLive              the key is not good any more
-├── TooManyKeys             as many keys of the service are live as may
+├── TooManyKeys             as many keys of the service are live as one caller may issue
 ├── LaneOnly                only the event loop answers this, and this server has none
 ├── NotNow                  this process cannot take one more now
 │   ├── TooManyWatchers     as many watch streams live as may
@@ -206,14 +206,17 @@ class KeyNotLive(Problem):
 
 
 class TooManyKeys(Problem):
-    """As many keys of the service are live as may: one in use, and one that takes its place."""
+    """As many keys of the service are live as one caller may issue: one in use, and one that takes its place."""
 
     status = 409
     slug = "too-many-keys"
     title = "The service has enough keys"
 
-    def __init__(self, service: str, most: int) -> None:
-        super().__init__(f"The service “{service}” has {most} live keys, which is as many as may: revoke one first.")
+    def __init__(self, service: str, most: int, issuer: str = "") -> None:
+        issued = f" that “{issuer}” issued" if issuer else ""
+        super().__init__(
+            f"The service “{service}” has {most} live keys{issued}, which is as many as may: revoke one first."
+        )
 
 
 class LaneOnly(Problem):

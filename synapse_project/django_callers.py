@@ -65,11 +65,18 @@ def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         session = getattr(request, "session", None)
-        if session is not None and session.accessed and session.session_key and request.user.is_authenticated:
-            request.META[PERSON] = (session.session_key, request.user.get_username())
+        if session is not None and session.accessed and session.session_key and (person := _person(request.user)):
+            request.META[PERSON] = (session.session_key, person)
         return response
 
     return middleware
+
+
+def _person(user: Any) -> str:
+    """Return the name of the person who is logged in, "" when nobody is. Views of the API put a principal there."""
+    if isinstance(user, Principal):
+        return user.name if user.kind == "person" else ""
+    return user.get_username() if user.is_authenticated else ""
 
 
 class Sender(NamedTuple):

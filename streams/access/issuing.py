@@ -23,7 +23,8 @@ from streams.models.key import LONGEST_LABEL
 from streams.snapshot import granted_to
 
 SCOPE = "keys:write"
-# One in use, and the one that takes its place.
+# One in use, and the one that takes its place: of those that the service itself, people and the command issue, and of
+# those of each other service. So no service can take the place that another one needs to rotate its key.
 MOST_LIVE = 2
 OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
 
@@ -66,7 +67,7 @@ def issue(
         Forbidden: when the caller may not, may not give one of the scopes, or may do less than the new key could.
         UnknownService: when there is no such service.
         BadParameter: when a scope is none, the label is too long, or the key would have expired already.
-        TooManyKeys: when two of its keys are live.
+        TooManyKeys: when two of its keys are live that the same caller issued.
     """
     permit(by)
     wanted = _checked_scopes(scopes, by)
@@ -82,7 +83,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         Forbidden: as for `issue`.
         UnknownService, UnknownKey: when there is none.
         KeyNotLive: when the key is not good any more.
-        TooManyKeys: when another key is live beside it.
+        TooManyKeys: when another key that the same caller issued is live beside it.
         BadParameter: when the overlap is longer than 30 days.
     """
     permit(by)
@@ -125,12 +126,19 @@ def revoke(service: str, key_id: str, *, by: Principal) -> Key:
 
 def _made(service: Service, label: str, scopes: list[str], expires_at: datetime | None, by: Principal) -> Issued:
     _demand_no_more(service, scopes, by)
-    live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+    issuer = by.name if by.kind == "service" and by.name != service.name else ""
+    live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None, issued_by=issuer)
     if live.count() >= MOST_LIVE:
-        raise TooManyKeys(service.name, MOST_LIVE)
+        raise TooManyKeys(service.name, MOST_LIVE, issuer)
     new = key_text.mint(settings.KEY_ENVIRONMENT)
     key = Key.objects.create(
-        service=service, key_id=new.id, digest=new.digest.hex(), label=label, scopes=scopes, expires_at=expires_at
+        service=service,
+        key_id=new.id,
+        digest=new.digest.hex(),
+        label=label,
+        scopes=scopes,
+        expires_at=expires_at,
+        issued_by=issuer,
     )
     audit.record(by, "issue", key, after=audit.describe_without(key, "digest"))
     return Issued(key=key, text=new.text)

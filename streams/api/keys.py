@@ -22,7 +22,7 @@ _ID = OpenApiParameter("key_id", str, OpenApiParameter.PATH, description="The ke
 _PROBLEMS = {
     400: "The request cannot be used: `parameter` says what of it.",
     404: "There is no such service or key.",
-    409: "Two keys of the service are live already, or the key is not good any more.",
+    409: "Two keys of the service that the caller issued are live already, or the key is not good any more.",
     413: "The request is too large.",
     415: "The request is not JSON.",
 }
@@ -36,6 +36,7 @@ _KEY = {
     "expires_at": None,
     "revoked_at": None,
     "last_used_at": None,
+    "issued_by": "",
 }
 
 
@@ -70,7 +71,8 @@ class Keys(ApiView):
         ],
     )
     def post(self, request: Request, service: str) -> HttpResponse:
-        """The answer is the only place where the key is shown, ever. A service has two live keys at most."""
+        """The answer is the only place where the key is shown, ever. A service has two live keys at most, and
+        two more of each other service that issues keys for it."""
         caller = principal_of(request)
         issuing.permit(caller)
         body = members.read(
@@ -142,4 +144,5 @@ def _shown(key: Key) -> dict[str, Any]:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
+        "issued_by": key.issued_by,
     }

@@ -20,6 +20,8 @@ class Key(CatalogModel):
     created_at = models.DateTimeField("issued", default=timezone.now)
     expires_at = models.DateTimeField("expires", null=True, blank=True)
     revoked_at = models.DateTimeField("revoked", null=True, blank=True)
+    # The other service that issued it, with a key of its own; "" when a person, the command or the service itself did.
+    issued_by = models.CharField(max_length=100, blank=True, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, blank=True)
 
     class Meta:

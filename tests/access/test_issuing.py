@@ -14,6 +14,7 @@ from core.models import AuditEntry, Role
 from core.principal import SYSTEM
 from streams import key_text
 from streams.access import issuing, usage
+from streams.errors import TooManyKeys
 from streams.models import Key, Service
 from streams.snapshot import holder
 from tests.access.conftest import bearer
@@ -69,6 +70,30 @@ class TestOverHTTP:
 
         assert (first.status, second.status, third.status) == (201, 201, 409)
         assert third.json["type"] == "urn:synapse:problem:too-many-keys"
+
+    def test_two_keys_that_another_service_issued_do_not_keep_the_owners_from_rotating(self, django, warden, helox):
+        own = issuing.issue("helox", by=SYSTEM)
+        for _ in range(2):
+            assert ask_for(django, warden, "helox/keys").status == 201
+
+        rotated = issuing.rotate("helox", own.key.key_id, by=SYSTEM)
+
+        assert rotated.key.state == "live"
+        assert sorted(helox.keys.values_list("issued_by", flat=True)) == ["", "", "platform", "platform"]
+
+    def test_two_keys_of_people_do_not_keep_another_service_from_issuing_its_own(self, django, warden, helox):
+        for _ in range(2):
+            issuing.issue("helox", by=SYSTEM)
+
+        assert ask_for(django, warden, "helox/keys").status == 201
+        with pytest.raises(TooManyKeys):
+            issuing.issue("helox", by=SYSTEM)
+
+    def test_a_service_issues_keys_of_its_own_in_the_places_of_the_service(self, django, warden, helox):
+        statuses = [ask_for(django, warden, "platform/keys").status for _ in range(2)]
+
+        # The first place is taken by the key that is shown.
+        assert statuses == [201, 409]
 
     def test_one_that_was_revoked_or_has_expired_makes_room(self, django, warden, helox):
         for _ in range(2):

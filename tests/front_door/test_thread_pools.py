@@ -269,6 +269,21 @@ def test_a_session_is_a_persons_once_django_has_answered_with_it(settings):
 
 
 @pytest.mark.django_db
+def test_a_session_that_is_shown_to_the_api_is_a_persons_too(settings):
+    settings.AUTH = "required"
+    client = Client()
+    client.force_login(User.objects.create_superuser("anna"), "django.contrib.auth.backends.ModelBackend")
+    sessions = KnownSessions()
+
+    answer = client.get("/registry/subjects")
+    sessions.learn(answer.wsgi_request.META)
+
+    assert answer.status_code == 200
+    headers = {"cookie": f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
+    assert caller(headers, sessions) == CallerId("person", "anna")
+
+
+@pytest.mark.django_db
 def test_an_invented_session_is_not_learnt(settings):
     settings.AUTH = "required"
     client = Client()

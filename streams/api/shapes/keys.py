@@ -17,6 +17,7 @@ class Key(Shape):
     expires_at = DateTimeField(allow_null=True)
     revoked_at = DateTimeField(allow_null=True)
     last_used_at = DateTimeField(allow_null=True, help_text="Written at most once a minute.")
+    issued_by = CharField(allow_blank=True, help_text="The other service that issued it, empty when none did.")
 
 
 class Keys(Shape):

@@ -11,13 +11,15 @@ from django.shortcuts import redirect
 
 from contracts.models import Compatibility, Contract, Mode, Policy, RegistrySettings
 from contracts.registry import settings
+from core import audit, catalog_version
 from core.admin.base import person
+from core.admin.revisions import RevisedForm
 from core.problems import Problem
 
 _FIELDS = ("compatibility", "policy", "mode")
 
 
-class RulesForm(forms.Form):
+class RulesForm(RevisedForm, forms.Form):
     """What holds for new versions, and whether there may be any."""
 
     compatibility = forms.ChoiceField(
@@ -29,12 +31,16 @@ class RulesForm(forms.Form):
     )
     mode = forms.ChoiceField(label="Changes", help_text="What is read only gets no new version, and loses none.")
 
-    def __init__(self, data: Any = None, *, contract: Contract | None) -> None:
+    def __init__(self, data: Any = None, *, contract: Contract | None, reader: str) -> None:
         row = contract or settings.of_all()
+        self._target, self.reader = audit.name_of(row), reader
         super().__init__(data, initial={name: getattr(row, name) for name in _FIELDS})
         for name, choices in zip(_FIELDS, (Compatibility, Policy, Mode), strict=True):
             self.fields[name].choices = _choices(contract, name, choices.choices)  # type: ignore[attr-defined]
             self.fields[name].required = contract is None
+
+    def target(self) -> str:
+        return self._target
 
 
 def of_contract(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -68,12 +74,18 @@ def standing(contract: Contract) -> dict[str, Any]:
 def _answer(
     admin: Any, request: HttpRequest, contract: Contract | None, *, title: str, may_change: bool, back: str
 ) -> HttpResponse:
-    form = RulesForm(request.POST or None, contract=contract)
+    reader = str(person(request))
     if request.method == "POST":
         if not may_change:
             raise PermissionDenied
-        if form.is_valid() and _changed(admin, request, contract, form.cleaned_data):
-            return redirect(back if contract else request.path)
+        with transaction.atomic():
+            # Nobody else changes them between looking and writing.
+            catalog_version.hold()
+            form = RulesForm(request.POST, contract=_again(contract), reader=reader)
+            if form.is_valid() and _changed(admin, request, contract, form.cleaned_data):
+                return redirect(back if contract else request.path)
+    else:
+        form = RulesForm(contract=contract, reader=reader)
     page: HttpResponse = admin.show(
         request,
         "contracts/admin/rules.html",
@@ -86,6 +98,10 @@ def _answer(
         is_overridden=bool(contract) and settings.of_all().mode == Mode.READONLY_OVERRIDE,
     )
     return page
+
+
+def _again(contract: Contract | None) -> Contract | None:
+    return None if contract is None else Contract.objects.get(pk=contract.pk)
 
 
 def _changed(admin: Any, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
+from django.forms.models import _get_foreign_key
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,6 +22,7 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 
 from core import audit, catalog_version
 from core.admin.pages import Page
+from core.admin.revisions import RevisedModelForm
 from core.models import CatalogModel
 from core.person_rights import VIEW_PERSONAL, person_of
 from core.principal import Principal
@@ -78,6 +80,7 @@ class AuditedAdmin(RestrictedAdmin):
     `pages` are those of one definition beside its form. `secret_columns` are never written into the record.
     """
 
+    change_form_before_template = "core/admin/revision.html"
     pages: ClassVar[Sequence[Page]] = ()
     secret_columns: ClassVar[Collection[str]] = ()
     list_per_page = 50
@@ -147,6 +150,33 @@ class AuditedAdmin(RestrictedAdmin):
         if request.method == "POST" and transaction.get_connection().in_atomic_block:
             catalog_version.hold()
         return super().get_object(request, object_id, from_field)
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **options)
+        if obj is None or not change:
+            return form
+        about = {
+            "rows": staticmethod(partial(self._rows_beside, request, obj)),
+            "secret_columns": self.secret_columns,
+            "reader": str(person(request)),
+        }
+        return type(form)(form.__name__, (RevisedModelForm, form), about)
+
+    def _rows_beside(self, request: HttpRequest, obj: Model) -> list[Model]:
+        """Return the rows that the person edits on the definition's page."""
+        found: list[Model] = []
+        for inline in self.get_inline_instances(request, obj):
+            if inline.has_change_permission(request, obj) and set(inline.fields or ()) - set(inline.readonly_fields):
+                key = _get_foreign_key(type(obj), inline.model, fk_name=inline.fk_name)
+                found += inline.get_queryset(request).filter(**{key.name: obj})
+        return found
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
+        form = context["adminform"].form
+        if isinstance(form, RevisedModelForm):
+            context |= {"revision": form.revision()}
+        shown: HttpResponse = super().render_change_form(request, context, **options)
+        return shown
 
     def described(self, row: Model | None) -> dict[str, Any] | None:
         """Return a row as the record shows it."""

@@ -1,0 +1,156 @@
+"""Optimistic locking of forms: a form tells which state of a definition it shows, and is not saved over another one.
+
+The state is what the form can write: the initial values of its fields, and the rows that are edited with it. The page
+holds a digest of each, so that a refusal can name what differs. A column that no person edits, such as the last log-in,
+is no part of it.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.db.models import Model
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from core import audit
+from core.cutting import cut
+from core.models import AuditEntry
+
+# The hidden input of the page.
+INPUT = "_revision"
+_SALT = "core.admin.revisions"
+_LONGEST_SHOWN, _MOST_SHOWN = 60, 5
+
+# By what a person calls it: the value.
+State = Mapping[str, Any]
+
+
+class RevisedForm(forms.BaseForm):
+    """Mixed into the form of a definition: it cannot be saved when somebody else changed what it shows.
+
+    `reader` is the name of who edits, as audit entries have it.
+    """
+
+    reader: str = ""
+
+    def target(self) -> str:
+        """Return how audit entries name the definition."""
+        raise NotImplementedError
+
+    def more_state(self) -> State:
+        """Return what else the page shows, by what audit entries call it."""
+        return {}
+
+    def secret_labels(self) -> Collection[str]:
+        """Return what is never shown with its value."""
+        return ()
+
+    def revision(self) -> str:
+        """Return the text of the hidden input: the state that the page shows, and the newest audit entry of then."""
+        newest = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return json.dumps({"seen": newest or 0, "state": _digests(self._state())})
+
+    def clean(self) -> Any:
+        # First: the page that is shown again holds the newer state, whatever else is wrong.
+        sent = _read(self.data.get(INPUT, ""))
+        if sent is not None:
+            state = self._state()
+            changed = _differences(sent["state"], _digests(state))
+            if changed:
+                self.add_error(None, self._refusal(sent["seen"], changed, state))
+        return super().clean()
+
+    def _state(self) -> dict[str, Any]:
+        own = {str(field.label or name): self.get_initial_for_field(field, name) for name, field in self.fields.items()}
+        return {**own, **self.more_state()}
+
+    def _refusal(self, seen: int, changed: Sequence[str], state: State) -> str:
+        shown = [_shown(name, state, self.secret_labels()) for name in changed[:_MOST_SHOWN]]
+        if len(changed) > _MOST_SHOWN:
+            shown.append(f"{len(changed) - _MOST_SHOWN} more")
+        return (
+            f"{self._who(seen, changed)} changed this while you edited it: {', '.join(shown)}. Nothing was saved, and"
+            " what you wrote is still here: save again to put it in place of the other change, or load the page again"
+            " to start from that."
+        )
+
+    def _who(self, seen: int, changed: Sequence[str]) -> str:
+        """Return who changed the definition, or what is edited with it, as the subject of a sentence."""
+        names = [name[: audit.MOST_OF_TARGET] for name in (self.target(), *changed)]
+        entry = AuditEntry.objects.filter(pk__gt=seen, target__in=names).order_by("-pk").first()
+        if entry is None:
+            return "Somebody"
+        who = "You, elsewhere," if entry.actor == self.reader else entry.actor
+        return f"{who} (at {entry.at:%H:%M:%S} UTC)"
+
+
+class RevisedModelForm(RevisedForm):
+    """The same for the form of a model. `rows` gives the rows that are edited with the definition."""
+
+    rows: ClassVar[Callable[[], Iterable[Model]]]
+    secret_columns: ClassVar[Collection[str]] = ()
+    instance: Model
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Now: cleaning writes what was sent into the instance.
+        self._target = audit.name_of(self.instance)
+        columns = (self.instance._meta.get_field(name) for name in self.secret_columns)
+        self._secrets = {str(column.verbose_name): column.value_from_object(self.instance) for column in columns}  # type: ignore[union-attr]
+
+    def target(self) -> str:
+        return self._target
+
+    def more_state(self) -> State:
+        rows = type(self).rows()
+        return {**self._secrets, **{audit.name_of(row): audit.describe(row) for row in rows}}
+
+    def secret_labels(self) -> Collection[str]:
+        labels = (str(field.label) for name, field in self.fields.items() if name in self.secret_columns)
+        return {*self._secrets, *labels}
+
+
+def _digests(state: State) -> dict[str, str]:
+    return {name: salted_hmac(_SALT, _text(value)).hexdigest()[:16] for name, value in state.items()}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return what stands for a value that JSON has not."""
+    if isinstance(value, Model):
+        return value.pk
+    if hasattr(value, "__iter__"):
+        return sorted((_plain(each) for each in value), key=str)
+    return str(value)
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """Return what a page sent as its revision; None when it sent none, as programs do that post forms."""
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+        seen, state = int(value["seen"]), dict(value["state"])
+    except (ValueError, TypeError, KeyError):
+        return {"seen": 0, "state": {}}
+    return {"seen": seen, "state": state}
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[str]:
+    names = [*after, *(name for name in before if name not in after)]
+    return [name for name in names if not constant_time_compare(str(before.get(name, "")), after.get(name, ""))]
+
+
+def _shown(name: str, state: State, secret: Collection[str]) -> str:
+    """Return what differs, with its value now where that is short and no secret."""
+    if name not in state:
+        return f"{cut(name, _LONGEST_SHOWN)} (deleted)"
+    value = state[name]
+    text = "" if value is None else str(value)
+    if name in secret or not isinstance(value, str | int | float | bool | None) or len(text) > _LONGEST_SHOWN:
+        return cut(name, _LONGEST_SHOWN)
+    return f"{cut(name, _LONGEST_SHOWN)} (now {text or 'empty'})"

@@ -136,6 +136,14 @@ class ReferenceResolver:
             self._keywords[id(node)] = tuple(sorted(word for word in known if isinstance(node.get(word), str)))
         return self._keywords[id(node)]
 
+    def ignores_siblings(self, node: Document) -> bool:
+        """Say whether a schema is nothing but its `$ref`: older drafts ignore all that stands beside one."""
+        if "$ref" not in node:
+            return False
+        return all(
+            draft in _OLDER_NUMBERS for number in self._index.numbers(node) for _, draft in self._index.bases(number)
+        )
+
     def resolve(self, node: Document, keyword: str) -> list[Target]:
         """Return the schemas that one reference of a schema names.
 

@@ -17,6 +17,7 @@ from contracts.cost import CostModel, Guard, length_of
 from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from contracts.explanation import Explainer, Finding, finding_of
 from contracts.personal.marks import Marks, marks_of
+from contracts.property_types import property_types
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
 from contracts.violations import Violation, json_pointer
 from core import strict_json
@@ -39,6 +40,8 @@ class CompiledSchema:
     """A schema made ready to check events."""
 
     document: Mapping[str, Any]
+    # The JSON types of the properties that it names, where those are not all types.
+    property_types: Mapping[str, frozenset[str]]
     _validator: jsonschema_rs.Validator
     _explainer: Explainer
     # What one value costs where the validator may list the errors by itself; None where it may not.
@@ -67,11 +70,6 @@ class CompiledSchema:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
         return self._explainer.explain(event, limit=MAX_VIOLATIONS)
-
-    def top_level_types(self) -> dict[str, frozenset[str]]:
-        """Return the JSON types that each named top-level property may have, where the schema says it plainly."""
-        properties = self.document.get("properties", {})
-        return {name: types for name, schema in properties.items() if (types := _types(schema))}
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
@@ -151,6 +149,7 @@ def compile_schema(
         _explainer=Explainer(document, references or {}),
         _rate=costs.listing_rate(),
         personal=marks_of(resolver),
+        property_types=property_types(resolver),
         _guard=guard,
     )
 
@@ -178,10 +177,3 @@ def _reason(error: jsonschema_rs.ValidationError) -> str:
         return f"The pattern {error.message.split(' is not ')[0]} is not a regular expression of the linear-time kind."
     message = error.message.splitlines()[0]
     return f"Not a valid JSON Schema: {message[:300]}."
-
-
-def _types(schema: Any) -> frozenset[str]:
-    if not isinstance(schema, dict):
-        return frozenset()
-    types = schema.get("type", ())
-    return frozenset([types] if isinstance(types, str) else types)

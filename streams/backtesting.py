@@ -111,7 +111,7 @@ def back_test(
             read = hide(read)
         test.look(found.id, decoded.event, as_active_reads_it=None if read is None else read.event)
 
-    types_of = {**definition.types_of, event_type: candidate.top_level_types()}
+    types_of = {**definition.types_of, event_type: candidate.property_types}
     seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
     if not seen.events and kind is None:
         raise NoEvents(stream, event_type, seen.scanned)

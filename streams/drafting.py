@@ -87,6 +87,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
             seen,
             event_type,
             like=None if active is None else active.schema.document,
+            marks=None if active is None else active.schema.personal,
             # Which words are personal, a new schema could not tell: so none of them stands in it.
             quotes=not definition.marks.get(event_type),
         ),

@@ -184,7 +184,7 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], mar
         event_types=event_types,
         marks=marks.get(row.name, {}),
         types_of={
-            name: event_type.contract.schema.top_level_types()
+            name: event_type.contract.schema.property_types
             for name, event_type in event_types.items()
             if event_type.contract is not None
         },

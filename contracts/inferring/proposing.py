@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts import schemas
 from contracts.inferring.observing import DEEPEST, Observation
-from contracts.personal import MARK
+from contracts.personal import MARK, Marks
 from contracts.references import DRAFT_2020_12
 
 # Fewer strings than this may have a format, fewer words few values, by accident.
@@ -17,17 +17,25 @@ MAP_NAMES, SURELY_A_MAP = 20, 100
 # A new publisher or a new piece of work is no other kind of event.
 _NEVER_AN_ENUM = frozenset({"source", "correlation_id"})
 _NOTES = ("title", "description", "default", "examples", "deprecated", "$comment", MARK)
+# So many items may have a mark of their own.
+_PREFIX = 100
 _DEPTHS = (DEEPEST, 8, 4, 2, 1, 0)
 
 Document = dict[str, Any]
 
 
 def propose(
-    seen: Observation, event_type: str, *, like: Mapping[str, Any] | None = None, quotes: bool = True
+    seen: Observation,
+    event_type: str,
+    *,
+    like: Mapping[str, Any] | None = None,
+    marks: Marks | None = None,
+    quotes: bool = True,
 ) -> Document:
     """Return a schema (2020-12) that accepts every event that was seen, all of which are of this type.
 
     `like` is a schema that people wrote for such events: its titles, descriptions and marks, and its order, are kept.
+    `marks` are those of that schema, wherever it says them: what they cover is marked in the new one.
     Unless it `quotes`, no word of an event stands in the schema. Objects stay open. What is very deep or very large is
     described less far, so that the text is a schema that can be kept.
     """
@@ -41,6 +49,7 @@ def propose(
         _name_the_type(document, event_type)
         if like is not None:
             document = _annotated(document, like)
+        document = _marked(document, marks)
         if len(schemas.canonical_text(document).encode()) <= schemas.MAX_SCHEMA_BYTES:
             break
     return document
@@ -153,6 +162,28 @@ def _annotated(document: Document, like: Any) -> Document:
     if "required" in document:
         required = like.get("required")
         document["required"] = _in_order(document["required"], required if isinstance(required, list) else [])
+    return document
+
+
+def _marked(document: Document, marks: Marks | None) -> Document:
+    """Return the schema with a mark at each place that the marks cover."""
+    if marks is None:
+        return document
+    types = document.get("type", ())
+    # A text or a number where an object with something marked was described is masked as a whole.
+    is_leaf = not {"object", "array", "boolean", "null"}.issuperset([types] if isinstance(types, str) else types)
+    if marks.is_personal or is_leaf:
+        return {**document, MARK: document.get(MARK) or True}
+    if "properties" in document:
+        named = document["properties"].items()
+        document["properties"] = {name: _marked(each, marks.of_name(name)) for name, each in named}
+    if "additionalProperties" in document and marks.has_names:
+        # Names that were seen in events, and are not kept apart: some of them may be marked.
+        document["additionalProperties"] = _marked(document["additionalProperties"], marks.everything)
+    if "items" in document and marks.has_items:
+        found = {id(each): each for number in range(_PREFIX) if (each := marks.of_item(number)) is not None}
+        below = [*found.values()]
+        document["items"] = _marked(document["items"], below[0] if len(below) == 1 else marks.everything)
     return document
 
 

@@ -18,7 +18,8 @@ def proposed(*events, like=None):
     seen = Observation()
     for event in events:
         seen.see({"event_type": "order-placed", **event})
-    return propose(seen, "order-placed", like=like)
+    marks = None if like is None else schemas.compile_schema(like).personal
+    return propose(seen, "order-placed", like=like, marks=marks)
 
 
 def of_values(*values):
@@ -188,6 +189,30 @@ def test_titles_descriptions_and_the_order_of_what_people_wrote_are_kept():
         "event_type": {"type": "string", "const": "order-placed", "description": "Always this."},
         "a": {"type": "integer"},
     }
+
+
+def test_marks_behind_references_and_in_parts_are_kept():
+    like = {
+        "$id": "urn:example:order",
+        "allOf": [{"properties": {"mail": {"$ref": "#mail"}}}],
+        "properties": {"card": {"$ref": "#/$defs/card"}, "pair": {"prefixItems": [{}, {"$ref": "#mail"}]}, "n": {}},
+        "patternProperties": {"^x_": {"x-pii": "note"}},
+        "$defs": {
+            "mail": {"$anchor": "mail", "x-pii": "contact"},
+            "card": {"properties": {"holder": {"x-pii": True}}, "additionalProperties": False},
+        },
+    }
+
+    event = {"mail": "a", "card": {"holder": "b", "brand": "c"}, "pair": ["d", "e"], "n": 1, "x_y": "f"}
+
+    properties = proposed(event, like=like)["properties"]
+    with_a_text = proposed(event, {**event, "card": "a text"}, like=like)["properties"]
+
+    assert {name for name, each in properties.items() if "x-pii" in each} == {"mail", "x_y"}
+    assert properties["card"]["properties"]["holder"]["x-pii"] is True
+    assert "x-pii" not in properties["card"]["properties"]["brand"]
+    assert properties["pair"]["items"]["x-pii"] is True
+    assert with_a_text["card"]["x-pii"] is True
 
 
 def test_what_is_very_deep_or_very_large_is_described_less_far():

@@ -105,4 +105,4 @@ def test_a_hopeless_event_has_a_bounded_number_of_violations():
 def test_what_schema_says_of_the_types_of_properties_is_read():
     compiled = schemas.compile_schema({"properties": {"a": {"type": ["null", "number"]}, "b": True, "c": {}}})
 
-    assert compiled.top_level_types() == {"a": frozenset({"null", "number"})}
+    assert compiled.property_types == {"a": frozenset({"null", "number"})}

@@ -12,13 +12,20 @@ from tests.definitions import define
 
 __all__ = ["MASK"]
 
+# What is marked stands behind references, under a name that is no address of the web: the harder way to write it.
 CONTRACT = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "$id": "urn:example:order",
     "type": "object",
-    "properties": {
+    "definitions": {
         "email": {"type": "string", "x-pii": True},
-        "n": {"type": "integer"},
-        "card": {"type": "object", "properties": {"holder": {"x-pii": True}, "brand": {"type": "string"}}},
+        "card": {
+            "$id": "#card",
+            "type": "object",
+            "properties": {"holder": {"x-pii": True}, "brand": {"type": "string"}},
+        },
     },
+    "properties": {"email": {"$ref": "#/definitions/email"}, "n": {"type": "integer"}, "card": {"$ref": "#card"}},
     "required": ["email"],
 }
 EVENT = {

@@ -57,22 +57,21 @@ class FramedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        rest: bytes | memoryview = data
         try:
-            while rest:
-                rest = self._parse(rest)
+            self._parse(data)
         except httptools.HttpParserError as error:
             self.refuse(*_reason(error))
 
-    def _parse(self, piece: bytes | memoryview) -> bytes | memoryview:
-        """Return what is left of a piece behind a head that offers another protocol."""
-        try:
-            self.parser.feed_data(piece)
-            return b""
-        except httptools.HttpParserUpgrade as offer:
-            begin = offer.args[0]
-        self._parse_without_offer()
-        return memoryview(piece)[begin:]
+    def _parse(self, piece: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(piece)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                begin = offer.args[0]
+            # Not in the block above: an error that is raised there tells of the offer, not of what a callback raised.
+            self._parse_without_offer()
+            piece = memoryview(piece)[begin:]
 
     def _parse_without_offer(self) -> None:
         """Parse the head that came last again, as if it offered no other protocol."""

@@ -1,23 +1,25 @@
 """Requests whose end two programs may see in two places: each is refused. By the part of the request that is odd."""
 
+# N stands for the length of the body in digits, 0xN in hexadecimal ones: who overlooks the fault stores an event.
 LENGTHS = {
-    "two lengths in one": b"Content-Length: 5, 5\r\n",
-    "two lengths": b"Content-Length: 5\r\nContent-Length: 5\r\n",
-    "two unlike lengths": b"Content-Length: 5\r\nContent-Length: 6\r\n",
-    "a sign": b"Content-Length: +5\r\n",
-    "a negative length": b"Content-Length: -5\r\n",
-    "a hexadecimal length": b"Content-Length: 0x5\r\n",
-    "a length with a blank in it": b"Content-Length: 5 0\r\n",
-    "a length with a tab and a letter": b"Content-Length: 5\tx\r\n",
-    "a length with a point": b"Content-Length: 5.0\r\n",
-    "a length with an exponent": b"Content-Length: 5e0\r\n",
-    "a length with an underscore": b"Content-Length: 1_0\r\n",
+    "two lengths in one": b"Content-Length: N, N\r\n",
+    "two lengths": b"Content-Length: N\r\nContent-Length: N\r\n",
+    "two unlike lengths": b"Content-Length: N\r\nContent-Length: 6\r\n",
+    "a sign": b"Content-Length: +N\r\n",
+    "a negative length": b"Content-Length: -N\r\n",
+    "a hexadecimal length": b"Content-Length: 0xN\r\n",
+    "a length with a blank in it": b"Content-Length: N 0\r\n",
+    "a length with a tab and a letter": b"Content-Length: N\tx\r\n",
+    "a length with a point": b"Content-Length: N.0\r\n",
+    "a length with an exponent": b"Content-Length: Ne0\r\n",
+    "a length with an underscore": b"Content-Length: 0_N\r\n",
     "a length of other digits": b"Content-Length: \xd9\xa5\r\n",
-    "a length beyond 64 bits": b"Content-Length: 18446744073709551621\r\n",
+    "a length beyond 64 bits": b"Content-Length: 99999999999999999999N\r\n",
     "an empty length": b"Content-Length:\r\n",
     "a blank length": b"Content-Length:  \r\n",
-    "a length and a comma": b"Content-Length: 5,\r\n",
+    "a length and a comma": b"Content-Length: N,\r\n",
 }
+# The body is an event in chunks.
 CODINGS = {
     "a length before chunks": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
     "a length behind chunks": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
@@ -43,6 +45,7 @@ CODINGS = {
     "another word": b"Transfer-Encoding: cow\r\n",
     "a hard blank": b"Transfer-Encoding: \xa0chunked\r\n",
 }
+# The body is in chunks where the line speaks of them; else it is a request, for who sees no length.
 LINES = {
     "a folded line": b"X-Note: a\r\n Content-Length: 5\r\n",
     "a folded coding": b"Transfer-Encoding:\r\n chunked\r\n",
@@ -62,6 +65,7 @@ LINES = {
     "no colon": b"Transfer-Encoding chunked\r\n",
     "DEL in a value": b"X-Note: a\x7f\r\n",
 }
+# The body is an event.
 LINES_OF_REQUESTS = {
     "CONNECT to a host": b"CONNECT localhost:80 HTTP/1.1",
     "CONNECT to a path": b"CONNECT /events/orders HTTP/1.1",
@@ -80,6 +84,7 @@ LINES_OF_REQUESTS = {
     "NUL in the target": b"POST /events/orders\x00 HTTP/1.1",
     "a blank behind the version": b"POST /events/orders HTTP/1.1 ",
 }
+# Chunks, with a request behind them.
 CHUNKS = {
     "a size with 0x": b"0x2\r\n{}\r\n0\r\n\r\n",
     "a size with a sign": b"+2\r\n{}\r\n0\r\n\r\n",

@@ -174,7 +174,7 @@ def _of_http_1_0() -> Iterator[Shape]:
         lines, framed = lasting[lasts] + OFFERS[offer], by_length(_EVENT)
         yield _shape(line, lines, framed, name=name, pieces=pieces, statuses={201}, ends="here", stored=1)
     for framing, offer in product(("chunks", "adorned chunks"), FEW_OFFERS):
-        framed = FRAMINGS[framing](_HIDDEN)
+        framed = FRAMINGS[framing](_EVENT)
         yield _refusal(f"HTTP/1.0, {framing}", line, OFFERS[offer], framed, offer=offer)
 
 
@@ -193,13 +193,20 @@ def _that_close() -> Iterator[Shape]:
 
 
 def _refused() -> Iterator[Shape]:
+    chunked, length = by_chunks(_EVENT)[1], b"%d" % len(_EVENT)
+    lengths = {fault: (odd.replace(b"0xN", hex(len(_EVENT)).encode()), _EVENT) for fault, odd in LENGTHS.items()}
+    faults = {
+        **{fault: (odd.replace(b"N", length), body) for fault, (odd, body) in lengths.items()},
+        **{fault: (odd, chunked) for fault, odd in CODINGS.items()},
+        **{fault: (odd, chunked if b"chunked" in odd else _HIDDEN) for fault, odd in LINES.items()},
+    }
     for offer in ("no offer", "h2c"):
         lines = OFFERS[offer]
-        for fault, odd in {**LENGTHS, **CODINGS, **LINES}.items():
-            yield _refusal(fault, _LINE, lines, (odd, _HIDDEN), offer=offer)
-            yield _refusal(f"{fault}, HTTP/1.0", _LINE.replace(b"1.1", b"1.0"), lines, (odd, _HIDDEN), offer=offer)
+        for fault, framed in faults.items():
+            yield _refusal(fault, _LINE, lines, framed, offer=offer)
+            yield _refusal(f"{fault}, HTTP/1.0", _LINE.replace(b"1.1", b"1.0"), lines, framed, offer=offer)
         for fault, line in LINES_OF_REQUESTS.items():
-            yield _refusal(fault, line, lines, by_length(_HIDDEN), offer=offer)
+            yield _refusal(fault, line, lines, by_length(_EVENT), offer=offer)
         for (fault, chunks), pieces in product(CHUNKS.items(), PIECES):
             framed = b"Transfer-Encoding: chunked\r\n", chunks + _HIDDEN
             yield _refusal(fault, _LINE, lines, framed, offer=offer, pieces=pieces)

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from bridges.checking import sink_errors, streams_of
-from bridges.models import Bridge, validate_event_types
+from bridges.definitions import PULL
+from bridges.models import Bridge, OpenedGroup, validate_event_types
 from bridges.sinks import registry
 from core import audit
 from core.catalog_file import CatalogFile, Item, kind_of, nearest, quoted
@@ -92,6 +93,12 @@ def apply(change: Change, *, by: Principal) -> None:
                 setattr(row, column, value)
             row.save()
     audit.record(by, change.action, f"{BRIDGE} {change.name}", before=change.before, after=change.after)
+
+
+def adopt(file: CatalogFile) -> None:
+    """Keep groups that reads opened and that the file defines now: what somebody defined does not expire."""
+    if pulled := [name for name, values in file.wanted(BRIDGE).items() if values.get("sink") == PULL]:
+        OpenedGroup.objects.filter(bridge__name__in=pulled).delete()
 
 
 def export(document: dict[str, Any]) -> None:

@@ -187,6 +187,24 @@ class Bridge(CatalogModel):
             raise ValidationError(errors)
 
 
+class OpenedGroup(models.Model):
+    """A group that is pulled and that a read made: who read first (core.shares.callers), and when it was read last.
+
+    It is no part of the catalog: noting a read changes no definition.
+    """
+
+    bridge = models.OneToOneField(Bridge, on_delete=models.CASCADE, related_name="opened")
+    caller_kind = models.CharField(max_length=20)
+    caller_name = models.CharField(max_length=200)
+    read_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["caller_kind", "caller_name"], name="opened_by_caller")]
+
+    def __str__(self) -> str:
+        return self.bridge.name
+
+
 class Secret(CatalogModel):
     """A secret that bridges refer to by its name: encrypted here (bridges.keyring), shown nowhere.
 

@@ -96,7 +96,9 @@ class Catalog:
         Raises:
             BadCatalog: with every mistake.
         """
-        if not self._chosen(delete, only_new):
+        chosen = self._chosen(delete, only_new)
+        bridges.catalog.adopt(self._file)
+        if not chosen:
             return []
         with transaction.atomic():
             # Raising the number makes those who apply at once take turns; what there is to do may be done by then.

@@ -50,10 +50,10 @@ class Seat:
 
 
 class ConnectionTable:
-    """The connections of a process, by caller."""
+    """The connections of a process, by caller; `shares` counts them."""
 
     def __init__(self, shares: Shares) -> None:
-        self._shares = shares
+        self.shares = shares
         self._seats: dict[CallerId, OrderedDict[Seat, None]] = {}
         self._anonymous, self._known = _Ranking(), _Ranking()
 
@@ -79,7 +79,7 @@ class ConnectionTable:
         try:
             self._take(caller)
         except Problem:
-            self._shares.take(before)
+            self.shares.take(before)
             self._place(seat, before)
             raise
         self._place(seat, caller)
@@ -91,14 +91,14 @@ class ConnectionTable:
         self._rank(seat.caller, left + 1, left)
         if not left:
             del self._seats[seat.caller]
-        self._shares.give_back(seat.caller)
+        self.shares.give_back(seat.caller)
 
     def _take(self, caller: CallerId) -> None:
         for _ in range(_MOST_RECLAIMED):
-            problem = self._shares.problem(caller)
+            problem = self.shares.problem(caller)
             if problem is None or not self._reclaim_one(problem, caller):
                 break
-        self._shares.take(caller)
+        self.shares.take(caller)
 
     def _place(self, seat: Seat, caller: CallerId) -> None:
         seat.caller = caller
@@ -115,7 +115,7 @@ class ConnectionTable:
             seat = self._longest_waiting(holder)
             if seat is not None:
                 self.remove(seat)
-                self._shares.reclaimed += 1
+                self.shares.reclaimed += 1
                 seat.connection.reclaim()
                 return True
         return False
@@ -130,7 +130,7 @@ class ConnectionTable:
             yield from ranking.first()
 
     def _longest_waiting(self, holder: CallerId) -> Seat | None:
-        seats = self._seats[holder]
+        seats = self._seats.get(holder, OrderedDict())
         for _ in range(min(_MOST_LOOKS, len(seats))):
             seat = next(iter(seats))
             if seat.connection.waits_for_client():

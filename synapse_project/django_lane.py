@@ -36,9 +36,8 @@ class DjangoLane:
     def __init__(self) -> None:
         self._handler = WSGIHandler()
         self.sessions = KnownSessions()
-        self._general = FairPool(
-            "django", threads=shares_of("django-threads").limits, requests=shares_of("django-requests")
-        )
+        self.requests = shares_of("django-requests")
+        self._general = FairPool("django", threads=shares_of("django-threads").limits, requests=self.requests)
         self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
         self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
 

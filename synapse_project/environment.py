@@ -164,6 +164,12 @@ SETTINGS = (
         meaning="What one caller, and all anonymous callers together, may have of a resource, in percent.",
     ),
     Setting(
+        name="SYNAPSE_PULL_GROUP_DAYS",
+        default=30,
+        parse=setting_values.between(1, 3650),
+        meaning="Days without a read after which a group that a read opened is deleted.",
+    ),
+    Setting(
         name="STREAM_MAX_LENGTH",
         default=100_000,
         parse=setting_values.between(1, 10**12),

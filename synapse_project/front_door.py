@@ -58,7 +58,7 @@ class FrontDoor:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._lanes = _lanes(routes)
-        self._django = DjangoLane()
+        self.django = DjangoLane()
         self._lifespan = Lifespan()
 
     @cached_property
@@ -105,10 +105,10 @@ class FrontDoor:
         route, params = self.route(scope["method"], scope["path"])
         address = (scope.get("client") or ("",))[0]
         if route is None or is_for_django(route, headers):
-            sender = sender_of(scope["path"], headers, address, self._django.sessions)
+            sender = sender_of(scope["path"], headers, address, self.django.sessions)
             _identify(scope, sender.caller)
             with Body(receive, headers, sender) as body:
-                return await self._django(scope, await body.read(), body.sender)
+                return await self.django(scope, await body.read(), body.sender)
         # Before the body: where it shows no good key, it is not even read.
         principal = principal_of(route, headers, address=address)
         _identify(scope, caller_of(principal))

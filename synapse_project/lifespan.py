@@ -6,6 +6,7 @@ from typing import Any
 
 from django.urls import get_resolver
 
+from bridges import background as bridges
 from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
@@ -34,12 +35,14 @@ class Lifespan:
                 # Before the collector is told what stays: the first requests would load it.
                 await asyncio.to_thread(load_views)
                 background.start()
+                bridges.WORK.start()
                 await asyncio.to_thread(prober.start)
                 proxy_warning.warning.write_at_start()
                 collector.spare()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(prober.stop)
+                await asyncio.to_thread(bridges.WORK.stop)
                 await asyncio.to_thread(background.stop)
                 tails().stop()
                 connections.close_async_executors()

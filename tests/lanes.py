@@ -39,7 +39,8 @@ class ExpressLane:
     name = "express lane"
 
     def __init__(self) -> None:
-        self._config = uvicorn.Config(FrontDoor(ROUTES), **http_protocol.options(lifespan="off"))
+        self.door = FrontDoor(ROUTES)
+        self._config = uvicorn.Config(self.door, **http_protocol.options(lifespan="off"))
         self._config.load()
         self._runner = asyncio.Runner()
 

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
+from django.utils import timezone
 
 from bridges.database import close_stale_connections
 from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
-from bridges.models import Bridge
+from bridges.models import Bridge, OpenedGroup
+from bridges.pull import reads
 from bridges.pull.asking import Place
 from bridges.pull.permitting import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
 from core.principal import Principal
+from core.shares import CallerId, caller_of
+from core.shares.counter import Wanted
+from core.shares.process import shares_of
 from streams.errors import UnknownStream
 from streams.models import Stream
 
@@ -67,19 +72,21 @@ def opened(place: Place, by: Principal) -> BridgeDefinition:
         Forbidden: when it is not there, and the caller may not read all of the stream.
         UnknownStream: when no such stream is defined.
         GroupTaken, GroupDisabled, TooManyGroups: as their names say.
+        ShareUsedUp, AllInUse: when the caller, or all, opened as many groups as may.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
     return readable(_pulled(known(place) or _asked(lambda: _row(place) or _made(place, by))))
 
 
 def readable(group: BridgeDefinition) -> BridgeDefinition:
-    """Return the group.
+    """Return the group, for one who reads it now.
 
     Raises:
         GroupDisabled: when somebody disabled it.
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
+    reads.note(group.stream, group.group)
     return group
 
 
@@ -106,7 +113,12 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
                 raise UnknownStream(place.stream)
             if Bridge.objects.filter(stream=stream, sink=PULL).count() >= MOST_GROUPS:
                 raise TooManyGroups(place.stream, MOST_GROUPS)
+            caller = caller_of(by)
+            _check_share(caller)
             row = Bridge.objects.create(name=_free_name(place), stream=stream, **values)
+            OpenedGroup.objects.create(
+                bridge=row, caller_kind=caller.kind, caller_name=caller.name, read_at=timezone.now()
+            )
             audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": place.stream, **values})
     except IntegrityError:
         # Somebody else made it in the same moment.
@@ -116,6 +128,17 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
         return found
     logger.info("The group %s of %s is pulled from now on", place.group, place.stream)
     return definition_of(row)
+
+
+def _check_share(caller: CallerId) -> None:
+    """Make sure that a caller may open one more group, of all that reads have opened in the installation."""
+    opened = OpenedGroup.objects
+    wanted = Wanted(
+        held=opened.filter(caller_kind=caller.kind, caller_name=caller.name).count() + 1,
+        used=opened.count() + 1,
+        anonymous=opened.filter(caller_kind="address").count() + 1,
+    )
+    shares_of("pull-groups").check(caller, wanted)
 
 
 def _free_name(place: Place) -> str:

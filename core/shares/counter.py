@@ -118,6 +118,18 @@ class Shares:
         wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
         return problem_of(self.resource, self.limits, caller, wanted)
 
+    def check(self, caller: CallerId, wanted: Wanted) -> None:
+        """Make sure that a caller may have what it wants of a resource that is counted elsewhere, in the database.
+
+        Raises:
+            ShareUsedUp, AllInUse: as `take` does.
+        """
+        problem = problem_of(self.resource, self.limits, caller, wanted)
+        if problem is not None:
+            with self._lock:
+                self.refused += 1
+            raise problem
+
     def take(self, caller: CallerId, amount: int = 1) -> None:
         """Count `amount` more to a caller.
 

@@ -27,6 +27,7 @@ class Resource:
         unit: How many of the counted units one of the setting is (1024 * 1024 where the setting counts MiB).
         percents: The shares where `SYNAPSE_SHARES` says nothing else. Where access is open, everybody is anonymous:
             then all may have the whole, and an address half of it or more.
+        is_of_process: Whether each process counts its own; otherwise they are rows of the database, of all together.
         retry_after: When a caller who was refused may ask again, in seconds.
     """
 
@@ -39,6 +40,7 @@ class Resource:
     meaning: str
     unit: int = 1
     percents: Percents
+    is_of_process: bool = True
     retry_after: int = 1
 
 
@@ -119,6 +121,18 @@ RESOURCES: Mapping[str, Resource] = {
             meaning="How many downloads of a contract's Python code may wait; one is worked on at a time.",
             percents=Percents(caller=25, anonymous=25),
             retry_after=5,
+        ),
+        Resource(
+            name="pull-groups",
+            things="groups that reads have opened",
+            total_setting="SYNAPSE_PULL_GROUPS",
+            attribute="PULL_GROUPS",
+            default=2000,
+            highest=1_000_000,
+            meaning="How many groups the reads of programs may open in the whole installation.",
+            percents=Percents(caller=5, anonymous=5),
+            is_of_process=False,
+            retry_after=60,
         ),
     )
 }

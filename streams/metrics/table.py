@@ -67,12 +67,18 @@ def _live_dropped(reading: Reading) -> Samples:
 
 
 def _of_resource(
-    name: str, meaning: str, value: Callable[[Shares], int], kind: Literal["counter", "gauge"] = "gauge"
+    name: str, meaning: str, value: Callable[[Shares], int | None], kind: Literal["counter", "gauge"] = "gauge"
 ) -> Definition:
     def samples(reading: Reading) -> Samples:
-        return (((shares.resource.name,), value(shares)) for shares in reading.shares)
+        values = ((shares.resource.name, value(shares)) for shares in reading.shares)
+        return (((name,), number) for name, number in values if number is not None)
 
     return Definition(name=name, kind=kind, labels=("resource",), meaning=meaning, samples=samples)
+
+
+def _in_use(shares: Shares, attribute: str) -> int | None:
+    """Return a count of the process; None for what is counted in the database."""
+    return getattr(shares, attribute) if shares.resource.is_of_process else None
 
 
 def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
@@ -225,16 +231,18 @@ METRICS = (
         "How much of the resource all callers without a good key or session may have together.",
         lambda shares: shares.limits.anonymous,
     ),
-    _of_resource("synapse_share_used", "How much of the resource is in use now.", lambda shares: shares.used),
+    _of_resource(
+        "synapse_share_used", "How much of the resource is in use now.", lambda shares: _in_use(shares, "used")
+    ),
     _of_resource(
         "synapse_share_used_by_anonymous",
         "How much of the resource callers without a good key or session use now.",
-        lambda shares: shares.anonymous,
+        lambda shares: _in_use(shares, "anonymous"),
     ),
     _of_resource(
         "synapse_share_used_by_largest",
         "How much of the resource the caller uses now that uses the most.",
-        lambda shares: shares.largest,
+        lambda shares: _in_use(shares, "largest"),
     ),
     _of_resource(
         "synapse_share_refused_total",

@@ -28,7 +28,7 @@ class Tails:
     ) -> None:
         self._server = replace(server, timeout=PATIENCE_SECONDS)
         self._render = render
-        self._shares = shares
+        self.shares = shares
         self._linger = linger
         self._tails: dict[str, Tail] = {}
         self._seats: Counter[str] = Counter()
@@ -44,9 +44,9 @@ class Tails:
             Stopping: when the server is about to end.
         """
         try:
-            self._shares.take(caller)
+            self.shares.take(caller)
         except AllInUse:
-            raise TooManyWatchers(self._shares.limits.total) from None
+            raise TooManyWatchers(self.shares.limits.total) from None
         try:
             with self._held(stream) as tail:
                 self._seats[stream] += 1
@@ -55,7 +55,7 @@ class Tails:
                 finally:
                     self._seats[stream] -= 1
         finally:
-            self._shares.give_back(caller)
+            self.shares.give_back(caller)
 
     @contextmanager
     def bell(self, stream: str) -> Iterator[Bell]:

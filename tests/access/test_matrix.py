@@ -16,13 +16,18 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
+from core.http import nobody
 from core.person_rights import rights_of
 from core.principal import SYSTEM
 from core.rights import Rights
+from core.shares import CallerId, Shares
+from core.shares.process import shares_of
 from streams.access import issuing
 from streams.models import Grant, Key, Service, Stream
 from streams.rights import WORDS
 from streams.snapshot import holder
+from streams.tail import tails
+from synapse_project.bodies import SMALL
 from synapse_project.lanes import ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
 from tests.conftest import using
@@ -32,6 +37,8 @@ from tests.lanes import DjangoAlone, ExpressLane
 pytestmark = pytest.mark.django_db
 
 LANE = {(route.method, route.path) for route in ROUTES}
+# Which ask nobody who they are: they take of no service's share.
+OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is nobody}
 # Half a second each: of those who are let in, two are asked.
 SLOW = {
     "/openapi.json": {"other scope", "full", "editor", "operator", "superuser", "personal editor", "personal operator"}
@@ -225,6 +232,43 @@ def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
 
         without, offering = ((answer.status, found(answer.status, answer.body)) for answer in answers)
         assert offering == without, caller
+
+
+def shares_of_route(house: House, method: str, path: str) -> dict[str, tuple[Shares, bytes]]:
+    """Return what a route takes of its caller's share on its way, each with a body that takes it."""
+    door, small = house.express.door, orjson.dumps(BODY)
+    shares = {"open-connections": (door.connections.shares, small)}
+    if (method, path) not in LANE:
+        shares["django-requests"] = (door.django.requests, small)
+    if method in ("POST", "PUT"):
+        shares["body-memory"] = (shares_of("body-memory"), b" " * (SMALL + 1))
+    if path.endswith("/live"):
+        shares["live-seats"] = (tails().shares, small)
+    return shares
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
+def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(house, method, path):
+    where, full = address(house, path), CallerId("service", "full")
+    for name, (shares, body) in shares_of_route(house, method, path).items():
+        with shares.holding(full, shares.limits.per_caller):
+            refused = house.express(method, where.removesuffix("?since=never"), body, house.keys["full"])
+            others = [
+                house.express(method, where, body, house.keys[caller])
+                for caller in ("other stream", "no key")
+                # A thread of Django's that changes something waits for the test's own transaction.
+                if (method, path) in LANE or method == "GET" or expected(house, ROWS[method, path], caller) != "let in"
+            ]
+
+        if (method, path) in OPEN_TO_ALL:
+            assert refused.status in (200, 503), name  # 503: what nobody watches in a test
+            continue
+        assert refused.status == 429, name
+        assert refused.json["type"] == "urn:synapse:problem:share-used-up"
+        assert (refused.json["resource"], int(refused.headers["retry-after"]) > 0) == (name, True)
+        for other in others:
+            assert b"share-used-up" not in other.body, name
+            assert b"problem:busy" not in other.body, name
 
 
 @pytest.mark.parametrize("origin", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)

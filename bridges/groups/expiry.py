@@ -1,0 +1,73 @@
+"""Groups that a read opened and that nobody reads any more: they expire, so that made-up names do not stay for ever.
+
+A group that somebody defined, in a catalog file or by changing it in the admin, never expires, nor does one with events
+that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters.
+"""
+
+import contextlib
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from bridges.definitions import PULL, PULL_LEASE_SECONDS
+from bridges.errors import UnknownGroup
+from bridges.groups import acting, checking
+from bridges.models import Bridge, OpenedGroup
+from core import audit
+from core.principal import SYSTEM
+from core.shares.process import shares_of
+
+# What opening sets; all other columns have their defaults.
+_OPENED_WITH = {"sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
+_WHOSE = frozenset(("id", "name", "stream", "group", "opened_by"))
+
+logger = logging.getLogger(__name__)
+
+
+def expire(now: datetime) -> list[str]:
+    """Delete the groups that were not read for `PULL_GROUP_DAYS`, their bridges with them; return the bridges' names.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    limit = now - timedelta(days=settings.PULL_GROUP_DAYS)
+    rows = OpenedGroup.objects.filter(read_at__lt=limit).select_related("bridge__stream")
+    return [row.bridge.name for row in rows if _is_as_opened(row.bridge) and _expired(row, limit)]
+
+
+def _expired(row: OpenedGroup, limit: datetime) -> bool:
+    bridge = row.bridge
+    stream, group = bridge.stream.name, bridge.group
+    if _holds_events(stream, group):
+        return False
+    with transaction.atomic():
+        # Another process may have done it, or written a read meanwhile.
+        if not OpenedGroup.objects.select_for_update().filter(pk=row.pk, read_at__lt=limit).exists():
+            return False
+        before = {"stream": stream, "group": group, "opened_by": bridge.opened_by, "read_at": row.read_at.isoformat()}
+        audit.record(SYSTEM, "expire", f"bridge {bridge.name}", before=before, after=None)
+        bridge.delete()
+    days = settings.PULL_GROUP_DAYS
+    with contextlib.suppress(UnknownGroup):
+        acting.delete(stream, group, by=SYSTEM, force=True, reason=f"Nobody read it for {days} days.")
+    shares_of("pull-groups").reclaimed += 1
+    logger.info("The group %s of %s expired: nobody read it for %d days", group, stream, days)
+    return True
+
+
+def _is_as_opened(bridge: Bridge) -> bool:
+    """Say whether a bridge is still what the first read made: somebody who changed it means to keep it."""
+    columns = [column for column in Bridge._meta.concrete_fields if column.name not in _WHOSE]
+    return all(
+        getattr(bridge, column.attname) == _OPENED_WITH.get(column.name, column.get_default()) for column in columns
+    )
+
+
+def _holds_events(stream: str, group: str) -> bool:
+    try:
+        found = checking.standing(stream, group)
+    except UnknownGroup:
+        return False
+    return bool(found.group.pending or found.waiting or found.parked or found.dead)

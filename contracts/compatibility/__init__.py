@@ -5,8 +5,8 @@ schemas, and a document that proves it. Pure: no Django, no database, nothing fe
 rule.
 """
 
-from contracts.compatibility.checking import check
+from contracts.compatibility.checking import check, obstacle
 from contracts.compatibility.modes import Direction, Mode, Policy
 from contracts.compatibility.verdict import NO_WITNESS, Difference, Earlier, Verdict
 
-__all__ = ["NO_WITNESS", "Difference", "Direction", "Earlier", "Mode", "Policy", "Verdict", "check"]
+__all__ = ["NO_WITNESS", "Difference", "Direction", "Earlier", "Mode", "Policy", "Verdict", "check", "obstacle"]

@@ -67,6 +67,12 @@ def check(
     return Verdict(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
 
 
+def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) -> str | None:
+    """Return why a schema is compared with no other, so that no version could follow it; `None` when it is."""
+    library = _library(document, references)
+    return library if isinstance(library, str) else None
+
+
 def _library(document: Mapping[str, Any], references: Schemas, *, is_new: bool = False) -> Library | str:
     """Return the schema ready to be compared, or the reason why it cannot be."""
     try:

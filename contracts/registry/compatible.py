@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts import compatibility, schemas
 from contracts.compatibility import Difference, Earlier, Mode, Verdict
-from contracts.errors import Incompatible
+from contracts.errors import BadSchema, Incompatible
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references, settings
 from contracts.registry.content import Content
@@ -40,12 +40,17 @@ def refuse_unless_compatible(of: Contract, content: Content) -> None:
     """Do nothing when the content may become the contract's next version.
 
     Raises:
+        BadSchema: when nothing that is compared could ever follow it.
         Incompatible: when it may not, with what speaks against it.
     """
+    mode, policy = settings.rules(of)
+    if mode is not Mode.NONE:
+        reason = compatibility.obstacle(content.document, references.documents(content.references))
+        if reason is not None:
+            raise BadSchema(f"No later version could be compared with this schema, because {reason}.")
     verdict = judge(of, content)
     if verdict.is_compatible:
         return
-    mode, policy = settings.rules(of)
     old = numbered(of).filter(number=verdict.differences[0].version).first()
     raise Incompatible(
         _sentence(of, verdict, mode),

@@ -148,6 +148,34 @@ def test_a_reference_named_as_the_schema_writes_it_is_found_whatever_the_schema_
     assert "customer.json" in missing.json["message"]
 
 
+OTHER_DRAFTS = [
+    {"$schema": "http://json-schema.org/draft-07/schema#",
+     "properties": {"data": {"$schema": "http://json-schema.org/draft-04/schema#"}}},
+    {"properties": {"data": {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}}},
+    {"properties": {"data": {"$schema": "https://example.com/unknown"}}},
+    {"properties": {"data": {"$ref": "urn:inner"}},
+     "$defs": {"inner": {"$schema": "http://json-schema.org/draft-07/schema#", "$id": "urn:inner"}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mixed", OTHER_DRAFTS)
+def test_a_schema_with_a_part_of_another_draft_is_refused_while_versions_are_compared(registry, mixed):
+    refused = registry("POST", "/subjects/nested/versions", schema(mixed))
+
+    assert (refused.status, refused.json["error_code"]) == (422, 42201)
+    assert "is of another draft than the whole" in refused.json["message"]
+    registry("PUT", "/config/nested", {"compatibility": "NONE"})
+    assert registry("POST", "/subjects/nested/versions", schema(mixed)).status == 200
+
+
+def test_a_schema_whose_parts_name_its_own_draft_is_followed_by_itself(registry, registered):
+    draft = "http://json-schema.org/draft-07/schema#"
+    whole = {"$schema": draft, "properties": {"data": {"$schema": draft.rstrip("#"), "type": "object"}}}
+    registered("nested", whole)
+
+    assert registry("POST", "/subjects/nested/versions", schema({**whole, "title": "words"})).json["version"] == 2
+
+
 KINDS = {"left out": {}, "AVRO": {"schemaType": "AVRO"}, "PROTOBUF": {"schemaType": "PROTOBUF"}}
 
 

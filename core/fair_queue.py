@@ -79,19 +79,23 @@ class FairQueue:
             raise
 
     def _leave(self, caller: CallerId, entry: tuple[int, asyncio.Future[None]]) -> None:
-        self._waiting[caller].remove(entry)
-        if not self._waiting[caller]:
-            del self._waiting[caller]
+        line = self._waiting.get(caller, deque())
+        if entry in line:
+            line.remove(entry)
+        if not line:
+            self._waiting.pop(caller, None)
 
     def _admit(self) -> None:
         while self._waiting:
             caller = next(iter(self._waiting))
             line = self._waiting[caller]
             weight, future = line[0]
-            if self.running + weight > self._capacity:
-                return
-            self.running += weight
-            future.set_result(None)
+            # One who goes away at this moment is still in the line.
+            if not future.done():
+                if self.running + weight > self._capacity:
+                    return
+                self.running += weight
+                future.set_result(None)
             line.popleft()
             # Behind all others who wait.
             del self._waiting[caller]

@@ -25,7 +25,6 @@ _MOST_TOKENS = 4096
 _STRUCTURE = re.compile(rb"[\[\]{},]")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-_WHITE = b" \t\n\r"
 _VISIBLE = re.compile(rb"[^ \t\n\r]")
 _QUOTE, _COMMA = ord('"'), ord(",")
 # The parser gives up on more.
@@ -69,12 +68,13 @@ def read(data: bytes, *, longest: int) -> Iterator[Slice]:
 class _Cut(NamedTuple):
     """Where a slice ends: at the comma behind it, at the bracket that ends the array, or where the text breaks off.
 
-    `is_single` says that it has no comma between items.
+    `is_single` says that it has no comma between items, `is_blank` that there is nothing but white space.
     """
 
     at: int
     is_comma: bool
     is_single: bool
+    is_blank: bool
 
 
 class _Reading:
@@ -126,8 +126,14 @@ class _Reading:
         """Return the cut behind what fits into a slice, or else behind the first item."""
         data, size = self._data, len(self._data)
         at, depth, comma = start, 0, -1
+        is_blank = True
+
+        def cut(end: int, *, is_comma: bool) -> _Cut:
+            is_empty = is_blank and _VISIBLE.search(data, block, end) is None
+            return _Cut(end, is_comma=is_comma, is_single=comma < 0, is_blank=is_empty)
+
         while at < size:
-            end = min(at + _BLOCK, size)
+            block, end = at, min(at + _BLOCK, size)
             for token in _TOKEN.finditer(data, at, end):
                 at = token.start()
                 kind = data[at]
@@ -137,20 +143,21 @@ class _Reading:
                     depth -= 1
                 elif kind == _COMMA and depth == 0:
                     if at - start > SLICE:
-                        return _Cut(at if comma < 0 else comma, is_comma=True, is_single=comma < 0)
+                        return cut(at if comma < 0 else comma, is_comma=True)
                     comma = at
                 elif kind == _QUOTE and token.end() - at == 1:
                     end = yield from self._behind_string(at + 1)
                     break
                 if depth < 0:
-                    return _Cut(at, is_comma=False, is_single=comma < 0)
+                    return cut(at, is_comma=False)
             at = end
+            is_blank = is_blank and _VISIBLE.search(data, block, at) is None
             if depth > _MOST_LEVELS:
                 raise strict_json.too_deep(stage=BadJSON.TEXT)
             if comma >= 0 and at - start > SLICE:
-                return _Cut(comma, is_comma=True, is_single=False)
+                return cut(comma, is_comma=True)
             yield _PAUSE
-        return _Cut(size, is_comma=False, is_single=comma < 0)
+        return cut(size, is_comma=False)
 
     def _behind_string(self, at: int) -> Generator[Slice, None, int]:
         """Return the place behind the string in whose middle the walk is; the end of the text where it has no end."""
@@ -167,24 +174,15 @@ class _Reading:
     def _until(self, before: bytes, start: int, cut: _Cut) -> Slice:
         """Return the items up to a cut that the walk found."""
         data, end = self._data, cut.at
-        if cut.is_single and end - start > SLICE:
-            first = _VISIBLE.search(data, start, end)
-            begin = first.start() if first else end
-            item = data[begin:end].rstrip(_WHITE)
-            if end == len(data) and end - start > self._longest:
-                raise self._malformed("unexpected end of data", end)
-            if end < len(data) and self._is_oversized(item):
-                self._check_end(cut)
-                return _PAUSE if self.refusal else Slice([Oversized(len(item))], len(item))
-            # The rest is white space.
-            if end == len(data):
-                pass  # it breaks off, in white space or not
-            elif item:
-                start, end = begin, begin + len(item)
-            elif cut.is_comma:
-                start = end
-            else:
-                end = start
+        if end == len(data) and (cut.is_blank or end - start > self._longest):
+            raise self._malformed("unexpected end of data", end)
+        if cut.is_blank and cut.is_comma:
+            start = end
+        elif cut.is_blank:
+            end = start
+        elif cut.is_single and end < len(data) and self._is_oversized(data[start:end]):
+            self._check_end(cut)
+            return _PAUSE if self.refusal else Slice([Oversized(end - start)], end - start)
         if cut.is_comma:
             return self._parsed(before, start, end, _BEHIND) or _PAUSE
         found = self._parsed(before, start, end, data[cut.at : cut.at + 1]) or _PAUSE

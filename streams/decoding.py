@@ -33,6 +33,8 @@ class _Kind(NamedTuple):
     sender_at: int | None
 
 
+_EVENT_TYPE, _VERSION = b"event_type", entry.VERSION.encode()
+
 _kinds: Kinds[_Names, _Kind] = Kinds(_MOST)
 
 
@@ -52,6 +54,16 @@ def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes
         _learn(names, texts)
     in_turn = iter(texts)
     return entry.decode_texts(dict(zip(in_turn, in_turn, strict=True)), types_of=types_of)
+
+
+def type_of_parts(parts: Sequence[bytes]) -> str | None:
+    """Return the event type of an entry of ours without reading the rest; None where that takes `decode_parts`."""
+    names = parts[::2]
+    if _VERSION not in names or names.count(_EVENT_TYPE) != 1:
+        return None
+    text = parts[2 * names.index(_EVENT_TYPE) + 1].decode("utf-8", "replace")
+    # A text that may be JSON is read by what the entry says of it.
+    return None if text[:1] in entry.JSON_BEGINS else text
 
 
 def _texts(parts: Sequence[bytes]) -> list[str]:

@@ -20,6 +20,9 @@ from streams.snapshot import holder
 # Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
 LARGE_BATCHES = FairQueue("large batches", capacity=reading.MAX_BATCH_BYTES, patience=10.0)
 
+# So many long reads of messages go on at a time.
+LONG_READS = FairQueue("reads of many messages", capacity=4, patience=10.0)
+
 
 async def publish(request: Request) -> Response:
     """Answer `POST /events/{stream}`."""
@@ -79,10 +82,6 @@ def _info(request: Request) -> Conversation[Response]:
     return inspection.info(request, holder.current())
 
 
-def _messages(request: Request) -> Conversation[Response]:
-    return inspection.messages(request, holder.current())
-
-
 def _asking(path: str, conversation: Callable[[Request], Conversation[Response]]) -> Route:
     """Return the route of a question to Redis: both of its ways hold the same conversation."""
 
@@ -94,6 +93,22 @@ def _asking(path: str, conversation: Callable[[Request], Conversation[Response]]
         return True
 
     return Route(method="GET", path=path, handler=handler, direct=direct)
+
+
+async def read_messages(request: Request) -> Response:
+    """Answer `GET /streams/{stream}/messages`."""
+    if not inspection.is_long(request):
+        return await connections.async_executor().run(inspection.messages(request, holder.current()))
+    async with LONG_READS.turn(caller_of(request.principal)):
+        return await connections.async_executor().run(inspection.messages(request, holder.current()))
+
+
+def read_messages_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer the same, when few entries are looked at."""
+    if inspection.is_long(request):
+        return False
+    connections.async_executor().begin(inspection.messages(request, holder.current()), done, failed)
+    return True
 
 
 async def watch(request: Request) -> StreamedResponse:
@@ -134,7 +149,7 @@ ROUTES = (
     Route(method="POST", path="/events/{stream}/validate", handler=validate, direct=validate_directly),
     _asking("/streams", _streams),
     _asking("/streams/{stream}/info", _info),
-    _asking("/streams/{stream}/messages", _messages),
+    Route(method="GET", path="/streams/{stream}/messages", handler=read_messages, direct=read_messages_directly),
     Route(method="GET", path="/streams/{stream}/live", handler=watch, waits=True, identify=tickets.watcher),
     Route(method="GET", path="/health", handler=say_health, identify=nobody, direct=say_health_directly),
     Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),

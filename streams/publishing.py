@@ -222,7 +222,7 @@ class _Writer:
             event, _, version, _, _ = accepted
             timestamp = _now() if event.get("timestamp") is None else ""
             found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
-        self.commands.append(found or commands.xadd(self._stream.name, self.entry(accepted)))
+        self.commands.append(found or commands.xadd_packed_now(self._stream.name, self.entry(accepted)))
 
     def entry(self, accepted: Accepted) -> list[str]:
         return checking.encode(

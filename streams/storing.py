@@ -5,7 +5,7 @@ are one script. What must be safe in more than the server's memory is waited for
 pipeline (streams.broker.durability).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,16 +16,22 @@ from streams.broker.command import Command, Conversation, ReplyError
 from streams.broker.publishing import MAX_WORDS, IdempotencyKey, Once, Together, publish_once, publish_together
 from streams.definitions import StreamDefinition
 from streams.errors import (
+    BrokerDown,
     BrokerRefused,
     EventTooLarge,
     IdempotencyKeyReused,
     NotAStream,
     NotDurable,
     StreamFull,
+    Unavailable,
 )
-from streams.turns import MANY, in_parts
+from streams.turns import in_parts
 
 _Entries = Sequence[Sequence[str]]
+
+# So many commands are sent at once whatever they hold; of more, so many, and so many bytes of them, at a time.
+_FEW_COMMANDS = 20
+_PART_COMMANDS, _PART_BYTES = 1000, 128 * 1024
 
 
 class Stored(NamedTuple):
@@ -56,9 +62,13 @@ def store(
         return (yield from append(stream, [commands.xadd(stream.name, fields) for fields in entries]))
     appending = yield from _appending(stream, entries, together=together, keys=keys)
     barrier = barrier_of(stream)
+    if together:
+        replies = yield [*appending, barrier] if barrier is not None else appending
+    else:
+        replies = yield from _sent(appending, barrier)
     if barrier is None:
-        return _fates(stream, (yield appending), together=len(entries) if together else 0)
-    *replies, count = yield [*appending, barrier]
+        return _fates(stream, replies, together=len(entries) if together else 0)
+    *replies, count = replies
     fates = _fates(stream, replies, together=len(entries) if together else 0)
     return [_in_doubt(stream, fate, count, keyed=bool(keys)) for fate in fates]
 
@@ -70,14 +80,57 @@ def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = 
 
 def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
     """Append entries by the bare XADDs that are given, and return for each what became of it."""
-    replies = yield appends
-    if len(replies) > MANY:
-        return (yield from in_parts(replies, partial(_appended, stream)))
-    return [_appended(stream, reply) for reply in replies]
+    if len(appends) == 1:
+        (reply,) = yield appends
+        return [_appended(stream, reply)]
+    replies = yield from _sent(appends)
+    return (yield from in_parts(replies, partial(_appended, stream)))
 
 
 def _appended(stream: StreamDefinition, reply: Any) -> Fate:
     return Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply)
+
+
+def _sent(appends: Sequence[Command], barrier: Command | None = None) -> Conversation[list[Any]]:
+    """Send commands, many of them in parts, and the barrier behind the last; return a reply for each.
+
+    What is sent at once holds up all others on the connection, and a server that syncs each write takes long for much.
+    When Redis goes away behind the first part, what it has is known: the others' replies are the problem.
+
+    Raises:
+        Unavailable: when it goes away before anything is known.
+    """
+    replies: list[Any] = []
+    for part in _parts(appends):
+        is_last = len(replies) + len(part) == len(appends)
+        try:
+            replies += yield [*part, barrier] if is_last and barrier is not None else part
+        except Unavailable as problem:
+            if not replies:
+                raise
+            rest = len(appends) - len(replies) - len(part)
+            replies += [problem.with_traceback(None)] * len(part)
+            replies += [BrokerDown("It was not sent: Redis went away while the batch was stored.")] * rest
+            if barrier is not None:
+                replies.append(0)  # nobody is known to have any of it
+            break
+    return replies
+
+
+def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
+    if len(commands) <= _FEW_COMMANDS:
+        yield commands
+        return
+    part: list[Command] = []
+    size = 0
+    for command in commands:
+        part.append(command)
+        size += len(command.packed) if command.packed is not None else sum(map(len, map(str, command.words)))
+        if size >= _PART_BYTES or len(part) == _PART_COMMANDS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:
@@ -173,6 +226,8 @@ def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -
 
 
 def _fate(stream: StreamDefinition, reply: Any) -> Fate:
+    if isinstance(reply, Problem):
+        return reply
     if isinstance(reply, str):
         return Stored(id=reply)
     if isinstance(reply, ReplyError):

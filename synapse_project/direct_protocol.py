@@ -46,6 +46,8 @@ from synapse_project.repeated import Repeated, repeated
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
 _MOST_KEPT = 2 * 1024
+# A larger answer is not copied to stand behind its head in one piece.
+_MOST_JOINED = 64 * 1024
 
 
 class _Head(NamedTuple):
@@ -208,7 +210,11 @@ class DirectCycle:
         else:
             head = _usual_head(status, content_type, self._protocol.hsts_seconds, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
-        transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
+        if len(body) <= _MOST_JOINED:
+            transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
+        else:
+            transport.write(b"%b%bcontent-length: %d\r\n\r\n" % (head, close, len(body)))
+            transport.write(body)
         if not self.keep_alive:
             transport.close()
         self._protocol.answered(self)

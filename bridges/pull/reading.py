@@ -4,9 +4,11 @@ No I/O, no Django: a look is a conversation, so that the event loop and a thread
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from bridges import filters, position
 from bridges.definitions import BridgeDefinition
@@ -41,7 +43,7 @@ class Found:
     """
 
     held: Sequence[Delivery] = ()
-    shown: Sequence[Mapping[str, Any]] = field(default=())
+    shown: Sequence[orjson.Fragment] = ()
     more: bool = False
     next_due_ms: int | None = None
 
@@ -108,7 +110,8 @@ class _Look:
             fresh, read = yield from self._read(room)
             held += fresh
         wanted = yield from self._wanted(held)
-        shown = yield from in_parts(wanted, showing.shown)
+        # Each is written at once: the whole answer is not written at a stretch.
+        shown = yield from in_parts(wanted, lambda one: orjson.Fragment(orjson.dumps(showing.shown(one))))
         self._memory.gave(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import hiredis
+
 from streams.broker.command import Command
 
 FIRST, LAST = "-", "+"
@@ -45,6 +47,11 @@ def ping() -> Command:
 def xadd(stream: str, fields: Sequence[str]) -> Command:
     """Append an entry; the reply is its id."""
     return Command(("XADD", stream, "*", *fields), parse=_text)
+
+
+def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
+    """Return the command of `xadd`, packed: many words take several times the memory of what they become."""
+    return packed_xadd(stream, hiredis.pack_command(xadd(stream, fields).words))  # type: ignore[arg-type]
 
 
 def packed_xadd(stream: str, packed: bytes) -> Command:

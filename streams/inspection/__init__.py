@@ -4,7 +4,7 @@ Conversations without I/O or Django: the express lane and the Django views run t
 """
 
 from streams.inspection.groups import groups
-from streams.inspection.messages import message, messages
+from streams.inspection.messages import is_long, message, messages
 from streams.inspection.overview import info, one_stream, streams
 
-__all__ = ["groups", "info", "message", "messages", "one_stream", "streams"]
+__all__ = ["groups", "info", "is_long", "message", "messages", "one_stream", "streams"]

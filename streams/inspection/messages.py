@@ -1,6 +1,6 @@
 """The entries of a stream: a page of them, or one."""
 
-from typing import Any
+import orjson
 
 from core.http import Request, Response, json_response
 from core.rights import EVERY_TYPE, PERSONAL, Rights, sees
@@ -9,6 +9,7 @@ from streams.asking import answer, ask
 from streams.broker import commands
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
+from streams.decoding import type_of_parts
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
 from streams.errors import UnknownEntry
@@ -17,8 +18,11 @@ from streams.inspection.parameters import asked_count, asked_id, asked_order, as
 from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
+from streams.turns import in_parts
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
+# So many are read without waiting for a turn.
+FEW_MESSAGES = 99
 
 
 def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
@@ -44,8 +48,8 @@ def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
     scan = Scan(stream.name, asked_range(request.query), order=order, most=most)
     while not scan.done and not page.full:
         (reply,) = yield from ask([scan.command()])
-        for found in scan.take(answer(reply, stream.name, absent=[])):
-            page.offer(found)
+        yield ()  # many may have been answered at once
+        yield from in_parts(scan.take(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
     return json_response(
         {
@@ -57,6 +61,15 @@ def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
             "complete": ended or page.full,
         }
     )
+
+
+def is_long(request: Request) -> bool:
+    """Say whether `messages` may have to look at many entries."""
+    rights = request.principal.rights
+    if request.query.get("event_type") or not rights.may("read", request.params["stream"], EVERY_TYPE):
+        return True
+    text = request.query.get("count", "")
+    return len(text) > len(str(FEW_MESSAGES))
 
 
 def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
@@ -89,7 +102,7 @@ class _Page:
         self.event_type = event_type
         self._rights = None if rights.may("read", stream.name, EVERY_TYPE) else rights
         self._personal = rights.has(PERSONAL)
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[orjson.Fragment] = []
         self.scanned = 0
         self.position: str | None = None
         self.full = False
@@ -99,6 +112,11 @@ class _Page:
         """Whether entries may be passed over."""
         return bool(self.event_type) or self._rights is not None
 
+    def _wants(self, event_type: str) -> bool:
+        if self.event_type and event_type != self.event_type:
+            return False
+        return self._rights is None or sees(self._rights, self._stream.name, event_type)
+
     def offer(self, found: Entry) -> None:
         """Look at the next entry; one more than the page can hold makes it full."""
         if self.full or len(self.messages) == self.count:
@@ -106,10 +124,13 @@ class _Page:
             return
         self.scanned += 1
         self.position = found.id
+        # Most of what is passed over is told by its type's own bytes.
+        raw_type = type_of_parts(found.parts) if self.is_choosy else None
+        if raw_type is not None and not self._wants(raw_type):
+            return
         fields = pairs(found.parts)
         decoded = entry.decode(fields, types_of=self._stream.types_of)
-        if self.event_type and decoded.event_type != self.event_type:
-            return
-        if self._rights is None or sees(self._rights, self._stream.name, decoded.event_type):
+        if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
-            self.messages.append(shown(found.id, fields, decoded, mask=mask))
+            # Written at once: no value is kept, and the whole answer is not written at a stretch.
+            self.messages.append(orjson.Fragment(orjson.dumps(shown(found.id, fields, decoded, mask=mask))))

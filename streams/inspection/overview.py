@@ -1,6 +1,10 @@
 """The streams themselves: all of them, one of them, and what Redis says of one."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+import orjson
 
 from core.http import Request, Response, json_response
 from core.permission import demand_right, refused_right
@@ -10,13 +14,24 @@ from streams.broker.command import Conversation
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import UnknownStream
 from streams.figures import Figures, shown_entry
+from streams.turns import in_parts
+
+# Redis is asked about so many streams at a time.
+_AT_ONCE = 50
 
 
 def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams`: every defined stream that the caller has to do with, by name."""
     rights = request.principal.rights
-    found = yield from figures.of(sorted(name for name in catalog.streams if is_visible(rights, name)))
-    return json_response({"streams": [_described(catalog.streams[name], found[name], rights) for name in found]})
+    visible = sorted(name for name in catalog.streams if is_visible(rights, name))
+    found: list[orjson.Fragment] = []
+    for begin in range(0, len(visible), _AT_ONCE):
+        names = visible[begin : begin + _AT_ONCE]
+        of_names = yield from figures.of(names)
+        yield ()  # many may have been answered at once
+        described = partial(_written, catalog, of_names, rights)
+        found += yield from in_parts(names, described)
+    return json_response({"streams": found})
 
 
 def one_stream(request: Request, catalog: Snapshot) -> Conversation[Response]:
@@ -102,6 +117,10 @@ def definition(stream: StreamDefinition) -> dict[str, Any]:
 
 def _described(stream: StreamDefinition, found: Figures, rights: Rights) -> dict[str, Any]:
     return {"name": stream.name, **found.seen_by(rights, stream.name).summary(stream), **definition(stream)}
+
+
+def _written(catalog: Snapshot, found: Mapping[str, Figures], rights: Rights, name: str) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(_described(catalog.streams[name], found[name], rights)))
 
 
 def _figures(stream: StreamDefinition) -> Conversation[Figures]:

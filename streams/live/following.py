@@ -10,11 +10,13 @@ from core.shares import caller_of
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
+from streams.broker.turn_queue import turn_queue
+from streams.decoding import type_of_parts
 from streams.errors import NotAStream, Unavailable
 from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
-from streams.live.pages import Pages
+from streams.live.pages import Page, Pages
 from streams.tail import render
 from streams.tailing import Tail, Tails, Watcher, frames
 from streams.tailing.watcher import MOST_WAITING, Ended
@@ -134,9 +136,9 @@ class Following:
             else:
                 is_last = page.is_last
                 notice = frames.gap("trimmed", before) if page.has_gap else b""
-                found = [render(self._stream, entry) for entry in page.entries]
-                wanted = self._fresh_watcher().wants
-                if chunk := notice + frames.joined(filter(wanted, found), personal=self._personal):
+                # Many may catch up at once: each page is written when it is its turn.
+                await turn_queue.turn()
+                if chunk := notice + self._written_page(page):
                     yield chunk
                     continue
             if self._is_silent():
@@ -159,6 +161,17 @@ class Following:
             else:
                 sent = watcher.seen
                 yield frames.heartbeat(sent)
+
+    def _written_page(self, page: Page) -> bytes:
+        """Return the frames of those entries that are wanted. Most others are told by their type's own bytes."""
+        watcher = self._fresh_watcher()
+        entries = [
+            entry
+            for entry in page.entries
+            if (event_type := type_of_parts(entry.parts)) is None or watcher.wants_type(event_type)
+        ]
+        found = [render(self._stream, entry) for entry in entries]
+        return frames.joined(filter(watcher.wants, found), personal=self._personal)
 
     def _is_silent(self) -> bool:
         return _now() - self._written >= self._heartbeat

@@ -10,9 +10,9 @@ from streams.broker import Conversation, commands
 from streams.broker.commands import Entry
 from streams.ids import LAST, EntryId, following, parse
 
-_FIRST, _MOST = 50, 500
+_FIRST, _MOST = 50, 100
 # About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.
-_BYTES = 512 * 1024
+_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

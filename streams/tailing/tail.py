@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from core.problems import Problem
 from streams.asking import answer
 from streams.broker import AsyncExecutor, Command, commands
 from streams.broker.commands import Entry
+from streams.broker.turn_queue import TURN, turn_queue
 from streams.errors import OutcomeUnknown
 from streams.ids import FIRST, EntryId, parse
 from streams.tailing import frames
@@ -129,7 +131,7 @@ class Tail:
             commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
         )
         if entries:
-            self._hand_out(entries)
+            await self._hand_out(entries)
             self._count = _fitting(entries)
             await asyncio.sleep(min(len(self._watchers) * _GATHER_EACH, _GATHER_MOST))
         else:
@@ -150,12 +152,18 @@ class Tail:
             self._known.set()
             self._ring()
 
-    def _hand_out(self, entries: list[Entry]) -> None:
-        if self._watchers:
-            for frame in map(self._render, entries):
+    async def _hand_out(self, entries: list[Entry]) -> None:
+        until = time.monotonic() + TURN
+        for entry in entries:
+            if self._watchers:
+                frame = self._render(entry)
                 for watcher in self._watchers:
                     watcher.offer(frame)
-        self._place.passed(parse(entry.id) for entry in entries)
+            # Before others go first: one who comes meanwhile gets what is behind this.
+            self._place.passed((parse(entry.id),))
+            if time.monotonic() > until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
         self._ring()
 
     def _ring(self) -> None:

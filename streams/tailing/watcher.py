@@ -48,9 +48,13 @@ class Watcher:
 
     def wants(self, frame: Frame) -> bool:
         """Say whether the frame is of a type that was asked for, and that it may have."""
-        if self._event_types and frame.event_type not in self._event_types:
+        return self.wants_type(frame.event_type)
+
+    def wants_type(self, event_type: str) -> bool:
+        """Say the same of an event type."""
+        if self._event_types and event_type not in self._event_types:
             return False
-        return self.may_see is None or self.may_see(frame.event_type)
+        return self.may_see is None or self.may_see(event_type)
 
     def offer(self, frame: Frame) -> None:
         """Take up an entry, if it is wanted."""

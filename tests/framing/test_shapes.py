@@ -75,16 +75,13 @@ def report(title, crowd):
     print(f"\n{title}: {len(SHAPES)} shapes, {crowd.answers} answers, {len(crowd.wrong)} wrong")
 
 
-@pytest.mark.parametrize("way", ["on the fast path", "by the front door"])
-def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, server, redis, monkeypatch):
-    if way == "by the front door":
-        monkeypatch.setattr(LimitedHttpProtocol, "_direct_cycle", lambda _: None)
+def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(server, redis):
     crowd = Crowd(server.port, redis)
 
     for index, shape in enumerate(SHAPES):
         crowd.send(index, shape, faults_directly)
 
-    report(f"directly, {way}", crowd)
+    report("directly", crowd)
     assert crowd.wrong == {}
     expected = Counter(FIRST + index for index, shape in enumerate(SHAPES) for _ in range(shape.stored))
     assert Counter(crowd.stored().values()) == expected

@@ -92,8 +92,8 @@ def test_a_caller_who_waits_too_long_is_refused_and_leaves_nothing_behind():
     run(scenario, patience=0)
 
 
-@pytest.mark.parametrize("is_admitted", [False, True])
-def test_a_caller_who_goes_away_while_waiting_leaves_its_turn_to_the_next(is_admitted):
+@pytest.mark.parametrize("moment", ["before", "just before", "just after"])
+def test_a_caller_who_goes_away_while_waiting_leaves_its_turn_to_the_next(moment):
     async def scenario(work):
         work.begin(SHOP, "first")
         await idle()
@@ -101,12 +101,14 @@ def test_a_caller_who_goes_away_while_waiting_leaves_its_turn_to_the_next(is_adm
         work.begin(HOSTILE, "next")
         await idle()
 
-        if is_admitted:
-            # Its turn comes in the moment in which it goes.
+        if moment == "just after":
             work._ends["first"].set()
             await asyncio.sleep(0)
+        if moment == "just before":
+            work._ends["first"].set()
         gone.cancel()
-        await idle()
+        if moment == "before":
+            await idle()
         await work.end("first", "gone")
 
         assert work.begun[-1] == "next"

@@ -68,7 +68,7 @@ SIZES = st.fixed_dictionaries(
 
 
 @given(damaged(), SIZES)
-@settings(max_examples=500)
+@settings(max_examples=300, deadline=None)
 @example(b"[1,2\n, ]", {"SLICE": 2})
 @example(b'[{"a":1},{"b":2},', {"SLICE": 4})
 @example(b'["a,b","c],[d","\\",{"]', {"SLICE": 3, "_BLOCK": 2})
@@ -113,6 +113,7 @@ LONG_ITEMS = {
     "brackets in a text": '{"a":"' + "}],{[" * 60_000 + '"}',
     "numbers": "[" * 60 + "1," * 40_000 + "2" + "]" * 60,
     "digits": "1" * 300_000,
+    "white space": " " * 300_000 + "1",
 }
 
 
@@ -127,7 +128,7 @@ def parsed_sizes(monkeypatch):
 
 
 @pytest.mark.parametrize("item", LONG_ITEMS.values(), ids=LONG_ITEMS)
-@pytest.mark.parametrize("frame", ["[{}]", "[1,{}]", "[{},1]", '["a", {} , "b"]'])
+@pytest.mark.parametrize("frame", ["[{}]", "[1,{}]", "[{},1]", '["a",{},"b"]'])
 def test_an_item_that_is_too_long_or_has_too_many_parts_is_not_parsed(item, frame, monkeypatch):
     sizes = parsed_sizes(monkeypatch)
 

@@ -1,0 +1,79 @@
+"""A batch that is stored goes to Redis in parts, so that others come between; what was stored of it is known."""
+
+import pytest
+
+from streams import storing
+from streams.broker import commands
+from streams.definitions import StreamDefinition
+from streams.errors import BrokerDown, OutcomeUnknown
+
+STREAM = StreamDefinition(name="orders")
+APPENDS = [commands.xadd_packed_now("orders", ["event_type", "order-placed", "text", "x" * 10_000])] * 60
+
+
+def hold(conversation, *answers):
+    """Answer each question of a conversation by the next of `answers`; return what was asked and what came out."""
+    asked = []
+    waiting = list(answers)
+    try:
+        question = next(conversation)
+        while True:
+            if not question:
+                question = conversation.send([])
+                continue
+            asked.append(question)
+            answer = waiting.pop(0) if waiting else None
+            if isinstance(answer, Exception):
+                question = conversation.throw(answer)
+            else:
+                question = conversation.send(
+                    [1 if each.barrier else f"{len(asked)}-{place}" for place, each in enumerate(question)]
+                )
+    except StopIteration as end:
+        return asked, end.value
+
+
+def test_many_bytes_go_in_several_parts_and_in_their_order():
+    asked, fates = hold(storing.append(STREAM, APPENDS))
+
+    sizes = [sum(len(command.packed) for command in part) for part in asked]
+    assert len(asked) > 3
+    assert max(sizes) < 150_000
+    assert [fate.id.partition("-")[0] for fate in fates] == sorted(fate.id.partition("-")[0] for fate in fates)
+    assert len(fates) == 60
+
+
+def test_few_events_go_at_once_whatever_they_hold():
+    asked, fates = hold(storing.append(STREAM, APPENDS[:20]))
+
+    assert len(asked) == 1
+    assert len(fates) == 20
+
+
+def test_events_of_parts_that_were_answered_are_stored_and_the_others_say_what_became_of_them():
+    lost = OutcomeUnknown("The connection was lost.")
+
+    asked, fates = hold(storing.append(STREAM, APPENDS), None, lost)
+
+    first, second = map(len, asked)
+    assert all(isinstance(fate, storing.Stored) for fate in fates[:first])
+    assert fates[first : first + second] == [lost] * second
+    assert {type(fate) for fate in fates[first + second :]} == {BrokerDown}
+    assert len(fates) == 60
+
+
+def test_redis_that_goes_away_before_anything_is_known_is_a_problem_of_the_whole_batch():
+    with pytest.raises(OutcomeUnknown):
+        hold(storing.append(STREAM, APPENDS), OutcomeUnknown("The connection was lost."))
+
+
+def test_a_barrier_goes_behind_the_last_part_and_doubt_is_told_of_all_when_it_is_lost():
+    stream = StreamDefinition(name="orders", durability="local")
+    entries = [["event_type", "order-placed", "text", "x" * 10_000]] * 30
+
+    asked, _ = hold(storing.store(stream, entries))
+    _, fates = hold(storing.store(stream, entries), None, OutcomeUnknown("The connection was lost."))
+
+    assert [part[-1].barrier for part in asked] == [False] * (len(asked) - 1) + [True]
+    assert fates[0].doubt is not None
+    assert isinstance(fates[-1], BrokerDown | OutcomeUnknown)

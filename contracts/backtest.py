@@ -4,6 +4,7 @@ Thousands of refusals usually have a handful of reasons, so what is broken is gr
 keyword, and the place in the event, where an item's index and the free name of a property are written `*`.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -20,6 +21,8 @@ USUAL_EXAMPLES = 3
 # A schema that breaks everywhere must not fill the memory: further reasons are counted, further events not explained.
 MOST_REASONS = 100
 MOST_EXPLAINED = 100_000
+MOST_SECONDS_EXPLAINING = 5.0
+"""Of the thread's time on the processor."""
 
 # How a validator walks on: to a property or an item, or to a further schema for the same place.
 _OPEN = frozenset({"additionalProperties", "unevaluatedProperties"})
@@ -103,9 +106,13 @@ class BackTest:
         self._rules: dict[_Key, tuple[str, str]] = {}
         self._more_reasons = False
         self._events = self._refused = self._refused_by_active = self._newly = self._explained = self._errors = 0
+        self._explaining = 0.0
 
-    def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> None:
-        """Check one event. The active version sees `as_active_reads_it`, where that differs."""
+    def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> Sequence[Example]:
+        """Check one event, and return the examples that it adds to the report.
+
+        The active version sees `as_active_reads_it`, where that differs.
+        """
         self._events += 1
         accepted = _accepts(self._candidate, event)
         if self._active is not None:
@@ -113,11 +120,15 @@ class BackTest:
             self._refused_by_active += not accepted_now
             self._newly += accepted_now and not accepted
         if accepted:
-            return
+            return ()
         self._refused += 1
-        if self._errors < MOST_EXPLAINED:
-            self._explained += 1
-            self._explain(id_, event)
+        if self._errors >= MOST_EXPLAINED or self._explaining > MOST_SECONDS_EXPLAINING:
+            return ()
+        self._explained += 1
+        began = time.thread_time()
+        added = self._explain(id_, event)
+        self._explaining += time.thread_time() - began
+        return added
 
     def report(self) -> Report:
         """Return what was found so far, the commonest reasons first."""
@@ -132,7 +143,8 @@ class BackTest:
             more_reasons=self._more_reasons,
         )
 
-    def _explain(self, id_: str, event: Any) -> None:
+    def _explain(self, id_: str, event: Any) -> list[Example]:
+        added: list[Example] = []
         seen: set[_Key] = set()
         for finding in self._candidate.findings(event):
             self._errors += 1
@@ -152,7 +164,9 @@ class BackTest:
                 violation = finding.as_violation()
                 self._rules.setdefault(key, (violation.schema_pointer, violation.keyword))
                 message = self._impersonal(violation.message, event)
-                group.examples.append(Example(id=id_, pointer=violation.pointer, message=message))
+                added.append(Example(id=id_, pointer=violation.pointer, message=message))
+                group.examples.append(added[-1])
+        return added
 
     def _impersonal(self, message: str, event: Any) -> str:
         """Return a sentence that quotes nothing personal: reports go to more people than those who may see that."""

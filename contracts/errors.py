@@ -3,6 +3,7 @@
 Problem
 ├── BadSchema                   the text is not a JSON Schema that can be a contract
 │   ├── SchemaTooLarge          it is larger than what is accepted
+│   ├── SchemaTooCostly         working on it takes too much processor time or memory
 │   └── UnresolvedReference     it refers to something that is not there
 ├── UnknownContract             no contract has this subject
 ├── UnknownVersion              the contract has no such version
@@ -15,6 +16,7 @@ Problem
 ├── Incompatible                the schema would break what the contract's mode protects
 ├── ReadOnly                    the contract, or the registry, may not be changed
 ├── Referenced                  a schema refers to the version, so it cannot be deleted
+├── SandboxBusy                 too many schemas are being worked on
 ├── TooCostly                   checking an event against a schema would take too much work
 └── NoPythonCode                no Python code can be made of the schema
 """
@@ -43,6 +45,20 @@ class SchemaTooLarge(BadSchema):
 
     slug = "schema-too-large"
     title = "The schema is larger than what is accepted"
+
+
+class SchemaTooCostly(BadSchema):
+    """To check, compare or test the schema takes more processor time or memory than a request may take."""
+
+    slug = "schema-too-costly"
+    title = "Working on the schema takes too much"
+
+    def __init__(self, seconds: int, megabytes: int) -> None:
+        super().__init__(
+            f"Working on this schema took more than {seconds} s of a processor's time or {megabytes} MiB of memory, "
+            "and was ended. Write it with fewer alternatives, shorter patterns and fewer references, or test it on "
+            "fewer events."
+        )
 
 
 class UnresolvedReference(BadSchema):
@@ -174,3 +190,14 @@ class TooCostly(Problem):
             "Checking this event against its contract could take more than 0.2 s of a processor's time. Send fewer "
             "values or shorter texts in one event, or change the contract: see its cost when a version is registered."
         )
+
+
+class SandboxBusy(Problem):
+    """Schemas of others are being worked on, or the process that works on them was ended."""
+
+    status = 503
+    slug = "busy"
+    title = "Too much is being answered already"
+
+    def __init__(self) -> None:
+        super().__init__("Other schemas are being worked on. Ask again in 5 s.", headers={"Retry-After": "5"})

@@ -131,7 +131,7 @@ class Explainer:
 
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
         """Note the schema, and those that its `$ref` may name; no work is done before an event is explained."""
-        self._document, self._references = document, references
+        self._document, self.references = document, references
 
     @cached_property
     def parts(self) -> MutableMapping[tuple[str, Path, str], jsonschema_rs.Validator | None]:
@@ -144,12 +144,12 @@ class Explainer:
 
     @cached_property
     def _resolver(self) -> ReferenceResolver:
-        return ReferenceResolver(self._document, self._references)
+        return ReferenceResolver(self._document, self.references)
 
     @cached_property
     def length(self) -> int:
         """How many parts there are in the schema and those that it refers to."""
-        return length_of([dict(self._document), *self._references.values()])
+        return length_of([dict(self._document), *self.references.values()])
 
     @cached_property
     def root(self) -> "_Place":

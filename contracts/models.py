@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from contracts import schemas
+from contracts import sandbox, schemas
 from contracts.errors import BadSchema, UnresolvedReference
 from core.models import CatalogModel
 
@@ -43,7 +43,7 @@ class Mode(models.TextChoices):
 def validate_schema_text(text: str) -> None:
     """Refuse a text that cannot be a contract's schema, whatever it refers to (a Django validator)."""
     try:
-        schemas.compile_schema(schemas.parse(text))
+        sandbox.check_schema(schemas.parse(text), {})
     except UnresolvedReference:
         # What it refers to is not known here; it is when the schema becomes a version.
         return

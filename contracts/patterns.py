@@ -47,6 +47,8 @@ _WRITTEN_OTHERWISE = (
 )
 
 _COUNTS = re.compile(r"\{\d*,?(\d+)")
+MOST_PLACES = 100_000
+"""How many letters all patterns of a schema may have, when their repetitions are written out."""
 # More than so many places are not told apart.
 _MANY = 1_000_000
 
@@ -69,7 +71,31 @@ def refuse_exponential(document: Mapping[str, Any]) -> None:
             )
 
 
-@lru_cache(maxsize=4096)
+def refuse_large(document: Mapping[str, Any]) -> None:
+    """Do nothing when the patterns of a schema, which need not be valid, are small enough to be made ready.
+
+    Raises:
+        BadSchema: when they are too large together, written out.
+    """
+    # Whatever stands where a pattern could: the schema was not looked at yet.
+    places = 0
+    waiting: list[Any] = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, Mapping):
+            waiting += node.values()
+            found = node.get("patternProperties")
+            texts = [*(found if isinstance(found, Mapping) else ()), node.get("pattern")]
+            places += sum(_places(text) for text in texts if isinstance(text, str))
+    if places > MOST_PLACES:
+        raise BadSchema(
+            f"The patterns of the schema have {places} places when their repetitions are written out; up to "
+            f"{MOST_PLACES} are accepted. Use “*” and “+” with “maxLength” in place of large counts."
+        )
+
+
 def matching_width(pattern: str) -> int:
     """Return at how many places of the pattern a linear-time engine may have to look for one letter of a text: an upper
     bound.
@@ -77,6 +103,17 @@ def matching_width(pattern: str) -> int:
     Such an engine follows all ways through a pattern at once. A repetition counts as often as it is written out, since
     `(x{1,100}){1,100}` has 10,000 places.
     """
+    return _measured(pattern)[1]
+
+
+def _places(pattern: str) -> int:
+    """Return how many letters a pattern has when each repetition is written out."""
+    return _measured(pattern)[0]
+
+
+@lru_cache(maxsize=4096)
+def _measured(pattern: str) -> tuple[int, int]:
+    """Return the places of a pattern, and at how many of them an engine may be at once."""
     for form, ours in _WRITTEN_OTHERWISE:
         pattern = form.sub(ours, pattern)
     try:
@@ -85,7 +122,8 @@ def matching_width(pattern: str) -> int:
             return _Width.of_pattern(_parser.parse(pattern))
     except (re.error, OverflowError, RecursionError):
         # Not understood here: each letter is a place, and each count writes out all of them.
-        return _at_most(len(pattern) * prod(int(count[:6]) or 1 for count in _COUNTS.findall(pattern)))
+        places = _at_most(len(pattern) * prod(int(count[:6]) or 1 for count in _COUNTS.findall(pattern)))
+        return places, places
 
 
 def is_exponential(pattern: str) -> bool:
@@ -214,10 +252,10 @@ class _Width:
     part: _Part
 
     @classmethod
-    def of_pattern(cls, parsed: Any) -> int:
+    def of_pattern(cls, parsed: Any) -> tuple[int, int]:
         width = cls.of(parsed)
         is_anchored = len(parsed) > 0 and str(parsed[0][0]) == "AT" and "BEGINNING" in str(parsed[0][1])
-        return _at_most(width.active if is_anchored else width.places)
+        return _at_most(width.places), _at_most(width.active if is_anchored else width.places)
 
     @classmethod
     def of(cls, parsed: Any) -> "_Width":

@@ -50,6 +50,11 @@ class CompiledSchema:
     personal: Marks | None = None
     _guard: Guard | None = None
 
+    @property
+    def references(self) -> Mapping[str, Mapping[str, Any]]:
+        """The other schemas that its `$ref` may name."""
+        return self._explainer.references
+
     def accepts(self, event: Any) -> bool:
         """Say whether the event keeps the contract: the fast question.
 

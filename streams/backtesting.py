@@ -1,10 +1,10 @@
-"""Back-tests: what a schema would say of the newest real events of a type. No I/O, no Django."""
+"""Back-tests: what a schema would say of the newest real events of a type. No Django; the sandbox looks at events."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.backtest import USUAL_EXAMPLES, BackTest, Reason, Report
-from contracts.schemas import CompiledSchema
+from contracts.backtest import USUAL_EXAMPLES, Reason, Report
+from contracts.sandbox import Trial
 from core.principal import Principal
 from streams import decoding
 from streams.broker.command import Conversation
@@ -78,7 +78,7 @@ def back_test(
     catalog: Snapshot,
     stream: str,
     event_type: str,
-    candidate: CompiledSchema,
+    candidate: Trial,
     *,
     by: Principal,
     last: int,
@@ -97,8 +97,7 @@ def back_test(
     definition = defined(catalog, stream)
     kind = definition.event_types.get(event_type)
     active = None if kind is None else kind.contract
-    test = BackTest(
-        candidate,
+    candidate.begin(
         active=None if active is None else active.schema,
         examples=min(examples, MOST_EXAMPLES),
         marks=definition.marks.get(event_type, ()),
@@ -109,9 +108,9 @@ def back_test(
         read = _as_active_reads_it(definition, found, decoded)
         if read is not None and hide is not None:
             read = hide(read)
-        test.look(found.id, decoded.event, as_active_reads_it=None if read is None else read.event)
+        candidate.look(found.id, decoded.event, as_active_reads_it=None if read is None else read.event)
 
-    types_of = {**definition.types_of, event_type: candidate.property_types}
+    types_of = {**definition.types_of, event_type: candidate.types}
     seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
     if not seen.events and kind is None:
         raise NoEvents(stream, event_type, seen.scanned)
@@ -120,7 +119,7 @@ def back_test(
         event_type=event_type,
         active_version=None if active is None else active.version,
         walk=seen,
-        report=test.report(),
+        report=candidate.report(),
     )
 
 

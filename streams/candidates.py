@@ -1,11 +1,12 @@
 """Schemas that are no contract yet, somebody's text or a contract's draft: tested, and saved."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from contracts import registry, schemas
+from contracts import registry, sandbox, schemas
 from contracts.models import Contract, ContractVersion
-from contracts.registry import drafting, references
-from contracts.schemas import CompiledSchema
+from contracts.registry import Content, drafting, references
+from contracts.sandbox import Trial
 from core.principal import Principal
 from streams import connections
 from streams.backtesting import Tested, back_test
@@ -15,40 +16,54 @@ from streams.snapshot import holder
 from streams.subjects import event_types_of
 
 
-def of_text(subject: str, text: bytes) -> CompiledSchema:
+def of_text(subject: str, text: bytes) -> Content:
     """Return a text (UTF-8) as the next schema of a contract; its `$ref` may name what the newest one refers to.
 
     Raises:
-        BadSchema: when it cannot be a contract's schema.
+        BadSchema: when it is no JSON object, or too large.
     """
     schemas.parse(text)
-    return references.checked(drafting.written(_contract(subject), text.decode()))
+    return drafting.content_of_text(_contract(subject), text.decode())
 
 
-def of_draft(subject: str) -> CompiledSchema:
+def of_draft(subject: str) -> Content:
     """Return the draft of the contract with this subject.
 
     Raises:
         NothingToTest: when it has none.
-        BadSchema: when it cannot be a contract's schema any more.
     """
     draft = _draft(subject)
     if draft is None:
         raise NothingToTest(f"“{subject}” has no draft. Give the schema that is to be tested.")
-    return references.checked(drafting.written(draft.contract, draft.text))
+    return drafting.content_of_text(draft.contract, draft.text)
 
 
-def back_tests(subject: str, candidate: CompiledSchema, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
+@contextmanager
+def trial(candidate: Content) -> Iterator[Trial]:
+    """Have a candidate ready to be tested on events, for as long as the block lasts.
+
+    Raises:
+        BadSchema: when it cannot be a contract's schema.
+        SandboxBusy: when too many schemas are being worked on.
+    """
+    with sandbox.trial(candidate.document, references.documents(candidate.references)) as found:
+        yield found
+
+
+def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
     """Give what the candidate would say of each event type that its subject is about, `last` events of each. What `by`
     may not see is masked before.
 
     Raises:
+        BadSchema: when it cannot be a contract's schema.
+        SandboxBusy: when too many schemas are being worked on.
         UnknownContract, NothingToTest: when it is about none.
         NotAStream, Unavailable: as their names say.
     """
-    for event_type in event_types_of(subject):
-        test = back_test(holder.current(), event_type.stream.name, event_type.name, candidate, by=by, last=last)
-        yield connections.executor().run(test)
+    with trial(candidate) as found:
+        for event_type in event_types_of(subject):
+            test = back_test(holder.current(), event_type.stream.name, event_type.name, found, by=by, last=last)
+            yield connections.executor().run(test)
 
 
 def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:

@@ -1,7 +1,8 @@
 """Django behind the front door: its synchronous handler in small pools of threads, one hop a request.
 
 What takes long by its nature has a thread of its own, so that it never takes those of the other requests: hashing a
-password, which is a third of a second of processor time, and writing Python code for a contract, which takes seconds.
+password, which is a third of a second of processor time; writing Python code for a contract, which takes seconds;
+checking schemas and testing them on events, which waits for a child process (`contracts.sandbox`).
 Such requests are told by their path, before Django sees them.
 """
 
@@ -26,6 +27,13 @@ _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
 _PYTHON_CODE = re.compile(r"/admin/contracts/contract/[^/]+/versions/[^/]+/python/")
 
+# Requests that bring a schema, which is checked and compared, and those that test one on events.
+_SCHEMAS = re.compile(
+    r"/registry/compatibility/.*|/registry/subjects/[^/]+/versions/?|/admin/contracts/contract/"
+    r"(?:add/|verdict/|[^/]+/(?:change|verdict|activate)/|[^/]+/versions/[^/]+/restore/)"
+)
+_BACK_TESTS = re.compile(r"/streams/[^/]+/event-types/[^/]+/backtest|/admin/contracts/contract/[^/]+/back-test/")
+
 # Status, headers and body.
 DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -40,6 +48,8 @@ class DjangoLane:
         self._general = FairPool("django", threads=shares_of("django-threads").limits, requests=self.requests)
         self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
         self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
+        self._schemas = FairPool("django-schemas", threads=_ONE, requests=shares_of("schema-requests"))
+        self._back_tests = FairPool("django-back-tests", threads=_ONE, requests=shares_of("back-test-requests"))
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes, sender: Sender) -> DjangoAnswer:
         """Return the answer's status, headers and body.
@@ -57,6 +67,10 @@ class DjangoLane:
             return self._passwords
         if _PYTHON_CODE.fullmatch(path):
             return self._python_code
+        if method not in _SAFE_METHODS and _BACK_TESTS.fullmatch(path):
+            return self._back_tests
+        if method not in _SAFE_METHODS and _SCHEMAS.fullmatch(path):
+            return self._schemas
         return self._general
 
     def _answer(self, environ: dict[str, Any]) -> DjangoAnswer:

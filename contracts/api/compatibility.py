@@ -62,7 +62,7 @@ class WithVersions(RegistryView):
 
 def _checked(request: Request) -> Content:
     content = content_of(request._request)
-    references.checked(content)
+    references.check(content)
     return content
 
 

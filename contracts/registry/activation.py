@@ -46,7 +46,7 @@ def activate(version: ContractVersion, *, by: Principal, shown: str | None = Non
     content = Content(
         text=version.draft_text, references=[Reference(**reference) for reference in version.draft_references]
     )
-    refs.checked(content)
+    refs.check(content)
     owner = version.contract
     refuse_unless_writable(owner, owner.subject)
     before = active_version(owner)
@@ -76,7 +76,7 @@ def register(
         ReadOnly: when the contract may not be changed.
     """
     content = Content(text=text, references=references, metadata=metadata, rule_set=rule_set)
-    refs.checked(content)
+    refs.check(content)
     catalog_version.bump()
     return _registered(subject, content, by=by)
 
@@ -94,7 +94,7 @@ def ensure(subject: str, content: Content, *, by: Principal) -> ContractVersion:
     # Programs ask at each start, so the answer that changes nothing waits for nobody.
     if found := _found(subject, content):
         return found
-    refs.checked(content)
+    refs.check(content)
     with transaction.atomic():
         catalog_version.bump()
         return _found(subject, content) or _registered(subject, content, by=by)

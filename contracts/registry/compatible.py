@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts import compatibility, schemas
+from contracts import sandbox, schemas
 from contracts.compatibility import Difference, Earlier, Mode, Verdict
 from contracts.errors import BadSchema, Incompatible
 from contracts.models import Contract, ContractVersion
@@ -26,7 +26,7 @@ def judge(of: Contract, content: Content, *, against: ContractVersion | None = N
     earlier = _earlier(of, mode) if against is None else [against]
     if mode is Mode.NONE or not earlier:
         return Verdict(is_compatible=True)
-    return compatibility.check(
+    return sandbox.compare(
         content.document,
         [_as_earlier(version) for version in earlier],
         mode=mode,
@@ -45,7 +45,7 @@ def refuse_unless_compatible(of: Contract, content: Content) -> None:
     """
     mode, policy = settings.rules(of)
     if mode is not Mode.NONE:
-        reason = compatibility.obstacle(content.document, references.documents(content.references))
+        reason = sandbox.obstacle(content.document, references.documents(content.references))
         if reason is not None:
             raise BadSchema(f"No later version could be compared with this schema, because {reason}.")
     verdict = judge(of, content)

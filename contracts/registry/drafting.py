@@ -60,12 +60,17 @@ def written(owner: Contract | None, text: str, references: Sequence[Reference] |
     Raises:
         BadSchema: when the text cannot be a contract's schema.
     """
+    content = content_of_text(owner, text, references)
+    refs.check(content)
+    return content
+
+
+def content_of_text(owner: Contract | None, text: str, references: Sequence[Reference] | None = None) -> Content:
+    """Return the same without looking whether it can be a contract's schema."""
     if references is None:
         standing = None if owner is None else draft_of(owner) or active_version(owner)
         references = [] if standing is None else [Reference(**reference) for reference in standing.references]
-    content = Content(text=text, references=references)
-    refs.checked(content)
-    return content
+    return Content(text=text, references=references)
 
 
 def draft_of(owner: Contract) -> ContractVersion | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from contracts import patterns, schemas
+from contracts import sandbox, schemas
 from contracts.errors import BadSchema, UnresolvedReference
 from contracts.models import ContractVersion, Schema, SchemaReference
 from contracts.registry.content import Content, Reference
@@ -41,16 +41,15 @@ def documents_of(schema: Schema) -> Documents:
     return {name: schemas.kept(found.text) for name, found in _reached(schema.references, deleted=True).items()}
 
 
-def checked(content: Content) -> CompiledSchema:
-    """Return the content's schema, ready to check events.
+def check(content: Content) -> None:
+    """Do nothing when the content's schema can be a contract's.
 
     Raises:
         UnresolvedReference: when it refers to something that is not there.
         BadSchema: when it cannot be a contract's schema.
+        SandboxBusy: when too many schemas are being worked on.
     """
-    found = schemas.compile_schema(content.document, documents(content.references))
-    patterns.refuse_exponential(content.document)
-    return found
+    sandbox.check_schema(content.document, documents(content.references))
 
 
 def link(schema: Schema, references: Iterable[Reference]) -> None:

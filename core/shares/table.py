@@ -134,6 +134,28 @@ RESOURCES: Mapping[str, Resource] = {
             is_of_process=False,
             retry_after=60,
         ),
+        Resource(
+            name="schema-requests",
+            things="requests that check or compare a schema",
+            total_setting="SYNAPSE_SCHEMA_REQUESTS",
+            attribute="SCHEMA_REQUESTS",
+            default=64,
+            highest=10_000,
+            meaning="How many requests that check or compare a schema may wait; one is worked on at a time.",
+            percents=Percents(caller=25, anonymous=25),
+            retry_after=5,
+        ),
+        Resource(
+            name="back-test-requests",
+            things="back-tests",
+            total_setting="SYNAPSE_BACK_TEST_REQUESTS",
+            attribute="BACK_TEST_REQUESTS",
+            default=16,
+            highest=10_000,
+            meaning="How many back-tests of schemas may wait; one is worked on at a time.",
+            percents=Percents(caller=25, anonymous=25),
+            retry_after=10,
+        ),
     )
 }
 

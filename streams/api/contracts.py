@@ -47,8 +47,9 @@ class BackTest(ApiView):
         subject = subject_of(defined(catalog, stream).name, event_type)
         text = _text(request)
         candidate = candidates.of_text(subject, text) if text else candidates.of_draft(subject)
-        test = backtesting.back_test(catalog, stream, event_type, candidate, by=by, last=last)
-        tested = connections.executor().run(test)
+        with candidates.trial(candidate) as trial:
+            test = backtesting.back_test(catalog, stream, event_type, trial, by=by, last=last)
+            tested = connections.executor().run(test)
         looks.record(by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type)
         return to_django(json_response(tested.as_dict()))
 

@@ -187,7 +187,17 @@ async def test_who_waits_and_is_cancelled_leaves_the_queue(stage):
     assert stage.work.begun == ["anna 1", "anna 3", "anna 4"]
 
 
-@pytest.mark.parametrize("name", ["django-threads", "django-requests", "password-requests", "code-requests"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "django-threads",
+        "django-requests",
+        "password-requests",
+        "code-requests",
+        "schema-requests",
+        "back-test-requests",
+    ],
+)
 def test_nobody_has_all_and_anonymous_callers_leave_a_part(name, settings):
     settings.AUTH = "required"
 
@@ -200,6 +210,7 @@ def test_nobody_has_all_and_anonymous_callers_leave_a_part(name, settings):
 def pool_of(method, path):
     lane = DjangoLane()
     names = {lane._general: "general", lane._passwords: "passwords", lane._python_code: "python code"}
+    names |= {lane._schemas: "schemas", lane._back_tests: "back-tests"}
     return names[lane._pool(method, path)]
 
 
@@ -220,6 +231,25 @@ def test_forms_that_hash_a_password_have_a_thread_of_their_own(name, arguments):
 
 def test_python_code_is_written_in_a_thread_of_its_own():
     assert pool_of("GET", reverse("admin:contracts_contract_python", args=[1, 2])) == "python code"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/registry/subjects/a/versions", "/registry/compatibility/subjects/a/versions/latest"),
+        *("/registry/subjects/a/versions/", "/registry/compatibility/subjects/a/versions"),
+        *("/admin/contracts/contract/add/", "/admin/contracts/contract/verdict/"),
+        *("/admin/contracts/contract/1/change/", "/admin/contracts/contract/1/verdict/"),
+        *("/admin/contracts/contract/1/activate/", "/admin/contracts/contract/1/versions/2/restore/"),
+    ],
+)
+def test_requests_that_bring_a_schema_have_a_thread_of_their_own(path):
+    assert [pool_of(method, path) for method in ("GET", "POST")] == ["general", "schemas"]
+
+
+@pytest.mark.parametrize("path", ["/streams/s/event-types/t/backtest", "/admin/contracts/contract/1/back-test/"])
+def test_back_tests_have_a_thread_of_their_own(path):
+    assert [pool_of(method, path) for method in ("GET", "POST")] == ["general", "back-tests"]
 
 
 @pytest.mark.parametrize(

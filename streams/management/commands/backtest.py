@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 from django.core.management.base import CommandParser
 
-from contracts.schemas import MAX_SCHEMA_BYTES, CompiledSchema
+from contracts.registry import Content
+from contracts.schemas import MAX_SCHEMA_BYTES
 from core.principal import SYSTEM
 from core.templatetags.synapse import visible
 from streams import backtest_report, candidates
@@ -58,7 +59,7 @@ class Command(AnsweringCommand):
         return 1 if refused else 0
 
 
-def _candidate(subject: str, file: str | None) -> CompiledSchema:
+def _candidate(subject: str, file: str | None) -> Content:
     if file is None:
         return candidates.of_draft(subject)
     with opened(file) as schema:

@@ -1,0 +1,130 @@
+"""What the sandbox can be asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from contracts import personal
+from contracts.backtest import Example, Reason, Report
+from contracts.compatibility import Difference, Direction, Earlier, Mode, Policy, Verdict
+from contracts.personal import Marks
+from contracts.sandbox.process import BACK_TESTS, QUESTIONS, Session
+from contracts.schemas import CompiledSchema
+
+Document = Mapping[str, Any]
+Documents = Mapping[str, Document]
+
+# Events are sent together.
+_AT_ONCE = 200
+
+
+def check_schema(document: Document, references: Documents) -> None:
+    """Do nothing when a schema can be a contract's. `references` are those that its `$ref` may name.
+
+    Raises:
+        BadSchema: when it cannot.
+        SandboxBusy: when too many ask.
+    """
+    QUESTIONS.ask("check_schema", document, references)
+
+
+def compare(
+    document: Document,
+    earlier: Sequence[Earlier],
+    *,
+    mode: Mode,
+    policy: Policy,
+    references: Documents,
+    limit_ms: float,
+) -> Verdict:
+    """Return whether a schema may follow the earlier ones, as `contracts.compatibility.check` does.
+
+    Raises:
+        SchemaTooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    versions = [{"version": each.version, "document": each.document, "references": each.references} for each in earlier]
+    options = {"mode": mode, "policy": policy, "limit_ms": limit_ms}
+    answer = QUESTIONS.ask("compare", document, references, versions, options)
+    return Verdict(
+        is_compatible=answer["is_compatible"],
+        differences=tuple(_difference(each) for each in answer["differences"]),
+        allowed=tuple(_difference(each) for each in answer["allowed"]),
+    )
+
+
+def obstacle(document: Document, references: Documents) -> str | None:
+    """Return why a schema is compared with no other, so that no version could follow it; None when it is.
+
+    Raises:
+        SchemaTooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    reason: str | None = QUESTIONS.ask("obstacle", document, references)
+    return reason
+
+
+class Trial:
+    """A schema that is being tested on events, in the child. `types` are those it names for top-level properties."""
+
+    def __init__(self, session: Session, document: Document, references: Documents) -> None:
+        self._session = session
+        types = session.ask("begin_trial", document, references)
+        self.types: Mapping[str, frozenset[str]] = {name: frozenset(each) for name, each in types.items()}
+        self._marks: Sequence[Marks] = ()
+        self._waiting: list[tuple[str, Any, Any]] = []
+        self._impersonal: dict[tuple[str, str], str] = {}
+
+    def begin(self, *, active: CompiledSchema | None, examples: int, marks: Sequence[Marks]) -> None:
+        """Begin a test of it: beside the active schema; what `marks` mark is in no sentence."""
+        schema = None if active is None else [active.document, active.references]
+        self._session.ask("begin_test", schema, examples)
+        self._marks = marks
+        self._waiting.clear()
+        self._impersonal.clear()
+
+    def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> None:
+        """Check one event. The active version sees `as_active_reads_it`, where that differs."""
+        self._waiting.append((id_, event, as_active_reads_it))
+        if len(self._waiting) >= _AT_ONCE:
+            self._flush()
+
+    def report(self) -> Report:
+        """Return what was found in the events so far."""
+        self._flush()
+        answer = self._session.ask("report")
+        reasons = [self._reason(each) for each in answer.pop("reasons")]
+        return Report(**answer, reasons=reasons)
+
+    def _flush(self) -> None:
+        events, self._waiting = self._waiting, []
+        if not events:
+            return
+        for place, id_, message in self._session.ask("look", events):
+            shown = message
+            for marks in self._marks:
+                shown = personal.redacted(shown, personal.personal_texts(events[place][1], marks))
+            self._impersonal[id_, message] = shown
+
+    def _reason(self, found: dict[str, Any]) -> Reason:
+        examples = [
+            Example(**{**each, "message": self._impersonal[each["id"], each["message"]]})
+            for each in found.pop("examples")
+        ]
+        return Reason(**{**found, "message": examples[0].message}, examples=tuple(examples))
+
+
+@contextmanager
+def trial(document: Document, references: Documents) -> Iterator[Trial]:
+    """Have a schema ready to be tested on events, for as long as the block lasts.
+
+    Raises:
+        BadSchema: when it cannot be a contract's.
+        SandboxBusy: when too many ask.
+    """
+    with BACK_TESTS.session() as session:
+        yield Trial(session, document, references)
+
+
+def _difference(found: dict[str, Any]) -> Difference:
+    return Difference(**{**found, "direction": Direction(found["direction"])})

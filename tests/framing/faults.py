@@ -40,6 +40,8 @@ CODINGS = {
     "in quotes": b'Transfer-Encoding: "chunked"\r\n',
     "a vertical tab before": b"Transfer-Encoding: \x0bchunked\r\n",
     "a form feed behind": b"Transfer-Encoding: chunked\x0c\r\n",
+    "a capital letter": b"Transfer-Encoding: Chunked\r\n",
+    "capital letters": b"Transfer-Encoding: CHUNKED\r\n",
     "a letter before": b"Transfer-Encoding: xchunked\r\n",
     "a letter behind": b"Transfer-Encoding: chunkedx\r\n",
     "another word": b"Transfer-Encoding: cow\r\n",

@@ -97,7 +97,7 @@ def by_chunks(body: bytes) -> tuple[bytes, bytes]:
 
 def by_adorned_chunks(body: bytes) -> tuple[bytes, bytes]:
     chunks = b'00%X;a;b=c;d="e;f"\r\n%b\r\n000;last\r\nX-Trailer: 1\r\nUpgrade: h2c\r\n\r\n' % (len(body), body)
-    return b"Transfer-Encoding: Chunked \r\n", chunks
+    return b"Transfer-Encoding:  chunked \r\n", chunks
 
 
 FRAMINGS = {"length": by_length, "chunks": by_chunks, "adorned chunks": by_adorned_chunks}

@@ -12,6 +12,7 @@ from contracts.references import CannotFollow, Document, ReferenceResolver
 
 _ALL = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
 _NUMBER = frozenset(("integer", "number"))
+_COMPOSED = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"))
 _MOST_PARTS = 500
 """What more parts than these describe, an event or a property, may have any type as far as is known here."""
 
@@ -40,6 +41,8 @@ class _Reader:
         found: dict[str, Types] = {}
         if not self._resolver.ignores_siblings(part):
             found = {name: self._of_property(each) for name, each in _mapping(part.get("properties")).items()}
+        if _COMPOSED.isdisjoint(part):
+            return found
         for each in self._all(part):
             for name, types in self.of_properties(each, above).items():
                 found[name] = found.get(name, _ALL) & types
@@ -51,6 +54,8 @@ class _Reader:
         return found
 
     def _of_property(self, part: Any) -> Types:
+        if isinstance(part, Mapping) and _COMPOSED.isdisjoint(part):
+            return _own_types(part)
         if id(part) not in self._known:
             self._known[id(part)] = self._of_value(part, (), [_MOST_PARTS])
         return self._known[id(part)]
@@ -87,13 +92,12 @@ class _Reader:
 
 
 def _own_types(part: Document) -> Types:
-    types = _ALL
-    if "type" in part:
-        named = part["type"]
-        types &= _with_integers([named] if isinstance(named, str) else _list(named))
-    for values in ([part["const"]] if "const" in part else None, part.get("enum")):
-        if isinstance(values, list):
-            types &= _with_integers([_type_of(value) for value in values])
+    named = part.get("type")
+    types = _BY_NAME.get(named, _ALL) if named is None or isinstance(named, str) else _with_integers(_list(named))
+    if "const" in part:
+        types &= _BY_NAME[_type_of(part["const"])]
+    if isinstance(values := part.get("enum"), list):
+        types &= _with_integers([_type_of(value) for value in values])
     return types
 
 
@@ -101,6 +105,9 @@ def _with_integers(names: list[Any]) -> Types:
     """Return the types with integers among the numbers."""
     types = frozenset(name for name in names if isinstance(name, str)) & _ALL
     return types | _NUMBER if "number" in types else types
+
+
+_BY_NAME: Mapping[str | None, Types] = {name: _with_integers([name]) for name in _ALL}
 
 
 def _written(types: Types) -> Types:

@@ -3,8 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from contracts.compatibility import arrays, objects, types, validators, values
-from contracts.compatibility.facets import Bound
+from contracts.compatibility import arrays, numbers, objects, types, validators, values
 from contracts.compatibility.shapes import Shape
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Emptiness:
         """Say whether no value of one type can be of this shape."""
         match mask:
             case types.NUMBER:
-                return _has_no_numbers(shape)
+                return numbers.are_impossible(shape)
             case types.STRING:
                 return _has_no_strings(shape)
             case types.ARRAY:
@@ -82,24 +81,6 @@ class Emptiness:
             return any(all(map(self.is_empty, shape.cases(choice))) for choice in shape.choices)
         finally:
             self._cases -= 1
-
-
-def _has_no_numbers(shape: Shape) -> bool:
-    lower, upper = shape.lower, shape.upper
-    if lower is None or upper is None:
-        return False
-    if not lower.is_exact or not upper.is_exact:
-        return False
-    if lower.value > upper.value or (lower.value == upper.value and (lower.is_exclusive or upper.is_exclusive)):
-        return True
-    if shape.types & types.FRACTION:
-        return False
-    return _next_integer(lower) > upper.value or (_next_integer(lower) == upper.value and upper.is_exclusive)
-
-
-def _next_integer(lower: Bound) -> int:
-    number = math.ceil(lower.value)
-    return number + 1 if lower.is_exclusive and number == lower.value else number
 
 
 def _has_no_strings(shape: Shape) -> bool:

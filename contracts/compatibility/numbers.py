@@ -1,10 +1,14 @@
-"""Numbers: bounds and multiples."""
+"""Numbers: bounds and multiples.
 
+A bound between two multiples of the step that a writer's numbers have (1 for integers) means the next multiple.
+"""
+
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from contracts.compatibility import rules, types
+from contracts.compatibility import reading, rules
 from contracts.compatibility.facets import Bound
 from contracts.compatibility.findings import Finding, Findings
 from contracts.compatibility.nodes import Node
@@ -13,6 +17,7 @@ from contracts.compatibility.shapes import Shape
 if TYPE_CHECKING:
     from contracts.compatibility.sampling import Sampler
 
+_EXACT = 2**53
 _SIGNS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
 
 
@@ -20,9 +25,9 @@ def within(shape: Shape, reader: Node) -> Findings:
     """Return what keeps the reader from accepting all numbers of the shape."""
     facets = reader.facets
     found: Findings = []
-    if facets.lower is not None and not _implies(shape.lower, facets.lower, is_lower=True):
+    if facets.lower is not None and not _implies(shape, shape.lower, facets.lower, is_lower=True):
         found.append(_bound(rules.MINIMUM_RAISED, shape, reader, shape.lower, facets.lower))
-    if facets.upper is not None and not _implies(shape.upper, facets.upper, is_lower=False):
+    if facets.upper is not None and not _implies(shape, shape.upper, facets.upper, is_lower=False):
         found.append(_bound(rules.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
     for multiple in facets.multiples:
         if not _are_multiples(shape, multiple):
@@ -39,9 +44,44 @@ def within(shape: Shape, reader: Node) -> Findings:
     return found
 
 
-def _implies(own: Bound | None, wanted: Bound, *, is_lower: bool) -> bool:
+def are_impossible(shape: Shape) -> bool:
+    """Say whether no number can be of the shape."""
+    lower, upper = shape.lower, shape.upper
+    if lower is None or upper is None or not lower.is_exact or not upper.is_exact:
+        return False
+    if lower.value > upper.value or (lower.value == upper.value and (lower.is_exclusive or upper.is_exclusive)):
+        return True
+    first, last = first_multiple(shape, lower, is_lower=True), first_multiple(shape, upper, is_lower=False)
+    return first is not None and last is not None and first > last
+
+
+def first_multiple(shape: Shape, bound: Bound, *, is_lower: bool) -> Fraction | None:
+    """Return the multiple of the shape's step that is nearest to a bound, on the side that it allows.
+
+    `None` when the shape's numbers have no step, and for a bound so far away that doubles leave integers out.
+    """
+    if shape.step is None or abs(bound.value) >= _EXACT:
+        return None
+    times = reading.fraction(bound.value) / shape.step
+    nearest = math.ceil(times) if is_lower else math.floor(times)
+    if bound.is_exclusive and nearest == times:
+        nearest += 1 if is_lower else -1
+    return nearest * shape.step
+
+
+def _implies(shape: Shape, own: Bound | None, wanted: Bound, *, is_lower: bool) -> bool:
     if own is None:
         return False
+    if _is_within(own, wanted, is_lower=is_lower):
+        return True
+    first = first_multiple(shape, own, is_lower=is_lower)
+    wanted_first = first_multiple(shape, wanted, is_lower=is_lower)
+    if first is None or wanted_first is None:
+        return False
+    return first >= wanted_first if is_lower else first <= wanted_first
+
+
+def _is_within(own: Bound, wanted: Bound, *, is_lower: bool) -> bool:
     if not own.is_exact or not wanted.is_exact:
         return own == wanted
     if own.value == wanted.value:
@@ -50,9 +90,7 @@ def _implies(own: Bound | None, wanted: Bound, *, is_lower: bool) -> bool:
 
 
 def _are_multiples(shape: Shape, wanted: Fraction) -> bool:
-    if any((own / wanted).denominator == 1 for own in shape.multiples):
-        return True
-    return not shape.types & types.FRACTION and (1 / wanted).denominator == 1
+    return shape.step is not None and (shape.step / wanted).denominator == 1
 
 
 def _bound(rule: rules.Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:

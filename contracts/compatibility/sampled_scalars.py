@@ -32,7 +32,7 @@ def numbers_of(shape: Shape, near: float | None = None) -> Iterator[int | float]
 
 
 def _around(centers: list[float], shape: Shape) -> Iterator[int | float]:
-    step = _step(shape)
+    step = shape.step if shape.types & types.FRACTION or shape.step != 1 else None
     for center in centers:
         if step is not None:
             start = math.floor(Fraction(center) / step) * step
@@ -46,16 +46,6 @@ def _around(centers: list[float], shape: Shape) -> Iterator[int | float]:
             yield center + distance
     if step is None:
         yield from (_HUGE, -_HUGE, 0.1, 7)
-
-
-def _step(shape: Shape) -> Fraction | None:
-    if not shape.multiples:
-        return None
-    step = shape.multiples[0]
-    for other in shape.multiples[1:]:
-        # The least common multiple of two fractions.
-        step = Fraction(math.lcm(step.numerator, other.numerator), math.gcd(step.denominator, other.denominator))
-    return step
 
 
 def strings_of(shape: Shape, near: int | None = None) -> Iterator[str]:

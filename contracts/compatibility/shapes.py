@@ -5,6 +5,7 @@ A shape is a conjunction. It merges the facets of its schemas, following `allOf`
 `Shape.cases` makes. Leaving a constraint out makes a shape larger, never smaller, so what is proven about it holds.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,7 +23,8 @@ Key = tuple[frozenset[Node], frozenset[Node]]
 class Shape:
     """All that is known about a value. Compared by identity: `Shapes` gives equal knowledge one object.
 
-    `nodes` accept the value, the first is where it stands in the schema; `refused_by` do not accept it.
+    `nodes` accept the value, the first is where it stands in the schema; `refused_by` do not accept it. A number is a
+    multiple of `step`.
     """
 
     nodes: tuple[Node, ...]
@@ -31,7 +33,7 @@ class Shape:
     types: int = types.ANY
     lower: Bound | None = None
     upper: Bound | None = None
-    multiples: tuple[Fraction, ...] = ()
+    step: Fraction | None = None
     shortest: int = 0
     longest: int | None = None
     patterns: tuple[str, ...] = ()
@@ -174,6 +176,10 @@ def _merged(shape: Shape) -> Shape:
             shape.values = facets.values
         choices += facets.groups
         choices += facets.conditions
+    if not shape.types & types.FRACTION:
+        shape.step = _common_step(shape.step, Fraction(1))
+    elif shape.step is not None and shape.step.denominator == 1:
+        shape.types &= ~types.FRACTION
     for node in shape.refused_by:
         shape.types &= ~_all_of_these_types(node)
     shape.choices = tuple(choice for choice in choices if not _is_made(shape, choice))
@@ -185,9 +191,15 @@ def _merge_numbers(shape: Shape, facets: Facets) -> None:
         shape.lower = facets.lower
     if facets.upper and (shape.upper is None or _is_below(facets.upper, shape.upper)):
         shape.upper = facets.upper
-    shape.multiples += facets.multiples
-    if any(multiple.denominator == 1 for multiple in facets.multiples):
-        shape.types &= ~types.FRACTION
+    for multiple in facets.multiples:
+        shape.step = _common_step(shape.step, multiple)
+
+
+def _common_step(one: Fraction | None, other: Fraction) -> Fraction:
+    """Return the least common multiple."""
+    if one is None:
+        return other
+    return Fraction(math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator))
 
 
 def _is_above(one: Bound, other: Bound) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from contracts.compatibility import rules, types, validators
+from contracts.compatibility import numbers, rules, types, validators
 from contracts.compatibility.findings import Finding, Findings
 from contracts.compatibility.nodes import Node
 from contracts.compatibility.shapes import Shape
@@ -78,15 +78,18 @@ def _few(shape: Shape) -> Iterable[Any] | None:
 
 
 def _few_numbers(shape: Shape) -> Iterable[int | float] | None:
+    if numbers.are_impossible(shape):
+        return []
     lower, upper = shape.lower, shape.upper
     if lower is None or upper is None or not lower.is_exact or not upper.is_exact:
         return None
     if lower.value == upper.value:
         return [lower.value]
-    if shape.types & types.FRACTION:
+    first = numbers.first_multiple(shape, lower, is_lower=True)
+    last = numbers.first_multiple(shape, upper, is_lower=False)
+    if shape.types & types.FRACTION or shape.step is None or first is None or last is None:
         return None
-    start, stop = int(lower.value), int(upper.value)
-    return range(start, stop + 1) if stop - start < _MOST_INTEGERS else None
+    return range(int(first), int(last) + 1, int(shape.step)) if last - first < _MOST_INTEGERS * shape.step else None
 
 
 def _twins(value: Any) -> Sequence[Any] | None:

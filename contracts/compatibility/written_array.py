@@ -17,15 +17,18 @@ class WrittenArray:
         self._prover = prover
         self.shape = shape
         self.layers = shape.items
-        self.least = max((layer.least for layer in self.layers), default=0)
+        self.contains = [contains for layer in self.layers for contains in layer.contains]
+        # What is asked of some items needs as many, and what holds for any item counts them.
+        self.least = max([0, *(layer.least for layer in self.layers), *(it.least for it in self.contains)])
         self.tail = max((len(layer.prefix) for layer in self.layers), default=0)
         most: int | None = None
         for layer in self.layers:
             ends = [index for index in range(len(layer.prefix) + 1) if _is_false(layer.node_at(index))]
             most = least_of(most, least_of(layer.most, ends[0] if ends else None))
+        for it in self.contains:
+            most = least_of(most, it.most if it.node.schema is True or it.node.schema == {} else None)
         self.most = most
         self.are_unique = any(layer.are_unique for layer in self.layers)
-        self.contains = [contains for layer in self.layers for contains in layer.contains]
 
     def part(self, index: int) -> Shape:
         """Return what is known about the item at an index."""

@@ -13,7 +13,7 @@ MOST_ENTRIES = 10_000
 MOST_BYTES = 16 * 1024 * 1024
 # The first chunk shows how large the entries are; later ones are as long as fits into a reply of this size. Between
 # two chunks the event loop serves others.
-FIRST_CHUNK, LONGEST_CHUNK = 100, 500
+FIRST_CHUNK, LONGEST_CHUNK = 20, 250
 _CHUNK_BYTES = 256 * 1024
 
 

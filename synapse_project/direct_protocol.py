@@ -23,6 +23,7 @@ from core.problems import Problem
 from core.shares import CallerId, caller_of
 from core.shares.callers import caller_at
 from core.shares.process import shares_of
+from streams.broker.turn_queue import turn_queue
 from synapse_project import gate
 from synapse_project.bodies import SMALL, Reservation
 from synapse_project.connection_table import ConnectionTable, Seat
@@ -46,7 +47,7 @@ from synapse_project.repeated import Repeated, repeated
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
 _MOST_KEPT = 2 * 1024
-# A larger answer is not copied to stand behind its head in one piece.
+# A larger answer is not copied to stand behind its head in one piece, and a larger body not at once.
 _MOST_JOINED = 64 * 1024
 
 
@@ -76,6 +77,7 @@ class DirectCycle:
         self._principal = ANONYMOUS
         self.body: bytes | bytearray = body or bytearray()
         self.more_body = body is None
+        self._is_held = False
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.keep_alive = protocol.version == "1.1" and protocol.parser.should_keep_alive()
         self.response_started = False
@@ -128,6 +130,11 @@ class DirectCycle:
         if self.response_started or self._disconnected:
             return
         self.body += part
+        if len(self.body) > _MOST_JOINED and not self._is_held:
+            # The loop would read megabytes of each body at a stretch.
+            self._is_held = True
+            self._protocol.flow.pause_reading()
+            turn_queue.enter(self._read_on)
         if not self._started:
             return
         try:
@@ -138,8 +145,15 @@ class DirectCycle:
     def end(self) -> None:
         """Note that the request is whole."""
         self.more_body = False
+        self._read_on()
         if self._started and not self.response_started:
             self._run()
+
+    def _read_on(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            if not self._protocol.transport.is_closing():
+                self._protocol.flow.resume_reading()
 
     def _check_size(self) -> None:
         size = len(self.body)
@@ -156,6 +170,15 @@ class DirectCycle:
         self.body = b""
 
     def _run(self) -> None:
+        if len(self.body) <= _MOST_JOINED:
+            self._run_now()
+        else:
+            # Many may be whole in the same moment, and each is copied.
+            turn_queue.enter(self._run_now)
+
+    def _run_now(self) -> None:
+        if self._disconnected or self.response_started:
+            return
         head = self._head
         body, self.body = bytes(self.body), b""
         request = request_of(

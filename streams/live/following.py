@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, Mapping
 
 from core.principal import Principal
@@ -10,7 +11,7 @@ from core.shares import caller_of
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
-from streams.broker.turn_queue import turn_queue
+from streams.broker.turn_queue import TURN, turn_queue
 from streams.decoding import type_of_parts
 from streams.errors import NotAStream, Unavailable
 from streams.ids import FIRST, LAST, EntryId, parse
@@ -18,7 +19,7 @@ from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
 from streams.live.pages import Page, Pages
 from streams.tail import render
-from streams.tailing import Tail, Tails, Watcher, frames
+from streams.tailing import Frame, Tail, Tails, Watcher, frames
 from streams.tailing.watcher import MOST_WAITING, Ended
 
 # When a browser comes back after the connection was lost: not all in the same moment.
@@ -136,9 +137,7 @@ class Following:
             else:
                 is_last = page.is_last
                 notice = frames.gap("trimmed", before) if page.has_gap else b""
-                # Many may catch up at once: each page is written when it is its turn.
-                await turn_queue.turn()
-                if chunk := notice + self._written_page(page):
+                if chunk := notice + await self._written_page(page):
                     yield chunk
                     continue
             if self._is_silent():
@@ -162,16 +161,22 @@ class Following:
                 sent = watcher.seen
                 yield frames.heartbeat(sent)
 
-    def _written_page(self, page: Page) -> bytes:
-        """Return the frames of those entries that are wanted. Most others are told by their type's own bytes."""
-        watcher = self._fresh_watcher()
-        entries = [
-            entry
-            for entry in page.entries
-            if (event_type := type_of_parts(entry.parts)) is None or watcher.wants_type(event_type)
-        ]
-        found = [render(self._stream, entry) for entry in entries]
-        return frames.joined(filter(watcher.wants, found), personal=self._personal)
+    async def _written_page(self, page: Page) -> bytes:
+        """Return the frames of those entries that are wanted, written in turns: many may catch up at once."""
+        found: list[Frame] = []
+        until = 0.0
+        for entry in page.entries:
+            # By a clock that goes on meanwhile: the loop's own may stand still within a turn.
+            if time.monotonic() >= until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
+            watcher = self._fresh_watcher()
+            # Most of what is not wanted is told by its type's own bytes.
+            event_type = type_of_parts(entry.parts)
+            if event_type is None or watcher.wants_type(event_type):
+                frame = render(self._stream, entry)
+                found += [frame] if watcher.wants(frame) else []
+        return frames.joined(found, personal=self._personal)
 
     def _is_silent(self) -> bool:
         return _now() - self._written >= self._heartbeat

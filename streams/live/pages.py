@@ -10,7 +10,7 @@ from streams.broker import Conversation, commands
 from streams.broker.commands import Entry
 from streams.ids import LAST, EntryId, following, parse
 
-_FIRST, _MOST = 50, 100
+_FIRST, _MOST = 10, 100
 # About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.
 _BYTES = 128 * 1024
 

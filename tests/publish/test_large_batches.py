@@ -8,6 +8,7 @@ import pytest
 from core import json_slices, strict_json
 from core.fair_queue import FairQueue
 from streams import lane, reading
+from tests.lanes import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}
 HEADERS = {"host": "localhost", "content-type": "application/json"}
@@ -157,3 +158,17 @@ def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_a
     assert first.status == 200
     assert (second.status, second.headers["retry-after"]) == (503, "1")
     assert second.json["type"].endswith("busy")
+
+
+def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(express_lane, monkeypatch):
+    calls = []
+    monkeypatch.setattr(Wire, "pause_reading", lambda _: calls.append("pause"))
+    monkeypatch.setattr(Wire, "resume_reading", lambda _: calls.append("resume"))
+
+    small = express_lane("POST", "/events/orders", orjson.dumps([GOOD] * 100))
+    assert calls == []
+
+    large = express_lane("POST", "/events/orders", orjson.dumps([GOOD] * 6000))
+
+    assert (small.status, large.status) == (200, 200)
+    assert calls == ["pause", "resume"]

@@ -7,6 +7,7 @@ import pytest
 
 from bridges import errors as bridges_errors
 from bridges.api.urls import urlpatterns as of_bridges
+from contracts.errors import TooCostly
 from core import problems
 from core.problems import Problem
 from core.shares import counter
@@ -40,7 +41,7 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
     expected = {
         found.slug: str(found.status)
         for module in (problems, counter, errors, bridges_errors)
-        for found in vars(module).values()
+        for found in (*vars(module).values(), TooCostly)
         if isinstance(found, type)
         and issubclass(found, Problem)
         and found not in (errors.Unavailable, errors.NotNow)

@@ -1,7 +1,7 @@
 """From a delivered event to the row that is kept of it. What no database can hold is replaced, and the row says so."""
 
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from bridges.models import ArchivedEvent
 from contracts.personal import MASK
 from core.principal import Principal
 from core.rights import PERSONAL
+from streams.ids import moment_of
 from streams.masking import mask_of_type
 from streams.snapshot import holder
 
@@ -19,7 +20,6 @@ _NUL, _REPLACEMENT = "\x00", "�"
 _NUL_NOTE = "NUL characters were replaced by U+FFFD."
 # The name under which an event is kept as a text.
 _REFUSED = "refused_by_database"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def row_of(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
@@ -56,7 +56,8 @@ def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
 
 
 def _row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> ArchivedEvent:
-    published = _moment_of_id(delivery.id)
+    # An id that a program made up may name no day of any calendar.
+    published = moment_of(delivery.id) or datetime.now(UTC)
     return ArchivedEvent(
         bridge_id=bridge,
         stream=delivery.stream,
@@ -68,14 +69,6 @@ def _row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> A
         event=event,
         note=note,
     )
-
-
-def _moment_of_id(id_: str) -> datetime:
-    """Return when Redis took the entry. An id that a program made up may name no day of any calendar."""
-    try:
-        return _EPOCH + timedelta(milliseconds=int(id_.partition("-")[0]))
-    except OverflowError:
-        return datetime.now(UTC)
 
 
 def _moment_of_text(text: str | None) -> datetime | None:

@@ -5,12 +5,13 @@ What publishers wrote is data: in neither form can it move the cursor, hide text
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from bridges.delivery import Delivery
+from streams.ids import moment_of
 from streams.masking import Mask
 
 MAX_VALUE = 200
@@ -75,9 +76,8 @@ def harmless(text: str) -> str:
 
 
 def _time(id_: str, now: datetime) -> str:
-    try:
-        time = datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
+    time = moment_of(id_)
+    if time is None:
         return "(no time)"
     clock = time.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
     return clock.partition(" ")[2] if time.date() == now.date() else clock

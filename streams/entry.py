@@ -125,7 +125,8 @@ def encode(
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
-    `timestamp` and `source` are used when the event has none. `contract_version` 0 says that nothing was checked.
+    `timestamp` and `source` are used when the event has none; an empty `timestamp` is left out. `contract_version` 0
+    says that nothing was checked.
     `beside` is what was said about the event and is no part of it: its `sender`, `recipient`, `priority`, `ttl_sec`.
     """
     fields: dict[str, str] = {}
@@ -139,7 +140,10 @@ def encode(
             types[name] = _NULL
         else:
             fields[name] = _dumps(value)
-    added = _add(fields, {"event": event["event_type"], "timestamp": timestamp, "source": source})
+    added = _add(fields, {"event": event["event_type"]})
+    if timestamp:
+        added += _add(fields, {"timestamp": timestamp})
+    added += _add(fields, {"source": source})
     if traceparent:
         added += _add(fields, {"traceparent": traceparent})
     if beside:

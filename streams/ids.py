@@ -1,10 +1,12 @@
 """The ids of entries, and ranges of them. Pure."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 # Redis keeps both halves of an id in 64 bits.
 MOST = 2**64 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EntryId(NamedTuple):
@@ -40,6 +42,27 @@ def parse(text: str) -> EntryId:
     """Return the id that Redis wrote."""
     ms, _, sequence = text.partition("-")
     return EntryId(int(ms), int(sequence))
+
+
+def moment_of_ms(ms: int) -> datetime | None:
+    """Return the moment so many milliseconds after 1970 began; None when no calendar has it."""
+    try:
+        return _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return None
+
+
+def moment_of(id_: str) -> datetime | None:
+    """Return when Redis took an entry, by its id; None when no calendar has the moment.
+
+    Another program may give an entry any id, made of nanoseconds for example.
+    """
+    return moment_of_ms(int(id_.partition("-")[0]))
+
+
+def iso_of(moment: datetime | None) -> str | None:
+    """Return a moment in ISO 8601 (UTC, milliseconds, `Z`); None for none."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def following(id_: EntryId) -> EntryId:

@@ -12,7 +12,7 @@ from streams.asking import answer, ask
 from streams.broker import commands
 from streams.broker.command import Command, Conversation
 from streams.broker.commands import Entry
-from streams.ids import EntryId, Range, following, parse
+from streams.ids import LAST, NOTHING, EntryId, Range, following, parse
 from streams.scanning import MOST_ENTRIES, Scan
 
 # A stream and a group of it.
@@ -69,7 +69,8 @@ class _Count:
         self.stream = stream
         self.lags: dict[EntryId, Lag] = {}
         self._most = most
-        self._scan = Scan(stream, Range(first=following(places[0])), order="newest", most=most)
+        unread = NOTHING if places[0] == LAST else Range(first=following(places[0]))
+        self._scan = Scan(stream, unread, order="newest", most=most)
         # In order; what was counted is taken off the end.
         self._open = list(places)
         self._counted = 0

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from core.problems import BadParameter
@@ -14,7 +13,7 @@ from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry, TopLevelTypes
 from streams.errors import UnknownStream
-from streams.ids import Range, parse
+from streams.ids import Range, iso_of, moment_of
 from streams.scanning import Scan
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
@@ -146,8 +145,4 @@ def shown_id(id_: str | None) -> dict[str, str | None] | None:
     """Return an entry's id with the time that it tells, which is None when no calendar has it."""
     if id_ is None:
         return None
-    try:
-        time = datetime.fromtimestamp(parse(id_).ms / 1000, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return {"id": id_, "time": None}
-    return {"id": id_, "time": time.removesuffix("+00:00") + "Z"}
+    return {"id": id_, "time": iso_of(moment_of(id_))}

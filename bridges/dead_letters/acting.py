@@ -6,7 +6,6 @@ says so.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from bridges.dead_letters import cursor as cursors
@@ -15,7 +14,7 @@ from bridges.dead_letters.cursor import Cursor
 from bridges.dead_letters.permitting import permit_acting
 from bridges.dead_letters.reading import checked, get, scan
 from bridges.dead_letters.seeing import demand_editing
-from bridges.dead_letters.values import DeadLetter, Discarded, Edited, Ids, Redriven, Wanted
+from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
 from bridges.errors import BadEdit, TooManyWaiting
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
@@ -27,6 +26,7 @@ from streams.broker.command import Command
 from streams.broker.delivery import netstring
 from streams.definitions import StreamDefinition
 from streams.errors import Unavailable
+from streams.ids import iso_of, moment_of
 from streams.masking import mask_of_type
 
 MOST_AT_ONCE = 1000
@@ -96,9 +96,8 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     letter = get(stream, group, id_)
     demand_editing(letter, by)
     definition, accepted = judging.accept(stream, event)
-    parts = checking.encode(
-        definition, accepted, now=lambda: _published(letter), source=letter.source or "", traceparent=""
-    )
+    published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
+    parts = checking.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
     _check_room(stream, group, 1)
     command = dead_letters.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
     about = {
@@ -196,9 +195,3 @@ def _check_room(stream: str, group: str, more: int) -> None:
     waiting: int = answer(reply, stream)
     if waiting + more > MAX_WAITING:
         raise TooManyWaiting(waiting)
-
-
-def _published(letter: DeadLetter) -> str:
-    if letter.timestamp:
-        return letter.timestamp
-    return datetime.fromtimestamp(int(letter.event_id.partition("-")[0]) / 1000, UTC).isoformat()

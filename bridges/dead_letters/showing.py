@@ -1,14 +1,12 @@
 """Dead letters as JSON values, the same for the API and for files."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from bridges.dead_letters.values import DeadLetter, ErrorGroup
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from streams.ids import iso_of, moment_of_ms
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
@@ -60,11 +58,7 @@ def error_group(found: ErrorGroup) -> dict[str, Any]:
 
 def time_of(ms: int) -> str | None:
     """Return a moment in ISO 8601 (UTC), None for what no calendar has."""
-    try:
-        moment = _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_of(moment_of_ms(ms))
 
 
 def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:

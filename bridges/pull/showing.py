@@ -1,12 +1,12 @@
 """An event as `POST /v1/read` gives it. Pure."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from bridges.delivery import Delivery
 from streams import showing
+from streams.ids import iso_of, moment_of
 
 
 def shown(delivery: Delivery) -> dict[str, Any]:
@@ -25,7 +25,9 @@ def shown(delivery: Delivery) -> dict[str, Any]:
     fields.setdefault("event_type", entry.event_type)
     fields.setdefault("sender", entry.source or "")
     fields.setdefault("priority", "normal")
-    fields.setdefault("timestamp", entry.timestamp or _published(delivery.id))
+    # Where no calendar has the moment of its id, the event goes without a time.
+    if time := entry.timestamp or iso_of(moment_of(delivery.id)):
+        fields.setdefault("timestamp", time)
     return {
         "stream": delivery.stream,
         "entry_id": delivery.id,
@@ -42,9 +44,3 @@ def _object(text: str) -> orjson.Fragment | None:
     except orjson.JSONDecodeError:
         return None
     return orjson.Fragment(text) if is_object else None
-
-
-def _published(id_: str) -> str:
-    """Return when an entry was stored."""
-    moment = datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,7 +1,6 @@
 """An event as the request that a webhook's receiver gets."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from hmac import HMAC
 from typing import Literal
 
@@ -11,6 +10,7 @@ from multidict import istr
 from bridges.delivery import Delivery
 from bridges.rendering import with_deep_values_as_text
 from bridges.webhooks import signing
+from streams.ids import iso_of, moment_of
 
 Form = Literal["envelope", "event"]
 
@@ -74,14 +74,5 @@ class Messages:
             return orjson.dumps(event)
         entry = delivery.entry
         return orjson.dumps(
-            {"type": entry.event_type, "timestamp": entry.timestamp or _moment(delivery), "data": event}
+            {"type": entry.event_type, "timestamp": entry.timestamp or iso_of(moment_of(delivery.id)), "data": event}
         )
-
-
-def _moment(delivery: Delivery) -> str | None:
-    """Return when Redis took the entry. An id that a program made up may name no day of any calendar."""
-    try:
-        at = datetime.fromtimestamp(int(delivery.id.partition("-")[0]) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

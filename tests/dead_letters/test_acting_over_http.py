@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from core.models import AuditEntry
+from tests.bridges.cast import STREAM
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +89,20 @@ class TestRedriving:
         assert (got.id, got.event["n"]) == (event_id, 8)
         row = AuditEntry.objects.get(action="redrive edited")
         assert (row.before["event"]["n"], row.after["event"]["n"]) == (0, 8)
+
+    @pytest.mark.parametrize("first", ["1700000000000000000", str(2**64 - 1)])
+    def test_an_edited_event_whose_id_is_no_moment_is_delivered_without_a_time(self, api, worker, redis, first):
+        redis.xadd(STREAM, {"event_type": "order-placed", "n": 1, "mood": "no stock"}, id=f"{first}-1")
+        worker.run_dry()
+        (id_,) = api.ids()
+        worker.sink.cured = True
+
+        status, answer = api.post(f"/{id_}/redrive", {"event": {"event_type": "order-placed", "n": 2}})
+        worker.run_dry()
+
+        assert (status, answer["result"]) == (200, "redriven")
+        (delivered,) = worker.sink.got
+        assert (delivered.event["n"], delivered.timestamp) == (2, None)
 
     def test_an_edited_event_that_breaks_its_contract_stays_where_it_is(self, api, die):
         die("no stock")

@@ -17,6 +17,7 @@ from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
 from core import database_errors
+from core.hosts import bad_host
 from core.http import Request, Response, problem_response
 from core.principal import ANONYMOUS, Principal
 from core.problems import BadRequest, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
@@ -128,11 +129,6 @@ def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
 def too_large(limit: int) -> PayloadTooLarge:
     """Return the problem of a body that is not even read."""
     return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
-
-
-def bad_host(host: str) -> BadRequest:
-    """Return the problem of a request that asks for a host that is not in ALLOWED_HOSTS."""
-    return BadRequest(f"The host “{host[:100]}” is not in ALLOWED_HOSTS.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@ import logging
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 logger = logging.getLogger(__name__)
@@ -11,7 +12,9 @@ class SynapseConfig(AppConfig):
     name = "synapse_project"
 
     def ready(self) -> None:
-        from synapse_project import roles  # noqa: PLC0415 - needs the loaded models
+        from synapse_project import hosts, roles  # noqa: PLC0415 - needs the loaded models
+
+        checks.register(hosts.check_allowed_hosts)
 
         for warning in filter(None, settings.PRIVATE_FILE_WARNINGS):
             logger.warning("%s", warning)

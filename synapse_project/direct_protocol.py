@@ -29,11 +29,11 @@ from synapse_project.bodies import SMALL, Reservation
 from synapse_project.connection_table import ConnectionTable, Seat
 from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
 from synapse_project.front_door import CONNECTION, FrontDoor
+from synapse_project.hosts import check_host
 from synapse_project.http10 import without_chunks
 from synapse_project.http_values import (
     HeaderPairs,
     check_announced,
-    check_host,
     check_read,
     failed,
     header_pairs,
@@ -109,7 +109,7 @@ class DirectCycle:
             return  # whoever asked has gone before it was this request's turn
         head = self._head
         try:
-            check_host(head.headers)
+            check_host(head.path, head.headers, version=self._protocol.version)
             self._principal = principal_of(head.route, head.headers, address=head.address)
             if self._principal.kind != "anonymous" and not self._protocol.is_identified:
                 self._protocol.identify(caller_of(self._principal))

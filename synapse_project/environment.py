@@ -34,6 +34,8 @@ class Setting:
     shown_default: str = ""
 
 
+DEFAULT_PORT = 8002
+
 SETTINGS = (
     Setting(
         name="REDIS_URL",
@@ -68,7 +70,17 @@ SETTINGS = (
     ),
     Setting(name="HOST", default="127.0.0.1", meaning="Address the web server listens on (0.0.0.0 in the image)."),
     Setting(
-        name="PORT", default=8002, parse=setting_values.between(1, 65535), meaning="Port the web server listens on."
+        name="PORT",
+        default=DEFAULT_PORT,
+        parse=setting_values.between(1, 65535),
+        meaning="Port the web server listens on.",
+    ),
+    Setting(
+        name="SYNAPSE_COOKIE_SUFFIX",
+        default="",
+        parse=setting_values.cookie_suffix,
+        shown_default="none on port 8002, else `_` and the port",
+        meaning="How the names of the admin's cookies end: two installations on one host need different ones.",
     ),
     Setting(
         name="SECRET_KEY",
@@ -119,6 +131,20 @@ SETTINGS = (
         default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
         parse=setting_values.origins,
         meaning="Origins whose pages may call the API from a browser, separated by commas.",
+    ),
+    Setting(
+        name="CORS_ALLOW_HEADERS",
+        default=[],
+        parse=setting_values.header_names,
+        shown_default="none",
+        meaning="Headers that such pages may send beside Synapse's own and those of tracing, separated by commas.",
+    ),
+    Setting(
+        name="CSRF_TRUSTED_ORIGINS",
+        default=[],
+        parse=setting_values.origins,
+        shown_default="none",
+        meaning="Origins by which people reach the admin, where a proxy hides them; separated by commas.",
     ),
     Setting(
         name="SYNAPSE_TRUSTED_PROXIES",
@@ -292,6 +318,13 @@ def redis_url(values: Mapping[str, Any]) -> str:
     password = f":{quote(values['REDIS_PASSWORD'], safe='')}@" if values["REDIS_PASSWORD"] else ""
     host = f"[{values['REDIS_HOST']}]" if ":" in values["REDIS_HOST"] else values["REDIS_HOST"]
     return f"redis://{password}{host}:{values['REDIS_PORT']}/{values['REDIS_DB']}"
+
+
+def cookie_suffix(values: Mapping[str, Any]) -> str:
+    """Return how the names of the admin's cookies end. On the default port they have Django's own names."""
+    if values["SYNAPSE_COOKIE_SUFFIX"] or values["PORT"] == DEFAULT_PORT:
+        return str(values["SYNAPSE_COOKIE_SUFFIX"])
+    return f"_{values['PORT']}"
 
 
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:

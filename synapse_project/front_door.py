@@ -16,14 +16,14 @@ from core.patterns import compiled
 from core.problems import Problem
 from core.shares import CallerId, caller_of
 from core.shares.process import shares_of
-from synapse_project import gate
+from synapse_project import cors, gate
 from synapse_project.body_reading import Body, ClientGone
 from synapse_project.connection_table import ConnectionTable
 from synapse_project.django_callers import Sender, sender_of
 from synapse_project.django_lane import DjangoAnswer, DjangoLane
+from synapse_project.hosts import check_host
 from synapse_project.http_values import (
     HeaderPairs,
-    check_host,
     failed,
     header_pairs,
     headers_of,
@@ -77,18 +77,20 @@ class FrontDoor:
         headers = headers_of(scope["headers"])
         told: Mapping[str, str] = {}
         try:
-            check_host(headers)
             scope, headers = gate.seen(scope, headers)
+            check_host(scope["path"], headers, version=scope["http_version"])
             told = await gate.count(scope, headers)
             gate.check_origin(scope["method"], headers, scheme=scope["scheme"])
-            response = await self._answered(scope, headers, receive)
+            preflight = cors.preflight(scope["method"], headers)
+            is_early = preflight is not None
+            response = preflight or await self._answered(scope, headers, receive)
         except Problem as problem:
-            response = problem_response(problem)
-            if "expect" in headers:
-                # The client may not have been told to send the body: it may send the next request in its place.
-                told = {**told, "connection": "close"}
+            response, is_early = problem_response(problem), True
         except ClientGone:
             return
+        if is_early and "expect" in headers:
+            # The client may not have been told to send the body: it may send the next request in its place.
+            told = {**told, "connection": "close"}
         if isinstance(response, StreamedResponse):
             await streamed(response, [*header_pairs(response, headers), *pairs_of(told)], receive, send)
         elif isinstance(response, Response):

@@ -9,13 +9,11 @@ from core import origins
 from core.addresses import FORWARDING, one_caller
 from core.problems import ForeignOrigin, Problem
 from streams import access, connections, rates
-from synapse_project import exposure, proxy_warning
+from synapse_project import exposure, hosts, proxy_warning
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
 
-# What looks after a server asks often, and must not take a busy one for a dead one.
-UNCOUNTED = frozenset(("/health", "/healthz", "/readyz"))
 # Tells Django's middleware that the front door has counted the request.
 COUNTED = "synapse.counted"
 
@@ -27,7 +25,11 @@ def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
         return scope, headers
     if settings.TRUSTED_PROXIES.has(peer):
         address = settings.TRUSTED_PROXIES.client(peer, headers.get("x-forwarded-for", ""))
-        return {**scope, "client": (address, 0)}, headers
+        scope = {**scope, "client": (address, 0)}
+        if host := hosts.forwarded_host(headers):
+            pairs = [pair for pair in scope["headers"] if pair[0] != b"host"]
+            return {**scope, "headers": [(b"host", host.encode()), *pairs]}, {**headers, "host": host}
+        return scope, headers
     proxy_warning.warning.write(peer)
     names = {name.encode() for name in FORWARDING}
     pairs = [(name, text) for name, text in scope["headers"] if name not in names]
@@ -97,8 +99,8 @@ def _tell(told: dict[str, str], more: Headers) -> None:
 
 def _counts(path: str, address: str, headers: Headers) -> Iterator[Any]:
     """Yield what is counted, one after the other: a key is looked at only when its sender's address may ask."""
-    if path.rstrip("/") in UNCOUNTED:
-        return
+    if path.rstrip("/") in hosts.HEALTH_PATHS:
+        return  # a probe asks often, and must not take a busy server for a dead one
     if settings.RATE_PER_ADDRESS is not None:
         yield rates.take("address", one_caller(address), settings.RATE_PER_ADDRESS)
     if settings.RATE_PER_KEY is not None and (key := _key(headers)):

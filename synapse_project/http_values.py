@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 
 from core import database_errors
 from core.caching import NO_STORE
@@ -15,7 +13,7 @@ from core.http import Caller, Request, Response, Route, StreamedResponse, proble
 from core.principal import Principal
 from core.problems import Problem
 from core.rights import NOTHING
-from core.views import bad_host, too_large
+from core.views import too_large
 from streams import access
 
 HeaderPairs = list[tuple[bytes, bytes]]
@@ -84,19 +82,6 @@ def check_read(size: int, *, most: int) -> None:
     """Refuse a body of which so many bytes are there, when they are more than `most`."""
     if size > most:
         raise too_large(most)
-
-
-def check_host(headers: Mapping[str, str]) -> None:
-    """Refuse hosts that are not ours, on both lanes: a page of another site must not reach a hub on this machine."""
-    host = headers.get("host", "")
-    if not _is_ours(host):
-        raise bad_host(host)
-
-
-@lru_cache(maxsize=256)
-def _is_ours(host: str) -> bool:
-    domain, _ = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _query(query_string: bytes) -> dict[str, str]:

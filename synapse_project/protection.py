@@ -75,14 +75,16 @@ def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: when it does, and is not known: then nobody could tell what came over TLS.
     """
+    # What others than the trusted proxies say of that is thrown away before it is looked at.
+    proxies = values["SYNAPSE_TRUSTED_PROXIES"].networks
+    told_by_proxies = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")} if proxies else {}
     if not values["SYNAPSE_HTTPS"]:
-        return {"SILENCED_SYSTEM_CHECKS": [*_NEVER_OURS, *_WITHOUT_TLS]}
-    if not values["SYNAPSE_TRUSTED_PROXIES"].networks:
+        return {"SILENCED_SYSTEM_CHECKS": [*_NEVER_OURS, *_WITHOUT_TLS], **told_by_proxies}
+    if not proxies:
         raise ValueError("SYNAPSE_HTTPS: set SYNAPSE_TRUSTED_PROXIES to the addresses of the proxy that speaks TLS")
     return {
         "SILENCED_SYSTEM_CHECKS": _NEVER_OURS,
-        # What others than the trusted proxies say of that is thrown away before it is looked at.
-        "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
+        **told_by_proxies,
         "SECURE_HSTS_SECONDS": _YEAR,
         "SESSION_COOKIE_SECURE": True,
         "CSRF_COOKIE_SECURE": True,

@@ -43,6 +43,21 @@ def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def header_names(text: str) -> list[str]:
+    """Read names of headers (RFC 9110, 5.1)."""
+    for name in (found := names(text)):
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", name):
+            raise ValueError("names of headers, separated by commas")
+    return found
+
+
+def cookie_suffix(text: str) -> str:
+    """Read the end of a cookie's name."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):
+        raise ValueError("1 to 40 letters, digits, - and _")
+    return text
+
+
 def handlers(text: str) -> list[str]:
     """Read the functions that bridges may call."""
     for name in (found := names(text)):
@@ -123,6 +138,6 @@ def origins(text: str) -> list[str]:
     """Read origins as a browser names them (RFC 6454, 6.2)."""
     for origin in (found := names(text)):
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or "*" in parts.netloc:
             raise ValueError("origins such as http://localhost:5173, separated by commas")
     return found

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
-from corsheaders.defaults import default_headers
+from corsheaders.defaults import default_headers, default_methods
 
 from core import content_policy, openapi
 from synapse_project import audit_lines, environment, private_files, protection, sidebar
@@ -157,7 +157,7 @@ MIDDLEWARE = [
     "core.caching.no_store_middleware",
     "core.content_policy.permissions_middleware",
     "core.content_policy.ContentPolicyMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "synapse_project.cors.CorsHeaders",
     "synapse_project.gate_middleware.gate_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Around the session's: a new session has its key when it has been saved.
@@ -213,6 +213,11 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ] + [{"NAME": "core.login_form.MaximumLengthValidator"}]
 
+# Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (name + environment.cookie_suffix(_env) for name in ("sessionid", "csrftoken"))
+# A cookie of its own would be one more.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
 # Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
 globals().update(_of_tls)
 TRUSTED_PROXIES = _env["SYNAPSE_TRUSTED_PROXIES"]
@@ -235,9 +240,25 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # Of answers that say nothing else; the pages' are in core/content_policy.py.
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.DATA}
+CSRF_TRUSTED_ORIGINS = _env["CSRF_TRUSTED_ORIGINS"]
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "synapse-contract-version", "traceparent", "x-api-key"]
-CORS_EXPOSE_HEADERS = ["idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"]
+CORS_ALLOW_METHODS = default_methods
+CORS_PREFLIGHT_MAX_AGE = 86400
+CORS_ALLOW_HEADERS = list(
+    dict.fromkeys(
+        (
+            *default_headers,
+            # What routes read, and what event sources and tracing send along (W3C Trace Context, W3C Baggage, Sentry).
+            *("cache-control", "idempotency-key", "last-event-id", "synapse-contract-version", "x-api-key"),
+            *("baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"),
+            *(name.lower() for name in _env["CORS_ALLOW_HEADERS"]),
+        )
+    )
+)
+CORS_EXPOSE_HEADERS = [
+    *("allow", "content-disposition", "idempotency-replayed", "link", "retry-after", "ratelimit", "ratelimit-policy"),
+    "www-authenticate",
+]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 

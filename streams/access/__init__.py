@@ -12,7 +12,19 @@
 What a key may do is in `streams.rights`, and part of the snapshot.
 """
 
-from streams.access.authentication import MetricsAuthentication, PrincipalAuthentication, principal_of
+from streams.access.authentication import (
+    MetricsAuthentication,
+    PrincipalAuthentication,
+    principal_of,
+    shows_metrics_token,
+)
 from streams.access.identifying import identify, is_a_persons
 
-__all__ = ["MetricsAuthentication", "PrincipalAuthentication", "identify", "is_a_persons", "principal_of"]
+__all__ = [
+    "MetricsAuthentication",
+    "PrincipalAuthentication",
+    "identify",
+    "is_a_persons",
+    "principal_of",
+    "shows_metrics_token",
+]

@@ -1,5 +1,6 @@
 """Who is calling, for Django REST framework: the principal stands where it keeps the user, in `request.user`."""
 
+from collections.abc import Mapping
 from hmac import compare_digest
 from typing import Any
 
@@ -9,6 +10,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 
 from core.person_rights import person_of
 from core.principal import Principal
+from streams.access.credentials import AUTHORIZATION
 from streams.access.identifying import identify, is_a_persons
 from streams.rights import ScopesAlone
 
@@ -42,13 +44,17 @@ class PrincipalAuthentication(BaseAuthentication):
         return authenticated(request._request), None
 
 
+def shows_metrics_token(headers: Mapping[str, str]) -> bool:
+    """Say whether a request shows SYNAPSE_METRICS_TOKEN. Header names are in lower case."""
+    token, shown = settings.METRICS_TOKEN, headers.get(AUTHORIZATION, "")
+    return bool(token) and compare_digest(shown.encode(), f"Bearer {token}".encode())
+
+
 class MetricsAuthentication(PrincipalAuthentication):
     """Lets in who shows SYNAPSE_METRICS_TOKEN, too: to the metrics, and to no other view."""
 
     def authenticate(self, request: Any) -> tuple[Principal, None]:
-        token = settings.METRICS_TOKEN
-        shown = request._request.headers.get("Authorization", "")
-        if token and compare_digest(shown.encode(), f"Bearer {token}".encode()):
+        if shows_metrics_token({AUTHORIZATION: request._request.headers.get("Authorization", "")}):
             address = request._request.META.get("REMOTE_ADDR", "")
             rights = ScopesAlone("metrics:read")
             return Principal(kind="service", name="metrics", address=address, rights=rights), None

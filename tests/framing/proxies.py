@@ -66,7 +66,8 @@ backend synapse
 """
 
 
-def _program(name: str, called: str) -> str:
+def program(name: str, called: str) -> str:
+    """Return where a server is, which a test that needs it is skipped without."""
     # Debian keeps servers where only root looks.
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     need(found, called)
@@ -79,8 +80,9 @@ def running_nginx(folder: Path, upstream: int) -> Iterator[int]:
     config = folder / "nginx.conf"
     port = free_port()
     config.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
-    program = _program("nginx", "nginx")
-    with _running([program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], port):
+    with running(
+        [program("nginx", "nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], port
+    ):
         yield port
 
 
@@ -90,12 +92,13 @@ def running_haproxy(folder: Path, upstream: int) -> Iterator[int]:
     config = folder / "haproxy.cfg"
     port = free_port()
     config.write_text(HAPROXY.format(port=port, upstream=upstream))
-    with _running([_program("haproxy", "HAProxy"), "-db", "-f", str(config)], port):
+    with running([program("haproxy", "HAProxy"), "-db", "-f", str(config)], port):
         yield port
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[None]:
+    """Run a server for as long as the block lasts, which begins when its port answers."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: _listens(process, port), despite=ConnectionRefusedError)

@@ -81,6 +81,11 @@ def test_the_port_that_kubernetes_sets_for_a_service_is_understood(tmp_path):
         ("DATABASE_URL", "mysql://host/name", "sqlite:// or postgresql://"),
         ("DATABASE_URL", "postgresql://user@host:abc/name", "sqlite:// or postgresql://"),
         ("CORS_ALLOWED_ORIGINS", "localhost", "origins such as"),
+        ("CORS_ALLOWED_ORIGINS", "https://*.example", "origins such as"),
+        ("CSRF_TRUSTED_ORIGINS", "synapse.example", "origins such as"),
+        ("CSRF_TRUSTED_ORIGINS", "https://synapse.example/admin/", "origins such as"),
+        ("CORS_ALLOW_HEADERS", "x-my header", "names of headers"),
+        ("SYNAPSE_COOKIE_SUFFIX", "; Domain=.example", "letters, digits"),
         ("SECRET_KEY", "x" * 50, r"50 random characters or more, not a sample, got \(not shown\)"),
         ("SECRET_KEY", "django-insecure-" + "0123456789abcdefghijklmnopqrstuvwxyz", "not a sample"),
         ("SECRET_KEY", "password" * 6 + "0123456789ab", "not a sample"),
@@ -118,6 +123,20 @@ def test_a_bad_value_stops_the_start_with_one_line():
 
     assert run.returncode == 1
     assert run.stderr == "synapse: PORT: expected a whole number from 1 to 65535, got 'x'\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "suffix"),
+    [
+        ({}, ""),
+        ({"PORT": "8002"}, ""),
+        ({"PORT": "9002"}, "_9002"),
+        ({"SYNAPSE_COOKIE_SUFFIX": "-blue"}, "-blue"),
+        ({"PORT": "9002", "SYNAPSE_COOKIE_SUFFIX": "-blue"}, "-blue"),
+    ],
+)
+def test_cookies_of_two_installations_on_one_host_have_different_names(tmp_path, variables, suffix):
+    assert environment.cookie_suffix(environment.read(tmp_path, variables)) == suffix
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other():

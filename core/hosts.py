@@ -1,0 +1,41 @@
+"""What a Host header may name (RFC 9112, 3.2), and why one is refused. Pure."""
+
+import re
+
+from core.problems import BadRequest
+
+# RFC 3986, 3.2.2 and 3.2.3.
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
+# The part of it that names a server: RFC 1123, 2.1, or an address.
+_SERVER = re.compile(r"(?:[a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::[0-9]+)?", re.IGNORECASE)
+# What an entry of ALLOWED_HOSTS can be: a name, all names below one, an address, or every host.
+_ALLOWED = re.compile(r"\.?[a-z0-9-][a-z0-9.-]*|\[[a-f0-9]*:[a-f0-9.:]+\]|\*", re.IGNORECASE)
+_NO_UNDERSCORE = "a host name cannot have an underscore (RFC 1123, 2.1): give the server an alias without one"
+
+
+def is_authority(host: str) -> bool:
+    """Say whether a Host header has the form of one; it may be empty."""
+    return _AUTHORITY.fullmatch(host) is not None
+
+
+def bad_host(host: str) -> BadRequest:
+    """Return the problem of a request whose host is none that is served here."""
+    shown = f"The host “{host[:100]}”"
+    if not host:
+        return BadRequest("The request names no host. Send a Host header with a name that is in ALLOWED_HOSTS.")
+    if _SERVER.fullmatch(host):
+        return BadRequest(f"{shown} is not in ALLOWED_HOSTS.")
+    if _SERVER.fullmatch(host.replace("_", "-")):
+        return BadRequest(f"{shown} is not accepted: {_NO_UNDERSCORE}.")
+    return BadRequest(f"{shown} is no host name or address, with or without a port.")
+
+
+def allowed_host_mistake(entry: str) -> str:
+    """Return why an entry of ALLOWED_HOSTS matches no host, "" for one that can match."""
+    if _ALLOWED.fullmatch(entry):
+        return ""
+    if _ALLOWED.fullmatch(entry.replace("_", "-")):
+        return _NO_UNDERSCORE
+    if entry.startswith("*."):
+        return f"all names below one are written “{entry[1:]}”"
+    return "an entry is a host name, “.” and a domain, an address ([..] around one of IPv6), or “*”: no scheme, no port"

@@ -1,9 +1,10 @@
 """What the archived inference events of some time say together, by model: added up by the database.
 
-The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it.
+The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. What is
+PII in them is left out for those who may not see it: the events count, as of no model, or without a latency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +12,17 @@ from typing import Any
 from django.db import connection
 
 from bridges.models import ArchivedEvent
+from contracts.personal import MASK
+from core.principal import SYSTEM, Principal
+from core.rights import PERSONAL
+from streams.masking import mask_of_type
+from streams.snapshot import holder
 
 STREAM, COMPLETE, ERROR = "inference-events", "inference-complete", "inference-error"
 MOST_EVENTS = 20_000
 MOST_MODELS = 50
 
+_PROPERTIES = {"latency": "latency_ms", "model": "model_name"}
 # JSON numbers and texts alone: what another program wrote in their place counts as missing.
 _JSON = {
     "sqlite": {
@@ -84,17 +91,28 @@ class Summary:
     cut: bool
 
 
-def since(moment: datetime) -> Summary:
-    """Return the summary of the events that were published since then."""
-    total, looked_at = _rows(moment, group="''", most=1)
+def since(moment: datetime, *, by: Principal = SYSTEM) -> Summary:
+    """Return the summary of the events that were published since then, as `by` may see it."""
+    read = {name: "NULL" if name in _hidden_from(by) else sql for name, sql in _JSON[connection.vendor].items()}
+    total, looked_at = _rows(moment, read, group="''", most=1)
     whole = total[0] if total else Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None)
-    models, _ = _rows(moment, group="COALESCE(model, '')", most=MOST_MODELS)
+    models, _ = _rows(moment, read, group="COALESCE(model, '')", most=MOST_MODELS)
     return Summary(total=whole, models=models, cut=looked_at >= MOST_EVENTS)
 
 
-def _rows(moment: datetime, *, group: str, most: int) -> tuple[list[Row], int]:
+def _hidden_from(by: Principal) -> set[str]:
+    """Return what of `_JSON` somebody may not see."""
+    if by.rights.has(PERSONAL):
+        return set()
+    stream = holder.current().shown(STREAM)
+    masks = [mask for event_type in (COMPLETE, ERROR) if (mask := mask_of_type(stream, event_type))]
+    seen = [mask.event({"model_name": "a", "latency_ms": 1}) for mask in masks]
+    return {name for name, property_ in _PROPERTIES.items() if any(event[property_] == MASK for event in seen)}
+
+
+def _rows(moment: datetime, read: Mapping[str, str], *, group: str, most: int) -> tuple[list[Row], int]:
     """Return the rows of the groups, and how many archived events were looked at."""
-    sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **_JSON[connection.vendor])
+    sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **read)
     start: Any = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
         cursor.execute(sql, [STREAM, COMPLETE, ERROR, start, MOST_EVENTS, COMPLETE, COMPLETE, most])

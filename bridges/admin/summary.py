@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from bridges import summary
+from core.admin import person
 from core.admin.pages import Page
 
 SPANS = (("The last hour", timedelta(hours=1)), ("The last day", timedelta(days=1)))
@@ -35,7 +36,7 @@ def inference(model_admin: Any, request: HttpRequest) -> HttpResponse:
             **model_admin.admin_site.each_context(request),
             "title": "Archived inference events",
             "opts": model_admin.opts,
-            "spans": [(title, summary.since(now - span)) for title, span in SPANS],
+            "spans": [(title, summary.since(now - span, by=person(request))) for title, span in SPANS],
             "most": summary.MOST_EVENTS,
         },
     )

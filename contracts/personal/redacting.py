@@ -3,9 +3,11 @@
 Nobody can tell from a text alone what in it is personal, but who has the event can: its personal values are looked for.
 """
 
+import html
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import quote, quote_plus
 
 from contracts.personal.masking import MASK
 from core.cutting import CUT
@@ -25,9 +27,10 @@ MOST_VALUES, MOST_CUTS = 1000, 50
 def redacted(text: str, values: Collection[str]) -> str:
     """Return the text with `MASK` in place of each of the values, and of their beginnings where the text was cut.
 
-    A value is found as it is, as JSON or Python would write it, and in capitals or small letters; a short one only
-    where it stands as a word of its own. Of a long one its first `ENOUGH` characters are found anywhere; of each, any
-    beginning before a mark of a cut (`…`), and one of `ENOUGH_AT_END` characters at the end of the text.
+    A value is found as it is, as JSON, Python, an address or HTML would write it, and in capitals or small letters; a
+    short one only where it stands as a word of its own. Of a long one its first `ENOUGH` characters are found
+    anywhere; of each, any beginning before a mark of a cut (`…`), and one of `ENOUGH_AT_END` characters at the end of
+    the text.
     """
     if len(values) > MOST_VALUES:
         return MASK
@@ -43,6 +46,10 @@ def _forms(value: str) -> Iterator[str]:
     for write in (json.dumps, ascii, repr):
         yield write(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
+    # As it stands in an address, in a form and in a page.
+    for write_in_address in (quote, quote_plus):
+        yield write_in_address(value, errors="replace")
+    yield from (quote(value, safe="", errors="replace"), html.escape(value))
 
 
 def _without(text: str, form: str) -> str:

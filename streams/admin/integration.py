@@ -16,10 +16,12 @@ from streams.asking import answer, ask
 from streams.broker import commands
 from streams.broker.command import Conversation
 from streams.broker.commands import Consumer, Group
+from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
 from streams.errors import Unavailable
 from streams.ids import Range, parse
 from streams.lag import Lag
+from streams.masking import mask_of
 from streams.scanning import Scan
 
 # How many of each stream's newest entries are looked at for their source, and how far lag is counted.
@@ -88,15 +90,16 @@ def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
     return "active" if now_ms - latest <= ACTIVE_SECONDS * 1000 else "silent"
 
 
-def look(streams: Sequence[str], now_ms: int) -> Conversation[Seen]:
-    """Look at each stream: its newest entries, its groups and their consumers.
+def look(streams: Sequence[str], now_ms: int, catalog: Snapshot) -> Conversation[Seen]:
+    """Look at each stream: its newest entries, its groups and their consumers. Sources that are PII are masked, for
+    everybody: as figures they go to more people than events do.
 
     Raises:
         Unavailable: when Redis cannot be used.
     """
     asked: dict[Any, Conversation[Any]] = {}
     for stream in streams:
-        asked["sources", stream] = _sources(stream)
+        asked["sources", stream] = _sources(stream, catalog.shown(stream))
         asked["groups", stream] = _groups(stream, now_ms)
     found = yield from together(asked)
     published: dict[str, list[Published]] = {}
@@ -118,7 +121,7 @@ def look(streams: Sequence[str], now_ms: int) -> Conversation[Seen]:
     return Seen(published=published, consumed=consumed, looked_at=looked_at, problems=problems)
 
 
-def _sources(stream: str) -> Conversation[dict[str, Published]]:
+def _sources(stream: str, definition: StreamDefinition | None) -> Conversation[dict[str, Published]]:
     """Find out who is named as the source of the stream's newest entries; "" where none is named."""
     counts: Counter[str] = Counter()
     last: dict[str, int] = {}
@@ -126,7 +129,9 @@ def _sources(stream: str) -> Conversation[dict[str, Published]]:
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
         for found in scan.take(answer(reply, stream, absent=[])):
-            source = entry.decode(pairs(found.parts)).source or ""
+            decoded = entry.decode(pairs(found.parts))
+            mask = mask_of(definition, decoded)
+            source = (mask.decoded(decoded) if mask else decoded).source or ""
             counts[source] += 1
             last.setdefault(source, parse(found.id).ms)
     return {source: Published(stream=stream, count=count, last_ms=last[source]) for source, count in counts.items()}

@@ -13,6 +13,7 @@ from streams.admin.asking import ask_all
 from streams.admin.integration import ACTIVE_SECONDS, LOOKED_AT, Consumed, Published, Seen, State, look, names_of, state
 from streams.janitor import durable_groups
 from streams.models import Grant, Service, Stream
+from streams.snapshot import holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     now_ms = int(time.time() * 1000)
     names = list(Stream.objects.values_list("name", flat=True))
-    found = ask_all({"seen": look(names, now_ms)})["seen"]
+    found = ask_all({"seen": look(names, now_ms, holder.current())})["seen"]
     seen = Seen(published={}, consumed={}, looked_at=0) if isinstance(found, Problem) else found
     services = list(admin.get_queryset(request).order_by("name"))
     known = {name for service in services for name in names_of(service.name)}

@@ -3,6 +3,7 @@
 import pytest
 
 from synapse_project.direct_protocol import DirectCycle
+from synapse_project.front_door import FrontDoor
 from tests.connection import Connection
 from tests.framing.shapes import HOST, JSON, OFFERS, by_chunks, event, publish
 
@@ -72,22 +73,23 @@ def test_a_connection_reads_nothing_behind_a_request_of_http_1_0(connection, red
     assert redis.xlen("orders") == 1
 
 
-def test_a_request_behind_the_last_one_of_a_connection_is_not_even_begun(connection, redis):
-    # Answered at once, so that the next one need not wait, and would begin on its own way.
+def test_a_request_behind_the_last_one_of_a_connection_is_not_even_begun(connection, server, monkeypatch):
+    begun, answer = [], FrontDoor._answer
+    monkeypatch.setattr(
+        FrontDoor, "_answer", lambda door, scope, *how: begun.append(scope) or answer(door, scope, *how)
+    )
+    # Answered at once, so that the next one need not wait for its turn.
     last = PUBLISH.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nContent-Length: 1\r\n\r\n{"
-    body = b'{"stream":"orders","event_type":"order-placed","payload":{"n":1}}'
-    behind = b"POST /v1/publish HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (HOST, JSON, len(body), body)
+    other = Connection(server.port)
 
-    connection.send(last + behind)
-    status = connection.answer()[0]
-    closed = connection.is_closed()
-    other = Connection(connection.socket.getpeername()[1])
-    other.send(behind + publish(2))
-    answers = [other.answer()[0] for _ in range(2)]
+    connection.send(last + b"GET /streams/nowhere/live HTTP/1.1\r\n" + HOST + b"\r\n")
+    status, closed = connection.answer()[0], connection.is_closed()
+    other.send(b"GET /readyz HTTP/1.1\r\n" + HOST + b"\r\n")
+    other.answer()
     other.close()
 
     assert (status, closed) == (400, True)
-    assert (answers, redis.xlen("orders")) == ([200, 201], 2)
+    assert [scope["path"] for scope in begun] == ["/readyz"]
 
 
 def test_a_head_that_offers_an_upgrade_is_remembered_with_the_offer_and_served_each_time(

@@ -75,13 +75,16 @@ def report(title, crowd):
     print(f"\n{title}: {len(SHAPES)} shapes, {crowd.answers} answers, {len(crowd.wrong)} wrong")
 
 
-def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(server, redis):
+@pytest.mark.parametrize("way", ["on the fast path", "by the front door"])
+def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, server, redis, monkeypatch):
+    if way == "by the front door":
+        monkeypatch.setattr(LimitedHttpProtocol, "_direct_cycle", lambda _: None)
     crowd = Crowd(server.port, redis)
 
     for index, shape in enumerate(SHAPES):
         crowd.send(index, shape, faults_directly)
 
-    report("directly", crowd)
+    report(f"directly, {way}", crowd)
     assert crowd.wrong == {}
     expected = Counter(FIRST + index for index, shape in enumerate(SHAPES) for _ in range(shape.stored))
     assert Counter(crowd.stored().values()) == expected

@@ -14,6 +14,13 @@ from contracts.personal import MASK, redacted
         (r'got "Anna \"Bo\" Ek"', 'Anna "Bo" Ek', f'got "{MASK}"'),
         (r"KeyError: 'B\xf6 Ek'", "Bö Ek", f"KeyError: '{MASK}'"),
         (r'is "B\u00f6 Ek"', "Bö Ek", f'is "{MASK}"'),
+        # As it stands in an address, in a form and in a page.
+        ("GET /?to=anna%40example.org&n=7", "anna@example.org", f"GET /?to={MASK}&n=7"),
+        ("GET /?to=anna%40Example.org", "anna@example.org", f"GET /?to={MASK}"),
+        ("name=Anna+Bo+Ek", "Anna Bo Ek", f"name={MASK}"),
+        ("/Anna%20Bo%20Ek/x", "Anna Bo Ek", f"/{MASK}/x"),
+        ("/a%2Fb%2Fc/x", "a/b/c", f"/{MASK}/x"),
+        ("<b>Bo &amp; Ek</b>", "Bo & Ek", f"<b>{MASK}</b>"),
         # Cut, as long values are quoted.
         ("“a” is 12 Long Street, Some…", "12 Long Street, Somewhere", f"“a” is {MASK}…"),
         # Cut by us and by others, however short the value is, or what is left of it.

@@ -1,0 +1,294 @@
+"""No route and no page tells a PII value to a caller without the right to it, whatever the caller asks for.
+
+Events hold a canary in a marked property. Each read operation of the OpenAPI document and each page of the admin is
+asked with parameters that would find the canary, and with others that would not: the canary is in no answer, and both
+answers are the same.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
+
+from bridges import consuming
+from bridges.errors import SinkError
+from bridges.models import ArchivedEvent, Bridge
+from bridges.runtime.opening import open_worker
+from bridges.runtime.stop import Stop
+from contracts import registry
+from contracts.personal import MASK
+from core.models import Role
+from core.principal import SYSTEM
+from streams.models import EventType, Stream
+from streams.snapshot import holder
+from tests.admin.pages import text_of, url
+from tests.admin.test_permissions import OURS, Scene
+from tests.bridges.cast import KeepingSink
+from tests.callers import callers_with
+from tests.definitions import contract
+from tests.personal.conftest import Impersonal
+
+CANARY, OTHER, ABSENT = "canary-zeb@example.org", "canary-zob@example.org", "canary-zib@example.org"
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "email": {"type": "string", "x-pii": True},
+        "source": {"type": "string", "x-pii": True},
+        "customer": {"type": "object", "properties": {"name": {"type": "string", "x-pii": True}}},
+        "n": {"type": "integer"},
+    },
+}
+# What somebody could try, on any route: with the value, and with its beginning.
+PROPERTIES = ("email", "source", "customer.name", "customer__name", "sender", "user_id", "request_id", "event")
+LOOKUPS = ("", "__startswith", "__contains", "__gt", "__regex", "[startswith]", "~")
+GENERAL = ("q", "search", "filter", "where", "property", "value", "match", "key", "source", "query", "term", "order_by")
+OPEN_ENDED = "/streams/{stream}/live"
+
+
+def holding(value: str, n: int) -> dict[str, Any]:
+    return {"event_type": "order-placed", "email": value, "source": value, "customer": {"name": value}, "n": n}
+
+
+class QuotingSink(KeepingSink):
+    """Refuses for good what it gets, and quotes it in the ways in which programs do."""
+
+    def take(self, delivery: Any) -> None:
+        value = delivery.event["email"]
+        address = urlencode({"to": value})
+        raise SinkError(
+            f"no mailbox {value!r}, {json.dumps(delivery.event)}, <b>{value}</b>, /?{address}", permanent=True
+        )
+
+
+@pytest.fixture
+def scene(redis: Any, db: None, any_schema_may_follow: None) -> Scene:
+    """One of everything: events that hold the canary are in the stream, in the archive and among the dead letters."""
+    scene = Scene(redis)
+    contract("orders.order-placed", SCHEMA)
+    registry.draft("orders.order-placed", '{"properties": {"email": {"pattern": "^canary-ze"}}}', by=SYSTEM)
+    redis.delete("orders")
+    redis.xgroup_create("orders", "warehouse", "0", mkstream=True)
+    for number, value in enumerate((CANARY, OTHER), 1):
+        event = holding(value, number)
+        redis.xadd("orders", {**event, "customer": json.dumps(event["customer"])}, id=f"{number}-1")
+        ArchivedEvent.objects.create(
+            bridge=Bridge.objects.get(), stream="orders", entry_id=f"9-{number}", event_type="order-placed",
+            source=value, event=event, occurred_at="2026-01-01T00:00Z", published_at="2026-01-01T00:00Z",
+        )  # fmt: skip
+    holder.forget()
+    bridge = consuming.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+    worker = open_worker(bridge, say=lambda _: None, stop=Stop(), sink=QuotingSink(), block_ms=0)
+    while worker.step():
+        pass
+    worker.leave(worker._membership._executor)
+    scene.letter = Client().get("/streams/orders/groups/warehouse/dead-letters").json()["dead_letters"][0]["id"]
+    return scene
+
+
+def read_operations() -> list[tuple[str, list[str]]]:
+    """Return the paths that the OpenAPI document reads with GET, and the parameters that they name."""
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    return sorted(
+        (path, [each["name"] for each in operations["get"].get("parameters", []) if each["in"] == "query"])
+        for path, operations in paths.items()
+        if "get" in operations and path != OPEN_ENDED
+    )
+
+
+def address_of(path: str, scene: Scene) -> str:
+    named = {
+        "stream": "orders", "group": "warehouse", "id": "1-1", "service": "shop", "subject": "orders.order-placed",
+        "version": "latest", "namespace": "a", "resource": "b", "guid": "00000000-0000-0000-0000-000000000000",
+        "event_type": "order-placed", "key_id": "k",
+    }  # fmt: skip
+    if "dead-letters/{id}" in path:
+        named["id"] = scene.letter
+    return path.format(**named).replace("/ids/1-1", "/ids/1")
+
+
+def questions(parameters: list[str], value: str) -> Iterator[dict[str, str]]:
+    """Give queries that would find the value, if anything did."""
+    for name in parameters:
+        yield {name: value}
+    yield {f"{name}{lookup}": value for name in PROPERTIES for lookup in LOOKUPS}
+    yield dict.fromkeys(GENERAL, value) | {"op": "eq", "filter": json.dumps({"property": "email", "value": value})}
+
+
+def spelled(value: str) -> list[str]:
+    in_address = quote(value, safe="")
+    # As a parameter, and as the filters of a list, which are a parameter of their own.
+    return [value, json.dumps(value)[1:-1], in_address, quote(in_address), quote(quote(value))]
+
+
+def neutral(text: str, value: str) -> str:
+    """Return an answer without the words of its question, and without what differs from one moment to the next."""
+    for each in sorted(spelled(value), key=len, reverse=True):
+        text = text.replace(each, "<asked>")
+    text = re.sub(r"<time [^>]*>[^<]*</time>|(\d+(\.\d+)?\s?(s|min|ms|seconds?)( ago)?|now)\b", "<time>", text)
+    return re.sub(r'csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"|\d{4}-\d\d-\d\d[T ][\d:.]+Z?', "<changes>", text)
+
+
+def tells(text: str, *values: str) -> bool:
+    """Say whether a text holds a value, in any spelling."""
+    spellings = [each for value in values for each in [*spelled(value), base64.b64encode(value.encode()).decode()]]
+    return any(each.lower() in text.lower() for each in spellings)
+
+
+def wrong_answers(asked: Any, parameters: list[str], *, is_steady: bool = True) -> Iterator[str]:
+    """Give what is wrong with the answers to all questions. `asked` returns a status and a text; `is_steady` says that
+    nothing in them changes from one moment to the next."""
+    status, plain = asked({})
+    if status >= 500 or tells(plain, CANARY, OTHER):
+        yield f"the plain answer, {status}"
+    for yes, no in zip(questions(parameters, CANARY), questions(parameters, ABSENT), strict=True):
+        (found, one), (missed, other) = asked(yes), asked(no)
+        if tells(other, CANARY, OTHER):
+            yield f"told by {no}"
+        if found != missed or found >= 500 or (is_steady and neutral(one, CANARY) != neutral(other, ABSENT)):
+            yield f"told apart by {yes}: {found}, {missed}"
+
+
+def test_no_read_route_tells_the_canary(scene, ask):
+    wrong = []
+    with callers_with(Impersonal()):
+        for path, parameters in read_operations():
+
+            def asked(query: dict[str, str], address: str = address_of(path, scene)) -> tuple[int, str]:
+                answer = ask("GET", f"{address}?{urlencode(query)}" if query else address)
+                return answer.status, answer.body.decode()
+
+            wrong += [(path, each) for each in wrong_answers(asked, parameters, is_steady=path != "/metrics")]
+    assert wrong == []
+
+
+def test_the_canary_is_there_to_be_told(scene, client):
+    for path in ("/messages", "/messages/1-1", "/groups/warehouse/dead-letters"):
+        assert tells(client.get(f"/streams/orders{path}").content.decode(), CANARY)
+    assert scene.letter in client.get("/streams/orders/groups/warehouse/dead-letters").content.decode()
+
+
+@pytest.mark.parametrize("pattern", ["^canary-ze", "^canary-zi"])
+def test_no_report_on_real_events_tells_them_apart(scene, client, pattern):
+    schema = {"properties": {"email": {"pattern": pattern, "maxLength": 22}, "customer": {"const": {"name": CANARY}}}}
+    event_type = "/streams/orders/event-types/order-placed"
+
+    with callers_with(Impersonal()):
+        tested = client.post(f"{event_type}/backtest", json.dumps(schema), content_type="application/json")
+        drafted = client.post(f"{event_type}/draft", "{}", content_type="application/json")
+
+    assert (tested.json()["refused"], tested.json()["masked"]) == (2, True)
+    without_question = tested.content.decode().replace(json.dumps(CANARY), "")
+    assert not tells(without_question.replace(f'{{\\"name\\":\\"{CANARY}\\"}}', ""), OTHER)
+    draft = drafted.json()["schema"]["properties"]["email"]
+    assert {"enum", "const", "examples", "pattern", "minLength", "maxLength", "format"}.isdisjoint(draft)
+    assert not tells(drafted.content.decode(), CANARY, OTHER)
+
+
+def test_the_verdict_on_a_dead_letter_answers_no_question_about_a_masked_value(scene, client):
+    seen = []
+    for pattern in ("^canary-zo", "^canary-zi"):
+        condition = {"if": {"properties": {"email": {"pattern": pattern}}}, "then": {"required": ["nothing"]}}
+        contract("orders.order-placed", {**SCHEMA, **condition})
+        holder.forget()
+        with callers_with(Impersonal()):
+            letters = client.get("/streams/orders/groups/warehouse/dead-letters").json()["dead_letters"]
+            shown = [client.get(f"/streams/orders/groups/warehouse/dead-letters/{one['id']}").json() for one in letters]
+        seen.append([(one["check"]["state"], one["check"]["violations"]) for one in shown])
+
+    assert seen[0] == seen[1]
+
+
+def test_a_rule_about_a_masked_value_does_not_call_a_dead_letter_broken(scene, client):
+    rule = {"type": "string", "x-pii": True, "format": "email", "pattern": "@", "minLength": 9}
+    contract("orders.order-placed", {**SCHEMA, "properties": {**SCHEMA["properties"], "email": rule}})
+    holder.forget()
+
+    with callers_with(Impersonal()):
+        check = client.get(f"/streams/orders/groups/warehouse/dead-letters/{scene.letter}").json()["check"]
+
+    assert (check["state"], check["violations"], check["detail"]) == ("kept", [], None)
+
+
+# Those that only act, and the story of the audit log, which tells of the looks of this test.
+PAGES = [name for name in OURS if name != "core_auditentry_story"]
+
+
+@pytest.fixture
+def impersonal_client(scene: Scene) -> Client:
+    """A person of a role of our own, who may do everything but see PII."""
+    user = User.objects.create_user("anna", is_staff=True)
+    role = Role.objects.create(name="all but PII")
+    role.permissions.set(Permission.objects.exclude(codename="view_personal"))
+    user.groups.add(role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_no_page_of_the_admin_tells_the_canary(scene, impersonal_client):
+    wrong = []
+    for name in PAGES:
+        address = scene.address(name)
+        if name == "bridges_bridge_dead_letters_one":
+            address = url("bridges.bridge", "dead_letters_one", scene.stream.pk, "warehouse", scene.letter)
+        if name == "bridges_archivedevent_change":
+            address = url("bridges.archivedevent", "change", ArchivedEvent.objects.get(entry_id="9-1").pk)
+
+        def asked(query: dict[str, str], address: str = address) -> tuple[int, str]:
+            answer = impersonal_client.get(address, query)
+            page = answer.getvalue() if answer.streaming else answer.content
+            # The draft that asks for it is a definition, written by a person.
+            return answer.status_code, page.decode().replace("^canary-ze", "")
+
+        # Looks of this very test are told in the audit log.
+        wrong += [(name, each) for each in wrong_answers(asked, ["q"], is_steady="auditentry" not in name)]
+        if name.endswith("_changelist"):
+            orders = [asked({"o": order}) for order in ("1", "-4.-5")]
+            wrong += [(name, "in an order") for _, page in orders if tells(page, CANARY, OTHER)]
+    assert wrong == []
+
+
+def test_services_that_are_unknown_are_named_without_pii(scene, impersonal_client):
+    page = text_of(impersonal_client.get("/admin/streams/service/integration/"))
+
+    assert MASK in page
+
+
+@pytest.mark.parametrize(
+    ("marked", "models", "mean"),
+    [
+        ([], ["classifier"], 5.0),
+        (["model_name"], [""], 5.0),
+        (["latency_ms"], ["classifier"], None),
+        (["model_name", "latency_ms"], [""], None),
+    ],
+)
+def test_the_summary_of_inferences_leaves_pii_out(db, admin_client, marked, models, mean):
+    stream = Stream.objects.create(name="inference-events")
+    version = contract(
+        "inference-events.inference-complete", {"properties": {name: {"x-pii": True} for name in marked}}
+    )
+    EventType.objects.create(stream=stream, name="inference-complete", contract=version.contract)
+    user = User.objects.create_user("anna", is_staff=True)
+    user.groups.add(Role.objects.get(name="viewer"))
+    viewer = Client()
+    viewer.force_login(user)
+    ArchivedEvent.objects.create(
+        stream="inference-events", entry_id="1-1", event_type="inference-complete",
+        event={"model_name": "classifier", "latency_ms": 5}, occurred_at=timezone.now(), published_at=timezone.now(),
+    )  # fmt: skip
+    holder.forget()
+
+    def rows(client: Client) -> Any:
+        return client.get("/admin/bridges/archivedevent/inference/").context["spans"][0][1].models
+
+    assert [(row.model, row.mean_ms) for row in rows(viewer)] == [(models[0], mean)]
+    assert [(row.model, row.mean_ms) for row in rows(admin_client)] == [("classifier", 5.0)]

@@ -134,6 +134,12 @@ async def say_liveness(request: Request) -> Response:
     return health.liveness()
 
 
+def say_liveness_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer the same: without a task a probe waits for fewer turns of a busy event loop."""
+    done(health.liveness())
+    return True
+
+
 async def say_readiness(request: Request) -> Response:
     """Answer `GET /readyz`."""
     return health.readiness(await _problems())
@@ -152,6 +158,6 @@ ROUTES = (
     Route(method="GET", path="/streams/{stream}/messages", handler=read_messages, direct=read_messages_directly),
     Route(method="GET", path="/streams/{stream}/live", handler=watch, waits=True, identify=tickets.watcher),
     Route(method="GET", path="/health", handler=say_health, identify=nobody, direct=say_health_directly),
-    Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody),
+    Route(method="GET", path="/healthz", handler=say_liveness, identify=nobody, direct=say_liveness_directly),
     Route(method="GET", path="/readyz", handler=say_readiness, identify=nobody),
 )

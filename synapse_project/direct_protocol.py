@@ -127,14 +127,14 @@ class DirectCycle:
 
     def take(self, part: bytes) -> None:
         """Add a part of the body. What comes after the answer is of no use to anybody."""
+        if len(part) > _MOST_JOINED // 2 and not self._is_held and not self._disconnected:
+            # The loop would read megabytes of each body at a stretch, also of one that is passed over.
+            self._is_held = True
+            self._protocol.flow.pause_reading()
+            turn_queue.enter(self._read_on, is_last=True)
         if self.response_started or self._disconnected:
             return
         self.body += part
-        if len(self.body) > _MOST_JOINED and not self._is_held:
-            # The loop would read megabytes of each body at a stretch.
-            self._is_held = True
-            self._protocol.flow.pause_reading()
-            turn_queue.enter(self._read_on)
         if not self._started:
             return
         try:

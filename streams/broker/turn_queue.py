@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 # How long the event loop is kept at a stretch, in seconds.
 TURN = 0.005
@@ -14,41 +15,44 @@ class TurnQueue:
     that the loop looks for what is due: however many there are, nobody else waits for more than one turn."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None] | asyncio.Future[None]] = deque()
+        # With whether the loop looks for what is due behind it, however short it was.
+        self._waiting: deque[tuple[Callable[[], None], bool]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def enter(self, waiting: Callable[[], None] | asyncio.Future[None]) -> None:
-        """Call a function, or wake the task behind a future, when it is its turn."""
+    def enter(self, go_on: Callable[[], None], *, is_last: bool = False) -> None:
+        """Call a function when it is its turn. `is_last`: what it begins takes its time behind it, so that nothing else
+        goes on in the same turn."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             # Those of a loop that was stopped wait for ever.
             self._loop = loop
             self._waiting.clear()
-        self._waiting.append(waiting)
+        self._waiting.append((go_on, is_last))
         if len(self._waiting) == 1:
             loop.call_soon(self._run)
 
     async def turn(self) -> None:
         """Wait for the turn of this task."""
         future = asyncio.get_running_loop().create_future()
-        self.enter(future)
+        self.enter(partial(_wake, future), is_last=True)
         await future
 
     def _run(self) -> None:
         until = time.monotonic() + TURN
         while self._waiting:
             # It stays in the queue meanwhile, for what it enters must not call this a second time.
-            waiting = self._waiting[0]
-            if isinstance(waiting, asyncio.Future):
-                if not waiting.done():
-                    waiting.set_result(None)
-            else:
-                waiting()
+            go_on, is_last = self._waiting[0]
+            go_on()
             self._waiting.popleft()
-            if isinstance(waiting, asyncio.Future) or time.monotonic() > until:
+            if is_last or time.monotonic() > until:
                 break
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._run)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 turn_queue = TurnQueue()

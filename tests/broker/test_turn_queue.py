@@ -75,3 +75,19 @@ def test_a_task_that_goes_away_while_it_waits_keeps_nobody():
         await asyncio.wait_for(queue.turn(), 60)
 
     asyncio.run(scenario())
+
+
+def test_what_takes_its_time_later_is_the_last_of_its_turn():
+    queue = TurnQueue()
+    order = []
+
+    async def scenario():
+        for name in ("first", "second"):
+            queue.enter(lambda name=name: order.append(name), is_last=True)
+        for _ in range(3):
+            await asyncio.sleep(0)
+            order.append("others")
+
+    asyncio.run(scenario())
+
+    assert order[:4] == ["first", "others", "second", "others"]

@@ -138,7 +138,8 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
     monkeypatch.setattr(lane, "LARGE_BATCHES", FairQueue("large batches", capacity=len(body) * 2, patience=60))
 
     async def ask_all():
-        return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, HEADERS) for _ in range(8)))
+        path = "/events/orders/validate"
+        return await asyncio.gather(*(express_lane.ask("POST", path, body, HEADERS) for _ in range(8)))
 
     answers = express_lane.run(ask_all())
 

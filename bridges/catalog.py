@@ -1,9 +1,11 @@
 """The bridges' part of a catalog file: the section `bridges`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import CharField, F, Value
+from django.db.models.functions import Concat
 
 from bridges.checking import sink_errors, streams_of
 from bridges.definitions import PULL
@@ -24,6 +26,10 @@ _NUMBERS = (
     *("concurrency", "rate_limit", "batch_size", "lease_seconds", "handler_timeout_seconds"),
     *("max_attempts", "backoff_base_seconds", "backoff_cap_seconds"),
 )
+# What no two bridges share. While bridges take over each other's, each has a name and a group of its own.
+_UNIQUE = ("name", "stream", "group")
+_UNTAKEN = Concat(Value("syn:moving:"), F("pk"), output_field=CharField())
+
 _LISTS = ("filters", "retry_schedule")
 _TEXTS = ("start", "order_key")
 # What is said of several keys together is checked with the columns that say it.
@@ -70,29 +76,56 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
                 message = f"there is no stream {quoted(stream)}; {nearest(stream, kept)}"
                 file.refuse((*file.place_of(BRIDGE, name), *place), message)
     _check_groups(file, wanted, {} if may_delete else current)
-    changes = compare(BRIDGE, wanted, current, delete=may_delete)
+    changes = _renamed(compare(BRIDGE, wanted, current, delete=may_delete), current, wanted)
     if not may_delete:
         orphans = (name for name, values in current.items() if name not in wanted and values["stream"] not in kept)
         changes += [Change(action="delete", kind=BRIDGE, name=name, before=current[name]) for name in orphans]
     return changes
 
 
-def apply(change: Change, *, by: Principal) -> None:
-    """Carry out one change of the plan, in the transaction of the caller, and record it."""
-    columns = dict(change.after or {})
-    if "stream" in columns:
-        columns["stream"] = Stream.objects.get(name=columns["stream"])
-    if change.action == "create":
-        Bridge.objects.create(name=change.name, **columns)
-    else:
-        row = Bridge.objects.get(name=change.name)
-        if change.action == "delete":
-            row.delete()
+def apply(changes: Sequence[Change], *, by: Principal) -> None:
+    """Carry out changes of the plan, in the transaction of the caller, and record them."""
+    updated = {change.name: dict(change.after or {}) for change in changes if change.action == "update"}
+    rows = {row.name: row for row in Bridge.objects.filter(name__in=updated)}
+    # Bridges may take over each other's groups and names, and the database holds each statement to its constraints.
+    moving = [rows[name].pk for name, columns in updated.items() if not columns.keys().isdisjoint(_UNIQUE)]
+    Bridge.objects.filter(pk__in=moving).update(name=_UNTAKEN, group=_UNTAKEN)
+    for change in changes:
+        columns = dict(change.after or {})
+        if "stream" in columns:
+            columns["stream"] = Stream.objects.get(name=columns["stream"])
+        if change.action == "create":
+            Bridge.objects.create(name=change.name, **columns)
+        elif change.action == "delete":
+            Bridge.objects.get(name=change.name).delete()
         else:
+            row = rows[change.name]
             for column, value in columns.items():
                 setattr(row, column, value)
             row.save()
-    audit.record(by, change.action, f"{BRIDGE} {change.name}", before=change.before, after=change.after)
+            if "name" in columns and row.sink == PULL:
+                OpenedGroup.objects.filter(bridge=row).delete()
+        audit.record(by, change.action, f"{BRIDGE} {change.name}", before=change.before, after=change.after)
+
+
+def _renamed(changes: Sequence[Change], current: Mapping[str, Values], wanted: Mapping[str, Values]) -> list[Change]:
+    """Return changes in which a bridge that reads on as the group of one that goes is that one, renamed."""
+    gone = {_group_of(current[change.name]): change.name for change in changes if change.action == "delete"}
+    new = {change.name: _group_of(wanted[change.name]) for change in changes if change.action == "create"}
+    renamed = {name: gone[group] for name, group in new.items() if group in gone}
+    found = [change for change in changes if change.name not in {*renamed, *renamed.values()}]
+    for name, before in renamed.items():
+        found += compare(
+            BRIDGE,
+            {before: {"name": name, **wanted[name]}},
+            {before: {"name": before, **current[before]}},
+            delete=False,
+        )
+    return found
+
+
+def _group_of(values: Values) -> tuple[str, str]:
+    return values["stream"], values["group"]
 
 
 def adopt(file: CatalogFile) -> None:

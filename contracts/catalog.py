@@ -6,7 +6,7 @@ contract's compatibility forbids is refused. What a schema refers to is not writ
 refers to others is left out of an export.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,25 +103,41 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     ]
 
 
-def apply(change: Change, *, by: Principal) -> None:
-    """Carry out one change of the plan, in the transaction of the caller.
+def apply(changes: Sequence[Change], *, by: Principal) -> None:
+    """Carry out changes of the plan, in the transaction of the caller.
 
     Raises:
-        BadCatalog: when the contract's compatibility forbids its new schema, or its mode every change.
+        BadCatalog: when a contract's compatibility forbids its new schema, or its mode every change.
     """
+    new = [change for change in changes if change.action == "create"]
+    try:
+        registry.create_contracts([_new(change) for change in new], by=by)
+    except Problem as refused:
+        raise BadCatalog("The contracts cannot be made", [refused.detail]) from None
+    for change in changes:
+        if change.action == "update":
+            _update(change, by=by)
+
+
+def _new(change: Change) -> tuple[Contract, registry.Content | None]:
+    after = change.after or {}
+    contract = Contract(subject=change.name, **{column: after[column] for column in _COLUMNS if column in after})
+    if "schema" not in after:
+        return contract, None
+    # It was checked when the file was read.
+    return contract, registry.Content(text=schemas.canonical_text(after["schema"]))
+
+
+def _update(change: Change, *, by: Principal) -> None:
     after = change.after or {}
     columns = {column: after[column] for column in _COLUMNS if column in after}
-    if change.action == "create":
-        contract = Contract.objects.create(subject=change.name, **columns)
-        audit.record(by, "create", contract, after=audit.describe(contract))
-    else:
-        contract = registry.contract(change.name)
-        if columns:
-            before = audit.describe(contract)
-            for column, text in columns.items():
-                setattr(contract, column, text)
-            contract.save()
-            audit.record(by, "update", contract, before=before, after=audit.describe(contract))
+    contract = registry.contract(change.name)
+    if columns:
+        before = audit.describe(contract)
+        for column, text in columns.items():
+            setattr(contract, column, text)
+        contract.save()
+        audit.record(by, "update", contract, before=before, after=audit.describe(contract))
     if "schema" in after:
         _register(contract.subject, after["schema"], by=by)
 

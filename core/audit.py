@@ -1,5 +1,6 @@
 """The record of who changed what."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,22 @@ def record(
 
     `before` and `after` are JSON values: `describe()` makes them from a model.
     """
-    entry = AuditEntry.objects.create(
+    entry = _entry(actor, action, target, before, after)
+    entry.save()
+    # Not before it is sure to have happened.
+    transaction.on_commit(partial(audit_log.write, entry), robust=True)
+    return entry
+
+
+def record_all(actor: Principal, action: str, targets: Iterable[tuple[models.Model | str, Any, Any]]) -> None:
+    """Write one audit entry for each target, with what it was before and after, in few statements."""
+    entries = [_entry(actor, action, target, before, after) for target, before, after in targets]
+    for entry in AuditEntry.objects.bulk_create(entries):
+        transaction.on_commit(partial(audit_log.write, entry), robust=True)
+
+
+def _entry(actor: Principal, action: str, target: models.Model | str, before: Any, after: Any) -> AuditEntry:
+    return AuditEntry(
         actor=str(actor)[:MOST_CHARACTERS],
         kind=actor.kind,
         key=actor.key,
@@ -29,9 +45,6 @@ def record(
         before=before,
         after=after,
     )
-    # Not before it is sure to have happened.
-    transaction.on_commit(partial(audit_log.write, entry), robust=True)
-    return entry
 
 
 def name_of(target: models.Model | str) -> str:

@@ -1,9 +1,9 @@
 """The catalog's version number, and who hears that it rose.
 
 A save or delete of any `CatalogModel` raises the number in the same transaction, so no crash can keep the change and
-lose the number. It is raised before the row is written, too: whoever changes the catalog takes this one lock first, so
-those who do it at once wait for each other in one order and never in a circle. After the commit, this process hears of
-it at once (`on_change`); others read `current()`.
+lose the number. It is raised before the first row is written: whoever changes the catalog takes this one lock first, so
+those who do it at once wait for each other in one order and never in a circle. A transaction raises it once, however
+many rows it writes, and its commit tells this process once (`on_change`); others read `current()`.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,12 @@ def current() -> int:
 
 
 def bump() -> None:
-    """Raise the number in the running transaction and tell this process after the commit.
+    """Raise the number once in the running transaction, and tell this process after the commit.
 
     For changes that send no signal (`QuerySet.update`, `bulk_create`); saves and deletes do it by themselves.
     """
+    if _is_raised():
+        return
     if not CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1):
         # The first change of all. Somebody else may be making the row too: then both raise it.
         CatalogVersion.objects.get_or_create(pk=_ROW)
@@ -69,6 +71,14 @@ def _changing(sender: type[models.Model], using: str, **_: Any) -> None:
 def _changed(sender: type[models.Model], **_: Any) -> None:
     if issubclass(sender, CatalogModel):
         bump()
+
+
+def _is_raised() -> bool:
+    """Say whether the running transaction raised the number already.
+
+    A savepoint that is rolled back lowers the number again and takes its hooks out of this list.
+    """
+    return any(hook is _tell for _, hook, _ in transaction.get_connection().run_on_commit)
 
 
 def _tell() -> None:

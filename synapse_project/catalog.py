@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,8 +40,8 @@ class Part(Protocol):
     def plan(self, file: CatalogFile, *, delete: bool) -> list[Change]:
         """Return what would change, and note what only the database can tell to be wrong."""
 
-    def apply(self, change: Change, *, by: Principal) -> None:
-        """Carry out one change in the running transaction, and record it."""
+    def apply(self, changes: Sequence[Change], *, by: Principal) -> None:
+        """Carry out changes of the part's kinds in the running transaction, in their order, and record them."""
 
     def export(self, document: dict[str, Any]) -> None:
         """Add the part's sections. Parts are asked in order and may take from what earlier ones wrote."""
@@ -106,8 +107,8 @@ class Catalog:
             changes = self._chosen(delete, only_new)
             if not changes:
                 transaction.set_rollback(True)
-            for change in changes:
-                _PART_OF[change.kind].apply(change, by=ACTOR)
+            for part, group in groupby(changes, key=lambda change: _PART_OF[change.kind]):
+                part.apply(list(group), by=ACTOR)
         return changes
 
     def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
@@ -166,13 +167,18 @@ def _source(data: bytes, name: str) -> Source:
 
 
 def _ordered(changes: Iterable[Change]) -> list[Change]:
-    """Put what others need first, and deletions last: these in the opposite order."""
+    """Put what others need first, and deletions last: these in the opposite order.
+
+    Only the last kind, which nothing needs, is deleted first of all: what takes its place would clash with it.
+    """
     return sorted(changes, key=_rank)
 
 
-def _rank(change: Change) -> tuple[bool, int]:
+def _rank(change: Change) -> tuple[int, int]:
     order = _ORDER[change.kind]
-    return (True, -order) if change.action == "delete" else (False, order)
+    if change.action != "delete":
+        return 1, order
+    return (0, 0) if order == len(_ORDER) - 1 else (2, -order)
 
 
 def _parts(pointer: str) -> list[str]:

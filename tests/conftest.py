@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 import redis as redis_py
+from django.db import transaction
 
 from bridges.pull.memory import memory
+from core import catalog_version
 from core.shares.process import shares_of
 from streams import connections, prober
 from streams.broker import SyncExecutor
@@ -36,6 +38,18 @@ def need(found: object, what: str) -> None:
     """Skip the test when a part of the machine is missing; under CI that is a failure."""
     if not found:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is not installed")
+
+
+@pytest.fixture(autouse=True)
+def each_change_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each change raise the catalog's number, also where a test's own transaction holds many that would commit."""
+    is_raised = catalog_version._is_raised
+
+    def is_raised_outside_of_tests() -> bool:
+        blocks = transaction.get_connection().atomic_blocks
+        return not any(block._from_testcase for block in blocks) and is_raised()
+
+    monkeypatch.setattr(catalog_version, "_is_raised", is_raised_outside_of_tests)
 
 
 @pytest.fixture(scope="session")

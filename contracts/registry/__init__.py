@@ -4,6 +4,7 @@
 - `references`    schemas that refer to versions of other contracts
 - `drafting`      write the next version's text
 - `activation`    make a text a version: numbered, with a global id, checked for compatibility
+- `creation`      make many new contracts at once
 - `compatible`    whether a schema may follow the versions that are there
 - `deletion`      hide versions, and delete them for good
 - `marking`       what versions mark as personal
@@ -13,6 +14,7 @@
 from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatible import judge
 from contracts.registry.content import Content, Reference
+from contracts.registry.creation import create_contracts
 from contracts.registry.deletion import delete_contract, delete_version
 from contracts.registry.drafting import digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
@@ -26,6 +28,7 @@ __all__ = [
     "active_version",
     "compiled",
     "contract",
+    "create_contracts",
     "delete_contract",
     "delete_version",
     "deprecate",

@@ -1,7 +1,7 @@
 """What is registered: a text, what it refers to, and what clients want kept with it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 
 from contracts import schemas
 from contracts.models import Schema, guid_of
+from core import catalog_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +74,30 @@ class Content:
 
     def kept(self) -> Schema:
         """Return the one schema with this content, made when there is none: its primary key is the global id."""
-        digest = self.digest
-        values = {
-            "text": self.text,
-            "guid": guid_of(digest),
-            "meaning": self.meaning,
-            "references": self.reference_list,
-            "metadata": self.metadata,
-            "rule_set": self.rule_set,
-        }
-        found, _ = Schema.objects.get_or_create(digest=digest, defaults=values)
-        return found
+        return Schema.objects.filter(digest=self.digest).first() or kept_all([self])[self.digest]
+
+
+def kept_all(contents: Iterable[Content]) -> dict[str, Schema]:
+    """Return the schemas with these contents by their digests; those that are not there are made, in few statements."""
+    wanted = {content.digest: content for content in contents}
+    found = Schema.objects.in_bulk(list(wanted), field_name="digest")
+    missing = [
+        Schema(
+            text=content.text,
+            digest=digest,
+            guid=guid_of(digest),
+            meaning=content.meaning,
+            references=content.reference_list,
+            metadata=content.metadata,
+            rule_set=content.rule_set,
+        )
+        for digest, content in wanted.items()
+        if digest not in found
+    ]
+    if missing:
+        catalog_version.bump()
+        found |= {schema.digest: schema for schema in Schema.objects.bulk_create(missing)}
+    return found
 
 
 def content_of(schema: Schema) -> Content:

@@ -37,13 +37,13 @@ def mode_of(of: Contract | None, everywhere: RegistrySettings | None = None) -> 
     return of.mode
 
 
-def refuse_unless_writable(of: Contract | None, subject: str) -> None:
+def refuse_unless_writable(of: Contract | None, subject: str, everywhere: RegistrySettings | None = None) -> None:
     """Do nothing when the contract may be changed.
 
     Raises:
         ReadOnly: when it may not.
     """
-    mode = mode_of(of)
+    mode = mode_of(of, everywhere)
     if mode != Mode.READWRITE:
         raise ReadOnly(f"The contract “{subject}” is in mode {mode}: it can be read and not changed.")
 

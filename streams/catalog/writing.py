@@ -1,65 +1,90 @@
-"""One change of the catalog, carried out. Values were checked when the file was read."""
+"""Changes of the catalog, carried out. Values were checked when the file was read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from contracts.models import Contract
-from core import audit, iso_duration
+from core import audit, catalog_version, iso_duration
 from core.plan import Change, Values
 from core.principal import Principal
 from streams.catalog.reading import DURATIONS, EVENT_TYPE, GRANT, SERVICE, STREAM
 from streams.models import EventType, Grant, Service, Stream
 
-
-def apply(change: Change, *, by: Principal) -> None:
-    """Carry out one change of the plan, in the transaction of the caller, and record it."""
-    _WRITERS[change.kind](change)
-    audit.record(by, change.action, f"{change.kind} {change.name}", before=change.before, after=change.after)
+# What tells a row from the others, and its other columns.
+_Row = tuple[dict[str, Any], dict[str, Any]]
 
 
-def _write_stream(change: Change) -> None:
-    columns = dict(change.after or {})
-    for key in DURATIONS:
-        if columns.get(key) is not None:
-            columns[key] = iso_duration.parse(columns[key])
-    _write(change, Stream, {"name": change.name}, columns)
+def apply(changes: Sequence[Change], *, by: Principal) -> None:
+    """Carry out changes of the plan, in the transaction of the caller, and record them.
+
+    Rows of one kind that follow each other are created in few statements.
+    """
+    for (action, kind), group in groupby(changes, key=attrgetter("action", "kind")):
+        same = list(group)
+        model, row_of = _MODELS[kind]
+        rows = row_of(same)
+        if action == "create":
+            catalog_version.bump()
+            model.objects.bulk_create(model(**key, **columns) for key, columns in rows)
+        else:
+            for key, columns in rows:
+                _change(model.objects.get(**key), columns if action == "update" else None)
+        audit.record_all(by, action, [(f"{kind} {each.name}", each.before, each.after) for each in same])
 
 
-def _write_event_type(change: Change) -> None:
-    stream, name = change.name.split("/")
-    columns = _chosen(change.after or {}, ("description", "example"))
-    if "contract" in (change.after or {}):
-        subject = (change.after or {})["contract"]
-        columns["contract"] = None if subject is None else Contract.objects.get(subject=subject)
-    _write(change, EventType, {"stream": Stream.objects.get(name=stream), "name": name}, columns)
+def _streams(changes: Sequence[Change]) -> list[_Row]:
+    rows = []
+    for change in changes:
+        columns = dict(change.after or {})
+        for key in DURATIONS:
+            if columns.get(key) is not None:
+                columns[key] = iso_duration.parse(columns[key])
+        rows.append(({"name": change.name}, columns))
+    return rows
 
 
-def _write_service(change: Change) -> None:
-    _write(change, Service, {"name": change.name}, dict(change.after or {}))
+def _event_types(changes: Sequence[Change]) -> list[_Row]:
+    names = [change.name.split("/") for change in changes]
+    streams = Stream.objects.in_bulk(list({stream for stream, _ in names}), field_name="name")
+    subjects = {subject for change in changes if (subject := (change.after or {}).get("contract")) is not None}
+    contracts: dict[str | None, Contract | None] = {None: None}
+    contracts |= Contract.objects.in_bulk(list(subjects), field_name="subject")
+    rows = []
+    for change, (stream, name) in zip(changes, names, strict=True):
+        columns = _chosen(change.after or {}, ("description", "example"))
+        if "contract" in (change.after or {}):
+            columns["contract"] = contracts[(change.after or {})["contract"]]
+        rows.append(({"stream": streams[stream], "name": name}, columns))
+    return rows
 
 
-def _write_grant(change: Change) -> None:
+def _services(changes: Sequence[Change]) -> list[_Row]:
+    return [({"name": change.name}, dict(change.after or {})) for change in changes]
+
+
+def _grants(changes: Sequence[Change]) -> list[_Row]:
     # All of a grant is its identity: it is made or deleted, never changed.
-    values = change.before or change.after or {}
-    key = _chosen(values, ("action", "stream", "event_type"))
-    _write(change, Grant, {"service": Service.objects.get(name=values["service"]), **key}, {})
+    values = [change.before or change.after or {} for change in changes]
+    services = Service.objects.in_bulk(list({each["service"] for each in values}), field_name="name")
+    return [
+        ({"service": services[each["service"]], **_chosen(each, ("action", "stream", "event_type"))}, {})
+        for each in values
+    ]
 
 
-_WRITERS: dict[str, Callable[[Change], None]] = {
-    STREAM: _write_stream,
-    EVENT_TYPE: _write_event_type,
-    SERVICE: _write_service,
-    GRANT: _write_grant,
+_MODELS: dict[str, tuple[Any, Callable[[Sequence[Change]], list[_Row]]]] = {
+    STREAM: (Stream, _streams),
+    EVENT_TYPE: (EventType, _event_types),
+    SERVICE: (Service, _services),
+    GRANT: (Grant, _grants),
 }
 
 
-def _write(change: Change, model: Any, key: dict[str, Any], columns: dict[str, Any]) -> None:
-    """Create, update or delete a row. Each save and delete raises the catalog's version number."""
-    if change.action == "create":
-        model.objects.create(**key, **columns)
-        return
-    row = model.objects.get(**key)
-    if change.action == "delete":
+def _change(row: Any, columns: dict[str, Any] | None) -> None:
+    """Update a row, or delete it (None)."""
+    if columns is None:
         row.delete()
         return
     for column, value in columns.items():

@@ -148,9 +148,9 @@ def test_what_the_file_does_not_name_goes_only_when_that_is_asked_for(db):
 
     assert planned(one) == ["create bridge one"]
     assert planned(one, delete=True) == [
-        "create bridge one",
         "delete bridge orders-to-console",
         "delete bridge orders-to-shop",
+        "create bridge one",
     ]
     apply(one, delete=True)
     assert list(Bridge.objects.values_list("name", flat=True)) == ["one"]
@@ -162,9 +162,9 @@ def test_a_bridge_goes_with_its_stream_and_the_plan_says_so(db):
 
     assert planned(other) == ["create stream parcels"]
     assert planned(other, delete=True) == [
-        "create stream parcels",
         "delete bridge orders-to-console",
         "delete bridge orders-to-shop",
+        "create stream parcels",
         "delete stream orders",
     ]
     apply(other, delete=True)
@@ -253,6 +253,57 @@ def test_a_group_that_a_bridge_of_the_database_reads_is_taken(db):
     (found,) = mistakes("    bridges: [{name: thief, stream: orders, group: shop, sink: console}]")
 
     assert "the bridge “orders-to-shop” reads orders as this group already" in found
+
+
+def test_a_bridge_that_a_file_renames_keeps_its_row_and_its_group(db):
+    apply(FILE)
+    before = Bridge.objects.get(name="orders-to-shop")
+    renamed = FILE.replace("orders-to-shop", "orders-to-store").replace("batch_size: 10", "batch_size: 20")
+
+    assert planned(renamed, delete=True) == ["update bridge orders-to-shop"]
+    apply(renamed, delete=True)
+
+    after = Bridge.objects.get(name="orders-to-store")
+    assert (after.pk, after.group, after.batch_size) == (before.pk, "shop", 20)
+    assert planned(renamed, delete=True) == []
+    entry = AuditEntry.objects.get(target="bridge orders-to-shop", action="update")
+    assert (entry.before, entry.after) == (
+        {"name": "orders-to-shop", "batch_size": 10},
+        {"name": "orders-to-store", "batch_size": 20},
+    )
+
+
+def test_without_delete_a_bridge_that_a_file_renames_is_a_second_reader_of_its_group(db):
+    apply(FILE)
+
+    (found,) = mistakes(FILE.replace("orders-to-shop", "orders-to-store"))
+
+    assert "the bridge “orders-to-shop” reads orders as this group already" in found
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"one": "b", "two": "a"},
+        {"one": "b", "three": "a"},
+        {"two": "a"},
+        {"two": "a", "three": "b"},
+        {"three": "a", "four": "b"},
+        {"three": "c", "one": "a"},
+    ],
+)
+def test_bridges_take_over_each_others_groups(db, groups):
+    def written(pairs):
+        bridges = [f"{{name: {name}, stream: orders, group: {group}, sink: console}}" for name, group in pairs.items()]
+        return f"    streams: [{{name: orders}}]\n    bridges: [{', '.join(bridges)}]"
+
+    apply(written({"one": "a", "two": "b"}))
+    text = written(groups)
+
+    apply(text, delete=True)
+
+    assert dict(Bridge.objects.values_list("name", "group")) == groups
+    assert planned(text, delete=True) == []
 
 
 def test_the_platform_archives_inference_and_training_events_without_taking_them_from_anybody(db):

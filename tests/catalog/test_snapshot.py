@@ -6,6 +6,7 @@ from django.db import transaction
 from core import catalog_version
 from streams.models import Stream
 from streams.snapshot import SnapshotHolder, holder
+from tests.catalog.files import apply
 from tests.definitions import contract, define
 
 pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
@@ -50,6 +51,55 @@ def test_a_change_that_is_rolled_back_does_not_raise_the_number():
         transaction.set_rollback(True)
 
     assert catalog_version.current() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_of_many_changes_raises_the_number_once():
+    before = catalog_version.current()
+
+    with transaction.atomic():
+        for name in ("orders", "parcels", "returns"):
+            Stream.objects.create(name=name)
+        with transaction.atomic():
+            Stream.objects.filter(name="returns").delete()
+
+    assert catalog_version.current() == before + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_after_a_savepoint_that_was_rolled_back_raises_the_number():
+    holder.refresh()
+    before = catalog_version.current()
+
+    with transaction.atomic():
+        with transaction.atomic():
+            Stream.objects.create(name="orders")
+            transaction.set_rollback(True)
+        Stream.objects.create(name="parcels")
+
+    assert catalog_version.current() == before + 1
+    assert set(holder.current().streams) == {"parcels"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_transactions_raise_the_number_twice():
+    before = catalog_version.current()
+
+    for name in ("orders", "parcels"):
+        with transaction.atomic():
+            Stream.objects.create(name=name)
+
+    assert catalog_version.current() == before + 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_listeners_of_a_large_file_are_told_once(monkeypatch):
+    told = []
+    monkeypatch.setattr(catalog_version, "_listeners", [lambda: told.append(1)])
+
+    apply("streams: [{name: orders, event_types: [{name: placed}]}, {name: parcels}, {name: returns}]")
+
+    assert told == [1]
 
 
 @pytest.mark.django_db

@@ -1,14 +1,12 @@
 """A limit to the work of one comparison, so that a hostile schema costs a refusal and not a hang.
 
-What is limited is the thread's time on the processor: what else the machine does refuses nobody's schema.
+What is limited is steps and not time, so the same question has the same answer on every machine, busy or not. A step is
+some ten microseconds of a processor; what takes much longer, such as compiling a schema, spends as many steps.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_STEPS_BETWEEN_LOOKS = 32
-MAX_STEPS = 1_000_000
 MAX_DEPTH = 90
 """Nested comparisons. JSON that is accepted at all is at most 64 levels deep (`core.strict_json`)."""
 
@@ -18,58 +16,47 @@ class OutOfBudget(Exception):
 
 
 class Budget:
-    """Counts steps and watches the clock. Whoever loops or descends spends a step. For one thread.
+    """Counts down the steps that are left. Loops and descents spend them."""
 
-    `until` is a moment of the thread's own clock (`time.thread_time`), in seconds.
-    """
+    __slots__ = ("_depth", "left")
 
-    __slots__ = ("_depth", "_steps", "_until")
-
-    def __init__(self, until: float) -> None:
-        self._until = until
-        self._steps = 0
+    def __init__(self, steps: int) -> None:
+        self.left = steps
         self._depth = 0
-
-    @classmethod
-    def of(cls, seconds: float) -> "Budget":
-        """Return a budget that ends so many seconds from now."""
-        return cls(time.thread_time() + seconds)
 
     def spend(self, steps: int = 1) -> None:
         """Count steps.
 
         Raises:
-            OutOfBudget: when there are too many, or time is up.
+            OutOfBudget: when there are none left.
         """
-        before = self._steps // _STEPS_BETWEEN_LOOKS
-        self._steps += steps
-        if self._steps // _STEPS_BETWEEN_LOOKS != before:
-            if self._steps > MAX_STEPS:
-                raise OutOfBudget
-            self.look()
+        self.left -= steps
+        if self.left < 0:
+            raise OutOfBudget
 
     @contextmanager
-    def half(self) -> Iterator[None]:
-        """Allow half of the time that is left, for an attempt that one can do without.
+    def limited(self, steps: int) -> Iterator[None]:
+        """Allow no more than so many of the steps that are left.
 
         Raises:
-            OutOfBudget: as ever; whoever asked for the half goes on with the other one.
+            OutOfBudget: when they are spent; what was kept back is there again afterwards.
         """
-        until, depth = self._until, self._depth
-        self._until = min(until, time.thread_time() + (until - time.thread_time()) / 2)
+        kept, depth = max(0, self.left - max(0, steps)), self._depth
+        self.left -= kept
         try:
             yield
         finally:
-            self._until, self._depth = until, depth
+            self.left, self._depth = max(0, self.left) + kept, depth
 
-    def look(self) -> None:
-        """Look at the clock; done before and after work that cannot be interrupted.
+    @contextmanager
+    def half(self) -> Iterator[None]:
+        """Allow half of the steps that are left, for an attempt that one can do without.
 
         Raises:
-            OutOfBudget: when time is up.
+            OutOfBudget: when they are spent; the other half is left.
         """
-        if time.thread_time() > self._until:
-            raise OutOfBudget
+        with self.limited(self.left // 2):
+            yield
 
     def enter(self) -> None:
         """Go one level down.

@@ -1,10 +1,10 @@
 """Is a new schema safe after the earlier ones?"""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from contracts.compatibility.budget import Budget
 from contracts.compatibility.comparing import compare
 from contracts.compatibility.documents import Library, Unusable
 from contracts.compatibility.findings import Finding
@@ -12,11 +12,11 @@ from contracts.compatibility.modes import Direction, Mode, Policy
 from contracts.compatibility.rules import CANNOT_DECIDE, Rule
 from contracts.compatibility.verdict import NO_WITNESS, Difference, Earlier, Verdict
 
-LONGEST_CHECK_MS = 1000
-"""No check takes more of a processor's time, whatever its limit and however many versions there are."""
-# Left for what cannot be interrupted: compiling a schema, asking the validator once.
-_RESERVE_MS = 100
-_TOO_LATE = "comparing with the versions after it took all the time there is"
+STEPS = 20_000
+"""How many steps comparing with one version in one direction may take."""
+MOST_STEPS = 3 * STEPS
+"""No check takes more, however many versions there are."""
+_TOO_LATE = "comparing with the versions after it took all the work there is"
 _NO_REFERENCES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 Schemas = Mapping[str, Mapping[str, Any]]
@@ -29,30 +29,29 @@ def check(
     mode: Mode,
     policy: Policy = Policy.LENIENT,
     references: Schemas = _NO_REFERENCES,
-    limit_ms: float = 200,
+    steps: int = STEPS,
 ) -> Verdict:
     """Return whether the candidate may follow the earlier versions (oldest first).
 
     The earlier versions are valid schemas; a candidate that is none is never compatible with any.
-    `references` are the schemas that the candidate's `$ref`s name. `limit_ms` bounds the work of comparing with one
+    `references` are the schemas that the candidate's `$ref`s name. `steps` bounds the work of comparing with one
     version in one direction; what is not known by then is not decided, and counts as incompatible. All together never
-    takes more than a second. Both are the thread's time on the processor.
+    takes more than three times the usual limit. Steps are counted, not timed: the answer depends on the schemas alone.
     """
-    until = time.thread_time() + (LONGEST_CHECK_MS - _RESERVE_MS) / 1000
+    budget = Budget(MOST_STEPS)
     found: list[Difference] = []
     allowed: dict[tuple[str, ...], Difference] = {}
     told: set[tuple[object, ...]] = set()
     versions = [] if mode is Mode.NONE else earlier if mode.is_transitive else earlier[-1:]
     new = _library(candidate, references, is_new=True)
     for version in reversed(versions):
-        # Making a schema ready cannot be interrupted; past the end it is not begun.
-        is_late = time.thread_time() > until
-        old = _TOO_LATE if is_late else _library(version.document, version.references)
+        old = _library(version.document, version.references) if budget.left else _TOO_LATE
         for direction in mode.directions:
-            left = min(limit_ms / 1000, until - time.thread_time())
             # What is let through is shown with an example once, for the newest version.
             proves = Rule.is_refused if policy is Policy.LENIENT and version is not versions[-1] else Rule.is_any
-            for finding, witness in _compare(old, new, direction, left, proves):
+            with budget.limited(steps):
+                compared = list(_compare(old, new, direction, budget, proves))
+            for finding, witness in compared:
                 is_refused = policy is Policy.STRICT or finding.rule.is_refused()
                 # What is let through is mostly the same for each version, and putting it into words takes its time.
                 same = direction, finding.rule.name, finding.writer, finding.reader, tuple(finding.facts.items())
@@ -82,15 +81,15 @@ def _library(document: Mapping[str, Any], references: Schemas, *, is_new: bool =
 
 
 def _compare(
-    old: Library | str, new: Library | str, direction: Direction, seconds: float, proves: Callable[[Rule], bool]
+    old: Library | str, new: Library | str, direction: Direction, budget: Budget, proves: Callable[[Rule], bool]
 ) -> Iterator[tuple[Finding, Any]]:
     if isinstance(old, str) or isinstance(new, str):
         reason = old if isinstance(old, str) else new
         yield Finding(rule=CANNOT_DECIDE, writer="", reader="", facts={"reason": reason}), NO_WITNESS
     elif direction is Direction.BACKWARD:
-        yield from compare(old, new, seconds, proves=proves)
+        yield from compare(old, new, budget, proves=proves)
     else:
-        yield from compare(new, old, seconds, proves=proves)
+        yield from compare(new, old, budget, proves=proves)
 
 
 def _difference(finding: Finding, witness: Any, direction: Direction, version: int) -> Difference:

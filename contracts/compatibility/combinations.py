@@ -18,19 +18,25 @@ _DEEPEST_SPLITS = 4
 
 
 def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the reader's combinations from accepting all values of the shape."""
+    """Return what keeps the schemas that a reader combines from accepting all values of the shape."""
     facets = reader.facets
     findings: Findings = []
     for part in facets.conjuncts:
         findings += prover.within(shape, part)
     for group in facets.groups:
         findings += _alternatives(prover, shape, group, reader)
-    for excluded in facets.nots:
-        if not prover.excludes(shape, excluded):
-            findings.append(_found(rules.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
     for condition in facets.conditions:
         findings += _condition(prover, shape, condition)
-    for keyword in facets.opaque:
+    return findings
+
+
+def exclusions(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+    """Return what a reader excludes of the shape, or may exclude by a keyword that could not be read."""
+    findings: Findings = []
+    for excluded in reader.facets.nots:
+        if not prover.excludes(shape, excluded):
+            findings.append(_found(rules.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
+    for keyword in reader.facets.opaque:
         findings.append(_found(rules.REFERENCE_NOT_FOLLOWED, shape, reader, _values_of(shape), name=keyword))
     return findings
 
@@ -56,25 +62,40 @@ def _alternatives(prover: "Prover", shape: Shape, group: Group, reader: Node) ->
 
 def _is_promised(prover: "Prover", shape: Shape, group: Group) -> bool:
     """Say whether the writer's schema makes the same choice."""
+    members = prover.shapes.possible(shape.tags, group.members)
     return any(
         isinstance(choice, Group)
         and choice.is_exclusive >= group.is_exclusive
-        and len(choice.members) == len(group.members)
-        and all(map(prover.sameness.are_same, choice.members, group.members))
+        and (not group.is_exclusive or len(choice.members) == len(members))
+        and _are_among(prover, choice.members, members)
         for choice in shape.choices
     )
 
 
+def _are_among(prover: "Prover", members: Sequence[Node], others: Sequence[Node]) -> bool:
+    """Say whether each of the members says the same as another one of the others, in any order."""
+    left = list(others)
+    for member in members:
+        same = next((other for other in left if prover.sameness.are_same(member, other)), None)
+        if same is None:
+            return False
+        left.remove(same)
+    return True
+
+
 def _one_fits(prover: "Prover", shape: Shape, group: Group, splits: int) -> Findings:
     """Return what keeps all values of the shape from fitting some alternative, each its own if need be."""
+    possible = prover.shapes.possible(shape.tags, group.members)
+    paired = splitting.by_discriminator(prover, shape, possible)
+    if paired:
+        return _each_fits(prover, paired, group, splits)
     results = []
-    for member in group.members:
-        result = _fits(prover, shape, group, member)
+    for member in possible:
+        result = _fits(prover, shape, possible if group.is_exclusive else [], member)
         if not result:
             return []
         results.append(result)
-    best = fewest(results)
-    if are_soft(best):
+    if results and are_soft(best := fewest(results)):
         return best
     if prover.emptiness.is_empty(shape):
         return []
@@ -90,23 +111,28 @@ def _by_cases(prover: "Prover", shape: Shape, group: Group, splits: int) -> Find
     try:
         with prover.budget.half():
             for cases in splitting.ways(prover, shape, group.members):
-                found = []
-                for case in cases:
-                    found += _one_fits(prover, case, group, splits - 1)
-                    if not are_soft(found):
-                        break
-                else:
+                found = _each_fits(prover, cases, group, splits - 1)
+                if are_soft(found):
                     return found
     except OutOfBudget:
-        prover.budget.look()
         return [_nothing_fits(shape, [])]
     return found
 
 
-def _fits(prover: "Prover", shape: Shape, group: Group, member: Node) -> Findings:
+def _each_fits(prover: "Prover", cases: Sequence[Shape], group: Group, splits: int) -> Findings:
+    """Return what keeps the cases from fitting an alternative each, up to the first that fits none."""
+    found: Findings = []
+    for case in cases:
+        found += _one_fits(prover, case, group, splits)
+        if not are_soft(found):
+            break
+    return found
+
+
+def _fits(prover: "Prover", shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
     result = prover.within(shape, member)
-    if group.is_exclusive and are_soft(result):
-        for other in group.members:
+    if are_soft(result):
+        for other in exclusive:
             if other is not member and not prover.excludes(shape, other):
                 # What both accept is refused.
                 return [_found(rules.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]

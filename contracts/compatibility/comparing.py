@@ -11,11 +11,12 @@ from contracts.compatibility.loops import trouble_with
 from contracts.compatibility.prover import Prover
 from contracts.compatibility.rules import Rule
 from contracts.compatibility.sampling import Sampler
+from contracts.compatibility.shapes import Shape
 from contracts.compatibility.verdict import NO_WITNESS
 from contracts.compatibility.witness import Court
 
 _SHARE_OF_THE_PROOF = 0.6
-"""How much of the time a proof may take; what is left is for witnesses."""
+"""How many of the steps a proof may take; what is left is for witnesses."""
 MOST_FINDINGS = 100
 _TOO_MUCH_WORK = "it would take too much work"
 _NOT_COMPILED = "a schema cannot be compiled"
@@ -23,25 +24,23 @@ _NOT_COMPILED = "a schema cannot be compiled"
 Proven = tuple[Finding, Any]
 
 
-def compare(writer: Library, reader: Library, seconds: float, *, proves: Callable[[Rule], bool]) -> list[Proven]:
+def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callable[[Rule], bool]) -> list[Proven]:
     """Return what keeps the reader from accepting all that the writer accepts.
 
-    `seconds` is a limit: what is not known by then is not decided. `proves` says for which rules a witness is wanted.
+    What is not known when the budget is spent is not decided. `proves` says for which rules a witness is wanted.
     """
     if writer.says_the_same_as(reader):
         return []
-    whole = Budget.of(seconds)
-    obstacle = _obstacle(writer, reader, whole)
+    obstacle = _obstacle(writer, reader, budget)
     if obstacle is not None:
         return [(_undecided(obstacle), NO_WITNESS)]
-    prover = Prover(Budget.of(seconds * _SHARE_OF_THE_PROOF), tells_integers=_tells_integers(writer, reader))
+    prover = Prover(budget, tells_integers=_tells_integers(writer, reader))
     findings = _findings(prover, writer, reader)
     if not any(proves(finding.rule) for finding in findings):
         return [(finding, NO_WITNESS) for finding in _distinct(findings)]
     if writer.validator is None or reader.validator is None:
         return [(_undecided(_NOT_COMPILED), NO_WITNESS)]
-    prover.budget = prover.shapes.budget = prover.sameness.budget = whole
-    court = Court(writer.validator, reader.validator, whole)
+    court = Court(writer.validator, reader.validator, budget)
     return list(_with_witnesses(prover, court, writer, _distinct(findings), proves))
 
 
@@ -49,6 +48,7 @@ def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
     """Return why the two cannot be compared. Earlier versions were compiled when they came; a new one is now."""
     try:
         trouble = trouble_with(writer, budget) or trouble_with(reader, budget)
+        budget.spend(writer.main.root.cost_of_compiling + reader.main.root.cost_of_compiling)
         are_fine = all(it.validator is not None for it in (writer, reader) if it.is_new)
         return trouble or (None if are_fine else _NOT_COMPILED)
     except OutOfBudget:
@@ -59,8 +59,10 @@ def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
 
 
 def _findings(prover: Prover, writer: Library, reader: Library) -> Findings:
+    budget = prover.budget
     try:
-        return prover.within(prover.shapes.of([writer.main.root]), reader.main.root)
+        with budget.limited(int(budget.left * _SHARE_OF_THE_PROOF)):
+            return prover.within(prover.shapes.of([writer.main.root]), reader.main.root)
     except OutOfBudget:
         return [_undecided(_TOO_MUCH_WORK)]
     except RecursionError:
@@ -71,7 +73,7 @@ def _with_witnesses(
     prover: Prover, court: Court, writer: Library, findings: Sequence[Finding], proves: Callable[[Rule], bool]
 ) -> Iterator[Proven]:
     sampler = Sampler(prover)
-    shape = prover.shapes.of([writer.main.root]) if not _is_out_of_time(prover) else None
+    shape = _whole(prover, writer)
     has_any = False
     for finding in sorted(findings, key=lambda finding: finding.rule.is_lenient):
         if not proves(finding.rule):
@@ -87,12 +89,11 @@ def _with_witnesses(
         yield finding, witness
 
 
-def _is_out_of_time(prover: Prover) -> bool:
+def _whole(prover: Prover, writer: Library) -> Shape | None:
     try:
-        prover.budget.look()
+        return prover.shapes.of([writer.main.root])
     except OutOfBudget:
-        return True
-    return False
+        return None
 
 
 def _distinct(findings: Findings) -> list[Finding]:

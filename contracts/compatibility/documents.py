@@ -104,6 +104,11 @@ class Library:
         """The schema itself and its references."""
         return [*self._documents.values()]
 
+    @cached_property
+    def size(self) -> int:
+        """How many bytes the schema has, with those that it refers to."""
+        return len(self._text)
+
     @property
     def is_one_resource(self) -> bool:
         """Whether no part has a name of its own, so that a dynamic reference can lead to one place only."""

@@ -25,7 +25,7 @@ def trouble_with(library: Library, budget: Budget) -> str | None:
     if not any(document.has_references for document in library.documents):
         return None
     looks: dict[Node, int] = {}
-    seen = {document.root for document in library.documents}
+    seen = dict.fromkeys(document.root for document in library.documents)
     waiting = list(seen)
     while waiting:
         node = waiting.pop()
@@ -34,7 +34,7 @@ def trouble_with(library: Library, budget: Budget) -> str | None:
         if looks[node] > _MOST_LOOKS:
             return "references are followed too many times over"
         new = [it for it in (*_parts(node), *_in_place(node)) if it not in seen]
-        seen.update(new)
+        seen.update(dict.fromkeys(new))
         waiting += new
     return None
 

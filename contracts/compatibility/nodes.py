@@ -55,6 +55,20 @@ class Node:
             return validators.alone(self.schema, self.draft)
         return self.document.validator_of(self)
 
+    @cached_property
+    def cost_of_compiling(self) -> int:
+        """How many steps of a budget it takes to compile the schema."""
+        size = len(self._bytes)
+        if self.document is not None and self.document.has_references:
+            # With all that it may refer to.
+            size += self.document.library.size
+        return 2 + size // 200
+
+    @cached_property
+    def cost_of_asking(self) -> int:
+        """How many steps of a budget it takes to ask the validator about a value."""
+        return 1 + len(self._bytes) // 5000
+
     @property
     def at(self) -> str:
         """Where this is, for people: a JSON Pointer, after the name of the reference if it is in one."""

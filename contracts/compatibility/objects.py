@@ -170,7 +170,7 @@ def _removed(written: WrittenObject, rest: Rest, name: str, findings: Findings) 
 def _names(prover: "Prover", written: WrittenObject, node: Node) -> Findings:
     """Find names that the reader does not accept."""
     shape = written.shape
-    refused = [name for name in written.known if not node.accepts(name) and written.may_have(name)]
+    refused = [name for name in written.known if not prover.shapes.accepts(node, name) and written.may_have(name)]
     if refused:
         return [_found(rules.PROPERTY_NAMES_NARROWED, written, node, _objects(shape, having=refused[:1]))]
     names = [written.name(pattern) for pattern in written.patterns]

@@ -78,7 +78,7 @@ class Prover:
 
     def excludes(self, shape: Shape, node: Node) -> bool:
         """Say whether provably no value of the shape is accepted by the node."""
-        return self.emptiness.is_empty(shape.also(node))
+        return not self.shapes.possible(shape.tags, [node]) or self.emptiness.is_empty(shape.also(node))
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
         """Say the same for a part of the value."""
@@ -93,7 +93,7 @@ class Prover:
         return self.shapes.of(nodes, refused_by)
 
     def by_cases(self, shape: Shape, reader: Node, otherwise: Findings) -> Findings:
-        """Return the best answer that making one of the shape's choices gives, or `otherwise`."""
+        """Return the best answer of the reader itself that making one of the shape's choices gives, or `otherwise`."""
         if self._cases >= _DEEPEST_CASES:
             return otherwise
         self._cases += 1
@@ -101,7 +101,6 @@ class Prover:
             with self.budget.half():
                 return self._best_of_cases(shape, reader, otherwise)
         except OutOfBudget:
-            self.budget.look()
             return otherwise
         finally:
             self._cases -= 1
@@ -111,7 +110,8 @@ class Prover:
         for choice in shape.choices:
             result: Findings = []
             for case in shape.cases(choice):
-                result = [*result, *self.within(case, reader)]
+                self.budget.spend()
+                result = [*result, *self._answer_case(case, reader)]
             if not result:
                 return result
             results.append(result)
@@ -149,11 +149,24 @@ class Prover:
         allowed = values.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
             return values.within(self, shape, allowed, reader)
-        findings = self._directly(shape, reader)
+        own, combined = self._directly(shape, reader), combinations.within(self, shape, reader)
         # Whether there are such values at all takes longer to say, and matters only now.
-        if not findings or self.emptiness.is_empty(shape):
+        if not (own or combined) or self.emptiness.is_empty(shape):
             return []
-        return self.by_cases(shape, reader, findings) if shape.choices else findings
+        # What is combined has made cases of its own.
+        return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
+
+    def _answer_case(self, shape: Shape, reader: Node) -> Findings:
+        """Return what the reader itself, without the schemas that it combines, has against a case."""
+        if shape.types == types.NOTHING or self._says_the_same(shape, reader):
+            return []
+        allowed = values.all_of(self, shape)
+        if allowed is not None and reader.validator is not None:
+            return values.within(self, shape, allowed, reader)
+        own = self._directly(shape, reader)
+        if not own or self.emptiness.is_empty(shape):
+            return []
+        return self.by_cases(shape, reader, own) if shape.choices else own
 
     def _directly(self, shape: Shape, reader: Node) -> Findings:
         if reader.schema is False:
@@ -169,7 +182,7 @@ class Prover:
             self._of_types(shape, reader)
             + values.listed(self, shape, reader)
             + self._of_each_type(shape, reader)
-            + combinations.within(self, shape, reader)
+            + combinations.exclusions(self, shape, reader)
         )
 
     def _of_types(self, shape: Shape, reader: Node) -> Findings:

@@ -4,6 +4,8 @@ References are followed instead of compared: two schemas are the same when no pa
 A pair that is being compared already is taken as the same; if a difference is found, nothing that was taken so is kept.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +17,8 @@ from contracts.compatibility.nodes import Node
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 _NAMES = ("$id", "id", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary")
 
+_PAIRS_A_STEP = 4
+
 Pair = tuple[Node, Node]
 
 
@@ -25,6 +29,7 @@ class Sameness:
         self.budget = budget
         self._same: set[Pair] = set()
         self._different: set[Pair] = set()
+        self._compared = 0
 
     def are_same(self, one: Node, other: Node) -> bool:
         """Say whether two schemas say the same."""
@@ -32,20 +37,29 @@ class Sameness:
             return True
         if one.draft != other.draft or (one, other) in self._different:
             return False
-        assumed: set[Pair] = {(one, other)}
-        waiting: list[Pair] = [(one, other)]
+        # With the pair that each is a part of. The nearest parts are looked at first: they differ most often.
+        assumed: dict[Pair, Pair | None] = {(one, other): None}
+        waiting = deque(assumed)
         while waiting:
-            pair = waiting.pop()
-            self.budget.spend()
-            following = _compare(*pair)
+            pair = waiting.popleft()
+            self._compared += 1
+            if self._compared % _PAIRS_A_STEP == 0:
+                self.budget.spend()
+            following = None if pair in self._different else _compare(*pair)
             if following is None:
-                self._different.add((one, other))
+                self._differ(pair, assumed)
                 return False
             new = [it for it in following if it not in assumed and it not in self._same and it[0] is not it[1]]
-            assumed.update(new)
+            assumed.update(dict.fromkeys(new, pair))
             waiting += new
-        self._same |= assumed
+        self._same.update(assumed)
         return True
+
+    def _differ(self, pair: Pair | None, within: Mapping[Pair, Pair | None]) -> None:
+        """Remember a difference, of a part and so of all that hold it."""
+        while pair is not None:
+            self._different.add(pair)
+            pair = within[pair]
 
 
 def _compare(one: Node, other: Node) -> list[Pair] | None:

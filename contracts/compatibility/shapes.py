@@ -7,15 +7,17 @@ A shape is a conjunction. It merges the facets of its schemas, following `allOf`
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
 from contracts.compatibility import types
 from contracts.compatibility.budget import Budget
+from contracts.compatibility.discriminators import ANY_TAGS, Discriminators, Tags
 from contracts.compatibility.facets import Bound, Condition, Facets, Group, Items, Properties
 from contracts.compatibility.nodes import Node
 
+_TAGS_A_STEP = 10
 Key = tuple[frozenset[Node], frozenset[Node]]
 
 
@@ -42,6 +44,7 @@ class Shape:
     items: tuple[Items, ...] = ()
     properties: tuple[Properties, ...] = ()
     values: tuple[object, ...] | None = None
+    tags: Tags = ANY_TAGS
 
     @property
     def at(self) -> str:
@@ -62,25 +65,24 @@ class Shape:
 
     def also(self, *nodes: Node, never: Iterable[Node] = ()) -> "Shape":
         """Return the shape of a value that these accept as well, and those of `never` refuse."""
-        return self.shapes.of((*self.nodes, *nodes), (*self.refused_by, *never))
+        return self.shapes.of(nodes, never, base=self)
 
-    def cases(self, choice: Group | Condition) -> list["Shape"]:
+    def cases(self, choice: Group | Condition) -> Iterator["Shape"]:
         """Return shapes that together are no smaller than this one, with the choice made in each."""
         if isinstance(choice, Condition):
             then = [choice.then] if choice.then else []
             otherwise = [choice.otherwise] if choice.otherwise else []
-            return [self.also(choice.when, *then), self.also(*otherwise, never=[choice.when])]
-        if not choice.is_exclusive:
-            return [self.also(member) for member in choice.members]
-        return [
-            self.also(member, never=[other for other in choice.members if other is not member])
-            for member in choice.members
-        ]
+            yield self.also(choice.when, *then)
+            yield self.also(*otherwise, never=[choice.when])
+            return
+        for member in choice.members:
+            yield self.also(member, never=self.shapes.rivals(choice, member) if choice.is_exclusive else ())
 
     def accepts(self, value: object) -> bool:
         """Say whether the value can be of this shape, as far as the real validator can say."""
-        return all(node.accepts(value) is not False for node in self.nodes) and not any(
-            node.accepts(value) is True for node in self.refused_by
+        accepts = self.shapes.accepts
+        return all(accepts(node, value) is not False for node in self.nodes) and not any(
+            accepts(node, value) is True for node in self.refused_by
         )
 
 
@@ -92,39 +94,133 @@ class Shapes:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
+        self.discriminators = Discriminators(budget)
         self._known: dict[Key, Shape] = {}
+        self._rivals: dict[tuple[Group, Node], list[Node]] = {}
+        self._compiled: set[Node] = set()
 
-    def of(self, nodes: Iterable[Node], refused_by: Iterable[Node] = ()) -> Shape:
-        """Return the shape of a value that `nodes` accept and `refused_by` refuse."""
+    def of(self, nodes: Iterable[Node], refused_by: Iterable[Node] = (), *, base: Shape | None = None) -> Shape:
+        """Return the shape of a value that `nodes` accept and `refused_by` refuse, and that is of the shape `base`."""
         nodes, refused_by = tuple(nodes), tuple(refused_by)
-        asked = frozenset(nodes), frozenset(refused_by)
+        if base is None:
+            asked = frozenset(nodes), frozenset(refused_by)
+        else:
+            asked = frozenset((*base.nodes, *nodes)), frozenset((*base.refused_by, *refused_by))
         shape = self._known.get(asked)
         if shape is None:
             self.budget.spend()
-            accepting, refusing = self._closure(nodes, refused_by)
-            key = frozenset(accepting), frozenset(refusing)
+            closure = _Closure(self, nodes, refused_by, base)
+            key = frozenset(closure.accepting), frozenset(closure.refusing)
             shape = self._known.get(key)
             if shape is None:
-                shape = self._known[key] = _merged(Shape(tuple(accepting), tuple(refusing), self))
+                shape = self._known[key] = closure.shape()
             self._known[asked] = shape
         return shape
 
-    def _closure(
-        self, nodes: tuple[Node, ...], refused_by: tuple[Node, ...]
-    ) -> tuple[dict[Node, None], dict[Node, None]]:
-        """Return the nodes with all that they imply. Dictionaries keep the order."""
-        accepting: dict[Node, None] = {}
-        refusing: dict[Node, None] = {}
-        waiting = [(node, True) for node in reversed(nodes)] + [(node, False) for node in refused_by]
+    def accepts(self, node: Node, value: object) -> bool | None:
+        """Ask the real validator of a schema; `None` when it cannot say. What it costs is spent."""
+        if node not in self._compiled:
+            self._compiled.add(node)
+            self.budget.spend(node.cost_of_compiling)
+        self.budget.spend(node.cost_of_asking)
+        return node.accepts(value)
+
+    def possible(self, tags: Tags, nodes: Iterable[Node]) -> list[Node]:
+        """Return the schemas that may accept a value with these tags."""
+        nodes = tuple(nodes)
+        self.budget.spend(1 + len(nodes) // _TAGS_A_STEP)
+        return [node for node in nodes if not tags.contradict(self.discriminators.tags_of(node))]
+
+    def rivals(self, group: Group, member: Node) -> list[Node]:
+        """Return the other members of a group that may accept the same values as one of them."""
+        known = self._rivals.get((group, member))
+        if known is None:
+            possible = self.possible(self.discriminators.tags_of(member), group.members)
+            known = self._rivals[group, member] = [node for node in possible if node is not member]
+        return known
+
+
+class _Closure:
+    """Schemas that accept a value or refuse it, with all that they imply, and the choices that this leaves open.
+
+    What tells alternatives apart decides between them: where one member of a union is left, it is implied.
+    """
+
+    def __init__(self, shapes: Shapes, nodes: Iterable[Node], refused_by: Iterable[Node], base: Shape | None) -> None:
+        self._shapes = shapes
+        self._base = Shape((), (), shapes) if base is None else base
+        # Dictionaries keep the order.
+        self.accepting: dict[Node, None] = dict.fromkeys(self._base.nodes)
+        self.refusing: dict[Node, None] = dict.fromkeys(self._base.refused_by)
+        self.tags = self._base.tags
+        self.choices: list[Group | Condition] = [*self._base.choices]
+        waiting = [(node, True) for node in reversed(tuple(nodes))] + [(node, False) for node in refused_by]
+        while waiting:
+            self._take_in(waiting)
+            waiting = self._decide()
+
+    def shape(self) -> Shape:
+        """Return what is known, merged."""
+        made = replace(
+            self._base,
+            nodes=tuple(self.accepting),
+            refused_by=tuple(self.refusing),
+            choices=tuple(self.choices),
+            tags=self.tags,
+        )
+        _merge(made, made.nodes[len(self._base.nodes) :], made.refused_by[len(self._base.refused_by) :])
+        made.types &= types.NOTHING if self.tags.are_impossible else self.tags.kinds
+        return made
+
+    def _take_in(self, waiting: list[tuple[Node, bool]]) -> None:
+        discriminators = self._shapes.discriminators
         while waiting:
             node, accepts = waiting.pop()
-            seen = accepting if accepts else refusing
+            seen = self.accepting if accepts else self.refusing
             if node in seen:
                 continue
-            self.budget.spend()
+            self._shapes.budget.spend()
             seen[node] = None
-            waiting += _implied(node) if accepts else _implied_by_refusal(node)
-        return accepting, refusing
+            if accepts:
+                self.tags = self.tags.both(discriminators.tags_of(node))
+                self.choices += (*node.facets.groups, *node.facets.conditions)
+                waiting += _implied(node)
+            else:
+                self.tags = self.tags.both(discriminators.tags_of_refusal(node))
+                waiting += _implied_by_refusal(node)
+
+    def _decide(self) -> list[tuple[Node, bool]]:
+        """Make the choices that are made already; return what follows."""
+        following: list[tuple[Node, bool]] = []
+        still_open: list[Group | Condition] = []
+        self._shapes.budget.spend(len(self.choices) // _TAGS_A_STEP)
+        for choice in self.choices:
+            decided, left = self._of_group(choice) if isinstance(choice, Group) else self._of_condition(choice)
+            following += decided
+            still_open += left
+        self.choices = still_open
+        return following
+
+    def _of_group(self, choice: Group) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
+        members = tuple(self._shapes.possible(self.tags, (it for it in choice.members if it not in self.refusing)))
+        if len(members) == 1:
+            return [(members[0], True)], []
+        taken = [member for member in members if member in self.accepting]
+        if not members or (taken and not choice.is_exclusive):
+            self.tags = self.tags if members else _NO_TAGS
+            return [], []
+        return [], [choice if len(members) == len(choice.members) else Group(members, choice.is_exclusive)]
+
+    def _of_condition(self, choice: Condition) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
+        when = choice.when
+        if when in self.accepting or self.tags.imply(when):
+            return [(choice.then, True)] if choice.then else [], []
+        if when in self.refusing or not self._shapes.possible(self.tags, [when]):
+            return [(choice.otherwise, True)] if choice.otherwise else [], []
+        return [], [choice]
+
+
+_NO_TAGS = Tags(kinds=types.NOTHING)
 
 
 def _implied(node: Node) -> Iterator[tuple[Node, bool]]:
@@ -158,9 +254,9 @@ def _only_requires(properties: Properties) -> bool:
     return properties == Properties(required=properties.required)
 
 
-def _merged(shape: Shape) -> Shape:
-    choices: list[Group | Condition] = []
-    for node in shape.nodes:
+def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> None:
+    """Take in what further schemas say that accept a value of the shape, or refuse it."""
+    for node in nodes:
         facets = node.facets
         shape.types &= facets.types
         _merge_numbers(shape, facets)
@@ -174,16 +270,12 @@ def _merged(shape: Shape) -> Shape:
             shape.properties += (facets.properties,)
         if facets.values is not None and (shape.values is None or len(facets.values) < len(shape.values)):
             shape.values = facets.values
-        choices += facets.groups
-        choices += facets.conditions
     if not shape.types & types.FRACTION:
         shape.step = _common_step(shape.step, Fraction(1))
     elif shape.step is not None and shape.step.denominator == 1:
         shape.types &= ~types.FRACTION
-    for node in shape.refused_by:
+    for node in refused_by:
         shape.types &= ~_all_of_these_types(node)
-    shape.choices = tuple(choice for choice in choices if not _is_made(shape, choice))
-    return shape
 
 
 def _merge_numbers(shape: Shape, facets: Facets) -> None:
@@ -225,17 +317,6 @@ def _all_of_these_types(node: Node) -> int:
     if facets.items is not None:
         mask &= ~types.ARRAY
     return mask if facets.properties is None else mask & ~types.OBJECT
-
-
-def _is_made(shape: Shape, choice: Group | Condition) -> bool:
-    if isinstance(choice, Condition):
-        if choice.when in shape.nodes:
-            return choice.then is None or choice.then in shape.nodes
-        return choice.when in shape.refused_by and (choice.otherwise is None or choice.otherwise in shape.nodes)
-    taken = [member for member in choice.members if member in shape.nodes]
-    if not choice.is_exclusive or not taken:
-        return bool(taken)
-    return len(taken) == 1 and all(member in shape.refused_by for member in choice.members if member is not taken[0])
 
 
 def least_of(one: int | None, other: int | None) -> int | None:

@@ -1,9 +1,11 @@
 """Ways to cut a shape into cases, so that each case can fit another alternative of the reader."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.compatibility import types, values
+from contracts.compatibility.discriminators import Key, Path, Tags, values_of
+from contracts.compatibility.facets import Group
 from contracts.compatibility.nodes import Node
 from contracts.compatibility.shapes import Shape
 from contracts.compatibility.written_object import nodes_at
@@ -11,8 +13,43 @@ from contracts.compatibility.written_object import nodes_at
 if TYPE_CHECKING:
     from contracts.compatibility.prover import Prover
 
+_MOST_ANYWAY = 2
 _MOST_CUTS = 12
 _MOST_VALUES = 64
+
+
+def by_discriminator(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> list[Shape] | None:
+    """Return the shape in cases each of which fewer of the alternatives may fit, as their constants tell.
+
+    `None` when no constant tells them apart.
+    """
+    if len(alternatives) < _MOST_ANYWAY:
+        return None
+    for path, keys in shape.tags.choices():
+        by_alternatives: dict[tuple[Node, ...], set[Key]] = {}
+        tags = [(node, prover.shapes.discriminators.tags_of(node).at(path)) for node in alternatives]
+        for key in sorted(keys, key=str):
+            prover.budget.spend(1 + len(tags) // 10)
+            one = Tags(values=frozenset([key]))
+            fitting = tuple(node for node, its in tags if not one.contradict(its))
+            by_alternatives.setdefault(fitting, set()).add(key)
+        if all(len(fitting) < len(alternatives) for fitting in by_alternatives):
+            return [shape.also(Node.made(_with_values(path, keys))) for keys in by_alternatives.values()]
+    for choice in shape.choices:
+        if isinstance(choice, Group) and all(
+            len(prover.shapes.possible(prover.shapes.discriminators.tags_of(member), alternatives)) < len(alternatives)
+            for member in choice.members
+        ):
+            return list(shape.cases(choice))
+    return None
+
+
+def _with_values(path: Path, keys: Iterable[Key]) -> dict[str, Any]:
+    """Return the schema that lists values for a part."""
+    schema: dict[str, Any] = {"enum": values_of(keys)}
+    for name in reversed(path):
+        schema = {"type": "object", "properties": {name: schema}, "required": [name]}
+    return schema
 
 
 def ways(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
@@ -24,7 +61,7 @@ def ways(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> Iterat
     if shape.types & types.FRACTION and shape.types & ~types.FRACTION:
         yield [shape.also(Node.made({"multipleOf": 1})), shape.also(never=[Node.made({"multipleOf": 1})])]
     for choice in shape.choices:
-        yield shape.cases(choice)
+        yield list(shape.cases(choice))
     if shape.types & types.NUMBER:
         yield from _by_bounds(shape, alternatives)
     if shape.types & types.OBJECT:

@@ -14,6 +14,7 @@ from contracts.compatibility.verdict import NO_WITNESS
 
 _MOST_CANDIDATES = 80
 _MOST_SHRINKS = 120
+_COST_OF_A_CANDIDATE = 2
 
 
 class Court:
@@ -26,7 +27,7 @@ class Court:
 
     def is_proof(self, document: Any) -> bool:
         """Say whether the writer's schema accepts the document and the reader's refuses it."""
-        self._budget.look()
+        self._budget.spend(_COST_OF_A_CANDIDATE)
         accepted = validators.accepts(self._writer, document)
         return accepted is True and validators.accepts(self._reader, document) is False
 

@@ -12,6 +12,7 @@ from contracts.compatibility.shapes import Shape, least_of
 if TYPE_CHECKING:
     from contracts.compatibility.prover import Prover
 
+_LAYERS_A_STEP = 4
 _LITERAL_START = re.compile(r"\^((?:[A-Za-z0-9_/:@-]|\\[./-])+)(?![*+?{])")
 
 
@@ -22,7 +23,10 @@ class WrittenObject:
         self._prover = prover
         self.shape = shape
         self.layers = shape.properties
-        self.required = self.with_dependents(name for layer in self.layers for name in layer.required)
+        prover.budget.spend(len(self.layers) // _LAYERS_A_STEP)
+        required = [name for layer in self.layers for name in layer.required]
+        # What all alternatives of a union require.
+        self.required = self.with_dependents([*required, *sorted(shape.tags.required)])
         self.least = max([len(self.required), *(layer.least for layer in self.layers)])
         most: int | None = None
         for layer in self.layers:
@@ -105,7 +109,7 @@ class WrittenObject:
         """Say whether there can be a property of this name."""
         if self.most == 0 or (self.listed is not None and name not in self.listed):
             return False
-        if any(node.accepts(name) is False for node in self.names):
+        if any(self._prover.shapes.accepts(node, name) is False for node in self.names):
             return False
         return not self._prover.emptiness.is_empty(self.part(name))
 

@@ -10,9 +10,6 @@ from contracts.registry import references, settings
 from contracts.registry.content import Content
 from contracts.registry.lookup import latest_version, numbered
 
-# How long the engine may think, in milliseconds: meanwhile nobody else can change the catalog.
-LIMIT_MS = 200
-
 
 def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> Verdict:
     """Return whether the content may become the contract's next version, under its mode and policy.
@@ -32,7 +29,6 @@ def judge(of: Contract, content: Content, *, against: ContractVersion | None = N
         mode=mode,
         policy=policy,
         references=references.documents(content.references),
-        limit_ms=LIMIT_MS,
     )
 
 

@@ -48,7 +48,6 @@ class Child:
             references=references,
             mode=Mode(options["mode"]),
             policy=Policy(options["policy"]),
-            limit_ms=options["limit_ms"],
         )
         found = {name: [_described(each) for each in getattr(verdict, name)] for name in ("differences", "allowed")}
         return {"is_compatible": verdict.is_compatible, **found}

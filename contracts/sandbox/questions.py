@@ -35,7 +35,6 @@ def compare(
     mode: Mode,
     policy: Policy,
     references: Documents,
-    limit_ms: float,
 ) -> Verdict:
     """Return whether a schema may follow the earlier ones, as `contracts.compatibility.check` does.
 
@@ -44,7 +43,7 @@ def compare(
         SandboxBusy: when too many ask.
     """
     versions = [{"version": each.version, "document": each.document, "references": each.references} for each in earlier]
-    options = {"mode": mode, "policy": policy, "limit_ms": limit_ms}
+    options = {"mode": mode, "policy": policy}
     answer = QUESTIONS.ask("compare", document, references, versions, options)
     return Verdict(
         is_compatible=answer["is_compatible"],

@@ -24,7 +24,7 @@ def documents_for(*schemas: dict[str, Any], seed: int = 0, count: int = 150) -> 
 
 
 def _towards(schema: dict[str, Any]) -> list[Any]:
-    prover = Prover(Budget.of(0.5), tells_integers=True)
+    prover = Prover(Budget(50_000), tells_integers=True)
     try:
         root = prover.shapes.of([Library(schema, {}).main.root])
         sampler = Sampler(prover)

@@ -96,7 +96,7 @@ def test_a_hundred_hostile_versions_are_refused_together_before_they_can_hurt():
 
 
 def test_what_takes_too_much_work_is_not_decided_and_says_so():
-    verdict = check(choices(24, "c"), [Earlier(version=7, document=choices(24, "b"))], mode=Mode.BACKWARD, limit_ms=0)
+    verdict = check(choices(24, "c"), [Earlier(version=7, document=choices(24, "b"))], mode=Mode.BACKWARD, steps=0)
 
     [difference] = verdict.differences
     assert difference.rule == "CANNOT_DECIDE"

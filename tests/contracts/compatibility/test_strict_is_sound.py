@@ -14,12 +14,10 @@ from tests.contracts.compatibility.conftest import profile
 from tests.contracts.compatibility.events import documents_for
 from tests.contracts.compatibility.schemas import pairs, validator_of
 
-LIMIT_MS = 1000
-
 
 def compare(writer: dict[str, Any], reader: dict[str, Any], policy: Policy = Policy.STRICT) -> Verdict:
     earlier = [Earlier(version=1, document=writer)]
-    return check(reader, earlier, mode=Mode.BACKWARD, policy=policy, limit_ms=LIMIT_MS)
+    return check(reader, earlier, mode=Mode.BACKWARD, policy=policy)
 
 
 def is_valid_pair(pair: tuple[dict[str, Any], dict[str, Any]]) -> bool:

@@ -24,6 +24,11 @@ from core.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
 
 MAX_STEPS = 20_000_000
 """What checking one event may take: some 0.2 seconds."""
+LOOP_STEPS = 500_000
+"""What checking an event, or explaining why it is refused, may take on the event loop: some 5 milliseconds. More is
+done in a child process (`contracts.sandbox`)."""
+QUICK_STEPS = 100_000
+"""What takes no longer than that, some millisecond, is checked at once: before anything else has its turn."""
 MAX_CHARACTERS = 256 * 1024
 ORDINARY_NODES = 1_000
 ORDINARY_CHARACTERS = 16 * 1024
@@ -125,17 +130,16 @@ _ONE = Cost(here=_VALUE, total=_VALUE)
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The limit of a schema that is too costly for the largest events."""
+    """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
 
     cost: Cost
 
-    def refuses(self, event: Any) -> bool:
-        """Say whether checking the event could take more than `MAX_STEPS`."""
+    def steps(self, event: Any) -> float:
+        """Return an upper bound of the steps that checking the event takes."""
         length = len(orjson.dumps(event))
         # A value takes two bytes and more.
-        if self.cost.of_event(length / 2, length, length / _SHORTEST_BIG) <= MAX_STEPS:
-            return False
-        return self.cost.of_event(*measured(event)) > MAX_STEPS
+        at_most = self.cost.of_event(length / 2, length, length / _SHORTEST_BIG)
+        return at_most if at_most <= QUICK_STEPS else self.cost.of_event(*measured(event))
 
 
 def measured(event: Any) -> tuple[int, int, int]:
@@ -184,9 +188,9 @@ class CostModel:
         return self.guard()
 
     def guard(self) -> Guard | None:
-        """Return the guard of a schema that is too costly for the largest events; None when it is for none."""
+        """Return the guard of a schema; None when the largest events are checked at once."""
         largest = self.whole.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
-        return Guard(self.whole) if largest > MAX_STEPS else None
+        return Guard(self.whole) if largest > QUICK_STEPS else None
 
     def listing_rate(self) -> float | None:
         """Return the steps for one value where a list of all errors costs no more than that for each; None elsewhere.

@@ -193,11 +193,13 @@ class TooCostly(Problem):
 
 
 class SandboxBusy(Problem):
-    """Schemas of others are being worked on, or the process that works on them was ended."""
+    """Schemas or events of others are being worked on, or the process that works on them was ended."""
 
     status = 503
     slug = "busy"
     title = "Too much is being answered already"
 
     def __init__(self) -> None:
-        super().__init__("Other schemas are being worked on. Ask again in 5 s.", headers={"Retry-After": "5"})
+        super().__init__(
+            "Other schemas or costly events are being worked on. Ask again in 5 s.", headers={"Retry-After": "5"}
+        )

@@ -7,10 +7,13 @@ looked into. Of alternatives, the one is explained that an event evidently means
 discriminator.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -92,7 +95,15 @@ def finding_of(
 
 
 class OutOfBudget(Exception):
-    """Explaining has taken the work that it may take."""
+    """Checking or explaining takes more work than it may take: as far as is known, so many `steps`."""
+
+    def __init__(self, steps: float) -> None:
+        super().__init__(steps)
+        self.steps = steps
+
+
+class _Complete(Exception):
+    """As many violations were found as are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,19 @@ class Explainer:
     def explain(self, event: Any, *, limit: int, steps: int = MAX_STEPS) -> list[Finding]:
         """Return what a refused event breaks: at least one finding, at most `limit`, for at most so many steps."""
         return _Explanation(self, event, limit, steps).made()
+
+    def explain_within(self, steps: float, event: Any, *, limit: int) -> list[Finding]:
+        """Return what `explain` returns.
+
+        Raises:
+            OutOfBudget: when that takes more than `steps`.
+        """
+        return _Explanation(self, event, limit, steps).completed()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for all schemas that say the same and refer to the same."""
+        return sha256(json.dumps([self._document, self.references], default=str).encode()).hexdigest()
 
     @cached_property
     def _resolver(self) -> ReferenceResolver:
@@ -221,13 +245,15 @@ class _Explanation:
         self._deepest: tuple[_Place, _Value] | None = None
 
     def made(self) -> list[Finding]:
-        whole = _Value(self._event, (), ())
         try:
-            self._look_into(self._explainer.root, whole)
-        except (OutOfBudget, RecursionError):
-            if not self._found:
-                self._found.append(self._unexplained(*(self._deepest or (self._explainer.root, whole))))
-        return self._found[: self._limit]
+            return self.completed()
+        except OutOfBudget:
+            return self._found or [self._unexplained()]
+
+    def completed(self) -> list[Finding]:
+        with suppress(_Complete, RecursionError):
+            self._look_into(self._explainer.root, _Value(self._event, (), ()))
+        return self._found[: self._limit] or [self._unexplained()]
 
     def _look_into(self, place: _Place, at: _Value) -> None:
         """Find out what a value breaks of a schema that refuses it."""
@@ -393,13 +419,14 @@ class _Explanation:
     def _spend(self, steps: float) -> None:
         self._left -= steps
         if self._left < 0:
-            raise OutOfBudget
+            # How much more it takes is not known.
+            raise OutOfBudget(MAX_STEPS)
 
     def _add(self, finding: Finding) -> None:
         self._reasons += 1
         self._found.append(finding)
         if len(self._found) >= self._limit:
-            raise OutOfBudget
+            raise _Complete
 
     def _otherwise(self, place: _Place, at: _Value) -> Finding:
         """Return what is wrong with a value when no part of the schema says it."""
@@ -413,7 +440,8 @@ class _Explanation:
             return self._said(place, at, "false", f"{name_of(at.path)} must not be there.")
         return self._said(place, at, "", f"{name_of(at.path)} does not fit its contract.")
 
-    def _unexplained(self, place: _Place, at: _Value) -> Finding:
+    def _unexplained(self) -> Finding:
+        place, at = self._deepest or (self._explainer.root, _Value(self._event, (), ()))
         return self._said(
             place, at, "", f"{name_of(at.path)} does not fit its contract; to say why would take too much work."
         )

@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from contracts.cost import CostModel, Guard, length_of
+from contracts.cost import MAX_STEPS, QUICK_STEPS, CostModel, Guard, length_of
 from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
-from contracts.explanation import Explainer, Finding, finding_of
+from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
 from contracts.personal.marks import Marks, marks_of
 from contracts.property_types import property_types
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
@@ -61,19 +61,57 @@ class CompiledSchema:
         Raises:
             TooCostly: when checking it could take more than an event may take.
         """
-        if self._guard is not None and self._guard.refuses(event):
+        if self._guard is not None and self._guard.steps(event) > MAX_STEPS:
             raise TooCostly
         return self._validator.is_valid(event)
+
+    def accepts_at_once(self, event: Any) -> bool | None:
+        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`."""
+        if self._guard is not None and self._guard.steps(event) > QUICK_STEPS:
+            return None
+        return self._validator.is_valid(event)
+
+    def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
+        """Return what the event breaks, or None when it keeps the contract.
+
+        Args:
+            event: what is checked.
+            explain: whether to say what is broken; otherwise the list is empty.
+            steps: how much checking may take, and explaining once more, in the steps of `contracts.cost`.
+
+        Raises:
+            TooCostly: when checking it could take more than an event may take.
+            OutOfBudget: when it takes more than `steps`.
+        """
+        needed = 0 if self._guard is None else self._guard.steps(event)
+        if needed > MAX_STEPS:
+            raise TooCostly
+        if steps is not None and needed > steps:
+            raise OutOfBudget(needed)
+        if self._validator.is_valid(event):
+            return None
+        return [finding.as_violation() for finding in self.findings(event, steps=steps)] if explain else []
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for all schemas that say the same and refer to the same."""
+        return self._explainer.fingerprint
 
     def violations(self, event: Any) -> list[Violation]:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
         return [finding.as_violation() for finding in self.findings(event)]
 
-    def findings(self, event: Any) -> list[Finding]:
-        """Return the same without its sentences, for those who look at many events and need few of them."""
+    def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
+        """Return the same without its sentences, for those who look at many events and need few of them.
+
+        Raises:
+            OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
+        """
         if self._rate is not None and self._rate * length_of(event) <= _LISTED_STEPS:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
+        if steps is not None:
+            return self._explainer.explain_within(steps, event, limit=MAX_VIOLATIONS)
         return self._explainer.explain(event, limit=MAX_VIOLATIONS)
 
 

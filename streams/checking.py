@@ -52,20 +52,32 @@ class Ruling(NamedTuple):
     registered: bool
 
 
+class Undecided(NamedTuple):
+    """An event of which it is not known yet whether it keeps its contract, or what it breaks: to find out may take
+    longer than the event loop may be kept (see `streams.verdicts`)."""
+
+    event: Mapping[str, Any]
+    event_type: str
+    contract: ActiveContract
+    registered: bool
+
+
 def check(
     stream: StreamDefinition,
     value: Any,
     *,
     version: int | None = None,
-    explain: bool = True,
     by: Principal = SYSTEM,
     rulings: dict[str, Ruling] | None = None,
-) -> Accepted:
-    """Return the event, ready to be encoded. `version` is that of its contract that it asks for, if it does. `by` is
-    who publishes it.
+) -> Accepted | Undecided:
+    """Return the event, ready to be encoded, or undecided unless it is found at once that it keeps its contract.
 
-    Without `explain`, a broken contract is said but not spelled out. `rulings`: what events that are checked with the
-    same arguments are held to, by their types; it is filled here.
+    Args:
+        stream: where it is published.
+        value: the event as it came.
+        version: that of its contract that it asks for, if it does.
+        by: who publishes it.
+        rulings: what events that are checked with the same arguments are held to, by their types; it is filled here.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
@@ -73,8 +85,6 @@ def check(
         Forbidden: when its publisher may not publish events of its type, or of another type that it names.
         UnknownEventType: when its stream takes no such events.
         UnknownContractVersion: when its contract has not the version that it asks for.
-        ContractViolated: when its stream enforces a contract that it breaks.
-        TooCostly: when its stream enforces a contract against which checking it would take too much work.
     """
     if not isinstance(value, dict):
         raise BadEvent("An event is a JSON object.")
@@ -93,17 +103,35 @@ def check(
         _demand_further_types(stream, event, event_type, by)
     if contract is None:
         return Accepted._make((event, event_type, None, (), registered))
-    violations: Sequence[Violation] = ()
-    try:
-        if not contract.schema.accepts(event):
-            violations = contract.schema.violations(event) if explain else [_NOT_EXPLAINED]
-            if stream.enforcement == "enforce":
-                raise _violated(stream, event_type, contract, violations)
-    except TooCostly as error:
+    if contract.schema.accepts_at_once(event):
+        return Accepted._make((event, event_type, contract.version, (), registered))
+    return Undecided(event, event_type, contract, registered)
+
+
+def conclude(stream: StreamDefinition, undecided: Undecided, found: Sequence[Violation] | TooCostly | None) -> Accepted:
+    """Return the event, ready to be encoded, when what was `found` out about it lets it pass.
+
+    Args:
+        stream: where it is published.
+        undecided: the event.
+        found: what it breaks, none when that is not to be spelled out; None when it keeps its contract.
+
+    Raises:
+        ContractViolated: when its stream enforces a contract that it breaks.
+        TooCostly: when its stream enforces a contract against which checking it would take too much work.
+    """
+    event, event_type, contract, registered = undecided
+    if found is None:
+        return Accepted(event, event_type, contract.version, (), registered)
+    if isinstance(found, TooCostly):
         if stream.enforcement == "enforce":
-            raise
-        violations = [Violation(pointer="", keyword="", schema_pointer="", message=error.detail)]
-    return Accepted._make((event, event_type, contract.version, violations, registered))
+            raise found
+        violations = [Violation(pointer="", keyword="", schema_pointer="", message=found.detail)]
+    else:
+        violations = list(found) or [_NOT_EXPLAINED]
+        if stream.enforcement == "enforce":
+            raise _violated(stream, event_type, contract, violations)
+    return Accepted(event, event_type, contract.version, violations, registered)
 
 
 def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> Ruling:

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from core.fair_pool import FairPool
+from core.shares import Limits
+from core.shares.process import shares_of
 from streams.broker import AsyncExecutor, Server, SyncExecutor
+from streams.broker.command import Job
 from streams.definitions import StreamDefinition
 from streams.tally import Tally
 
@@ -31,7 +36,23 @@ def executor() -> SyncExecutor:
 @cache
 def async_executor() -> AsyncExecutor:
     """Return the executor of this process's event loop."""
-    return AsyncExecutor(server())
+    return AsyncExecutor(server(), jobs=do_job)
+
+
+@cache
+def job_pool() -> FairPool:
+    """Return what does the jobs of this process's event loop. One thread: they wait for one child process."""
+    one = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
+    return FairPool("jobs", threads=one, requests=shares_of("costly-events"))
+
+
+async def do_job(job: Job) -> list[Any]:
+    """Do a job when it is its caller's turn.
+
+    Raises:
+        ShareUsedUp, AllInUse: when too many wait already, of this caller or of all.
+    """
+    return await job_pool().run(job.caller, job.work)
 
 
 @cache
@@ -47,7 +68,7 @@ def durable_async_executor(replicas: int) -> AsyncExecutor:
     """
     if replicas not in durable_async_executors:
         patient = replace(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
-        durable_async_executors[replicas] = AsyncExecutor(patient)
+        durable_async_executors[replicas] = AsyncExecutor(patient, jobs=do_job)
     return durable_async_executors[replicas]
 
 

@@ -1,7 +1,8 @@
 """The publish pipeline: from a request to commands, and from their replies to the answer. No I/O, no Django.
 
 Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `reading.py`, what happens to
-one event in `checking.py`, how events are stored in `storing.py`, and the answer to a batch in `batches.py`.
+one event in `checking.py` and, where that takes long, in `verdicts.py`, how events are stored in `storing.py`, and the
+answer to a batch in `batches.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +15,19 @@ from core.nothing import NO_TEXTS
 from core.permission import demand_right
 from core.principal import Principal
 from core.problems import BadParameter, Problem
-from streams import batches, checking, forms, idempotency, reading, storing
+from core.shares import caller_of
+from streams import batches, checking, forms, idempotency, reading, storing, verdicts
 from streams.broker import commands
 from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
-from streams.checking import Accepted, Ruling
+from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import IdempotencyKeyReused, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
 from streams.tally import Tally
 from streams.turns import in_slices
+from streams.verdicts import CostlyEvents
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
@@ -61,7 +64,11 @@ def _publish_one(
 ) -> Conversation[Response]:
     ((event,),) = body.slices
     try:
-        accepted = checking.check(stream, event, version=version, by=request.principal)
+        found = checking.check(stream, event, version=version, by=request.principal)
+        if isinstance(found, Accepted):
+            accepted = found
+        else:
+            accepted = yield from verdicts.decide(stream, found, caller_of(request.principal))
     except Problem:
         tally.add(stream.name, "refused")
         raise
@@ -175,32 +182,48 @@ def _all_checked(
     explained = 0
     rulings: dict[str, Ruling] = {}
     places = count()
+    decided: dict[int, Accepted | Problem] = {}
 
-    def check_one(item: Any) -> Accepted | Problem:
-        nonlocal explained
+    def check_one(item: Any) -> Accepted | Problem | None:
         place = next(places)
         if isinstance(item, Problem):
             return item
         try:
-            accepted = checking.check(
-                stream, item, version=version, explain=explained < MAX_EXPLAINED, by=by, rulings=rulings
-            )
+            found = checking.check(stream, item, version=version, by=by, rulings=rulings)
+            if isinstance(found, Undecided):
+                found = costly.try_here(found, explain=explained < MAX_EXPLAINED)
         except Problem as problem:
-            explained += len(problem.members.get("violations", ()))
             # Without what raised it: it is kept, and would keep those frames, which keep it.
-            return problem.with_traceback(None)
-        if accepted.warnings:
-            explained += len(accepted.warnings)
-        if also is not None:
-            also(place, item, accepted)
-            if accepted.registered and not accepted.warnings:
-                return _WRITTEN
-            return accepted._replace(event=_NO_EVENT)
-        return accepted
+            return note(place, item, problem.with_traceback(None))
+        if costly or isinstance(found, Undecided):
+            costly.add(place, item, found)
+            return None
+        return note(place, item, found)
 
+    def note(place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
+        nonlocal explained
+        if isinstance(outcome, Problem):
+            explained += len(outcome.members.get("violations", ()))
+            return outcome
+        if outcome.warnings:
+            explained += len(outcome.warnings)
+        if also is not None:
+            also(place, item, outcome)
+            if outcome.registered and not outcome.warnings:
+                return _WRITTEN
+            return outcome._replace(event=_NO_EVENT)
+        return outcome
+
+    def note_late(place: int, item: Any, outcome: Accepted | Problem) -> None:
+        decided[place] = note(place, item, outcome)
+        costly.explain = explained < MAX_EXPLAINED
+
+    costly = CostlyEvents(stream, caller_of(by), note_late)
     if body.is_large:
         yield ()  # many may come in the same moment
-    return (yield from in_slices(body.slices, check_one))
+    outcomes = yield from in_slices(body.slices, check_one, backlog=costly)
+    yield from costly.work_off()
+    return [decided[place] if outcome is None else outcome for place, outcome in enumerate(outcomes)]
 
 
 class _Writer:

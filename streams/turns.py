@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from streams.broker.command import Conversation
 from streams.broker.turn_queue import TURN
@@ -21,13 +21,29 @@ def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]
     return (yield from in_slices((items,), work))
 
 
-def in_slices(slices: Iterable[Sequence[T]], work: Callable[[T], R]) -> Conversation[list[R]]:
-    """Do the same for the items of slices that are made as they are needed. A slice may be empty: that is a pause."""
+class Backlog(Protocol):
+    """What the work for items has put off. It is done when there is enough of it."""
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def work_off(self) -> Conversation[None]: ...
+
+
+def in_slices(
+    slices: Iterable[Sequence[T]], work: Callable[[T], R], *, backlog: Backlog | None = None
+) -> Conversation[list[R]]:
+    """Do the same for the items of slices that are made as they are needed. A slice may be empty: that is a pause.
+
+    What the work puts off is worked off whenever the `backlog` is full; the caller does the rest of it.
+    """
     done: list[R] = []
     until = time.monotonic() + TURN
     for items in slices:
         for item in items:
             done.append(work(item))
+            if backlog is not None and backlog.is_full:
+                yield from backlog.work_off()
             if time.monotonic() > until:
                 yield ()
                 until = time.monotonic() + TURN

@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from core.fair_pool import FairPool
 from core.shares import Limits
 from core.shares.process import shares_of
 from synapse_project import gate
 from synapse_project.django_callers import KnownSessions, Sender
-from synapse_project.thread_pools import FairPool
 
 # One thread, which any caller may have.
 _ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)

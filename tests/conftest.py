@@ -115,6 +115,7 @@ def fresh_snapshot() -> Iterator[None]:
 def fresh_shares() -> Iterator[None]:
     """No test is refused for what another one still holds."""
     shares_of.cache_clear()
+    connections.job_pool.cache_clear()
     yield
     shares_of.cache_clear()
 

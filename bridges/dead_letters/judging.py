@@ -8,7 +8,7 @@ from bridges.dead_letters.seeing import is_masked, sees_all, violations, without
 from bridges.dead_letters.values import DeadLetter
 from core.principal import SYSTEM, Principal
 from core.problems import Problem
-from streams import checking, reading
+from streams import reading, verdicts
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.errors import UnknownStream
@@ -83,9 +83,9 @@ def accept(stream: str, event: Any) -> tuple[StreamDefinition, Accepted]:
 
     Raises:
         UnknownStream: when the stream is not defined (any more).
-        Problem: when the event would be refused (see streams.reading and streams.checking).
+        Problem: when the event would be refused (see streams.reading, streams.checking and streams.verdicts).
     """
     definition = holder.current().streams.get(stream)
     if definition is None:
         raise UnknownStream(stream)
-    return definition, checking.check(definition, reading.within_limits(event))
+    return definition, verdicts.check_in_thread(definition, reading.within_limits(event))

@@ -11,10 +11,11 @@ from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
 from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from contracts.errors import SandboxBusy
 from core.cutting import cut
 from core.names import RULE, is_name
 from core.problems import Problem
-from streams import checking, connections, entry, reading, storing
+from streams import checking, connections, entry, reading, storing, verdicts
 from streams.broker import Command, ReplyError
 from streams.broker.publishing import Once, publish_once
 from streams.checking import Accepted
@@ -128,10 +129,13 @@ class StreamSink(Sink):
 
         Raises:
             SinkError: when that stream would not take it from anybody.
+            SinkAway: when too many costly events are being checked.
         """
         try:
             event = reading.within_limits(self._mapping.apply(delivery.event))
-            return checking.check(target, event)
+            return verdicts.check_in_thread(target, event)
+        except SandboxBusy as busy:
+            raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
             raise SinkError(f"“{self._to}” does not take it: {_in_one_line(problem)}", permanent=True) from problem
 

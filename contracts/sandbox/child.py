@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -17,10 +18,11 @@ from contracts import patterns, schemas
 from contracts.backtest import BackTest
 from contracts.compatibility import Earlier, Mode, Policy, check, obstacle
 from contracts.errors import BadSchema
-from contracts.sandbox.messages import Limits, Message, pack_answer
+from contracts.sandbox.messages import UNKNOWN_SCHEMA, Limits, Message, pack_answer
 
 # A child that nobody asks ends after so many seconds: the next question starts another one.
 IDLE_SECONDS = 60.0
+_KEPT_SCHEMAS = 32
 _MEGABYTE = 1024 * 1024
 
 Document = dict[str, Any]
@@ -31,6 +33,7 @@ class Child:
     """Answers questions. A back-test is several of them: what it has found is kept between them."""
 
     def __init__(self) -> None:
+        self._schemas: OrderedDict[str, schemas.CompiledSchema] = OrderedDict()
         self._candidate: schemas.CompiledSchema
         self._test: BackTest
 
@@ -55,6 +58,21 @@ class Child:
     def obstacle(self, document: Document, references: Documents) -> str | None:
         """Return why a schema is compared with no other."""
         return obstacle(document, references)
+
+    def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
+        """Take a registered schema that events are to be checked against; of too many, the one goes that was not asked
+        for the longest time."""
+        self._schemas[fingerprint] = schemas.compile_schema(document, references, is_registered=True)
+        if len(self._schemas) > _KEPT_SCHEMAS:
+            self._schemas.popitem(last=False)
+
+    def check_event(self, fingerprint: str, event: Any, explain: bool) -> list[Document] | str | None:
+        """Return what an event breaks of a schema, None when it keeps it."""
+        if fingerprint not in self._schemas:
+            return UNKNOWN_SCHEMA
+        self._schemas.move_to_end(fingerprint)
+        found = self._schemas[fingerprint].check(event, explain=explain)
+        return None if found is None else [violation.as_dict() for violation in found]
 
     def begin_trial(self, document: Document, references: Documents) -> dict[str, list[str]]:
         """Take the schema that is to be tested; return the types that it names for properties at the top level."""

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+UNKNOWN_SCHEMA = "unknown schema"
+"""Answers a question about an event when the child does not know the schema."""
+
 
 class Limits(NamedTuple):
     """What the questions of one caller may take of a child: seconds on a processor, MiB of memory."""

@@ -175,16 +175,19 @@ QUESTIONS = Sandbox(Limits(seconds=3, megabytes=1024))
 """For what many ask, and what takes little: whether a schema can be a contract's, and whether it is compatible."""
 BACK_TESTS = Sandbox(Limits(seconds=15, megabytes=1024))
 """For what takes a while."""
+EVENTS = Sandbox(Limits(seconds=1, megabytes=1024))
+"""For events that take too long to be checked on the event loop."""
+_ALL = (QUESTIONS, BACK_TESTS, EVENTS)
 
 
 def close() -> None:
     """End the children."""
-    for sandbox in (QUESTIONS, BACK_TESTS):
+    for sandbox in _ALL:
         sandbox.close()
 
 
 def _forget() -> None:
-    for sandbox in (QUESTIONS, BACK_TESTS):
+    for sandbox in _ALL:
         sandbox.forget()
 
 

@@ -7,15 +7,20 @@ from typing import Any
 from contracts import personal
 from contracts.backtest import Example, Reason, Report
 from contracts.compatibility import Difference, Direction, Earlier, Mode, Policy, Verdict
+from contracts.errors import SandboxBusy, SchemaTooCostly, TooCostly
 from contracts.personal import Marks
-from contracts.sandbox.process import BACK_TESTS, QUESTIONS, Session
+from contracts.sandbox.messages import UNKNOWN_SCHEMA
+from contracts.sandbox.process import BACK_TESTS, EVENTS, QUESTIONS, Session
 from contracts.schemas import CompiledSchema
+from contracts.violations import Violation
 
 Document = Mapping[str, Any]
 Documents = Mapping[str, Document]
 
 # Events are sent together.
 _AT_ONCE = 200
+# A child that has just learned a schema may be replaced before it is asked.
+_ATTEMPTS = 3
 
 
 def check_schema(document: Document, references: Documents) -> None:
@@ -123,6 +128,25 @@ def trial(document: Document, references: Documents) -> Iterator[Trial]:
     """
     with BACK_TESTS.session() as session:
         yield Trial(session, document, references)
+
+
+def check_event(schema: CompiledSchema, event: Any, *, explain: bool = True) -> list[Violation] | None:
+    """Return what an event breaks of a registered schema, or None when it keeps it, as `CompiledSchema.check` does.
+
+    Raises:
+        TooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            found = EVENTS.ask("check_event", schema.fingerprint, event, explain)
+            if found != UNKNOWN_SCHEMA:
+                return None if found is None else [Violation(**each) for each in found]
+            # A budget of its own: the event is not to pay for it.
+            EVENTS.ask("learn", schema.fingerprint, schema.document, schema.references)
+        except SchemaTooCostly:
+            raise TooCostly from None
+    raise SandboxBusy
 
 
 def _difference(found: dict[str, Any]) -> Difference:

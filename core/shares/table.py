@@ -146,6 +146,17 @@ RESOURCES: Mapping[str, Resource] = {
             retry_after=5,
         ),
         Resource(
+            name="costly-events",
+            things="requests with costly events",
+            total_setting="SYNAPSE_COSTLY_EVENTS",
+            attribute="COSTLY_EVENTS",
+            default=64,
+            highest=10_000,
+            meaning="How many requests may wait for their costly events to be checked against contracts, for each web"
+            " server process; one is worked on at a time.",
+            percents=Percents(caller=25, anonymous=25),
+        ),
+        Resource(
             name="back-test-requests",
             things="back-tests",
             total_setting="SYNAPSE_BACK_TEST_REQUESTS",

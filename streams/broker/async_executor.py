@@ -5,34 +5,42 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from core.problems import Problem
 from streams.broker.async_cluster import AsyncCluster
 from streams.broker.async_node import MAX_PENDING, AsyncNode
-from streams.broker.command import Command, Conversation, ReplyError
+from streams.broker.command import Command, Conversation, Job, ReplyError
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server
 from streams.broker.turn_queue import turn_queue
 from streams.errors import BrokerDown, Unavailable
 
 T = TypeVar("T")
+Jobs = Callable[[Job], Coroutine[Any, Any, list[Any]]]
+
+
+async def do_in_a_thread(job: Job) -> list[Any]:
+    """Have a job done by one of the event loop's own threads: where nobody else needs them."""
+    return await asyncio.to_thread(job.work)
 
 
 class AsyncExecutor:
-    """Sends commands over one pipelined connection, in a cluster one for each node."""
+    """Sends commands over one pipelined connection, in a cluster one for each node, and has jobs done by `jobs`."""
 
-    def __init__(self, server: Server, *, max_pending: int = MAX_PENDING) -> None:
+    def __init__(self, server: Server, *, max_pending: int = MAX_PENDING, jobs: Jobs = do_in_a_thread) -> None:
         kind = AsyncCluster if server.is_cluster() else AsyncNode
         self.nodes: AsyncCluster | AsyncNode = kind(server, max_pending=max_pending)
+        self._jobs = jobs
         # Nobody else holds these tasks.
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, conversation: Conversation[T]) -> T:
         """Hold the conversation to its end and return what it found out."""
         try:
-            commands = next(conversation)
+            asked = next(conversation)
         except StopIteration as end:
             result: T = end.value
             return result
-        return await self._rest(conversation, self.execute(commands))
+        return await self._rest(conversation, self._answer(asked))
 
     def begin(
         self, conversation: Conversation[T], done: Callable[[T], None], failed: Callable[[Exception], None]
@@ -50,14 +58,17 @@ class AsyncExecutor:
             while True:
                 try:
                     replies = await answer
-                except Unavailable as problem:
-                    commands = conversation.throw(problem)
+                except Problem as problem:
+                    asked = conversation.throw(problem)
                 else:
-                    commands = conversation.send(replies)
-                answer = self.execute(commands)
+                    asked = conversation.send(replies)
+                answer = self._answer(asked)
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _answer(self, asked: Sequence[Command] | Job) -> Coroutine[Any, Any, list[Any]]:
+        return self._jobs(asked) if isinstance(asked, Job) else self.execute(asked)
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands in one pipeline, in a cluster one for each node, and return a parsed reply, or a
@@ -102,21 +113,21 @@ class _Talk(Generic[T]):
         self._done = done
         self._failed = failed
 
-    def go_on(self, step: Callable[[], Sequence[Command]]) -> None:
+    def go_on(self, step: Callable[[], Sequence[Command] | Job]) -> None:
         """Take the next step, and send what it asks."""
         try:
-            commands = step()
+            asked = step()
         except StopIteration as end:
             self._done(end.value)
         except Exception as error:  # not hidden: it is handed to who asked
             self._failed(error)
         else:
-            if not commands:
+            if not asked:
                 turn_queue.enter(partial(self.go_on, partial(self._conversation.send, [])))
-            elif (connection := self._executor.nodes.ready(commands)) is None:
-                self._in_a_task(self._executor.execute(commands))
+            elif isinstance(asked, Job) or (connection := self._executor.nodes.ready(asked)) is None:
+                self._in_a_task(self._executor._answer(asked))
             else:
-                connection.send_for(commands, partial(self._take, connection, commands))
+                connection.send_for(asked, partial(self._take, connection, asked))
 
     def _take(
         self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any] | Exception
@@ -130,7 +141,7 @@ class _Talk(Generic[T]):
         else:
             self.go_on(partial(self._send, commands, replies))
 
-    def _send(self, commands: Sequence[Command], replies: Sequence[Any]) -> Sequence[Command]:
+    def _send(self, commands: Sequence[Command], replies: Sequence[Any]) -> Sequence[Command] | Job:
         parsed = [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]
         return self._conversation.send(parsed)
 

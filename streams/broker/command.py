@@ -3,6 +3,8 @@
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from core.shares.callers import CallerId
+
 Argument = bytes | str | int | float
 T = TypeVar("T")
 
@@ -39,11 +41,24 @@ class Command(NamedTuple):
         return reply if isinstance(reply, ReplyError) else self.parse(reply)
 
 
+class Job(NamedTuple):
+    """Work that takes longer than the event loop may be kept, and that waits for something else than Redis.
+
+    Attributes:
+        caller: whose share of such work it takes.
+        work: what is to be called, in any thread; it may raise a Problem.
+    """
+
+    caller: CallerId
+    work: Callable[[], list[Any]]
+
+
 # Yields the commands of one round trip and is sent their replies; returns what was found out. No commands at all means
-# "let others go first": long work on the event loop is done in parts. Written once, it runs on
-# either executor. A reply is the command's parsed value or a ReplyError. When the server cannot be used, the
-# executor throws the matching streams.errors.Unavailable in at the yield.
-Conversation = Generator[Sequence[Command], list[Any], T]
+# "let others go first": long work on the event loop is done in parts. A job in place of commands is done elsewhere, and
+# what it returns is sent; a Problem that it raises is thrown in. Written once, it runs on either executor. A reply is
+# the command's parsed value or a ReplyError. When the server cannot be used, the executor throws the matching
+# streams.errors.Unavailable in at the yield.
+Conversation = Generator[Sequence[Command] | Job, list[Any], T]
 
 
 def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list[tuple[int, Command]]:

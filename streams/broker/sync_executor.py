@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from streams.broker.command import Command, Conversation
+from core.problems import Problem
+from streams.broker.command import Command, Conversation, Job
 from streams.broker.server import Server
 from streams.broker.sync_cluster import SyncCluster
 from streams.broker.sync_node import SyncNode
-from streams.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -26,14 +26,14 @@ class SyncExecutor:
     def run(self, conversation: Conversation[T]) -> T:
         """Hold the conversation to its end and return what it found out."""
         try:
-            commands = next(conversation)
+            asked = next(conversation)
             while True:
                 try:
-                    replies = self.execute(commands)
-                except Unavailable as problem:
-                    commands = conversation.throw(problem)
+                    replies = asked.work() if isinstance(asked, Job) else self.execute(asked)
+                except Problem as problem:
+                    asked = conversation.throw(problem)
                 else:
-                    commands = conversation.send(replies)
+                    asked = conversation.send(replies)
         except StopIteration as end:
             result: T = end.value
             return result

@@ -9,7 +9,7 @@ from contracts import schemas
 from core import strict_json
 from core.plan import Values
 from core.problems import Problem
-from streams import checking, reading
+from streams import reading, verdicts
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.errors import ContractViolated
 
@@ -25,7 +25,7 @@ def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator
         return
     try:
         strict_json.check_size(strict_json.loads(data), len(data))
-        found = checking.check(_stream(event_type, schema), example)
+        found = verdicts.check_in_thread(_stream(event_type, schema), example)
     except ContractViolated as error:
         for violation in error.members["violations"]:
             yield violation["pointer"], f"breaks the schema: {violation['message']}"

@@ -3,10 +3,14 @@
 import asyncio
 import os
 import signal
+import threading
 
 import pytest
 
+from core.shares import AllInUse, CallerId
+from core.shares.process import shares_of
 from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands
+from streams.broker.command import Job
 from streams.broker.script import Script, load
 from streams.errors import BrokerDown, OutcomeUnknown
 from tests.patience import eventually
@@ -202,3 +206,28 @@ def test_a_server_that_came_back_is_used_again(connect, own_valkey):
     own_valkey.start()
 
     assert eventually(lambda: executor.execute([commands.ping()]), despite=BrokerDown) == ["PONG"]
+
+
+def test_a_job_is_done_off_the_event_loop_and_its_result_is_sent_to_the_conversation(either):
+    def conversation():
+        (found,) = yield Job(CallerId("service", "a"), lambda: [threading.get_ident()])
+        (length,) = yield [commands.xlen("s")]
+        return found, length
+
+    thread, length = either.run(conversation())
+
+    assert length == 0
+    assert (thread == threading.get_ident()) is isinstance(either, SyncExecutor)
+
+
+def test_a_problem_of_a_job_is_thrown_into_the_conversation(either):
+    def fail():
+        raise AllInUse(shares_of("costly-events").resource, 1, anonymous=False)
+
+    def conversation():
+        try:
+            yield Job(CallerId("service", "a"), fail)
+        except AllInUse:
+            return (yield [commands.xlen("s")])
+
+    assert either.run(conversation()) == [0]

@@ -8,12 +8,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from core.fair_pool import FairPool
 from core.shares import AllInUse, CallerId, Limits, Shares, ShareUsedUp
 from core.shares.process import shares_of
 from core.shares.table import RESOURCES
 from synapse_project.django_callers import KnownSessions, sender_of
 from synapse_project.django_lane import DjangoLane
-from synapse_project.thread_pools import FairPool
 from tests.lanes import ExpressLane
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")
@@ -195,6 +195,7 @@ async def test_who_waits_and_is_cancelled_leaves_the_queue(stage):
         "password-requests",
         "code-requests",
         "schema-requests",
+        "costly-events",
         "back-test-requests",
     ],
 )

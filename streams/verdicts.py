@@ -1,0 +1,151 @@
+"""What their contracts say of events that `streams.checking` leaves undecided. No Django.
+
+What takes a few milliseconds is found out in place. What could take longer is asked of a child process
+(`contracts.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from contracts import sandbox
+from contracts.cost import LOOP_STEPS, MAX_STEPS
+from contracts.errors import TooCostly
+from contracts.explanation import OutOfBudget
+from contracts.violations import Violation
+from core.principal import SYSTEM, Principal
+from core.problems import Problem
+from core.shares import CallerId
+from streams.broker.command import Conversation, Job
+from streams.checking import Accepted, Undecided, check, conclude
+from streams.definitions import StreamDefinition
+
+# A job takes so many events at most, and checking them about as long as the most costly event may take alone: then
+# others have their turn.
+_MOST_OF_JOB, _STEPS_OF_JOB = 500, MAX_STEPS
+
+# What was found out about an event, as `checking.conclude` takes it.
+_Found = Sequence[Violation] | TooCostly | None
+
+
+def check_in_thread(stream: StreamDefinition, value: Any, *, by: Principal = SYSTEM) -> Accepted:
+    """Return an event that is ready to be encoded, as `checking.check` does, and wait for the child where it is asked.
+
+    Raises:
+        Problem: as `checking.check` and `checking.conclude` do.
+        SandboxBusy: when the child has too much to do.
+    """
+    found = check(stream, value, by=by)
+    if isinstance(found, Accepted):
+        return found
+    try:
+        return conclude(stream, found, _check_here(found))
+    except OutOfBudget:
+        return conclude(stream, found, _ask_child(found))
+
+
+def decide(stream: StreamDefinition, undecided: Undecided, caller: CallerId) -> Conversation[Accepted]:
+    """Return the event when its contract lets it pass.
+
+    Raises:
+        Problem: as `checking.conclude` does.
+        ShareUsedUp, AllInUse, SandboxBusy: when too many costly events wait already.
+    """
+    # Many such may come in the same moment.
+    yield ()
+    try:
+        return conclude(stream, undecided, _check_here(undecided))
+    except OutOfBudget:
+        pass
+    (found,) = yield _job(caller, [undecided])
+    return conclude(stream, undecided, found)
+
+
+class CostlyEvents:
+    """The costly events of a batch, and those behind them: all go on in their order. Many are asked about in one job.
+
+    Implements `turns.Backlog`.
+    """
+
+    def __init__(
+        self,
+        stream: StreamDefinition,
+        caller: CallerId,
+        decided: Callable[[int, Any, Accepted | Problem], None],
+    ) -> None:
+        """Keep events of `stream`, and call `decided` with each one's place, value and what came of it."""
+        self._stream = stream
+        self._caller = caller
+        self._decided = decided
+        self._waiting: list[tuple[int, Any, Accepted | Undecided]] = []
+        self._steps = 0.0
+        self.explain = True
+
+    def __bool__(self) -> bool:
+        """Whether any wait."""
+        return bool(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they are enough for a job."""
+        return self._steps >= _STEPS_OF_JOB or len(self._waiting) >= _MOST_OF_JOB
+
+    def try_here(self, undecided: Undecided, *, explain: bool) -> Accepted | Undecided:
+        """Return what comes of an event when that is found out in a few milliseconds.
+
+        Raises:
+            Problem: as `checking.conclude` does.
+        """
+        try:
+            return conclude(self._stream, undecided, _check_here(undecided, explain=explain))
+        except OutOfBudget as end:
+            self._steps += end.steps
+            return undecided
+
+    def add(self, place: int, item: Any, found: Accepted | Undecided) -> None:
+        """Let an event wait."""
+        self._waiting.append((place, item, found))
+
+    def work_off(self) -> Conversation[None]:
+        """Find out what comes of all that wait.
+
+        Raises:
+            ShareUsedUp, AllInUse, SandboxBusy: as `decide` does.
+        """
+        waiting, self._waiting, self._steps = self._waiting, [], 0.0
+        undecided = [found for _, _, found in waiting if isinstance(found, Undecided)]
+        answers = iter((yield _job(self._caller, undecided, explain=self.explain)) if undecided else ())
+        for place, item, found in waiting:
+            outcome: Accepted | Problem
+            try:
+                outcome = found if isinstance(found, Accepted) else conclude(self._stream, found, next(answers))
+            except Problem as problem:
+                outcome = problem.with_traceback(None)
+            self._decided(place, item, outcome)
+
+
+def _check_here(undecided: Undecided, *, explain: bool = True) -> _Found:
+    """Find out about an event in a few milliseconds.
+
+    Raises:
+        OutOfBudget: when it takes longer.
+    """
+    try:
+        return undecided.contract.schema.check(undecided.event, explain=explain, steps=LOOP_STEPS)
+    except TooCostly as problem:
+        return problem.with_traceback(None)
+
+
+def _ask_child(undecided: Undecided, *, explain: bool = True) -> _Found:
+    try:
+        return sandbox.check_event(undecided.contract.schema, undecided.event, explain=explain)
+    except TooCostly as problem:
+        return problem.with_traceback(None)
+
+
+def _job(caller: CallerId, events: Sequence[Undecided], *, explain: bool = True) -> Job:
+    return Job(caller, partial(_ask_child_of_each, events, explain))
+
+
+def _ask_child_of_each(events: Sequence[Undecided], explain: bool) -> list[_Found]:
+    return [_ask_child(each, explain=explain) for each in events]

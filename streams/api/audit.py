@@ -14,7 +14,7 @@ from streams.access import principal_of
 from streams.api.openapi import described, example, query
 from streams.api.shapes import audit as shapes
 from streams.ids import FIRST, LAST
-from streams.inspection.parameters import asked_count, asked_range
+from streams.inspection.parameters import asked_count, asked_range, check_parameters
 
 MOST, USUAL = 1000, 50
 _MOMENT = "Milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
@@ -57,6 +57,7 @@ class Audit(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """The newest entries first; for the next page send the same question with `before` set to `next`."""
         asked = to_request(request._request, principal_of(request))
+        check_parameters(asked, "actor", "action", "target", "key", "since", "until", "count", "before")
         span = asked_range({name: asked.query.get(name, "").strip() for name in ("since", "until")})
         wanted = Wanted(
             **{name: asked.query.get(name, "").replace("\0", "") for name in ("actor", "action", "target", "key")},

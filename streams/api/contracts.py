@@ -8,11 +8,12 @@ from core import looks
 from core.http import JSON, json_response
 from core.permission import demand_right
 from core.problems import UnsupportedMediaType
-from core.views import ApiView, to_django
+from core.views import ApiView, to_django, to_request
 from streams import backtesting, candidates, connections, drafting
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.api.shapes import contracts as shapes
+from streams.inspection.parameters import check_parameters
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
 from streams.snapshot import holder
 from streams.subjects import subject_of
@@ -40,6 +41,7 @@ class BackTest(ApiView):
         """How many of the newest events the schema would refuse, grouped by what they break. Without a body, the draft
         of the event type's contract is tested. Nothing is changed. Who may not see what is personal has masked events
         tested, and `masked` says so."""
+        check_parameters(to_request(request._request), "last")
         last = asked_last(request._request.GET.get("last", ""))
         by = principal_of(request)
         demand_right(by, "read", stream, event_type)
@@ -66,6 +68,7 @@ class Draft(ApiView):
     def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
         """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
         active version. Nothing is saved."""
+        check_parameters(to_request(request._request), "last")
         last = asked_last(request._request.GET.get("last", ""))
         by = principal_of(request)
         demand_right(by, "read", stream, event_type)

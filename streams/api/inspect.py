@@ -70,7 +70,9 @@ def _recorded(answer: http.Response, request: Request, stream: str) -> HttpRespo
 
 
 class Streams(InspectView):
-    @described("List the streams", name="list_streams", tag="streams", answers={200: shapes.Streams}, problems=[503])
+    @described(
+        "List the streams", name="list_streams", tag="streams", answers={200: shapes.Streams}, problems=[400, 503]
+    )
     def get(self, request: Request) -> HttpResponse:
         """Every defined stream with its definition and its figures, by name. A stream that Redis cannot tell of
         says why in `error`; the others are there all the same."""
@@ -84,7 +86,7 @@ class OneStream(InspectView):
         tag="streams",
         parameters=[STREAM],
         answers={200: shapes.Stream},
-        problems=[404, 409, 503],
+        problems=[400, 404, 409, 503],
     )
     def get(self, request: Request, stream: str) -> HttpResponse:
         """A stream's definition and its figures."""
@@ -98,7 +100,7 @@ class Info(InspectView):
         tag="streams",
         parameters=[STREAM],
         answers={200: shapes.Info},
-        problems=[404, 409, 503],
+        problems=[400, 404, 409, 503],
     )
     def get(self, request: Request, stream: str) -> HttpResponse:
         """The answer of XINFO STREAM by Redis' own names, and what Synapse knows of the stream in `synapse`. Older
@@ -167,7 +169,7 @@ class Groups(InspectView):
         tag="streams",
         parameters=[STREAM],
         answers={200: shapes.Groups},
-        problems=[404, 409, 503],
+        problems=[400, 404, 409, 503],
     )
     def get(self, request: Request, stream: str) -> HttpResponse:
         """Who reads the stream, what they still have to settle, and how far behind they are. Lag is counted up to

@@ -64,6 +64,7 @@ class Live(ApiView):
             query("ticket", "What `POST /streams/{stream}/live-ticket` gave; instead of a key."),
             OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description=_ID),
             query("last_event_id", f"The same, where a header cannot be set. {_ID}"),
+            query("lastEventId", "The same, as some event sources in place of the browser's own send it."),
             query(
                 "since", "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601."
             ),

@@ -16,7 +16,7 @@ from streams.broker.commands import Consumer, Group
 from streams.definitions import Snapshot
 from streams.ids import parse
 from streams.inspection.overview import readable
-from streams.inspection.parameters import parse_id
+from streams.inspection.parameters import check_parameters, parse_id
 from streams.lag import Lag
 from streams.owners import Owner, owners
 
@@ -77,6 +77,7 @@ class Standing:
 def groups(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}/groups`."""
     stream = readable(request, catalog, otherwise="streams:read")
+    check_parameters(request)
     found = yield from standings(stream.name)
     now_ms = time.time() * 1000
     return json_response({"stream": stream.name, "groups": [one.shown(now_ms) for one in found]})

@@ -14,7 +14,7 @@ from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
 from streams.errors import UnknownEntry
 from streams.inspection.overview import readable
-from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
+from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range, check_parameters
 from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
@@ -36,6 +36,7 @@ def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
         Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
     """
     stream = readable(request, catalog)
+    check_parameters(request, "count", "order", "event_type", "since", "until", "after", "before")
     order = asked_order(request.query)
     page = _Page(
         stream,
@@ -81,6 +82,7 @@ def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
         Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
     """
     stream = readable(request, catalog)
+    check_parameters(request)
     id_ = str(asked_id(request.params["id"]))
     (reply,) = yield from ask([commands.xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])

@@ -14,6 +14,7 @@ from streams.broker.command import Conversation
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import UnknownStream
 from streams.figures import Figures, shown_entry
+from streams.inspection.parameters import check_parameters
 from streams.turns import in_parts
 
 # Redis is asked about so many streams at a time.
@@ -22,6 +23,7 @@ _AT_ONCE = 50
 
 def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams`: every defined stream that the caller has to do with, by name."""
+    check_parameters(request)
     rights = request.principal.rights
     visible = sorted(name for name in catalog.streams if is_visible(rights, name))
     found: list[orjson.Fragment] = []
@@ -37,6 +39,7 @@ def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
 def one_stream(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}`: its definition and its figures."""
     stream = visible(request, catalog)
+    check_parameters(request)
     found = yield from _figures(stream)
     return json_response(_described(stream, found, request.principal.rights))
 
@@ -44,6 +47,7 @@ def one_stream(request: Request, catalog: Snapshot) -> Conversation[Response]:
 def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answer `GET /streams/{stream}/info`: XINFO STREAM by Redis' own names, and what Synapse knows beside it."""
     stream = visible(request, catalog)
+    check_parameters(request)
     found = (yield from _figures(stream)).seen_by(request.principal.rights, stream.name)
     ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}
     about = {"name": stream.name, **definition(stream), "counters": found.counters}

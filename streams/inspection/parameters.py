@@ -1,15 +1,44 @@
 """Which part of a stream is asked for: from the parameters of a request to a range of entry ids. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
+from core.http import Request
 from core.problems import BadParameter, BadRequest
 from streams.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 from streams.scanning import Order
 
 _ID = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_parameters(request: Request, *known: str, repeatable: Collection[str] = ()) -> None:
+    """Refuse a query with a parameter that the route has not, or with one that is given twice.
+
+    The answer would look like one to the question that was meant. Names that begin with “_” mean nothing: clients add
+    them to get around caches.
+
+    Args:
+        known: the route's parameters.
+        repeatable: those of them that can be given several times.
+
+    Raises:
+        BadParameter: when there is one.
+    """
+    if not request.raw_query:
+        return
+    seen = set()
+    for name, _ in parse_qsl(request.raw_query, keep_blank_values=True):
+        if name.startswith("_"):
+            continue
+        if name not in known:
+            listed = f"Known are {', '.join(known)}." if known else "This route takes none."
+            raise BadParameter(f"There is no parameter “{name[:100]}” here. {listed}", parameter=name[:100])
+        if name in seen and name not in repeatable:
+            raise BadParameter(f"“{name}” is given more than once. Send it once.", parameter=name)
+        seen.add(name)
 
 
 def asked_range(query: Mapping[str, str]) -> Range:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from core.http import Request
 from core.problems import BadParameter
 from streams.ids import FIRST, EntryId, preceding
-from streams.inspection.parameters import asked_range, parse_id
+from streams.inspection.parameters import asked_range, check_parameters, parse_id
 
 LAST_EVENT_ID = "last-event-id"
 _PARAMETER = "last_event_id"
+# As event sources in place of the browser's own send it, of which a page of another origin can set no header.
+_OTHER_NAME = "lastEventId"
+PARAMETERS = ("event_type", "ticket", _PARAMETER, _OTHER_NAME, "since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,9 @@ def asked(request: Request) -> Asked:
     Raises:
         BadParameter: when an id or a time cannot be used.
     """
+    check_parameters(request, *PARAMETERS, repeatable=("event_type",))
     types = frozenset(text for text in request.values("event_type") if text)
-    given = request.headers.get(LAST_EVENT_ID, "").strip() or request.query.get(_PARAMETER, "").strip()
+    given = request.headers.get(LAST_EVENT_ID, "").strip() or _parameter(request, _PARAMETER, _OTHER_NAME)
     if given:
         after = _whole_id(given)
         return Asked(event_types=types, after=after, was_seen=after != FIRST)
@@ -41,6 +45,11 @@ def asked(request: Request) -> Asked:
     if not since:
         return Asked(event_types=types)
     return Asked(event_types=types, after=preceding(asked_range({"since": since}).first))
+
+
+def _parameter(request: Request, *names: str) -> str:
+    """Return the first of these parameters that is given, "" when none is."""
+    return next(filter(None, (request.query.get(name, "").strip() for name in names)), "")
 
 
 def _whole_id(text: str) -> EntryId:

@@ -19,7 +19,7 @@ from core.problems import BadParameter
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
-from streams.inspection.parameters import asked_count, asked_id, asked_order
+from streams.inspection.parameters import asked_count, asked_id, asked_order, check_parameters
 from streams.reading import NDJSON
 
 GROUP = OpenApiParameter("group", str, OpenApiParameter.PATH, description="The consumer group's name.")
@@ -76,6 +76,7 @@ class DeadLetters(ApiView):
         is false when that was not enough, and `next` goes on from there."""
         question = to_request(request._request, principal_of(request))
         dead_letters.permit_reading(question.principal, stream)
+        check_parameters(question, *asked.FILTERS, "order", "count", "before", "after", "groups", "format")
         wanted = asked.wanted(question.query)
         together, form = _word(question, "groups", "fingerprint"), _word(question, "format", "json", "ndjson")
         order = asked_order(question.query)
@@ -118,6 +119,7 @@ class OneDeadLetter(ApiView):
     def get(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:
         """The event and its fields, each of the last ten attempts, and what publishing the event now would say."""
         dead_letters.permit_reading(principal_of(request), stream)
+        check_parameters(to_request(request._request))
         id_ = str(asked_id(id))
         dead_letters.check_place(stream, group)
         letter = dead_letters.get(stream, group, id_)

@@ -1,0 +1,116 @@
+"""A parameter that a route has not is refused: the answer would look like one to the question that was meant."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+ROUTES = {
+    "/streams": (),
+    "/streams/orders": (),
+    "/streams/orders/info": (),
+    "/streams/orders/messages": ("count", "order", "event_type", "since", "until", "after", "before"),
+    "/streams/orders/messages/1-1": (),
+    "/streams/orders/groups": (),
+    "/streams/orders/live": ("event_type", "ticket", "last_event_id", "lastEventId", "since"),
+    "/streams/orders/groups/billing/dead-letters": (
+        *("event_type", "fingerprint", "since", "until", "order", "count", "before", "after", "groups", "format"),
+    ),
+    "/streams/orders/groups/billing/dead-letters/1-1": (),
+    "/audit": ("actor", "action", "target", "key", "since", "until", "count", "before"),
+}
+KNOWN = "/streams/orders/messages"
+
+
+@pytest.fixture(autouse=True)
+def orders(define, redis):
+    define("orders", {"order-placed": None})
+    redis.xadd("orders", {"event": "order-placed"}, id="1-1")
+    redis.xgroup_create("orders", "billing", "$")
+
+
+@pytest.mark.parametrize(("path", "known"), ROUTES.items())
+def test_a_read_refuses_a_parameter_that_it_has_not_and_lists_its_own(ask, path, known):
+    answer = ask("GET", f"{path}?request_id=x")
+
+    assert (answer.status, answer.json["type"]) == (400, "urn:synapse:problem:bad-parameter")
+    assert answer.json["parameter"] == "request_id"
+    listed = f"Known are {', '.join(known)}." if known else "This route takes none."
+    assert answer.json["detail"] == f"There is no parameter “request_id” here. {listed}"
+
+
+def test_the_parameters_that_are_known_are_those_of_the_document():
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+
+    for path, known in ROUTES.items():
+        (template,) = [
+            each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path) and "get" in paths[each]
+        ]
+        parameters = paths[template]["get"].get("parameters", [])
+        assert [each["name"] for each in parameters if each["in"] == "query"] == list(known), path
+
+
+def test_no_read_under_streams_is_left_out():
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+
+    reads = {path for path, methods in paths.items() if path.startswith("/streams") and "get" in methods}
+    assert len(reads) == len([path for path in ROUTES if path.startswith("/streams")])
+
+
+@pytest.mark.parametrize("name", ["Count", "limit", "event-type", "eventType", "", "é", "count[]", "x" * 300])
+def test_a_name_that_is_like_a_known_one_is_unknown(ask, name):
+    answer = ask("GET", f"{KNOWN}?{quote(name)}=1")
+
+    assert answer.status == 400
+    assert answer.json["parameter"] == name[:100]
+
+
+@pytest.mark.parametrize(
+    "query", ["_=1700000000", "_cache=x", "_", "count=1&_=2", "_=1&_=2", "count=", "", "&", "event_type="]
+)
+def test_names_that_begin_with_an_underscore_and_empty_values_pass(ask, query):
+    assert ask("GET", f"{KNOWN}?{query}").status == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["count=1&count=2", "count=1&count=1", "event_type=a&event_type=b", "since=1&order=newest&since="]
+)
+def test_a_parameter_that_takes_one_value_is_refused_when_it_is_given_twice(ask, query):
+    answer = ask("GET", f"{KNOWN}?{query}")
+
+    assert answer.status == 400
+    assert "is given more than once" in answer.json["detail"]
+
+
+def test_event_types_to_watch_can_be_given_several_times(ask):
+    # What is wrong in the question shows before the stream is watched.
+    answer = ask("GET", "/streams/orders/live?event_type=a&event_type=b&since=soon")
+
+    assert answer.json["parameter"] == "since"
+
+
+@pytest.mark.parametrize("path", ["backtest", "draft"])
+def test_what_looks_at_events_by_post_refuses_it_too(ask, path):
+    answer = ask("POST", f"/streams/orders/event-types/order-placed/{path}?lats=5", b"{}")
+
+    assert "Known are last." in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/registry/subjects", "/health", "/metrics", "/registry/config"])
+def test_routes_whose_clients_send_parameters_of_their_own_pass_over_them(ask, path):
+    assert ask("GET", f"{path}?verbose=true&normalize=false").status == 200
+
+
+def test_who_may_not_read_is_refused_as_before(ask, settings, key_of):
+    settings.AUTH = "required"
+    key = key_of("shop", publishes=["other"])
+
+    assert ask("GET", f"{KNOWN}?request_id=x", headers={"x-api-key": key}).status == 403
+
+
+def test_a_connection_goes_on_from_the_id_that_an_event_source_of_a_page_sends(ask):
+    answer = ask("GET", "/streams/orders/live?lastEventId=soon")
+
+    assert answer.status == 400
+    assert "is the id of an entry" in answer.json["detail"]

@@ -8,8 +8,8 @@ Every value is read from Redis when it is asked for, so all processes answer the
 length of a stream: nothing is read through.
 """
 
-from streams.metrics.exposing import metrics, wants_prometheus
+from streams.metrics.exposing import metrics, wanted_format
 from streams.metrics.reading import MOST_LAG
 from streams.metrics.table import METRICS
 
-__all__ = ["METRICS", "MOST_LAG", "metrics", "wants_prometheus"]
+__all__ = ["METRICS", "MOST_LAG", "metrics", "wanted_format"]

@@ -3,12 +3,13 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from core.http import Request, Response, json_response
+from core.http import JSON, Request, Response, json_response
 from core.permission import demand_scope
 from core.rights import Rights
 from core.shares import Shares
@@ -20,10 +21,11 @@ from streams.metrics.reading import Reading, read
 from streams.metrics.table import METRICS
 
 _VARY = {"Vary": "Accept"}
-_JSON = re.compile(r"application/json(?:;|$)")
-_TEXT = re.compile(r"text/plain(?:;|$)")
-_VERSIONED_TEXT = re.compile(r"application/openmetrics-text(?:;|$)|text/plain;(?:.*;)?version=")
-_STRANGE_VERSION = re.compile(r"version=(?![0-9]+(?:\.[0-9]+)*\s*(?:;|$))")
+_TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
+# The versions of OpenMetrics that are written: prometheus-client would write another one's name over the same text.
+_OPEN_METRICS_VERSIONS = ("", "1.0.0")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
 
 
 class Collector:
@@ -48,21 +50,59 @@ def metrics(
     """
     demand_scope(request.principal, "metrics:read")
     accept = request.headers.get("accept", "")
-    if wants_prometheus(accept):
-        return _exposed((yield from read(catalog, shares)), accept)
+    if (wanted := wanted_format(accept)) is not None:
+        return _exposed((yield from read(catalog, shares)), wanted)
     return (yield from _as_json(catalog, inference, request.principal.rights))
 
 
-def wants_prometheus(accept: str) -> bool:
-    """Say whether an Accept header asks for Prometheus' format.
+class _Range(NamedTuple):
+    """One media range of an Accept header (RFC 9110, 12.5.1), with its version and escaping; "" without them."""
 
-    Prometheus names the version of the text it wants. A bare text/plain counts only where JSON is not named: axios
-    sends `application/json, text/plain, */*` with every request.
+    kind: str
+    version: str
+    escaping: str
+    quality: float
+
+    def rank(self) -> tuple[float, int]:
+        """What is wanted most comes first. Of equal ones a format of Prometheus' own, then JSON: axios sends
+        `application/json, text/plain, */*` with every request."""
+        if self.kind == _OPEN_METRICS or (self.kind == _TEXT and self.version):
+            return -self.quality, 0
+        return -self.quality, {JSON: 1, _TEXT: 2}.get(self.kind, 3)
+
+    def named(self) -> str:
+        """Return the range as prometheus-client reads it."""
+        texts = (f"version={self.version}" if _VERSION.fullmatch(self.version) else "", self.escaping)
+        return ";".join([self.kind, *filter(None, texts)])
+
+
+def wanted_format(accept: str) -> str | None:
+    """Return which of Prometheus' formats an Accept header wants most, as a media range; None when it wants JSON.
+
+    JSON is for all who name neither. An OpenMetrics of another version than those that are written is not there; who
+    accepts nothing else gets Prometheus' text.
     """
-    kinds = [re.sub(r"\s", "", kind).lower() for kind in accept.split(",")]
-    if any(map(_VERSIONED_TEXT.match, kinds)):
-        return True
-    return any(map(_TEXT.match, kinds)) and not any(map(_JSON.match, kinds))
+    ranges = sorted((each for each in map(_range, accept.lower().split(",")) if each.quality), key=_Range.rank)
+    for each in ranges:
+        if each.kind in (_TEXT, "text/*"):
+            return each._replace(kind=_TEXT).named()
+        if each.kind == _OPEN_METRICS and each.version in _OPEN_METRICS_VERSIONS:
+            return each.named()
+        if each.kind in (JSON, "application/*", "*/*"):
+            break
+    return _TEXT if ranges and ranges[0].kind == _OPEN_METRICS else None
+
+
+def _range(text: str) -> _Range:
+    kind, *parts = (part.strip() for part in text.split(";"))
+    given = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in parts)}
+    quality = given.get("q", "1")
+    return _Range(
+        kind=kind,
+        version=given.get("version", ""),
+        escaping=f"escaping={given['escaping']}" if "escaping" in given else "",
+        quality=float(quality) if _QUALITY.fullmatch(quality) else 1.0,
+    )
 
 
 def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
@@ -74,13 +114,8 @@ def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Convers
     return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 
-def _exposed(reading: Reading, accept: str) -> Response:
+def _exposed(reading: Reading, wanted: str) -> Response:
     registry = CollectorRegistry()
     registry.register(Collector(reading))
-    encode, content_type = choose_encoder(_understood(accept))
+    encode, content_type = choose_encoder(wanted)
     return Response(body=encode(registry), content_type=content_type, headers=_VARY)
-
-
-def _understood(accept: str) -> str:
-    """Return the header without kinds whose version is no number: prometheus-client fails on them."""
-    return ",".join(kind for kind in accept.split(",") if not _STRANGE_VERSION.search(kind))

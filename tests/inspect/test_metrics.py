@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from streams import background
 from streams.api.operations import Inference
 from streams.broker import SyncExecutor
-from streams.metrics import METRICS, MOST_LAG, wants_prometheus
+from streams.metrics import METRICS, MOST_LAG, wanted_format
 from streams.snapshot import holder
 from tests.inspect.traffic import little_read
 
@@ -69,10 +69,12 @@ def infer(redis, **fields):
     [
         *("", "*/*", "application/json", AXIOS, BROWSER, "text/html", "text/plainly;version=1"),
         *("application/json, text/plain; charset=utf-8", "nonsense;;=,,"),
+        *("text/plain;version=0.0.4;q=0.1, application/json", "text/plain;q=0", "application/openmetrics-text;q=0"),
+        *("application/openmetrics-text;version=1.0.0;q=0.4, application/json;q=0.9", "*/*, text/plain;q=0.9"),
     ],
 )
 def test_json_is_for_programs_and_people(accept):
-    assert not wants_prometheus(accept)
+    assert wanted_format(accept) is None
 
 
 @pytest.mark.parametrize(
@@ -80,10 +82,12 @@ def test_json_is_for_programs_and_people(accept):
     [
         *(PROMETHEUS_2, PROMETHEUS_3, "text/plain", "text/plain;version=0.0.4", "Text/Plain; Version=0.0.4"),
         *("text/plain; charset=utf-8; version=0.0.4", "application/openmetrics-text", "text/plain, */*;q=0.1"),
+        *("text/plain, application/json;q=0.5", "application/json, text/plain;version=0.0.4", "text/*"),
+        "application/openmetrics-text;version=9.9.9",
     ],
 )
 def test_prometheus_format_is_for_whoever_names_it(accept):
-    assert wants_prometheus(accept)
+    assert wanted_format(accept) is not None
 
 
 def test_the_json_form_has_the_figures_of_every_stream(ask, define, redis):
@@ -163,6 +167,17 @@ def test_the_sums_are_remembered_for_five_seconds(executor: SyncExecutor, redis,
     [
         ("text/plain; version=0.0.4", "text/plain; version=0.0.4; charset=utf-8"),
         ("text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.1, text/plain;version=0.0.4;q=0.9",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        (
+            "text/plain;version=0.0.4;q=0.5,application/openmetrics-text;q=0.75",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("application/openmetrics-text;version=9.9.9", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=2.0.0, text/plain;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+        ("Application/OpenMetrics-Text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         ("text/plain; version=oops", "text/plain; version=0.0.4; charset=utf-8"),
         (PROMETHEUS_2, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"),
         (PROMETHEUS_3, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),

@@ -5,12 +5,14 @@ import os
 import ssl
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientOSError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -18,7 +20,9 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
+    ServerDisconnectedError,
     TCPConnector,
+    TraceConfig,
 )
 from yarl import URL
 
@@ -61,21 +65,31 @@ class Sender:
         self._permanent = permanent
         # As it was checked: nothing in it is to be read in another way.
         self._url = URL(target.url, encoded=True)
-        connector = TCPConnector(
-            limit=concurrency,
-            ssl=ssl.create_default_context(),
-            resolver=CheckedResolver(allowed, lookup),
-            socket_factory=guarded_socket(allowed, "" if target.address else target.host),
-        )
-        self._session = ClientSession(
-            connector=connector,
-            headers=headers,
-            timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=responses.MOST_BYTES // 2,
-            trust_env=False,
-        )
+
+        tls = ssl.create_default_context()
+
+        def session(*, keeps_connections: bool) -> ClientSession:
+            connector = TCPConnector(
+                limit=concurrency,
+                ssl=tls,
+                resolver=CheckedResolver(allowed, lookup),
+                socket_factory=guarded_socket(allowed, "" if target.address else target.host),
+                force_close=not keeps_connections,
+            )
+            return ClientSession(
+                connector=connector,
+                headers=headers,
+                timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
+                cookie_jar=DummyCookieJar(),
+                auto_decompress=False,
+                read_bufsize=responses.MOST_BYTES // 2,
+                trust_env=False,
+                trace_configs=[_noting_reuse()] if keeps_connections else [],
+            )
+
+        self._session = session(keeps_connections=True)
+        # For what failed on a connection that was used before: each of its requests has a new one.
+        self._fresh = session(keeps_connections=False)
 
     async def send(self, headers: Mapping[str, str], body: bytes) -> None:
         """Send one event.
@@ -86,7 +100,7 @@ class Sender:
         begun = time.monotonic()
         try:
             with self._limit:
-                response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+                response = await self._response(headers, body)
                 if response.content.at_eof() and responses.is_taken(response.status):
                     # The connection went back already, with the last byte.
                     return
@@ -100,6 +114,22 @@ class Sender:
         """Close all connections."""
         self._limit.close()
         await self._session.close()
+        await self._fresh.close()
+
+    async def _response(self, headers: Mapping[str, str], body: bytes) -> ClientResponse:
+        """Send a request, and once more on a new connection when one that was kept ends without a byte of an answer.
+
+        The receiver closed it meanwhile, which is no failure of the event (RFC 9112, 9.3.1). It may have taken the
+        event all the same: the id is that of the first request, so the receiver can tell.
+        """
+        connection = _Connection()
+        options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
+        try:
+            return await self._session.post(self._url, **options, trace_request_ctx=connection)
+        except (ServerDisconnectedError, ClientOSError) as error:
+            if not connection.is_reused or _is_answered(error):
+                raise
+        return await self._fresh.post(self._url, **options)
 
     async def _answer(self, response: ClientResponse, ms: int) -> Answer | None:
         """Return the answer when it is no success; it began after so many milliseconds."""
@@ -130,6 +160,28 @@ class Sender:
             case ClientResponseError():
                 return f"What {place} answered is not HTTP, or more than is read: {_reason(error)}"
         return f"{place} closed the connection without an answer: {_reason(error)}"
+
+
+class _Connection:
+    """What is known of the connection that a request goes over."""
+
+    is_reused = False
+
+
+def _noting_reuse() -> TraceConfig:
+    """Return what notes in a request's `_Connection` that its connection was used before."""
+
+    async def note(session: ClientSession, context: Any, parameters: object) -> None:
+        context.trace_request_ctx.is_reused = True
+
+    config = TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
+
+
+def _is_answered(error: Exception) -> bool:
+    """Say whether a connection ended in the middle of an answer."""
+    return isinstance(error, ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 async def _beginning(response: ClientResponse) -> bytes:

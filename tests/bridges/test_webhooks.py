@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bridges import keyring
-from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled
+from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled, SinkError
 from bridges.models import Secret
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
@@ -267,6 +267,66 @@ def test_a_connection_that_the_receiver_closed_between_two_batches_is_not_used_a
     assert len(receiver.got) == 20
 
 
+def nothing(connection):
+    return False
+
+
+def half_a_status_line(connection):
+    connection.sendall(b"HTTP/1.1 20")
+    return False
+
+
+def kept_for(*answers):
+    """Return what answers requests one after the other, each on a connection that is said to be kept."""
+    return lambda number: answers[number]
+
+
+def test_what_fails_on_a_kept_connection_without_an_answer_is_sent_again_at_once_on_a_new_one(receiver, webhook):
+    sink = webhook()
+    receiver.answers = kept_for(answer(204), nothing, answer(204), answer(204), nothing, answer(204))
+
+    outcomes = [sink.deliver([each], always) for each in orders(4)]
+
+    assert outcomes == [[None]] * 4
+    first, again = receiver.got[1:3]
+    assert first.body == again.body
+    names = ("webhook-id", "webhook-signature", "synapse-attempt", "content-type")
+    assert [first.headers[name] for name in names] == [again.headers[name] for name in names]
+    assert receiver.connections == 4
+
+
+def test_a_burst_to_a_receiver_that_closes_behind_each_answer_costs_no_attempt(receiver, webhook):
+    def close_behind_answer(connection):
+        answer(204)(connection)
+        return False
+
+    sink = webhook()
+    receiver.always(close_behind_answer)
+
+    assert sink.deliver(orders(40), always) == [None] * 40
+    assert len({request.headers["webhook-id"] for request in receiver.got}) == 40
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [
+        pytest.param([nothing], 1, id="a new connection that ends"),
+        pytest.param([answer(204), nothing, nothing], 3, id="the second try that ends, too"),
+        pytest.param([answer(204), half_a_status_line], 2, id="a connection that ends within an answer"),
+        pytest.param([answer(204), answer(500)], 2, id="an answer that says no"),
+        pytest.param([answer(204), nothing, answer(500)], 3, id="a second try that is answered no"),
+    ],
+)
+def test_any_other_failure_counts_as_one(receiver, webhook, answers, requests):
+    sink = webhook()
+    receiver.answers = kept_for(*answers)
+
+    outcomes = [sink.deliver([each], always)[0] for each in orders(2 if len(answers) > 1 else 1)]
+
+    assert isinstance(outcomes[-1], SinkError)
+    assert len(receiver.got) == requests
+
+
 def endless(connection):
     connection.sendall(b"HTTP/1.1 500 Word\r\ntransfer-encoding: chunked\r\n\r\n")
     while True:
@@ -301,10 +361,6 @@ def long_header(connection):
 
 def nonsense(connection):
     connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-    return False
-
-
-def nothing(connection):
     return False
 
 

@@ -47,8 +47,8 @@ class Topology:
 
     @property
     def is_due(self) -> bool:
-        """Whether it should be looked for now."""
-        return self._in_doubt and self._clock() - self._looked >= PAUSE
+        """Whether it should be looked for now, or waited for while another thread looks for the first time."""
+        return self._should_ask() or (self._known is None and self._looking.locked())
 
     def doubt(self) -> None:
         """Have it looked for again: a node did not answer."""
@@ -96,7 +96,7 @@ class Topology:
         if self._known is not None and self._looking.locked():
             return
         with self._looking:
-            if not self.is_due:
+            if not self._should_ask():
                 return
             self._looked = self._clock()
             try:
@@ -107,6 +107,9 @@ class Topology:
                 if self._known is None:
                     raise self._unreachable() from error
                 logger.debug("nobody tells how the cluster is laid out: %s", error)
+
+    def _should_ask(self) -> bool:
+        return self._in_doubt and self._clock() - self._looked >= PAUSE
 
     def _unreachable(self) -> BrokerDown:
         return BrokerDown(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")

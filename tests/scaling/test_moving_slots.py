@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack, contextmanager
+from threading import Event, Thread
 
 import pytest
 from redis.crc import key_slot
@@ -9,6 +10,7 @@ from redis.crc import key_slot
 from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands, durability, publishing
 from streams.broker.routing import MOST_HOPS, Call
 from streams.broker.topology import Topology
+from streams.errors import BrokerDown
 from tests.scaling.cluster import clustered
 
 ONCE = {"who": "shop", "fingerprint": "f", "window_ms": 60_000}
@@ -183,3 +185,49 @@ def test_nodes_that_send_a_command_in_a_circle_are_given_up_on():
 
     assert call.again() == []
     assert call.replies() == [moved]
+
+
+@pytest.fixture
+def looking(monkeypatch):
+    """Let a thread look for a cluster for the first time until `answer` is set, and note each time it is asked."""
+    topology, asking, answer, asked = Topology("redis+cluster://127.0.0.1:1"), Event(), Event(), []
+
+    def ask():
+        asked.append(topology)
+        topology._in_doubt = False
+        asking.set()
+        answer.wait()
+        topology._known = "nodes"
+
+    monkeypatch.setattr(topology, "_ask", ask)
+    thread = Thread(target=topology.look)
+    thread.start()
+    asking.wait()
+    yield topology, answer, asked
+    answer.set()
+    thread.join()
+
+
+def test_a_thread_that_comes_while_a_cluster_is_looked_for_the_first_time_waits_for_it(looking):
+    topology, answer, asked = looking
+
+    assert topology.is_due
+    other = Thread(target=topology.look)
+    other.start()
+    answer.set()
+    other.join()
+
+    assert topology.is_known
+    assert not topology.is_due
+    assert len(asked) == 1
+
+
+def test_a_cluster_that_did_not_answer_the_first_look_is_not_asked_again_at_once():
+    topology = Topology("redis+cluster://127.0.0.1:1")
+
+    with pytest.raises(BrokerDown, match="cannot be reached: "):
+        topology.look()
+    with pytest.raises(BrokerDown, match="cannot be reached: "):
+        topology.places()
+
+    assert not topology.is_due

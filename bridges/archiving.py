@@ -9,6 +9,7 @@ import orjson
 from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
 from contracts.personal import MASK
+from core import exact_json
 from core.principal import Principal
 from core.rights import PERSONAL
 from streams.ids import moment_of
@@ -95,6 +96,6 @@ def _without_nul(value: Any) -> Any:
 
 def _text(event: dict[str, Any]) -> str:
     try:
-        return orjson.dumps(event).decode()
+        return exact_json.dumps(event).decode()
     except orjson.JSONEncodeError:
         return repr(event)

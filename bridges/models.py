@@ -8,6 +8,7 @@ from django.db import models
 
 from bridges import definitions, filters, position, waits
 from bridges.errors import BadPosition
+from bridges.event_field import EventField
 from core.models import CatalogModel
 from core.names import RULE, is_name
 from core.validators import validate_name
@@ -237,7 +238,7 @@ class ArchivedEvent(models.Model):
     occurred_at = models.DateTimeField()
     published_at = models.DateTimeField()
     source = models.CharField(max_length=200, blank=True)
-    event = models.JSONField()
+    event = EventField()
     note = models.CharField(max_length=200, blank=True)
     archived_at = models.DateTimeField(auto_now_add=True)
 

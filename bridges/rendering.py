@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from bridges.delivery import Delivery
+from core import exact_json
 from streams.ids import moment_of
 from streams.masking import Mask
 
@@ -100,7 +99,7 @@ def _escaped(character: str) -> str:
 
 
 def _dumps(value: Any) -> str:
-    return _ACTIVE.sub(lambda found: _escaped(found[0]), orjson.dumps(value).decode())
+    return _ACTIVE.sub(lambda found: _escaped(found[0]), exact_json.dumps(value).decode())
 
 
 def with_deep_values_as_text(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def with_deep_values_as_text(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fits(value: Any) -> bool:
     try:
-        orjson.dumps([[value]])
+        exact_json.dumps([[value]])
     except TypeError:
         return False
     return True

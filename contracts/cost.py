@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import orjson
-
 from contracts.errors import BadSchema
 from contracts.patterns import matching_width
 from contracts.references import CannotFollow, ReferenceResolver
+from core import exact_json
 from core.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
 
 MAX_STEPS = 20_000_000
@@ -136,7 +135,7 @@ class Guard:
 
     def steps(self, event: Any) -> float:
         """Return an upper bound of the steps that checking the event takes."""
-        length = len(orjson.dumps(event))
+        length = len(exact_json.dumps(event))
         # A value takes two bytes and more.
         at_most = self.cost.of_event(length / 2, length, length / _SHORTEST_BIG)
         return at_most if at_most <= QUICK_STEPS else self.cost.of_event(*measured(event))

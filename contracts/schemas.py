@@ -20,7 +20,8 @@ from contracts.personal.marks import Marks, marks_of
 from contracts.property_types import property_types
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
 from contracts.violations import Violation, json_pointer
-from core import strict_json
+from core import exact_json, strict_json
+from core.exact_json import ExactNumber
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
@@ -63,13 +64,13 @@ class CompiledSchema:
         """
         if self._guard is not None and self._guard.steps(event) > MAX_STEPS:
             raise TooCostly
-        return self._validator.is_valid(event)
+        return self._is_valid(event)
 
     def accepts_at_once(self, event: Any) -> bool | None:
         """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`."""
         if self._guard is not None and self._guard.steps(event) > QUICK_STEPS:
             return None
-        return self._validator.is_valid(event)
+        return self._is_valid(event)
 
     def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
         """Return what the event breaks, or None when it keeps the contract.
@@ -88,7 +89,7 @@ class CompiledSchema:
             raise TooCostly
         if steps is not None and needed > steps:
             raise OutOfBudget(needed)
-        if self._validator.is_valid(event):
+        if self._is_valid(event):
             return None
         return [finding.as_violation() for finding in self.findings(event, steps=steps)] if explain else []
 
@@ -101,12 +102,16 @@ class CompiledSchema:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
         return [finding.as_violation() for finding in self.findings(event)]
 
+    def _is_valid(self, event: Any) -> bool:
+        return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
+
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
         """Return the same without its sentences, for those who look at many events and need few of them.
 
         Raises:
             OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
         """
+        event = exact_json.with_plain_numbers(event)
         if self._rate is not None and self._rate * length_of(event) <= _LISTED_STEPS:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
@@ -126,7 +131,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     if len(data) > MAX_SCHEMA_BYTES:
         raise SchemaTooLarge(f"The schema is {len(data)} bytes long; at most {MAX_SCHEMA_BYTES} are accepted.")
     try:
-        document = strict_json.loads(data)
+        document = strict_json.loads(data, with_doubles=True)
     except strict_json.BadJSON as error:
         raise BadSchema(str(error)) from None
     if not isinstance(document, dict):

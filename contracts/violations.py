@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
@@ -77,7 +78,13 @@ def _shortened(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    return _shortened(orjson.dumps(value, default=str).decode())
+    text = str(value) if isinstance(value, Decimal) else orjson.dumps(value, default=_written).decode()
+    return _shortened(text)
+
+
+def _written(value: object) -> Any:
+    """Write a decimal inside a value as the number that it is, and anything else as a text."""
+    return orjson.Fragment(str(value)) if isinstance(value, Decimal) else str(value)
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from core import problems
+from core.exact_json import written
 from core.nothing import NO_TEXTS
 from core.principal import ANONYMOUS, Principal
 
@@ -125,7 +126,7 @@ async def nobody(request: Request) -> Principal:
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return `value` as a JSON answer."""
-    return Response(status=status, body=orjson.dumps(value), headers=headers or NO_TEXTS)
+    return Response(status=status, body=orjson.dumps(value, default=written), headers=headers or NO_TEXTS)
 
 
 def problem_response(problem: problems.Problem) -> Response:

@@ -2,22 +2,28 @@
 
 Refused beside malformed text: duplicate keys (RFC 8259, 4: unpredictable), integers that 64 bits cannot hold and
 numbers beyond a double (RFC 8259, 6: not interoperable), NUL characters (PostgreSQL cannot store them), lone
-surrogates, and nesting deeper than `MAX_DEPTH`.
+surrogates, and nesting deeper than `MAX_DEPTH`. A decimal with more digits than a double keeps all of them.
 
 The common case is fast: when the parsed value written again gives the same bytes, no key was lost and no number was
 changed, so only the byte scans remain. Everything else takes the exact parser.
 """
 
 import json
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import orjson
+
+from core import exact_json
+from core.exact_json import ExactNumber
 
 MAX_DEPTH = 64
 MAX_KEYS = 1024
 MAX_NODES = 10_000
 MAX_STRING = 64 * 1024
-_INTEGER_LIMITS = (-(2**63), 2**64 - 1)
+MAX_DECIMAL_PLACES = 1_000
 # A value needs this many bytes before it can break a limit on nodes, keys or strings.
 SMALL = 4 * 1024
 # Up to this many bytes parsing takes no time that anybody would notice, whatever they are.
@@ -56,8 +62,8 @@ class NotUnicode(BadJSON):
         super().__init__(f"The text is not UTF-8: byte {at} (0x{data[at]:02x}) does not belong there.", stage=self.TEXT)
 
 
-def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
-    """Return the value of a JSON text.
+def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False) -> Any:
+    """Return the value of a JSON text. `with_doubles`: each number with a point or an exponent is the nearest double.
 
     Raises:
         BadJSON: for everything that the module's description refuses.
@@ -69,7 +75,7 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     if _may_be_deeper(data, value, max_depth) and _is_deeper(value, max_depth):
         raise too_deep(stage=BadJSON.DEPTH)
     if orjson.dumps(value) != data:
-        value = _loads_exactly(data)
+        value = _loads_exactly(data, float if with_doubles else exact_json.number)
     if b"\\u0000" in data:
         _check_nul(value)
     return value
@@ -157,12 +163,12 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return True
 
 
-def _loads_exactly(data: bytes) -> Any:
+def _loads_exactly(data: bytes, to_number: Callable[[str], float]) -> Any:
     return json.loads(
         data.decode("utf-8"),
         object_pairs_hook=_object_without_duplicates,
         parse_int=_integer,
-        parse_float=_number,
+        parse_float=partial(_number, to_number),
         parse_constant=_no_constant,
     )
 
@@ -179,17 +185,20 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    low, high = _INTEGER_LIMITS
-    # 20 digits and a sign are the longest that can fit; converting a million digits would take seconds.
-    if len(text) > 20 or not low <= (value := int(text)) <= high:
+    value = exact_json.integer(text)
+    if isinstance(value, float):
         raise BadJSON(f"The integer {_shown(text)} does not fit in 64 bits; send it as a string.")
     return value
 
 
-def _number(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
+def _number(to_number: Callable[[str], float], text: str) -> float:
+    value = to_number(text)
+    if math.isinf(value):
         raise BadJSON(f"The number {_shown(text)} is larger than a double can hold.")
+    if type(value) is ExactNumber and exact_json.decimal_places(value) > MAX_DECIMAL_PLACES:
+        raise BadJSON(
+            f"The number {_shown(text)} has over {MAX_DECIMAL_PLACES} digits behind the point; send it as a string."
+        )
     return value
 
 

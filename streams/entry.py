@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from core import exact_json
 from core.names import is_name
 from core.nothing import NO_TEXTS
 
@@ -52,8 +53,6 @@ JSON_BEGINS = frozenset("-0123456789tfn{[")
 _JSON_ENDS = frozenset("0123456789el}] \t\n\r")
 _MAY_BE_JSON = re.compile(r"[{\[]|-?[0-9.eE+-]+$|true$|false$|null$")
 _MISSING = object()
-# orjson writes 254 levels; fewer brackets than this cannot be that deep.
-_MANY_BRACKETS = 250
 
 
 class DecodedEntry(NamedTuple):
@@ -286,7 +285,7 @@ def _number_or_text(text: str) -> Any:
     if not _JSON_NUMBER.fullmatch(text):
         return text
     try:
-        number = orjson.loads(text)
+        number = exact_json.loads(text)
     except orjson.JSONDecodeError:
         return text
     # An integer that 64 bits cannot hold would lose digits: long identifiers stay text.
@@ -307,18 +306,15 @@ def _read_as(text: str, types: frozenset[str]) -> Any:
 
 
 def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return exact_json.dumps(value).decode()
 
 
 def _loads(text: str, *, otherwise: Any) -> Any:
     try:
-        value = orjson.loads(text)
-        if text.count("[") + text.count("{") > _MANY_BRACKETS:
-            # A foreign value can be nested deeper than can be written as JSON again; then it stays text.
-            orjson.dumps(value)
+        # A foreign value can be nested deeper than can be written as JSON again; then it stays text.
+        return exact_json.loads(text)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return otherwise
-    return value
 
 
 def _object(text: str) -> dict[str, Any]:

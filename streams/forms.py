@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from core.exact_json import written
 from streams import entry
 from streams.broker import commands
 from streams.broker.command import Command
@@ -44,7 +45,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
         elif value is None:
             return None
         else:
-            text = orjson.dumps(value)
+            text = orjson.dumps(value, default=written)
         texts.append(len(text))
         texts.append(text)
     if "event" not in event:

@@ -8,8 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from core import exact_json
 from core.http import Request
 from core.problems import BadRequest
 from streams.broker.publishing import IdempotencyKey
@@ -62,6 +61,6 @@ def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> Idemp
 
 def _fingerprint(item: Any, version: int | None) -> str:
     """Tell one event from another by its JSON value and the version of its contract that it asks for."""
-    digest = hashlib.sha256(orjson.dumps(item))
+    digest = hashlib.sha256(exact_json.dumps(item))
     digest.update(b"" if version is None else b"\n%d" % version)
     return digest.hexdigest()

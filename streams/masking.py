@@ -12,6 +12,7 @@ import orjson
 
 from contracts import personal
 from contracts.personal import Marks
+from core import exact_json
 from core.rights import PERSONAL, Rights
 from streams.definitions import StreamDefinition
 from streams.entry import DecodedEntry
@@ -58,12 +59,12 @@ class Mask:
     def _field(self, name: str, text: str, event: Any, hidden: Any, texts: frozenset[str]) -> str:
         if name == "payload" and (copied := _object(text)) is not None and copied != event.get("payload"):
             # A copy of the event, or all of it: see wire-format.md.
-            return orjson.dumps(self.event(copied)).decode()
+            return exact_json.dumps(self.event(copied)).decode()
         if name not in event:
             return personal.redacted(text, texts)
         if event[name] == hidden[name]:
             return text
-        return hidden[name] if isinstance(hidden[name], str) else orjson.dumps(hidden[name]).decode()
+        return hidden[name] if isinstance(hidden[name], str) else exact_json.dumps(hidden[name]).decode()
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
@@ -95,7 +96,7 @@ def may_be_personal(stream: StreamDefinition | None) -> bool:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = exact_json.loads(text)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     return value if isinstance(value, dict) else None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core import json_slices, strict_json
+from core import exact_json, json_slices, strict_json
 from core.http import Request
 from core.nothing import NO_TEXTS
 from core.problems import BadRequest, Problem, UnsupportedMediaType
@@ -123,7 +123,7 @@ def within_limits(event: Any) -> Any:
         BadEvent: when it could not have been read as JSON.
     """
     try:
-        return _value(orjson.dumps(event))
+        return _value(exact_json.dumps(event))
     except orjson.JSONEncodeError as error:
         raise BadEvent(f"The event cannot be written as JSON: {error}.") from None
 
@@ -148,7 +148,7 @@ def _within_limits(part: json_slices.Slice) -> Sequence[Item]:
         return values
     if len(values) == 1:
         return [_checked(values[0], size)]
-    sizes = [len(orjson.dumps(value)) for value in values]
+    sizes = [len(exact_json.dumps(value)) for value in values]
     if max(sizes) <= strict_json.SMALL:
         return values
     return [_checked(value, size) for value, size in zip(values, sizes, strict=True)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from core import exact_json
 from streams.entry import DecodedEntry, text_fields
 from streams.masking import Mask
 
@@ -35,6 +36,6 @@ def shown(
 def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
     """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
     try:
-        return orjson.Fragment(orjson.dumps(event))
+        return orjson.Fragment(exact_json.dumps(event))
     except orjson.JSONEncodeError:
         return otherwise

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from bridges.dead_letters.values import DeadLetter, ErrorGroup
+from core import exact_json
 from streams.ids import iso_of, moment_of_ms
 
 
@@ -64,6 +65,6 @@ def time_of(ms: int) -> str | None:
 def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
     """Return the event as JSON; of one that another program nested deeper than JSON can be written, the fields."""
     try:
-        return orjson.Fragment(orjson.dumps(event))
+        return orjson.Fragment(exact_json.dumps(event))
     except orjson.JSONEncodeError:
         return otherwise

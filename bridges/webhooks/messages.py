@@ -10,6 +10,7 @@ from multidict import istr
 from bridges.delivery import Delivery
 from bridges.rendering import with_deep_values_as_text
 from bridges.webhooks import signing
+from core import exact_json
 from streams.ids import iso_of, moment_of
 
 Form = Literal["envelope", "event"]
@@ -71,8 +72,8 @@ class Messages:
 
     def _written(self, delivery: Delivery, event: Mapping[str, object]) -> bytes:
         if self._form == "event":
-            return orjson.dumps(event)
+            return exact_json.dumps(event)
         entry = delivery.entry
-        return orjson.dumps(
+        return exact_json.dumps(
             {"type": entry.event_type, "timestamp": entry.timestamp or iso_of(moment_of(delivery.id)), "data": event}
         )

@@ -8,9 +8,8 @@ what it is.
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from contracts.personal.marks import Marks
+from core import exact_json
 
 MASK = "•••"
 
@@ -56,7 +55,7 @@ def _texts(value: Any) -> Iterator[str]:
     """Give a value as Python and JSON write it."""
     yield str(value)
     if isinstance(value, (bool, float)):
-        yield orjson.dumps(value).decode()
+        yield exact_json.dumps(value).decode()
 
 
 def _is_hidden(value: Any, marks: Marks) -> bool:

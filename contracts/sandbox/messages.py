@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from core import exact_json
+
 UNKNOWN_SCHEMA = "unknown schema"
 """Answers a question about an event when the child does not know the schema."""
 
@@ -36,7 +38,10 @@ class Message(NamedTuple):
     @classmethod
     def unpacked(cls, data: bytes) -> "Message":
         """Return what was packed."""
-        question, arguments, limits = orjson.loads(data)
+        try:
+            question, arguments, limits = exact_json.loads(data)
+        except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+            question, arguments, limits = orjson.loads(data)
         return cls(question, arguments, None if limits is None else Limits(*limits))
 
 
@@ -53,4 +58,4 @@ def unpack_answer(data: bytes) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     # Numbers that Python keeps exactly; the validator looks at their value.
-    return float(value)
+    return exact_json.written(value) if isinstance(value, exact_json.ExactNumber) else float(value)

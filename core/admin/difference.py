@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from core import exact_json
+
 # Lines around a difference that are shown with it; so many further ones and more are one row that says how many.
 AROUND = 4
 GAP = 4
@@ -103,4 +105,4 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         # As it is: many are texts of several lines, such as a schema.
         return value
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()

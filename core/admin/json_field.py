@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget  # type: ignore[import-untyped]
 
-from core import strict_json
+from core import exact_json, strict_json
 from core.admin.json_places import line_of
 
 # How core.strict_json tells where a text stops being JSON.
@@ -65,7 +65,7 @@ class JsonValue(JsonText):
     def prepare_value(self, value: Any) -> Any:
         if value is None or isinstance(value, str):
             return value
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:

@@ -15,6 +15,8 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 
+from core import exact_json
+
 register = template.Library()
 
 # Between groups of three digits: narrow, and no place to break a line (ISO 80000-1, 7.3.2).
@@ -116,7 +118,7 @@ def visible_lines(text: Any) -> str:
 @register.filter
 def json_text(value: Any) -> str:
     """Return a value as indented JSON in which every character shows."""
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    text = exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()
     if _PLAIN_JSON.fullmatch(text):
         return text
     return visible_lines(text)

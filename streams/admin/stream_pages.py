@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from django.http import HttpRequest, HttpResponse
 
-from core import http
+from core import exact_json, http
 from core.admin import payloads, person
 from core.problems import Problem
 from streams import inspection
@@ -116,7 +115,7 @@ def _asked(
 
 def _answer(found: http.Response | Problem) -> Any:
     """Return the document of an answer of the API, or the problem."""
-    return found if isinstance(found, Problem) else orjson.loads(found.body)
+    return found if isinstance(found, Problem) else exact_json.loads(found.body)
 
 
 def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from core import audit, http
+from core import audit, exact_json, http
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
@@ -75,7 +75,7 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
         answer = _answer(asked, only_check=only_check)
     except Problem as problem:
         return _shown(problem.status, document(problem), text, problem=problem)
-    body = orjson.loads(answer.body)
+    body = exact_json.loads(answer.body)
     if not only_check:
         # The warnings of what it breaks quote the event.
         said = {name: value for name, value in body.items() if name != "warnings"}

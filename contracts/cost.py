@@ -415,7 +415,15 @@ def _options(options: Any) -> Steps:
     if kinds <= {str} or (kinds <= {int} and all(abs(option) <= _BIG for option in options)):
         # The validator has a table of these.
         return _VALUE, 1
-    return sum(_OF_OPTION.get(type(each), 0) or _OF_CONTAINER * length_of(each) for each in options), 1
+    return sum(map(_option, options)), 1
+
+
+def _option(option: Any) -> float:
+    """Return the steps for comparing a value with one option, or a part of it."""
+    if not isinstance(option, (dict, list)):
+        return _OF_OPTION[type(option)]
+    parts = option.values() if isinstance(option, dict) else option
+    return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option(each)) for each in parts)
 
 
 def _constant(value: Any) -> Steps:

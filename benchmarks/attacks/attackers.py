@@ -96,6 +96,25 @@ async def publish_refused_trees(attack: Attack) -> None:
     await _together(8, lambda _: attack.ask("POST", f"/events/{RULES}", body, keyed=True))
 
 
+async def publish_costly_events(attack: Attack) -> None:
+    """Publish events on eight connections that are as costly to check as is accepted, good ones and bad ones."""
+    shapes = [
+        {
+            "kind": f"kind-{number % 60}",
+            f"value_{number % 60}": f"v{number % 60}-{number}",
+            "at": "2026-01-01T00:00:00Z",
+        }
+        for number in range(200)
+    ]
+    bodies = [
+        compact({"event_type": "shapes-drawn", "shapes": shapes}),
+        compact({"event_type": "shapes-drawn", "shapes": [*shapes[:-1], {**shapes[-1], "at": "yesterday"}]}),
+        compact({"event_type": "grid-measured", "cells": [[67.5]] * 490}),
+        compact({"event_type": "grid-measured", "cells": [[66.5]] * 489 + [[-1.5]]}),
+    ]
+    await _together(8, lambda number: attack.ask("POST", f"/events/{RULES}", bodies[number % len(bodies)], keyed=True))
+
+
 async def log_in_with_invented_names(attack: Attack) -> None:
     """Log in sixty times at once, with a new name each time."""
     names = count()
@@ -182,6 +201,7 @@ async def read_with_filters(attack: Attack) -> None:
 ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
     "costly schemas": post_costly_schemas,
     "refused trees": publish_refused_trees,
+    "costly events": publish_costly_events,
     "log-ins": log_in_with_invented_names,
     "code downloads": download_generated_code,
     "held bodies": hold_bodies,

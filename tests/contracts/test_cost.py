@@ -238,3 +238,21 @@ def test_a_pattern_that_reads_a_text_one_way_is_narrow(pattern, most):
 )
 def test_a_pattern_that_follows_many_ways_at_once_is_wide(pattern, least):
     assert patterns.matching_width(pattern) >= least
+
+
+@pytest.mark.parametrize(
+    "option", [[0.5], {"a": 0.5}, [[0.5]], ["x", {"a": [1, 0.5]}]], ids=["array", "object", "nested", "deep"]
+)
+def test_a_fraction_inside_an_option_costs_no_less_than_a_fraction_alone(option):
+    alone, inside = ({"items": {"enum": [each] * 80}} for each in (0.5, option))
+
+    assert CostModel(ReferenceResolver(inside, {})).whole.below > CostModel(ReferenceResolver(alone, {})).whole.below
+
+
+def test_options_that_hold_no_fractions_cost_for_each_of_their_parts_alike():
+    costs = [
+        CostModel(ReferenceResolver({"items": {"enum": [each] * 80}}, {})).whole.below
+        for each in (["a", 1, None], {"a": True, "b": 2, "c": "x"}, [[], {}, "a"])
+    ]
+
+    assert len(set(costs)) == 1

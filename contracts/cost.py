@@ -12,7 +12,7 @@ there.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from contracts.errors import BadSchema
@@ -70,6 +70,8 @@ _ARRAY_WORDS = frozenset((*_OF_ITEMS, "prefixItems", "contains", "uniqueItems"))
 _LEADING_ON = frozenset(
     (*_LISTS, *_ONES, *_DEPENDENTS, *_OF_PARTS, *_REFERENCES, "properties", "patternProperties", "prefixItems")
 )
+# Where errors are listed, one value has more of them than steps, or they cost more.
+_LISTING_MORE = frozenset(("anyOf", "oneOf", "propertyNames"))
 _ADVICE = {
     "enum": "List texts or integers, which are looked up in a table, or give the arrays around it “maxItems”.",
     "const": "Compare with a text or an integer, or give the arrays around it “maxItems”.",
@@ -160,6 +162,23 @@ def measured(event: Any) -> tuple[int, int, int]:
     return nodes, characters, big
 
 
+def copied(event: Any) -> float:
+    """Return what it takes to copy each value of an event with all that is in it, in values: a character is 1/100."""
+    total = 0.0
+    waiting = [(event, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        total += depth
+        if isinstance(value, dict):
+            total += depth * sum(map(len, value)) / 100
+            waiting += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, list):
+            waiting += [(each, depth + 1) for each in value]
+        elif isinstance(value, str):
+            total += depth * len(value) / 100
+    return total
+
+
 def length_of(value: Any) -> int:
     """Return how many values there are in one, itself included."""
     return measured(value)[0]
@@ -171,7 +190,7 @@ class CostModel:
     def __init__(self, resolver: ReferenceResolver) -> None:
         self._resolver = resolver
         self._known: dict[int, Cost] = {}
-        self._has_alternatives = False
+        self._lists_more = False
         self._back = self._find_returns()
 
     def checked(self) -> Guard | None:
@@ -194,14 +213,18 @@ class CostModel:
     def listing_rate(self) -> float | None:
         """Return the steps for one value where a list of all errors costs no more than that for each; None elsewhere.
 
-        The validator explains each alternative, and a part that refers to itself as often as there are ways to it.
+        The validator explains each alternative, and a part that refers to itself as often as there are ways to it. Of
+        a name that is not allowed it copies the whole object. The number of a value's errors is no larger, either.
         """
-        return None if self._back or self._has_alternatives else self.rate(self._resolver.root)
+        return None if self._back or self._lists_more else self.steps(self._resolver.root, 1, 0)
 
-    def rate(self, schema: Any) -> float:
-        """Return the steps for the value that costs most, of those that a part of the schema is applied to."""
+    def steps(self, schema: Any, nodes: float, characters: float) -> float:
+        """Return the steps for applying a part of the schema to one with so many values and characters in it."""
         cost = self._of(schema)
-        return max(_VALUE, cost.here, cost.below)
+        if self._back and isinstance(schema, Mapping) and not _LEADING_ON.isdisjoint(schema):
+            # It may lead to a part that refers to itself, whose cost is that of the whole.
+            cost += self.whole
+        return max(_VALUE, cost.here, cost.below) * nodes + max(cost.here_text, cost.below_text) * characters
 
     @cached_property
     def whole(self) -> Cost:
@@ -346,7 +369,7 @@ class CostModel:
             if key in done:
                 return
             is_open.add(key)
-            self._has_alternatives |= "anyOf" in node or "oneOf" in node
+            self._lists_more |= not _LISTING_MORE.isdisjoint(node)
             for each in self._for_same_value(node):
                 visit(each, above | {key})
             for each in self._for_parts(node):
@@ -435,6 +458,13 @@ def _pattern_steps(pattern: Any) -> Steps:
     return _PATTERN, _PATTERN_CHARACTER + _PATTERN_POSITION * width
 
 
+@lru_cache(maxsize=1024)
+def pattern_steps(pattern: str, length: int) -> float:
+    """Return the steps for looking for a pattern in a text of so many characters."""
+    here, here_text = _pattern_steps(pattern)
+    return here + here_text * length
+
+
 def _pattern(pattern: str) -> Cost:
     here, here_text = _pattern_steps(pattern)
     return Cost(here=here, here_text=here_text)
@@ -448,8 +478,13 @@ def _multiple(value: Any) -> Steps:
     return _MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0
 
 
+def _required(names: Any) -> Steps:
+    # Each name that is missing is an error of its own.
+    return 1.0 + len(_list(names)), 0
+
+
 def _dependent(value: Any) -> Steps:
-    return _DEPENDENT * (1 + len(_mapping(value))), 0
+    return _DEPENDENT + sum(_DEPENDENT + len(_list(each)) for each in _mapping(value).values()), 0
 
 
 # Steps for the value, and for each of its characters: what the keyword costs, or how that is reckoned of its value.
@@ -457,7 +492,8 @@ _LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_NUMBER_BOUND, 0.0)),
     **dict.fromkeys(("contentEncoding", "contentMediaType"), (_FORMAT, _FORMAT_CHARACTER)),
     "format": _format,
-    **dict.fromkeys(("required", "type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
+    **dict.fromkeys(("type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
+    "required": _required,
     **dict.fromkeys(("dependentRequired", *_DEPENDENTS), _dependent),
     "multipleOf": _multiple,
     "enum": _options,

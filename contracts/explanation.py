@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import jsonschema_rs
 
-from contracts.cost import CostModel, length_of
+from contracts.cost import CostModel, leaf_cost, length_of, measured, pattern_steps
 from contracts.references import CannotFollow, ReferenceResolver
 from contracts.violations import Violation, json_pointer, keyword_of, name_of, sentence
 
@@ -28,20 +28,24 @@ MAX_STEPS = 10_000_000
 """The work that explaining one event may take, in the steps of `contracts.cost`."""
 _COMPILING = 100
 """What making a schema ready counts for each of its parts, in steps."""
+_COPYING = 40
+"""What one value counts in what an error of the validator is about: the error holds a copy."""
 _KEPT_PARTS = 256
 _UNKNOWN: Any = object()
 _BASE = "urn:synapse:part"
 _OLDER = ("http://json-schema.org/draft-04/", "http://json-schema.org/draft-06/", "http://json-schema.org/draft-07/")
+_WITHOUT = {"dependentRequired": _OLDER, "dependentSchemas": _OLDER, "if": _OLDER[:2]}
+"""By keyword, the drafts that do not have it."""
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 _LEAVES = frozenset(
     (
         *("type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
         *("maxLength", "minLength", "pattern", "format", "maxItems", "minItems", "uniqueItems", "maxContains"),
-        *("minContains", "maxProperties", "minProperties", "required", "dependentRequired"),
-        *("contentEncoding", "contentMediaType"),
+        *("minContains", "maxProperties", "minProperties", "contentEncoding", "contentMediaType"),
     )
 )
-_WHOLE = ("not", "contains", "propertyNames")
+_ALONE = _LEAVES | {"required", "dependentRequired"}
+_WHOLE = ("not", "contains")
 _UNEVALUATED: dict[str, str] = {"unevaluatedProperties": "properties", "unevaluatedItems": "items"}
 
 Path = tuple[str | int, ...]
@@ -240,7 +244,7 @@ class _Explanation:
         self._reasons = 0
         # Several ways may lead to one part of the schema for one part of the event: it is explained once.
         self._seen: set[tuple[str, Path, Path]] = set()
-        self._lengths: dict[int, int] = {}
+        self._measured: dict[int, tuple[int, int]] = {}
         # Where explaining stood, for the sentence when it has to end.
         self._deepest: tuple[_Place, _Value] | None = None
 
@@ -267,6 +271,9 @@ class _Explanation:
         node = place.schema
         if isinstance(node, Mapping) and not (is_reference := self._is_reference_alone(place)):
             self._check_leaves(place, at)
+            if isinstance(at.value, dict):
+                self._check_required(place, at, at.value)
+                self._check_names(place, at, at.value)
             self._follow_conditions(place, at)
             self._follow_parts(place, at)
         if isinstance(node, Mapping) and any(word in node for word in ("$ref", *_DYNAMIC)):
@@ -278,6 +285,10 @@ class _Explanation:
         if self._reasons == before:
             self._add(self._otherwise(place, at))
 
+    def _is_known(self, place: _Place, word: str) -> bool:
+        """Say whether the draft of a place has a keyword that came with a later one."""
+        return not self._explainer.draft(place).startswith(_WITHOUT.get(word, ()))
+
     def _is_reference_alone(self, place: _Place) -> bool:
         return "$ref" in place.schema and self._explainer.draft(place).startswith(_OLDER)
 
@@ -288,20 +299,51 @@ class _Explanation:
         validator = self._part(place, leaves, "leaves")
         if validator is None or validator.is_valid(at.value):
             return
-        for error in islice(validator.iter_errors(at.value), self._limit):
+        # Each of these keywords has one error.
+        for error in validator.iter_errors(at.value):
+            self._spend(_COPYING * self._length(at.value))
             self._add(finding_of(error, at.path, place.path, at.way))
+
+    def _check_required(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
+        """Find the properties that are missing. The validator would copy the object for each of them."""
+        node = place.schema
+        wanted = [("required", name) for name in _list(node.get("required"))]
+        for word in ("dependentRequired", "dependencies"):
+            if not self._is_known(place, word):
+                continue
+            dependent = (each for name, each in _mapping(node.get(word)).items() if name in value)
+            wanted += [(word, name) for names in dependent for name in _list(names)]
+        for word, name in wanted:
+            if name not in value:
+                message = f"{name_of(at.path)} must have the property “{name}”."
+                self._add(self._said(place, at, word, message, missing=name))
+
+    def _check_names(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
+        """Find the names that are not allowed. The validator is shown one at a time, since it would copy the object
+        for each of them."""
+        if "propertyNames" not in place.schema:
+            return
+        names = place.under(place.schema["propertyNames"], "propertyNames")
+        for name in value:
+            if self._accepts(names, name):
+                continue
+            validator = self._part(place, {"propertyNames": {"$ref": names.reference}}, "names")
+            if validator is None:
+                return
+            for error in islice(validator.iter_errors({name: None}), self._limit):
+                self._add(finding_of(error, at.path, place.path, at.way))
 
     def _follow_conditions(self, place: _Place, at: _Value) -> None:
         """Look into the schemas for the same value that all have to accept it."""
         node = place.schema
         for number, each in enumerate(_list(node.get("allOf"))):
             self._follow(place.under(each, "allOf", number), at.by("allOf", number))
-        if "if" in node:
+        if "if" in node and self._is_known(place, "if"):
             word = "then" if self._accepts(place.under(node["if"], "if"), at.value) else "else"
             if word in node:
                 self._follow(place.under(node[word], word), at.by(word))
         if isinstance(at.value, dict):
-            for word in ("dependentSchemas", "dependencies"):
+            for word in filter(partial(self._is_known, place), ("dependentSchemas", "dependencies")):
                 for name, each in _mapping(node.get(word)).items():
                     if name in at.value and isinstance(each, (Mapping, bool)):
                         self._follow(place.under(each, word, name), at.by(word, name))
@@ -364,7 +406,8 @@ class _Explanation:
 
     def _accepts_marks(self, place: _Place, marks: Mapping[str, Any], value: Any) -> bool:
         validator = self._part(place, marks, "marks")
-        self._spend(self._explainer.costs.rate(place.schema))
+        cost, (_, characters) = leaf_cost(marks), self._measure(value)
+        self._spend(cost.here + cost.here_text * characters)
         return validator is None or validator.is_valid(value)
 
     def _schemas_of_property(self, place: _Place, name: str) -> Iterator[tuple[_Place, Path]]:
@@ -376,7 +419,7 @@ class _Explanation:
             yield place.under(properties[name], "properties", name), ("properties", name)
         for pattern, each in _mapping(node.get("patternProperties")).items():
             validator = self._part(place.under(each, "patternProperties", pattern), {"pattern": pattern}, "name")
-            self._spend(len(name))
+            self._spend(pattern_steps(pattern, len(name)))
             if validator is not None and validator.is_valid(name):
                 is_known = True
                 yield place.under(each, "patternProperties", pattern), ("patternProperties", pattern)
@@ -393,7 +436,7 @@ class _Explanation:
         schema = place.schema
         if isinstance(schema, bool) or not schema:
             return schema is not False
-        self._spend(self._length(value) * self._explainer.costs.rate(schema))
+        self._spend(self._explainer.costs.steps(schema, *self._measure(value)))
         validator = self._part(place, _alone(schema) or {"$ref": place.reference})
         # A part that cannot be asked alone is not blamed: its whole is, when nothing else is found.
         return validator is None or validator.is_valid(value)
@@ -410,11 +453,15 @@ class _Explanation:
         return validator
 
     def _length(self, value: Any) -> int:
+        return self._measure(value)[0]
+
+    def _measure(self, value: Any) -> tuple[int, int]:
+        """Return how many values and characters there are in one."""
         if not isinstance(value, (dict, list)):
-            return 1
-        if id(value) not in self._lengths:
-            self._lengths[id(value)] = length_of(value)
-        return self._lengths[id(value)]
+            return 1, len(value) if isinstance(value, str) else 0
+        if id(value) not in self._measured:
+            self._measured[id(value)] = measured(value)[:2]
+        return self._measured[id(value)]
 
     def _spend(self, steps: float) -> None:
         self._left -= steps
@@ -446,12 +493,13 @@ class _Explanation:
             place, at, "", f"{name_of(at.path)} does not fit its contract; to say why would take too much work."
         )
 
-    def _said(self, place: _Place, at: _Value, word: str, message: str) -> Finding:
+    def _said(self, place: _Place, at: _Value, word: str, message: str, *, missing: str = "") -> Finding:
         return Finding(
             keyword=word,
             path=at.path,
             schema_path=(*place.path, word) if word in _mapping(place.schema) else place.path,
             evaluation_path=(*at.way, word),
+            missing=missing,
             message=message,
         )
 
@@ -475,9 +523,6 @@ def _leaves(place: _Place) -> dict[str, Any]:
             found[word] = False
             if isinstance(node.get(first), list):
                 found[first] = [{}] * len(node[first])
-    names = {name: each for name, each in _mapping(node.get("dependencies")).items() if isinstance(each, list)}
-    if names:
-        found["dependencies"] = names
     return found
 
 
@@ -494,7 +539,7 @@ def _schemas_of_item(place: _Place, number: int) -> Iterator[tuple[_Place, Path]
 
 def _alone(schema: Any) -> Mapping[str, Any] | None:
     """Return a schema that leads to no other, as it can be asked without its document; None when it is none."""
-    return schema if _LEAVES.issuperset(schema) else None
+    return schema if _ALONE.issuperset(schema) else None
 
 
 def _retrieve_nothing(address: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from contracts.cost import MAX_STEPS, QUICK_STEPS, CostModel, Guard, length_of
+from contracts.cost import MAX_STEPS, QUICK_STEPS, CostModel, Guard, copied
 from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
 from contracts.personal.marks import Marks, marks_of
@@ -112,7 +112,8 @@ class CompiledSchema:
             OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
         """
         event = exact_json.with_plain_numbers(event)
-        if self._rate is not None and self._rate * length_of(event) <= _LISTED_STEPS:
+        # Each error holds a copy of what it is about.
+        if self._rate is not None and self._rate * copied(event) <= _LISTED_STEPS:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
         if steps is not None:

@@ -173,3 +173,83 @@ def test_a_dynamic_reference_is_explained_as_a_whole():
     (violation,) = schemas.compile_schema(document).violations({"a": {"a": 5}})
 
     assert violation.message
+
+
+LONG_NAMES = {f"{'n' * 50}{number}": "x" * 150 for number in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("schema", "event", "keyword"),
+    [
+        ({"required": [f"r{n}" for n in range(5000)]}, {f"k{n}": [1] * 8 for n in range(1000)}, "required"),
+        ({"allOf": [{"required": [f"r{n}"]} for n in range(1000)]}, LONG_NAMES, "required"),
+        ({"dependentRequired": {"a": [f"r{n}" for n in range(5000)]}}, {"a": [1] * 9000}, "dependentRequired"),
+        ({"properties": {"a": {"propertyNames": {"pattern": "^[A-Z]+$"}}}}, {"a": LONG_NAMES}, "pattern"),
+        ({"propertyNames": False}, LONG_NAMES, "propertyNames"),
+    ],
+    ids=["required", "required in many parts", "dependentRequired", "propertyNames inside", "propertyNames"],
+)
+def test_a_large_object_with_a_thousand_faults_is_not_copied_for_each_of_them(schema, event, keyword):
+    compiled = schemas.compile_schema(schema)
+
+    with that_ends(within=1):
+        findings = compiled.findings(event)
+
+    assert len(findings) == schemas.MAX_VIOLATIONS
+    assert {each.keyword for each in findings} == {keyword}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["a", "b", "c"]},
+        {"dependentRequired": {"a": ["b", "c"], "z": ["y"]}},
+        {"dependencies": {"a": ["b", "c"]}},
+        {"propertyNames": {"maxLength": 2, "pattern": "^[a-z]"}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}, "required": ["d"]},
+    ],
+    ids=str,
+)
+def test_missing_properties_and_names_are_told_as_the_validator_tells_them(schema):
+    compiled = schemas.compile_schema(schema)
+    event = {"a": 1, "Long": [1]}
+
+    explained = Explainer(schema, {}).explain(event, limit=50)
+    listed = [finding_of(error) for error in compiled._validator.iter_errors(event)]
+
+    assert {each.as_violation() for each in explained} == {each.as_violation() for each in listed}
+    assert {(each.missing, each.schema_path, each.evaluation_path) for each in explained} == {
+        (each.missing, each.schema_path, each.evaluation_path) for each in listed
+    }
+
+
+@pytest.mark.parametrize(
+    ("draft", "ignored"),
+    [
+        ("http://json-schema.org/draft-06/schema#", {"if": {}, "then": {"required": ["b"]}}),
+        ("http://json-schema.org/draft-07/schema#", {"dependentRequired": {"a": ["b"]}}),
+        ("http://json-schema.org/draft-07/schema#", {"dependentSchemas": {"a": {"required": ["b"]}}}),
+        ("http://json-schema.org/draft-04/schema#", {"propertyNames": {"maxLength": 0}}),
+    ],
+)
+def test_keywords_that_a_draft_does_not_have_explain_nothing(draft, ignored):
+    schema = {"$schema": draft, **ignored, "properties": {"a": {"type": "string"}}}
+
+    (finding,) = Explainer(schema, {}).explain({"a": 1}, limit=50)
+
+    assert finding.keyword == "type"
+
+
+def test_a_part_that_refers_to_itself_counts_as_the_whole_when_it_is_explained():
+    next_one = {"$ref": "#/$defs/node"}
+    forms = [{"properties": {"k": {"const": n}, "next": next_one}, "required": ["next"]} for n in range(300)]
+    explainer = Explainer({"$defs": {"node": {"anyOf": forms}}, "$ref": "#/$defs/node"}, {})
+
+    assert explainer.costs.steps(explainer.root.schema["$defs"]["node"], 1, 0) > 1000
+
+
+def test_the_characters_of_a_text_count_when_it_is_explained():
+    schema = {"properties": {"a": {"pattern": "a{1,50}$"}}}
+    explainer = Explainer(schema, {})
+
+    assert explainer.costs.steps(explainer.root.schema["properties"]["a"], 1, 1000) > 50_000

@@ -16,6 +16,7 @@ Problem
 ├── Incompatible                the schema would break what the contract's mode protects
 ├── ReadOnly                    the contract, or the registry, may not be changed
 ├── Referenced                  a schema refers to the version, so it cannot be deleted
+│   └── InUse                   a definition, such as an event type, uses the contract
 ├── SandboxBusy                 too many schemas are being worked on
 ├── TooCostly                   checking an event against a schema would take too much work
 └── NoPythonCode                no Python code can be made of the schema
@@ -168,6 +169,13 @@ class Referenced(Problem):
     status = 422
     slug = "referenced"
     title = "A schema refers to the version"
+
+
+class InUse(Referenced):
+    """A definition uses the contract: without it, events would not be checked any more."""
+
+    slug = "contract-in-use"
+    title = "The contract is in use"
 
 
 class NoPythonCode(Problem):

@@ -125,6 +125,16 @@ class Contract(CatalogModel):
         return self.subject
 
 
+class RemovedContract(models.Model):
+    """What is left of a contract that was deleted: the highest number that it gave, so that none is given again."""
+
+    subject = models.CharField(max_length=255, unique=True)
+    highest = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class ContractVersion(CatalogModel):
     """One version of a contract.
 

@@ -6,7 +6,10 @@ class StreamsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from core import catalog_version  # noqa: PLC0415 - needs the loaded apps
+        from contracts.registry import uses  # noqa: PLC0415 - needs the loaded apps
+        from core import catalog_version  # noqa: PLC0415
         from streams import snapshot  # noqa: PLC0415
+        from streams.models import EventType  # noqa: PLC0415
 
         catalog_version.on_change(snapshot.holder.heard)
+        uses.register_users(EventType.names_of_users)

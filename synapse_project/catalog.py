@@ -148,11 +148,18 @@ def load(path: str) -> Catalog:
 
 
 def export() -> str:
-    """Return the database's catalog as the text of a file that plans to no change."""
+    """Return the database's catalog as the text of a file that plans to no change.
+
+    Raises:
+        BadCatalog: when the file would be larger than one that can be read.
+    """
     document: dict[str, Any] = {}
     for part in PARTS:
         part.export(document)
-    return yaml_writing.write(document)
+    text = yaml_writing.write(document)
+    if (size := len(text.encode())) > yaml_reading.MAX_BYTES:
+        raise BadCatalog(f"The catalog would be a file of {size} bytes; at most {yaml_reading.MAX_BYTES} can be read")
+    return text
 
 
 def _source(data: bytes, name: str) -> Source:

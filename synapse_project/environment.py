@@ -25,13 +25,17 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One variable of the environment. `parse` raises ValueError with what was expected."""
+    """One variable of the environment. `parse` raises ValueError with what was expected.
+
+    `when_empty` is what it means when it is set to nothing; without it, that it is not set.
+    """
 
     name: str
     default: Any
     meaning: str
     parse: Callable[[str], Any] = str
     shown_default: str = ""
+    when_empty: str = ""
 
 
 DEFAULT_PORT = 8002
@@ -255,8 +259,9 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_CATALOG",
         default="",
+        when_empty="none",
         shown_default="`catalog/deepiri.yaml`",
-        meaning="The catalog file that `manage.py up` applies.",
+        meaning="The catalog file that `manage.py up` applies to a new installation; `none`, or nothing, starts empty.",
     ),
     Setting(
         name="SYNAPSE_REDIS_TIMEOUT",
@@ -336,6 +341,8 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
             text = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{setting.name}_FILE: cannot read {path}: {error}") from None
+    elif not text and setting.name in variables:
+        text = setting.when_empty
     if not text:
         return setting.default
     try:

@@ -69,7 +69,11 @@ HOST = _env["HOST"]
 PORT = _env["PORT"]
 WORKERS = _env["SYNAPSE_WORKERS"]
 ADMIN_PASSWORD = _env["SYNAPSE_ADMIN_PASSWORD"]
-CATALOG_FILE = Path(_env["SYNAPSE_CATALOG"] or BASE_DIR / "catalog" / "deepiri.yaml")
+CATALOG_FILE = (
+    None
+    if _env["SYNAPSE_CATALOG"] == "none"
+    else Path(_env["SYNAPSE_CATALOG"] or BASE_DIR / "catalog" / "deepiri.yaml")
+)
 
 # Events. An empty URL means the embedded server, whose address is recorded in the file.
 REDIS_URL = environment.redis_url(_env)

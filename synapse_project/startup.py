@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from bridges import snapshot as bridges
+from core import catalog_version
 from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.errors import Unavailable
 from synapse_project import exposure, file_lock, ports
@@ -130,8 +131,12 @@ def migrate(say: Say) -> None:
 
 
 def apply_catalog() -> None:
-    """Define what the catalog file names and nobody has defined yet. What was edited in the admin stays as it is."""
-    call_command("catalog", "apply", str(settings.CATALOG_FILE), only_new=True)
+    """Apply the catalog file to an installation in which nothing was ever defined; there may be no such file.
+
+    What was deleted since does not come back: the number of the catalog's changes never falls.
+    """
+    if settings.CATALOG_FILE is not None and catalog_version.current() == 0:
+        call_command("catalog", "apply", str(settings.CATALOG_FILE), only_new=True)
 
 
 def create_admin() -> str:

@@ -1,7 +1,8 @@
-"""How deep and how large a YAML text may be once its aliases are resolved, measured before anything is built.
+"""How deep a YAML text may be, and how much its aliases may add to it, measured before anything is built.
 
-A few aliases of aliases make a value of any size, and libyaml's composer ends the whole process when nesting is deep.
-So this looks at the parser's events only: nothing recurses, and nothing grows with the size of the value.
+What a text writes out itself is limited by its bytes alone. A few aliases of aliases make a value of any size, and
+libyaml's composer ends the whole process when nesting is deep. So this looks at the parser's events only: nothing
+recurses, and nothing grows with the size of the value.
 """
 
 import yaml
@@ -17,7 +18,7 @@ from core.catalog_file import BadCatalog
 __all__ = ["Loader", "check"]
 
 MAX_DEPTH = 100
-MAX_NODES = 200_000
+MAX_ALIASED = 200_000
 
 # How many nodes a value has, and how many levels.
 _Extent = tuple[int, int]
@@ -43,6 +44,7 @@ class _Measure:
     def __init__(self) -> None:
         # An anchor whose value is still open has no extent yet.
         self._anchors: dict[str, _Extent | None] = {}
+        self._aliased = 0
         self._open: list[tuple[str | None, _Extent]] = []
 
     def take(self, event: yaml.Event) -> None:
@@ -62,6 +64,9 @@ class _Measure:
             extent = self._anchors.get(event.anchor or "", (1, 1))
             if extent is None:
                 raise ValueError(f"the alias *{event.anchor} stands inside what it names")
+            self._aliased += extent[0]
+            if self._aliased > MAX_ALIASED:
+                raise ValueError(f"its aliases add more than {MAX_ALIASED} values")
             self._add(None, extent)
 
     def _add(self, anchor: str | None, extent: _Extent) -> None:
@@ -71,8 +76,6 @@ class _Measure:
             self._anchors[anchor] = extent
         if len(self._open) + levels > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} levels deep, with aliases resolved")
-        if nodes > MAX_NODES:
-            raise ValueError(f"more than {MAX_NODES} values, with aliases resolved")
         if self._open:
             name, (outer_nodes, outer_levels) = self._open[-1]
             self._open[-1] = name, (outer_nodes + nodes, max(outer_levels, levels + 1))

@@ -16,7 +16,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from core.catalog_file import LARGEST_NUMBER, BadCatalog, Mistake, Place, quoted
 from synapse_project import yaml_limits
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 
 _PLAIN = "plain"
 _TEXT, _LIST, _MAPPING = ("tag:yaml.org,2002:" + kind for kind in ("str", "seq", "map"))

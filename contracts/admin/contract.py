@@ -14,10 +14,12 @@ from django.urls import reverse
 from contracts import registry, schemas
 from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
 from contracts.errors import BadSchema
-from contracts.models import Contract, ContractVersion
+from contracts.models import Contract, ContractVersion, Mode
+from contracts.registry import settings
 from core.admin import AuditedAdmin, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
 from core.admin.pages import Page
+from core.rights import PERSONAL
 from core.templatetags.synapse import moment, visible
 
 State = ContractVersion.State
@@ -122,10 +124,16 @@ class ContractAdmin(AuditedAdmin):
         title = "Draft" if obj is not None and registry.draft_of(obj) else "Next version"
         return [about, (title, {"fields": ["schema"], "classes": ["s-wide"]})]
 
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        registry.remove_contract(obj, by=person(request))
+
     def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
-        # Published events carry a version's number, and a contract made anew would give it to another schema.
-        numbered = obj is not None and obj.highest > 0
-        return not numbered and super().has_delete_permission(request, obj)
+        may: bool = super().has_delete_permission(request, obj)
+        if obj is None or not may:
+            return may
+        # With a contract its marks go, and nothing masks what they hid.
+        hides = registry.has_marks(obj) and not person(request).rights.has(PERSONAL)
+        return settings.mode_of(obj) == Mode.READWRITE and not hides
 
     def has_delete_version_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
         """Say whether the person may delete versions: a right of those who may delete contracts."""

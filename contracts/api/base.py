@@ -15,6 +15,8 @@ from core.principal import Principal
 from core.problems import Problem
 from core.views import ApiView, as_problem
 
+# First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
+_BASIC = 'Basic realm="synapse", charset="UTF-8"'
 VENDOR = "application/vnd.schemaregistry.v1+json"
 READ, WRITE = "registry:read", "registry:write"
 
@@ -83,7 +85,8 @@ def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Answer with a refusal as registries write them."""
     response = _answer(request, document(problem), problem.status)
     for name, text in problem.headers.items():
-        response[name] = text
+        # Some clients show user and password only to a 401 that asks for them (RFC 9110, 11.6.1).
+        response[name] = f"{_BASIC}, {text}" if name == "WWW-Authenticate" else text
     return response
 
 

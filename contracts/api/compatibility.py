@@ -31,7 +31,7 @@ class WithVersion(RegistryView):
     def post(self, request: Request, subject: str, version: str) -> HttpResponse:
         """With this version alone, under the subject's compatibility and policy. With the latest of a subject that
         has none, every schema is compatible."""
-        content = _checked(request)
+        content = _checked(request, subject)
         try:
             against = version_of(subject, version, deleted=False)
         except UnknownContract:
@@ -54,14 +54,14 @@ class WithVersions(RegistryView):
     )
     def post(self, request: Request, subject: str) -> HttpResponse:
         """As registering would: compared with the versions that the subject's compatibility names."""
-        content = _checked(request)
+        content = _checked(request, subject)
         owner = Contract.objects.filter(subject=subject).first()
         verdict = Verdict(is_compatible=True) if owner is None else registry.judge(owner, content)
         return _answer(request, verdict)
 
 
-def _checked(request: Request) -> Content:
-    content = content_of(request._request)
+def _checked(request: Request, subject: str) -> Content:
+    content = content_of(request._request, subject)
     references.check(content)
     return content
 

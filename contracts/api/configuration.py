@@ -12,14 +12,18 @@ from contracts.api.subjects import check_subject
 from contracts.models import Compatibility, Contract, Policy, RegistrySettings
 from contracts.registry import settings
 
-# Other registries apply these; here they are kept and given back.
+# Other registries apply these; here they are kept and given back. `normalize` is applied here, too.
 KEPT = {
+    "normalize": bool,
     "compatibilityGroup": str,
     "defaultMetadata": dict,
     "overrideMetadata": dict,
     "defaultRuleSet": dict,
     "overrideRuleSet": dict,
 }
+
+_FORMS = {str: "a text", dict: "a JSON object", bool: "true or false"}
+_SETTINGS = ("compatibility", "compatibilityLevel", "compatibilityPolicy", *KEPT)
 
 
 class OfAll(RegistryView):
@@ -113,6 +117,11 @@ class OfSubject(RegistryView):
 def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a body sets, as `settings.change` takes it and as it is echoed."""
     body = asking.body(request._request)
+    if unknown := sorted(name for name, value in body.items() if name not in _SETTINGS and value is not None):
+        raise Refused(
+            INVALID_COMPATIBILITY,
+            f"“{unknown[0][:100]}” is no setting of this registry; nothing was set. It knows {', '.join(_SETTINGS)}.",
+        )
     values: dict[str, Any] = {}
     echo: dict[str, Any] = {}
     for name, column, choices in (
@@ -129,7 +138,7 @@ def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     kept = {name: body[name] for name in KEPT if body.get(name) is not None}
     for name, given in kept.items():
         if not isinstance(given, KEPT[name]):
-            raise Refused(INVALID_COMPATIBILITY, f"“{name}” is a {'text' if KEPT[name] is str else 'JSON object'}.")
+            raise Refused(INVALID_COMPATIBILITY, f"“{name}” is {_FORMS[KEPT[name]]}.")
     if kept:
         values["more"] = kept
     return values, {**echo, **kept}

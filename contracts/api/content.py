@@ -10,15 +10,15 @@ from contracts.api import asking
 from contracts.api.refusals import INVALID_RULES, INVALID_SCHEMA, NOT_PERMITTED, TOO_LARGE, Refused
 from contracts.errors import BadSchema, UnresolvedReference
 from contracts.models import Contract
-from contracts.registry import Content, Reference
+from contracts.registry import Content, Reference, settings
 from contracts.schemas import MAX_SCHEMA_BYTES, normal_text
 
 JSON = "JSON"
 _LARGEST_NUMBER = 2**31 - 1
 
 
-def content_of(request: HttpRequest) -> Content:
-    """Return the schema that the request's body brings.
+def content_of(request: HttpRequest, subject: str) -> Content:
+    """Return the schema that the request's body brings for a subject.
 
     Raises:
         BadSchema, Refused: when it is of another kind, or cannot be read.
@@ -43,7 +43,7 @@ def content_of(request: HttpRequest) -> Content:
         metadata=_kept(found, "metadata", INVALID_SCHEMA),
         rule_set=_kept(found, "ruleSet", INVALID_RULES),
     )
-    if not asking.flag(request, "normalize"):
+    if not asking.flag(request, "normalize", default=settings.normalizes(subject)):
         return content
     return Content(
         text=normal_text(content.document),

@@ -27,6 +27,9 @@ NUMBER = {"type": "integer"}
 OBJECT = {"type": "object"}
 SCHEMA = {"type": "object", "description": "A JSON Schema."}
 
+# What any body can be refused for, and any text of a path or a query that no subject can hold.
+_OF_BODIES, _OF_QUERIES = (413, 415, 422), (422,)
+
 View = Callable[..., Any]
 
 
@@ -43,7 +46,9 @@ def described(
     kinds = (JSON, VENDOR)
     refused = {
         (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
-        for status in sorted({400, 401, 403, 503, *refusals})
+        for status in sorted(
+            {400, 401, 403, 503, *refusals, *(_OF_BODIES if request else ()), *(_OF_QUERIES if parameters else ())}
+        )
         for kind in kinds
     }
     decorator: Callable[[View], View] = extend_schema(

@@ -103,6 +103,7 @@ class ConfigBody(Shape):
 
     compatibility = CharField(required=False)
     compatibilityPolicy = CharField(required=False, help_text="LENIENT or STRICT.")
+    normalize = BooleanField(required=False, help_text="Keep schemas without layout, where a request does not say.")
     compatibilityGroup = CharField(required=False, help_text="Kept and given back, as those below.")
     defaultMetadata = DictField(required=False)
     overrideMetadata = DictField(required=False)

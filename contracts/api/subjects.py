@@ -56,7 +56,7 @@ class Subject(RegistryView):
     )
     def post(self, request: Request, subject: str) -> HttpResponse:
         """The newest version of the subject with this schema, however that is laid out."""
-        content = content_of(request._request)
+        content = content_of(request._request, subject)
         owner = _there(subject, deleted=asking.flag(request._request, "deleted"))
         found = registry.find(owner, content, deleted=asking.flag(request._request, "deleted"))
         if found is None:
@@ -114,7 +114,7 @@ class Versions(RegistryView):
         """The schema becomes the subject's next version, and what events are checked against where the subject is an
         event type's contract. The version that has this schema already is answered again, and nothing changes."""
         check_subject(subject)
-        content = content_of(request._request)
+        content = content_of(request._request, subject)
         refuse_given_ids(request._request)
         found = registry.ensure(subject, content, by=principal(request))
         return answer(request, writing.registered(found))

@@ -6,7 +6,8 @@
 - `activation`    make a text a version: numbered, with a global id, checked for compatibility
 - `creation`      make many new contracts at once
 - `compatible`    whether a schema may follow the versions that are there
-- `deletion`      hide versions, and delete them for good
+- `deletion`      hide versions, and delete them for good; delete contracts
+- `uses`          definitions that use contracts
 - `marking`       what versions mark as personal
 - `settings`      compatibility, policy and mode, of a contract and of all
 """
@@ -15,7 +16,7 @@ from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatible import judge
 from contracts.registry.content import Content, Reference
 from contracts.registry.creation import create_contracts
-from contracts.registry.deletion import delete_contract, delete_version
+from contracts.registry.deletion import delete_contract, delete_version, remove_contract
 from contracts.registry.drafting import digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
 from contracts.registry.marking import has_marks, marks
@@ -44,6 +45,7 @@ __all__ = [
     "marks",
     "numbered",
     "register",
+    "remove_contract",
     "version",
     "written",
 ]

@@ -16,7 +16,7 @@ from contracts.registry import references as refs
 from contracts.registry.compatible import refuse_unless_compatible
 from contracts.registry.content import Content, Reference
 from contracts.registry.drafting import digest_of
-from contracts.registry.lookup import State, active_version, find, reread
+from contracts.registry.lookup import State, active_version, find, highest_removed, reread
 from contracts.registry.settings import refuse_unless_writable
 from core import audit, catalog_version
 from core.principal import Principal
@@ -150,7 +150,7 @@ def _numbered(
     refs.link(schema, content.references)
     # Read anew: whoever made a version before this one raised it.
     owner.refresh_from_db(fields=["highest"])
-    owner.highest += 1
+    owner.highest = (owner.highest or highest_removed([owner.subject]).get(owner.subject, 0)) + 1
     owner.save(update_fields=["highest"])
     version.number = owner.highest
     version.state = State.ACTIVE

@@ -9,6 +9,7 @@ from contracts.compatibility import Mode, obstacle
 from contracts.errors import BadSchema
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, kept_all
+from contracts.registry.lookup import highest_removed
 from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
 from core.principal import Principal
@@ -16,7 +17,7 @@ from core.principal import Principal
 
 @transaction.atomic
 def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Principal) -> None:
-    """Save new contracts, each with version 1 where it has a content, without references, that was checked.
+    """Save new contracts, each with a first version where it has a content, without references, that was checked.
 
     Raises:
         BadSchema: when no later version could be compared with a schema.
@@ -25,6 +26,7 @@ def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Prin
     catalog_version.bump()
     pairs = list(new)
     everywhere = of_all()
+    removed = highest_removed(contract.subject for contract, _ in pairs)
     for contract, content in pairs:
         if content is None:
             continue
@@ -35,7 +37,7 @@ def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Prin
                 raise BadSchema(
                     f"No later version could be compared with the schema of “{contract.subject}”, because {reason}."
                 )
-        contract.highest = 1
+        contract.highest = removed.get(contract.subject, 0) + 1
     Contract.objects.bulk_create([contract for contract, _ in pairs])
     audit.record_all(by, "create", [(contract, None, audit.describe(contract)) for contract, _ in pairs])
     schemas = kept_all(content for _, content in pairs if content is not None)
@@ -43,7 +45,7 @@ def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Prin
     versions = ContractVersion.objects.bulk_create(
         ContractVersion(
             contract=contract,
-            number=1,
+            number=contract.highest,
             state=ContractVersion.State.ACTIVE,
             schema=schemas[content.digest],
             author=str(by),

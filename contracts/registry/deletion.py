@@ -4,14 +4,16 @@ A hidden version is in no list and nothing is checked against it; by its global 
 what was written with it stays readable.
 """
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils import timezone
 
 from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
-from contracts.models import Contract, ContractVersion, SchemaReference
+from contracts.models import Contract, ContractVersion, RemovedContract, SchemaReference
 from contracts.registry import references as refs
-from contracts.registry import settings
-from contracts.registry.lookup import numbered, reread
+from contracts.registry import settings, uses
+from contracts.registry.lookup import State, numbered, reread
 from contracts.registry.marking import marks
 from core import audit, catalog_version
 from core.permission import demand_scope
@@ -26,6 +28,7 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
     Raises:
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema refers to it.
+        InUse: when it is the last active version of a contract that an event type uses.
         AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
         Forbidden: when what it marks as personal would be shown (permanent) by one who may not see it.
         UnknownVersion: when it is gone.
@@ -33,6 +36,8 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
     catalog_version.bump()
     reread(version)
     settings.refuse_unless_writable(version.contract, version.contract.subject)
+    if not permanent:
+        _refuse_to_end_checks(version.contract, [version])
     _delete(version, by=by, permanent=permanent)
 
 
@@ -43,6 +48,7 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
     Raises:
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema of another contract refers to one.
+        InUse: when an event type uses the contract, so that its events would not be checked any more.
         UnknownContract: when there are none to delete.
         AlreadyDeleted, NotDeletedYet: when they are all hidden already, or (permanent) not all of them are yet.
         Forbidden: when what they mark as personal would be shown (permanent) by one who may not see it.
@@ -59,6 +65,8 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
     if not permanent and not there:
         raise AlreadyDeleted(f"The contract “{of.subject}” is deleted already; it can be deleted for good.")
     chosen = every if permanent else there
+    if not permanent:
+        _refuse_to_end_checks(of, chosen)
     # Newest first: a version may refer to an earlier one of its own contract.
     for version in reversed(chosen):
         _delete(version, by=by, permanent=permanent)
@@ -67,6 +75,42 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
         settings.change(of, by=by, compatibility="", policy="", extras={})
         settings.change(of, by=by, mode="")
     return [version.number for version in chosen if version.number is not None]
+
+
+@transaction.atomic
+def remove_contract(of: Contract, *, by: Principal) -> None:
+    """Delete a contract that nothing uses, with its versions, hidden or not. Its subject and its numbers stay taken.
+
+    Raises:
+        ReadOnly: when the contract may not be changed.
+        Referenced: when a schema of another contract refers to a version.
+        InUse: when an event type uses the contract.
+        Forbidden: when what its versions mark as personal would be shown by one who may not see it.
+    """
+    catalog_version.bump()
+    of.refresh_from_db()
+    settings.refuse_unless_writable(of, of.subject)
+    uses.refuse_if_used(of, "it cannot be deleted")
+    versions = list(numbered(of, deleted=True))
+    for version in reversed(versions):
+        _refuse_if_referenced(version, deleted=True)
+        _demand_marks(version, by)
+        SchemaReference.objects.filter(version=version).delete()
+        version.delete()
+    RemovedContract.objects.update_or_create(subject=of.subject, defaults={"highest": of.highest})
+    audit.record(
+        by,
+        "delete",
+        of,
+        before={**audit.describe(of), "versions": {str(version.number): version.schema_id for version in versions}},
+    )
+    of.delete()
+
+
+def _refuse_to_end_checks(of: Contract, versions: Sequence[ContractVersion]) -> None:
+    active = set(numbered(of).filter(state=State.ACTIVE).values_list("pk", flat=True))
+    if active and active <= {version.pk for version in versions}:
+        uses.refuse_if_used(of, "without an active version, their events would not be checked any more")
 
 
 def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None:
@@ -92,13 +136,17 @@ def _delete_for_good(version: ContractVersion, *, by: Principal) -> None:
     if version.deleted_at is None:
         raise NotDeletedYet(f"{version} is not deleted yet; delete it first, then for good.")
     _refuse_if_referenced(version, deleted=True)
-    if version.schema is not None and marks(version.schema) is not None:
-        # With the version its marks go, and nothing masks what they hid.
-        demand_scope(by, PERSONAL)
+    _demand_marks(version, by)
     # What is left are references of schemas that no contract has any more.
     SchemaReference.objects.filter(version=version).delete()
     audit.record(by, "delete for good", version, before={"schema": version.schema_id, "text": version.text})
     version.delete()
+
+
+def _demand_marks(version: ContractVersion, by: Principal) -> None:
+    if version.schema is not None and marks(version.schema) is not None:
+        # With the version its marks go, and nothing masks what they hid.
+        demand_scope(by, PERSONAL)
 
 
 def _refuse_if_referenced(version: ContractVersion, *, deleted: bool) -> None:

@@ -1,9 +1,11 @@
 """Finding contracts and versions."""
 
+from collections.abc import Iterable
+
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 
 from contracts.errors import UnknownContract, UnknownVersion
-from contracts.models import Contract, ContractVersion
+from contracts.models import Contract, ContractVersion, RemovedContract
 from contracts.registry.content import Content
 
 State = ContractVersion.State
@@ -19,6 +21,12 @@ def contract(subject: str) -> Contract:
     if found is None:
         raise UnknownContract(f"No contract has the subject “{subject}”.")
     return found
+
+
+def highest_removed(subjects: Iterable[str]) -> dict[str, int]:
+    """Return the highest numbers that contracts with these subjects gave before they were deleted, by subject."""
+    found = RemovedContract.objects.in_bulk(list(subjects), field_name="subject")
+    return {subject: removed.highest for subject, removed in found.items()}
 
 
 def numbered(of: Contract, *, deleted: bool = False) -> QuerySet[ContractVersion]:

@@ -37,6 +37,13 @@ def mode_of(of: Contract | None, everywhere: RegistrySettings | None = None) -> 
     return of.mode
 
 
+def normalizes(subject: str) -> bool:
+    """Say whether schemas of a subject are kept without layout, where a request does not say."""
+    owner = Contract.objects.filter(subject=subject).only("extras").first()
+    own = None if owner is None else owner.extras.get("normalize")
+    return bool(of_all().extras.get("normalize") if own is None else own)
+
+
 def refuse_unless_writable(of: Contract | None, subject: str, everywhere: RegistrySettings | None = None) -> None:
     """Do nothing when the contract may be changed.
 

@@ -170,6 +170,12 @@ class EventType(CatalogModel):
     def __str__(self) -> str:
         return f"{self.stream.name}/{self.name}"
 
+    @classmethod
+    def names_of_users(cls, contract: Contract) -> list[str]:
+        """Return how sentences name the event types that use a contract."""
+        found = cls.objects.filter(contract=contract).select_related("stream").order_by("stream__name", "name")
+        return [f"the event type “{event_type}”" for event_type in found]
+
     @property
     def own_subject(self) -> str:
         """The subject of the contract that belongs to this event type alone."""

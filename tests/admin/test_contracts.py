@@ -8,6 +8,7 @@ import pytest
 
 from contracts import registry
 from contracts.models import Contract, ContractVersion
+from contracts.registry import settings as registry_settings
 from core.models import AuditEntry
 from core.principal import SYSTEM
 from streams.models import EventType
@@ -255,10 +256,41 @@ def test_a_version_is_shown_and_cannot_be_edited(admin_client, owner):
     assert is_gone(admin_client.get(url(CONTRACT, "version", 99, 1), follow=True))
 
 
-def test_a_contract_with_numbered_versions_is_not_deleted(admin_client, owner):
+def test_a_contract_that_an_event_type_uses_is_not_deleted(admin_client, owner):
+    admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
+
+    assert Contract.objects.exists()
+
+
+def test_a_contract_that_nothing_uses_is_deleted_and_its_numbers_stay_taken(admin_client, owner):
     EventType.objects.update(contract=None)
 
+    admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
+
+    assert not Contract.objects.exists()
+    again = registry.register(owner.subject, NEEDS_M, by=SYSTEM)
+    assert again.number == 2
+    entry = AuditEntry.objects.get(action="delete", target=f"contract {owner.subject}")
+    assert list(entry.before["versions"]) == ["1"]
+
+
+def test_a_contract_of_a_registry_that_is_read_only_is_not_deleted(admin_client, owner):
+    EventType.objects.update(contract=None)
+    registry_settings.change(None, by=SYSTEM, mode="READONLY")
+
     assert admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"}).status_code == 403
+    assert Contract.objects.exists()
+
+
+def test_a_contract_with_marks_is_deleted_only_by_people_who_may_see_pii(client_who_may, owner):
+    EventType.objects.update(contract=None)
+    registry_settings.change(owner, by=SYSTEM, compatibility="NONE")
+    registry.register(owner.subject, '{"properties": {"name": {"x-pii": true}}}', by=SYSTEM)
+    rights = ("contracts.view_contract", "contracts.delete_contract")
+
+    refused = client_who_may(*rights).post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
+
+    assert refused.status_code == 403
     assert Contract.objects.exists()
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from contracts import registry
 from contracts.models import Contract
+from core.catalog_file import BadCatalog
 from core.principal import SYSTEM
 from streams.models import EventType, Grant, Service, Stream
 from synapse_project import catalog, yaml_reading, yaml_writing
@@ -178,3 +179,32 @@ def test_every_json_value_survives_writing_and_reading(items):
 
     assert source.mistakes == []
     assert source.value == document
+
+
+def test_a_catalog_of_more_values_than_aliases_may_add_is_read(db):
+    schema = {"enum": [f"v{number}" for number in range(5_000)]}
+    types = [{"name": f"t{number}", "schema": schema} for number in range(45)]
+
+    text = yaml_writing.write({"streams": [{"name": "orders", "event_types": types}]})
+
+    assert len(catalog.Catalog(text.encode(), name="export").plan()) == 91
+
+
+def test_the_deepest_example_and_schema_that_can_be_stored_are_exported_so_that_they_are_read(db):
+    schema, nested = {}, 1
+    for _ in range(60):
+        schema = {"not": schema}
+    for _ in range(31):
+        nested = [[nested]]
+    define("orders", {"order-placed": schema})
+    EventType.objects.update(example={"event_type": "order-placed", "a": nested})
+
+    assert_export_plans_to_nothing()
+
+
+def test_an_export_that_no_file_may_hold_is_refused(db, monkeypatch):
+    apply(ORDERS)
+    monkeypatch.setattr(yaml_reading, "MAX_BYTES", 100)
+
+    with pytest.raises(BadCatalog, match="at most 100 can be read"):
+        catalog.export()

@@ -6,6 +6,7 @@ from contracts import registry
 from contracts.errors import (
     AlreadyDeleted,
     BadSchema,
+    InUse,
     NotDeletedYet,
     Referenced,
     UnknownContract,
@@ -15,7 +16,11 @@ from contracts.errors import (
 from contracts.models import ContractVersion, Schema
 from contracts.registry import Reference
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from core.principal import SYSTEM, Principal
+from core.problems import Forbidden
+from core.rights import NOTHING
+from streams.models import EventType, Stream
+from tests.catalog.files import apply
 
 ONE, TWO, THREE = (f'{{"title": "{name}"}}' for name in ("one", "two", "three"))
 ADDRESS = '{"type": "object", "required": ["street"]}'
@@ -207,3 +212,115 @@ def test_what_was_deleted_is_recorded_with_its_text():
     hidden, gone = AuditEntry.objects.order_by("id")[1:]
     assert (hidden.action, hidden.target) == ("delete", "contract version orders.placed version 1")
     assert (gone.action, gone.before["text"]) == ("delete for good", ONE)
+
+
+def define(subject="orders.placed", enforcement="enforce"):
+    stream, _ = Stream.objects.get_or_create(name="orders", defaults={"enforcement": enforcement})
+    return EventType.objects.create(stream=stream, name="placed", contract=registry.contract(subject))
+
+
+@pytest.mark.parametrize("enforcement", ["enforce", "warn", "off"])
+def test_the_last_active_version_of_a_contract_that_an_event_type_uses_is_not_deleted(enforcement):
+    version = register(ONE)
+    define(enforcement=enforcement)
+
+    with pytest.raises(InUse, match="the event type “orders/placed”"):
+        delete(version)
+    with pytest.raises(InUse):
+        registry.delete_contract(version.contract, by=SYSTEM)
+
+    assert registry.active_version(version.contract) == version
+
+
+def test_an_active_version_above_another_one_is_deleted_while_an_event_type_uses_the_contract():
+    first, second = register(ONE), register(TWO)
+    define()
+
+    delete(second)
+
+    assert registry.active_version(first.contract) == first
+    with pytest.raises(InUse):
+        delete(first)
+
+
+def test_a_version_below_the_active_one_is_deleted_while_an_event_type_uses_the_contract():
+    first, second = register(ONE), register(TWO)
+    define()
+
+    delete(first)
+    delete(first, permanent=True)
+
+    assert registry.active_version(second.contract) == second
+
+
+def test_a_deprecated_version_is_deleted_while_an_event_type_uses_the_contract():
+    version = register(ONE)
+    define()
+    registry.deprecate(version, by=SYSTEM)
+
+    delete(version)
+
+    assert not registry.numbered(version.contract).exists()
+
+
+def test_a_contract_is_deleted_when_no_event_type_uses_it_any_more():
+    version = register(ONE)
+    define().delete()
+
+    assert registry.delete_contract(version.contract, by=SYSTEM) == [1]
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_a_contract_that_is_removed_keeps_its_numbers_and_the_ids_of_its_schemas(hide):
+    old = [register(ONE), register(TWO)][1]
+    owner = old.contract
+    if hide:
+        registry.delete_contract(owner, by=SYSTEM)
+
+    registry.remove_contract(owner, by=SYSTEM)
+
+    with pytest.raises(UnknownContract):
+        registry.contract("orders.placed")
+    again = register(TWO)
+    assert (again.number, again.schema_id) == (3, old.schema_id)
+    registry.remove_contract(again.contract, by=SYSTEM)
+    assert register(THREE).number == 4
+
+
+def test_a_contract_that_a_catalog_file_makes_again_begins_above_its_old_numbers():
+    registry.remove_contract(register(ONE).contract, by=SYSTEM)
+
+    apply("contracts: [{subject: orders.placed, schema: {type: object}}]")
+
+    assert registry.active_version(registry.contract("orders.placed")).number == 2
+
+
+def test_a_contract_that_another_one_refers_to_is_not_removed():
+    address = register(ADDRESS, "address")
+    order = referring("address")
+
+    with pytest.raises(Referenced):
+        registry.remove_contract(address.contract, by=SYSTEM)
+
+    registry.remove_contract(order.contract, by=SYSTEM)
+    registry.remove_contract(address.contract, by=SYSTEM)
+    assert not ContractVersion.objects.exists()
+
+
+def test_a_contract_that_an_event_type_uses_is_not_removed():
+    version = register(ONE)
+    define()
+    registry.deprecate(version, by=SYSTEM)
+
+    with pytest.raises(InUse):
+        registry.remove_contract(version.contract, by=SYSTEM)
+
+
+def test_a_contract_with_marks_is_removed_only_by_callers_who_may_see_pii():
+    version = register('{"properties": {"name": {"x-pii": true}}}')
+    shop = Principal(kind="service", name="shop", rights=NOTHING)
+
+    with pytest.raises(Forbidden):
+        registry.remove_contract(version.contract, by=shop)
+
+    assert registry.active_version(version.contract) == version

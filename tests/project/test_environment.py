@@ -27,6 +27,19 @@ def test_defaults_need_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("variables", "catalog"),
+    [
+        ({}, ""),
+        ({"SYNAPSE_CATALOG": ""}, "none"),
+        ({"SYNAPSE_CATALOG": "none"}, "none"),
+        ({"SYNAPSE_CATALOG": "orders.yaml"}, "orders.yaml"),
+    ],
+)
+def test_a_catalog_file_that_is_named_as_nothing_is_none(tmp_path, variables, catalog):
+    assert read(tmp_path, **variables)["SYNAPSE_CATALOG"] == catalog
+
+
+@pytest.mark.parametrize(
     "make",
     [
         get_random_secret_key,

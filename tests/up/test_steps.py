@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError
 
+from streams.models import Stream
 from synapse_project import startup
 
 SILENCE = [].append
@@ -128,3 +130,60 @@ def test_a_superuser_of_another_name_is_enough() -> None:
     startup.create_admin()
 
     assert not get_user_model().objects.filter(username="admin").exists()
+
+
+CATALOG = "streams: [{name: orders}]"
+
+
+@pytest.fixture
+def catalog_file(tmp_path, settings):
+    settings.CATALOG_FILE = tmp_path / "catalog.yaml"
+    settings.CATALOG_FILE.write_text(CATALOG, encoding="utf-8")
+    return settings.CATALOG_FILE
+
+
+@pytest.mark.django_db
+def test_a_new_installation_begins_with_the_catalog_file(catalog_file) -> None:
+    startup.apply_catalog()
+
+    assert Stream.objects.get().name == "orders"
+
+
+@pytest.mark.django_db
+def test_what_was_deleted_does_not_come_back_at_the_next_start(catalog_file) -> None:
+    startup.apply_catalog()
+    Stream.objects.all().delete()
+
+    startup.apply_catalog()
+
+    assert not Stream.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_installation_with_definitions_of_its_own_gets_nothing_from_the_catalog_file(catalog_file) -> None:
+    Stream.objects.create(name="parcels")
+
+    startup.apply_catalog()
+
+    assert Stream.objects.get().name == "parcels"
+
+
+@pytest.mark.django_db
+def test_a_catalog_file_that_could_not_be_applied_is_applied_at_the_next_start(catalog_file) -> None:
+    catalog_file.write_text("streams: [{nam: orders}]", encoding="utf-8")
+    with pytest.raises(CommandError):
+        startup.apply_catalog()
+    catalog_file.write_text(CATALOG, encoding="utf-8")
+
+    startup.apply_catalog()
+
+    assert Stream.objects.get().name == "orders"
+
+
+@pytest.mark.django_db
+def test_an_installation_without_a_catalog_file_starts_empty(settings) -> None:
+    settings.CATALOG_FILE = None
+
+    startup.apply_catalog()
+
+    assert not Stream.objects.exists()

@@ -1,5 +1,9 @@
 """Deleting through the API: softly, then for good."""
 
+from contracts import registry as contracts
+from streams.snapshot import holder
+from tests.definitions import define
+
 OPEN = {"type": "object"}
 MAY_N = {"type": "object", "properties": {"n": {"type": "number"}}}
 
@@ -55,3 +59,33 @@ def test_a_subject_that_is_deleted_for_good_forgets_its_settings(registry, regis
 
     registry("DELETE", "/subjects/a?permanent=true")
     assert registry.error("GET", "/config/a") == (404, 40408)
+
+
+def test_a_subject_that_event_types_use_is_refused_with_their_names(registry):
+    define("orders", {"order-placed": OPEN})
+
+    for path in ("/subjects/orders.order-placed", "/subjects/orders.order-placed/versions/1"):
+        refused = registry("DELETE", path)
+        assert (refused.status, refused.json["error_code"]) == (422, 42206)
+        assert "orders/order-placed" in refused.json["message"]
+    assert registry("GET", "/subjects/orders.order-placed/versions").json == [1]
+
+
+def test_registering_a_subject_named_like_an_event_type_checks_nothing_until_it_is_bound(
+    registry, registered, client, redis
+):
+    stream = define("orders", {"order-placed": None})
+    event = {"data": b'{"event_type": "order-placed"}', "content_type": "application/json"}
+
+    registered("orders.order-placed", {"type": "object", "required": ["n"]})
+    unbound = client.post("/events/orders", **event)
+    bind(stream, "orders.order-placed")
+    bound = client.post("/events/orders", **event)
+
+    assert (unbound.status_code, unbound.json()["contract_version"]) == (201, None)
+    assert bound.status_code == 422
+
+
+def bind(stream, subject):
+    stream.event_types.update(contract=contracts.contract(subject))
+    holder.forget()

@@ -102,3 +102,39 @@ def test_what_nobody_expected_is_told_as_registries_do_and_logged(registry, monk
 
 def test_a_subject_of_spaces_is_refused(registry):
     assert registry.error("POST", "/subjects/%20%20/versions", schema({})) == (422, 42208)
+
+
+def test_only_the_registry_asks_for_user_and_password(client, db, settings):
+    settings.AUTH = "required"
+
+    inside = client.get("/registry/subjects")
+    outside = client.get("/streams/orders/event-types")
+
+    assert inside.status_code == outside.status_code == 401
+    assert inside.headers["www-authenticate"] == ('Basic realm="synapse", charset="UTF-8", Bearer realm="synapse"')
+    assert outside.headers["www-authenticate"] == 'Bearer realm="synapse"'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/subjects?subjectPrefix=%00", None, 422),
+        ("GET", "/schemas?subjectPrefix=%00", None, 422),
+        ("PUT", "/config", b"null", 400),
+        ("PUT", "/mode", b"null", 400),
+        ("POST", "/subjects/a", b"null", 400),
+        ("POST", "/subjects/a/versions", b"null", 400),
+        ("POST", "/compatibility/subjects/a/versions", b"[]", 400),
+        ("POST", "/subjects/a/versions", b'{"schemaType": "JSON", "schema": "true"}', 422),
+        ("POST", "/subjects/a/versions", b'{"schemaType": "JSON", "schema": "null"}', 422),
+        ("POST", "/subjects/a/versions", b'{"schemaType": "JSON", "schema": null}', 422),
+        ("POST", "/subjects/a/versions", b'{"schemaType": "JSON", "schema": "{}"}', 200),
+    ],
+)
+def test_each_answer_to_an_odd_request_is_documented(registry, client, method, path, body, status):
+    answer = registry(method, path, body)
+
+    template = path.partition("?")[0].replace("/a", "/{subject}", 1) if "/a" in path else path.partition("?")[0]
+    described = client.get("/openapi.json").json()["paths"][f"/registry{template}"][method.lower()]["responses"]
+    assert answer.status == status
+    assert str(status) in described

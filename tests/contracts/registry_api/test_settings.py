@@ -131,3 +131,53 @@ def test_a_schema_that_is_none_is_refused_there_too(registry):
     body = {"schema": '{"type": "objekt"}', "schemaType": "JSON"}
 
     assert registry.error("POST", "/compatibility/subjects/a/versions", body) == (422, 42201)
+
+
+@pytest.mark.parametrize("path", ["/config", "/config/a"])
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"alias": "b"}, "alias"),
+        ({"validateFields": True}, "validateFields"),
+        ({"compatibilty": "NONE"}, "compatibilty"),
+        ({"compatibility": "NONE", "Normalize": True}, "Normalize"),
+        ({"": 1}, ""),
+    ],
+)
+def test_a_setting_that_is_not_kept_is_refused_by_its_name_and_nothing_is_set(registry, path, body, named):
+    refused = registry("PUT", path, body)
+
+    assert (refused.status, refused.json["error_code"]) == (422, 42203)
+    assert f"“{named}”" in refused.json["message"]
+    assert registry("GET", f"{path}?defaultToGlobal=true").json["compatibilityLevel"] == "BACKWARD"
+
+
+@pytest.mark.parametrize("body", [{"alias": None}, {"compatibility": None, "compatibilityGroup": "team"}])
+def test_a_setting_that_is_null_is_left_out(registry, body):
+    assert registry("PUT", "/config/a", body).status == 200
+
+
+@pytest.mark.parametrize("path", ["/config", "/config/a"])
+def test_a_subject_that_normalizes_keeps_schemas_without_layout(registry, path):
+    assert registry("PUT", path, {"normalize": True}).json == {"normalize": True}
+    assert registry("GET", path).json["normalize"] is True
+
+    found = registry(
+        "POST", "/subjects/a/versions", {"schema": '{"type" : "object", "title": "A"}', "schemaType": "JSON"}
+    )
+
+    assert found.json["schema"] == '{"title":"A","type":"object"}'
+
+
+def test_a_subject_may_keep_layout_where_all_others_normalize(registry):
+    registry("PUT", "/config", {"normalize": True})
+    registry("PUT", "/config/a", {"normalize": False})
+
+    found = registry("POST", "/subjects/a/versions", {"schema": '{"type" : "object"}', "schemaType": "JSON"})
+
+    assert found.json["schema"] == '{"type" : "object"}'
+
+
+@pytest.mark.parametrize("value", ["true", 1, {}])
+def test_normalize_is_true_or_false(registry, value):
+    assert registry.error("PUT", "/config", {"normalize": value}) == (422, 42203)

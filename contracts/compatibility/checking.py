@@ -17,6 +17,7 @@ STEPS = 20_000
 MOST_STEPS = 3 * STEPS
 """No check takes more, however many versions there are."""
 _TOO_LATE = "comparing with the versions after it took all the work there is"
+_OTHER_WORDS = "The same in other words."
 _NO_REFERENCES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 Schemas = Mapping[str, Mapping[str, Any]]
@@ -67,9 +68,18 @@ def check(
 
 
 def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) -> str | None:
-    """Return why a schema is compared with no other, so that no version could follow it; `None` when it is."""
-    library = _library(document, references)
-    return library if isinstance(library, str) else None
+    """Return why no version could follow a schema, not even itself with another description; `None` when one could."""
+    old = _library(document, references)
+    new = _library({**document, "description": _OTHER_WORDS}, references, is_new=True)
+    if isinstance(old, str) or isinstance(new, str):
+        return old if isinstance(old, str) else str(new)
+    for finding, _ in compare(old, new, Budget(STEPS), proves=lambda _: False):
+        if finding.rule is CANNOT_DECIDE:
+            return str(finding.facts["reason"])
+        if finding.rule.is_refused():
+            name = finding.facts.get("name", finding.rule.name)
+            return f"what “{name}” means at “{finding.reader}” is only known when a document is read"
+    return None
 
 
 def _library(document: Mapping[str, Any], references: Schemas, *, is_new: bool = False) -> Library | str:

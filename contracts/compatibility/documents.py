@@ -109,6 +109,11 @@ class Library:
         """How many bytes the schema has, with those that it refers to."""
         return len(self._text)
 
+    @cached_property
+    def has_dynamic_anchors(self) -> bool:
+        """Whether a part may have a name by which dynamic references find it."""
+        return b'"$dynamicAnchor"' in self._text or b'"$recursiveAnchor"' in self._text
+
     @property
     def is_one_resource(self) -> bool:
         """Whether no part has a name of its own, so that a dynamic reference can lead to one place only."""

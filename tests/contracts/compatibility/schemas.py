@@ -144,23 +144,23 @@ def changed(draw: st.DrawFn, whole: dict[str, Any], draft: int) -> dict[str, Any
     """Return the schema with one to three changes."""
     result = copy.deepcopy(whole)
     for _ in range(draw(st.integers(1, 3))):
-        places = _places(result)
-        _change(draw, places[draw(st.integers(0, len(places) - 1))], draft)
+        parts = places(result)
+        _change(draw, parts[draw(st.integers(0, len(parts) - 1))], draft)
     return result
 
 
-def _places(whole: Any) -> list[dict[str, Any]]:
+def places(whole: Any) -> list[dict[str, Any]]:
     """Return the schemas inside a schema."""
     if not isinstance(whole, dict):
         return []
     found = [whole]
     for keyword, value in whole.items():
         if keyword in ("properties", "patternProperties", "definitions", "dependentSchemas"):
-            found += [place for item in value.values() for place in _places(item)]
+            found += [place for item in value.values() for place in places(item)]
         elif keyword in ("allOf", "anyOf", "oneOf", "prefixItems") or (keyword == "items" and isinstance(value, list)):
-            found += [place for item in value for place in _places(item)]
+            found += [place for item in value for place in places(item)]
         elif keyword not in ("enum", "const", "dependencies", "dependentRequired"):
-            found += _places(value)
+            found += places(value)
     return found
 
 

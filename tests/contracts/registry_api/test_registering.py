@@ -176,6 +176,58 @@ def test_a_schema_whose_parts_name_its_own_draft_is_followed_by_itself(registry,
     assert registry("POST", "/subjects/nested/versions", schema({**whole, "title": "words"})).json["version"] == 2
 
 
+CANNOT_FOLLOW_THEMSELVES = {
+    "references that double": (
+        {"$ref": "#/$defs/d0", "$defs": {
+            **{f"d{it}": {"allOf": [{"$ref": f"#/$defs/d{it + 1}"}] * 2} for it in range(16)}, "d16": {}}},
+        "followed too many times over",
+    ),
+    "a dynamic reference between resources": (
+        {"$id": "https://e.example/t", "$ref": "list", "$defs": {
+            "text": {"$dynamicAnchor": "items", "type": "string"},
+            "list": {"$id": "list", "type": "array", "items": {"$dynamicRef": "#items"},
+                     "$defs": {"any": {"$dynamicAnchor": "items"}}}}},
+        "“$dynamicRef” means at “/$defs/list/items”",
+    ),
+    "a part of another draft that nobody refers to": (
+        {"$defs": {"old": {"$schema": "http://json-schema.org/draft-04/schema#"}}},
+        "the part at “/$defs/old” is of another draft",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("odd", "reason"), CANNOT_FOLLOW_THEMSELVES.values(), ids=CANNOT_FOLLOW_THEMSELVES.keys())
+def test_a_schema_that_could_not_follow_itself_is_refused_with_the_reason(registry, odd, reason):
+    refused = registry("POST", "/subjects/odd/versions", schema(odd))
+
+    assert refused.status == 422
+    assert reason in refused.json["message"]
+
+
+CAN_FOLLOW_THEMSELVES = {
+    "a tree": {"properties": {"children": {"items": {"$ref": "#"}}}},
+    "a relative id": {"$id": "orders/order", "properties": {"a": {"$ref": "item"}}, "$defs": {"i": {"$id": "item"}}},
+    "a URN": {"$id": "urn:example:order", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "null"}}},
+    "an anchor as id": {"$schema": "http://json-schema.org/draft-07/schema#", "$id": "#top",
+                        "properties": {"a": {"$ref": "#a"}}, "definitions": {"a": {"$id": "#a", "type": "string"}}},
+    "a dynamic reference in one resource": {"$dynamicAnchor": "n", "properties": {"next": {"$dynamicRef": "#n"}}},
+    "properties that are named like keywords": {"properties": {"$schema": {"type": "string"}, "$id": {}, "$ref": {}}},
+    "a value that looks like a schema": {"const": {"$schema": "http://json-schema.org/draft-04/schema#"}},
+    "a reference to the schema of its draft": {
+        "properties": {"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}}},
+    "unevaluated properties beside alternatives": {
+        "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}], "unevaluatedProperties": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", CAN_FOLLOW_THEMSELVES.values(), ids=CAN_FOLLOW_THEMSELVES.keys())
+def test_an_odd_schema_that_is_registered_is_followed_by_itself(registry, registered, odd):
+    registry("PUT", "/config/odd", {"compatibility": "FULL_TRANSITIVE", "compatibilityPolicy": "STRICT"})
+    registered("odd", odd)
+
+    assert registry("POST", "/subjects/odd/versions", schema({**odd, "description": "words"})).json["version"] == 2
+
+
 KINDS = {"left out": {}, "AVRO": {"schemaType": "AVRO"}, "PROTOBUF": {"schemaType": "PROTOBUF"}}
 
 

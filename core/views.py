@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DatabaseError
@@ -20,7 +21,7 @@ from core import database_errors
 from core.hosts import bad_host
 from core.http import Request, Response, problem_response
 from core.principal import ANONYMOUS, Principal
-from core.problems import BadRequest, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
+from core.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +105,34 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an unknown path with a problem document; pages of the admin keep Django's own."""
-    return to_django(problem_response(NotFound(f"Nothing is served under {request.path[:200]}.")))
+    """Answer an unknown path."""
+    return _refusal(request, NotFound(f"Nothing is served under {request.path[:200]}."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a person who may not see a page, or do what it offers."""
+    return _refusal(request, Forbidden(str(exception) or "You may not do this. Ask for the right to it."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without the token of its page (CSRF_FAILURE_VIEW)."""
+    said = "The form was not sent by a page of this installation, or the page is older than your last log-in."
+    return _refusal(request, Forbidden(f"{said} Open the page again, and send it once more. ({reason.rstrip('.')}.)"))
+
+
+def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Answer with a page, where a browser asks for one of the admin, else with a problem document."""
+    if not request.path.startswith(reverse("admin:index")) or "text/html" not in request.headers.get("Accept", ""):
+        return to_django(problem_response(problem))
+    values = {**admin.site.each_context(request), "problem": problem}
+    return render(request, "core/admin/refused.html", values, status=problem.status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django itself finds suspicious, such as one for a host that is not ours."""
-    problem = bad_host(request.META.get("HTTP_HOST", "")) if isinstance(exception, DisallowedHost) else None
-    return to_django(problem_response(problem or BadRequest("The request was refused.")))
+    if isinstance(exception, DisallowedHost):
+        return to_django(problem_response(bad_host(request.META.get("HTTP_HOST", ""))))
+    return _refusal(request, BadRequest("The request was refused."))
 
 
 def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:

@@ -326,7 +326,7 @@ def redis_url(values: Mapping[str, Any]) -> str:
 
 
 def cookie_suffix(values: Mapping[str, Any]) -> str:
-    """Return how the names of the admin's cookies end. On the default port they have Django's own names."""
+    """Return how the name of the admin's session cookie ends. On the default port it has Django's own name."""
     if values["SYNAPSE_COOKIE_SUFFIX"] or values["PORT"] == DEFAULT_PORT:
         return str(values["SYNAPSE_COOKIE_SUFFIX"])
     return f"_{values['PORT']}"

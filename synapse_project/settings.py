@@ -194,6 +194,11 @@ FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 
+# Where a log-in leads that names no page.
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+CSRF_FAILURE_VIEW = "core.views.csrf_failure"
+
 ROOT_URLCONF = "synapse_project.urls"
 WSGI_APPLICATION = "synapse_project.wsgi.application"
 # The API answers with and without a trailing slash and never redirects: a redirect loses the body of a POST.
@@ -219,7 +224,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ] + [{"NAME": "core.login_form.MaximumLengthValidator"}]
 
 # Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (name + environment.cookie_suffix(_env) for name in ("sessionid", "csrftoken"))
+SESSION_COOKIE_NAME = f"sessionid{environment.cookie_suffix(_env)}"
+# Installations can share this one: it says nothing of who somebody is. Programs that log in know it by its name.
+CSRF_COOKIE_NAME = f"csrftoken{_env['SYNAPSE_COOKIE_SUFFIX']}"
 # A cookie of its own would be one more.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 

@@ -5,7 +5,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from contracts.api.about import Root
+from core.admin import log_out
 from synapse_project.api_docs import ApiDocs, ApiDocument
+
+admin.site.extra_urls = log_out.urls  # type: ignore[attr-defined]  # the theme's site has it
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
@@ -21,5 +24,6 @@ urlpatterns = [
 ]
 
 handler400 = "core.views.bad_request"
+handler403 = "core.views.permission_denied"
 handler404 = "core.views.not_found"
 handler500 = "core.views.server_error"

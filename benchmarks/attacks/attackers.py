@@ -232,12 +232,9 @@ async def _log_in(attack: Attack, name: str, password: str) -> None:
     try:
         async with attack.session.get(f"{attack.url}/admin/login/") as page:
             await page.read()
-            cookie, token = next(
-                ((name, one.value) for name, one in page.cookies.items() if name.startswith("csrftoken")),
-                ("csrftoken", "t" * 32),
-            )
+            token = page.cookies["csrftoken"].value if "csrftoken" in page.cookies else "t" * 32
         form = {"csrfmiddlewaretoken": token, "username": name, "password": password, "next": "/admin/"}
-        head = {"Cookie": f"{cookie}={token}", "Referer": f"{attack.url}/admin/login/"}
+        head = {"Cookie": f"csrftoken={token}", "Referer": f"{attack.url}/admin/login/"}
         async with attack.session.post(
             f"{attack.url}/admin/login/", data=form, headers=head, allow_redirects=False
         ) as answer:

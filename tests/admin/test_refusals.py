@@ -1,0 +1,91 @@
+"""What a browser sees where the admin refuses: a page that says why, with the way back."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.admin.pages import text_of
+
+pytestmark = pytest.mark.django_db
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+PASSWORD = "a-good-password"
+
+
+@pytest.fixture
+def anna(client):
+    client.force_login(User.objects.create_user("anna", password=PASSWORD, is_staff=True))
+    return client
+
+
+def test_a_log_in_that_names_no_page_leads_to_the_overview(client):
+    User.objects.create_user("anna", password=PASSWORD, is_staff=True)
+
+    for form in ({}, {"next": ""}, {"next": "//evil.example"}):
+        answer = client.post("/admin/login/", {"username": "anna", "password": PASSWORD, **form})
+
+        assert (answer.status_code, answer["location"]) == (302, "/admin/")
+
+
+def test_a_page_that_is_not_there_says_so(admin_client):
+    answer = admin_client.get("/admin/nowhere/", headers=BROWSER)
+
+    assert answer.status_code == 404
+    assert answer["content-type"].startswith("text/html")
+    assert "Nothing is served under /admin/nowhere/" in text_of(answer)
+    assert 'href="/admin/"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/admin/streams/stream/", "/admin/auth/user/", "/admin/core/auditentry/"])
+def test_a_page_that_a_person_may_not_see_says_so(anna, path):
+    answer = anna.get(path, headers=BROWSER)
+
+    assert answer.status_code == 403
+    assert "You may not do this" in text_of(answer)
+    assert 'href="/admin/"' in answer.content.decode()
+
+
+def test_a_form_without_its_token_says_what_to_do():
+    client = Client(enforce_csrf_checks=True)
+
+    answer = client.post("/admin/login/", {"username": "anna", "password": PASSWORD}, headers=BROWSER)
+
+    assert answer.status_code == 403
+    assert "Open the page again" in text_of(answer)
+
+
+def test_a_filter_that_there_is_none_of_says_so(admin_client):
+    answer = admin_client.get("/admin/auth/user/?password__startswith=a", headers=BROWSER)
+
+    assert answer.status_code == 400
+    assert "The request was refused." in text_of(answer)
+
+
+@pytest.mark.parametrize("headers", [{}, {"accept": "application/json"}, {"accept": "*/*"}])
+def test_a_program_gets_a_problem_document(admin_client, anna, headers):
+    for client, path, status in ((admin_client, "/admin/nowhere/", 404), (anna, "/admin/auth/user/", 403)):
+        answer = client.get(path, headers=headers)
+
+        assert answer.status_code == status
+        assert answer["content-type"] == "application/problem+json"
+
+
+def test_a_page_that_is_not_there_outside_the_admin_stays_a_problem_document(client):
+    assert client.get("/nowhere", headers=BROWSER)["content-type"] == "application/problem+json"
+
+
+class TestLoggingOut:
+    def test_who_opens_the_address_is_asked_and_stays_logged_in(self, anna):
+        answer = anna.get("/admin/logout/", headers=BROWSER)
+
+        assert answer.status_code == 200
+        assert "You are logged in as anna" in text_of(answer)
+        assert anna.get("/admin/").status_code == 200
+
+    def test_the_form_of_that_page_logs_out(self, anna):
+        assert anna.post("/admin/logout/").status_code == 200
+        assert anna.get("/admin/").status_code == 302
+
+    def test_who_is_not_logged_in_gets_to_the_log_in(self, client, settings):
+        settings.AUTH = "required"
+
+        assert client.get("/admin/logout/", follow=True).redirect_chain[-1][0].startswith("/admin/login/")

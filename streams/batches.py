@@ -1,7 +1,6 @@
 """The answer to a batch: what became of each event, in their order. No I/O, no Django."""
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 from typing import Any
 
 from core import problems
@@ -13,7 +12,7 @@ from streams.definitions import StreamDefinition
 from streams.errors import BatchRefused, IdempotencyKeyReused, Unavailable
 from streams.idempotency import REPLAYED
 from streams.storing import Fate, Stored
-from streams.turns import in_parts
+from streams.turns import MANY, in_parts
 
 # What the checks said of an event, and what became of it when they found it good: None when another one's fault kept it
 # out.
@@ -30,8 +29,11 @@ def answer(
     Raises:
         Problem: when none was stored. `results` says why, for each.
     """
-    places = count()
-    results = yield from in_parts(list(_pairs(outcomes, fates)), lambda pair: _shown(next(places), *pair))
+    pairs = list(_pairs(outcomes, fates))
+    if len(pairs) <= MANY:
+        results = [_shown(index, *pair) for index, pair in enumerate(pairs)]
+    else:
+        results = yield from in_parts(list(enumerate(pairs)), lambda each: _shown(each[0], *each[1]))
     statuses = [result["status"] for result in results]
     accepted = statuses.count("accepted")
     body = {

@@ -34,7 +34,7 @@ MAX_EXPLAINED = 500
 # Stands for an event that was written and of which nothing more is to be said. What memory a batch lets go of before it
 # waits for Redis, the next one finds in the processor's cache.
 _NO_EVENT: Mapping[str, Any] = {}
-_WRITTEN = Accepted(_NO_EVENT, "", None, (), registered=True)
+_WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=known) for known in (True, False))
 
 
 def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | None = None) -> Conversation[Response]:
@@ -105,10 +105,7 @@ def _publish_batch(
     is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
     keys: list[IdempotencyKey] = []
 
-    def write_one(index: int, item: Any, accepted: Accepted) -> None:
-        if is_plain:
-            write.add(accepted)
-            return
+    def write_entry(accepted: Accepted, index: int, item: Any) -> None:
         write.entries.append(write.entry(accepted))
         if key is not None:
             keys.append(idempotency.of_item(request, key, index, item, version))
@@ -116,7 +113,9 @@ def _publish_batch(
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
         # the memory of their text.
-        outcomes = yield from _all_checked(stream, body, version, request.principal, write_one)
+        outcomes = yield from _all_checked(
+            stream, body, version, request.principal, write.add if is_plain else write_entry
+        )
     except Problem:
         tally.add(stream.name, "refused")
         raise
@@ -171,7 +170,7 @@ def _all_checked(
     body: Body,
     version: int | None,
     by: Principal,
-    also: Callable[[int, Any, Accepted], None] | None = None,
+    also: Callable[[Accepted, int, Any], None] | None = None,
 ) -> Conversation[list[Accepted | Problem]]:
     """Return what the checks say of each event. What they find good goes to `also`, with the event's place and value;
     then no more is returned of it than the answer needs.
@@ -208,10 +207,10 @@ def _all_checked(
         if outcome.warnings:
             explained += len(outcome.warnings)
         if also is not None:
-            also(place, item, outcome)
-            if outcome.registered and not outcome.warnings:
-                return _WRITTEN
-            return outcome._replace(event=_NO_EVENT)
+            also(outcome, place, item)
+            if outcome.warnings:
+                return outcome._replace(event=_NO_EVENT)
+            return _WRITTEN if outcome.registered else _WRITTEN_UNREGISTERED
         return outcome
 
     def note_late(place: int, item: Any, outcome: Accepted | Problem) -> None:
@@ -239,7 +238,7 @@ class _Writer:
         # What stands in few entries is in no form.
         self._has_forms = stream.layout == "flat" and not self._traceparent and not beside
 
-    def add(self, accepted: Accepted) -> None:
+    def add(self, accepted: Accepted, index: int = 0, item: Any = None) -> None:
         found = None
         if self._has_forms:
             event, _, version, _, _ = accepted

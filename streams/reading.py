@@ -131,7 +131,13 @@ def within_limits(event: Any) -> Any:
 def _array(body: bytes) -> Iterator[Sequence[Item]]:
     count = 0
     try:
-        for part in json_slices.read(body, longest=MAX_EVENT_BYTES):
+        if len(body) <= json_slices.SLICE:
+            # The array itself is one level more than its events.
+            values = strict_json.loads(body, max_depth=strict_json.MAX_DEPTH + 1)
+            slices: Iterable[json_slices.Slice] = (json_slices.Slice(values, len(body)),)
+        else:
+            slices = json_slices.read(body, longest=MAX_EVENT_BYTES)
+        for part in slices:
             count += len(part.items)
             if count > MAX_BATCH_ITEMS:
                 raise _too_many()

@@ -80,9 +80,9 @@ def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = 
 
 def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
     """Append entries by the bare XADDs that are given, and return for each what became of it."""
-    if len(appends) == 1:
-        (reply,) = yield appends
-        return [_appended(stream, reply)]
+    if len(appends) <= _FEW_COMMANDS or _size(appends) <= _PART_BYTES:
+        replies = yield appends
+        return [Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply) for reply in replies]
     replies = yield from _sent(appends)
     return (yield from in_parts(replies, partial(_appended, stream)))
 
@@ -125,12 +125,18 @@ def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
     size = 0
     for command in commands:
         part.append(command)
-        size += len(command.packed) if command.packed is not None else sum(map(len, map(str, command.words)))
+        size += _size((command,))
         if size >= _PART_BYTES or len(part) == _PART_COMMANDS:
             yield part
             part, size = [], 0
     if part:
         yield part
+
+
+def _size(commands: Sequence[Command]) -> int:
+    return sum(
+        [len(each.packed) if each.packed is not None else sum(map(len, map(str, each.words))) for each in commands]
+    )
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:

@@ -8,7 +8,7 @@ from streams.broker.command import Conversation
 from streams.broker.turn_queue import TURN
 
 # Work for so many items is not begun before it is its turn: many such may come in the same moment.
-_MANY = 200
+MANY = 200
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]]:
     """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them."""
-    if len(items) > _MANY:
+    if len(items) > MANY:
         yield ()
     return (yield from in_slices((items,), work))
 

@@ -48,6 +48,10 @@ class Delivery:
             self._entry = decoding.decode_parts(self.parts, types_of=self.types_of)
         return self._entry
 
+    @entry.setter
+    def entry(self, read: DecodedEntry) -> None:
+        self._entry = read
+
     @property
     def fields(self) -> dict[bytes, bytes]:
         """The fields of the entry, as they lie in Redis."""

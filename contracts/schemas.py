@@ -5,7 +5,7 @@ into those that are named with it. `$schema` is one of the published drafts, and
 so look-around and back-references are refused. No Django here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
 from contracts.personal.marks import Marks, marks_of
 from contracts.property_types import property_types
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
+from contracts.text_readings import Readings, accepted_reading
 from contracts.violations import Violation, json_pointer
 from core import exact_json, strict_json
 from core.exact_json import ExactNumber
@@ -97,6 +98,10 @@ class CompiledSchema:
     def fingerprint(self) -> str:
         """The same for all schemas that say the same and refer to the same."""
         return self._explainer.fingerprint
+
+    def accepted_reading(self, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]) -> dict[str, Any]:
+        """Return an event that was written as texts as the contract accepts it; see `contracts.text_readings`."""
+        return accepted_reading(self, event, others)
 
     def violations(self, event: Any) -> list[Violation]:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""

@@ -1,12 +1,14 @@
 """Back-tests: what a schema would say of the newest real events of a type. No Django; the sandbox looks at events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.backtest import USUAL_EXAMPLES, Reason, Report
 from contracts.sandbox import Trial
+from contracts.text_readings import Readings
 from core.principal import Principal
-from streams import decoding
+from streams import decoding, entry
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
@@ -108,7 +110,13 @@ def back_test(
         read = _as_active_reads_it(definition, found, decoded)
         if read is not None and hide is not None:
             read = hide(read)
-        candidate.look(found.id, decoded.event, as_active_reads_it=None if read is None else read.event)
+        candidate.look(
+            found.id,
+            decoded.event,
+            as_active_reads_it=None if read is None else read.event,
+            # What is masked is in no reading.
+            other_readings=_other_readings(found, decoded) if hide is None and read is not None else None,
+        )
 
     types_of = {**definition.types_of, event_type: candidate.types}
     seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
@@ -121,6 +129,10 @@ def back_test(
         walk=seen,
         report=candidate.report(),
     )
+
+
+def _other_readings(found: Entry, decoded: DecodedEntry) -> Mapping[str, Readings]:
+    return entry.other_readings(entry.text_fields(entry.pairs(found.parts)), decoded.event)
 
 
 def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:

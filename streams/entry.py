@@ -6,7 +6,8 @@ entries of ours give back exactly the event that was published; foreign ones are
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,21 @@ from core.nothing import NO_TEXTS
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]
+
+# The event in another reading of its texts, by what else these may stand for: see contracts.text_readings.
+_Settle = Callable[[dict[str, Any], Callable[[], Mapping[str, Sequence[Sequence[Any]]]]], dict[str, Any]]
+
+
+class TypesOfContract(dict[str, frozenset[str]]):
+    """The JSON types that a contract gives the top-level properties of an event, and the contract's own word on what
+    their texts mean where the types do not say it."""
+
+    __slots__ = ("settle",)
+
+    def __init__(self, types: TopLevelTypes, settle: _Settle) -> None:
+        super().__init__(types)
+        self.settle = settle
+
 
 OWN_PREFIX = "synapse_"
 ADDED = "synapse_added"
@@ -44,6 +60,10 @@ _STRING, _NULL = "s", "n"
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _JSON_WORDS = {"true": True, "false": False, "null": None}
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})")
+_LONGEST_INTEGER = 18
+# What other programs write in place of a value that is missing.
+_NO_VALUES = ("", "undefined", "None", "null")
 _ENVELOPE_FIELDS = frozenset(
     {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
@@ -242,7 +262,33 @@ def _decode_foreign(texts: dict[str, str], types_of: Mapping[str, TopLevelTypes]
         for name, text in texts.items()
         if (value := _read_as(text, types.get(name, frozenset()))) is not _MISSING
     }
-    return _decoded(canonical(event), texts, layout="foreign", contract_version=None)
+    event = canonical(event)
+    if isinstance(types, TypesOfContract):
+        event = types.settle(event, partial(other_readings, texts, event))
+    return _decoded(event, texts, layout="foreign", contract_version=None)
+
+
+def other_readings(texts: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    """Return what else the texts of a foreign entry may stand for than `event`, by property: values, each as a list of
+    one, in the order in which they are tried; an empty list stands for no value."""
+    found = {name: _other_readings(text, event.get(name, _MISSING)) for name, text in texts.items() if name in event}
+    left_out = (name for name in texts if name not in event and name not in ("event_type", "event"))
+    found.update((name, [[texts[name]]]) for name in left_out)
+    return {name: readings for name, readings in found.items() if readings and name not in ("event_type", "event")}
+
+
+def _other_readings(text: str, first: Any) -> list[list[Any]]:
+    readings = [[value]] if not isinstance(value := read(text), str) else []
+    if text in ("True", "False"):
+        readings.append([text == "True"])
+    if text in _NO_VALUES:
+        readings.append([None])
+    if len(text) > _LONGEST_INTEGER and _INTEGER.fullmatch(text):
+        readings.append([exact_json.integer(text)])
+    readings.append([text])
+    if text in _NO_VALUES:
+        readings.append([])
+    return [each for each in readings if not (each and type(each[0]) is type(first) and each[0] == first)]
 
 
 def _decoded(
@@ -300,7 +346,7 @@ def _read_as(text: str, types: frozenset[str]) -> Any:
         return text == "True"
     if "string" in types and not types & {"object", "array"}:
         return text
-    if text in ("", "undefined", "None", "null"):
+    if text in _NO_VALUES:
         return None if "null" in types else _MISSING
     return read(text)
 

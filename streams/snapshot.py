@@ -20,6 +20,7 @@ from contracts.schemas import CompiledSchema
 from core import catalog_version
 from core.rights import Action
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
+from streams.entry import TypesOfContract
 from streams.marking import MarkReader, MarksOf
 from streams.models import EventType, Grant, Key, Service, Stream
 from streams.rights import Granted, KeyRights
@@ -184,7 +185,9 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], mar
         event_types=event_types,
         marks=marks.get(row.name, {}),
         types_of={
-            name: event_type.contract.schema.property_types
+            name: TypesOfContract(
+                event_type.contract.schema.property_types, event_type.contract.schema.accepted_reading
+            )
             for name, event_type in event_types.items()
             if event_type.contract is not None
         },

@@ -14,8 +14,9 @@ import orjson
 
 from bridges.delivery import Delivery
 from bridges.errors import SinkDisabled, SinkError
+from core import exact_json
 from core.cutting import cut
-from streams.entry import TopLevelTypes
+from streams.entry import VERSION, DecodedEntry, TopLevelTypes
 
 _MOST_TEXT = 1000
 
@@ -35,16 +36,32 @@ class Order:
 def pack_batch(batch: Sequence[Delivery]) -> bytes:
     """Return a batch as bytes. The deliveries are of one stream, and their types are known alike."""
     first = batch[0]
-    rows = [(delivery.id, delivery.attempt, delivery.parts) for delivery in batch]
+    rows = [(delivery.id, delivery.attempt, delivery.parts, _read_here(delivery)) for delivery in batch]
     return marshal.dumps((first.stream, _plain(first.types_of), rows))
 
 
 def unpack_batch(data: bytes) -> list[Delivery]:
     """Return the batch that was packed."""
     stream, types_of, rows = marshal.loads(data)  # noqa: S302 - from our own parent
-    return [
-        Delivery(stream=stream, id=id_, attempt=attempt, parts=parts, types_of=types_of) for id_, attempt, parts in rows
-    ]
+    batch = []
+    for id_, attempt, parts, read in rows:
+        delivery = Delivery(stream=stream, id=id_, attempt=attempt, parts=parts, types_of=types_of)
+        if read is not None:
+            event, *others = read
+            delivery.entry = DecodedEntry(exact_json.loads(event), *others)
+        batch.append(delivery)
+    return batch
+
+
+def _read_here(delivery: Delivery) -> tuple[Any, ...] | None:
+    """Return an entry of another program as its contract reads it: the child has no contracts. None for all others."""
+    if VERSION.encode() in delivery.parts[::2] or not delivery.types_of or delivery.entry.layout != "foreign":
+        return None
+    event, *others = delivery.entry
+    try:
+        return (exact_json.dumps(event), *others)
+    except orjson.JSONEncodeError:  # nested more deeply than can be written
+        return None
 
 
 def pack_fact(kind: str, **members: Any) -> bytes:

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -88,8 +89,12 @@ class Child:
         """Check events, each with its id and how the active version reads it; return the examples that were added."""
         return [
             [place, example.id, example.message]
-            for place, (id_, event, as_active_reads_it) in enumerate(events)
-            for example in self._test.look(id_, event, as_active_reads_it=as_active_reads_it)
+            for place, (id_, event, as_active_reads_it, others) in enumerate(events)
+            for example in self._test.look(
+                id_,
+                self._candidate.accepted_reading(event, partial(dict, others)) if others else event,
+                as_active_reads_it=event if as_active_reads_it is None else as_active_reads_it,
+            )
         ]
 
     def report(self) -> Document:

@@ -12,6 +12,7 @@ from contracts.personal import Marks
 from contracts.sandbox.messages import UNKNOWN_SCHEMA
 from contracts.sandbox.process import BACK_TESTS, EVENTS, QUESTIONS, Session
 from contracts.schemas import CompiledSchema
+from contracts.text_readings import Readings
 from contracts.violations import Violation
 
 Document = Mapping[str, Any]
@@ -76,7 +77,7 @@ class Trial:
         types = session.ask("begin_trial", document, references)
         self.types: Mapping[str, frozenset[str]] = {name: frozenset(each) for name, each in types.items()}
         self._marks: Sequence[Marks] = ()
-        self._waiting: list[tuple[str, Any, Any]] = []
+        self._waiting: list[tuple[str, Any, Any, Mapping[str, Readings] | None]] = []
         self._impersonal: dict[tuple[str, str], str] = {}
 
     def begin(self, *, active: CompiledSchema | None, examples: int, marks: Sequence[Marks]) -> None:
@@ -87,9 +88,17 @@ class Trial:
         self._waiting.clear()
         self._impersonal.clear()
 
-    def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> None:
-        """Check one event. The active version sees `as_active_reads_it`, where that differs."""
-        self._waiting.append((id_, event, as_active_reads_it))
+    def look(
+        self,
+        id_: str,
+        event: Any,
+        *,
+        as_active_reads_it: Any = None,
+        other_readings: Mapping[str, Readings] | None = None,
+    ) -> None:
+        """Check one event, in that of its `other_readings` that the schema accepts. The active version sees
+        `as_active_reads_it`, where that differs."""
+        self._waiting.append((id_, event, as_active_reads_it, other_readings))
         if len(self._waiting) >= _AT_ONCE:
             self._flush()
 

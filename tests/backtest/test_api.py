@@ -166,3 +166,15 @@ def test_a_key_that_holds_no_stream_is_a_conflict(ask, redis):
 
 def test_other_methods_are_not_served(ask):
     assert ask("GET", BACKTEST).status == 405
+
+
+def test_the_schema_in_question_says_how_the_text_of_other_programs_is_read(ask, redis, store):
+    for fields in ({"ref_a": "42"}, {"ref_a": "x"}, {"ref_a": "true", "ref_b": "1"}):
+        redis.xadd("orders", {"event_type": "order-placed", **fields})
+
+    found = {
+        kind: ask("POST", BACKTEST, json.dumps({"patternProperties": {"^ref_": {"type": kind}}})).json["refused"]
+        for kind in ("string", "integer", "boolean")
+    }
+
+    assert found == {"string": 0, "integer": 2, "boolean": 3}

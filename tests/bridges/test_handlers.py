@@ -8,7 +8,10 @@ import pytest
 
 from bridges.errors import BadConfig, NotBegun, SinkAway, SinkBroken, SinkDisabled
 from bridges.handlers import allowed, calling, process
+from bridges.handlers.messages import pack_batch, unpack_batch
 from bridges.sinks.handler import HandlerConfig, HandlerSink
+from contracts.schemas import compile_schema
+from streams.entry import TypesOfContract
 from tests.bridges.cast import always
 from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery
@@ -309,3 +312,14 @@ class TestSeveralProcesses:
     def test_that_cannot_be_opened_leave_nothing_behind(self, shop):
         with pytest.raises(SinkBroken, match="no function"):
             shop.open("number", concurrency=2)
+
+
+def test_a_handler_gets_the_text_of_other_programs_as_the_contract_accepts_it():
+    schema = compile_schema({"patternProperties": {"^ref": {"type": "string"}}})
+    types_of = {"order-placed": TypesOfContract(schema.property_types, schema.accepted_reading)}
+    fields = {"event_type": "order-placed", "ref": "42", "n": "0.1234567890123456789"}
+
+    (theirs,) = unpack_batch(pack_batch([delivery(fields, types_of=types_of)]))
+
+    assert (theirs.event["ref"], theirs.event["n"].text) == ("42", fields["n"])
+    assert theirs.entry.layout == "foreign"

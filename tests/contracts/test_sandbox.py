@@ -19,7 +19,7 @@ from tests.patience import eventually, that_ends
 INTEGERS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 # Checking these takes some 0.2 s of a processor: the numbers hash alike, so that each is compared with each other.
 UNIQUE = {"uniqueItems": True}
-SLOW_EVENT = ["1-0", [2**60 + n for n in range(6_000)], None]
+SLOW_EVENT = ["1-0", [2**60 + n for n in range(6_000)], None, None]
 
 
 @pytest.fixture

@@ -212,3 +212,22 @@ def test_the_newest_messages_of_a_long_stream_are_all_that_is_read(ask, redis):
 
     with little_read(redis):
         assert numbers(read(ask, count=2)) == [100_000, 99_999]
+
+
+def test_the_text_of_other_programs_is_read_by_types_behind_references_and_by_what_the_contract_accepts(
+    redis, ask, define
+):
+    definitions = {"id": {"type": "string"}, "flag": {"type": "boolean"}}
+    properties = {"ref": {"$ref": "#/definitions/id"}, "paid": {"$ref": "#/definitions/flag"}}
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "definitions": definitions,
+        "properties": properties,
+        "patternProperties": {"^note_": {"$ref": "#/definitions/id"}},
+    }
+    define("parcels", {"order-placed": schema})
+    redis.xadd("parcels", {"event_type": "order-placed", "ref": "42", "paid": "True", "note_1": "7", "n": "7"})
+
+    (message,) = ask("GET", "/streams/parcels/messages").json["messages"]
+
+    assert message["event"] == {"event_type": "order-placed", "ref": "42", "paid": True, "note_1": "7", "n": 7}

@@ -28,6 +28,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "base64": ("YWJj", ""),
     "json": ("1", '{"a": 1}'),
 }
+LENGTHS: Mapping[str, tuple[int, int]] = {"uuid": (36, 36), "date": (10, 10), "ipv4": (7, 15)}
+"""How short and how long the texts of some formats are (RFC 9562, 4; RFC 3339, 5.6; RFC 2673, 3.2)."""
 _HAS_NO_FORMAT = "\x00 {%%"
 # Their meaning has moved with the drafts.
 _DIFFERENT_IN_DRAFTS = ("hostname", "idn-hostname", "regex")

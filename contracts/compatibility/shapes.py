@@ -15,6 +15,7 @@ from contracts.compatibility import types
 from contracts.compatibility.budget import Budget
 from contracts.compatibility.discriminators import ANY_TAGS, Discriminators, Tags
 from contracts.compatibility.facets import Bound, Condition, Facets, Group, Items, Properties
+from contracts.compatibility.formats import LENGTHS
 from contracts.compatibility.nodes import Node
 
 _TAGS_A_STEP = 10
@@ -264,6 +265,10 @@ def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> N
         shape.longest = least_of(shape.longest, facets.longest)
         shape.patterns += tuple(it for it in facets.patterns if it not in shape.patterns)
         shape.formats += tuple(it for it in facets.formats if it not in shape.formats)
+        for token in facets.formats:
+            if token in LENGTHS:
+                shape.shortest = max(shape.shortest, LENGTHS[token][0])
+                shape.longest = least_of(shape.longest, LENGTHS[token][1])
         if facets.items is not None:
             shape.items += (facets.items,)
         if facets.properties is not None:

@@ -10,6 +10,7 @@ against a part that refers to itself once, however many ways lead there, and eve
 there.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -134,13 +135,25 @@ class Guard:
     """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
 
     cost: Cost
+    # An event of so many bytes is checked at once, whatever is in it.
+    quick_length: int
+
+    @classmethod
+    def of(cls, cost: Cost) -> "Guard":
+        """Return the guard of a schema that costs so much."""
+        longer = bisect_right(
+            range(MAX_CHARACTERS),
+            float(QUICK_STEPS),
+            # A value takes two bytes and more.
+            key=lambda length: cost.of_event(length / 2, length, length / _SHORTEST_BIG),
+        )
+        return cls(cost, longer - 1)
 
     def steps(self, event: Any) -> float:
-        """Return an upper bound of the steps that checking the event takes."""
-        length = len(exact_json.dumps(event))
-        # A value takes two bytes and more.
-        at_most = self.cost.of_event(length / 2, length, length / _SHORTEST_BIG)
-        return at_most if at_most <= QUICK_STEPS else self.cost.of_event(*measured(event))
+        """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
+        if len(exact_json.dumps(event)) <= self.quick_length:
+            return 0
+        return self.cost.of_event(*measured(event))
 
 
 def measured(event: Any) -> tuple[int, int, int]:
@@ -208,7 +221,7 @@ class CostModel:
     def guard(self) -> Guard | None:
         """Return the guard of a schema; None when the largest events are checked at once."""
         largest = self.whole.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
-        return Guard(self.whole) if largest > QUICK_STEPS else None
+        return Guard.of(self.whole) if largest > QUICK_STEPS else None
 
     def listing_rate(self) -> float | None:
         """Return the steps for one value where a list of all errors costs no more than that for each; None elsewhere.

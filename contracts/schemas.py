@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from contracts import patterns
 from contracts.cost import MAX_STEPS, QUICK_STEPS, CostModel, Guard, copied
 from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
@@ -167,7 +168,7 @@ def compile_schema(
     """
     draft = document.get("$schema", DRAFT_2020_12)
     if not isinstance(draft, str) or draft.rstrip("#") not in DRAFTS:
-        raise BadSchema("“$schema” must be one of: " + ", ".join(DRAFTS) + ".", pointer="/$schema")
+        raise BadSchema(_unknown_draft(draft), pointer="/$schema")
     if document.get("$ref") in ("#", "#/"):
         raise BadSchema("“$ref” points at the schema itself, so it would check nothing.", pointer="/$ref")
     resolver = ReferenceResolver(document, references or {})
@@ -190,7 +191,7 @@ def compile_schema(
     except jsonschema_rs.ValidationError as error:
         if missing:
             raise _unresolved(missing[0], resolver) from None
-        raise BadSchema(_reason(error), pointer=json_pointer(error.instance_path)) from None
+        raise BadSchema(_reason(error, document), pointer=json_pointer(error.instance_path)) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         if missing:
             raise _unresolved(missing[0], resolver) from None
@@ -226,8 +227,30 @@ def normal_text(document: Mapping[str, Any]) -> str:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _reason(error: jsonschema_rs.ValidationError) -> str:
+def _unknown_draft(draft: Any) -> str:
+    """Return why a “$schema” is refused. It is an identifier (2020-12 core, 8.1.1), so its scheme counts."""
+    name = str(draft).partition("://")[2].rstrip("#")
+    meant = next((known for known in DRAFTS if known.partition("://")[2] == name), None)
+    if meant is not None:
+        return f"“$schema” is an identifier, and the one of this draft is “{meant}”; write it so."
+    return "“$schema” must be one of: " + ", ".join(DRAFTS) + "."
+
+
+def _draft_hint(document: Mapping[str, Any]) -> str:
+    """Return what to do about a schema that says no draft, and is valid in an older one."""
+    if "$schema" not in document:
+        # Draft 7 first: it is what most others take such a schema for.
+        for older in (DRAFTS[2], *DRAFTS[3:], DRAFTS[1]):
+            if jsonschema_rs.meta.is_valid({**document, "$schema": older}):
+                return (
+                    " “$schema” is missing, so the schema was read as draft 2020-12. It is valid in an older draft: "
+                    f'add "$schema": "{older}".'
+                )
+    return ""
+
+
+def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
-        return f"The pattern {error.message.split(' is not ')[0]} is not a regular expression of the linear-time kind."
+        return patterns.reason_of_refusal(str(error.instance))
     message = error.message.splitlines()[0]
-    return f"Not a valid JSON Schema: {message[:300]}."
+    return f"Not a valid JSON Schema: {message[:300]}.{_draft_hint(document)}"

@@ -98,7 +98,11 @@ def _content_type(header: str) -> str:
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     if kind not in (JSON, NDJSON):
         sent = f"this is “{kind[:100]}”" if kind else "the request names none"
-        raise UnsupportedMediaType(f"Send events with Content-Type {JSON} or {NDJSON}; {sent}.")
+        raise UnsupportedMediaType(
+            f"Send events with Content-Type {JSON} or {NDJSON}; {sent}.",
+            # Linked Data Platform 1.0, 7.1: the same for programs.
+            headers={"Accept-Post": f"{JSON}, {NDJSON}"},
+        )
     for parameter in parameters:
         name, _, text = parameter.partition("=")
         if name == "charset" and text.strip('"') not in ("utf-8", "utf8"):
@@ -112,7 +116,19 @@ def _value(data: bytes) -> Any:
     try:
         return strict_json.loads_value(data)
     except strict_json.BadJSON as error:
-        raise BadEvent(str(error)) from None
+        raise BadEvent(f"{error}{_hint_of_lines(data)}") from None
+
+
+def _hint_of_lines(data: bytes) -> str:
+    """Return what to do about several lines of JSON that were sent as one value."""
+    first, _, rest = data.strip().partition(b"\n")
+    if not rest:
+        return ""
+    try:
+        strict_json.loads(first)
+    except strict_json.BadJSON:
+        return ""
+    return f" The first line is a whole value: send a batch of lines with Content-Type {NDJSON}."
 
 
 def within_limits(event: Any) -> Any:

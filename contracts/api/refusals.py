@@ -67,7 +67,9 @@ def code_of(problem: Problem) -> int:
 def document(problem: Problem) -> dict[str, Any]:
     """Return the body that tells of a problem. Why schemas are incompatible, it tells in full."""
     if not isinstance(problem, errors.Incompatible):
-        return {"error_code": code_of(problem), "message": problem.detail}
+        place = problem.members.get("pointer") if isinstance(problem, errors.BadSchema) else None
+        message = f"{problem.detail} Place: {place}" if place else problem.detail
+        return {"error_code": code_of(problem), "message": message}
     subject = problem.members["subject"]
     return {
         "error_code": code_of(problem),

@@ -104,6 +104,7 @@ class Child:
     def _checked(self, document: Document, references: Documents) -> schemas.CompiledSchema:
         patterns.refuse_large(document)
         found = schemas.compile_schema(document, references)
+        patterns.refuse_foreign(document)
         patterns.refuse_exponential(document)
         return found
 

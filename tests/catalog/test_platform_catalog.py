@@ -8,6 +8,7 @@ from django.core.management import call_command
 from core import catalog_version
 from core.http import Request
 from core.models import AuditEntry
+from deepiri_modelkit.contracts.events import EVENT_MODELS
 from streams import connections, publishing
 from streams.errors import ContractViolated
 from streams.models import EventType, Grant, Service, Stream
@@ -130,3 +131,55 @@ def test_the_command_applies_it(db, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first == "created: 16 contracts, 5 streams, 16 event types, 15 services, 42 grants, 2 bridges"
     assert second == "nothing to change"
+
+
+# What the platform's own models give as JSON, where properties that they may leave out are null.
+SENT_BY_THE_PLATFORM = {
+    "model-ready": {
+        "model_name": "m", "version": "1", "registry_path": "s3://m", "metadata": {},
+        "model_type": None, "accuracy": None, "size_mb": None,
+    },
+    "model-loaded": {"model_name": "m", "version": "1", "load_time_ms": 1.5, "cache_location": None},
+    "inference-complete": {
+        "model_name": "m", "version": "1", "latency_ms": 45.0, "user_id": None, "request_id": None,
+        "tokens_used": None, "cost": None, "confidence": None, "success": True,
+    },
+    "user-action": {"service": "s", "action": "a", "data": {}, "user_id": None, "organization_id": None},
+    "system-event": {"service": "s", "action": "a", "data": {}, "user_id": None, "organization_id": None},
+    "decision-made": {
+        "decision_type": "scale", "action": {}, "target_service": None, "reasoning": None, "confidence": None,
+    },
+    **{
+        f"training-{state}": {
+            "experiment_id": "e", "model_name": "m", "status": state,
+            "training_run_request_id": None, "progress": None, "metrics": None, "error": None,
+        }
+        for state in ("started", "progress", "complete", "failed")
+    },
+}  # fmt: skip
+STREAM_OF = {name: stream for stream, names in EVENT_TYPES.items() for name in names}
+
+
+@pytest.mark.parametrize("named_as", ["event", "event_type"])
+def test_what_the_platforms_own_models_send_is_accepted(platform, named_as):
+    for name, values in SENT_BY_THE_PLATFORM.items():
+        about = {named_as: name, "timestamp": "2024-01-15T10:30:00.123456", "source": "cyrex", "correlation_id": None}
+
+        validate(STREAM_OF[name], json.dumps({**about, **values}))
+        validate(
+            STREAM_OF[name], json.dumps({key: value for key, value in {**about, **values}.items() if value is not None})
+        )
+
+
+def test_each_model_of_the_client_is_accepted_with_the_fewest_and_with_all_of_its_properties(platform):
+    assert set(EVENT_MODELS) == set(STREAM_OF)
+    for name, model in EVENT_MODELS.items():
+        example = EventType.objects.get(name=name).example
+        required = {key for key, field in model.model_fields.items() if field.is_required()}
+        fewest = model.model_validate({key: example[key] for key in required})
+        whole = model.model_validate(example)
+
+        for event in (fewest, whole):
+            validate(STREAM_OF[name], json.dumps(event.model_dump()))
+            validate(STREAM_OF[name], json.dumps(event.model_dump(exclude_none=True)))
+            validate(STREAM_OF[name], event.json())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import patterns
+from contracts import patterns, schemas
 from contracts.errors import BadSchema
 from tests.patience import that_ends
 
@@ -94,3 +94,52 @@ def test_what_is_no_pattern_is_not_looked_at():
 def test_a_long_pattern_is_judged_in_time(pattern):
     with that_ends():
         patterns.is_exponential(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("^{[a-z]+}$", "is written \\{"),
+        ("a|{b}", "is written \\{"),
+        ("^a{,3}$", "write {0,3}"),
+        ("^[\\w-.]+$", "write the hyphen as \\-"),
+        ("^[a-\\d]+$", "write the hyphen as \\-"),
+        ("^.{1,100000}$", "100000 places"),
+        ("^[^]$", "[\\s\\S]"),
+        ("^(?:[a-z]|\\ud83d[\\ude00-\\ude4f])+$", "surrogate pair"),
+        ("^a(?=b)$", "look-around"),
+        ("^(?<!a)b$", "look-around"),
+        ("^(a)\\1$", "references to groups"),
+        ("^(a$", "not a regular expression"),
+    ],
+)
+def test_a_pattern_is_refused_with_the_reason(pattern, said):
+    with pytest.raises(BadSchema) as refused:
+        schemas.compile_schema({"properties": {"v": {"pattern": pattern}}})
+
+    assert said in refused.value.detail
+    assert refused.value.members["pointer"] == "/properties/v/pattern"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^\\Aabc\\z$", "a\\Z", "(?i)abc", "^(?i:a)b$", "(?-u:a)", "(?P<year>[0-9]{4})", "^[[:alpha:]]+$"]
+)
+@pytest.mark.parametrize("place", ["pattern", "patternProperties"])
+def test_a_pattern_that_means_something_else_in_ecma_262_is_refused(pattern, place):
+    document = {"pattern": pattern} if place == "pattern" else {"patternProperties": {pattern: {}}}
+
+    with pytest.raises(BadSchema, match="is no ECMA 262") as refused:
+        patterns.refuse_foreign(document)
+
+    assert refused.value.members["pointer"].startswith(f"/{place}")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["^\\\\Abc$", "^(?:i|a)$", "(?<year>[0-9]{4})", "^\\(?i:$", "^[A-Za-z]$", "^\\{a\\}$", "^x{2}$", "[\\w.-]", "^$"],
+)
+def test_a_pattern_that_looks_like_one_of_another_language_is_taken(pattern):
+    document = {"pattern": pattern}
+
+    schemas.compile_schema(document)
+    patterns.refuse_foreign(document)

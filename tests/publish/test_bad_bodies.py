@@ -90,3 +90,35 @@ def test_an_unusual_but_good_body_is_stored(ask, redis, define, body):
 
     assert answer.status == 201, answer.json
     assert redis.xlen("orders") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "is_lines"),
+    [
+        (b'{"event_type":"t","n":1}\n{"event_type":"t","n":2}\n', True),
+        (b'{"event_type":"t"}\r\n{"event_type":"t"}', True),
+        (b'\n{"event_type":"t"}\n\n{"event_type":"t"', True),
+        (b'{"event_type":"t"} {"event_type":"t"}', False),
+        (b'{"event_type":\n"t"', False),
+        (b'{"event_type":"t"}}', False),
+    ],
+)
+def test_lines_of_json_that_are_sent_as_one_value_are_refused_with_their_content_type(
+    ask, redis, define, body, is_lines
+):
+    define("orders")
+
+    answer = ask("POST", "/events/orders", body, {"content-type": "application/json"})
+
+    assert answer.status == 400
+    assert ("application/x-ndjson" in answer.json["detail"]) is is_lines
+
+
+@pytest.mark.parametrize("kind", ["application/jsonl", "text/plain"])
+def test_a_content_type_that_is_not_read_is_refused_with_those_that_are(ask, redis, define, kind):
+    define("orders")
+
+    answer = ask("POST", "/events/orders", b"{}", {"content-type": kind})
+
+    assert answer.status == 415
+    assert answer.headers["accept-post"] == "application/json, application/x-ndjson"

@@ -20,10 +20,10 @@ class InferenceEvent(BaseEvent):
     """A model answered a request; the event carries what it took."""
 
     event_type: Literal["inference-complete"]
-    request_id: Identifier
     model_name: Identifier
     latency_ms: PositiveNumber = Field(description="Time from request to answer, in milliseconds.")
-    confidence: Share = Field(description="How sure the runtime is of the answer, 0 to 1.")
+    request_id: Identifier | None = Field(default=None, description="Identifier of the request to the model.")
+    confidence: Share | None = Field(default=None, description="How sure the runtime is of the answer, 0 to 1.")
     version: ShortText | None = Field(default=None, description="Version of the model, as the registry spells it.")
     user_id: Identifier | None = Field(default=None, description="User on whose behalf it happened.")
     tokens_used: Count | None = Field(default=None, description="Tokens that the request consumed.")
@@ -35,8 +35,8 @@ class InferenceErrorEvent(BaseEvent):
     """A model could not answer a request."""
 
     event_type: Literal["inference-error"]
-    request_id: Identifier
     model_name: Identifier
+    request_id: Identifier | None = Field(default=None, description="Identifier of the request to the model.")
     error: Annotated[str, Strict(), Field(min_length=1, max_length=20000, description="What went wrong, for people.")]
     error_type: Identifier | None = Field(default=None, description="Class or code of the error, for programs.")
     version: ShortText | None = Field(default=None, description="Version of the model, as the registry spells it.")

@@ -12,8 +12,10 @@ class UserActionEvent(BaseEvent):
     """Somebody did something on the platform."""
 
     event_type: Literal["user-action"]
-    user_id: Identifier = Field(description="User who acted; `anonymous` when nobody is signed in.")
     action: Identifier = Field(description="What the user did, for example `task-created`.")
+    user_id: Identifier | None = Field(
+        default=None, description="User who acted; `anonymous` when nobody is signed in."
+    )
     service: Identifier | None = Field(default=None, description="Service that the action was performed in.")
     organization_id: Identifier | None = Field(default=None, description="Organisation that the event belongs to.")
     data: JsonObject | None = Field(default=None, description="Details of the event; any keys.")

@@ -13,7 +13,7 @@ from core import exact_json
 from core.principal import Principal
 from core.rights import PERSONAL
 from streams.ids import moment_of
-from streams.masking import mask_of_type
+from streams.masking import mask_of_event
 from streams.snapshot import holder
 
 _MOST_CHARACTERS = 200
@@ -44,11 +44,11 @@ def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
 
 def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
     """Return the row as somebody may see it, never to be saved: masked for those who may not see what is personal."""
-    mask = mask_of_type(holder.current().shown(kept.stream), kept.event_type)
+    event = kept.event if isinstance(kept.event, dict) else {}
+    mask = mask_of_event(holder.current().shown(kept.stream), event, kept.event_type)
     if mask is None or by.rights.has(PERSONAL):
         return kept
     seen = copy(kept)
-    event = kept.event if isinstance(kept.event, dict) else {}
     seen.event = {_REFUSED: MASK} if _REFUSED in event else mask.event(kept.event)
     seen.source = mask.text(kept.source, event)
     if _REFUSED in event or seen.event.get("timestamp") != event.get("timestamp"):

@@ -104,7 +104,7 @@ def back_test(
         examples=min(examples, MOST_EXAMPLES),
         marks=definition.marks.get(event_type, ()),
     )
-    hide = hiding(definition, event_type, by.rights)
+    hide = hiding(definition, by.rights)
 
     def see(found: Entry, decoded: DecodedEntry) -> None:
         read = _as_active_reads_it(definition, found, decoded)

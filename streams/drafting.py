@@ -73,7 +73,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
         last=last,
         types_of=definition.types_of,
         see=lambda _, decoded: seen.see(decoded.event),
-        hide=hiding(definition, event_type, by.rights),
+        hide=hiding(definition, by.rights),
     )
     if not walked.events:
         raise NoEvents(stream, event_type, walked.scanned)

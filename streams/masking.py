@@ -15,24 +15,45 @@ from contracts.personal import Marks
 from core import exact_json
 from core.rights import PERSONAL, Rights
 from streams.definitions import StreamDefinition
-from streams.entry import DecodedEntry
+from streams.entry import DecodedEntry, further_types
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What is personal in events of one type."""
+    """What is personal in an event.
+
+    Attributes:
+        marks: those of the types that the event is, or names for itself.
+        payload_marks: those of the types that the event names in its `payload`, which some readers take for the event.
+    """
 
     marks: tuple[Marks, ...]
+    payload_marks: tuple[Marks, ...] = ()
 
     def event(self, event: Any) -> Any:
         """Return the event, masked."""
         for marks in self.marks:
             event = personal.masked(event, marks)
-        return event
+        if not self.payload_marks or "payload" not in event:
+            return event
+        payload = event["payload"]
+        if isinstance(payload, dict):
+            for marks in self.payload_marks:
+                payload = personal.masked(payload, marks)
+        else:
+            payload = personal.MASK
+        return {**event, "payload": payload}
 
     def texts(self, event: Any) -> frozenset[str]:
         """Return the values that are personal in the event."""
-        return frozenset().union(*(personal.personal_texts(event, marks) for marks in self.marks))
+        found = frozenset[str]().union(*(personal.personal_texts(event, marks) for marks in self.marks))
+        if not self.payload_marks or "payload" not in event:
+            return found
+        payload = event["payload"]
+        if isinstance(payload, str):
+            found |= {payload}
+            payload = _object(payload)
+        return found.union(*(personal.personal_texts(payload, marks) for marks in self.payload_marks))
 
     def text(self, text: str, event: Any) -> str:
         """Return a text about the event, such as an error, without what it quotes of personal values."""
@@ -57,7 +78,7 @@ class Mask:
         return {name: self._field(name, text, event, hidden, texts) for name, text in fields.items()}
 
     def _field(self, name: str, text: str, event: Any, hidden: Any, texts: frozenset[str]) -> str:
-        if name == "payload" and (copied := _object(text)) is not None and copied != event.get("payload"):
+        if name == "payload" and (copied := _object(text)) is not None and event.get(name) not in (text, copied):
             # A copy of the event, or all of it: see wire-format.md.
             return exact_json.dumps(self.event(copied)).decode()
         if name not in event:
@@ -68,8 +89,19 @@ class Mask:
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
-    """Return what is personal in an entry; None when nothing is."""
-    return mask_of_type(stream, decoded.event_type)
+    """Return what is personal in an entry, whichever of the types it names a reader takes it for; None when nothing
+    is."""
+    return mask_of_event(stream, decoded.event, decoded.event_type)
+
+
+def mask_of_event(stream: StreamDefinition | None, event: Mapping[str, Any], *event_types: str) -> Mask | None:
+    """Return what is personal in an event of these types, and of those that it names beside; None when nothing is."""
+    if stream is None or not stream.marks:
+        return None
+    further = list(further_types(event))
+    marks = _marks(stream, *event_types, *(name for at, name in further if at == "/event"))
+    payload_marks = _marks(stream, *(name for at, name in further if at != "/event"))
+    return Mask(marks, payload_marks) if marks or payload_marks else None
 
 
 def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | None:
@@ -78,15 +110,24 @@ def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | Non
     return Mask(marks) if marks else None
 
 
-def hiding(stream: StreamDefinition, event_type: str, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
-    """Return what hides from a caller all that is personal in events of a type; None when nothing is to be hidden.
+def hiding(stream: StreamDefinition, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
+    """Return what hides from a caller all that is personal in an event, and returns one without it as it was; None
+    when nothing is to be hidden.
 
     For reports that are made of events: who may not see a value must not learn it by asking what is wrong with it.
     """
-    mask = None if rights.has(PERSONAL) else mask_of_type(stream, event_type)
-    if mask is None:
+    if rights.has(PERSONAL) or not stream.marks:
         return None
-    return lambda decoded: decoded._replace(event=mask.event(decoded.event))
+
+    def hide(decoded: DecodedEntry) -> DecodedEntry:
+        mask = mask_of(stream, decoded)
+        return decoded if mask is None else decoded._replace(event=mask.event(decoded.event))
+
+    return hide
+
+
+def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
+    return tuple(marks for name in dict.fromkeys(event_types) for marks in stream.marks.get(name, ()))
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:

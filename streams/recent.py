@@ -112,6 +112,7 @@ def walk(
     scan = Scan(stream, Range(), order="newest", most=MOST_SCANNED, most_bytes=MOST_BYTES)
     events = foreign = scanned = 0
     newest = oldest = None
+    masked = False
     stopped: Stopped | None = None
     while not scan.done and events < last and stopped is None:
         (reply,) = yield from ask([scan.command()])
@@ -119,7 +120,9 @@ def walk(
             scanned += 1
             decoded = decoding.decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
-                see(found, decoded if hide is None else hide(decoded))
+                shown = decoded if hide is None else hide(decoded)
+                masked = masked or shown is not decoded
+                see(found, shown)
                 events += 1
                 foreign += decoded.layout in ("foreign", "envelope")
                 newest, oldest = newest or found.id, found.id
@@ -137,7 +140,7 @@ def walk(
         oldest=oldest,
         scanned=scanned,
         stopped=stopped,
-        masked=hide is not None,
+        masked=masked,
     )
 
 

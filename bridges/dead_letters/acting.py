@@ -27,7 +27,7 @@ from streams.broker.delivery import netstring
 from streams.definitions import StreamDefinition
 from streams.errors import Unavailable
 from streams.ids import iso_of, moment_of
-from streams.masking import mask_of_type
+from streams.masking import mask_of_event
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
@@ -100,9 +100,11 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     parts = checking.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
     _check_room(stream, group, 1)
     command = dead_letters.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
+    # An edit may take over values, and give the event another type.
+    types = (letter.event_type, accepted.event_type)
     about = {
-        "before": {"event": _impersonal(definition, letter.event)},
-        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event)},
+        "before": {"event": _impersonal(definition, letter.event, types)},
+        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, types)},
     }
     answers = _recorded(by, "redrive edited", (stream, group), about, command)
     redriven = Redriven.of([id_], answers)
@@ -179,10 +181,9 @@ def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out:
         audit.record(by, f"{action} in part", _target(place), after=came_out)
 
 
-def _impersonal(stream: StreamDefinition, event: Mapping[str, Any]) -> Any:
+def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], event_types: Sequence[str]) -> Any:
     """Return an event as the record keeps it: the record outlives what is personal, and more people read it."""
-    event_type = event.get("event_type")
-    mask = mask_of_type(stream, event_type) if isinstance(event_type, str) else None
+    mask = mask_of_event(stream, event, *event_types)
     return dict(event) if mask is None else mask.event(event)
 
 

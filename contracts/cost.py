@@ -12,9 +12,12 @@ there.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from contracts.errors import BadSchema
 from contracts.patterns import matching_width
@@ -151,8 +154,10 @@ class Guard:
 
     def steps(self, event: Any) -> float:
         """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
-        if len(exact_json.dumps(event)) <= self.quick_length:
-            return 0
+        # What other programs wrote may be nested deeper than can be written as JSON.
+        with suppress(orjson.JSONEncodeError):
+            if len(exact_json.dumps(event)) <= self.quick_length:
+                return 0
         return self.cost.of_event(*measured(event))
 
 

@@ -256,3 +256,14 @@ def test_options_that_hold_no_fractions_cost_for_each_of_their_parts_alike():
     ]
 
     assert len(set(costs)) == 1
+
+
+def test_an_event_nested_deeper_than_json_is_written_is_checked_by_a_schema_with_a_guard():
+    compiled = schemas.compile_schema({"properties": {"a": {"uniqueItems": True}, "n": {"type": "integer"}}})
+    deep = []
+    for _ in range(600):
+        deep = [deep]
+
+    assert compiled._guard is not None
+    assert compiled.accepts({"a": deep, "n": 1})
+    assert not compiled.accepts({"a": deep, "n": "one"})

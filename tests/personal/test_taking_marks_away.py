@@ -47,6 +47,12 @@ def placed(orders):
     return EventType.objects.get(name="order-placed")
 
 
+@pytest.fixture
+def unused(orders):
+    """The contract's event type is checked against none: a contract that is used is not deleted."""
+    EventType.objects.update(contract=None)
+
+
 def publish(ask, event=EVENT):
     assert ask("POST", "/events/orders", json.dumps(event)).status == 201
 
@@ -113,7 +119,7 @@ class TestVersions:
         delete_version(1, permanent=True)
         assert seen(ask) == [EVENT]
 
-    def test_a_whole_contract_neither(self, orders):
+    def test_a_whole_contract_neither(self, orders, unused):
         owner = Contract.objects.get()
         registry.delete_contract(owner, by=EDITOR)
 
@@ -143,7 +149,7 @@ class TestVersions:
         with pytest.raises(Forbidden):
             registry.delete_version(version, by=EDITOR, permanent=True)
 
-    def test_the_registry_answers_403(self, client, orders, impersonal):
+    def test_the_registry_answers_403(self, client, orders, unused, impersonal):
         assert client.delete(f"/registry/subjects/{SUBJECT}/versions/1").status_code == 200
 
         answer = client.delete(f"/registry/subjects/{SUBJECT}/versions/1?permanent=true")
@@ -152,7 +158,7 @@ class TestVersions:
         assert "personal:read" in answer.json()["message"]
         assert ContractVersion.objects.count() == 1
 
-    def test_the_admin_says_why_not(self, editor, orders):
+    def test_the_admin_says_why_not(self, editor, orders, unused):
         delete_version(1)
 
         page = editor.post(

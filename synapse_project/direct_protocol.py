@@ -107,6 +107,8 @@ class DirectCycle:
         self._started = True
         if self._protocol.transport.is_closing():
             return  # whoever asked has gone before it was this request's turn
+        if self.more_body:
+            self._protocol.flow.resume_reading()
         head = self._head
         try:
             check_host(head.path, head.headers, version=self._protocol.version)
@@ -127,8 +129,9 @@ class DirectCycle:
 
     def take(self, part: bytes) -> None:
         """Add a part of the body. What comes after the answer is of no use to anybody."""
-        if len(part) > _MOST_JOINED // 2 and not self._is_held and not self._disconnected:
-            # The loop would read megabytes of each body at a stretch, also of one that is passed over.
+        if len(part) > _MOST_JOINED // 2 and self._started and not self._is_held and not self._disconnected:
+            # The loop would read megabytes of each body at a stretch, also of one that is passed over. Of a request
+            # whose turn has not come nothing more is read anyway, and `_read_on` must not change that.
             self._is_held = True
             self._protocol.flow.pause_reading()
             turn_queue.enter(self._read_on, is_last=True)
@@ -136,6 +139,9 @@ class DirectCycle:
             return
         self.body += part
         if not self._started:
+            if len(self.body) > SMALL:
+                # A request of uvicorn's way reads on behind itself while it waits for its client to leave.
+                self._protocol.flow.pause_reading()
             return
         try:
             self._check_size()
@@ -433,9 +439,12 @@ class DirectHttpProtocol(FramedHttpProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        following = self.pipeline.pop() if self.pipeline else None
+        if not self.pipeline:
+            # Not before the last one's turn: nobody counts what its body takes of the memory until it begins.
+            self.flow.resume_reading()
+        if following is not None:
+            self._start_asgi_task(*following)
             return
         if self.seat is not None:
             self.seat.use()

@@ -138,6 +138,8 @@ class Wire(asyncio.Transport):
         self._headers: dict[str, str] = {}
         self._body = b""
         self._closing = False
+        # Whether the server takes what the client sends.
+        self.is_read = True
 
     def write(self, data: bytes) -> None:  # type: ignore[override]
         self._answer.feed_data(data)
@@ -165,10 +167,10 @@ class Wire(asyncio.Transport):
         return self._closing
 
     def pause_reading(self) -> None:
-        pass
+        self.is_read = False
 
     def resume_reading(self) -> None:
-        pass
+        self.is_read = True
 
 
 LANES = (ExpressLane, DjangoAlone)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import inf
 from typing import Any, NamedTuple
 
 import orjson
@@ -76,6 +77,20 @@ _LEADING_ON = frozenset(
 )
 # Where errors are listed, one value has more of them than steps, or they cost more.
 _LISTING_MORE = frozenset(("anyOf", "oneOf", "propertyNames"))
+_GLANCED_PARTS = 300
+"""How many parts a schema may have, each as often as it is referred to, whose cost is found out at its first event:
+that takes some 2 milliseconds of the event loop."""
+# What these cost is not told by a look at each part.
+_NEEDING_MODEL = frozenset(
+    (
+        *("$dynamicRef", "$recursiveRef"),
+        *_UNEVALUATED_WORDS,
+        "patternProperties",
+        "propertyNames",
+        "contains",
+        "uniqueItems",
+    )
+)
 _ADVICE = {
     "enum": "List texts or integers, which are looked up in a table, or give the arrays around it “maxItems”.",
     "const": "Compare with a text or an integer, or give the arrays around it “maxItems”.",
@@ -128,9 +143,15 @@ class Cost(NamedTuple):
         by_values = nodes * a_value + characters * a_character
         return min(by_values, self.total) + self.unique * big_numbers * big_numbers / 2
 
+    @property
+    def of_largest(self) -> float:
+        """The steps for the largest event that is accepted."""
+        return self.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
+
 
 _NOTHING = Cost()
 _ONE = Cost(here=_VALUE, total=_VALUE)
+_INFINITE = Cost(here=inf, total=inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +163,10 @@ class Guard:
     quick_length: int
 
     @classmethod
-    def of(cls, cost: Cost) -> "Guard":
-        """Return the guard of a schema that costs so much."""
+    def of(cls, cost: Cost) -> "Guard | None":
+        """Return the guard of a schema that costs so much; None when the largest events are checked at once."""
+        if cost.of_largest <= QUICK_STEPS:
+            return None
         longer = bisect_right(
             range(MAX_CHARACTERS),
             float(QUICK_STEPS),
@@ -202,6 +225,81 @@ def length_of(value: Any) -> int:
     return measured(value)[0]
 
 
+def checked_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | None:
+    """Return the cost of a schema; None when it need not be known before the first event, as it is evidently small.
+
+    Raises:
+        BadSchema: when its references have no end, or when it is too costly for an ordinary event and is not registered
+            already.
+    """
+    if upper_bound(resolver).of_largest <= MAX_STEPS:
+        return None
+    model = CostModel(resolver)
+    return model.whole if is_registered else model.checked()
+
+
+def upper_bound(resolver: ReferenceResolver) -> Cost:
+    """Return a cost that no event can exceed, found by one look at each part; infinite where that cannot be.
+
+    A value meets at most one part, and one more for each fork: a part for the same value as the part around it, or a
+    keyword for items. So many times the most costly part is no less than what `CostModel` finds. What a reference
+    leads to counts each time; a schema that comes back to itself, or has many parts, is left to the model.
+    """
+    ways, here, here_text = 1, _VALUE, 0.0
+    parts = 0
+    entries: list[tuple[Any, tuple[int, ...]]] = [(resolver.root, (id(resolver.root),))]
+    while entries:
+        entry, above = entries.pop()
+        waiting = [entry]
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, dict):
+                continue
+            parts += 1
+            steps, steps_text = _leaf_steps(node)
+            here, here_text = max(here, steps), max(here_text, steps_text)
+            if _LEADING_ON.isdisjoint(node) and "uniqueItems" not in node:
+                continue
+            if not _NEEDING_MODEL.isdisjoint(node):
+                return _INFINITE
+            same, other, items = _parts_at_a_glance(node)
+            ways += len(same) + items
+            waiting += same
+            waiting += other
+            if "$ref" in node:
+                try:
+                    targets = resolver.possible_targets(node)
+                except CannotFollow:
+                    return _INFINITE
+                ways += len(targets)
+                entries += [(target.schema, (*above, id(target.schema))) for target in targets]
+                if any(id(target.schema) in above for target in targets):
+                    return _INFINITE
+        if parts + len(entries) > _GLANCED_PARTS:
+            return _INFINITE
+    return Cost(here=ways * here, here_text=ways * here_text, total=inf)
+
+
+def _parts_at_a_glance(node: dict[str, Any]) -> tuple[list[Any], list[Any], int]:
+    """Return the parts of a schema for the same value, those for other values, and how many keywords are for items."""
+    same: list[Any] = []
+    if not _SAME_VALUE.isdisjoint(node):
+        same += [node[word] for word in _ONES if word in node]
+        for word in _LISTS:
+            same += _list(node.get(word))
+        for word in _DEPENDENTS:
+            same += _mapping(node.get(word)).values()
+    other = [*_mapping(node.get("properties")).values()]
+    other.append(node.get("additionalProperties"))
+    items = 0
+    if not _ARRAY_WORDS.isdisjoint(node):
+        for word in ("prefixItems", *_OF_ITEMS):
+            if word in node:
+                items += 1
+                other += node[word] if isinstance(node[word], list) else [node[word]]
+    return same, other, items
+
+
 class CostModel:
     """The costs of a schema and of its parts."""
 
@@ -211,8 +309,8 @@ class CostModel:
         self._lists_more = False
         self._back = self._find_returns()
 
-    def checked(self) -> Guard | None:
-        """Return the guard of a schema that is to be registered, as `guard` does.
+    def checked(self) -> Cost:
+        """Return the cost of a whole schema that is to be registered.
 
         Raises:
             BadSchema: when it is too costly for an ordinary event.
@@ -221,12 +319,7 @@ class CostModel:
         steps = cost.of_event(ORDINARY_NODES, ORDINARY_CHARACTERS, ORDINARY_NODES)
         if steps > MAX_STEPS:
             raise BadSchema(self._reason(cost, steps))
-        return self.guard()
-
-    def guard(self) -> Guard | None:
-        """Return the guard of a schema; None when the largest events are checked at once."""
-        largest = self.whole.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
-        return Guard.of(self.whole) if largest > QUICK_STEPS else None
+        return cost
 
     def listing_rate(self) -> float | None:
         """Return the steps for one value where a list of all errors costs no more than that for each; None elsewhere.
@@ -256,7 +349,7 @@ class CostModel:
         return Cost(
             here=sum(cost.here + cost.below for cost in costs),
             here_text=sum(cost.here_text + cost.below_text for cost in costs),
-            total=float("inf"),
+            total=inf,
             unique=sum(cost.unique for cost in costs),
         )
 
@@ -435,13 +528,18 @@ class CostModel:
 
 def leaf_cost(node: Mapping[str, Any]) -> Cost:
     """Return what the keywords of a schema cost that look at the value alone."""
+    here, here_text = _leaf_steps(node)
+    return Cost(here, here_text, 0, 0, here + here_text * MAX_STRING, 0)
+
+
+def _leaf_steps(node: Mapping[str, Any]) -> Steps:
     here, here_text = _VALUE, 0.0
     for word, value in node.items():
         if (reckon := _LEAVES.get(word)) is not None:
             steps, steps_text = reckon(value) if callable(reckon) else reckon
             here += steps
             here_text += steps_text
-    return Cost(here, here_text, 0, 0, here + here_text * MAX_STRING, 0)
+    return here, here_text
 
 
 def _largest(costs: Sequence[Cost]) -> Cost:
@@ -529,7 +627,7 @@ def _whole_number(value: Any, otherwise: int) -> int:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

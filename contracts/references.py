@@ -3,9 +3,11 @@
 Masking, cost, types, compatibility and generated code must follow a reference to the schema that the validator checks.
 So the validator's own library resolves all of them: jsonschema_rs, which is held to the official test suite of JSON
 Schema. Its lookups return copies; to find out which part of a schema a copy is of, the library is given schemas in
-which each part has a number.
+which each part has a number. That is costly, so JSON Pointers into schemas without inner names, which cannot be
+understood in two ways, are followed here.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +38,12 @@ _NUMBER = "\U0010ffff"
 _NUMBER_STEP = "/" + quote(_NUMBER)
 _ELSEWHERE = -1
 _PUBLISHED = ("http://json-schema.org/draft-", "https://json-schema.org/draft/")
+_PLAIN_DRAFTS = (DRAFT_2020_12, "https://json-schema.org/draft/2019-09/schema", *_OLDER_DRAFTS)
+_PLAIN_ADDRESS = re.compile(r"(https?://[a-z0-9.-]+|json-schema://|urn:[a-z0-9-]+:[A-Za-z0-9])[A-Za-z0-9._:/-]*", re.A)
+_PLAIN_POINTER = re.compile(r"(/[A-Za-z0-9._$-]+)*", re.A)
+# Keywords by which a reference can mean another schema than its pointer says.
+_NOT_PLAIN = frozenset(("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"))
+_LOOKED_AT = _NOT_PLAIN.union(_OWN, ("$ref",))
 _POINTER_SAFE = "/~!$&'()*+,;=:@-._"
 
 Document = Mapping[str, Any]
@@ -124,12 +132,14 @@ class ReferenceResolver:
 
     def dynamic_targets(self, node: Document, keyword: str) -> list[Target]:
         """Return the schemas whose dynamic anchor one reference of a schema may mean."""
-        return self._index.dynamic(node[keyword], keyword)
+        return [] if id(node) in self._plain else self._index.dynamic(node[keyword], keyword)
 
     def keywords(self, node: Document) -> tuple[str, ...]:
         """Return the keywords of a schema that refer to another in its draft."""
         if _REFERENCES.isdisjoint(node):
             return ()
+        if id(node) in self._plain:
+            return ("$ref",) if isinstance(node["$ref"], str) else ()
         if id(node) not in self._keywords:
             drafts = {draft for number in self._index.numbers(node) for _, draft in self._index.bases(number)}
             known = {word for draft in drafts for word in _KEYWORDS.get(draft, ("$ref",))}
@@ -140,6 +150,8 @@ class ReferenceResolver:
         """Say whether a schema is nothing but its `$ref`: older drafts ignore all that stands beside one."""
         if "$ref" not in node:
             return False
+        if (document := self._plain.get(id(node))) is not None:
+            return _id_keyword(document)[0]
         return all(
             draft in _OLDER_NUMBERS for number in self._index.numbers(node) for _, draft in self._index.bases(number)
         )
@@ -152,8 +164,65 @@ class ReferenceResolver:
         """
         key = (id(node), keyword)
         if key not in self._targets:
-            self._targets[key] = self._index.resolve(node, keyword)
+            target = self._follow(node, keyword)
+            self._targets[key] = self._index.resolve(node, keyword) if target is None else [target]
         return self._targets[key]
+
+    def _follow(self, node: Document, keyword: str) -> Target | None:
+        """Return the schema that a plain reference names; `None` when only the library can tell."""
+        if keyword != "$ref" or (document := self._plain.get(id(node))) is None or not isinstance(node["$ref"], str):
+            return None
+        address, _, pointer = node["$ref"].partition("#")
+        if not _PLAIN_POINTER.fullmatch(pointer):
+            return None
+        part: Any = self._document_at(address) if address else document
+        document = part
+        for step in pointer.split("/")[1:]:
+            if isinstance(part, Mapping) and step in part:
+                part = part[step]
+            elif isinstance(part, list) and step in map(str, range(len(part))):
+                part = part[int(step)]
+            else:
+                return None
+        return Target(part, document, pointer) if isinstance(part, (Mapping, bool)) else None
+
+    @cached_property
+    def _plain(self) -> dict[int, Document]:
+        """The documents of the parts, by identity; none when anything in one asks for more than JSON Pointers.
+
+        Values are looked at as if they were schemas: what looks like a keyword in one only costs time.
+        """
+        found: dict[int, Document] = {}
+        for document in {id(each): each for each in (self.root, *self.documents.values())}.values():
+            if not _is_plain(document):
+                return {}
+            waiting: list[Any] = [document]
+            while waiting:
+                part = waiting.pop()
+                if isinstance(part, list):
+                    waiting += part
+                elif isinstance(part, dict):
+                    if found.setdefault(id(part), document) is not document:
+                        return {}
+                    if not _LOOKED_AT.isdisjoint(part) and not self._is_plain_part(part, is_top=part is document):
+                        return {}
+                    waiting += part.values()
+        return found
+
+    def _is_plain_part(self, part: Document, *, is_top: bool) -> bool:
+        if not _NOT_PLAIN.isdisjoint(part) or (not is_top and any(isinstance(part.get(word), str) for word in _OWN)):
+            return False
+        reference = part.get("$ref")
+        if not isinstance(reference, str):
+            return True
+        address, mark, fragment = reference.partition("#")
+        return (not fragment or fragment.startswith("/")) and (
+            self._document_at(address) is not None if address else bool(mark)
+        )
+
+    def _document_at(self, address: str) -> Document | None:
+        """Return the document with an address that was put in place of a reference's name."""
+        return self.documents.get(address, self.root) if address in self.addresses.values() else None
 
     @cached_property
     def _index(self) -> "_Index":
@@ -373,6 +442,14 @@ def _id_keyword(document: Document) -> tuple[bool, str]:
     """Say whether a schema is of an older draft, and return the keyword by which it names itself."""
     draft = str(document.get("$schema", DRAFT_2020_12)).rstrip("#")
     return draft in _OLDER_DRAFTS, "id" if draft == _OLDER_DRAFTS[0] else "$id"
+
+
+def _is_plain(document: Document) -> bool:
+    """Say whether the top of a schema has a known draft and no address, or one that can only be read in one way."""
+    names = [document[word] for word in ("$id", "id") if isinstance(document.get(word), str)]
+    return str(document["$schema"]).rstrip("#") in _PLAIN_DRAFTS and all(
+        _PLAIN_ADDRESS.fullmatch(name) and not name.startswith(_PUBLISHED) for name in names
+    )
 
 
 def _own_id(document: Document) -> str | None:

@@ -7,6 +7,7 @@ so look-around and back-references are refused. No Django here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ import jsonschema_rs
 import orjson
 
 from contracts import patterns
-from contracts.cost import MAX_STEPS, QUICK_STEPS, CostModel, Guard, copied
+from contracts.cost import MAX_STEPS, QUICK_STEPS, Cost, CostModel, Guard, checked_cost, copied
 from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
 from contracts.personal.marks import Marks, marks_of
@@ -38,25 +39,42 @@ DRAFTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledSchema:
-    """A schema made ready to check events."""
+    """A schema made ready to check events. What most contracts are never asked for is worked out when it is."""
 
     document: Mapping[str, Any]
-    # The JSON types of the properties that it names, where those are not all types.
-    property_types: Mapping[str, frozenset[str]]
     _validator: jsonschema_rs.Validator
     _explainer: Explainer
-    # What one value costs where the validator may list the errors by itself; None where it may not.
-    _rate: float | None = None
     # What of an event is personal; None when nothing is.
     personal: Marks | None = None
-    _guard: Guard | None = None
+    # What checking an event costs; None while that is not known.
+    _cost: Cost | None = None
 
     @property
     def references(self) -> Mapping[str, Mapping[str, Any]]:
         """The other schemas that its `$ref` may name."""
         return self._explainer.references
+
+    @cached_property
+    def property_types(self) -> Mapping[str, frozenset[str]]:
+        """The JSON types of the properties that it names, where those are not all types."""
+        return property_types(ReferenceResolver(self.document, self.references))
+
+    @cached_property
+    def _guard(self) -> Guard | None:
+        """What reckons the cost of events; None where the largest are checked at once."""
+        return Guard.of(self._model.whole if self._cost is None else self._cost)
+
+    @property
+    def _model(self) -> CostModel:
+        """What the parts of the schema cost. It is not kept: it is asked once or twice."""
+        return CostModel(ReferenceResolver(self.document, self.references))
+
+    @cached_property
+    def _rate(self) -> float | None:
+        """What one value costs where the validator may list the errors by itself; None where it may not."""
+        return self._model.listing_rate()
 
     def accepts(self, event: Any) -> bool:
         """Say whether the event keeps the contract: the fast question.
@@ -196,16 +214,13 @@ def compile_schema(
         if missing:
             raise _unresolved(missing[0], resolver) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    costs = CostModel(resolver)
-    guard = costs.guard() if is_registered else costs.checked()
+    cost = checked_cost(resolver, is_registered=is_registered)
     return CompiledSchema(
         document=document,
         _validator=validator,
         _explainer=Explainer(document, references or {}),
-        _rate=costs.listing_rate(),
         personal=marks_of(resolver),
-        property_types=property_types(resolver),
-        _guard=guard,
+        _cost=cost,
     )
 
 

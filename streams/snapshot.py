@@ -6,7 +6,8 @@ catalog's version number every `POLL_SECONDS`, in a thread (see background.py).
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -31,6 +32,28 @@ _PATIENCE_FOR_DISK = timedelta(seconds=1.5)
 _ACTIONS: dict[str, Action] = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractTypes(Mapping[str, TypesOfContract]):
+    """What the contracts of event types say of the types of their properties, worked out when one is asked for."""
+
+    event_types: Mapping[str, EventTypeDefinition]
+
+    def __getitem__(self, name: str) -> TypesOfContract:
+        """Return what the contract of an event type says."""
+        contract = self.event_types[name].contract
+        if contract is None:
+            raise KeyError(name)
+        return TypesOfContract(contract.schema.property_types, contract.schema.accepted_reading)
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the event types with a contract."""
+        return (name for name, event_type in self.event_types.items() if event_type.contract is not None)
+
+    def __len__(self) -> int:
+        """Return how many event types have a contract."""
+        return sum(1 for _ in self)
 
 
 class SnapshotHolder:
@@ -184,13 +207,7 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], mar
         durable_within=_PATIENCE_FOR_DISK if row.durability == "local" else _patience_for_replicas(),
         event_types=event_types,
         marks=marks.get(row.name, {}),
-        types_of={
-            name: TypesOfContract(
-                event_type.contract.schema.property_types, event_type.contract.schema.accepted_reading
-            )
-            for name, event_type in event_types.items()
-            if event_type.contract is not None
-        },
+        types_of=ContractTypes(event_types),
     )
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.personal import MASK, masked
+from contracts.references import CannotFollow, ReferenceResolver
 from contracts.schemas import DRAFTS, compile_schema
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
@@ -92,6 +93,93 @@ def test_a_chain_of_references_ends_for_masking_where_it_ends_for_the_validator(
     assert not compiled.accepts({"mail": 5, "plan": 5}), "the example does not lead to a text"
     assert compiled.personal is not None
     assert masked({"mail": "a@example.org", "plan": "pro"}, compiled.personal) == {"mail": MASK, "plan": "pro"}
+
+
+def parts_of(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a JSON value."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [*([value] if isinstance(value, dict) else []), *(part for each in held for part in parts_of(each))]
+
+
+def answers_of(resolver: ReferenceResolver) -> list[Any]:
+    """Return all that a resolver says of each part of its schemas; None of what nothing refers to."""
+    return [
+        answer_of(resolver, part)
+        for document in (resolver.root, *resolver.documents.values())
+        for part in parts_of(document)
+    ]
+
+
+def answer_of(resolver: ReferenceResolver, part: dict[str, Any]) -> Any:
+    """Return which references a part has, where they lead, and whether it is nothing else."""
+    try:
+        keywords, is_reference = resolver.keywords(part), resolver.ignores_siblings(part)
+    except CannotFollow:
+        return None
+    try:
+        targets = [(each.schema, each.document, each.pointer) for each in resolver.possible_targets(part)]
+    except CannotFollow:
+        targets = []
+    return keywords, targets, is_reference
+
+
+def assert_followed_alike(schema: dict[str, Any], references: dict[str, Any]) -> None:
+    """Assert that a resolver and the library say the same of all that is in reach."""
+    ours, theirs = answers_of(ReferenceResolver(schema, references)), answers_of(by_the_library(schema, references))
+    assert [one for one, other in zip(ours, theirs, strict=True) if other] == [each for each in theirs if each]
+
+
+def by_the_library(schema: dict[str, Any], references: dict[str, Any]) -> ReferenceResolver:
+    """Return a resolver that follows no reference by itself."""
+    resolver = ReferenceResolver(schema, references)
+    vars(resolver)["_plain"] = {}
+    return resolver
+
+
+@given(schemas_with_chains())
+def test_a_json_pointer_is_followed_to_where_the_library_follows_it(made):
+    assert_followed_alike(*made)
+
+
+LOCAL = {"$ref": "#/definitions/a"}
+MAY_BE_PLAIN = {
+    "a pointer": {"allOf": [LOCAL]},
+    "a pointer into a list": {"allOf": [{"type": "string"}, {"$ref": "#/allOf/0"}, {"$ref": "#/allOf/00"}]},
+    "a pointer to true": {"definitions": {"a": True}, "allOf": [LOCAL]},
+    "a pointer to a value": {"definitions": {"a": 5}, "allOf": [LOCAL]},
+    "a pointer to nowhere": {"not": {"$ref": "#/definitions/b"}},
+    "the whole": {"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#/"}}},
+    "siblings": {"properties": {"a": {**LOCAL, "minLength": 2}}},
+    "a property called $ref": {"properties": {"$ref": {"type": "string"}, "id": LOCAL}},
+    "a property called $id": {"properties": {"$id": LOCAL, "$schema": LOCAL}},
+    "an id in a value": {"properties": {"a": {"const": {"$id": "urn:b:c"}, "allOf": [LOCAL]}}},
+    "a reference in a value": {"properties": {"a": {"enum": [{"$ref": "part.json"}], "allOf": [LOCAL]}}},
+    "an id inside": {"properties": {"a": {"$id": "urn:b:c", "definitions": {"a": {"type": "null"}}, "allOf": [LOCAL]}}},
+    "an id inside of draft 4": {"properties": {"a": {"id": "urn:b:c", "definitions": {"a": {}}, "allOf": [LOCAL]}}},
+    "a dynamic anchor": {"$dynamicAnchor": "a", "allOf": [LOCAL, {"$dynamicRef": "#a"}]},
+    "a recursive anchor": {"$recursiveAnchor": True, "properties": {"a": {"$recursiveRef": "#"}, "b": LOCAL}},
+    "escapes": {"definitions": {"a/b": {}, "a b": {}}, "allOf": [{"$ref": "#/definitions/a~1b"}]},
+    "an anchor": {"definitions": {"a": {"$anchor": "a"}}, "allOf": [{"$ref": "#a"}, LOCAL]},
+    "an address": {
+        "$id": "https://example.test/a",
+        "allOf": [{"$ref": "https://example.test/a#/definitions/a"}, LOCAL],
+    },
+    "a name with a fragment": {"$id": "https://example.test/a#b", "allOf": [LOCAL]},
+    "a registered schema": {"allOf": [{"$ref": "part.json"}, {"$ref": "part.json#/definitions/a"}, LOCAL]},
+    "a registered schema by another name": {"allOf": [{"$ref": "./part.json"}, LOCAL]},
+    "a published schema": {"allOf": [{"$ref": "http://json-schema.org/draft-07/schema#"}, LOCAL]},
+}
+
+
+@pytest.mark.parametrize("hashes", ["", "#"])
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("schema", MAY_BE_PLAIN.values(), ids=MAY_BE_PLAIN.keys())
+def test_references_are_followed_alike_with_and_without_the_library(schema, draft, hashes):
+    schema = {"$schema": draft + hashes, "definitions": {"a": {"type": "string"}}, **schema}
+    part = {"definitions": {"a": {"type": "integer"}}, "allOf": [LOCAL], "minLength": 1}
+    references = {"part.json": part} if "part.json" in str(schema) else {}
+
+    assert_followed_alike(schema, references)
 
 
 # How a part is applied, and which event has a value there: its marked place, then the same event masked.

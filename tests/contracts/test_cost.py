@@ -1,9 +1,11 @@
 """A schema whose worst case is too much work is refused when it is registered; ordinary ones are not."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts import patterns, schemas
-from contracts.cost import MAX_STEPS, CostModel
+from contracts.cost import MAX_STEPS, CostModel, upper_bound
 from contracts.errors import BadSchema, TooCostly
 from contracts.references import ReferenceResolver
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
@@ -267,3 +269,56 @@ def test_an_event_nested_deeper_than_json_is_written_is_checked_by_a_schema_with
     assert compiled._guard is not None
     assert compiled.accepts({"a": deep, "n": 1})
     assert not compiled.accepts({"a": deep, "n": "one"})
+
+
+def wrapped(parts):
+    """Return a strategy of schemas that apply such parts."""
+    lists = st.lists(parts, min_size=1, max_size=3)
+    named = st.dictionaries(st.sampled_from("abc"), parts, min_size=1)
+    words = {
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), lists),
+        **dict.fromkeys(("not", "if", "then", "items", "additionalProperties", "additionalItems", "contains"), parts),
+        **dict.fromkeys(("properties", "dependentSchemas", "patternProperties"), named),
+        "items of older drafts": lists,
+    }
+    return st.fixed_dictionaries({}, optional=words).map(renamed)
+
+
+def renamed(schema):
+    """Return the schema with the lists of older drafts in place."""
+    older = schema.pop("items of older drafts", None)
+    return schema if older is None else {**schema, "items": older}
+
+
+PARTS = st.recursive(
+    st.sampled_from(
+        [
+            *({}, True, {"type": "string"}, {"minimum": 1}, {"enum": [1.5, 2.5]}, {"pattern": "a{1,5}b"}),
+            *({"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}, {"format": "date"}, {"uniqueItems": True}),
+        ]
+    ),
+    wrapped,
+    max_leaves=12,
+)
+
+
+@given(PARTS, PARTS, PARTS)
+def test_the_bound_found_by_one_look_is_no_less_than_what_the_model_finds(root, one, other):
+    resolver = ReferenceResolver({"allOf": [root], "$defs": {"a": one, "b": other}}, {})
+    bound = upper_bound(resolver).of_largest
+
+    try:
+        cost = CostModel(resolver).whole
+    except BadSchema:
+        assert bound == float("inf")
+    else:
+        assert bound >= cost.of_largest
+
+
+def test_a_schema_that_is_evidently_cheap_reckons_events_by_its_exact_cost():
+    document = {"properties": {"a": {"items": {"minimum": 1}}}}
+    compiled = schemas.compile_schema(document)
+
+    assert compiled._cost is None
+    assert compiled._guard.cost == CostModel(ReferenceResolver(document, {})).whole
+    assert schemas.compile_schema({"type": "object"})._guard is None

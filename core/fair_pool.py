@@ -28,7 +28,7 @@ class FairPool:
         """
         self._executor = ThreadPoolExecutor(threads.total, thread_name_prefix=name)
         self._threads = threads
-        self._requests = requests
+        self.requests = requests
         self._idle = threads.total
         self._running: Counter[CallerId] = Counter()
         self._running_anonymous = 0
@@ -41,7 +41,7 @@ class FairPool:
         Raises:
             ShareUsedUp, AllInUse: when too many requests wait already, of this caller or of all.
         """
-        with self._requests.holding(caller):
+        with self.requests.holding(caller):
             await self._wait_for_thread(caller)
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)

@@ -44,8 +44,9 @@ class DjangoLane:
     def __init__(self) -> None:
         self._handler = WSGIHandler()
         self.sessions = KnownSessions()
-        self.requests = shares_of("django-requests")
-        self._general = FairPool("django", threads=shares_of("django-threads").limits, requests=self.requests)
+        self._general = FairPool(
+            "django", threads=shares_of("django-threads").limits, requests=shares_of("django-requests")
+        )
         self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
         self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
         self._schemas = FairPool("django-schemas", threads=_ONE, requests=shares_of("schema-requests"))
@@ -58,11 +59,12 @@ class DjangoLane:
             ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
         """
         environ = _environ(scope, body)
-        answer = await self._pool(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
+        answer = await self.pool_of(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
         self.sessions.learn(environ)
         return answer
 
-    def _pool(self, method: str, path: str) -> FairPool:
+    def pool_of(self, method: str, path: str) -> FairPool:
+        """Return the pool that answers a request."""
         if method not in _SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
             return self._passwords
         if _PYTHON_CODE.fullmatch(path):

@@ -40,8 +40,8 @@ def need(found: object, what: str) -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is not installed")
 
 
-@pytest.fixture(autouse=True)
-def each_change_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def each_change_in_a_transaction_of_its_own() -> Iterator[None]:
     """Let each change raise the catalog's number, also where a test's own transaction holds many that would commit."""
     is_raised = catalog_version._is_raised
 
@@ -49,7 +49,9 @@ def each_change_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         blocks = transaction.get_connection().atomic_blocks
         return not any(block._from_testcase for block in blocks) and is_raised()
 
-    monkeypatch.setattr(catalog_version, "_is_raised", is_raised_outside_of_tests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog_version, "_is_raised", is_raised_outside_of_tests)
+        yield
 
 
 @pytest.fixture(scope="session")

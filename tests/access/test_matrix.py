@@ -82,6 +82,7 @@ def house(django_db_setup, django_db_blocker, valkey_of_session) -> Iterator[Hou
         stack.enter_context(override_settings(AUTH="required"))
         stack.enter_context(using(valkey_of_session, settings))
         outer = transaction.atomic()
+        outer._from_testcase = True
         outer.__enter__()
         house = House(ExpressLane(), DjangoAlone())
         _people_the(house)
@@ -239,7 +240,8 @@ def shares_of_route(house: House, method: str, path: str) -> dict[str, tuple[Sha
     door, small = house.express.door, orjson.dumps(BODY)
     shares = {"open-connections": (door.connections.shares, small)}
     if (method, path) not in LANE:
-        shares["django-requests"] = (door.django.requests, small)
+        waiting = door.django.pool_of(method, address(house, path).partition("?")[0]).requests
+        shares[waiting.resource.name] = (waiting, small)
     if method in ("POST", "PUT"):
         shares["body-memory"] = (shares_of("body-memory"), b" " * (SMALL + 1))
     if path.endswith("/live"):

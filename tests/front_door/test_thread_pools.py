@@ -212,7 +212,7 @@ def pool_of(method, path):
     lane = DjangoLane()
     names = {lane._general: "general", lane._passwords: "passwords", lane._python_code: "python code"}
     names |= {lane._schemas: "schemas", lane._back_tests: "back-tests"}
-    return names[lane._pool(method, path)]
+    return names[lane.pool_of(method, path)]
 
 
 @pytest.mark.parametrize(

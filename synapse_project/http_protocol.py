@@ -110,7 +110,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         elif self._reading == "head" and self._head_bytes:
             self._refuse(503)
         else:
-            self.transport.close()
+            self._close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
@@ -119,7 +119,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         """
         if self.waits():
             return False
-        self._in_turn(self.transport.close)
+        self._in_turn(self._close)
         return not self.transport.is_closing()
 
     def on_message_begin(self) -> None:
@@ -150,12 +150,14 @@ class LimitedHttpProtocol(DirectHttpProtocol):
     def on_response_complete(self) -> None:
         is_all = not self.pipeline
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._limit_stall()
         if is_all and self._last is not None and not self.transport.is_closing():
             self._last()
 
     def refuse(self, status: int, text: str) -> None:
         if not status:
-            self._in_turn(self.transport.close)
+            self._in_turn(self._close)
         elif self._reading == "body":
             self._give_up_body(status, text)
         else:
@@ -163,12 +165,27 @@ class LimitedHttpProtocol(DirectHttpProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        # Not `close`, which would wait until the client has taken the rest.
-        self._stalled = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
+        self._limit_stall()
 
     def resume_writing(self) -> None:
         self._unstall()
         super().resume_writing()
+        if self.transport.is_closing():
+            self._limit_stall()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._limit_stall()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._limit_stall()
+
+    def _limit_stall(self) -> None:
+        """End the connection when the client takes nothing for a while. `close` alone waits for ever until it has taken
+        the rest, and the connection holds its place meanwhile."""
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
 
     def _unstall(self) -> None:
         if self._stalled is not None:
@@ -194,13 +211,13 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         elif self._reading == "body":
             self._give_up_body(408)
         else:
-            self.transport.close()
+            self._close()
 
     def _give_up_body(self, status: int, text: str = "") -> None:
         if self.cycle is not None and not self.cycle.response_started:
             self._refuse(status, text)
         else:
-            self.transport.close()  # a second answer would be taken for that to the next request
+            self._close()  # a second answer would be taken for that to the next request
 
     def _refuse(self, status: int, text: str = "") -> None:
         self._in_turn(partial(self._write_refusal, status, text.encode()))
@@ -210,7 +227,7 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         if text:
             head += b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
         self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(text), text))
-        self.transport.close()
+        self._close()
 
     def _in_turn(self, last: Callable[[], None]) -> None:
         """Do what ends the connection, as soon as the whole requests that came before are answered."""

@@ -188,14 +188,65 @@ def idle(connected):
 
 
 def test_who_asks_for_nothing_more_is_let_go(idle):
-    clock, _, transport = idle
+    clock, protocol, transport = idle
     clock.go_on(74)
     assert not transport.close.called
 
     clock.go_on(1)
-
     assert transport.close.called
+    protocol.connection_lost(None)
+
     assert clock.timers == []
+
+
+def test_an_idle_connection_ends_though_its_client_leaves_the_last_answer_lying(idle):
+    clock, _, transport = idle
+    clock.go_on(75)
+
+    clock.go_on(http_protocol.MAX_STALL_SECONDS)
+
+    assert transport.abort.called
+
+
+def test_an_answer_that_closes_the_connection_does_not_hold_it_while_nothing_is_taken(connected):
+    clock, protocol, transport = connected
+    protocol.data_received(HEAD + b"connection: close\r\n\r\n")
+    transport.close()
+    protocol.cycle.response_complete = True
+    protocol.on_response_complete()
+    assert not transport.abort.called
+
+    clock.go_on(http_protocol.MAX_STALL_SECONDS)
+
+    assert transport.abort.called
+
+
+@pytest.mark.parametrize("said", [b"no HTTP\r\n\r\n", HEAD + b"x: " + b"x" * http_protocol.MAX_HEAD_BYTES, None])
+def test_a_refusal_or_an_end_does_not_hold_the_connection_while_nothing_is_taken(connected, said):
+    clock, protocol, transport = connected
+    if said is None:
+        protocol.eof_received()
+    else:
+        protocol.data_received(said)
+    assert transport.close.called
+
+    clock.go_on(http_protocol.MAX_STALL_SECONDS)
+
+    assert transport.abort.called
+
+
+def test_a_client_that_takes_part_of_a_last_answer_has_time_for_the_rest(connected):
+    clock, protocol, transport = connected
+    protocol.pause_writing()
+    transport.close()
+    clock.go_on(http_protocol.MAX_STALL_SECONDS - 1)
+    protocol.resume_writing()
+    clock.go_on(http_protocol.MAX_STALL_SECONDS - 1)
+    assert not transport.abort.called
+
+    clock.go_on(1)
+
+    assert transport.abort.called
 
 
 def test_who_asks_again_is_not_idle_until_that_is_answered(idle):

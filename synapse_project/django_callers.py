@@ -73,7 +73,12 @@ def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
 
 
 def _person(user: Any) -> str:
-    """Return the name of the person who is logged in, "" when nobody is. Views of the API put a principal there."""
+    """Return the name of the person who is logged in, "" when nobody is.
+
+    Views of the API put a principal there, and nothing when they refuse to know the caller.
+    """
+    if user is None:
+        return ""
     if isinstance(user, Principal):
         return user.name if user.kind == "person" else ""
     return user.get_username() if user.is_authenticated else ""

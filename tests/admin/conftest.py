@@ -33,7 +33,8 @@ def round_trips(redis, monkeypatch) -> Iterator[list[int]]:
     execute = executor.execute
 
     def counted(commands):
-        sent.append(len(commands))
+        if commands:  # without any, a conversation lets others have their turn
+            sent.append(len(commands))
         return execute(commands)
 
     monkeypatch.setattr(executor, "execute", counted)

@@ -315,6 +315,16 @@ def test_a_session_that_is_shown_to_the_api_is_a_persons_too(settings):
 
 
 @pytest.mark.django_db
+def test_a_session_without_the_token_of_a_form_is_refused_and_not_learnt(redis, db, settings):
+    settings.AUTH = "required"
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("admin"))
+
+    answer = client.post("/events/orders", {"event_type": "order-placed"}, content_type="application/json")
+
+    assert answer.status_code == 403
+
+
 def test_an_invented_session_is_not_learnt(settings):
     settings.AUTH = "required"
     client = Client()

@@ -91,7 +91,8 @@ class Watched:
         execute = executor.execute
 
         def watched(commands):
-            self.trips.append([" ".join(map(str, command.words)) for command in commands])
+            if commands:  # without any, a conversation lets others have their turn
+                self.trips.append([" ".join(map(str, command.words)) for command in commands])
             return execute(commands)
 
         monkeypatch.setattr(executor, "execute", watched)

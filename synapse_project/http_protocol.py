@@ -133,8 +133,13 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             raise Refused(431, "")
         if not self.check_framing():
             return
-        self._reading = "body"
-        super().on_headers_complete()
+        before, self._reading = self.cycle, "body"
+        try:
+            super().on_headers_complete()
+        except Exception:
+            if self.cycle is before:
+                self._reading = "head"  # such as a target that is no URL: there is no request to answer in its place
+            raise
 
     def on_body(self, body: bytes) -> None:
         self._has_body = True

@@ -314,7 +314,6 @@ def test_a_session_that_is_shown_to_the_api_is_a_persons_too(settings):
     assert caller(headers, sessions) == CallerId("person", "anna")
 
 
-@pytest.mark.django_db
 def test_a_session_without_the_token_of_a_form_is_refused_and_not_learnt(redis, db, settings):
     settings.AUTH = "required"
     client = Client(enforce_csrf_checks=True)
@@ -325,6 +324,7 @@ def test_a_session_without_the_token_of_a_form_is_refused_and_not_learnt(redis, 
     assert answer.status_code == 403
 
 
+@pytest.mark.django_db
 def test_an_invented_session_is_not_learnt(settings):
     settings.AUTH = "required"
     client = Client()

@@ -4,6 +4,7 @@ from tests.hostile.cases import EVENT, JSON, Case, raw
 
 PUBLISH = b"POST /events/platform-events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(EVENT)
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(EVENT), EVENT)
 
 
 def publish(name: str, *pairs: tuple[str, str], status: int, alone: int | None = None) -> Case:
@@ -12,6 +13,11 @@ def publish(name: str, *pairs: tuple[str, str], status: int, alone: int | None =
 
 def bytewise(name: str, line: bytes, *, status: int, alone: int | None = None) -> Case:
     return raw(name, PUBLISH + LENGTH + line + b"\r\n", EVENT, status=status, alone=alone)
+
+
+def coded(coding: str, *, status: int) -> Case:
+    head = PUBLISH + b"Transfer-Encoding: " + coding.encode() + b"\r\n"
+    return raw(f"a body coded as {coding}", head, CHUNKS, status=status, alone=400)
 
 
 CASES = [
@@ -31,6 +37,13 @@ CASES = [
     publish("a version of 30 digits", ("Synapse-Contract-Version", "9" * 30), status=400),
     publish("a traceparent that is none", ("traceparent", "00-" + "z" * 50), status=201),
     publish("an origin of nowhere", ("Origin", "null"), status=403),
+    publish("an origin of another site", ("Origin", "http://evil.example"), status=403),
+    publish("a page of another site", ("Sec-Fetch-Site", "cross-site"), status=403),
+    # Django's development server reads no body in chunks; what ends a request is tried in tests/framing.
+    coded("Chunked", status=501),
+    coded("gzip, chunked", status=501),
+    coded("chunked, chunked", status=400),
+    raw("a tunnel", b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n", status=501, alone=404),
     publish("a cookie of another's making", ("Cookie", "sessionid=" + "a" * 4000), status=201),
     publish("a range", ("Range", "bytes=0-18446744073709551615"), status=201),
     publish("an expectation of nothing", ("Expect", "200-maybe"), status=201, alone=201),

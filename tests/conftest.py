@@ -7,6 +7,8 @@ import httpx
 import pytest
 import redis as redis_py
 from django.db import transaction
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from bridges.pull.memory import memory
 from core import catalog_version
@@ -26,6 +28,9 @@ LONG = (
 
 # What answers late, on a machine that is busy with something else, is no failure: five seconds by default.
 httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
+# Nor is a document that such a machine takes long to generate: Hypothesis judges that by the clock.
+hypothesis_settings.register_profile("any-machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+hypothesis_settings.load_profile("any-machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,29 +16,13 @@ from cryptography.x509.oid import NameOID
 
 from tests.acceptance.hub import ADMIN_PASSWORD, ROOT, Hub
 from tests.conftest import need
-from tests.framing.proxies import program, running
+from tests.framing.proxies import NGINX_IN_FOLDER, program, running
 from tests.patience import eventually
 from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
 
 HOST = "synapse.example"
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/client-bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {server}
-}}
-"""
 CADDY = """
 {{
 	admin off
@@ -90,7 +74,7 @@ def nginx(folder: Path, upstream: int, change: dict[str, str]) -> Iterator[int]:
     port = free_port()
     write_certificate(folder)
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, server=changed("nginx", folder, port, upstream, change)))
+    config.write_text(NGINX_IN_FOLDER.format(folder=folder, server=changed("nginx", folder, port, upstream, change)))
     command = [program("nginx", "nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
     with running(command, port):
         yield port

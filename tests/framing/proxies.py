@@ -15,7 +15,8 @@ from tests.conftest import need
 from tests.patience import eventually
 from tests.ports import free_port
 
-NGINX = """
+# An nginx of a test, with all its files in `folder`.
+NGINX_IN_FOLDER = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
@@ -28,7 +29,12 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    map $http_upgrade $connection_upgrade {{
+    {server}
+}}
+"""
+NGINX = NGINX_IN_FOLDER.replace(
+    "{server}",
+    """map $http_upgrade $connection_upgrade {{
         default upgrade;
         '' '';
     }}
@@ -47,8 +53,8 @@ http {{
             proxy_request_buffering off;
         }}
     }}
-}}
-"""
+""",
+)
 HAPROXY = """
 global
     maxconn 100

@@ -4,11 +4,12 @@ The event loop alone keeps the books, so nothing here takes a lock.
 """
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from core.round_robin import RoundRobinQueue
 from core.shares import CallerId, Limits, Shares
 
 Result = TypeVar("Result")
@@ -32,8 +33,7 @@ class FairPool:
         self._idle = threads.total
         self._running: Counter[CallerId] = Counter()
         self._running_anonymous = 0
-        # Who waits, by caller; the caller whose turn is next stands first.
-        self._queues: OrderedDict[CallerId, deque[_Turn]] = OrderedDict()
+        self._waiting: RoundRobinQueue[CallerId, _Turn] = RoundRobinQueue()
 
     async def run(self, caller: CallerId, function: Callable[..., Result], *arguments: Any) -> Result:
         """Return the result of a function that a thread calls, with `arguments`, when the caller's turn has come.
@@ -53,12 +53,12 @@ class FairPool:
             self._take_thread(caller)
             return
         turn: _Turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(caller, deque()).append(turn)
+        self._waiting.add(caller, turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._leave_queue(caller, turn)
+                self._waiting.remove(caller, turn)
             else:
                 self._give_back_thread(caller)
             raise
@@ -80,16 +80,8 @@ class FairPool:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        while (following := next(filter(self._may_run, self._queues), None)) is not None:
-            turn = self._queues[following][0]
-            self._leave_queue(following, turn)
-            self._take_thread(following)
-            turn.set_result(None)
-
-    def _leave_queue(self, caller: CallerId, turn: _Turn) -> None:
-        queue = self._queues[caller]
-        queue.remove(turn)
-        if queue:
-            self._queues.move_to_end(caller)
-        else:
-            del self._queues[caller]
+        while (following := self._waiting.take_next(self._may_run)) is not None:
+            next_caller, turn = following
+            if not turn.done():  # one that goes away at this moment is still in the queue
+                self._take_thread(next_caller)
+                turn.set_result(None)

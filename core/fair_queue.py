@@ -1,11 +1,11 @@
 """Work of which a process does only so much at a time, and the order of those who wait for it."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from core.problems import Problem
+from core.round_robin import RoundRobinQueue
 from core.shares import CallerId
 
 
@@ -35,13 +35,13 @@ class FairQueue:
         self._things = things
         self._capacity = capacity
         self._patience = patience
-        self._waiting: dict[CallerId, deque[tuple[int, asyncio.Future[None]]]] = {}
+        self._waiting: RoundRobinQueue[CallerId, tuple[int, asyncio.Future[None]]] = RoundRobinQueue()
         self.running = 0
 
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     @asynccontextmanager
     async def turn(self, caller: CallerId, weight: int = 1) -> AsyncIterator[None]:
@@ -64,7 +64,7 @@ class FairQueue:
 
     async def _wait(self, caller: CallerId, weight: int) -> None:
         entry = weight, asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(caller, deque()).append(entry)
+        self._waiting.add(caller, entry)
         try:
             async with asyncio.timeout(self._patience):
                 await entry[1]
@@ -72,32 +72,20 @@ class FairQueue:
             if entry[1].done() and not entry[1].cancelled():
                 self.running -= weight  # admitted in the moment in which it gave up
             else:
-                self._leave(caller, entry)
+                self._waiting.remove(caller, entry)
             self._admit()
             if isinstance(error, TimeoutError):
                 raise QueueTooLong(self._things, self._patience) from None
             raise
 
-    def _leave(self, caller: CallerId, entry: tuple[int, asyncio.Future[None]]) -> None:
-        line = self._waiting.get(caller, deque())
-        if entry in line:
-            line.remove(entry)
-        if not line:
-            self._waiting.pop(caller, None)
-
     def _admit(self) -> None:
         while self._waiting:
             caller = next(iter(self._waiting))
-            line = self._waiting[caller]
-            weight, future = line[0]
-            # One who goes away at this moment is still in the line.
+            weight, future = self._waiting.first(caller)
+            # One who goes away at this moment is still in the queue.
             if not future.done():
                 if self.running + weight > self._capacity:
                     return
                 self.running += weight
                 future.set_result(None)
-            line.popleft()
-            # Behind all others who wait.
-            del self._waiting[caller]
-            if line:
-                self._waiting[caller] = line
+            self._waiting.take(caller)

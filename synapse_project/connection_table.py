@@ -9,13 +9,21 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Protocol
 
+from django.conf import settings
+
 from core.problems import Problem
 from core.shares import AllInUse, CallerId, Shares
+from core.shares.callers import caller_at
 
 # How many connections are looked at to find one that waits for its client: the others were used later.
 _MOST_LOOKS = 16
 # One may have to go for the whole, one for anonymous callers, and one for the caller itself.
 _MOST_RECLAIMED = 3
+
+
+def caller_behind(peer: str) -> CallerId:
+    """Return to whom a new connection from an address is counted."""
+    return CallerId("proxy", peer) if settings.TRUSTED_PROXIES.has(peer) else caller_at(peer)
 
 
 class Connection(Protocol):
@@ -56,6 +64,10 @@ class ConnectionTable:
         self.shares = shares
         self._seats: dict[CallerId, OrderedDict[Seat, None]] = {}
         self._anonymous, self._known = _Ranking(), _Ranking()
+
+    def has_room(self, peer: str) -> bool:
+        """Say whether the table has a place for one more connection from an address without closing another."""
+        return self.shares.has_room(caller_behind(peer))
 
     def admit(self, connection: Connection, caller: CallerId) -> Seat:
         """Give a new connection its place, and close others where that takes it.

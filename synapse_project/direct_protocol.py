@@ -21,12 +21,11 @@ from core.http import Request, Response, Route, StreamedResponse, nobody, proble
 from core.principal import ANONYMOUS
 from core.problems import Problem
 from core.shares import CallerId, caller_of
-from core.shares.callers import caller_at
 from core.shares.process import shares_of
 from streams.broker.turn_queue import turn_queue
 from synapse_project import gate
 from synapse_project.bodies import SMALL, Reservation
-from synapse_project.connection_table import ConnectionTable, Seat
+from synapse_project.connection_table import ConnectionTable, Seat, caller_behind
 from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
 from synapse_project.front_door import CONNECTION, FrontDoor
 from synapse_project.hosts import check_host
@@ -249,6 +248,11 @@ class DirectCycle:
         self._protocol.answered(self)
 
 
+def connection_table_of(app: Any) -> ConnectionTable:
+    """Return the table of the connections that an application answers."""
+    return app.connections if isinstance(app, FrontDoor) else ConnectionTable(shares_of("open-connections"))
+
+
 class DirectHttpProtocol(FramedHttpProtocol):
     """uvicorn's protocol, which answers the direct routes of a front door itself."""
 
@@ -256,7 +260,7 @@ class DirectHttpProtocol(FramedHttpProtocol):
         super().__init__(*arguments, **options)
         app = self.config.loaded_app
         self._door = app if isinstance(app, FrontDoor) else None
-        self._table = self._door.connections if self._door else ConnectionTable(shares_of("open-connections"))
+        self._table = connection_table_of(app)
         # The connection's place among all, None before and after.
         self.seat: Seat | None = None
         # Whether it is counted to more than an address.
@@ -283,8 +287,9 @@ class DirectHttpProtocol(FramedHttpProtocol):
             ShareUsedUp, AllInUse: when there is none.
         """
         peer = self.client[0] if self.client else ""
-        self.is_identified = settings.TRUSTED_PROXIES.has(peer)
-        self.seat = self._table.admit(self, CallerId("proxy", peer) if self.is_identified else caller_at(peer))
+        caller = caller_behind(peer)
+        self.is_identified = not caller.is_anonymous
+        self.seat = self._table.admit(self, caller)
 
     def identify(self, caller: CallerId) -> None:
         """Count the connection to the caller of a request that came on it, once and for all.

@@ -11,17 +11,22 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from django.conf import settings
 
 from streams.tail import tails
+from synapse_project.acceptor import Acceptor
+from synapse_project.direct_protocol import connection_table_of
 from synapse_project.http_protocol import options
 from synapse_project.processes import Supervisor
 
 APPLICATION = "synapse_project.asgi:application"
-BACKLOG = 2048
+# Linux allows as many where nothing else is set (net.core.somaxconn); beyond it, clients try again after a second.
+BACKLOG = 4096
 # How long requests that are being answered may take to finish after SIGTERM, in seconds.
 GRACE = 10
 POLL = 0.25
@@ -50,7 +55,26 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which ends live connections first: it waits for all answers, and those never end."""
+    """uvicorn's server, with an acceptor of ours.
+
+    It ends live connections first when it stops: it waits for all answers, and those never end.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        protocol: Any = self.config.http_protocol_class
+        make_protocol = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        table = connection_table_of(self.config.loaded_app)
+        acceptors: list[Any] = [
+            Acceptor(each, make_protocol, has_room=table.has_room, most_waiting=table.shares.limits.total)
+            for each in sockets or ()
+        ]
+        self.servers = acceptors  # all that uvicorn does with them is to close them
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         tails().stop()

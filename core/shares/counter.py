@@ -118,6 +118,10 @@ class Shares:
         wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
         return problem_of(self.resource, self.limits, caller, wanted)
 
+    def has_room(self, caller: CallerId) -> bool:
+        """Say whether a caller can have one more now."""
+        return self.problem(caller) is None
+
     def check(self, caller: CallerId, wanted: Wanted) -> None:
         """Make sure that a caller may have what it wants of a resource that is counted elsewhere, in the database.
 

@@ -213,9 +213,10 @@ def _all_checked(
             return _WRITTEN if outcome.registered else _WRITTEN_UNREGISTERED
         return outcome
 
-    def note_late(place: int, item: Any, outcome: Accepted | Problem) -> None:
+    # Does not name `costly`, which has it: they would hold each other, and all entries, until the collector comes by.
+    def note_late(place: int, item: Any, outcome: Accepted | Problem) -> bool:
         decided[place] = note(place, item, outcome)
-        costly.explain = explained < MAX_EXPLAINED
+        return explained < MAX_EXPLAINED
 
     costly = CostlyEvents(stream, caller_of(by), note_late)
     if body.is_large:

@@ -71,15 +71,18 @@ class CostlyEvents:
         self,
         stream: StreamDefinition,
         caller: CallerId,
-        decided: Callable[[int, Any, Accepted | Problem], None],
+        decided: Callable[[int, Any, Accepted | Problem], bool],
     ) -> None:
-        """Keep events of `stream`, and call `decided` with each one's place, value and what came of it."""
+        """Keep events of `stream`.
+
+        `decided` is called with each one's place, value and what came of it, and says whether to explain the next ones.
+        """
         self._stream = stream
         self._caller = caller
         self._decided = decided
         self._waiting: list[tuple[int, Any, Accepted | Undecided]] = []
         self._steps = 0.0
-        self.explain = True
+        self._explain = True
 
     def __bool__(self) -> bool:
         """Whether any wait."""
@@ -114,14 +117,14 @@ class CostlyEvents:
         """
         waiting, self._waiting, self._steps = self._waiting, [], 0.0
         undecided = [found for _, _, found in waiting if isinstance(found, Undecided)]
-        answers = iter((yield _job(self._caller, undecided, explain=self.explain)) if undecided else ())
+        answers = iter((yield _job(self._caller, undecided, explain=self._explain)) if undecided else ())
         for place, item, found in waiting:
             outcome: Accepted | Problem
             try:
                 outcome = found if isinstance(found, Accepted) else conclude(self._stream, found, next(answers))
             except Problem as problem:
                 outcome = problem.with_traceback(None)
-            self._decided(place, item, outcome)
+            self._explain = self._decided(place, item, outcome)
 
 
 def _check_here(undecided: Undecided, *, explain: bool = True) -> _Found:

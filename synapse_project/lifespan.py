@@ -39,6 +39,7 @@ class Lifespan:
                 await asyncio.to_thread(prober.start)
                 proxy_warning.warning.write_at_start()
                 collector.spare()
+                collector.keep_large_blocks_apart()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(prober.stop)

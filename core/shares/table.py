@@ -62,11 +62,11 @@ RESOURCES: Mapping[str, Resource] = {
             things="memory for the bodies of requests",
             total_setting="SYNAPSE_BODY_MEMORY",
             attribute="BODY_MEMORY",
-            default=256,
+            default=128,
             highest=1024 * 1024,
             meaning="MiB that the larger bodies of requests may take at a time, for each web server process.",
             unit=1024 * 1024,
-            percents=Percents(caller=25, anonymous=6),
+            percents=Percents(caller=16, anonymous=8),
         ),
         Resource(
             name="live-seats",

@@ -1,6 +1,9 @@
 """A garbage collector that does not look again and again at what stays."""
 
+import ctypes
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -46,3 +49,33 @@ def test_few_young_objects_are_looked_at_at_a_time():
 
     young, middle, _ = gc.get_threshold()
     assert young * middle <= 20_000
+
+
+# In a process of its own: the setting stays.
+ALLOCATE = """
+import ctypes
+from core import collector
+class Mallinfo(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+mallinfo = ctypes.CDLL(None).mallinfo2
+mallinfo.restype = Mallinfo
+{before}
+large = b"x" * (8 * 1024 * 1024)
+del large
+before = mallinfo().hblkhd
+block = b"x" * (2 * 1024 * 1024)
+print(mallinfo().hblkhd - before >= len(block))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="no glibc 2.33 or later")
+@pytest.mark.parametrize(
+    ("before", "is_apart"), [("", "False"), ("collector.keep_large_blocks_apart()", "True")], ids=["unset", "set"]
+)
+def test_a_large_block_is_taken_from_the_system_by_itself_also_after_a_larger_one(before, is_apart):
+    said = subprocess.run(
+        [sys.executable, "-c", ALLOCATE.format(before=before)], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout.strip() == is_apart

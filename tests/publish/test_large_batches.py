@@ -1,6 +1,7 @@
 """A large batch is read a slice at a time: what a parser is handed stays small, and so does what is made of it."""
 
 import asyncio
+import gc
 
 import orjson
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from core import json_slices, strict_json
 from core.fair_queue import FairQueue
 from streams import lane, reading
+from streams.broker.command import Command
 from tests.lanes import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}
@@ -173,3 +175,21 @@ def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(expre
 
     assert (small.status, large.status) == (200, 200)
     assert calls == ["pause", "resume"]
+
+
+def test_nothing_that_a_batch_took_waits_for_the_garbage_collector(ask):
+    def commands():
+        return sum(type(found) is Command for found in gc.get_objects())
+
+    ask("POST", "/events/orders", orjson.dumps([GOOD] * 100))
+    gc.collect()
+    gc.disable()
+    try:
+        before = commands()
+        answer = ask("POST", "/events/orders", orjson.dumps([GOOD] * 100))
+        left = commands() - before
+    finally:
+        gc.enable()
+
+    assert answer.json["accepted"] == 100
+    assert left < 100

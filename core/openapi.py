@@ -1,6 +1,11 @@
 """What drf-spectacular does not know of our routes."""
 
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
+
+from core.problems import PROBLEM_JSON
 
 Endpoint = tuple[str, str, str, Any]
 
@@ -25,24 +30,39 @@ SECURITY_SCHEMES = {
 }
 # Any of them; or none, where access is open.
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}, {}]
+# Headers of answers, by the names that the document gives to them.
+HEADERS = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
+    "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
+    "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
+}
 
 
 def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Return the document with the answers that every operation gives: 429 to who asks too often, 503 without the
-    database and, when it could change something, 403 to pages of other sites.
+    database and, when it could change something, 403 to pages of other sites. An operation that names no security is
+    said to need none.
 
     A postprocessing hook of drf-spectacular.
     """
     for path in result["paths"].values():
         for method, operation in path.items():
-            operation["responses"]["429"] = _TOO_MANY_REQUESTS
-            operation["responses"].setdefault("503", _DATABASE_DOWN)
+            operation.setdefault("security", [])
+            responses = operation["responses"]
+            responses["429"] = _TOO_MANY_REQUESTS
+            unavailable = responses.get("503", _DATABASE_DOWN)
+            later = {"headers": _headers("Retry-After")} if PROBLEM_JSON in unavailable["content"] else {}
+            responses["503"] = {**unavailable, **later}
             if method != "get":
-                operation["responses"].setdefault("403", _FOREIGN_ORIGIN)
+                responses.setdefault("403", _FOREIGN_ORIGIN)
     return result
 
 
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+_PROBLEM = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _FOREIGN_ORIGIN = {
     "description": "The caller may not do this, or a page of another site asks where no key is needed.",
     "content": _PROBLEM,
@@ -50,10 +70,64 @@ _FOREIGN_ORIGIN = {
 _DATABASE_DOWN = {"description": "The database cannot be used now.", "content": _PROBLEM}
 _TOO_MANY_REQUESTS = {
     "description": "The caller asks more often than it may. Nothing was looked at.",
-    "headers": {
-        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
-        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
-        "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
-    },
+    "headers": _headers(*HEADERS),
     "content": _PROBLEM,
 }
+
+# What errors are called among the shared responses. Not by http.HTTPStatus: Python 3.13 renamed two of them.
+_ERRORS = {
+    "400": "BadRequest",
+    "401": "Unauthorized",
+    "403": "Forbidden",
+    "404": "NotFound",
+    "409": "Conflict",
+    "413": "ContentTooLarge",
+    "415": "UnsupportedMediaType",
+    "422": "UnprocessableContent",
+    "429": "TooManyRequests",
+    "503": "ServiceUnavailable",
+}
+
+
+def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Return the document with the parameters and errors that operations repeat once, as components.
+
+    A response that differs from the shared one in its description alone keeps its own beside the reference
+    (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
+    """
+    operations = [operation for path in result["paths"].values() for operation in path.values()]
+    parameters = _repeated((each["name"], each) for operation in operations for each in operation.get("parameters", ()))
+    responses = _repeated(
+        (name, response)
+        for operation in operations
+        for status, response in operation["responses"].items()
+        if (name := _error_name(status, response))
+    )
+    for operation in operations:
+        if "parameters" in operation:
+            operation["parameters"] = [
+                {"$ref": f"#/components/parameters/{each['name']}"} if each == parameters.get(each["name"]) else each
+                for each in operation["parameters"]
+            ]
+        for status, response in operation["responses"].items():
+            name = _error_name(status, response)
+            if (shared := responses.get(name)) and {**response, "description": shared["description"]} == shared:
+                own = {} if response == shared else {"description": response["description"]}
+                operation["responses"][status] = {"$ref": f"#/components/responses/{name}", **own}
+    result["components"] |= {"parameters": parameters, "responses": responses}
+    return result
+
+
+def _error_name(status: str, response: dict[str, Any]) -> str:
+    """Return the name of an error among the shared responses, such as `NotFoundProblem`: the status and the shape."""
+    shapes = {content["schema"].get("$ref", "").rpartition("/")[2] for content in response.get("content", {}).values()}
+    return f"{_ERRORS[status]}{shapes.pop()}" if status in _ERRORS and len(shapes) == 1 else ""
+
+
+def _repeated(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return by name the values that occur several times; of different values under one name, the most frequent."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, value in values:
+        counts[name][json.dumps(value)] += 1
+    most = {name: count.most_common(1)[0] for name, count in sorted(counts.items())}
+    return {name: json.loads(text) for name, (text, times) in most.items() if times > 1}

@@ -1,32 +1,63 @@
 """The OpenAPI document, and the page that shows it, under the same kind of policy as the admin's pages."""
 
+from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
+from threading import Lock
 from typing import Any
 
+import orjson
 from csp.decorators import csp
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
+from django.utils.http import quote_etag
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
 
 from core.content_policy import API_DOCS
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The OpenAPI document as JSON, and its entity tag (RFC 9110, 8.8.3)."""
+
+    body: bytes
+    etag: str
+
+
+_building = Lock()
+
+
+def document() -> Document:
+    """Return the document, the same for everybody. The first call builds it; calls meanwhile wait until it is there.
+
+    drf-spectacular keeps what it reads on the view classes meanwhile, so only one thread at a time may let it.
+    """
+    with _building:
+        return _build()
+
+
 @cache
-def _document() -> Any:
-    return SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-
-
-class _MadeOnce(SchemaGenerator):
-    """Gives the document that was made first: it is the same for everybody, and making it takes half a second."""
-
-    def get_schema(self, request: Any = None, public: bool = False) -> Any:
-        return _document()
+def _build() -> Document:
+    body = orjson.dumps(SchemaGenerator().get_schema(public=True))  # type: ignore[no-untyped-call]
+    return Document(body, quote_etag(sha256(body).hexdigest()))
 
 
 class ApiDocument(SpectacularJSONAPIView):
     """`GET /openapi.json`."""
 
-    generator_class = _MadeOnce
+    schema = None  # it does not describe itself
+
+    def get(self, request: Request, *_: Any, **__: Any) -> HttpResponse:
+        """Answer with the document, or 304 to a client that has it."""
+        made = document()
+        response = HttpResponse(made.body, content_type=request.accepted_renderer.media_type)
+        response["Content-Disposition"] = 'inline; filename="Synapse.json"'
+        response["ETag"] = made.etag
+        response["Cache-Control"] = "private, no-cache"
+        return get_conditional_response(request._request, etag=made.etag, response=response) or response
 
 
 @method_decorator(csp(dict(API_DOCS)), name="dispatch")

@@ -11,7 +11,7 @@ from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
-from synapse_project import proxy_warning
+from synapse_project import api_docs, proxy_warning
 
 
 def load_views() -> None:
@@ -40,6 +40,8 @@ class Lifespan:
                 proxy_warning.warning.write_at_start()
                 collector.spare()
                 collector.keep_large_blocks_apart()
+                # Beside the first requests, which need not wait for it.
+                asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(prober.stop)

@@ -12,6 +12,7 @@ import environ
 from corsheaders.defaults import default_headers, default_methods
 
 from core import content_policy, openapi
+from streams.api import schemas
 from synapse_project import audit_lines, environment, private_files, protection, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -292,10 +293,16 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
-    "APPEND_COMPONENTS": {"securitySchemes": openapi.SECURITY_SCHEMES},
+    "SERVERS": [{"url": "/"}],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": openapi.SECURITY_SCHEMES,
+        "headers": openapi.HEADERS,
+        "schemas": schemas.SCHEMAS,
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.openapi.with_what_all_answer",
+        "core.openapi.with_shared_components",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": ["streams.access.PrincipalAuthentication"],

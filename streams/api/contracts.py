@@ -12,6 +12,7 @@ from core.views import ApiView, to_django, to_request
 from streams import backtesting, candidates, connections, drafting
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
+from streams.api.schemas import JSON_SCHEMA
 from streams.api.shapes import contracts as shapes
 from streams.inspection.parameters import check_parameters
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
@@ -33,7 +34,7 @@ class BackTest(ApiView):
         name="back_test",
         tag="contracts",
         parameters=[STREAM, _EVENT_TYPE, _LAST],
-        request={JSON: shapes.SCHEMA, _SCHEMA_JSON: shapes.SCHEMA},
+        request={JSON: JSON_SCHEMA, _SCHEMA_JSON: JSON_SCHEMA},
         answers={200: shapes.BackTested},
         problems=[400, 404, 409, 413, 415, 422, 503],
     )

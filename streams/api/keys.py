@@ -19,9 +19,10 @@ from streams.models import Key
 LONGEST_LIFE = timedelta(days=3650)
 _SERVICE = OpenApiParameter("service", str, OpenApiParameter.PATH, description="The service's name.")
 _ID = OpenApiParameter("key_id", str, OpenApiParameter.PATH, description="The key's id.")
+_NOT_FOUND = {404: "There is no such service or key."}
 _PROBLEMS = {
     400: "The request cannot be used: `parameter` says what of it.",
-    404: "There is no such service or key.",
+    **_NOT_FOUND,
     409: "Two keys of the service that the caller issued are live already, or the key is not good any more.",
     413: "The request is too large.",
     415: "The request is not JSON.",
@@ -49,7 +50,7 @@ class Keys(ApiView):
         tag="keys",
         parameters=[_SERVICE],
         answers={200: shapes.Keys},
-        problems=[404],
+        problems=_NOT_FOUND,
         examples=[example("one key", {"keys": [_KEY]}, status=200)],
     )
     def get(self, request: Request, service: str) -> HttpResponse:
@@ -98,7 +99,7 @@ class OneKey(ApiView):
         tag="keys",
         parameters=[_SERVICE, _ID],
         answers={200: shapes.Key},
-        problems=[404],
+        problems=_NOT_FOUND,
     )
     def delete(self, request: Request, service: str, key_id: str) -> HttpResponse:
         """It is good for nothing any more, in every process within a second; connections that watch live end, too."""

@@ -11,9 +11,6 @@ from core.problems import PROBLEM_JSON
 from streams.api.shapes.base import Problem
 
 STREAM = OpenApiParameter("stream", str, OpenApiParameter.PATH, description="The stream's name.")
-_RETRY_AFTER = OpenApiParameter(
-    "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait before trying again."
-)
 # What everything answers that takes a key.
 DENIED = {
     401: "No key was shown where one is needed, or it is not good.",
@@ -61,7 +58,7 @@ def described(
         summary=summary,
         tags=[tag],
         request=request,
-        parameters=[*parameters, *([_RETRY_AFTER] if 503 in problems else [])],
+        parameters=list(parameters),
         responses={**answers, **refusals},
         examples=list(examples),
         auth=[] if to_strangers else SECURITY,  # type: ignore[arg-type]  # it writes what it is given

@@ -10,15 +10,16 @@ from core.views import ApiView, to_django, to_request
 from streams import connections, idempotency, publishing
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
+from streams.api.schemas import EVENT
 from streams.api.shapes import publishing as shapes
 from streams.reading import CONTRACT_VERSION, JSON, NDJSON
 from streams.snapshot import holder
 
 _BODY: dict[str, Any] = {
-    JSON: {"oneOf": [shapes.EVENT, {"type": "array", "items": shapes.EVENT, "minItems": 1, "maxItems": 10_000}]},
+    JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
     NDJSON: {"type": "string", "description": "One event a line."},
 }
-_EVENT = {
+_EXAMPLE = {
     "event_type": "inference-complete",
     "request_id": "req_123",
     "model_name": "task-classifier-v2",
@@ -26,8 +27,8 @@ _EVENT = {
     "confidence": 0.92,
 }
 _REQUESTS = [
-    example("one event", _EVENT),
-    example("a batch", [_EVENT, {**_EVENT, "request_id": "req_124"}]),
+    example("one event", _EXAMPLE),
+    example("a batch", [_EXAMPLE, {**_EXAMPLE, "request_id": "req_124"}]),
     example("a batch in lines", '{"event_type":"model-loaded","model_name":"m"}\n', media_type=NDJSON),
 ]
 _ATOMIC = query("atomic", "Store all events of a batch or none.", bool, default=False)

@@ -39,10 +39,6 @@ pytestmark = pytest.mark.django_db
 LANE = {(route.method, route.path) for route in ROUTES}
 # Which ask nobody who they are: they take of no service's share.
 OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is nobody}
-# Half a second each: of those who are let in, two are asked.
-SLOW = {
-    "/openapi.json": {"other scope", "full", "editor", "operator", "superuser", "personal editor", "personal operator"}
-}
 UNSEEN = "There is nothing here that you may see."
 WRONG = "syn_live_abcdefgh_" + "x" * 38
 # Where the installation has made no such role, what it would hold.
@@ -202,12 +198,10 @@ def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
         (caller, lane.name): lane(method, where, body, headers)
         for lane in lanes
         for caller, headers in house.keys.items()
-        if caller not in SLOW.get(path, ())
     }
     answers |= {
         (caller, "django"): client.generic(method, where, body, content_type="application/json")
         for caller, client in house.people.items()
-        if caller not in SLOW.get(path, ())
     }
 
     came = {who: found(status_of(answer), body_of(answer)) for who, answer in answers.items()}
@@ -225,8 +219,6 @@ def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
     for caller in ("no key", "expired", "other scope", "other stream", "full"):
         # A thread of Django's that changes something waits for the test's own transaction.
         if (method, path) not in LANE and method != "GET" and expected(house, rule, caller) == "let in":
-            continue
-        if caller in SLOW.get(path, ()):
             continue
 
         answers = [house.express(method, where, body, {**house.keys[caller], **more}) for more in ({}, offer)]

@@ -14,6 +14,7 @@ from core.shares import counter
 from streams import errors
 from streams.api.openapi import Problem as ProblemShape
 from streams.api.urls import urlpatterns as of_streams
+from tests.references import resolved
 
 urlpatterns = [*of_streams, *of_bridges]
 # What only those hear of who run bridges, or whose words are those of streams.
@@ -51,9 +52,10 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
 
 
 def test_every_parameter_of_messages_is_documented(client):
-    operation = client.get("/openapi.json").json()["paths"]["/streams/{stream}/messages"]["get"]
+    document = client.get("/openapi.json").json()
 
-    for parameter in operation["parameters"]:
+    for each in document["paths"]["/streams/{stream}/messages"]["get"]["parameters"]:
+        parameter = resolved(document, each)
         if parameter["in"] == "query":
             assert re.search(rf"^\| .*`{parameter['name']}`", REFERENCE, re.MULTILINE), parameter["name"]
 

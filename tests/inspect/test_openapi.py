@@ -1,16 +1,23 @@
 """The OpenAPI document describes every route, and drf-spectacular has nothing to complain about."""
 
+import asyncio
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
 from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
 from bridges.api.urls import urlpatterns as of_bridges
 from contracts.api.urls import urlpatterns as registry
 from core.patterns import compiled
 from streams.api.urls import urlpatterns as of_streams
+from synapse_project import api_docs, lifespan
 from synapse_project.lanes import ROUTES
+from tests.references import resolved
 
 urlpatterns = [*of_streams, *of_bridges]
 
@@ -25,8 +32,18 @@ def document():
     return orjson.loads(output.getvalue())
 
 
+@pytest.fixture
+def not_built():
+    """No document is built yet."""
+    api_docs._build.cache_clear()
+
+
 def operations(document):
     return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def responses_of(document, operation):
+    return {status: resolved(document, response) for status, response in operation["responses"].items()}
 
 
 def test_the_document_is_openapi_3_1_and_is_served(document, client):
@@ -34,11 +51,117 @@ def test_the_document_is_openapi_3_1_and_is_served(document, client):
     assert client.get("/openapi.json").json() == document
 
 
-def test_the_document_is_made_once(client, monkeypatch):
-    first = client.get("/openapi.json").content
-    monkeypatch.setattr("drf_spectacular.generators.SchemaGenerator.parse", lambda *_: pytest.fail("made again"))
+def test_the_document_is_built_once_by_callers_that_ask_at_once(not_built, monkeypatch):
+    built, get_schema, callers = [], SchemaGenerator.get_schema, 8
+    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *all, **more: built.append(1) or get_schema(*all, **more))
+    together = threading.Barrier(callers)
 
-    assert client.get("/openapi.json").content == first
+    def ask(_):
+        together.wait()
+        return Client().get("/openapi.json")
+
+    with ThreadPoolExecutor(callers) as pool:
+        answers = list(pool.map(ask, range(callers)))
+
+    assert [answer.status_code for answer in answers] == [200] * callers
+    assert len({answer.content for answer in answers}) == len(built) == 1
+
+
+def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch):
+    built = threading.Event()
+    monkeypatch.setattr(api_docs, "document", built.set)
+    # What else the start does needs Redis, the database and threads.
+    collecting = ("collector.spare", "collector.keep_large_blocks_apart")
+    for name in ("holder.refresh", "background.start", "bridges.WORK.start", "prober.start", *collecting):
+        monkeypatch.setattr(f"synapse_project.lifespan.{name}", lambda: None)
+    sent = []
+
+    async def receive():
+        if sent:
+            raise asyncio.CancelledError
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append(message["type"])
+
+    async def start():
+        with pytest.raises(asyncio.CancelledError):
+            await lifespan.Lifespan()(receive, send)
+
+    asyncio.run(start())
+
+    assert sent == ["lifespan.startup.complete"]
+    assert built.is_set()
+
+
+def test_a_client_that_has_the_document_is_not_sent_it_again(client):
+    first = client.get("/openapi.json")
+
+    again = client.get("/openapi.json", headers={"if-none-match": first["ETag"]})
+    of_another = client.get("/openapi.json", headers={"if-none-match": '"another"'})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again["ETag"] == first["ETag"]
+    assert again["Cache-Control"] == first["Cache-Control"] == "private, no-cache"
+    assert (of_another.status_code, of_another.content) == (200, first.content)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/vnd.oai.openapi+json"])
+def test_the_document_has_the_content_type_that_is_asked_for(client, kind):
+    answer = client.get("/openapi.json", headers={"accept": kind})
+
+    assert answer["Content-Type"] == kind
+    assert client.get("/openapi.json", headers={"accept": "text/csv"}).status_code == 406
+
+
+def test_the_document_is_small_enough_for_a_browser(client):
+    assert len(client.get("/openapi.json").content) < 200_000
+
+
+def test_every_reference_leads_to_a_component_and_every_component_is_referred_to(document):
+    def references(value):
+        if isinstance(value, dict):
+            yield from [value["$ref"]] if "$ref" in value else []
+            value = list(value.values())
+        if isinstance(value, list):
+            for part in value:
+                yield from references(part)
+
+    kinds = {kind: things for kind, things in document["components"].items() if kind != "securitySchemes"}
+    components = {f"#/components/{kind}/{name}" for kind, things in kinds.items() for name in things}
+
+    assert set(kinds) == {"schemas", "parameters", "responses", "headers"}
+    assert set(references(document)) == components
+
+
+def test_an_error_that_means_something_else_keeps_its_description(document):
+    responses = document["paths"]["/services/{service}/keys"]["get"]["responses"]
+
+    assert responses["404"]["description"] == "There is no such service or key."
+    assert responses["404"]["$ref"] == "#/components/responses/NotFoundProblem"
+    shared = document["components"]["responses"]["NotFoundProblem"]
+    assert shared["description"] == "There is no such stream or entry."
+
+
+def test_parameters_of_one_name_that_differ_are_not_confused(document):
+    def path_id(path):
+        parameters = [resolved(document, each) for each in document["paths"][path]["get"]["parameters"]]
+        return next(each["description"] for each in parameters if each["name"] == "id")
+
+    assert path_id("/registry/schemas/ids/{id}") == "The schema's global id."
+    assert path_id("/streams/{stream}/groups/{group}/dead-letters/{id}") == "The dead letter's id."
+
+
+def test_events_and_schemas_may_have_any_further_property(document):
+    schemas = document["components"]["schemas"]
+
+    assert schemas["Event"]["additionalProperties"] is schemas["JsonSchema"]["additionalProperties"] is True
+
+
+def test_the_health_checks_are_said_to_need_no_key(document):
+    without = [each["operationId"] for each in operations(document) if each["security"] == []]
+
+    assert sorted(without) == ["health", "liveness", "readiness"]
 
 
 def test_every_route_of_django_is_described_without_a_trailing_slash(document):
@@ -62,7 +185,7 @@ def test_every_operation_has_a_name_a_summary_and_what_it_answers(document):
     assert len(set(names)) == len(names)
     for operation in operations(document):
         assert operation["summary"]
-        for status, response in operation["responses"].items():
+        for status, response in responses_of(document, operation).items():
             assert response["content"], (operation["operationId"], status)
 
 
@@ -70,7 +193,7 @@ def test_refusals_are_problem_documents(document):
     refusals = [
         response
         for operation in operations(document)
-        for status, response in operation["responses"].items()
+        for status, response in responses_of(document, operation).items()
         if status.startswith(("4", "5")) and operation["operationId"] not in ("health", "readiness")
         # Clients of registries read refusals of their own kind.
         if operation["tags"] != ["registry"]
@@ -85,11 +208,12 @@ def test_publishing_takes_one_event_a_list_or_lines(document):
     body = document["paths"]["/events/{stream}"]["post"]["requestBody"]["content"]
 
     assert set(body) == {"application/json", "application/x-ndjson"}
-    assert [form["type"] for form in body["application/json"]["schema"]["oneOf"]] == ["object", "array"]
+    forms = [resolved(document, form) for form in body["application/json"]["schema"]["oneOf"]]
+    assert [form["type"] for form in forms] == ["object", "array"]
     assert set(body["application/json"]["examples"]) == {"OneEvent", "ABatch"}
 
 
 def test_unavailable_answers_say_when_to_come_back(document):
     messages = document["paths"]["/streams/{stream}/messages"]["get"]
 
-    assert "Retry-After" in messages["responses"]["503"]["headers"]
+    assert "Retry-After" in responses_of(document, messages)["503"]["headers"]

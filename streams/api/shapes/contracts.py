@@ -3,12 +3,11 @@
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.fields import BooleanField, CharField, IntegerField, JSONField, ListField
 
+from streams.api.schemas import JSON_SCHEMA
 from streams.api.shapes.base import Shape
 
-SCHEMA = {"type": "object", "description": "A JSON Schema, draft 4 to 2020-12."}
 
-
-@extend_schema_field(SCHEMA)
+@extend_schema_field(JSON_SCHEMA)
 class SchemaDocument(JSONField):
     """A JSON Schema."""
 

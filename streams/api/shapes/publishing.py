@@ -1,23 +1,8 @@
 """Publishing and validating."""
 
-from typing import Any
-
 from rest_framework.fields import BooleanField, CharField, IntegerField
 
 from streams.api.shapes.base import Shape, Violation
-
-_EVENT_TYPE = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"}
-
-# An event as a publisher sends it.
-EVENT: dict[str, Any] = {
-    "type": "object",
-    "description": "Any JSON object that says what it is. Its event type's contract says what else it must hold.",
-    "properties": {
-        "event_type": _EVENT_TYPE,
-        "event": {**_EVENT_TYPE, "description": "What other publishers call `event_type`; either will do."},
-    },
-    "anyOf": [{"required": ["event_type"]}, {"required": ["event"]}],
-}
 
 
 class Published(Shape):

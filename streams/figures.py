@@ -3,6 +3,7 @@
 No I/O, no Django.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
@@ -18,7 +19,9 @@ from streams.definitions import StreamDefinition
 from streams.entry import decode, pairs, text_fields
 from streams.errors import NotAStream
 from streams.masking import mask_of, may_be_personal
-from streams.tally import Counted, Dropped
+from streams.tally import REFUSED_FOR, Counted, Dropped
+
+_SLUG = re.compile(r"[a-z-]{1,40}")
 
 # The last is counted by the scripts that store an event once.
 COUNTED: tuple[str, ...] = (*get_args(Counted), "duplicates")
@@ -43,12 +46,14 @@ class Figures:
     """What Redis says of one stream.
 
     `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
+    `refused_by_reason` are the refused of them by the slug of the problem, from when that began to be counted.
     `live_dropped` counts who watched the stream live and was too slow.
     `problem` says why Redis could not tell of this stream; the rest is then that of an empty one.
     """
 
     info: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    refused_by_reason: Mapping[str, int] = field(default_factory=dict)
     live_dropped: int = 0
     problem: Problem | None = None
 
@@ -87,6 +92,7 @@ class Figures:
             "first_entry": shown_entry(self.info["first-entry"], stream),
             "last_entry": shown_entry(self.info["last-entry"], stream),
             "counters": self.counters,
+            "refused_by_reason": self.refused_by_reason,
         }
         return shown if self.problem is None else {**shown, "error": self.problem.detail}
 
@@ -126,10 +132,13 @@ def _figures(name: str, info: Any, counters: Any) -> Figures:
     try:
         found = answer(info, name, absent=NOTHING)
     except NotAStream as problem:
-        return Figures(counters=_counters(counters, COUNTED), problem=problem)
+        return Figures(
+            counters=_counters(counters, COUNTED), refused_by_reason=_refused_by_reason(counters), problem=problem
+        )
     return Figures(
         info={**NOTHING, **found},
         counters=_counters(counters, COUNTED),
+        refused_by_reason=_refused_by_reason(counters),
         live_dropped=_counters(counters, get_args(Dropped))["live_dropped"],
     )
 
@@ -138,6 +147,14 @@ def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
     # Somebody else's key or text in place of ours counts nothing; it is no reason to fail.
     found = {} if isinstance(reply, ReplyError) else reply
     return {what: _number(found.get(what, b"0")) for what in names}
+
+
+def _refused_by_reason(reply: Any) -> dict[str, int]:
+    if isinstance(reply, ReplyError):
+        return {}
+    reasons = ((name.removeprefix(REFUSED_FOR), text) for name, text in reply.items() if name.startswith(REFUSED_FOR))
+    # Somebody else's text is nobody's reason.
+    return {reason: _number(text) for reason, text in sorted(reasons) if _SLUG.fullmatch(reason)}
 
 
 def _number(text: bytes) -> int:

@@ -5,6 +5,7 @@ one event in `checking.py` and, where that takes long, in `verdicts.py`, how eve
 answer to a batch in `batches.py`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -22,7 +23,7 @@ from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
-from streams.errors import IdempotencyKeyReused, UnknownStream
+from streams.errors import OutcomeUnknown, UnknownStream
 from streams.reading import Body
 from streams.storing import Fate, Stored
 from streams.tally import Tally
@@ -51,8 +52,8 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
         version = reading.contract_version(request)
         key = idempotency.key_of(request, stream)
         body = body or reading.read(request)
-    except Problem:
-        tally.add(stream.name, "refused")
+    except Problem as problem:
+        tally.refuse(stream.name, problem.slug)
         raise
     if body.batch:
         return (yield from _publish_batch(stream, body, request, tally, version=version, key=key))
@@ -69,16 +70,20 @@ def _publish_one(
             accepted = found
         else:
             accepted = yield from verdicts.decide(stream, found, caller_of(request.principal))
-    except Problem:
-        tally.add(stream.name, "refused")
+    except Problem as problem:
+        tally.refuse(stream.name, problem.slug)
         raise
     write = _Writer(stream, request, body.beside)
-    if storing.is_plain(stream, keyed=key is not None):
-        write.add(accepted)
-        fates = yield from storing.append(stream, write.commands)
-    else:
-        keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
-        fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
+    try:
+        if storing.is_plain(stream, keyed=key is not None):
+            write.add(accepted)
+            fates = yield from storing.append(stream, write.commands)
+        else:
+            keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
+            fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
+    except Problem as problem:
+        _count_unstored(tally, stream, [problem])
+        raise
     (stored,) = fates
     _count(tally, stream, [accepted], fates)
     if isinstance(stored, Problem):
@@ -116,22 +121,26 @@ def _publish_batch(
         outcomes = yield from _all_checked(
             stream, body, version, request.principal, write.add if is_plain else write_entry
         )
-    except Problem:
-        tally.add(stream.name, "refused")
+    except Problem as problem:
+        tally.refuse(stream.name, problem.slug)
         raise
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
-        tally.add(stream.name, "refused", refused)
+        _count_unstored(tally, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)])
     fates: Sequence[Fate | None] = [None] * len(good)
-    if not good or (together and refused):
-        pass  # nothing is stored
-    elif is_plain:
-        fates = yield from storing.append(stream, write.commands)
-    else:
-        if key is not None and together:
-            keys = [idempotency.of_all(request, key, keys)]
-        fates = yield from storing.store(stream, write.entries, together=together, keys=keys)
+    try:
+        if not good or (together and refused):
+            pass  # nothing is stored
+        elif is_plain:
+            fates = yield from storing.append(stream, write.commands)
+        else:
+            if key is not None and together:
+                keys = [idempotency.of_all(request, key, keys)]
+            fates = yield from storing.store(stream, write.entries, together=together, keys=keys)
+    except Problem as problem:
+        _count_unstored(tally, stream, [problem] * len(good))
+        raise
     _count(tally, stream, good, fates)
     return (yield from batches.answer(stream, outcomes, fates))
 
@@ -274,11 +283,11 @@ def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]
 
 
 def _count(tally: Tally, stream: StreamDefinition, good: Sequence[Accepted], fates: Sequence[Fate | None]) -> None:
-    """Count what Redis took, be it in doubt, and what a key kept out. What it had already, it has counted itself."""
+    """Count what Redis took, be it in doubt, and what it did not. What it had already, it has counted itself."""
     pairs = zip(good, fates, strict=True)
     stored = [accepted for accepted, fate in pairs if isinstance(fate, Stored) and not fate.repeated]
-    if len(stored) < len(good) and (reused := sum(isinstance(fate, IdempotencyKeyReused) for fate in fates)):
-        tally.add(stream.name, "refused", reused)
+    if len(stored) < len(good):
+        _count_unstored(tally, stream, [fate for fate in fates if isinstance(fate, Problem)])
     if not stored:
         return
     tally.add(stream.name, "published", len(stored))
@@ -286,6 +295,12 @@ def _count(tally: Tally, stream: StreamDefinition, good: Sequence[Accepted], fat
         tally.add(stream.name, "warned", warned)
     if unregistered := sum(1 for accepted in stored if not accepted.registered):
         tally.add(stream.name, "unregistered", unregistered)
+
+
+def _count_unstored(tally: Tally, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
+    """Count events that were not stored, by reason. Those that Redis may have are none of them."""
+    for reason, times in Counter(each.slug for each in problems if not isinstance(each, OutcomeUnknown)).items():
+        tally.refuse(stream.name, reason, times)
 
 
 def _is_true(request: Request, parameter: str) -> bool:

@@ -10,6 +10,8 @@ from streams.broker.command import Conversation, ReplyError
 from streams.errors import OutcomeUnknown, Unavailable
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
+# Refused events are counted by reason too: the slug of the problem, behind this.
+REFUSED_FOR = "refused:"
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped"]
 
@@ -25,6 +27,12 @@ class Tally:
         """Count something that happened on a stream."""
         with self._lock:
             self._counts[stream, what] += by
+
+    def refuse(self, stream: str, reason: str, by: int = 1) -> None:
+        """Count events that were not stored. `reason` is the slug of the problem that publishers were told."""
+        with self._lock:
+            self._counts[stream, "refused"] += by
+            self._counts[stream, REFUSED_FOR + reason] += by
 
     def flush(self) -> Conversation[None]:
         """Add the counts to those in Redis and begin at zero. What Redis did not take is kept for the next time."""

@@ -20,7 +20,7 @@ from streams.broker import Command, ReplyError
 from streams.broker.publishing import Once, publish_once
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
-from streams.errors import Unavailable
+from streams.errors import StreamFull, Unavailable
 from streams.snapshot import holder as catalog
 
 # Through more streams than these, no event is sent on.
@@ -137,6 +137,7 @@ class StreamSink(Sink):
         except SandboxBusy as busy:
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
+            connections.tally.refuse(target.name, problem.slug)
             raise SinkError(f"“{self._to}” does not take it: {_in_one_line(problem)}", permanent=True) from problem
 
     def _command(
@@ -183,6 +184,7 @@ class StreamSink(Sink):
                 return SinkError(f"The Redis key “{self._to}” does not hold a stream")
             return SinkError(f"Redis did not store it: {reply}")
         if reply.outcome == "full":
+            connections.tally.refuse(self._to, StreamFull.slug)
             return SinkError(f"“{self._to}” is full and takes no more", retry_after=FULL_WAIT)
         if reply.outcome == "conflict":
             return SinkError(f"“{self._to}” has something else under the key of this event", permanent=True)

@@ -96,7 +96,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="events")
     def length(self, stream: Any) -> str:
-        return number(stream.overview and stream.overview.figures.length)
+        return _cell("length", stream)
 
     @admin.display(description="last event")
     def last_event(self, stream: Any) -> str:
@@ -120,8 +120,8 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="refused")
     def refused(self, stream: Any) -> str:
-        return number(stream.overview and stream.overview.figures.counters["refused"])
+        return _cell("refused", stream)
 
 
 def _cell(name: str, stream: Any) -> str:
-    return render_to_string(f"streams/admin/{name}.html", {"overview": stream.overview})
+    return render_to_string(f"streams/admin/{name}.html", {"overview": stream.overview, "stream": stream})

@@ -50,7 +50,12 @@ def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
     check_parameters(request)
     found = (yield from _figures(stream)).seen_by(request.principal.rights, stream.name)
     ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}
-    about = {"name": stream.name, **definition(stream), "counters": found.counters}
+    about = {
+        "name": stream.name,
+        **definition(stream),
+        "counters": found.counters,
+        "refused_by_reason": found.refused_by_reason,
+    }
     return json_response({**found.info, **ends, "synapse": about})
 
 

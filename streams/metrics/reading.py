@@ -42,9 +42,10 @@ class GroupReading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
-    and group. `shares` are the counters of the process that answers."""
+    and group. `limits` are the lengths at which streams are full. `shares` are the counters of this process."""
 
     streams: Mapping[str, Figures]
+    limits: Mapping[str, int]
     groups: Mapping[Name, GroupReading]
     watchers: Mapping[str, int]
     shares: Sequence[Shares]
@@ -70,6 +71,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     now_ms = time.time() * 1000
     return Reading(
         streams=streams,
+        limits={name: catalog.streams[name].hard_length for name in streams},
         shares=shares,
         watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
         groups={

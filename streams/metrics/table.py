@@ -7,11 +7,14 @@ from typing import Literal
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from core.shares import Shares
+from streams.errors import ContractViolated, StreamFull
 from streams.figures import Figures
 from streams.ids import parse
 from streams.lag import Name
 from streams.metrics.reading import MOST_LAG, GroupReading, Reading
 
+# Reasons that are shown from the start, with 0.
+_USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
 # Label values and the value, of each sample.
 Samples = Iterator[tuple[Name | tuple[str], float]]
 
@@ -62,6 +65,14 @@ def _watchers(reading: Reading) -> Samples:
     return (((stream,), count) for stream, count in reading.watchers.items())
 
 
+def _refused(reading: Reading) -> Samples:
+    for stream, found in reading.streams.items():
+        # With 0 the first refusal is a rise. What was counted before there were reasons has the reason “other”.
+        reasons = dict.fromkeys(_USUAL_REASONS, 0) | dict(found.refused_by_reason)
+        reasons["other"] = max(0, found.counters["refused"] - sum(found.refused_by_reason.values()))
+        yield from (((stream, reason), count) for reason, count in reasons.items())
+
+
 def _live_dropped(reading: Reading) -> Samples:
     return (((stream,), found.live_dropped) for stream, found in reading.streams.items())
 
@@ -99,10 +110,12 @@ METRICS = (
         "published",
         "Events that were stored through Synapse. What other programs write straight to Redis is not in it.",
     ),
-    _counted(
-        "synapse_events_refused_total",
-        "refused",
-        "Events that were not stored because something was wrong with them: unreadable, or against their contract.",
+    Definition(
+        name="synapse_events_refused_total",
+        kind="counter",
+        labels=("stream", "reason"),
+        meaning="Events that were not stored, by the end of the problem's type, such as `stream-full`.",
+        samples=_refused,
     ),
     _counted(
         "synapse_events_warned_total",
@@ -125,6 +138,13 @@ METRICS = (
         lambda found: 0 if found.problem else 1,
     ),
     _of_stream("synapse_stream_events", "Events that the stream holds now.", lambda found: found.length),
+    Definition(
+        name="synapse_stream_limit_events",
+        kind="gauge",
+        labels=("stream",),
+        meaning="Events that the stream holds when it is full: it refuses new ones then, or drops the oldest.",
+        samples=lambda reading: (((stream,), limit) for stream, limit in reading.limits.items()),
+    ),
     _of_stream("synapse_stream_groups", "Consumer groups of the stream.", lambda found: found.groups),
     _of_stream(
         "synapse_stream_last_event_timestamp_seconds",

@@ -54,7 +54,10 @@ def samples(ask):
     """Return the samples of the text form, by name and labels."""
     text = ask("GET", "/metrics", headers={"accept": "text/plain; version=0.0.4"}).body.decode()
     return {
-        (sample.name, *(sample.labels[label] for label in ("stream", "group") if label in sample.labels)): sample.value
+        (
+            sample.name,
+            *(sample.labels[label] for label in ("stream", "group", "reason") if label in sample.labels),
+        ): sample.value
         for family in parse_text(text)
         for sample in family.samples
     }
@@ -104,6 +107,7 @@ def test_the_json_form_has_the_figures_of_every_stream(ask, define, redis):
         "first_entry": ["5-0", {"n": "1"}],
         "last_entry": ["5-0", {"n": "1"}],
         "counters": {"published": 0, "refused": 0, "warned": 0, "unregistered": 0, "duplicates": 0},
+        "refused_by_reason": {},
     }
 
 
@@ -206,12 +210,28 @@ def test_counters_and_lengths_are_those_in_redis(ask, define, redis):
     found = samples(ask)
 
     assert found["synapse_events_published_total", "orders"] == 1
-    assert found["synapse_events_refused_total", "orders"] == 1
+    assert found["synapse_events_refused_total", "orders", "contract-violated"] == 1
+    assert found["synapse_events_refused_total", "orders", "stream-full"] == 0
+    assert found["synapse_events_refused_total", "orders", "other"] == 0
     assert found["synapse_events_published_total", "loose"] == 2
     assert found["synapse_events_warned_total", "loose"] == 1
     assert found["synapse_events_unregistered_total", "loose"] == 1
     assert found["synapse_stream_events", "loose"] == 2
     assert begun <= found["synapse_stream_last_event_timestamp_seconds", "loose"] <= time.time()
+
+
+def test_a_full_stream_shows_its_limit_and_what_it_refuses(ask, define, redis):
+    define("orders", hard_length=1, when_full="reject")
+    redis.hset("syn:{orders}:stats", "refused", 5)  # from before there were reasons
+    for _ in range(3):
+        ask("POST", "/events/orders", '{"event_type":"order-placed","n":1}')
+    background.flush_tally()
+
+    found = samples(ask)
+
+    assert (found["synapse_stream_events", "orders"], found["synapse_stream_limit_events", "orders"]) == (1, 1)
+    assert found["synapse_events_refused_total", "orders", "stream-full"] == 2
+    assert found["synapse_events_refused_total", "orders", "other"] == 5
 
 
 def test_groups_are_measured(ask, redis):
@@ -307,4 +327,4 @@ def test_every_metric_is_documented_as_it_is():
 
 
 def test_labels_never_hold_what_publishers_make_up(ask):
-    assert {label for metric in METRICS for label in metric.labels} <= {"stream", "group", "outcome", "resource"}
+    assert {label for metric in METRICS for label in metric.labels} <= {"stream", "group", "reason", "resource"}

@@ -7,6 +7,7 @@ from rest_framework.fields import BooleanField, CharField, ChoiceField, DictFiel
 
 from streams.api.shapes.base import Shape
 
+_REASONS = "The refused events by the last part of the problem's type, such as `stream-full`."
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
@@ -54,6 +55,12 @@ class Counters(Shape):
     duplicates = IntegerField()
 
 
+class RefusedByReason(DictField):
+    """How many events were refused for what."""
+
+    child = IntegerField()
+
+
 class Definition(Shape):
     """A stream's definition."""
 
@@ -72,6 +79,7 @@ class Definition(Shape):
     replicas = IntegerField(help_text="How many replicas must have an event, where durability is replicated.")
     event_types = EventType(many=True)
     counters = Counters()
+    refused_by_reason = RefusedByReason(help_text=_REASONS)
 
 
 class Figures(Shape):
@@ -83,6 +91,7 @@ class Figures(Shape):
     first_entry = EntryPair()
     last_entry = EntryPair()
     counters = Counters(help_text="What Synapse counted on it.")
+    refused_by_reason = RefusedByReason(help_text=_REASONS)
     error = CharField(required=False, help_text="Why Redis could not tell of this stream.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 from bridges import snapshot
-from bridges.dead_letters.fingerprint import fingerprint
+from bridges.dead_letters.fingerprint import fingerprint, former_fingerprint
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
 from bridges.errors import NoSuchDeadLetter, UnknownGroup
@@ -174,6 +174,7 @@ def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
     definition = holder.current().shown(stream)
     decoded = decoding.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
+    error = mask.text(stored.error, decoded.event) if mask else stored.error
     return DeadLetter(
         id=stored.id,
         stream=stream,
@@ -187,7 +188,8 @@ def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
         layout=decoded.layout,
         data=text_fields(entry.pairs(stored.parts)),
         error=stored.error,
-        fingerprint=fingerprint(mask.text(stored.error, decoded.event) if mask else stored.error),
+        fingerprint=fingerprint(error),
+        former_fingerprint=former_fingerprint(error),
         count=stored.count,
         attempts=stored.attempts,
         first_ms=stored.first_ms,

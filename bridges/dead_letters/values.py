@@ -24,6 +24,7 @@ class DeadLetter:
     `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event, `data` the fields that will
     be delivered, as text. `contract_version` is what it was checked against when it was published, None for nothing.
     `error` is the last one, `fingerprint` names what it has in common with others; personal values are no part of it.
+    `former_fingerprint` is its name from when HTTP statuses were left out, which people may have written down.
     `count` is how many attempts there were, `attempts` the last ten of them, oldest first. Times are milliseconds since
     1970: of the first and the last failure. `mask` says what is personal in it, None when nothing is.
     """
@@ -41,6 +42,7 @@ class DeadLetter:
     data: Mapping[str, str]
     error: str
     fingerprint: str
+    former_fingerprint: str
     count: int
     attempts: tuple[Attempt, ...]
     first_ms: int
@@ -64,7 +66,7 @@ class Wanted:
         """Say whether a dead letter is meant."""
         return (
             self.event_type in ("", letter.event_type)
-            and self.fingerprint in ("", letter.fingerprint)
+            and self.fingerprint in ("", letter.fingerprint, letter.former_fingerprint)
             and (self.since_ms is None or self.since_ms <= letter.last_ms)
             and (self.until_ms is None or letter.last_ms <= self.until_ms)
         )

@@ -1,6 +1,8 @@
 """Dead letters as people deal with them: looked at, delivered again, edited, thrown away; and every action recorded."""
 
+import hashlib
 import json
+import re
 
 import pytest
 
@@ -120,7 +122,7 @@ class TestLooking:
     @pytest.mark.parametrize(
         ("error", "common"),
         [
-            ("HTTP 503 after 12.5 ms", "HTTP N after N ms"),
+            ("after 12.5 ms", "after N ms"),
             ("no row 550e8400-e29b-41d4-a716-446655440000", "no row ID"),
             ("entry 1766570400000-0 is gone", "entry ID is gone"),
             ("digest 9f86d081884c7d65 differs", "digest ID differs"),
@@ -131,6 +133,60 @@ class TestLooking:
     )
     def test_what_differs_from_event_to_event_is_left_out_of_an_errors_pattern(self, error, common):
         assert pattern(error) == common
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            "The receiver answered: {} after 12 ms, “order 17: status 404”",
+            "The receiver redirected, which is not followed: {} after 8 ms",
+            "HTTPError: HTTP Error {}: for order 17",
+            "ClientResponseError: {}, message='Bad', url='http://shop'",
+            "Request failed with status code {}",
+            "payment: HTTP/1.1 {}",
+            '{{"status": {}, "order": 17}}',
+            "the gateway returned {}",
+        ],
+    )
+    def test_errors_of_different_http_statuses_have_different_patterns(self, error):
+        patterns = {pattern(error.format(status)) for status in (302, 500, 503)}
+
+        assert len(patterns) == 3
+        assert all(re.search(r"\b(302|500|503)\b", one) and "17" not in one for one in patterns)
+
+    def test_a_status_with_its_phrase_is_told_also_in_quotations(self):
+        assert pattern("Server error '503 Service Unavailable' for url 'http://shop/17'") == (
+            "Server error 503 Service Unavailable for url “…”"
+        )
+
+    @pytest.mark.parametrize(
+        ("error", "common"),
+        [
+            ("returned 200 rows", "returned N rows"),
+            ("order 404 is not found", "order N is not found"),
+            ("took 503 ms", "took N ms"),
+            ("ended with exit status 137", "ended with exit status N"),
+            ("http://shop:503/", "http://shop:N/"),
+            ("HTTP 50312", "HTTP N"),
+            ("only 500 are left", "only N are left"),
+        ],
+    )
+    def test_other_numbers_of_three_digits_are_no_status(self, error, common):
+        assert pattern(error) == common
+
+    def test_refusals_and_outages_of_a_receiver_are_told_apart_and_an_old_fingerprint_names_both(self, die):
+        die("The receiver answered: 500 after 3 ms")
+        die("The receiver answered: 503 after 4 ms")
+        die("The receiver answered: 503 after 5 ms")
+        newest, outage, poison = letters()
+        before = hashlib.sha256(b"The receiver answered: N after N ms").hexdigest()[:12]
+
+        assert [(one.pattern, one.count) for one in dead_letters.by_error(*PLACE).groups] == [
+            ("The receiver answered: 503 after N ms", 2),
+            ("The receiver answered: 500 after N ms", 1),
+        ]
+        assert letters(fingerprint=poison.fingerprint) == (poison,)
+        assert letters(fingerprint=outage.fingerprint) == (newest, outage)
+        assert letters(fingerprint=before) == (newest, outage, poison)
 
     def test_all_can_be_exported_as_lines_of_json(self, die):
         ids = [die(deep="[" * 240 + "]" * 240), die()]

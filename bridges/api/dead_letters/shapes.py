@@ -33,7 +33,9 @@ class DeadLetterSummary(Shape):
     event_type = CharField(allow_null=True)
     source = CharField(allow_null=True)  # type: ignore[assignment]
     error = CharField(help_text="Why the last attempt failed.")
-    fingerprint = CharField(help_text="The same for errors that differ in ids, numbers and quotations alone.")
+    fingerprint = CharField(
+        help_text="The same for errors that differ in ids, quotations and numbers alone, other than an HTTP status."
+    )
     attempts = IntegerField(help_text="How many there were.")
     first_failed_at = DateTimeField(allow_null=True)
     last_failed_at = DateTimeField(allow_null=True)

@@ -2,15 +2,25 @@
 """Synapse's command line: `python manage.py help` lists the commands."""
 
 import os
+import platform
 import sys
 
 
 def main() -> None:
+    if sys.platform == "win32":
+        sys.exit("synapse: Windows cannot run this. Use WSL 2 (Linux in Windows), or the container: docker compose up.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
     try:
-        from django.core.management import execute_from_command_line  # noqa: PLC0415 - a missing venv is explained below
+        import django  # noqa: PLC0415 - a missing venv is explained below
+        from django.core.management import execute_from_command_line  # noqa: PLC0415
     except ImportError:
         sys.exit("synapse: Django is not installed for this Python. Run `make install` and use .venv/bin/python.")
+    from synapse_project import VERSION, installation  # noqa: PLC0415 - needs what a venv holds
+
+    if "--version" in sys.argv[1:] or sys.argv[1:] == ["version"]:
+        print(f"Synapse {VERSION} (Django {django.get_version()}, Python {platform.python_version()})")
+        return
+    installation.adopt(sys.argv, os.environ)
     try:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then

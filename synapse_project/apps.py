@@ -12,10 +12,14 @@ class SynapseConfig(AppConfig):
     name = "synapse_project"
 
     def ready(self) -> None:
-        from synapse_project import hosts, roles  # noqa: PLC0415 - needs the loaded models
+        from synapse_project import hosts, installation, roles  # noqa: PLC0415 - needs the loaded models
 
         checks.register(hosts.check_allowed_hosts)
 
+        installation.tell_difference(
+            database=installation.database_of(settings.DATABASES["default"]),
+            redis=installation.redis_of(settings.REDIS_URL, settings.EMBEDDED_REDIS_DIR),
+        )
         for warning in filter(None, settings.PRIVATE_FILE_WARNINGS):
             logger.warning("%s", warning)
         # After the last app that has models (only those are told of), the permissions of all are there.

@@ -295,9 +295,22 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, An
         BadSetting: when a value cannot be used.
     """
     if variables is None:
-        environ.Env.read_env(str(base / ".env")) if (base / ".env").is_file() else None
+        read_env_file(base)
         variables = os.environ
     return {setting.name: _value(setting, variables) for setting in SETTINGS}
+
+
+def read_env_file(base: Path) -> None:
+    """Add the variables of `base/.env` to the process's own, where these do not say anything else."""
+    if (base / ".env").is_file():
+        environ.Env.read_env(str(base / ".env"))
+
+
+def is_secret(name: str, text: str) -> bool:
+    """Say whether a setting's value is a secret, or may hold one, as a URL with a user or with parameters may."""
+    if any(word in name for word in ("SECRET", "PASSWORD", "TOKEN")):
+        return True
+    return "URL" in name and any(sign in text for sign in "@?#")
 
 
 # A secret of a bridge: the prefix, and its name in capitals.
@@ -348,11 +361,8 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError as error:
-        shown = (
-            "(not shown)"
-            if any(word in setting.name for word in ("SECRET", "PASSWORD", "TOKEN", "URL"))
-            else repr(text)
-        )
+        # What cannot be read as a URL may hold a password all the same.
+        shown = "(not shown)" if "URL" in setting.name or is_secret(setting.name, text) else repr(text)
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
 
 

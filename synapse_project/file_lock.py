@@ -4,6 +4,7 @@ The operating system drops it when the last holder ends, however it ends: a lock
 number has to be trusted. Holders keep the descriptor open; closing the last copy releases.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -25,3 +26,23 @@ def take(path: Path) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the lock.
+
+    Raises:
+        OSError: when nobody can tell.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    return False

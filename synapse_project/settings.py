@@ -13,7 +13,7 @@ from corsheaders.defaults import default_headers, default_methods
 
 from core import content_policy, openapi
 from streams.api import schemas
-from synapse_project import audit_lines, environment, private_files, protection, sidebar
+from synapse_project import VERSION, audit_lines, environment, private_files, protection, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -290,7 +290,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Synapse",
     "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
     "SERVERS": [{"url": "/"}],

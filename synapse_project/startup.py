@@ -16,10 +16,10 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from bridges import snapshot as bridges
-from core import catalog_version
+from core import catalog_version, process_table
 from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.errors import Unavailable
-from synapse_project import exposure, file_lock, ports
+from synapse_project import exposure, file_lock, installation, long_work, ports
 from synapse_project.processes import Child, Supervisor
 
 ADMIN = "admin"
@@ -48,7 +48,7 @@ def hold_folder(folder: Path, say: Say) -> int:
     Raises:
         CannotStart: when another `up` works on this folder.
     """
-    path = folder / "up.lock"
+    path = folder / installation.UP_LOCK
     deadline = time.monotonic() + LEFTOVERS_PATIENCE
     told = False
     while (lock := file_lock.take(path)) is None:
@@ -62,6 +62,16 @@ def hold_folder(folder: Path, say: Say) -> int:
     os.truncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode("ascii"))
     return lock
+
+
+def record_settings() -> None:
+    """Let management commands in other shells find the settings of this installation."""
+    installation.record(
+        settings.VAR_DIR,
+        os.environ,
+        database=installation.database_of(settings.DATABASES["default"]),
+        redis=installation.redis_of(settings.REDIS_URL, settings.EMBEDDED_REDIS_DIR),
+    )
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -127,7 +137,8 @@ def wait_for(what: str, ask: Callable[[], None], say: Say, sleep: Callable[[floa
 def migrate(say: Say) -> None:
     """Bring the tables of the database up to date."""
     say("Preparing the database ...")
-    call_command("migrate", verbosity=0, interactive=False)
+    with long_work.told(say, "Preparing the database"):
+        call_command("migrate", verbosity=0, interactive=False)
 
 
 def apply_catalog() -> None:
@@ -169,19 +180,20 @@ def start_bridges(supervisor: Supervisor) -> Child:
     )
 
 
-def wait_until_healthy(web: Child) -> None:
+def wait_until_healthy(web: Child, say: Say) -> None:
     """Wait until the web server says that all is well.
 
     Raises:
         CannotStart: when it ends instead, or does not say so within a minute.
     """
     deadline = time.monotonic() + HEALTH_PATIENCE
-    while (found := _health()) != "answers 200":
-        if how := web.ended():
-            raise CannotStart(f"The web server {how} before it answered; see above.")
-        if time.monotonic() > deadline:
-            raise CannotStart(f"The web server is not healthy after {HEALTH_PATIENCE:.0f} s: /health {found}.")
-        time.sleep(0.5 if found.startswith("answers") else POLL)
+    with long_work.told(say, "Starting the web server"):
+        while (found := _health()) != "answers 200":
+            if how := web.ended():
+                raise CannotStart(f"The web server {how} before it answered; see above.")
+            if time.monotonic() > deadline:
+                raise CannotStart(f"The web server is not healthy after {HEALTH_PATIENCE:.0f} s: /health {found}.")
+            time.sleep(0.5 if found.startswith("answers") else POLL)
 
 
 def summary(*, redis: str, login: str) -> str:
@@ -233,13 +245,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _is_running(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return pid.isascii() and pid.isdigit() and process_table.is_alive(int(pid))
 
 
 def _health() -> str:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from synapse_project import startup
+from synapse_project import installation, startup
 from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse_project.embedded.endpoint import RECORD
 from synapse_project.embedded.watch import Watch
@@ -47,16 +47,19 @@ class Up:
         self._supervisor = Supervisor(say=say)
         self._redis: EmbeddedRedis | None = None
         self._watch: Watch | None = None
+        self._is_recorded = False
 
     def start(self) -> None:
         """Start everything, in the order in which one needs the other, and say where it is."""
         self._supervisor.inherit(startup.hold_folder(settings.VAR_DIR, say))
         startup.require_free_port(settings.HOST, settings.PORT)
+        startup.record_settings()
+        self._is_recorded = True
         redis = self._start_redis()
         startup.wait_for_database(say)
         startup.migrate(say)
         startup.apply_catalog()
-        startup.wait_until_healthy(startup.start_web(self._supervisor))
+        startup.wait_until_healthy(startup.start_web(self._supervisor), say)
         startup.start_bridges(self._supervisor)
         # Made last: nothing can come between the new password and the one time it is shown.
         say(startup.summary(redis=redis, login=startup.create_admin()))
@@ -77,6 +80,8 @@ class Up:
         """Stop everything, programs first. A second Ctrl-C does not let them finish what they are doing."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if self._is_recorded:
+            installation.forget(settings.VAR_DIR)
         try:
             self._supervisor.stop()
         except KeyboardInterrupt:

@@ -1,0 +1,213 @@
+"""The installation that runs here, for management commands in another shell.
+
+`manage.py up` writes down in `var/running/`, beside `manage.py`, which settings it was given. A command that is started
+in the same folder takes from there what its own environment does not say, and tells on standard error what it took.
+Secrets are never written: a command is told their names, and when it acts on another database or Redis.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from synapse_project import file_lock
+from synapse_project.embedded.endpoint import write_private
+from synapse_project.environment import SETTINGS, is_secret, read_env_file
+from synapse_project.processes import LIFELINE
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS = ROOT / "var" / "running"
+UP_LOCK = "up.lock"
+# Commands that have settings of their own, or use none of an installation.
+_APART = ("up", "chaos", "help", "version", "check", "makemigrations", "runserver", "test")
+# One of them says which Redis is meant; those that go with another one must not be added to it.
+_OF_REDIS = frozenset(setting.name for setting in SETTINGS if setting.name.startswith("REDIS_"))
+# What `make run` sets by itself, nobody has to be told.
+_UNTOLD = ("SYNAPSE_AUTH_DEFAULT",)
+_PATHS = ("SYNAPSE_AUDIT_LOG", "SYNAPSE_CATALOG")
+_NO_PATHS = ("", "none", "stderr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A running `manage.py up`.
+
+    `process` is its number, `folder` its data folder. `settings` are the variables that it was given, without secrets,
+    of which `withheld` are the names. `database` and `redis` say where its data is, without passwords.
+    """
+
+    process: int
+    folder: str
+    settings: Mapping[str, str]
+    withheld: Sequence[str]
+    database: str
+    redis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a command took from a running installation: the names of the settings, and of those that it lacks."""
+
+    installation: Installation
+    names: Sequence[str]
+    lacking: Sequence[str]
+
+
+# What this process took; None where it is on its own.
+taken: Taken | None = None
+
+
+def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str, records: Path = RECORDS) -> None:
+    """Write down the installation of this process and its settings; records of stopped ones are deleted."""
+    settings: dict[str, str] = {}
+    withheld: list[str] = []
+    for setting in SETTINGS:
+        if path := variables.get(f"{setting.name}_FILE"):
+            settings[f"{setting.name}_FILE"] = os.path.abspath(path)
+        elif (text := variables.get(setting.name)) is not None:
+            if text and is_secret(setting.name, text):
+                withheld.append(setting.name)
+            else:
+                settings[setting.name] = _without_current_folder(setting.name, text)
+    if folder == ROOT / "var":
+        settings.pop("SYNAPSE_VAR", None)
+    else:
+        settings["SYNAPSE_VAR"] = str(folder)
+    installation = Installation(
+        process=os.getpid(),
+        folder=str(folder),
+        settings=settings,
+        withheld=withheld,
+        database=database,
+        redis=redis,
+    )
+    # A checkout that cannot be written to, as in a container, has no records: commands there have its environment.
+    with suppress(OSError):
+        for made in (records.parent, records):
+            made.mkdir(mode=0o700, exist_ok=True)
+        for found in records.glob("*.json"):
+            if _read(found) is None:
+                found.unlink(missing_ok=True)
+        write_private(_path(records, folder), json.dumps(asdict(installation), indent=2) + "\n")
+
+
+def forget(folder: Path, records: Path = RECORDS) -> None:
+    """Delete the record of an installation that stops."""
+    with suppress(OSError):
+        _path(records, folder).unlink(missing_ok=True)
+
+
+def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records: Path = RECORDS) -> None:
+    """Add to a command's environment the settings of the installation that runs here. What it says itself stays."""
+    global taken  # noqa: PLW0603 - what is told when the settings are loaded
+    taken = None
+    command = arguments[1] if len(arguments) > 1 else "help"
+    # What `up` starts has its environment.
+    if command in _APART or command.startswith("-") or LIFELINE in variables:
+        return
+    explicit = frozenset(variables)
+    read_env_file(ROOT)
+    installation = _chosen([found for path in sorted(records.glob("*.json")) if (found := _read(path))], variables)
+    if installation is None:
+        return
+    names = [name for name in installation.settings if not _is_said(name.removesuffix("_FILE"), explicit)]
+    changed = [name for name in names if variables.get(name) != installation.settings[name] and name not in _UNTOLD]
+    for name in names:
+        variables.pop(name.removesuffix("_FILE"), None)
+        variables.pop(f"{name}_FILE", None)
+        variables[name] = installation.settings[name]
+    lacking = [
+        name
+        for name in installation.withheld
+        if name not in variables and f"{name}_FILE" not in variables and not _is_said(name, explicit)
+    ]
+    taken = Taken(installation=installation, names=changed, lacking=lacking)
+
+
+def difference(*, database: str, redis: str) -> str:
+    """Return what a command that acts on this database and Redis has to say of the running installation, in a line; ""
+    when it has all in common with it."""
+    if taken is None:
+        return ""
+    running = taken.installation
+    parts = []
+    if taken.names:
+        parts.append(f"Taken from there: {', '.join(taken.names)}.")
+    if taken.lacking:
+        parts.append(f"Secret, and to be set here where it matters: {', '.join(taken.lacking)}.")
+    for what, here, there in (("database", database, running.database), ("Redis", redis, running.redis)):
+        if here != there:
+            parts.append(f"This command acts on another {what}, {here}; there it is {there}.")
+    if not parts:
+        return ""
+    return (
+        f"synapse: An installation runs here (process {running.process}, data in {running.folder}). {' '.join(parts)}"
+    )
+
+
+def tell_difference(*, database: str, redis: str) -> None:
+    """Say it on standard error."""
+    line = difference(database=database, redis=redis)
+    if line and sys.stderr is not None:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def database_of(settings: Mapping[str, Any]) -> str:
+    """Return where Django's database is, without its password."""
+    if settings["ENGINE"].endswith("sqlite3"):
+        return str(settings["NAME"])
+    return f"postgresql://{settings['HOST'] or 'localhost'}:{settings['PORT'] or 5432}/{settings['NAME']}"
+
+
+def redis_of(url: str, embedded: Path) -> str:
+    """Return where Redis is, without its password: the server at `url`, or the embedded one of a folder."""
+    if not url:
+        return f"the embedded one in {embedded}"
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/') or '/0'}"
+
+
+def _without_current_folder(name: str, text: str) -> str:
+    """Return a setting as it is meant in every folder that a command may be started in."""
+    if name in _PATHS and text not in _NO_PATHS:
+        return os.path.abspath(text)
+    path = text.removeprefix("sqlite:///")
+    if name == "DATABASE_URL" and path not in (text, ":memory:"):
+        return f"sqlite:///{os.path.abspath(path)}"
+    return text
+
+
+def _is_said(name: str, explicit: Iterable[str]) -> bool:
+    """Say whether an environment names a setting, or another one in whose place it would be."""
+    names = _OF_REDIS if name in _OF_REDIS else {name}
+    return any(each in explicit or f"{each}_FILE" in explicit for each in names)
+
+
+def _chosen(found: Sequence[Installation], variables: Mapping[str, str]) -> Installation | None:
+    """Return the one whose data folder is meant: that of the environment, else the usual one, else the only one."""
+    asked = variables.get("SYNAPSE_VAR")
+    folder = str((ROOT / (asked or "var")).resolve())
+    named = [each for each in found if each.folder == folder]
+    if named or asked:
+        return named[0] if named else None
+    return found[0] if len(found) == 1 else None
+
+
+def _read(path: Path) -> Installation | None:
+    """Return a recorded installation, None when it does not run any more or nobody can tell."""
+    try:
+        found = Installation(**json.loads(path.read_text(encoding="utf-8")))
+        return found if file_lock.is_held(Path(found.folder) / UP_LOCK) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _path(records: Path, folder: Path) -> Path:
+    return records / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}.json"

@@ -35,7 +35,8 @@ class Overview:
 
     `statuses` are those of the processes that run it, by consumer. `counters` are those of its group since it was made.
     `pending` are in a consumer's hand, `waiting` will be delivered again, `dead` were given up.
-    `lag` is None when there is no group yet.
+    `lag` is None when there is no group yet. `last_done_ms`: when the group last settled an event that was delivered,
+    by Redis' clock, in milliseconds since 1970; 0: never.
     `problem` says why Redis could not tell.
     """
 
@@ -47,6 +48,7 @@ class Overview:
     dead: int = 0
     lag: Lag | None = None
     lag_seconds: float = 0.0
+    last_done_ms: int = 0
     problem: Problem | None = None
 
     @property
@@ -69,10 +71,9 @@ class Overview:
 
     @property
     def last_delivered_ms(self) -> int | None:
-        """When a process that runs now last delivered an event, in milliseconds since 1970."""
-        return max(
-            (int(at * 1000) for status in self.statuses.values() if (at := status.last_delivered_at)), default=None
-        )
+        """When an event was last delivered, in milliseconds since 1970; None when nobody knows of any."""
+        said = [int(at * 1000) for status in self.statuses.values() if (at := status.last_delivered_at)]
+        return max([*said, self.last_done_ms]) or None
 
 
 def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
@@ -133,6 +134,7 @@ class _Found:
             dead=self._dead,
             lag=behind,
             lag_seconds=behind.seconds(now_ms) if behind else 0.0,
+            last_done_ms=_number(self._counters.get("last_done", b"0")),
             problem=self._problem,
         )
 

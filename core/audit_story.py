@@ -7,6 +7,8 @@ import orjson
 
 _MOST_CHARACTERS = 60
 _MOST_CHANGES = 4
+# “red” and “seed” are no verb's past.
+_SHORTEST_PAST = 5
 
 Said = Mapping[str, Any]
 
@@ -24,6 +26,17 @@ def _past(action: str) -> str:
     """Return the past of an action, which is a verb and what goes with it: “redrive in part” is “redrove in part”."""
     verb, *rest = action.split(" ")
     return " ".join([_PASTS.get(verb, f"{verb}d" if verb.endswith("e") else f"{verb}ed"), *rest])
+
+
+def searched(word: str) -> str:
+    """Return what finds the action that a word is the past of: “redrove” finds “redrive”, “changed” “change”.
+
+    It is the beginning of the verb where the verb is regular, which finds the word itself as well.
+    """
+    lower = word.lower()
+    if lower in _VERBS:
+        return _VERBS[lower]
+    return word[:-2] if lower.endswith("ed") and len(word) > _SHORTEST_PAST else word
 
 
 def _details(before: Said, after: Said) -> str:
@@ -92,6 +105,7 @@ _LOOKS = {
     "draft": "drafted a contract from",
 }
 _PASTS = {"draft": "drafted", "fail": "failed", "log": "logged", "redrive": "redrove", "roll": "rolled", "see": "saw"}
+_VERBS = {past: verb for verb, past in _PASTS.items()}
 _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "log in": lambda *_: "logged in",
     "log out": lambda *_: "logged out",

@@ -20,6 +20,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 # A refusal names the newest versions that there are, at most so many.
 _MOST_LISTED = 20
+# So many of the violations stand in the sentence of a refusal too; many programs show nothing else.
+_MOST_NAMED = 3
 
 _NOT_EXPLAINED = Violation(
     pointer="",
@@ -194,9 +196,10 @@ def _violated(
     stream: StreamDefinition, event_type: str, contract: ActiveContract, violations: Sequence[Violation]
 ) -> ContractViolated:
     places = "one place" if len(violations) == 1 else f"{len(violations)} places"
+    named = " ".join(violation.message for violation in violations[:_MOST_NAMED])
+    more = f" “violations” has {len(violations) - _MOST_NAMED} more." if len(violations) > _MOST_NAMED else ""
     return ContractViolated(
-        f"The event breaks version {contract.version} of the contract “{contract.subject}” in {places}: "
-        f"{violations[0].message}",
+        f"The event breaks version {contract.version} of the contract “{contract.subject}” in {places}: {named}{more}",
         [violation.as_dict() for violation in violations],
         stream=stream.name,
         event_type=event_type,

@@ -18,6 +18,8 @@ ENVIRONMENT_RULE = "1 to 12 lower-case letters and digits"
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 8, 32, 6
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ENVIRONMENT = re.compile(r"[a-z0-9]{1,12}")
+# The beginning of a key, and anything in place of its secret.
+_BEGUN = re.compile(r"syn_[a-z0-9]{1,12}_[0-9A-Za-z]{8}_(.*)", re.DOTALL)
 _KEY = re.compile(r"syn_([a-z0-9]{1,12})_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
@@ -58,10 +60,21 @@ def read(text: str) -> tuple[str, str]:
     """
     match = _KEY.fullmatch(text)
     if match is None:
-        raise NotAKey("It is not written like a key of Synapse, which begins with “syn_”.")
+        raise NotAKey(_why_unlike(text))
     if checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
         raise NotAKey("Its checksum is wrong: the key was cut off, or a character of it changed.")
     return match[1], match[2]
+
+
+def _why_unlike(text: str) -> str:
+    """Return what of a text is not written as in a key, and quote nothing of it."""
+    if (begun := _BEGUN.fullmatch(text)) and (surplus := len(begun[1]) - SECRET_LENGTH - CHECKSUM_LENGTH):
+        wrong = f"{abs(surplus)} character{'' if abs(surplus) == 1 else 's'} too {'long' if surplus > 0 else 'short'}"
+        return f"It is {wrong} for a key of Synapse: copy the key as a whole, alone."
+    return (
+        "It is not written like a key of Synapse: “syn_”, the environment, “_”,"
+        f" {ID_LENGTH} letters and digits, “_”, and {SECRET_LENGTH + CHECKSUM_LENGTH} more."
+    )
 
 
 def checksum(body: str) -> str:

@@ -5,7 +5,6 @@ for the same request, refuses a port that is in use, and runs the application's 
 """
 
 import contextlib
-import resource
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from core import descriptors
 from streams.tail import tails
 from synapse_project.acceptor import Acceptor
 from synapse_project.direct_protocol import connection_table_of
@@ -30,6 +30,8 @@ BACKLOG = 4096
 # How long requests that are being answered may take to finish after SIGTERM, in seconds.
 GRACE = 10
 POLL = 0.25
+_STOPPING = "Stopping: requests that are being answered are finished first."
+_STOPPED = "Stopped."
 # How long a thread may go on while another one waits for Python's lock, in seconds. The event loop waits for each of
 # Django's threads that is busy in turn: with Python's 5 ms, eight of them let it wait for 40 ms.
 SWITCH_INTERVAL = 0.0005
@@ -57,8 +59,14 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server, with an acceptor of ours.
 
-    It ends live connections first when it stops: it waits for all answers, and those never end.
+    It ends live connections first when it stops: it waits for all answers, and those never end. `say` is told when it
+    listens, and when it stops.
     """
+
+    def __init__(self, config: uvicorn.Config, *, say: Callable[[str], object], address: str) -> None:
+        super().__init__(config)
+        self._say = say
+        self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
@@ -75,46 +83,57 @@ class Server(uvicorn.Server):
             for each in sockets or ()
         ]
         self.servers = acceptors  # all that uvicorn does with them is to close them
+        if self.started:
+            self._say(f"Synapse listens on {self._address}. Ctrl-C stops it.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._say(_STOPPING)
         tails().stop()
         await super().shutdown(sockets)
+        self._say(_STOPPED)
 
 
-def run(listener: socket.socket) -> None:
+def run(listener: socket.socket, *, say: Callable[[str], object] = str) -> None:
     """Answer requests in this process until SIGTERM or SIGINT; what is being answered is finished first."""
     # uvicorn raises the signal again after a clean stop; without handlers of ours that would end the process there.
     signal.signal(signal.SIGTERM, _do_nothing)
     signal.signal(signal.SIGINT, _do_nothing)
-    _take_descriptors()
+    descriptors.take_all()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    Server(uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))).run(sockets=[listener])
+    config = uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))
+    Server(config, say=say, address=_address(listener)).run(sockets=[listener])
 
 
-def run_workers(listener: socket.socket, count: int, say: Callable[[str], None]) -> None:
-    """Keep worker processes running on one socket until SIGTERM or SIGINT."""
-    supervisor = Supervisor(say=say)
+def run_workers(
+    listener: socket.socket, count: int, complain: Callable[[str], None], *, say: Callable[[str], object] = str
+) -> None:
+    """Keep worker processes running on one socket until SIGTERM or SIGINT; `complain` is told of those that ended."""
+    supervisor = Supervisor(say=complain)
     supervisor.inherit(listener.fileno())
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--listener", str(listener.fileno())]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a shell that started it in the background let it ignore SIGINT.
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, signal.default_int_handler)
     try:
+        say(f"Synapse listens on {_address(listener)}, with {count} processes. Ctrl-C stops it.")
         for number in range(1, count + 1):
             supervisor.add(f"web worker {number}", command)
         while True:
             supervisor.step()
             time.sleep(POLL)
     except KeyboardInterrupt:
+        say(_STOPPING)
         with contextlib.suppress(KeyboardInterrupt):
             supervisor.stop()
+        say(_STOPPED)
     finally:
         supervisor.kill()
 
 
-def _take_descriptors() -> None:
-    """Let this process have as many descriptors as it may: a connection is one, and the usual 1024 are soon gone."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # a system that calls more than it gives unlimited
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def _address(listener: socket.socket) -> str:
+    """Return the URL of the address that a socket listens on."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:

@@ -14,12 +14,11 @@ from django.urls import reverse
 from contracts import registry, schemas
 from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
 from contracts.errors import BadSchema
-from contracts.models import Contract, ContractVersion, Mode
-from contracts.registry import settings
+from contracts.models import Contract, ContractVersion
 from core.admin import AuditedAdmin, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
 from core.admin.pages import Page
-from core.rights import PERSONAL
+from core.problems import Problem
 from core.templatetags.synapse import moment, visible
 
 State = ContractVersion.State
@@ -127,17 +126,22 @@ class ContractAdmin(AuditedAdmin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         registry.remove_contract(obj, by=person(request))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
-        may: bool = super().has_delete_permission(request, obj)
-        if obj is None or not may:
-            return may
-        # With a contract its marks go, and nothing masks what they hid.
-        hides = registry.has_marks(obj) and not person(request).rights.has(PERSONAL)
-        return settings.mode_of(obj) == Mode.READWRITE and not hides
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what would be deleted; in place of what Django finds in the way, why a contract cannot be deleted."""
+        deleted, counts, lacking, _ = super().get_deleted_objects(objs, request)
+        refusals = []
+        for contract in objs:
+            try:
+                registry.refuse_to_remove(contract, by=person(request))
+            except Problem as problem:
+                refusals.append(visible(problem.detail))
+        return deleted, counts, lacking, refusals
 
-    def has_delete_version_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
-        """Say whether the person may delete versions: a right of those who may delete contracts."""
-        return bool(super().has_delete_permission(request, obj))
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        page: HttpResponse = super().render_delete_form(request, context)
+        if request.method == "POST":  # what was to be done cannot be
+            page.status_code = 403
+        return page
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -16,7 +16,7 @@ def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
 
     The question names which of the two it was: a second click on the first never does the second.
     """
-    contract = admin.found(request, pk, to="delete_version")
+    contract = admin.found(request, pk, to="delete")
     version = numbered(contract, number)
     for_good = request.POST.get("for_good") == "yes" if request.method == "POST" else version.deleted_at is not None
     if request.method == "POST":

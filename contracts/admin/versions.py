@@ -41,7 +41,7 @@ def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
         active=registry.active_version(contract),
         previous=contract.versions.filter(number__lt=number).order_by("-number").first(),
         may_change=admin.has_change_permission(request, contract),
-        may_delete=admin.has_delete_version_permission(request, contract),
+        may_delete=admin.has_delete_permission(request, contract),
     )
     return page
 

@@ -5,6 +5,7 @@ goes wrong is one line on standard error, and exit status 1. The schema is someb
 it the program gives up what it does not need: the network, other programs, more memory and time than a page may take.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -23,7 +24,9 @@ def main() -> int:
     # Seconds of processor time: events and pages come first.
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    # macOS has no limit to memory that it keeps: there, the one to time and the size of a schema have to do.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     asked = json.load(sys.stdin)
     from datamodel_code_generator import Error  # noqa: PLC0415  # takes a second, and must meet the limits
 

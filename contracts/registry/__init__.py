@@ -16,7 +16,7 @@ from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatible import judge
 from contracts.registry.content import Content, Reference
 from contracts.registry.creation import create_contracts
-from contracts.registry.deletion import delete_contract, delete_version, remove_contract
+from contracts.registry.deletion import delete_contract, delete_version, refuse_to_remove, remove_contract
 from contracts.registry.drafting import digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
 from contracts.registry.marking import has_marks, marks
@@ -44,6 +44,7 @@ __all__ = [
     "latest_version",
     "marks",
     "numbered",
+    "refuse_to_remove",
     "register",
     "remove_contract",
     "version",

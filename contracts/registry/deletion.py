@@ -89,12 +89,9 @@ def remove_contract(of: Contract, *, by: Principal) -> None:
     """
     catalog_version.bump()
     of.refresh_from_db()
-    settings.refuse_unless_writable(of, of.subject)
-    uses.refuse_if_used(of, "it cannot be deleted")
+    refuse_to_remove(of, by=by)
     versions = list(numbered(of, deleted=True))
     for version in reversed(versions):
-        _refuse_if_referenced(version, deleted=True)
-        _demand_marks(version, by)
         SchemaReference.objects.filter(version=version).delete()
         version.delete()
     RemovedContract.objects.update_or_create(subject=of.subject, defaults={"highest": of.highest})
@@ -105,6 +102,19 @@ def remove_contract(of: Contract, *, by: Principal) -> None:
         before={**audit.describe(of), "versions": {str(version.number): version.schema_id for version in versions}},
     )
     of.delete()
+
+
+def refuse_to_remove(of: Contract, *, by: Principal) -> None:
+    """Do nothing when a contract can be deleted, with its versions.
+
+    Raises:
+        ReadOnly, Referenced, InUse, Forbidden: as `remove_contract` does.
+    """
+    settings.refuse_unless_writable(of, of.subject)
+    uses.refuse_if_used(of, "it cannot be deleted")
+    for version in numbered(of, deleted=True):
+        _refuse_if_referenced(version, deleted=True, by_own=False)
+        _demand_marks(version, by)
 
 
 def _refuse_to_end_checks(of: Contract, versions: Sequence[ContractVersion]) -> None:
@@ -149,14 +159,13 @@ def _demand_marks(version: ContractVersion, by: Principal) -> None:
         demand_scope(by, PERSONAL)
 
 
-def _refuse_if_referenced(version: ContractVersion, *, deleted: bool) -> None:
+def _refuse_if_referenced(version: ContractVersion, *, deleted: bool, by_own: bool = True) -> None:
+    """Do nothing when no schema refers to a version; `by_own`: those of its own contract count."""
     users = refs.referring(version, deleted=deleted)
-    subjects = list(
-        ContractVersion.objects.filter(schema__in=users)
-        .order_by("contract__subject")
-        .values_list("contract__subject", flat=True)
-        .distinct()[:5]
-    )
+    versions = ContractVersion.objects.filter(schema__in=users)
+    if not by_own:
+        versions = versions.exclude(contract=version.contract)
+    subjects = list(versions.order_by("contract__subject").values_list("contract__subject", flat=True).distinct()[:5])
     if subjects:
         named = ", ".join(f"“{subject}”" for subject in subjects)
         raise Referenced(f"{version} cannot be deleted: schemas of {named} refer to it.")

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
+from core import audit_story
 from core.admin import story
 from core.admin.base import RestrictedAdmin
 from core.admin.difference import Row, json_difference
@@ -34,7 +35,8 @@ class TargetFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(RestrictedAdmin):
     list_display = ["when", "who", "action", "what", "key", "address"]
     list_filter = ["action", "kind", "actor", TargetFilter, "at"]
-    search_fields = ["target", "actor", "key", "address"]
+    search_fields = ["action", "target", "actor", "key", "address"]
+    search_help_text = "What was done, to what, by whom, with which key, from where."
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     list_before_template = "core/admin/audit_list.html"
@@ -44,6 +46,10 @@ class AuditEntryAdmin(RestrictedAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(partial(story.story, self))
         return [path("story/", view, name="core_auditentry_story"), *super().get_urls()]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        words = " ".join(audit_story.searched(word) for word in search_term.split(" "))
+        return super().get_search_results(request, queryset, words)
 
     @admin.display(description="when", ordering="id")
     def when(self, entry: AuditEntry) -> str:

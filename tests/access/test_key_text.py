@@ -47,6 +47,26 @@ def test_a_character_that_changed_is_noticed_by_the_checksum(place):
 
 
 @pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda text: text + "x", "1 character too long"),
+        (lambda text: text + "\n", "1 character too long"),
+        (lambda text: text + '",', "2 characters too long"),
+        (lambda text: text + text, "56 characters too long"),
+        (lambda text: text[:-1], "1 character too short"),
+        (lambda text: text[:30], "26 characters too short"),
+    ],
+)
+def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
+    text = key_text.mint("live").text
+
+    with pytest.raises(NotAKey, match=f"^It is {wrong} for a key of Synapse") as refused:
+        key_text.read(change(text))
+
+    assert text[18:30] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     "text", ["", "syn_", "secret", "syn_live_short_x", "syn_LIVE_abcdefgh_" + "x" * 38, "syn_live_abcdefgh_" + "é" * 38]
 )
 def test_what_is_written_otherwise_is_no_key(text):

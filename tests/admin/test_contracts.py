@@ -8,6 +8,7 @@ import pytest
 
 from contracts import registry
 from contracts.models import Contract, ContractVersion
+from contracts.registry import Reference
 from contracts.registry import settings as registry_settings
 from core.models import AuditEntry
 from core.principal import SYSTEM
@@ -256,10 +257,42 @@ def test_a_version_is_shown_and_cannot_be_edited(admin_client, owner):
     assert is_gone(admin_client.get(url(CONTRACT, "version", 99, 1), follow=True))
 
 
-def test_a_contract_that_an_event_type_uses_is_not_deleted(admin_client, owner):
+def test_a_contract_that_an_event_type_uses_is_not_deleted_and_the_pages_say_why(admin_client, owner):
+    many = {"action": "delete_selected", "_selected_action": [owner.pk]}
+    asked = [admin_client.get(url(CONTRACT, "delete", owner.pk)), admin_client.post(url(CONTRACT), many)]
+    done = [
+        admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"}),
+        admin_client.post(url(CONTRACT), {**many, "post": "yes"}),
+    ]
+
+    for page in (*asked, *done):
+        assert "is used by the event type “orders/order-placed”: it cannot be deleted. Take the contract" in text_of(
+            page
+        )
+        assert "permission" not in text_of(page)
+    assert Contract.objects.exists()
+
+
+def test_a_contract_that_another_one_refers_to_is_not_deleted_and_the_page_says_why(admin_client, owner):
+    EventType.objects.update(contract=None)
+    refers = Reference(name="other", subject=owner.subject, version=1)
+    registry.register("refers", '{"$ref": "other"}', by=SYSTEM, references=[refers])
+
+    page = admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
+
+    assert "cannot be deleted: schemas of “refers” refer to it." in text_of(page)
+    assert Contract.objects.filter(pk=owner.pk).exists()
+
+
+def test_a_contract_whose_versions_refer_to_each_other_is_deleted(admin_client, owner):
+    EventType.objects.update(contract=None)
+    registry_settings.change(owner, by=SYSTEM, compatibility="NONE")
+    refers = Reference(name="before", subject=owner.subject, version=1)
+    registry.register(owner.subject, '{"$ref": "before"}', by=SYSTEM, references=[refers])
+
     admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
 
-    assert Contract.objects.exists()
+    assert not Contract.objects.exists()
 
 
 def test_a_contract_that_nothing_uses_is_deleted_and_its_numbers_stay_taken(admin_client, owner):
@@ -278,7 +311,10 @@ def test_a_contract_of_a_registry_that_is_read_only_is_not_deleted(admin_client,
     EventType.objects.update(contract=None)
     registry_settings.change(None, by=SYSTEM, mode="READONLY")
 
-    assert admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"}).status_code == 403
+    page = admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
+
+    assert page.status_code == 403
+    assert "READONLY" in text_of(page)
     assert Contract.objects.exists()
 
 
@@ -291,6 +327,7 @@ def test_a_contract_with_marks_is_deleted_only_by_people_who_may_see_pii(client_
     refused = client_who_may(*rights).post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
 
     assert refused.status_code == 403
+    assert "the scope “personal:read” is missing" in text_of(refused)
     assert Contract.objects.exists()
 
 

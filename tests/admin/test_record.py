@@ -5,8 +5,10 @@ from django.contrib.auth.models import Permission, User
 
 from core import audit
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from core.principal import SYSTEM, Principal
 from tests.admin.pages import text_of, url
+
+OLGA = Principal(kind="person", name="olga")
 
 
 @pytest.fixture
@@ -75,3 +77,26 @@ def test_a_new_password_is_recorded_but_not_told(admin_client):
 
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.target, entry.before, entry.after) == ("change password", "user mika", None, None)
+
+
+@pytest.mark.parametrize("words", ["redrive", "redrove", "Redrove orders", "redrive in part", "olga redrove", "orders"])
+def test_a_search_finds_what_was_done_by_its_verb(admin_client, db, words):
+    audit.record(OLGA, "redrive in part", "dead letters of stream orders/shop")
+    audit.record(OLGA, "change", "stream parcels")
+
+    found = admin_client.get(url("core.auditentry"), {"q": words}).context["cl"].result_list
+
+    assert [entry.action for entry in found] == ["redrive in part"]
+
+
+@pytest.mark.parametrize(
+    ("past", "action"),
+    [("changed", "change"), ("published", "publish"), ("discarded", "discard"), ("failed", "fail to log in")],
+)
+def test_a_search_finds_a_verb_by_its_past(admin_client, db, past, action):
+    audit.record(OLGA, action, "stream orders")
+    audit.record(OLGA, "delete", "service red")
+
+    for words, wanted in ((past, action), (f"{past} orders", action), ("red", "delete")):
+        found = admin_client.get(url("core.auditentry"), {"q": words}).context["cl"].result_list
+        assert [entry.action for entry in found] == [wanted]

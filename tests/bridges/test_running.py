@@ -14,7 +14,7 @@ from bridges.status import Status, pack, unpack
 from streams import connections
 from streams.broker import keys, reports
 from streams.snapshot import holder
-from tests.bridges.cast import STREAM, publish
+from tests.bridges.cast import GROUP, STREAM, made_by_us, now_ms, publish
 from tests.bridges.sinks import definition
 from tests.definitions import define
 from tests.patience import eventually
@@ -214,6 +214,22 @@ class TestOverview:
 
         assert (found.lag.events, found.pending, found.waiting) == (3, 2, 1)
         assert found.lag_seconds >= 0
+
+    def test_when_an_event_was_last_delivered_outlives_the_process_that_did(self, redis, bridge):
+        made_by_us(redis)
+        publish(redis, 2)
+        begun = now_ms(redis)
+        bridge().run_dry()
+
+        (found,) = looked(definition("console", group=GROUP)).values()
+
+        assert found.statuses == {}
+        assert begun <= found.last_delivered_ms <= now_ms(redis)
+
+    def test_a_group_that_never_had_an_event_has_no_last_one(self, redis):
+        self.say("one")
+
+        assert self.look().last_delivered_ms is None
 
     def test_keys_that_are_not_ours_break_nothing(self, redis):
         for key in (keys.reports, keys.counters, keys.waiting):

@@ -117,6 +117,20 @@ def test_a_stream_whose_enforcement_is_off_checks_nothing(ask, define):
     assert "warnings" not in answer.json
 
 
+def test_the_sentence_of_a_refusal_names_places_and_no_more_than_three(ask, define):
+    define("orders", {"order-placed": {"properties": {name: {"type": "integer"} for name in "abcde"}}})
+
+    two = post(ask, {"event_type": "order-placed", "a": "x", "b": []}).json["detail"]
+    five = post(ask, {"event_type": "order-placed", **dict.fromkeys("abcde")}).json["detail"]
+
+    assert two.endswith(
+        'in 2 places: “a” must be of type integer, but is a string ("x"). “b” must be of type integer, but is an array.'
+    )
+    assert "in 5 places: “a” must" in five
+    assert five.endswith(" “violations” has 2 more.")
+    assert five.count("must be of type integer") == 3
+
+
 def test_the_trace_of_the_publisher_is_kept_with_the_event(ask, redis):
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -41,5 +41,8 @@ else
 end
 if settled > 0 then
   redis.call('HINCRBY', COUNTERS, ARGV[3], settled)
+  if ARGV[3] == 'done' then
+    redis.call('HSET', COUNTERS, 'last_done', text(now()))
+  end
 end
 return settled

@@ -1,10 +1,14 @@
 """`manage.py serve`: the web server alone."""
 
+import contextlib
+import os
 import socket
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from synapse_project import processes, web_server
 
@@ -18,15 +22,45 @@ class Command(BaseCommand):
         parser.add_argument("--listener", type=int, help="descriptor of a socket that listens already (for workers)")
 
     def handle(self, *_: Any, workers: int, listener: int | None, **__: Any) -> None:
+        is_started_by_up = processes.LIFELINE in os.environ
         processes.stop_with_parent()
         if listener is not None:
             web_server.run(socket.socket(fileno=listener))
             return
+        if not is_started_by_up:
+            _refuse_unmigrated()
         try:
             opened = web_server.listen(settings.HOST, settings.PORT)
         except OSError as error:
             raise CommandError(f"cannot listen on {settings.HOST}:{settings.PORT}: {error.strerror}") from None
+        # `up` says for all that it starts what runs and where.
+        say = str if is_started_by_up else self._say
         if workers > 1:
-            web_server.run_workers(opened, workers, self.stderr.write)
+            web_server.run_workers(opened, workers, self.stderr.write, say=say)
         else:
-            web_server.run(opened)
+            web_server.run(opened, say=say)
+
+    def _say(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # a terminal that is gone keeps nothing from stopping
+            self.stdout.write(line)
+            self.stdout.flush()
+
+
+def _refuse_unmigrated() -> None:
+    """Do nothing when all migrations are applied, or when the database does not say.
+
+    Raises:
+        CommandError: when tables are missing or old.
+    """
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return
+    finally:
+        connection.close()
+    if missing:
+        raise CommandError(
+            f"The database lacks {len(missing)} migration{'' if len(missing) == 1 else 's'}. "
+            "Run `manage.py migrate` first, or `manage.py up`, which does it."
+        )

@@ -1,0 +1,56 @@
+"""What `manage.py` says of itself, and `manage.py serve` when it starts, stops and cannot start."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from synapse_project import VERSION
+from tests.acceptance.hub import ROOT, Hub
+from tests.ports import free_port
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """The environment of an installation that does not run, on a Redis that is not there."""
+    others = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "SYNAPSE_REDIS_TIMEOUT": "100"}
+    return Hub(folder=tmp_path_factory.mktemp("serve"), port=free_port(), others=others)
+
+
+@pytest.fixture
+def migrated(hub):
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=hub.environment, check=True)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["version"], ["serve", "--version"]])
+def test_the_version_is_that_of_synapse(hub, words):
+    out, err = hub.command(*words).communicate(timeout=60)
+
+    assert (re.match(r"Synapse ([\d.]+) \(Django [\d.]+, Python [\d.]+\)\n", out)[1], err) == (VERSION, "")
+
+
+def test_a_server_on_a_database_without_tables_says_what_to_run(hub):
+    process = hub.command("serve")
+
+    out, err = process.communicate(timeout=120)
+
+    assert (process.returncode, out) == (1, "")
+    assert re.fullmatch(r"CommandError: The database lacks \d+ migrations\. Run `manage\.py migrate` first, .*\n", err)
+
+
+@pytest.mark.parametrize(("words", "processes"), [([], ""), (["--workers", "2"], ", with 2 processes")])
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_says_where_it_listens_and_that_it_stops(hub, migrated, words, processes, signal_):
+    # As in the background of a script, where SIGINT is ignored.
+    process = hub.command("serve", *words, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+
+    begun = process.stdout.readline()
+    os.kill(process.pid, signal_)
+    out, _ = process.communicate(timeout=120)
+
+    assert begun == f"Synapse listens on http://127.0.0.1:{hub.port}{processes}. Ctrl-C stops it.\n"
+    assert out == "Stopping: requests that are being answered are finished first.\nStopped.\n"
+    assert process.returncode == 0

@@ -30,9 +30,13 @@ class Stop:
         return self._requested
 
     def on_signals(self) -> None:
-        """Let the signals that ask a program to stop request it. A second one ends the program at once."""
+        """Let the signals that ask a program to stop request it. A second one ends the program at once.
+
+        SIGHUP stays ignored where nohup did that. SIGINT does not: a script's shell lets all that it starts in the
+        background ignore it, and whoever sends it there means it.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores one, a shell's background another
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
     def request(self) -> None:

@@ -44,6 +44,7 @@ class Installation:
         self.url = ""
         self.started: list[subprocess.Popen[str]] = []
         self.written = folder / "written-down"
+        self.interrupts: signal.Handlers = signal.SIG_DFL
 
     @property
     def variables(self) -> dict[str, str]:
@@ -80,9 +81,15 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            # A shell that runs the tests in the background lets all that they start ignore SIGINT.
+            preexec_fn=self.set_signals,  # noqa: PLW1509 - it takes no lock
         )
         self.started.append(process)
         return process
+
+    def set_signals(self) -> None:
+        """Give a new process its way with SIGINT: the usual one, whatever the tests' own is."""
+        signal.signal(signal.SIGINT, self.interrupts)
 
     def handled(self) -> list[str]:
         """Return the ids of the events that a handler wrote down, in its order."""

@@ -107,6 +107,18 @@ def test_it_waits_for_redis_says_each_try_and_can_be_stopped_meanwhile(start):
     assert process.wait(timeout=120) == 0
 
 
+def test_a_consumer_in_the_background_of_a_script_is_stopped_by_sigint_too(redis, start, installation, monkeypatch):
+    monkeypatch.setattr(installation, "interrupts", signal.SIG_IGN)
+    process = start()
+    publish(redis, 1)
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=120) == 0
+    assert process.stderr.read().endswith("Printed 1 event of “inference-events”.\n")
+
+
 def test_a_stream_that_is_not_defined_is_refused_with_what_is(redis, start):
     redis.xadd("inference-event", {"n": 1})
     process = start("inference-event")

@@ -91,6 +91,13 @@ ROWS = (
         measure=bridging.beside_faststream,
     ),
     Row(
+        name="bridge-ordered",
+        work="bridge with order: stream to a sink that does nothing: read, deliver one by one, settle",
+        peer="the same without an order",
+        bar=Bar(at_least=10_000),
+        measure=bridging.in_order,
+    ),
+    Row(
         name="latency",
         work="500 events/s: from when an event was due to the call of a bridge's handler, median",
         peer="-",

@@ -50,6 +50,15 @@ def beside_faststream(stage: Stage) -> Measured:
     return compare(stage, "events/s", lambda: _bridge(stage), peer)
 
 
+def in_order(stage: Stage) -> Measured:
+    """Read, deliver to a sink that does nothing, settle, in the order of the stream; beside no order."""
+
+    def contender(order: str) -> Contender:
+        return _reader(stage, f"order: {order}", ["benchmarks.running.bridge", STREAM, "nowhere", order])
+
+    return compare(stage, "events/s", lambda: contender("stream"), lambda: contender("none"))
+
+
 def webhook(stage: Stage) -> Measured:
     """Read, decode, sign, post, settle; beside posting alone, with the same client and as many under way."""
     config = {"url": f"{stage.receiver.url}/", "secret": "benchmark", "body": "event", "concurrency": IN_FLIGHT}

@@ -1,13 +1,14 @@
 """A bridge into a handler that does nothing, or into another sink, drained as fast as it goes.
 
-Run as `python -m benchmarks.running.bridge STREAM [SINK CONFIG] GROUP`, with the configuration as JSON; prints how many
-events there were and how long it took, from when the sink was open.
+Run as `python -m benchmarks.running.bridge STREAM [SINK CONFIG] GROUP`, with the configuration as JSON, or as
+`... STREAM nowhere ORDER GROUP` for a sink in the bridge's own process that does nothing. Prints how many events there
+were and how long it took, from when the sink was open.
 """
 
 import json
 import sys
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import django
 
@@ -21,16 +22,24 @@ def nothing(event: dict[str, Any], delivery: Any) -> None:
 def main() -> None:
     """Drain the stream."""
     django.setup()
-    from bridges.definitions import BridgeDefinition  # noqa: PLC0415 - needs Django
+    from bridges.definitions import BridgeDefinition, Order  # noqa: PLC0415 - needs Django
     from bridges.runtime.opening import open_worker  # noqa: PLC0415
     from bridges.runtime.stop import Stop  # noqa: PLC0415
+    from bridges.sinks.base import OneByOne  # noqa: PLC0415
     from core import collector  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
 
+    class Nowhere(OneByOne):
+        def take(self, delivery: Any) -> None:
+            pass
+
     stream, *chosen, group = sys.argv[1:]
-    sink, config = (chosen[0], json.loads(chosen[1])) if chosen else ("handler", {"handler": HANDLER})
-    bridge = BridgeDefinition(name="benchmark", stream=stream, group=group, sink=sink, config=config)
-    worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True)
+    in_order = chosen[:1] == ["nowhere"]
+    name, config = (chosen[0], json.loads(chosen[1])) if chosen and not in_order else ("handler", {"handler": HANDLER})
+    order = cast(Order, chosen[1] if in_order else "none")
+    bridge = BridgeDefinition(name="benchmark", stream=stream, group=group, sink=name, config=config, order=order)
+    sink = Nowhere() if in_order else None
+    worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True, sink=sink)
     # As `manage.py consume` does.
     collector.spare()
     begun = perf_counter()

@@ -1,6 +1,7 @@
 """Handing events to a sink, and remembering what became of them until Redis has heard of it."""
 
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from bridges import filters
@@ -16,6 +17,9 @@ from bridges.runtime.stop import Stop
 from bridges.sinks.base import Outcome, Sink
 from streams.broker.delivery import Failure, Fate, Held
 from streams.entry import TopLevelTypes
+
+# After one of these nothing more of a batch is begun.
+_ENDS = (NotBegun, SinkDisabled, SinkGone)
 
 
 class Handover:
@@ -75,8 +79,15 @@ class Handover:
         if not batch:
             return
         half, begun = since + self._subscription.lease_ms / 2000, self._clock()
+
+        def may_begin() -> bool:
+            return self._clock() <= half and not self._stop.requested
+
         try:
-            outcomes = self._outcomes(batch, lambda: self._clock() <= half and not self._stop.requested)
+            if self._subscription.order == "none":
+                outcomes = self._outcomes(batch, may_begin)
+            else:
+                outcomes = self._outcomes_in_order(batch, {one.id: one.key for one in held}, may_begin)
         except SinkAway:
             self._unbegun += [(delivery.id, delivery.token) for delivery in batch]
             self.pace.away()
@@ -122,6 +133,30 @@ class Handover:
             raise
         except Exception as error:
             return [(delivery, SinkError(f"{type(error).__name__}: {error}")) for delivery in batch]
+
+    def _outcomes_in_order(
+        self, batch: Sequence[Delivery], key_of: Mapping[str, str], may_begin: Callable[[], bool]
+    ) -> list[tuple[Delivery, Outcome]]:
+        """Deliver one event of each key at a time, and none behind one that was not taken."""
+        by_key: dict[str, deque[Delivery]] = {}
+        for delivery in batch:
+            by_key.setdefault(key_of[delivery.id] or delivery.id, deque()).append(delivery)
+        outcomes: list[tuple[Delivery, Outcome]] = []
+        keys = list(by_key.values())
+        while keys:
+            try:
+                found = self._outcomes([key.popleft() for key in keys], may_begin)
+            except SinkAway:
+                if not outcomes:
+                    raise
+                # What was taken before is told first; the sink is asked again then.
+                break
+            outcomes += found
+            if any(isinstance(outcome, _ENDS) for _, outcome in found):
+                break
+            keys = [key for key, (_, outcome) in zip(keys, found, strict=True) if key and outcome is None]
+        delivered = {delivery.id for delivery, _ in outcomes}
+        return outcomes + [(delivery, NotBegun()) for delivery in batch if delivery.id not in delivered]
 
     def _book(self, outcomes: Sequence[tuple[Delivery, Outcome]], seconds: float) -> None:
         taken, failures = 0, []

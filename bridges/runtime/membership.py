@@ -65,6 +65,8 @@ class Membership:
         self._place = (subscription.stream, subscription.group)
         # Whether the last reading found anything, be it only what has to wait for its turn.
         self.found_some = False
+        # Whether the last reading gave nothing because an earlier event is not done, in the order of the stream.
+        self.is_blocked = False
         # Since when what was read last is in hand, by the clock.
         self.read_at = 0.0
 
@@ -93,17 +95,24 @@ class Membership:
 
     def _read_in_order(self, limit: int, block_ms: int) -> list[Held]:
         admitted = self._admit(limit)
-        if not admitted.read and block_ms:
+        if not admitted.read and not admitted.blocked and block_ms:
             # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
             self._ask(commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
             admitted = self._admit(limit)
-        self.found_some = admitted.read > 0
+        self.found_some, self.is_blocked = admitted.read > 0, admitted.blocked
         return admitted.events
 
     def _admit(self, limit: int) -> Admitted:
         subscription = self.subscription
         order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
-        read = delivery.read(*self._place, subscription.consumer, limit=limit, order=order, key=subscription.order_key)
+        read = delivery.read(
+            *self._place,
+            subscription.consumer,
+            limit=limit,
+            order=order,
+            key=subscription.order_key,
+            together=True,
+        )
         # Before: however late the answer comes, no event shall be begun that another consumer may have by then.
         self.read_at = self._clock()
         admitted: Admitted = self._ask(read)
@@ -118,6 +127,7 @@ class Membership:
             limit=limit,
             lease_ms=subscription.lease_ms,
             most_attempts=subscription.retry.most_attempts,
+            together=subscription.order != "none",
         )
         leased: Leased = self._ask(lease)
         return leased
@@ -136,8 +146,9 @@ class Membership:
         asked = [
             command
             for ids, command in (
-                (taken, self._done(taken, "done")),
-                (unwanted, self._done(unwanted, "filtered")),
+                # Before those that were taken: what is not wanted keeps nothing of its key from its turn.
+                (unwanted, delivery.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
+                (taken, self._done(taken)),
                 (unbegun, delivery.release(*self._place, consumer, unbegun)),
                 (failed, delivery.fail(*self._place, failed, most_attempts=most_attempts)),
             )
@@ -146,10 +157,9 @@ class Membership:
         replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
         return replies[-1] if failed else []
 
-    def _done(self, held: Sequence[tuple[str, str]], counter: Literal["done", "filtered"]) -> Command:
+    def _done(self, held: Sequence[tuple[str, str]]) -> Command:
         ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
-        in_order = self.subscription.order != "none"
-        return delivery.done(*self._place, ids, counter=counter, tokens=tokens if in_order else ())
+        return delivery.done(*self._place, ids, tokens=tokens if self.subscription.order != "none" else ())
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""

@@ -203,6 +203,8 @@ class Worker:
             fresh, since, asked = self._stop.interruptible(lambda: self._read(room, block_ms))
             if self._reads_ahead:
                 self._ahead.begin(room, after=len(fresh), asked=asked)
+            if self._membership.is_blocked:
+                self.pause = _until_due(leased)
             worked = self._deliver(fresh, since) or self._membership.found_some or worked
         return worked
 
@@ -222,7 +224,7 @@ class Worker:
             self._holds_back = lines.too_many(MAX_WAITING)
             self._say(self._holds_back)
         if not leased.events:
-            self.pause = min(_LOOK_EVERY, (leased.next_due_ms or 0) / 1000)
+            self.pause = _until_due(leased)
         return False
 
     def _read(self, room: int, block_ms: int) -> Taken:
@@ -309,3 +311,8 @@ class Worker:
         if self._rests:
             self._rests = False
             self._say("Events are taken again.")
+
+
+def _until_due(leased: Leased) -> float:
+    """Return after how many seconds to look around, where nothing new is read until something that waits has ended."""
+    return _LOOK_EVERY if leased.next_due_ms is None else min(_LOOK_EVERY, leased.next_due_ms / 1000)

@@ -42,13 +42,15 @@ class Joined:
 class Held(NamedTuple):
     """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1.
 
-    `token` names the lease under which it was given out; "" for one that was read, and is pending.
+    `token` names the lease under which it was given out; "" for one that was read, and is pending. `key` is what an
+    ordered group tells its events apart by; of one key, they are to be delivered one after the other. "" is none.
     """
 
     id: str
     parts: list[bytes]
     attempt: int
     token: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,13 @@ class Leased:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What reading an ordered group gave: the events to deliver, how many were read to find them (the others are
-    parked), and the id of the latest entry of the stream."""
+    parked), and the id of the latest entry of the stream. `blocked`: in the order of the stream an earlier event is not
+    done yet, so none was read."""
 
     events: list[Held]
     read: int
     last_id: str
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +153,23 @@ def checkpoint(stream: str, group: str) -> Command:
     return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
 
 
-def read(stream: str, group: str, consumer: str, *, limit: int, order: Literal["key", "stream"], key: str) -> Command:
+def read(
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    limit: int,
+    order: Literal["key", "stream"],
+    key: str,
+    together: bool = False,
+) -> Command:
     """Read at most `limit` events of an ordered group: `Admitted`. It does not wait for any.
 
     Order `key`: those with the same value of the top-level property `key` are given out one after the other; `stream`:
-    all are.
+    all are. `together`: those that are read here are all given out, and the caller keeps them in order; else the first
+    of each key is.
     """
-    return call(_READ, stream, group, [consumer, limit, order, key], _admitted)
+    return call(_READ, stream, group, [consumer, limit, order, key, int(together)], _admitted)
 
 
 def done(
@@ -169,7 +183,8 @@ def done(
     """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
 
     The reply is how many of them were not settled yet. With `tokens`, those of their leases, what an ordered group has
-    given to another consumer by now stays with that one: the next of its key must not begin before it.
+    given to another consumer by now stays with that one, and so does what lies behind it: the next of its key must not
+    begin before it.
     """
     return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
 
@@ -223,14 +238,24 @@ def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "
     return call(_REAP, stream, group, arguments, lambda reply: Reaped(moved=reply[0], lost=reply[1]))
 
 
-def lease(stream: str, group: str, consumer: str, *, limit: int, lease_ms: int, most_attempts: int = 0) -> Command:
+def lease(
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    limit: int,
+    lease_ms: int,
+    most_attempts: int = 0,
+    together: bool = False,
+) -> Command:
     """Give out at most `limit` waiting events that are due; they are due again after `lease_ms`: `Leased`.
 
     Those that had `most_attempts` (0: any number), and of which nobody told how the last one ended, are set aside.
+    `together`: what is parked behind an event is given out with it, and the caller keeps them in order.
     """
     # No other lease has it, not even one of the same consumer: what is said of an earlier one can be told from this.
     token = f"{secrets.token_hex(8)} {consumer}"
-    arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts]
+    arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts, int(together)]
     return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token))
 
 
@@ -304,13 +329,16 @@ def _pending(reply: Any) -> Pending | None:
 
 def _admitted(reply: Any) -> Admitted:
     read_, last_id, *rows = reply
-    events = [Held(id=id_.decode(), parts=parts, attempt=1) for id_, parts in rows]
-    return Admitted(events=events, read=read_, last_id=last_id.decode())
+    events = [Held(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
+    return Admitted(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
 
 
 def _leased(reply: Any, token: str) -> Leased:
     lost, dead, next_due, waiting, *rows = reply
-    events = [Held(id=id_.decode(), parts=netstrings(body), attempt=number, token=token) for id_, body, number in rows]
+    events = [
+        Held(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
+        for id_, body, number, key in rows
+    ]
     # Equally due ones come sorted as text; a person reads them in the order in which they were published.
     events.sort(key=lambda event: tuple(map(int, event.id.split("-"))))
     return Leased(events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting)

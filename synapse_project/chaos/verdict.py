@@ -1,11 +1,13 @@
 """What became of each event, from the ledger and what Redis holds. Pure."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from streams.ids import parse
 from synapse_project.chaos import fate
 from synapse_project.chaos.ledger import Acknowledged, Handled
+from synapse_project.chaos.order import KeyOrder
 from synapse_project.chaos.plan import Plan
 from synapse_project.chaos.stock import Stock
 
@@ -18,9 +20,9 @@ class Verdict:
     `handled`: some attempt ended well; `again`: how often one did for an event that had been handled before.
     `lost`: neither handled nor a dead letter, though acknowledged or stored. `stored_twice`: beyond the first time.
     `dead_and_delivered`: both. `dead_wrongly`: sound, or given up before or after the last attempt. `order_breaks`: an
-    attempt began at an event though a later one of its key had begun. `left_over`: keys that should be gone.
-    `unsettled`: pending, waiting or parked at the end. `miscounted`: by how many the scripts' own counts of what is
-    done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
+    attempt began at an event though an earlier one of its key had to end first (`order.KeyOrder`). `left_over`: keys
+    that should be gone. `unsettled`: pending, waiting or parked at the end. `miscounted`: by how many the scripts' own
+    counts of what is done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
     """
 
     acknowledged: int
@@ -62,9 +64,9 @@ class Verdict:
 def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Handled], stock: Stock) -> Verdict:
     """Compare what was promised with what is so."""
     told = {fact.name: fact for fact in acknowledged}
-    done, again, breaks = _follow(plan, handled)
     names = set(stock.stored.values())
     dead = {letter.name for letter in stock.letters}
+    done, again, breaks = _follow(plan, handled, dead)
     places = stock.places
     return Verdict(
         acknowledged=len(told),
@@ -88,17 +90,19 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
     )
 
 
-def _follow(plan: Plan, handled: Iterable[Handled]) -> tuple[set[str], int, int]:
-    """Return what was handled, how often something was again, and how often an event began too late."""
+def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set[str], int, int]:
+    """Return what was handled, how often something was again, and how often the order was broken."""
     done: set[str] = set()
-    latest: dict[str, tuple[int, int]] = {}
+    orders: dict[str, KeyOrder] = defaultdict(lambda: KeyOrder(dead))
     again = breaks = 0
     for fact in handled:
         if fact.what == "done":
             again += fact.name in done
             done.add(fact.name)
-        elif plan.order != "none":
-            key, id_ = fact.key if plan.order == "key" else "", parse(fact.id)
-            breaks += id_ < latest.get(key, id_)
-            latest[key] = max(id_, latest.get(key, id_))
-    return done, again, breaks
+        if plan.order != "none":
+            order = orders[fact.key if plan.order == "key" else ""]
+            if fact.what == "done":
+                order.end(parse(fact.id))
+            else:
+                breaks += order.begin(parse(fact.id), fact.name)
+    return done, again, breaks + sum(order.is_unfinished() for order in orders.values())

@@ -133,10 +133,15 @@ def make_due(redis: redis_py.Redis) -> None:
         redis.zadd(DUE, {id_: 0})
 
 
-def parked(redis: redis_py.Redis) -> list[str]:
-    """Return the parked events, in the order in which those of a key will come."""
+def queued(redis: redis_py.Redis) -> list[str]:
+    """Return the events that lie behind another of their key, in the order in which those of a key will come."""
     queues = sorted(redis.scan_iter(f"syn:{{{STREAM}}}:queue:*:{GROUP}"))
     return [id_.decode() for queue in queues for id_ in redis.lrange(queue, 0, -1)]
+
+
+def parked(redis: redis_py.Redis) -> list[str]:
+    """Return those of them that are in nobody's hand."""
+    return [id_ for id_ in queued(redis) if redis.hexists(COPIES, f"{id_}:body") and redis.zscore(DUE, id_) is None]
 
 
 def places(redis: redis_py.Redis) -> dict[str, int]:
@@ -145,17 +150,19 @@ def places(redis: redis_py.Redis) -> dict[str, int]:
     Those that wait or are parked have copies, and an event that has a key is one that holds it or waits for it.
     """
     waiting = {id_.decode() for id_ in redis.zrange(DUE, 0, -1)}
-    queued = parked(redis)
+    behind, aside = queued(redis), set(parked(redis))
     copies = {name.decode().partition(":")[0] for name in redis.hkeys(COPIES) if name.endswith(b":body")}
-    assert copies == waiting | set(queued), "a copy without its event, or an event without its copy"
+    assert copies == waiting | aside, "a copy without its event, or an event without its copy"
     pending = {row["message_id"].decode() for row in redis.xpending_range(STREAM, GROUP, "-", "+", 10_000)}
-    assert len(queued) == len(set(queued)), "an event parked twice"
-    assert not pending & waiting | pending & set(queued) | waiting & set(queued), "an event in two places"
+    assert len(behind) == len(set(behind)), "an event queued twice"
+    assert set(behind) <= aside | pending | waiting, "a queue holds an event that is gone"
+    assert not pending & waiting | pending & aside | waiting & aside, "an event in two places"
     known = {name.decode().partition(":")[0] for name in redis.hkeys(COPIES)}
-    assert known <= waiting | set(queued) | pending, "something is known of an event that is gone"
+    assert known <= waiting | aside | pending, "something is known of an event that is gone"
     holders = {id_.decode() for id_ in redis.hvals(LOCKS)}
     assert holders <= pending | waiting, "a key is held by an event that is gone"
+    assert not holders & set(behind), "an event has the turn and lies behind itself"
     counters = {name.decode(): int(n) for name, n in redis.hgetall(COUNTERS).items() if name not in _NO_COUNTS}
-    assert counters.get("parked", 0) == len(queued), "a wrong count of what is parked"
+    assert counters.get("parked", 0) == len(aside), "a wrong count of what is parked"
     found = {"pending": len(pending), "waiting": len(waiting), **counters}
     return {name: count for name, count in found.items() if count and name not in _ON_THE_WAY}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridges.errors import SinkError
+from bridges.errors import SinkAway, SinkDisabled, SinkError
 from bridges.runtime.retry import Backoff, Policy
 from streams import connections
 from tests.bridges.cast import PLACE, STREAM, KeepingSink, make_due, name_of_the_dead, parked, places, publish
@@ -65,6 +65,101 @@ def test_one_order_for_all_is_that_of_the_stream(redis, bridge):
     bridge(sink, retry=AT_ONCE, order="stream", drain=True).worker.run()
 
     assert sink.ids == ids
+
+
+class BatchSink(KeepingSink):
+    """Takes batches, and remembers what was in each; `becomes` says what becomes of an event."""
+
+    def __init__(self, becomes=lambda _: None):
+        super().__init__()
+        self.batches = []
+        self.becomes = becomes
+
+    def deliver(self, batch, may_begin):
+        self.batches.append([delivery.fields[b"customer"].decode() for delivery in batch])
+        outcomes = [self.becomes(delivery) for delivery in batch]
+        if away := next((outcome for outcome in outcomes if isinstance(outcome, SinkAway)), None):
+            raise away
+        self.got += [delivery for delivery, outcome in zip(batch, outcomes, strict=True) if outcome is None]
+        return outcomes
+
+
+@pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
+def test_events_of_one_key_are_read_and_settled_by_the_batch(redis, bridge, options):
+    ids = order(redis, "a" * 10)
+    consumer = bridge(**options)
+
+    consumer.worker.step()
+
+    assert consumer.sink.ids == ids
+    assert places(redis) == {"done": 10}
+
+
+def test_a_sink_never_has_two_events_of_one_key_in_work_at_once(redis, bridge):
+    order(redis, "aabacb")
+
+    consumer = bridge(BatchSink(), **BY_CUSTOMER).run_dry()
+
+    assert consumer.sink.batches == [["a", "b", "c"], ["a", "b"], ["a"]]
+
+
+def test_events_without_a_key_are_delivered_side_by_side(redis, bridge):
+    for _ in range(3):
+        redis.xadd(STREAM, {"event_type": "order-placed", "customer": "a"})
+    publish(redis, 3, other=1)
+
+    class Sizes(KeepingSink):
+        def deliver(self, batch, may_begin):
+            self.sizes = [*getattr(self, "sizes", []), len(batch)]
+            return super().deliver(batch, may_begin)
+
+    consumer = bridge(Sizes(), **BY_CUSTOMER).run_dry()
+
+    assert consumer.sink.sizes == [4, 1, 1]
+
+
+def test_the_failure_of_one_event_stops_its_key_and_no_other(redis, bridge):
+    ids = order(redis, "aabb")
+    sink = BatchSink(lambda delivery: SinkError("no") if delivery.id == ids[0] else None)
+
+    bridge(sink, retry=Policy(schedule=(60,)), **BY_CUSTOMER).worker.step()
+
+    assert sink.ids == ids[2:]
+    assert places(redis) == {"done": 2, "waiting": 1, "parked": 1}
+
+
+def test_a_receiver_that_wants_nothing_any_more_gets_nothing_more(redis, bridge):
+    ids = order(redis, "abab")
+    sink = BatchSink(lambda delivery: SinkDisabled("gone") if delivery.id == ids[0] else None)
+
+    bridge(sink, **BY_CUSTOMER).worker.step()
+
+    assert sink.batches == [["a", "b"]]
+    assert places(redis) == {"done": 1, "waiting": 2, "parked": 1}
+
+
+def test_what_was_taken_before_the_sink_was_away_is_settled(redis, bridge):
+    ids = order(redis, "aaa")
+    sink = BatchSink(lambda delivery: SinkAway("away") if delivery.id == ids[1] and delivery.attempt == 1 else None)
+    consumer = bridge(sink, order="stream")
+
+    consumer.worker.step()
+    assert sink.ids == ids[:1]
+    assert places(redis) == {"done": 1, "waiting": 1, "parked": 1}
+
+
+def test_a_worker_waits_instead_of_reading_what_could_only_be_parked(redis, bridge):
+    ids = publish(redis, 20)
+    sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[0])
+    consumer = bridge(sink, order="stream", block_ms=60_000, retry=Policy(schedule=(60,)))
+    other = bridge(sink, order="stream", block_ms=60_000)
+
+    consumer.worker.step()
+    for worker in (consumer.worker, other.worker):
+        assert worker.step() is False
+        assert worker.pause == 1.0
+
+    assert places(redis) == {"waiting": 1, "parked": 9}
 
 
 def test_an_event_that_is_not_wanted_holds_up_nobody(redis, bridge):

@@ -38,8 +38,9 @@ def order(redis, group):
 def read(send):
     """Read as a consumer; return the ids that are to be delivered."""
 
-    def ids(consumer="me", limit=100, mode="key", key="customer"):
-        return [event.id for event in send(delivery.read(*PLACE, consumer, limit=limit, order=mode, key=key)).events]
+    def ids(consumer="me", limit=100, mode="key", **options):
+        command = delivery.read(*PLACE, consumer, limit=limit, order=mode, key="customer", **options)
+        return [event.id for event in send(command).events]
 
     return ids
 
@@ -216,11 +217,14 @@ def test_an_event_without_the_key_has_no_order(redis, group, read):
     assert read() == ids
 
 
-def test_one_key_for_all_keeps_the_order_of_the_stream(redis, order, read):
+def test_one_key_for_all_keeps_the_order_of_the_stream(redis, send, order, read):
     ids = order("abc")
 
     assert read(mode="stream") == ids[:1]
-    assert parked(redis) == ids[1:]
+    assert read(mode="stream") == []
+    send(delivery.done(*PLACE, ids[:1]))
+    assert read(mode="stream") == ids[1:2]
+    assert places(redis) == {"done": 1, "pending": 1}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +285,151 @@ def test_reading_says_how_much_was_read_and_where_the_stream_ends(send, order):
 
 def test_a_group_that_is_gone_is_said_to_be(redis, send):
     assert send(delivery.read(*PLACE, "me", limit=1, order="key", key="x")).code == "NOGROUP"
+
+
+class TestEventsOfOneKeyThatAreReadTogether:
+    def test_are_given_out_together_and_none_is_parked(self, redis, order, read):
+        ids = order("aabab")
+
+        assert read(together=True) == ids
+        assert places(redis) == {"pending": 5}
+
+    def test_are_settled_in_one_go_and_leave_nothing(self, redis, send, order, read):
+        ids = order("aabab")
+        read(together=True)
+
+        assert send(delivery.done(*PLACE, ids, tokens=[""] * 5)) == 5
+        assert places(redis) == {"done": 5}
+        assert redis.exists(LOCKS, COPIES, DUE) == 0
+
+    def test_go_to_one_consumer_only(self, redis, order, read):
+        ids = order("aaaa")
+
+        assert read("one", limit=2, together=True) == ids[:2]
+        assert read("two", together=True) == []
+        assert parked(redis) == ids[2:]
+
+    def test_wait_behind_the_one_that_failed_and_come_together_after_it(self, redis, send, order, read, lease):
+        ids = order("aaaa")
+        read(together=True)
+
+        send(delivery.done(*PLACE, ids[:1], tokens=[""]))
+        assert send(delivery.release(*PLACE, "me", [(ids[2], ""), (ids[3], "")])) == 2
+        assert fail(send, ids[1], delay_ms=60_000) == "retry"
+        assert places(redis) == {"done": 1, "waiting": 1, "parked": 2}
+        assert lease(together=True) == []
+        make_due(redis)
+        assert [(event.id, event.attempt) for event in lease(together=True)] == [(ids[1], 2), (ids[2], 1), (ids[3], 1)]
+        assert places(redis) == {"done": 1, "waiting": 3}
+
+    def test_come_again_in_their_order_when_their_consumer_died(self, redis, send, order, read, lease):
+        ids = order("aaa")
+        read("dead", together=True)
+
+        assert send(delivery.reap(*PLACE, idle_ms=0, limit=2)).moved == 2
+        order("a")
+        read("me", together=True)
+        assert [event.id for event in lease(together=True)] == ids[:2]
+        send(delivery.done(*PLACE, ids[:2]))
+        assert lease(together=True) == []
+        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+        assert [event.id for event in lease(limit=1, together=True)] == ids[2:]
+
+    @pytest.mark.parametrize("how", ["lease over", "consumer gone"])
+    def test_come_again_in_their_order_when_their_lease_ended(self, redis, send, order, read, lease, how):
+        ids = order("a" * 12)
+        read("dead", together=True)
+        send(delivery.reap(*PLACE, idle_ms=0, limit=99))
+        if how == "lease over":
+            assert len(lease(together=True, lease_ms=0)) == 12
+        else:
+            assert len(lease(together=True)) == 12
+            assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=99)).ended == 12
+
+        # As texts, ids of one millisecond are not in their order.
+        assert [(event.id, event.attempt) for event in lease(limit=2, together=True, most_attempts=9)] == [
+            (id_, 3) for id_ in ids[:2]
+        ]
+
+    def test_are_settled_by_who_has_them_in_their_turn_only(self, redis, send, order, read, lease):
+        ids = order("aaa")
+        read("one", together=True)
+        send(delivery.reap(*PLACE, idle_ms=0, limit=1))
+        (held,) = lease(limit=1)
+
+        # The one who had all three, and was silent for too long, has a say in none.
+        assert send(delivery.done(*PLACE, ids, tokens=[""] * 3)) == 0
+        assert send(delivery.done(*PLACE, ids[:1], tokens=[held.token])) == 1
+        assert places(redis) == {"done": 1, "pending": 2}
+
+    def test_hold_up_nobody_when_they_are_not_wanted(self, redis, send, order, read):
+        ids = order("aaa")
+        read(together=True)
+
+        assert send(delivery.done(*PLACE, ids[1:2], counter="filtered")) == 1
+        assert send(delivery.done(*PLACE, [ids[0], ids[2]], tokens=["", ""])) == 2
+        assert places(redis) == {"done": 2, "filtered": 1}
+
+    def test_are_lost_alone_when_they_were_trimmed(self, redis, send, order, read, lease):
+        ids = order("aaa")
+        read("dead", together=True)
+        redis.xdel(STREAM, ids[1])
+
+        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+        assert [event.id for event in lease(together=True)] == [ids[0], ids[2]]
+        assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
+
+    @pytest.mark.parametrize("start", ["0", "behind them"])
+    def test_keep_their_places_when_the_group_was_lost(self, redis, send, order, read, lease, start):
+        ids = order("aaa")
+        read("me", limit=2, together=True)
+        read("two")
+        redis.xgroup_destroy(*PLACE)
+        place = "0" if start == "0" else ids[2]
+        send(delivery.join(*PLACE, "me", start=place, mode="any", run="run", owned=True))
+
+        fresh = read(together=True)
+        if start == "0":
+            assert fresh == ids[:1]
+            send(delivery.done(*PLACE, ids[:1], tokens=[""]))
+            assert [event.id for event in lease(together=True)] == ids[1:]
+        else:
+            assert fresh == []
+            assert [event.id for event in lease(together=True)] == ids[2:]
+        places(redis)
+
+    def test_what_may_have_ended_its_worker_is_given_out_alone_for_its_last_attempt(self, send, order, read, lease):
+        ids = order("aaa")
+        read("dead", together=True)
+        send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+
+        assert [event.id for event in lease(together=True, most_attempts=2)] == ids[:1]
+        send(delivery.done(*PLACE, ids[:1]))
+        assert [event.id for event in lease(together=True, most_attempts=2)] == ids[1:2]
+
+    def test_in_the_order_of_the_stream_nothing_is_read_behind_them(self, redis, send, order, read, lease):
+        ids = order("abcd")
+        assert read("one", limit=3, mode="stream", together=True) == ids[:3]
+
+        blocked = send(delivery.read(*PLACE, "two", limit=9, order="stream", key="", together=True))
+        assert (blocked.blocked, blocked.read, blocked.events) == (True, 0, [])
+        fail(send, ids[0])
+        assert read("two", mode="stream", together=True) == []
+        send(delivery.release(*PLACE, "one", [(ids[1], ""), (ids[2], "")]))
+        make_due(redis)
+        assert [event.id for event in lease(together=True)] == ids[:3]
+        send(delivery.done(*PLACE, ids[:3]))
+        assert read("two", mode="stream", together=True) == ids[3:]
+
+    def test_in_the_order_of_the_stream_are_read_again_when_the_group_was_lost(self, redis, send, order, read, lease):
+        ids = order("abc")
+        read("one", mode="stream", together=True)
+        redis.xgroup_destroy(*PLACE)
+        send(delivery.join(*PLACE, "me", start="0", mode="again", run="run", owned=True))
+
+        assert read(mode="stream", together=True) == ids[:1]
+        send(delivery.done(*PLACE, ids[:1], tokens=[""]))
+        assert [event.id for event in lease(together=True)] == ids[1:]
 
 
 class TestAGroupThatWasLost:

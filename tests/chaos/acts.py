@@ -34,7 +34,7 @@ def in_every_place(scene: Scene, executor: SyncExecutor) -> Scene:
     if scene.order == "none":
         read_and_die(scene.redis, dead, count=4)
     else:
-        executor.execute([delivery.read(*PLACE, dead, limit=4, order="key", key="key")])
+        executor.execute([delivery.read(*PLACE, dead, limit=4, order="key", key="key", together=True)])
     scene.check()
     return scene
 

@@ -19,11 +19,13 @@ from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome
 from streams.broker import SyncExecutor, delivery
 from streams.broker.script import load
-from streams.ids import EntryId, parse
+from streams.ids import parse
+from synapse_project.chaos.order import KeyOrder
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 
 EVENTS, KEYS, ATTEMPTS = 12, 3, 4
 POISON = b"7"
+DEEDS = "deeds"
 # What a worker asks of Redis, in the words of streams/broker/scripts; and what people, programs that pull and the
 # janitor ask.
 ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
@@ -43,7 +45,7 @@ def asked(words: Sequence[object]) -> str:
 
 
 class Handler(OneByOne):
-    """Writes down what it begins and ends, in files that outlive it; is away once; never takes the poison."""
+    """Writes down what it begins and ends, in a file that outlives it; is away once; never takes the poison."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,8 +64,8 @@ class Handler(OneByOne):
         self._note("done", delivery)
 
     def _note(self, what: str, delivery: Delivery) -> None:
-        file = os.open(self._folder / what, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.write(file, f"{delivery.fields[b'key'].decode()} {delivery.id}\n".encode())
+        file = os.open(self._folder / DEEDS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(file, f"{what} {delivery.fields[b'key'].decode()} {delivery.id}\n".encode())
         os.close(file)
 
 
@@ -143,13 +145,14 @@ class Scene:
         self.check()
         assert places(self.redis) == {"done": EVENTS - 1, "dead": 1}
         ids = [id_.decode() for id_, _ in self.redis.xrange(STREAM)]
-        done = [line.split()[1] for line in self._lines("done")]
-        assert set(done) == set(ids) - {ids[int(POISON)]}
+        deeds = [line.split() for line in (self.folder / DEEDS).read_text().splitlines()]
+        done = {id_ for what, _, id_ in deeds if what == "done"}
+        assert done == set(ids) - {ids[int(POISON)]}
         if self.order == "key":
-            latest: dict[str, EntryId] = {}
-            for key, id_ in ((key, parse(id_)) for key, id_ in map(str.split, self._lines("began"))):
-                assert id_ >= latest.get(key, id_), "a later event of the key had begun"
-                latest[key] = id_
-
-    def _lines(self, what: str) -> list[str]:
-        return (self.folder / what).read_text().splitlines()
+            orders = {key: KeyOrder({ids[int(POISON)]}) for _, key, _ in deeds}
+            for what, key, id_ in deeds:
+                if what == "done":
+                    orders[key].end(parse(id_))
+                else:
+                    assert not orders[key].begin(parse(id_), id_), "an earlier event of the key had to end first"
+            assert not any(order.is_unfinished() for order in orders.values())

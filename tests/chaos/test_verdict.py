@@ -69,6 +69,20 @@ def test_an_attempt_at_an_event_after_a_later_one_of_its_key_began_breaks_the_or
     assert broken(deeds=[*DEEDS, Handled("began", "b", "other", "2-0")]) == {}
 
 
+def test_what_a_kill_cut_off_keeps_the_order_when_it_is_repeated_from_its_first_event_to_its_last():
+    assert broken(deeds=[*DEEDS, *DEEDS[2:]]) == {}
+    assert broken(deeds=[*DEEDS[:4], *DEEDS[:1], *DEEDS]) == {}
+    # Without the last, or with a new one before it.
+    assert broken(deeds=[*DEEDS, *DEEDS[2:4]]) == {"order breaks": 1}
+    assert broken(deeds=[*DEEDS[:4], *DEEDS[:2], *DEEDS[4:], *DEEDS[2:]]) == {"order breaks": 1}
+
+
+def test_an_event_that_begins_while_an_earlier_one_of_its_key_is_not_done_breaks_the_order():
+    early = [DEEDS[0], *DEEDS[2:4], *DEEDS[:2], *DEEDS[2:]]
+
+    assert broken(deeds=early) == {"order breaks": 1}
+
+
 def test_an_event_that_is_delivered_twice_breaks_a_promise_only_where_nothing_was_killed():
     twice = [*DEEDS, *DEEDS[-2:]]
 

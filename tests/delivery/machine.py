@@ -1,13 +1,14 @@
 """The model's moves, done to a real server as well: after each of them, both must agree."""
 
 from collections import deque
-from typing import Any
+from itertools import takewhile
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streams.broker import SyncExecutor, delivery
-from streams.broker.delivery import Failure
+from streams.broker.delivery import Failure, Held
 from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
 from tests.delivery.model import Model, Waiting, order
 
@@ -19,11 +20,11 @@ CONSUMERS = st.sampled_from(["one", "two"])
 class Places(RuleBasedStateMachine):
     """Moves events about, in any order, by any number of consumers, with replies that are lost."""
 
-    def __init__(self, redis: Any, executor: SyncExecutor, *, ordered: bool) -> None:
+    def __init__(self, redis: Any, executor: SyncExecutor, *, order: Literal["none", "key", "stream"]) -> None:
         super().__init__()
         self.redis = redis
         self.executor = executor
-        self.ordered = ordered
+        self.order = order
         self.model = Model()
 
     @initialize()
@@ -37,28 +38,36 @@ class Places(RuleBasedStateMachine):
     @rule(key=st.sampled_from(["a", "b", None]))
     def publish(self, key: str | None) -> None:
         id_ = self.redis.xadd(STREAM, {"event_type": "order-placed", **({"customer": key} if key else {})}).decode()
-        self.model.keys[id_] = key if self.ordered else None
+        self.model.keys[id_] = {"none": None, "key": key, "stream": "stream"}[self.order]
         self.model.unread.append(id_)
         self.model.instances += 1
 
-    @rule(consumer=CONSUMERS, count=st.integers(1, 4))
-    def read(self, consumer: str, count: int) -> None:
-        if self.ordered:
-            admitted = self.send(delivery.read(*PLACE, consumer, limit=count, order="key", key="customer"))
-            found = [event.id for event in admitted.events]
-        else:
+    @rule(consumer=CONSUMERS, count=st.integers(1, 4), together=st.booleans())
+    def read(self, consumer: str, count: int, together: bool) -> None:
+        if self.order == "none":
             rows = self.redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
             found = [id_.decode() for id_, _ in rows[0][1]] if rows else []
+        else:
+            command = delivery.read(*PLACE, consumer, limit=count, order=self.order, key="customer", together=together)
+            admitted = self.send(command)
+            found = [event.id for event in admitted.events]
+            assert admitted.blocked == ("stream" in self.model.locks)
         expected = []
+        opened: set[str] = set()
+        if self.order == "stream":
+            count = 0 if self.model.locks else count if together else 1
         while self.model.unread and count:
             id_ = self.model.unread.popleft()
             count -= 1
             key = self.model.keys[id_]
             if key is not None and key in self.model.locks:
-                self.model.parked.setdefault(key, deque()).append(id_)
-                continue
-            if key is not None:
+                self.model.behind.setdefault(key, deque()).append(id_)
+                if key not in opened:
+                    self.model.parked[id_] = Waiting(0)
+                    continue
+            elif key is not None:
                 self.model.locks[key] = id_
+                opened |= {key} if together else set()
             self.model.pending[id_] = consumer
             expected.append(id_)
         assert found == expected
@@ -66,9 +75,14 @@ class Places(RuleBasedStateMachine):
     @precondition(lambda self: self.model.keys)
     @rule(data=st.data(), twice=st.booleans(), late=st.booleans())
     def finish(self, data: st.DataObject, twice: bool, late: bool) -> None:
-        """Settle any event, also one that nobody has. In an order, who comes too late leaves it to whoever has it."""
+        """Settle any event, also one that nobody has. In an order, who comes too late leaves it to whoever has it, and
+        what lies behind another event comes after that."""
         id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
         there = id_ in self.model.pending or id_ in self.model.waiting
+        if late and self.model.is_behind(id_):
+            token = self.model.waiting[id_].token if id_ in self.model.waiting else ""
+            assert self.send(delivery.done(*PLACE, [id_], tokens=[token])) == 0
+            return
         if late and self.model.locks and id_ in self.model.waiting and self.model.waiting[id_].token:
             assert self.send(delivery.done(*PLACE, [id_], tokens=["12 stranger"])) == 0
             return
@@ -98,8 +112,7 @@ class Places(RuleBasedStateMachine):
                 self.model.bury(id_)
             else:
                 expected = "retry"
-                self.model.pending.pop(id_, None)
-                self.model.waiting[id_] = Waiting(attempts, due=not later)
+                self.model.put_back(id_, Waiting(attempts, due=not later))
         assert self.send(command) == [expected]
         if twice:
             assert self.send(command) == ["stale"]
@@ -111,11 +124,10 @@ class Places(RuleBasedStateMachine):
         held = self.model.waiting.get(id_)
         given = self.send(delivery.release(*PLACE, consumer, [(id_, held.token or "" if held else "")]))
         if held and held.token:
-            self.model.waiting[id_] = Waiting(held.attempts - 1)
+            self.model.put_back(id_, Waiting(held.attempts - 1))
             assert given == 1
         elif self.model.pending.get(id_) == consumer and id_ not in self.model.deleted:
-            del self.model.pending[id_]
-            self.model.waiting[id_] = Waiting(0)
+            self.model.put_back(id_, Waiting(0))
             assert given == 1
         else:
             assert given == 0
@@ -131,30 +143,56 @@ class Places(RuleBasedStateMachine):
             if id_ in lost:
                 self.model.lose(id_)
             else:
-                del self.model.pending[id_]
-                self.model.waiting[id_] = Waiting(1, None)
+                self.model.put_back(id_, Waiting(1, None))
 
-    @rule(consumer=CONSUMERS)
-    def lease(self, consumer: str) -> None:
+    @rule(consumer=CONSUMERS, limit=st.sampled_from([1, 2, 100]), together=st.booleans())
+    def lease(self, consumer: str, limit: int, together: bool) -> None:
         by_time = [id_.decode() for id_ in self.redis.zrangebyscore(DUE, "-inf", "+inf")]
-        leased = self.send(delivery.lease(*PLACE, consumer, limit=100, lease_ms=LONG, most_attempts=MOST_ATTEMPTS))
-        found = {event.id: event for event in leased.events}
-        given: set[str] = set()
-        for id_ in [id_ for id_ in by_time if self.model.waiting[id_].due]:
-            one = self.model.waiting[id_]
-            last_after_silence = one.token != "" and one.attempts + 1 == MOST_ATTEMPTS
-            if given and last_after_silence:
+        due = deque(id_ for id_ in by_time if self.model.waiting[id_].due)
+        command = delivery.lease(
+            *PLACE, consumer, limit=limit, lease_ms=LONG, most_attempts=MOST_ATTEMPTS, together=together
+        )
+        found = {event.id: event for event in self.send(command).events}
+        # What was given out together with an earlier event, and is due, goes back behind that one first.
+        turns: list[str] = []
+        while due and not turns:
+            for id_ in [due.popleft() for _ in range(min(limit, len(due)))]:
+                if self.model.is_behind(id_):
+                    self.model.put_back(id_, Waiting(self.model.waiting[id_].attempts, None))
+                else:
+                    turns.append(id_)
+        given: dict[str, str] = {}
+        for id_ in turns:
+            if len(given) == limit or not self.give(id_, found, given):
                 break
-            if one.attempts >= MOST_ATTEMPTS:
-                self.model.bury(id_)
-                continue
-            assert found[id_].attempt == one.attempts + 1
-            assert found[id_].token.endswith(f" {consumer}")
-            self.model.waiting[id_] = Waiting(one.attempts + 1, found[id_].token, due=False)
-            given.add(id_)
-            if last_after_silence:
+            behind = list(self.model.behind.get(self.model.keys[id_] or "", ())) if together and id_ in given else []
+            if self.model.locks.get(self.model.keys[id_] or "") != id_:
+                # Redriven, it has its key no more.
+                behind = []
+            room = limit - len(given)
+            if any(not self.give(one, found, given) for one in self.parked_first(behind[:room])):
                 break
-        assert set(found) == given
+        assert set(found) == set(given)
+        assert all(found[id_].token.endswith(f" {consumer}") for id_ in given)
+
+    def parked_first(self, ids: list[str]) -> list[str]:
+        """Return the first of the events, up to one that is in somebody's hand."""
+        return list(takewhile(lambda id_: id_ in self.model.parked, ids))
+
+    def give(self, id_: str, found: dict[str, Held], given: dict[str, str]) -> bool:
+        """Give out an event, as the model has it. Return whether others may go with it."""
+        one = self.model.waiting.get(id_) or self.model.parked[id_]
+        last_after_silence = one.token != "" and one.attempts + 1 == MOST_ATTEMPTS
+        if given and last_after_silence:
+            return False
+        if one.attempts >= MOST_ATTEMPTS:
+            self.model.bury(id_)
+            return True
+        assert found[id_].attempt == one.attempts + 1
+        self.model.parked.pop(id_, None)
+        self.model.waiting[id_] = Waiting(one.attempts + 1, found[id_].token, due=False)
+        given[id_] = found[id_].token
+        return not last_after_silence
 
     @precondition(lambda self: self.model.waiting)
     @rule(data=st.data())
@@ -168,9 +206,9 @@ class Places(RuleBasedStateMachine):
     def recall(self, consumer: str) -> None:
         recalled = self.send(delivery.recall(*PLACE, consumer, lease_ms=LONG, offset=0, limit=100))
         ended = 0
-        for one in self.model.waiting.values():
+        for id_, one in list(self.model.waiting.items()):
             if one.token and one.token.endswith(f" {consumer}") and not one.due:
-                one.token, one.due = None, True
+                self.model.put_back(id_, Waiting(one.attempts, None))
                 ended += 1
         assert recalled.ended == ended
 
@@ -210,16 +248,16 @@ class Places(RuleBasedStateMachine):
         assert {row["message_id"].decode(): row["consumer"].decode() for row in rows} == model.pending
         assert {id_.decode() for id_ in self.redis.zrange(DUE, 0, -1)} == set(model.waiting)
         copies = {name.decode().partition(":")[0] for name in self.redis.hkeys(COPIES) if name.endswith(b":body")}
-        assert copies == {*model.waiting, *(id_ for queue in model.parked.values() for id_ in queue)}
+        assert copies == {*model.waiting, *model.parked}
         queues = [self.redis.lrange(queue, 0, -1) for queue in self.redis.scan_iter(f"syn:{{{STREAM}}}:queue:*")]
         assert sorted([id_.decode() for id_ in queue] for queue in queues) == sorted(
-            list(queue) for queue in model.parked.values() if queue
+            list(queue) for queue in model.behind.values() if queue
         )
         assert sorted(id_.decode() for id_ in self.redis.hvals(LOCKS)) == sorted(model.locks.values())
         assert sorted(fields[b"id"].decode() for _, fields in self.redis.xrange(DEAD)) == sorted(model.dead)
         counted = {name.decode(): text for name, text in self.redis.hgetall(COUNTERS).items()}
         assert [int(counted.get(name, 0)) for name in ("done", "lost_trimmed", "discarded", "skipped", "parked")] == [
-            *(model.done, model.lost, model.discarded, model.skipped, sum(map(len, model.parked.values())))
+            *(model.done, model.lost, model.discarded, model.skipped, len(model.parked))
         ]
         last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
         assert [id_.decode() for id_, _ in self.redis.xrange(STREAM, f"({last}")] == list(model.unread)
@@ -228,6 +266,5 @@ class Places(RuleBasedStateMachine):
     def every_event_is_in_one_place(self) -> None:
         """Nothing is lost, nothing is there twice: the law that all of this is about."""
         model = self.model
-        parked = sum(map(len, model.parked.values()))
-        there = len(model.unread) + len(model.pending) + len(model.waiting) + parked + len(model.dead)
+        there = len(model.unread) + len(model.owed()) + len(model.dead)
         assert there + model.done + model.lost + model.discarded + model.skipped == model.instances

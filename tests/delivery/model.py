@@ -16,7 +16,8 @@ class Waiting:
 
 @dataclass
 class Model:
-    """Where each event is. A lock is the event whose turn it is, by key.
+    """Where each event is. A lock is the event whose turn it is, by key; `behind` it the others lie in their order, be
+    they parked or given out with it.
 
     `instances`: how many times an event was given to the group: once, and again when it was moved back behind an event
     that it was through with.
@@ -26,7 +27,8 @@ class Model:
     unread: deque[str] = field(default_factory=deque)
     pending: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
-    parked: dict[str, deque[str]] = field(default_factory=dict)
+    parked: dict[str, Waiting] = field(default_factory=dict)
+    behind: dict[str, deque[str]] = field(default_factory=dict)
     locks: dict[str, str] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
@@ -40,14 +42,32 @@ class Model:
         """An event is over: of its key the next one is due."""
         self.pending.pop(id_, None)
         self.waiting.pop(id_, None)
+        self.parked.pop(id_, None)
         key = self.keys.get(id_)
-        if key is not None and self.locks.get(key) == id_:
-            queue = self.parked.get(key)
+        queue = self.behind.get(key or "", deque())
+        if id_ in queue:
+            queue.remove(id_)
+        elif key is not None and self.locks.get(key) == id_:
             if queue:
-                self.locks[key] = queue.popleft()
-                self.waiting[self.locks[key]] = Waiting(0)
+                following = self.locks[key] = queue.popleft()
+                if following in self.parked:
+                    self.waiting[following] = self.parked.pop(following)
             else:
                 del self.locks[key]
+
+    def is_behind(self, id_: str) -> bool:
+        """Say whether another event of its key has the turn."""
+        return id_ in self.behind.get(self.keys[id_] or "", ())
+
+    def put_back(self, id_: str, as_: Waiting) -> None:
+        """Nobody has an event any more: it waits, or is parked."""
+        self.pending.pop(id_, None)
+        self.waiting.pop(id_, None)
+        if self.is_behind(id_):
+            as_.due = True
+            self.parked[id_] = as_
+        else:
+            self.waiting[id_] = as_
 
     def lose(self, id_: str) -> None:
         """A pending event is gone from the stream."""
@@ -61,15 +81,12 @@ class Model:
 
     def owed(self) -> list[str]:
         """What is in anybody's hand, waits, or is parked."""
-        return [*self.pending, *self.waiting, *(id_ for queue in self.parked.values() for id_ in queue)]
+        return [*self.pending, *self.waiting, *self.parked]
 
     def drop(self, ids: list[str]) -> None:
         """These are owed no more, in whatever place they are. Of a key whose turn it was, the first that is left has
         it."""
-        for queue in self.parked.values():
-            for id_ in [id_ for id_ in queue if id_ in ids]:
-                queue.remove(id_)
-        for id_ in ids:
+        for id_ in sorted(ids, key=lambda one: self.locks.get(self.keys[one] or "") == one):
             self.end(id_)
 
     def beyond(self, target: str) -> deque[str]:

@@ -52,8 +52,7 @@ class PlacesAndPeople(Places):
     def delete(self, force: bool, twice: bool) -> None:
         """Delete the group; a new one of its name gets all that the stream has."""
         model = self.model
-        parked = sum(map(len, model.parked.values()))
-        owed = (bool(model.unread), len(model.pending), len(model.waiting), parked, len(model.dead))
+        owed = (bool(model.unread), len(model.pending), len(model.waiting), len(model.parked), len(model.dead))
         command = groups.delete(*PLACE, lively_ms=0, force=force)
         found = self.send(command)
         assert (found.unread, found.pending, found.waiting, found.parked, found.dead) == owed

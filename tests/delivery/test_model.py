@@ -15,10 +15,10 @@ from tests.delivery.people import PlacesAndPeople
 EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "40"))
 
 
-@pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
-def test_the_server_does_what_the_model_says(redis, executor, ordered):
+@pytest.mark.parametrize("order", ["none", "key", "stream"])
+def test_the_server_does_what_the_model_says(redis, executor, order):
     run_state_machine_as_test(
-        lambda: PlacesAndPeople(redis, executor, ordered=ordered),
+        lambda: PlacesAndPeople(redis, executor, order=order),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=40,

@@ -1,16 +1,17 @@
 -- Settle events: they were delivered, or are not wanted, and the group has no more to do with them.
 -- ARGV, after those of group.lua: the counter that they are added to, how many there are, their ids; then, perhaps, for
---       each the token of its lease ("" when it was read and is pending).
+--       each the token of its lease ("" when it was read and is pending): then, of a key, only in their turn.
 -- Reply: how many of them the group still had to settle; only those are counted.
 local count, settled = tonumber(ARGV[4]), 0
 local last_id = 4 + count
 
 -- Whoever was silent for so long that another consumer has the event by now has no say in an ordered group: were it
--- settled, the next of its key would begin, and the other might begin this one after it.
+-- settled, the next of its key would begin, and the other might begin this one after it. Nor has it a say in what lies
+-- behind such an event: that shall come again after it.
 local function is_anothers(i)
   local token = ARGV[i + count]
   local holder = token and known(ARGV[i], ':tok') or ''
-  return holder ~= '' and holder ~= NOBODY and holder ~= token
+  return (holder ~= '' and holder ~= NOBODY and holder ~= token) or (token and is_behind(ARGV[i]))
 end
 
 if redis.call('EXISTS', LOCKS) == 1 then

@@ -40,7 +40,7 @@ for i = 4, #ARGV, 6 do
       bury(id, body, attempts, error)
       answers[#answers + 1] = 'dead'
     else
-      keep(id, body, attempts, '', now() + tonumber(ARGV[i + 4]))
+      put_back(id, body, attempts, '', now() + tonumber(ARGV[i + 4]))
       redis.call('HINCRBY', COUNTERS, 'retried', 1)
       answers[#answers + 1] = 'retry'
     end

@@ -13,11 +13,14 @@ local consumer, start, mode, run = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local function free_keys()
   local rows = redis.call('HGETALL', LOCKS)
   for at = 1, #rows, 2 do
-    local id = rows[at + 1]
-    if not redis.call('ZSCORE', WAITING, id) then
-      if not entry_of(id) then
+    local ids = redis.call('LRANGE', queue_of(rows[at]), 0, -1)
+    table.insert(ids, 1, rows[at + 1])
+    for _, id in ipairs(ids) do
+      -- What waits or is parked goes on to.
+      local was_pending = not known(id, ':body') and not redis.call('ZSCORE', WAITING, id)
+      if was_pending and not entry_of(id) then
         lose(id)
-      elseif start == '$' or rank(id) <= rank(start) then
+      elseif was_pending and (start == '$' or rank(id) <= rank(start)) then
         forget(id)
       end
     end

@@ -1,11 +1,12 @@
 -- Give out waiting events that are due. They stay where they are, due again when the lease ends, until they are settled.
 -- One that has no attempt left, because nobody told how the last one ended, is set aside.
 -- ARGV, after those of group.lua: token of this lease (no other lease has it; it ends with a space and the consumer),
---       limit, lease (milliseconds), the bytes after which no more are given, attempts that an event has (0: any).
+--       limit, lease (milliseconds), the bytes after which no more are given, attempts that an event has (0: any), 1 to
+--       give out what is parked behind an event together with it.
 -- Reply: {lost, set aside, milliseconds until the next is due or -1, events that wait or are parked, then {id, body,
---        attempt} for each}.
-local token, limit, lease, bytes_left, most =
-  ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+--        attempt, key ("" for none)} for each}.
+local token, limit, lease, bytes_left, most, together =
+  ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
 
 even_when_full()
 local moment = now()
@@ -20,38 +21,86 @@ local function died_every_time(id)
   return true
 end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAITING, '-inf', text(moment), 'LIMIT', 0, limit)) do
-  local body = known(id, ':body')
+-- Note that nobody told the end of an event's last lease, where there was one.
+local function expire(id)
+  local holder = known(id, ':tok') or ''
+  if holder ~= '' and holder ~= NOBODY then
+    note_attempt(id, known(id, ':att') or '0', '-', NO_ANSWER)
+    redis.call('HINCRBY', COUNTERS, 'expired', 1)
+  end
+end
+
+-- Return the events that are due. What was given out together with one before it goes back behind that one first.
+local function due()
+  local ordered, ids, found = redis.call('EXISTS', LOCKS) == 1, {}, {}
+  repeat
+    found = redis.call('ZRANGEBYSCORE', WAITING, '-inf', text(moment), 'LIMIT', 0, limit)
+    for _, id in ipairs(found) do
+      if ordered and is_behind(id) and known(id, ':body') then
+        expire(id)
+        redis.call('HSET', MESSAGES, id .. ':tok', NOBODY)
+        let_wait(id, moment)
+      else
+        ids[#ids + 1] = id
+      end
+    end
+  until #ids > 0 or #found == 0
+  return ids
+end
+
+-- Give out an event, or set it aside when it has no attempt left. Return whether others may go with it.
+local function give(id, body, parked)
+  local attempts, holder = tonumber(known(id, ':att')) or 0, known(id, ':tok') or ''
+  local last_after_silence = holder ~= '' and attempts + 1 == most
+  bytes_left = bytes_left - #body
+  -- What may have ended those who had it is given out alone for its last attempt: nothing else shall go with it.
+  if #reply > 4 and (bytes_left < 0 or last_after_silence) then
+    return false
+  end
+  expire(id)
+  if parked then
+    redis.call('HINCRBY', COUNTERS, 'parked', -1)
+  end
+  if most > 0 and attempts >= most then
+    local how = died_every_time(id) and 'every attempt' or 'the last attempt'
+    bury(id, body, attempts, holder ~= '' and 'worker died on ' .. how or 'no attempt is left')
+    reply[2] = reply[2] + 1
+    return true
+  end
+  redis.call('HSET', MESSAGES, id .. ':tok', token, id .. ':att', attempts + 1)
+  redis.call('ZADD', WAITING, text(moment + lease), id)
+  reply[#reply + 1] = {id, body, attempts + 1, known(id, ':key') or ''}
+  return not last_after_silence
+end
+
+-- Give out what is parked behind an event, up to what is not: that one is still in a consumer's hand.
+local function give_those_behind(id)
+  local key, room = known(id, ':key'), limit - (#reply - 4)
+  if not key or room <= 0 then
+    return room > 0
+  end
+  for _, behind in ipairs(redis.call('LRANGE', queue_of(key), 0, room - 1)) do
+    if not is_parked(behind) then
+      return true
+    elseif not give(behind, known(behind, ':body'), true) then
+      return false
+    end
+  end
+  return true
+end
+
+for _, id in ipairs(due()) do
+  local body, given = known(id, ':body'), #reply
   if not body then
     -- Somebody removed its copy: there is nothing to deliver, and nothing to wait for.
     redis.call('ZREM', WAITING, id)
     forget(id)
     redis.call('HINCRBY', COUNTERS, 'lost_trimmed', 1)
     reply[1] = reply[1] + 1
-  else
-    local attempts, holder = tonumber(known(id, ':att')) or 0, known(id, ':tok') or ''
-    local last_after_silence = holder ~= '' and attempts + 1 == most
-    bytes_left = bytes_left - #body
-    -- What may have ended those who had it is given out alone for its last attempt: nothing else shall go with it.
-    if #reply > 4 and (bytes_left < 0 or last_after_silence) then
-      break
-    end
-    if holder ~= '' and holder ~= NOBODY then
-      note_attempt(id, attempts, '-', NO_ANSWER)
-      redis.call('HINCRBY', COUNTERS, 'expired', 1)
-    end
-    if most > 0 and attempts >= most then
-      local how = died_every_time(id) and 'every attempt' or 'the last attempt'
-      bury(id, body, attempts, holder ~= '' and 'worker died on ' .. how or 'no attempt is left')
-      reply[2] = reply[2] + 1
-    else
-      redis.call('HSET', MESSAGES, id .. ':tok', token, id .. ':att', attempts + 1)
-      redis.call('ZADD', WAITING, text(moment + lease), id)
-      reply[#reply + 1] = {id, body, attempts + 1}
-      if last_after_silence then
-        break
-      end
-    end
+  elseif given - 4 >= limit or not give(id, body) then
+    break
+  elseif together and #reply > given and not give_those_behind(id) then
+    break
   end
 end
 local following = redis.call('ZRANGE', WAITING, 0, 0, 'WITHSCORES')

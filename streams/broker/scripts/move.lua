@@ -48,8 +48,8 @@ local function drops(id)
   return forgets
 end
 
-local function drop(id)
-  forget(id)
+local function drop(id, unqueued)
+  forget(id, unqueued)
   if rank(id) > rank(target) then
     again = again + 1
   else
@@ -60,12 +60,12 @@ end
 -- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return
 -- how many went, and whether the one is among them. To look for each one alone in a long queue would take too long.
 local function drop_parked(id, most)
-  local queue = QUEUES .. (known(id, ':key') or '') .. ':' .. GROUP
+  local queue = queue_of(known(id, ':key') or '')
   local at_tail = rank(id) > rank(target)
   local window = redis.call('LRANGE', queue, at_tail and -most or 0, at_tail and -1 or most - 1)
   local gone, found = {}, false
   for _, other in ipairs(window) do
-    if drops(other) then
+    if is_parked(other) and drops(other) then
       gone[#gone + 1] = other
       found = found or other == id
     end
@@ -76,7 +76,7 @@ local function drop_parked(id, most)
   for _, other in ipairs(gone) do
     -- A copy in no queue was none of ours to count.
     redis.call('HINCRBY', COUNTERS, 'parked', -redis.call('LREM', queue, at_tail and -1 or 1, other))
-    drop(other)
+    drop(other, true)
   end
   return #gone, found
 end

@@ -1,8 +1,12 @@
--- Read events of an ordered group: one of a key at a time. The others of the key are parked until it is their turn.
--- ARGV, after those of group.lua: consumer, count, "stream" (all have one key) or "key", the property that is the key.
--- Reply: {how many were read, the last id that the stream gave, then the entries to be delivered}, or Redis' error.
+-- Read events of an ordered group. Of a key they go to one consumer at a time; the others are parked until their turn.
+-- ARGV, after those of group.lua: consumer, count, "stream" (all have one key) or "key", the property that is the key, 1
+--       to give out all events of a key that are read here, for the consumer to deliver one after the other; 0: only one.
+-- Reply: {how many were read, or -1 when nothing can be while an earlier event is not done; the last id that the stream
+--        gave; then id, fields and key ("" for none) of each event to be delivered}, or Redis' error.
 -- It happens in one script with the reading: read first and park later, and two readers would mix up the order.
-local consumer, count, mode, property = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local consumer, count, mode, property, together = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
+-- The keys whose turn began in this call: all that lies behind it was read here, and nothing of it is parked.
+local opened = {}
 
 local function plain(value)
   if type(value) == 'number' then
@@ -30,16 +34,31 @@ local function key_of(parts)
   return key and redis.sha1hex(key) or nil
 end
 
+-- In the order of the stream, what is read while an earlier event is not done could only be parked: it stays unread. An
+-- event that has the turn and is in no place is unread again, because its group was lost.
+local function is_taken()
+  local holder = mode == 'stream' and redis.call('HGET', LOCKS, mode)
+  if not holder or redis.call('ZSCORE', WAITING, holder) then
+    return holder
+  end
+  local rows = redis.pcall('XPENDING', STREAM, GROUP, holder, holder, 1)
+  return not rows.err and #rows > 0
+end
+
 -- Return whether the event is to be delivered now.
-local function admit(id, entry)
-  local key = key_of(entry[2])
+local function admit(id, entry, key)
   if not key then
+    return true
+  elseif opened[key] and not known(id, ':body') then
+    redis.call('HSET', MESSAGES, id .. ':key', key)
+    redis.call('RPUSH', queue_of(key), id)
     return true
   end
   local holder = redis.call('HGET', LOCKS, key)
   if not holder then
     redis.call('HSET', LOCKS, key, id)
     redis.call('HSET', MESSAGES, id .. ':key', key)
+    opened[key] = together
     return true
   elseif holder == id and not redis.call('ZSCORE', WAITING, id) then
     -- Read again, because its group was lost or moved back while it was pending.
@@ -47,23 +66,31 @@ local function admit(id, entry)
   end
   redis.call('XACK', STREAM, GROUP, id)
   if holder ~= id and not known(id, ':body') then
+    -- One that was pending when its group was lost has its place already.
+    if not known(id, ':key') then
+      redis.call('RPUSH', queue_of(key), id)
+    end
     redis.call(
       'HSET', MESSAGES, id .. ':body', copy_of(entry), id .. ':att', 0, id .. ':tok', '', id .. ':key', key)
-    redis.call('RPUSH', QUEUES .. key .. ':' .. GROUP, id)
     redis.call('HINCRBY', COUNTERS, 'parked', 1)
   end
   return false
 end
 
-local read = redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', count, 'STREAMS', STREAM, '>')
-if read and read.err then
-  return read
-end
-local entries = read and read[1][2] or {}
-local reply = {#entries, '0-0'}
-for _, entry in ipairs(entries) do
-  if admit(entry[1], entry) then
-    reply[#reply + 1] = entry
+local reply = {-1, '0-0'}
+if not is_taken() then
+  local most = mode == 'stream' and not together and 1 or count
+  local read = redis.pcall('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', most, 'STREAMS', STREAM, '>')
+  if read and read.err then
+    return read
+  end
+  local entries = read and read[1][2] or {}
+  reply[1] = #entries
+  for _, entry in ipairs(entries) do
+    local key = key_of(entry[2])
+    if admit(entry[1], entry, key) then
+      reply[#reply + 1] = {entry[1], entry[2], key or ''}
+    end
   end
 end
 reply[2] = fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id']

@@ -16,11 +16,13 @@ for _, row in ipairs(rows) do
   redis.call('XACK', STREAM, GROUP, id)
   if entry then
     note_attempt(id, row[4], '-', NO_ANSWER)
-    keep(id, copy_of(entry), row[4], NOBODY, now())
+    put_back(id, copy_of(entry), row[4], NOBODY, now())
     moved = moved + 1
   elseif known(id, ':body') then
-    -- It waits already, because its group was made again or moved back.
-    redis.call('ZADD', WAITING, 'NX', text(now()), id)
+    -- It waits or is parked already, because its group was made again or moved back.
+    if not is_behind(id) then
+      redis.call('ZADD', WAITING, 'NX', text(now()), id)
+    end
     moved = moved + 1
   else
     lose(id)

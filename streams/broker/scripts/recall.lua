@@ -10,7 +10,7 @@ for _, id in ipairs(ids) do
   if string.match(known(id, ':tok') or '', '^%S+ (.*)$') == ARGV[3] then
     note_attempt(id, known(id, ':att') or '0', '-', NO_ANSWER)
     redis.call('HSET', MESSAGES, id .. ':tok', NOBODY)
-    redis.call('ZADD', WAITING, text(moment), id)
+    let_wait(id, moment)
     redis.call('HINCRBY', COUNTERS, 'expired', 1)
     ended = ended + 1
   end

@@ -11,7 +11,7 @@ for i = 4, #ARGV, 2 do
     if known(id, ':tok') == token then
       redis.call('HINCRBY', MESSAGES, id .. ':att', -1)
       redis.call('HSET', MESSAGES, id .. ':tok', '')
-      redis.call('ZADD', WAITING, text(now()), id)
+      let_wait(id, now())
       given_back = given_back + 1
     end
   else
@@ -22,7 +22,7 @@ for i = 4, #ARGV, 2 do
     local entry = rows[1] and entry_of(id)
     if entry then
       redis.call('XACK', STREAM, GROUP, id)
-      keep(id, copy_of(entry), rows[1][4] - 1, '', now())
+      put_back(id, copy_of(entry), rows[1][4] - 1, '', now())
       given_back = given_back + 1
     end
   end

@@ -60,24 +60,67 @@ local function entry_of(id)
   return redis.call('XRANGE', STREAM, id, id)[1]
 end
 
+-- Of a key, one event has the turn (LOCKS). The others that were read lie behind it in a queue, in their order: parked,
+-- or given out together with it.
+local function queue_of(key)
+  return QUEUES .. key .. ':' .. GROUP
+end
+
+local function is_behind(id)
+  local key = known(id, ':key')
+  local holder = key and redis.call('HGET', LOCKS, key)
+  return holder and holder ~= id
+end
+
+-- What is parked has a copy, and is not due at any time.
+local function is_parked(id)
+  return known(id, ':body') and not redis.call('ZSCORE', WAITING, id)
+end
+
 -- Let an event wait, with what is to be known of it.
 local function keep(id, body, attempts, token, due)
   redis.call('HSET', MESSAGES, id .. ':body', body, id .. ':att', attempts, id .. ':tok', token)
   redis.call('ZADD', WAITING, text(due), id)
 end
 
--- The group has no more to do with an event. Of its key, the next one is due.
-local function forget(id)
+-- Let an event, whose copy is there and which nobody has any more, be due at a time; behind another of its key it is
+-- parked until that one has ended.
+local function let_wait(id, due)
+  if is_behind(id) then
+    redis.call('ZREM', WAITING, id)
+    redis.call('HINCRBY', COUNTERS, 'parked', 1)
+  else
+    redis.call('ZADD', WAITING, text(due), id)
+  end
+end
+
+-- The same for an event that was pending, which has no copy yet.
+local function put_back(id, body, attempts, token, due)
+  redis.call('HSET', MESSAGES, id .. ':body', body, id .. ':att', attempts, id .. ':tok', token)
+  let_wait(id, due)
+end
+
+-- Give the turn of a key to the next event. One that is parked is due now; any other is in a consumer's hand.
+local function pass_on(key)
+  local following = redis.call('LPOP', queue_of(key))
+  if not following then
+    redis.call('HDEL', LOCKS, key)
+    return
+  end
+  redis.call('HSET', LOCKS, key, following)
+  if is_parked(following) then
+    redis.call('ZADD', WAITING, text(now()), following)
+    redis.call('HINCRBY', COUNTERS, 'parked', -1)
+  end
+end
+
+-- The group has no more to do with an event, which is not parked; `unqueued` when it is in no queue any more.
+local function forget(id, unqueued)
   local key = known(id, ':key')
   if key and redis.call('HGET', LOCKS, key) == id then
-    local following = redis.call('LPOP', QUEUES .. key .. ':' .. GROUP)
-    if following then
-      redis.call('HSET', LOCKS, key, following)
-      redis.call('ZADD', WAITING, text(now()), following)
-      redis.call('HINCRBY', COUNTERS, 'parked', -1)
-    else
-      redis.call('HDEL', LOCKS, key)
-    end
+    pass_on(key)
+  elseif key and not unqueued then
+    redis.call('LREM', queue_of(key), 1, id)
   end
   redis.call(
     'HDEL', MESSAGES, id .. ':body', id .. ':att', id .. ':tok', id .. ':key', id .. ':hist', id .. ':first')

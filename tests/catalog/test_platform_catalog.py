@@ -146,6 +146,7 @@ SENT_BY_THE_PLATFORM = {
     },
     "user-action": {"service": "s", "action": "a", "data": {}, "user_id": None, "organization_id": None},
     "system-event": {"service": "s", "action": "a", "data": {}, "user_id": None, "organization_id": None},
+    "service-status": {"service": "s", "action": "a", "data": {}, "user_id": None, "organization_id": None},
     "decision-made": {
         "decision_type": "scale", "action": {}, "target_service": None, "reasoning": None, "confidence": None,
     },

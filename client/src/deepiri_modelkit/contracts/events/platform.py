@@ -39,7 +39,10 @@ class ServiceStatusEvent(BaseEvent):
 
     event_type: Literal["service-status"]
     service: Identifier = Field(description="Service whose health changed.")
-    status: ShortText = Field(description="Its health now, for example `healthy`, `degraded` or `down`.")
+    status: ShortText | None = Field(
+        default=None,
+        description="Its health now, for example `healthy`, `degraded` or `down`; some tell it in `action` or `data`.",
+    )
     previous_status: ShortText | None = Field(default=None, description="Its health until now.")
     message: Prose | None = Field(default=None, description="Explanation for people.")
     action: Identifier | None = Field(default=None, description="What brought the change about, for example `deploy`.")

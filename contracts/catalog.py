@@ -114,9 +114,19 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
         registry.create_contracts([_new(change) for change in new], by=by)
     except Problem as refused:
         raise BadCatalog("The contracts cannot be made", [refused.detail]) from None
+    refusals: list[BadCatalog] = []
     for change in changes:
         if change.action == "update":
-            _update(change, by=by)
+            try:
+                _update(change, by=by)
+            except BadCatalog as refusal:
+                # Others are tried all the same, so that a person hears of all refusals at once.
+                refusals.append(refusal)
+    if len(refusals) > 1:
+        lines = [line for one in refusals for line in (f"{one.detail}:", *(f"  {reason}" for reason in one.problems))]
+        raise BadCatalog(f"{len(refusals)} contracts cannot be changed", lines)
+    if refusals:
+        raise refusals[0]
 
 
 def _new(change: Change) -> tuple[Contract, registry.Content | None]:

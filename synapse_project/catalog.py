@@ -76,9 +76,15 @@ class Catalog:
     def plan(self, *, delete: bool = False) -> list[Change]:
         """Return what `apply` would change, in its order.
 
+        The changes are carried out in a transaction that is rolled back: what `apply` would refuse is refused here.
+
         Raises:
             BadCatalog: with every mistake.
         """
+        return self._change(delete=delete, only_new=False, keep=False)
+
+    def _compare(self, *, delete: bool) -> list[Change]:
+        """Return the differences between file and database, in the order in which they can be carried out."""
         # The database is asked even when a mistake is known already: all of them are to be told at once.
         known = list(self._file.mistakes)
         try:
@@ -97,22 +103,27 @@ class Catalog:
         Raises:
             BadCatalog: with every mistake.
         """
+        return self._change(delete=delete, only_new=only_new, keep=True)
+
+    def _change(self, *, delete: bool, only_new: bool, keep: bool) -> list[Change]:
+        """Carry out what there is to do, and roll it back unless it is to be kept."""
         chosen = self._chosen(delete, only_new)
-        bridges.catalog.adopt(self._file)
+        if keep:
+            bridges.catalog.adopt(self._file)
         if not chosen:
             return []
         with transaction.atomic():
             # Raising the number makes those who apply at once take turns; what there is to do may be done by then.
             catalog_version.bump()
             changes = self._chosen(delete, only_new)
-            if not changes:
-                transaction.set_rollback(True)
             for part, group in groupby(changes, key=lambda change: _PART_OF[change.kind]):
                 part.apply(list(group), by=ACTOR)
+            if not (changes and keep):
+                transaction.set_rollback(True)
         return changes
 
     def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
-        changes = self.plan(delete=delete)
+        changes = self._compare(delete=delete)
         return [change for change in changes if change.action == "create"] if only_new else changes
 
     def _refuse(self, mistakes: Sequence[Mistake]) -> None:

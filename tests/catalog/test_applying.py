@@ -194,7 +194,7 @@ def test_values_that_mean_the_same_are_no_change():
     assert planned(same) == []
 
 
-def test_true_is_not_the_number_one():
+def test_true_is_not_the_number_one(any_schema_may_follow):
     text = "contracts: [{subject: flag, schema: {const: 1}}]"
     apply(text)
 

@@ -44,7 +44,7 @@ def test_plan_prints_what_would_be_made(file):
 def test_plan_prints_what_would_change_and_what_would_go(file):
     apply(ORDERS)
     changed = file.read_text().replace("What customers buy", "Orders").replace("max_age: P7D", "max_length: 5")
-    changed = changed.replace("minimum: 1", "maximum: 100, description: How many").replace("number: 7", "number: 8")
+    changed = changed.replace("minimum: 1", "description: How many").replace("number: 7", "number: 8")
     file.write_text(changed.replace("warehouse", "depot"))
 
     assert run("plan", file, "--delete") == dedent("""\
@@ -52,7 +52,6 @@ def test_plan_prints_what_would_change_and_what_would_go(file):
             version: 1 -> 2
             schema:
               + /properties/number/description: "How many"
-              + /properties/number/maximum: 100
               - /properties/number/minimum: 1
         ~ stream orders
             purpose: "What customers buy" -> Orders
@@ -85,7 +84,7 @@ def test_plan_with_check_fails_when_there_is_something_to_change(file):
     assert ended.value.code == 1
 
 
-def test_a_change_of_many_keys_is_cut_short():
+def test_a_change_of_many_keys_is_cut_short(any_schema_may_follow):
     contract("many", {"properties": {f"p{n}": {"type": "string"} for n in range(100)}})
 
     apply("streams: []")

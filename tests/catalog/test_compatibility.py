@@ -8,7 +8,9 @@ from django.core.management import CommandError, call_command
 from contracts import registry
 from contracts.models import Contract, ContractVersion
 from contracts.registry import settings
+from core import catalog_version
 from core.catalog_file import BadCatalog
+from core.models import AuditEntry
 from core.principal import SYSTEM
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
@@ -33,6 +35,74 @@ def test_a_schema_that_would_break_others_is_refused_with_each_reason_and_nothin
     )
     assert len(str(refused.value).splitlines()) >= 2
     assert ContractVersion.objects.count() == 1
+
+
+def frozen(subject):
+    owner = contract(subject, {"type": "object"}).contract
+    settings.change(owner, by=SYSTEM, mode="READONLY")
+
+
+def everything_frozen():
+    settings.change(None, by=SYSTEM, mode="READONLY_OVERRIDE")
+
+
+NEW_STREET = "contracts: [{subject: address, schema: {type: object, required: [street]}}]"
+TWO_REFUSED = """contracts:
+  - {subject: address, schema: {type: object, required: [street]}}
+  - {subject: person, schema: {type: object, title: Person}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arrange", "text", "reason"),
+    [
+        (lambda: contract("address", {"type": "object"}), NEW_STREET, "“address” is not compatible"),
+        (lambda: frozen("address"), NEW_STREET, "in mode READONLY"),
+        (everything_frozen, NEW_STREET, "in mode READONLY_OVERRIDE"),
+        (lambda: Contract.objects.create(subject="address", mode="READONLY"), NEW_STREET, "in mode READONLY"),
+        (
+            lambda: (contract("address", {"type": "object"}), frozen("person")),
+            TWO_REFUSED,
+            "2 contracts cannot be changed",
+        ),
+    ],
+    ids=["incompatible", "read only", "registry read only", "read only and empty", "two at once"],
+)
+def test_plan_refuses_what_apply_would_refuse_in_the_same_words(tmp_path, arrange, text, reason):
+    arrange()
+    file = tmp_path / "catalog.yaml"
+    file.write_text(text)
+
+    said = []
+    for verb in ("plan", "apply"):
+        with pytest.raises(CommandError) as refused:
+            call_command("catalog", verb, str(file), stdout=io.StringIO())
+        said.append(str(refused.value))
+
+    assert said[0] == said[1]
+    assert reason in said[0]
+
+
+def test_two_contracts_that_are_refused_are_both_named():
+    contract("address", {"type": "object"})
+    frozen("person")
+
+    with pytest.raises(BadCatalog) as refused:
+        catalog.Catalog(TWO_REFUSED.encode(), name="file.yaml").plan()
+
+    text = "\n".join(refused.value.problems)
+    assert "“address” is not compatible" in text
+    assert "“person” cannot be changed" in text
+
+
+def test_a_plan_with_a_compatible_schema_leaves_nothing_behind():
+    contract("address", {"type": "object"})
+    before = (catalog_version.current(), AuditEntry.objects.count(), ContractVersion.objects.count())
+
+    changes = planned("contracts: [{subject: address, schema: {type: object, title: Address}}]")
+
+    assert changes == ["update contract address"]
+    assert (catalog_version.current(), AuditEntry.objects.count(), ContractVersion.objects.count()) == before
 
 
 def test_a_catalog_that_only_makes_what_is_missing_is_not_held_up_by_an_older_schema(tmp_path):

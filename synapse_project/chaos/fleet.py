@@ -1,4 +1,4 @@
-"""The processes of a run: forked, so that the next one works within a hundredth of a second after a kill."""
+"""The processes of a run. Where they can be forked, the next one works within a hundredth of a second after a kill."""
 
 import multiprocessing
 import os
@@ -6,11 +6,14 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, SpawnProcess
+
+import django
 
 from streams import connections
+from synapse_project.chaos.plan import USUAL_START, Start
 
-_fork = multiprocessing.get_context("fork")
+Process = ForkProcess | SpawnProcess
 # What a process may take to end that was told to, as bridges promise.
 STOP_PATIENCE = 30.0
 
@@ -25,16 +28,22 @@ class Stops:
     bad: int = 0
 
 
+def context_of(start: Start) -> ForkContext | SpawnContext:
+    """Return what starts processes in this way."""
+    return multiprocessing.get_context("fork") if start == "fork" else multiprocessing.get_context("spawn")
+
+
 @dataclass
 class Fleet:
     """So many processes that do `work(number)`. Those that end are started again by `step`."""
 
     work: Callable[[int], None]
     size: int
+    start_method: Start = USUAL_START
     stops: Stops = field(default_factory=Stops)
     # Those that ended by themselves, which workers never should.
     crashed: int = 0
-    _running: dict[int, ForkProcess] = field(default_factory=dict)
+    _running: dict[int, Process] = field(default_factory=dict)
     _asked: dict[int, float] = field(default_factory=dict)
     _killed: set[int] = field(default_factory=set)
 
@@ -98,11 +107,11 @@ class Fleet:
         return not any(process.is_alive() for process in self._running.values())
 
     def _begin(self, number: int) -> None:
-        process = _fork.Process(target=_be, args=(self.work, number), daemon=True)
+        process = context_of(self.start_method).Process(target=_be, args=(_SetUp(), self.work, number), daemon=True)
         process.start()
         self._running[number] = process
 
-    def _bury(self, number: int, process: ForkProcess) -> None:
+    def _bury(self, number: int, process: Process) -> None:
         stopped = not process.is_alive()
         if not stopped:
             process.kill()
@@ -118,7 +127,14 @@ class Fleet:
         self._killed.discard(number)
 
 
-def _be(work: Callable[[int], None], number: int) -> None:
+class _SetUp:
+    """Sets Django up in a process that is spawned, where arguments are unpickled in turn: the next needs models."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return django.setup, ()
+
+
+def _be(_: object, work: Callable[[int], None], number: int) -> None:
     # Connections that were open before the fork are the parent's.
     connections.executor.cache_clear()
     work(number)

@@ -1,8 +1,9 @@
 """What a chaos run does, as a value."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Literal, Self
 
 from bridges.definitions import BridgeDefinition, Order
 
@@ -13,6 +14,10 @@ KEY = "key"
 KEYS = 50
 # The waits between attempts (seconds): short, so that a run has many of them.
 WAITS = (0.05, 0.1, 0.2, 0.4)
+# How processes are started. A fork works within a hundredth of a second, and is safe on Linux only: libraries of macOS
+# may crash in a process that is the copy of another one.
+Start = Literal["fork", "spawn"]
+USUAL_START: Start = "fork" if sys.platform == "linux" else "spawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class Plan:
     (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order` as in a bridge's definition.
     `server`: the path of another engine's server, "" for the embedded one. `attempts`, `lease` (seconds): the bridge's.
     `work`: how long a handler takes (seconds). `patience`: for how long, at the end, what is left may not get less
-    before it is taken for stuck (seconds).
+    before it is taken for stuck (seconds). `start`: how processes are started.
     """
 
     seconds: float = 60
@@ -46,6 +51,7 @@ class Plan:
     lease: float = 5
     work: float = 0.0005
     patience: float = 60
+    start: Start = USUAL_START
 
     @property
     def has_faults(self) -> bool:

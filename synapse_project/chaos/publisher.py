@@ -1,6 +1,5 @@
 """A publisher: stores events through the script of idempotent publishing, and asks again until it knows."""
 
-import multiprocessing
 import time
 
 from streams import connections
@@ -8,8 +7,9 @@ from streams.broker import Command, ReplyError, SyncExecutor
 from streams.broker.publishing import Once, publish_once
 from streams.errors import Unavailable
 from synapse_project.chaos import fate
+from synapse_project.chaos.fleet import context_of
 from synapse_project.chaos.ledger import Acknowledged, Ledger
-from synapse_project.chaos.plan import KEY, KEYS, STREAM, Plan
+from synapse_project.chaos.plan import KEY, KEYS, STREAM, Plan, Start
 
 # Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so whatever has to
 # be sent again, those of a key are stored in their order.
@@ -19,21 +19,20 @@ ASK_AGAIN_AFTER = 0.05
 # Between sound events at the end.
 TRICKLE_EVERY = 0.05
 
-_fork = multiprocessing.get_context("fork")
-
 
 class Phases:
-    """What publishers and the run tell each other, over the fork.
+    """What publishers and the run tell each other.
 
     First come the planned events. When those are stored, sound ones go on coming, few, until the run says that it is
     over: where nothing but poison is left no attempt succeeds, and workers then try one event every half minute.
     """
 
-    def __init__(self, publishers: int) -> None:
+    def __init__(self, publishers: int, start: Start) -> None:
+        context = context_of(start)
         self._publishers = publishers
-        self._published = _fork.Semaphore(0)
+        self._published = context.Semaphore(0)
         self._seen = 0
-        self.over = _fork.Event()
+        self.over = context.Event()
 
     def published(self) -> None:
         """Note that one publisher has stored what was planned."""

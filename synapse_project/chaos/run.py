@@ -19,6 +19,7 @@ from synapse_project.chaos.fleet import Fleet, Stops
 from synapse_project.chaos.killer import Deeds, Killer
 from synapse_project.chaos.ledger import Ledger
 from synapse_project.chaos.plan import STREAM, Plan
+from synapse_project.chaos.progress import Progress
 from synapse_project.chaos.server import ChaosServer
 from synapse_project.chaos.verdict import Verdict
 
@@ -49,7 +50,7 @@ class Outcome:
 
 
 def prepare(server: ChaosServer) -> None:
-    """Make a database with one stream, start the server, and let go of all connections: processes will be forked."""
+    """Make a database with one stream, start the server, and let go of all connections: processes may be forked."""
     call_command("migrate", verbosity=0)
     Stream.objects.create(name=STREAM)
     holder.current()
@@ -66,12 +67,13 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
         Stuck: when no worker gets so far as to make its group.
     """
     prepare(server)
-    ledger, phases = Ledger(folder), publisher.Phases(plan.publishers)
-    publishers = Fleet(partial(publisher.work, plan, ledger=ledger, phases=phases), plan.publishers)
-    workers = Fleet(partial(worker.work, plan, ledger=ledger), plan.workers)
-    killer = Killer(plan, workers, server)
+    ledger, phases = Ledger(folder), publisher.Phases(plan.publishers, plan.start)
+    publishers = Fleet(partial(publisher.work, plan, ledger=ledger, phases=phases), plan.publishers, plan.start)
+    workers = Fleet(partial(worker.work, plan, ledger=ledger), plan.workers, plan.start)
+    killer, progress = Killer(plan, workers, server), Progress()
     try:
         began = time.monotonic()
+        progress.tell(f"publishing for {plan.seconds:g} s to {plan.workers} workers, in the order “{plan.order}”")
         workers.start()
         publishers.start()
         while not phases.all_published():
@@ -80,14 +82,17 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
             # A publisher that waits for the server when the time is over needs one.
             if time.monotonic() > began + plan.seconds:
                 killer.heal()
+            progress.tell_when_due(lambda: _published_so_far(plan, killer.deeds, time.monotonic() - began))
             time.sleep(_LOOK_EVERY)
         killer.heal()
         healed = time.monotonic()
-        _drain(plan, workers, trickling=True)
+        progress.tell("all is published and nothing is killed any more; waiting until the workers have settled it")
+        _drain(plan, workers, progress, trickling=True)
         phases.over.set()
         publishers.wait()
-        found = _drain(plan, workers)
+        found = _drain(plan, workers, progress)
         drained = time.monotonic()
+        progress.tell("all is settled; counting")
         workers.stop_all()
     finally:
         publishers.kill_all()
@@ -104,12 +109,18 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     )
 
 
-def _drain(plan: Plan, workers: Fleet, *, trickling: bool = False) -> stock.Places:
+def _published_so_far(plan: Plan, deeds: Deeds, seconds: float) -> str:
+    killed = f"{deeds.workers_killed:,} workers and {deeds.servers_killed:,} servers killed"
+    return f"publishing, {seconds:.0f} of {plan.seconds:g} s; {killed}"
+
+
+def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = False) -> stock.Places:
     """Wait until all is settled, or nothing gets on any more: the verdict will say so.
 
     `trickling`: sound events still come, so that some are done says nothing about the others.
     """
     least, since = math.inf, time.monotonic()
+    begun = since
     while True:
         workers.step()
         found, late = stock.places(connections.executor()), time.monotonic() - since > plan.patience
@@ -122,7 +133,16 @@ def _drain(plan: Plan, workers: Fleet, *, trickling: bool = False) -> stock.Plac
                 return found
             if left < least:
                 least, since = left, time.monotonic()
+        progress.tell_when_due(partial(_left_to_do, found, time.monotonic() - begun))
         time.sleep(_ASK_EVERY)
+
+
+def _left_to_do(found: stock.Places | None, seconds: float) -> str:
+    if found is None:
+        return f"waiting for {seconds:.0f} s; Redis does not answer, or no worker made its group yet"
+    parts = {"pending": found.pending, "waiting to be tried again": found.waiting, "behind their key": found.parked}
+    counts = [*(["some unread"] if found.unread else []), *(f"{count:,} {name}" for name, count in parts.items())]
+    return f"waiting for {seconds:.0f} s; {found.done:,} done, {found.dead:,} dead, {', '.join(counts)}"
 
 
 def _engine() -> str:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.progress import MARK
 from synapse_project.embedded import EmbeddedRedis
 from synapse_project.environment import SETTINGS
 
@@ -21,8 +24,10 @@ class RunFailed(Exception):
     """The run came to no verdict; the message says why."""
 
 
-def run_apart(plan: Plan) -> dict[str, Any]:
+def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
     """Run the plan. Return its outcome as plain values. Whatever happens, nothing of it goes on running.
+
+    `say` is told how far it is, a line every few seconds.
 
     Raises:
         RunFailed: when it came to no verdict.
@@ -38,17 +43,35 @@ def run_apart(plan: Plan) -> dict[str, Any]:
             # A group of its own: all that it forks can be ended with it.
             start_new_session=True,
         )
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - pipes, as asked for
+        complaints: list[str] = []
+        listening = threading.Thread(target=_listen, args=(process.stderr, say, complaints), daemon=True)
+        listening.start()
         try:
-            said, complaints = process.communicate()
+            said = process.stdout.read()
+            process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            listening.join()
+            process.stdout.close()
+            process.stderr.close()
             EmbeddedRedis(Path(folder) / "redis").stop()
         if process.returncode != 0:
-            raise RunFailed(complaints.strip() or f"The run ended with status {process.returncode}.")
+            raise RunFailed("".join(complaints).strip() or f"The run ended with status {process.returncode}.")
         outcome: dict[str, Any] = json.loads(said)
         return outcome
+
+
+def _listen(lines: IO[str], say: Callable[[str], object], complaints: list[str]) -> None:
+    """Pass on what a run tells of itself, and keep what else it writes."""
+    for line in lines:
+        if not line.startswith(MARK):
+            complaints.append(line)
+            continue
+        with contextlib.suppress(OSError):  # a terminal that is gone
+            say(line.rstrip())
 
 
 def _environment(folder: str) -> dict[str, str]:

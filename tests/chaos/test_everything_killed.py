@@ -13,7 +13,10 @@ import pytest
 
 from synapse_project.chaos import report
 from synapse_project.chaos.plan import Plan
+from synapse_project.chaos.progress import Progress
+from synapse_project.chaos.run import _left_to_do
 from synapse_project.chaos.starting import run_apart
+from synapse_project.chaos.stock import Places
 from tests.chaos.engines import EMBEDDED, engines
 from tests.chaos.profile import FULL
 
@@ -45,6 +48,32 @@ def test_workers_and_the_server_are_killed_and_nothing_is_lost_or_out_of_order(r
     assert outcome["deeds"]["workers_killed"] > 3
     assert outcome["deeds"]["servers_killed"] > 0
     assert outcome["verdict"]["dead"] > 0
+
+
+def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says_how_far_it_is():
+    said = []
+
+    outcome = run_apart(replace(CALM, seconds=1, publishers=1, workers=1, rate=100, start="spawn"), said.append)
+
+    assert report.broken(CALM, outcome) == []
+    assert outcome["verdict"]["handled"] > 20
+    assert said[0] == "chaos: publishing for 1 s to 1 workers, in the order “none”"
+    assert said[-1] == "chaos: all is settled; counting"
+
+
+def test_a_long_run_says_every_five_seconds_what_is_left(capsys):
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    places = Places(unread=True, pending=1, waiting=2, parked=3000, done=4, dead=5)
+
+    for seconds in range(1, 13):
+        now[0] = seconds
+        progress.tell_when_due(lambda: _left_to_do(places, now[0]))
+
+    (first, second) = capsys.readouterr().err.splitlines()
+    left = "some unread, 1 pending, 2 waiting to be tried again, 3,000 behind their key"
+    assert first == f"chaos: waiting for 5 s; 4 done, 5 dead, {left}"
+    assert second.startswith("chaos: waiting for 10 s;")
 
 
 @in_full

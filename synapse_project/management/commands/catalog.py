@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from core.catalog_file import BadCatalog
-from synapse_project import catalog, catalog_report
+from synapse_project import catalog, catalog_report, long_work
 
 
 class Command(BaseCommand):
@@ -38,8 +38,12 @@ class Command(BaseCommand):
             reason = str(error).splitlines()[0]
             raise CommandError(f"The database refused: {reason}. Nothing was changed. Is it migrated?") from error
 
+    def _say(self, line: str) -> None:
+        self.stderr.write(line, style_func=str)
+
     def plan(self, options: dict[str, Any]) -> None:
-        changes = catalog.load(options["file"]).plan(delete=options["delete"])
+        with long_work.told(self._say, "Comparing"):
+            changes = catalog.load(options["file"]).plan(delete=options["delete"])
         for line in catalog_report.difference(changes):
             self.stdout.write(line)
         self.stdout.write(catalog_report.summary(changes, done=False))
@@ -47,7 +51,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def apply(self, options: dict[str, Any]) -> None:
-        changes = catalog.load(options["file"]).apply(delete=options["delete"], only_new=options["only_new"])
+        with long_work.told(self._say, "Applying the catalog"):
+            changes = catalog.load(options["file"]).apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
             self.stdout.write(catalog_report.summary(changes, done=True))
 

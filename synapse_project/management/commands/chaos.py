@@ -75,7 +75,7 @@ class Command(BaseCommand):
         # So that a run that is stopped takes its processes and its server along.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            outcome = run_apart(plan)
+            outcome = run_apart(plan, lambda line: self.stderr.write(line, style_func=str))
         except RunFailed as error:
             raise CommandError(str(error)) from None
         broken = report.broken(plan, outcome)

@@ -4,7 +4,8 @@ import os
 import re
 import secrets
 import socket
-from pathlib import Path
+
+from core import process_table
 
 _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()
@@ -36,25 +37,7 @@ def runs_here(name: str) -> bool | None:
     if pid == os.getpid():
         # In a container every run has the same number: an earlier run's name is not one of ours.
         return name in _of_this_process
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Say whether a process has ended and only its parent has not asked how: in a container perhaps nobody ever will.
-
-    Only Linux tells (proc_pid_stat(5): the state follows the name, which stands in brackets and may hold any).
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[:1] == ["Z"]
+    return process_table.is_alive(pid)
 
 
 def _host() -> str:

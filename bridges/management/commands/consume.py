@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from bridges import consuming
 from bridges.rendering import harmless
 from bridges.runtime.stop import Stop
+from core import descriptors
 from core.names import RULE, is_name
 from core.problems import Problem
 
@@ -63,6 +64,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         _check(options)
         import_string(settings.STOP_WITH_PARENT)()
+        descriptors.take_all()
         stop = Stop()
         stop.on_signals()
         try:

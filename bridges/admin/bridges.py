@@ -22,6 +22,8 @@ from core.admin.json_field import JsonValue
 from core.catalog_file import quoted
 from core.person_rights import VIEW_PERSONAL
 from core.templatetags.synapse import number
+from streams import leftovers
+from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
 from streams.broker.command import Conversation
 from streams.masking import may_be_personal
@@ -176,6 +178,9 @@ class BridgeAdmin(AuditedAdmin):
         form = super().get_form(request, obj, change=change, **options)
         form.may_see_pii = request.user.has_perm(VIEW_PERSONAL)
         return form
+
+    def said_before_deletion(self, row: Any) -> list[str]:
+        return told_left(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):

@@ -81,6 +81,7 @@ class AuditedAdmin(RestrictedAdmin):
     """
 
     change_form_before_template = "core/admin/revision.html"
+    delete_confirmation_template = "core/admin/deletion.html"
     pages: ClassVar[Sequence[Page]] = ()
     secret_columns: ClassVar[Collection[str]] = ()
     list_per_page = 50
@@ -189,6 +190,15 @@ class AuditedAdmin(RestrictedAdmin):
         before = self.described(_stored(obj)) if change else None
         super().save_model(request, obj, form, change)
         self._record(request, obj, before=before, after=self.described(obj))
+
+    def said_before_deletion(self, row: Model) -> list[str]:
+        """Return what a person should know before a row is deleted, a sentence each."""
+        return []
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        said = self.said_before_deletion(context["object"])
+        shown: HttpResponse = super().render_delete_form(request, {**context, "said": said})
+        return shown
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:

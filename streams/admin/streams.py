@@ -12,7 +12,9 @@ from django.utils.html import format_html
 from core.admin import AuditedAdmin, AuditedInline, payloads
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, moment_of_ms, number
+from streams import leftovers
 from streams.admin import overview, stream_pages, tabs
+from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
 from streams.broker.command import Conversation
 from streams.models import EventType, Stream
@@ -85,6 +87,9 @@ class StreamAdmin(AuditedAdmin):
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
+
+    def said_before_deletion(self, row: Any) -> list[str]:
+        return told_left(lambda: leftovers.left_by_stream(row.name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         # The name is the key in Redis: under another one the events would be gone.

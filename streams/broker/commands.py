@@ -114,9 +114,15 @@ def key_type(key: str) -> Command:
     return Command(("TYPE", key), parse=_text)
 
 
-def scan(cursor: bytes, *, count: int) -> Command:
+def scan(cursor: bytes, *, count: int, match: str = "*") -> Command:
     """Read some of the server's keys: the cursor to go on with, b"0" at the end, and their names. Begin with b"0"."""
-    return Command(("SCAN", cursor, "COUNT", count), parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
+    words = ("SCAN", cursor, "MATCH", match, "COUNT", count)
+    return Command(words, parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
+
+
+def delete(key: str) -> Command:
+    """Delete a key. The reply is 1 when it was there."""
+    return Command(("DEL", key))
 
 
 def hgetall(key: str) -> Command:

@@ -1,5 +1,22 @@
 """The names of our own keys. All that belongs to a stream lies beside it in a cluster: same hash tag, same slot."""
 
+import re
+
+# The keys of a group and of a stream that stay until somebody deletes them. The others expire by themselves.
+_OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq)|queue:[0-9a-z]+):(.+)", re.DOTALL)
+_OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins)")
+# What all of them begin with, as a pattern for SCAN.
+OF_STREAMS = "syn:{*"
+
+
+def owner_of(name: str) -> tuple[str, str] | None:
+    """Return the stream and the group ("": none) whose bookkeeping lies in a key, None for any other key."""
+    if found := _OF_A_GROUP.fullmatch(name):
+        return found[1], found[2]
+    if found := _OF_A_STREAM.fullmatch(name):
+        return found[1], ""
+    return None
+
 
 def stats(stream: str) -> str:
     """Hash of a stream's counters."""
@@ -37,7 +54,7 @@ def locks(stream: str, group: str) -> str:
 
 
 def queues(stream: str) -> str:
-    """How the names of the lists of parked events begin; the digest of their key and the group follow."""
+    """How the names of the lists of events behind another of their key begin; the key's digest and the group follow."""
     return f"syn:{{{stream}}}:queue:"
 
 

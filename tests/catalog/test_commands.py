@@ -110,7 +110,7 @@ def test_apply_says_what_it_did(file):
     assert run("apply", file, verbosity=0) == ""
 
 
-def test_apply_takes_its_options(file):
+def test_apply_takes_its_options(redis, file):
     run("apply", file)
     file.write_text("streams: []")
 

@@ -7,8 +7,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from bridges.catalog import BRIDGE
 from core.catalog_file import BadCatalog
+from core.plan import Change
+from core.templatetags.synapse import visible
+from streams import leftovers
+from streams.catalog.reading import STREAM
+from streams.errors import Unavailable
 from synapse_project import catalog, catalog_report, long_work
+
+_STAYS = "What is told here stays in Redis, where `manage.py leftovers` lists and purges it."
 
 
 class Command(BaseCommand):
@@ -26,6 +34,9 @@ class Command(BaseCommand):
         choice = apply.add_mutually_exclusive_group()
         choice.add_argument("--delete", action="store_true", help="delete what the file does not name")
         choice.add_argument("--only-new", action="store_true", help="make what is missing, leave what is there alone")
+        apply.add_argument(
+            "--yes", action="store_true", help="with --delete: do not ask where deleted streams or bridges leave events"
+        )
         export = verbs.add_parser("export", help="write the database's catalog as a file")
         export.add_argument("file", nargs="?", default="-", help="the file to write (default: the standard output)")
 
@@ -47,14 +58,32 @@ class Command(BaseCommand):
         for line in catalog_report.difference(changes):
             self.stdout.write(line)
         self.stdout.write(catalog_report.summary(changes, done=False))
+        for sentence in _left_by(changes):
+            self.stdout.write(visible(sentence))
         if changes and options["check"]:
             sys.exit(1)
 
     def apply(self, options: dict[str, Any]) -> None:
+        with long_work.told(self._say, "Comparing"):
+            loaded = catalog.load(options["file"])
+            asks = options["delete"] and not options["yes"]
+            left = _left_by(loaded.plan(delete=True)) if asks else []
+        self._ask(left, from_terminal=options["file"] != "-" and sys.stdin.isatty())
         with long_work.told(self._say, "Applying the catalog"):
-            changes = catalog.load(options["file"]).apply(delete=options["delete"], only_new=options["only_new"])
+            changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
             self.stdout.write(catalog_report.summary(changes, done=True))
+
+    def _ask(self, left: list[str], *, from_terminal: bool) -> None:
+        """Ask whether to delete what leaves events in Redis, where there is somebody to ask."""
+        if not left:
+            return
+        if not from_terminal:
+            raise CommandError("\n  ".join(["Nothing was changed. With --yes they are deleted all the same.", *left]))
+        for sentence in left:
+            self.stdout.write(visible(sentence))
+        if input("Delete their definitions? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was changed.")
 
     def export(self, options: dict[str, Any]) -> None:
         text = catalog.export()
@@ -66,3 +95,17 @@ class Command(BaseCommand):
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CommandError(f"{options['file']} cannot be written: {reason}") from None
+
+
+def _left_by(changes: list[Change]) -> list[str]:
+    """Say what stays in Redis of what is deleted."""
+    gone = [change for change in changes if change.action == "delete"]
+    bridges = [change.before or {} for change in gone if change.kind == BRIDGE]
+    try:
+        owed = [leftovers.left_by_group(bridge["stream"], bridge["group"]) for bridge in bridges]
+        owed += [said for change in gone if change.kind == STREAM for said in leftovers.left_by_stream(change.name)]
+        # A bridge that goes with its stream is told of once.
+        left = [said for said in dict.fromkeys(owed) if said]
+    except Unavailable as problem:
+        left = [f"What the deleted bridges and streams leave in Redis is not known: {problem.detail}"]
+    return [*left, _STAYS] if left else []

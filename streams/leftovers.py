@@ -1,0 +1,166 @@
+"""What Redis keeps of streams and groups that are deleted: told before, listed after, and deleted when that is asked.
+
+Deleting a definition deletes nothing in Redis. What a group was owed lies there in copies, dead letters among them, and
+may hold PII.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from core import audit
+from core.principal import Principal
+from core.problems import Problem
+from streams import connections
+from streams.asking import answer, ask
+from streams.broker import commands, keys
+from streams.broker.key_scan import keys_of
+from streams.errors import NotAStream
+from streams.inspection.groups import Standing, standings
+from streams.models import Stream
+from streams.owners import owners
+
+_DELETED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Keys in Redis that nothing in the catalog leads to.
+
+    Attributes:
+        group: "" for what is kept of the stream itself.
+        keys: the names of the keys.
+        events: how many events lie in them: copies and dead letters of a group; of a stream, what it holds.
+        is_defined: whether the stream is still in the catalog, so that only the group is gone.
+    """
+
+    stream: str
+    group: str
+    keys: tuple[str, ...]
+    events: int
+    is_defined: bool
+
+    @property
+    def name(self) -> str:
+        """How the command names it: `stream`, or `stream/group`."""
+        return f"{self.stream}/{self.group}" if self.group else self.stream
+
+
+def find() -> list[Leftover]:
+    """Return what is left over, by name.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name in keys_of(connections.server(), match=keys.OF_STREAMS):
+        if owner := keys.owner_of(name):
+            found[owner].append(name)
+    # Afterwards: whoever defines something meanwhile keeps what is there.
+    defined = set(Stream.objects.values_list("name", flat=True))
+    reached = owners().keys() | _groups_of({stream for stream, group in found if group} & defined)
+    return [
+        Leftover(
+            stream=stream,
+            group=group,
+            keys=tuple(sorted(found[stream, group])),
+            events=_events(stream, group),
+            is_defined=stream in defined,
+        )
+        for stream, group in sorted(found)
+        if stream not in defined or (group and (stream, group) not in reached)
+    ]
+
+
+def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
+    """Delete the keys, with `events` also a stream that is not defined, and record it. Return how many there were.
+
+    Raises:
+        Unavailable: when Redis cannot be used. What is left then is found again.
+    """
+    gone = [*leftover.keys, *([leftover.stream] if events and not leftover.group and not leftover.is_defined else [])]
+    target = f"group {leftover.group} of {leftover.stream}" if leftover.group else f"stream {leftover.stream}"
+    audit.record(by, "purge", target, before={"keys": len(gone), "events": leftover.events})
+    executor, deleted = connections.executor(), 0
+    for first in range(0, len(gone), _DELETED_AT_ONCE):
+        replies = executor.execute([commands.delete(name) for name in gone[first : first + _DELETED_AT_ONCE]])
+        deleted += sum(answer(reply, leftover.stream) for reply in replies)
+    return deleted
+
+
+def left_by_group(stream: str, group: str) -> str:
+    """Say what stays in Redis of a group whose bridge is deleted, "" when it is owed nothing.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    return "".join(_owed_to(stream, found) for found in _standings(stream, group))
+
+
+def left_by_stream(stream: str) -> list[str]:
+    """Say what stays in Redis of a stream that is deleted: its events, and what its groups are owed.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    events = _events(stream, "")
+    return [
+        *([f"The stream “{stream}” holds {_count(events, 'event')}."] if events else []),
+        *(owed for found in _standings(stream, None) if (owed := _owed_to(stream, found))),
+    ]
+
+
+def _standings(stream: str, group: str | None) -> list[Standing]:
+    try:
+        return connections.executor().run(standings(stream, only=group))
+    except NotAStream:
+        return []
+
+
+def _owed_to(stream: str, found: Standing) -> str:
+    unread = f"{found.behind.events:,} unread" if found.behind.exact else f"over {found.behind.events:,} unread"
+    owed = [
+        unread if found.behind.events else "",
+        f"{found.group.pending:,} in flight" if found.group.pending else "",
+        f"{found.waiting:,} scheduled for retry" if found.waiting else "",
+        f"{found.parked:,} blocked by key" if found.parked else "",
+        _count(found.dead, "dead letter") if found.dead else "",
+    ]
+    told = ", ".join(part for part in owed if part)
+    return f"The group “{found.group.name}” of “{stream}” is owed events: {told}." if told else ""
+
+
+def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
+    names = sorted(streams)
+    replies = connections.executor().run(ask([commands.xinfo_groups(name) for name in names]))
+    return {
+        (stream, group.name)
+        for stream, reply in zip(names, replies, strict=True)
+        for group in _or_nothing(reply, stream, [])
+    }
+
+
+def _events(stream: str, group: str) -> int:
+    asked = [commands.xlen(stream)]
+    if group:
+        asked = [
+            commands.xlen(keys.dead_letters(stream, group)),
+            commands.zcard(keys.waiting(stream, group)),
+            commands.hgetall(keys.counters(stream, group)),
+        ]
+    first, *more = connections.executor().run(ask(asked))
+    waiting, counters = more or (0, {})
+    parked = _or_nothing(counters, stream, {}).get("parked", b"0")
+    return sum((_or_nothing(first, stream, 0), _or_nothing(waiting, stream, 0), int(parked)))
+
+
+def _or_nothing(reply: object, stream: str, nothing: object) -> Any:
+    """Return a reply; somebody else's key in place of ours tells nothing."""
+    try:
+        return answer(reply, stream, absent=nothing)
+    except Problem:
+        return nothing
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

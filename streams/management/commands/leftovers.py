@@ -1,0 +1,60 @@
+"""`manage.py leftovers`: what Redis keeps of streams and groups that are deleted."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from core.principal import Principal
+from core.templatetags.synapse import visible
+from streams import leftovers
+from streams.leftovers import Leftover
+from streams.management.base import AnsweringCommand
+
+ACTOR = Principal(kind="system", name="leftovers")
+
+
+class Command(AnsweringCommand):
+    help = (
+        "List what Redis keeps of streams and groups that were deleted: copies of events, dead letters, counters. "
+        "--purge deletes it."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("names", nargs="*", metavar="STREAM[/GROUP]", help="only these (default: all)")
+        parser.add_argument("--purge", action="store_true", help="delete them, and record it in the audit log")
+        parser.add_argument(
+            "--events",
+            action="store_true",
+            help="with --purge and names: delete also the events of these streams, where they are not in the catalog",
+        )
+
+    def answer(self, options: dict[str, Any]) -> int:
+        if options["events"] and not (options["purge"] and options["names"]):
+            raise CommandError("--events goes with --purge and the names of streams: it deletes their events.")
+        found = self._chosen(leftovers.find(), options["names"])
+        for one in found:
+            if options["purge"]:
+                count = leftovers.purge(one, by=ACTOR, events=options["events"])
+                self.stdout.write(visible(f"{one.name}: {count} {_plural('key', count)} deleted"))
+            else:
+                self.stdout.write(visible(f"{one.name}: {_described(one)}"))
+        if not found:
+            self.stdout.write("nothing is left over")
+        return 0
+
+    def _chosen(self, found: list[Leftover], names: list[str]) -> list[Leftover]:
+        known = {one.name for one in found} | {one.stream for one in found}
+        if unknown := [name for name in names if name not in known]:
+            raise CommandError(visible(f"Nothing is left over of {', '.join(unknown)}."))
+        return [one for one in found if not names or one.name in names or one.stream in names]
+
+
+def _described(one: Leftover) -> str:
+    why = "no bridge and no consumer group has this name" if one.is_defined else "the stream is not in the catalog"
+    what = "" if one.group else " in the stream itself, which --purge keeps"
+    return f"{len(one.keys)} {_plural('key', len(one.keys))}, {one.events} {_plural('event', one.events)}{what}: {why}"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

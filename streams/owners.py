@@ -1,4 +1,5 @@
-"""Whose groups are: who brings or pulls events registers what it knows, because nothing here knows of that."""
+"""Whose groups are: who brings or pulls events registers what it knows, because nothing here knows of that, and is told
+when a service gets another name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class Owner:
 Owners = Mapping[Place, Owner]
 
 _providers: list[Callable[[], Owners]] = []
+_renamers: list[Callable[[str, str], None]] = []
 
 
 def on_owners(provider: Callable[[], Owners]) -> None:
@@ -34,3 +36,14 @@ def owners() -> Owners:
     for provider in _providers:
         found |= provider()
     return found
+
+
+def on_renamed_service(listener: Callable[[str, str], None]) -> None:
+    """Register who is called with a service's old and new name, in the transaction that renames it."""
+    _renamers.append(listener)
+
+
+def rename_service(before: str, after: str) -> None:
+    """Let a service keep what belongs to it under its old name."""
+    for listener in _renamers:
+        listener(before, after)

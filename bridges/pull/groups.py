@@ -90,6 +90,12 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
     return group
 
 
+def rename_owner(before: str, after: str) -> None:
+    """Let the groups of a service be those of its new name: where they are, and its share of groups, stay."""
+    Bridge.objects.filter(opened_by=before).update(opened_by=after)
+    OpenedGroup.objects.filter(caller_kind="service", caller_name=before).update(caller_name=after)
+
+
 def _pulled(found: BridgeDefinition) -> BridgeDefinition:
     if not found.is_pulled:
         raise GroupTaken(found.group, found.name)

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 
 from core.admin import AuditedAdmin, AuditedInline
 from core.admin.pages import Page
+from streams import owners
 from streams.admin import integration_page, keys, tabs
 from streams.models import Grant, Service
 
@@ -38,6 +39,12 @@ class ServiceAdmin(AuditedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         services: QuerySet[Service] = super().get_queryset(request)
         return services.prefetch_related("grants")
+
+    def save_model(self, request: HttpRequest, obj: Service, form: Any, change: bool) -> None:
+        before = Service.objects.get(pk=obj.pk).name if change else obj.name
+        super().save_model(request, obj, form, change)
+        if before != obj.name:
+            owners.rename_service(before, obj.name)
 
     @admin.display(description="service", ordering="name")
     def named(self, service: Service) -> str:

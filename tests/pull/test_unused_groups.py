@@ -13,7 +13,7 @@ from bridges.pull import reads
 from core.models import AuditEntry
 from core.shares.process import shares_of
 from core.shares.table import Percents
-from streams.models import Stream
+from streams.models import Service, Stream
 from synapse_project.catalog import load
 from tests.access.conftest import bearer
 from tests.pull.cast import GROUP, STREAM
@@ -205,3 +205,27 @@ def test_the_migration_notes_groups_that_reads_have_opened():
 
     found = OpenedGroup.objects.values_list("bridge__group", "caller_kind", "caller_name").order_by("bridge__group")
     assert list(found) == [("a", "service", "billing"), ("b", "address", "nowhere")]
+
+
+def test_a_service_that_is_renamed_keeps_its_groups_and_goes_on_where_they_were(
+    redis, ask, puller, settings, key_of, admin_client
+):
+    settings.AUTH = "required"
+    keys = {name: bearer(key_of(name, subscribes=[STREAM])) for name in ("shop", "billing")}
+
+    def read(service):
+        worker = puller()
+        worker.ask = lambda method, path, body: ask(method, path, body, headers=keys[service])
+        return worker.post("read", consumer_group=GROUP, consumer_name="x", block_ms=0)
+
+    ids = [redis.xadd(STREAM, {"event_type": "order-placed", "n": 1}).decode()]
+    assert [event["entry_id"] for event in read("shop").json["events"]] == ids
+    ids.append(redis.xadd(STREAM, {"event_type": "order-placed", "n": 2}).decode())
+
+    shop = Service.objects.get(name="shop")
+    form = {"name": "store", "grants-TOTAL_FORMS": "0", "grants-INITIAL_FORMS": "0"}
+    assert admin_client.post(f"/admin/streams/service/{shop.pk}/change/", form).status_code == 302
+
+    assert [event["entry_id"] for event in read("shop").json["events"]] == ids[1:]
+    assert read("billing").status == 403
+    assert (Bridge.objects.get(group=GROUP).opened_by, OpenedGroup.objects.get().caller_name) == ("store", "store")

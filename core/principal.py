@@ -11,7 +11,8 @@ class Principal:
     """A caller: nobody in particular, a service (a program), a person (a Django user), or Synapse itself.
 
     `name` is what audit records and the `source` of an event show. `key` is the id of the API key that was shown, never
-    the key; `address` is the IP address of who asks. Both are empty where there is none.
+    the key; `address` is the IP address of who asks; `session` names a person's session, which is a secret. All three
+    are empty where there is none.
     """
 
     kind: Literal["anonymous", "service", "person", "system"]
@@ -19,6 +20,7 @@ class Principal:
     key: str = ""
     address: str = ""
     rights: Rights = field(default=EVERYTHING, compare=False)
+    session: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name if self.kind in ("anonymous", "system") else f"{self.kind}:{self.name}"

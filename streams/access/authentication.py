@@ -1,6 +1,7 @@
 """Who is calling, for Django REST framework: the principal stands where it keeps the user, in `request.user`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hmac import compare_digest
 from typing import Any
 
@@ -33,7 +34,7 @@ def authenticated(request: HttpRequest) -> Principal:
     address = request.META.get("REMOTE_ADDR", "")
     if is_a_persons(headers) and request.user.is_authenticated:
         SessionAuthentication().enforce_csrf(request)  # type: ignore[arg-type]  # it asks no more of it
-        return person_of(request.user, address=address)
+        return replace(person_of(request.user, address=address), session=request.session.session_key or "")
     return identify(headers, address=address)
 
 

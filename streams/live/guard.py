@@ -21,9 +21,12 @@ from streams.snapshot import holder
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
-# How often the database is asked what the people who watch may do. Their session is looked at when they come: so that
-# it is again, they come back now and then. Seconds.
+# How often the database is asked whether the people who watch are logged in, and what they may do; and after how long
+# they have to come back, whatever it says. Seconds.
 PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
+
+# A person's name, and their session: "" where they came by a ticket that names none.
+Person = tuple[str, str]
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +43,12 @@ class Pass:
         self.rights: Rights = principal.rights
 
     @property
-    def person(self) -> str:
-        """The name of the person who watches; "" when it is none."""
-        return self._principal.name if self._principal.kind == "person" else ""
+    def person(self) -> Person | None:
+        """The person who watches, None when it is none."""
+        return (self._principal.name, self._principal.session) if self._principal.kind == "person" else None
 
     def renew(self, rights: Rights | None) -> None:
-        """Take up what the person may do by now; None: they may not even log in."""
+        """Take up what the person may do by now; None: they logged out, or may not even log in."""
         self._is_gone = rights is None
         if rights is not None:
             self._principal = replace(self._principal, rights=rights)
@@ -103,25 +106,30 @@ class Guard:
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _renew(self) -> None:
-        names = {pass_.person for pass_ in self._checks.values()} - {""}
-        if not names:
+        those = {person for pass_ in self._checks.values() if (person := pass_.person)}
+        if not those:
             return
         try:
-            found = await asyncio.to_thread(_rights_of, names)
+            found = await asyncio.to_thread(_rights_of, those)
         except DatabaseProblem as problem:
             # They watch on by what was known, until they have to come back.
             logger.warning("nobody can tell whether those who watch still may: %s", type(problem).__name__)
             return
         for check, pass_ in list(self._checks.items()):
-            if pass_.person in found:
-                pass_.renew(found[pass_.person])
+            if (person := pass_.person) in found:
+                pass_.renew(found[person])
                 check()
 
 
-def _rights_of(names: set[str]) -> Mapping[str, Rights | None]:
+def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
     close_old_connections()
-    there = {name: people.named(name) for name in names}
-    return {name: None if person is None else person.rights for name, person in there.items()}
+    return {person: None if (now := _still(person)) is None else now.rights for person in those}
+
+
+def _still(person: Person) -> Principal | None:
+    name, session = person
+    now = people.logged_in(session) if session else people.named(name)
+    return now if now is not None and now.name == name else None
 
 
 guard = Guard()

@@ -6,6 +6,7 @@ Redis keeps a digest of it.
 
 import asyncio
 import hashlib
+import hmac
 import secrets
 from typing import Any
 
@@ -39,7 +40,13 @@ def issue(request: Request, catalog: Snapshot) -> Conversation[Response]:
     stream = readable(request, catalog)
     ticket = secrets.token_urlsafe(_BYTES)
     caller = request.principal
-    value = {"stream": stream.name, "kind": caller.kind, "name": caller.name, "key": caller.key}
+    value = {
+        "stream": stream.name,
+        "kind": caller.kind,
+        "name": caller.name,
+        "key": caller.key,
+        "session": _sealed(caller.session.encode(), ticket).hex(),
+    }
     (reply,) = yield from ask([tickets.keep(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
     answer(reply, stream.name)
     told = {"ticket": ticket, "expires_in": SECONDS, "stream": stream.name}
@@ -66,10 +73,10 @@ async def watcher(request: Request) -> Principal:
     value = orjson.loads(answer(reply, request.params["stream"], absent=None) or b"{}")
     if value.get("stream") != request.params["stream"]:
         raise _spent()
-    return await _named(value, address)
+    return await _named(value, ticket, address)
 
 
-async def _named(value: dict[str, Any], address: str) -> Principal:
+async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
     """Return for whom a ticket was issued, with the rights that they have now."""
     match value["kind"]:
         case "service":
@@ -78,8 +85,9 @@ async def _named(value: dict[str, Any], address: str) -> Principal:
                 raise _spent()
             return principal_of_key(key, address=address)
         case "person":
-            person = await asyncio.to_thread(_person, value["name"], address)
-            if person is None:
+            session = _sealed(bytes.fromhex(value["session"]), ticket).decode()
+            person = await asyncio.to_thread(_person, value["name"], session, address)
+            if person is None or person.name != value["name"]:
                 raise _spent()
             return person
     return identify({}, address=address)
@@ -90,9 +98,9 @@ def _of_session(request: Request) -> Principal | None:
     return people.of_session(request.headers, address=request.principal.address)
 
 
-def _person(name: str, address: str) -> Principal | None:
+def _person(name: str, session: str, address: str) -> Principal | None:
     close_old_connections()
-    return people.named(name, address=address)
+    return people.logged_in(session, address=address) if session else people.named(name, address=address)
 
 
 def _spent() -> Unauthenticated:
@@ -100,6 +108,18 @@ def _spent() -> Unauthenticated:
         f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream. Get a new one with "
         "POST /streams/STREAM/live-ticket."
     )
+
+
+def _sealed(session: bytes, ticket: str) -> bytes:
+    """Return the name of a session as it lies in Redis, or back: only who has the ticket can read it there.
+
+    It is combined with a key that is used once, made of the ticket's 256 random bits. What is longer is left out: such
+    sessions are asked about by their person's name.
+    """
+    key = hmac.digest(ticket.encode(), b"session of a live ticket", "sha256")
+    if len(session) > len(key):
+        return b""
+    return bytes(one ^ other for one, other in zip(session, key, strict=False))
 
 
 def _digest(ticket: str) -> str:

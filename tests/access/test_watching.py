@@ -5,6 +5,7 @@ import threading
 import httpx
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from redis import ResponseError
 
@@ -237,6 +238,52 @@ class TestWithASession:
         assert end.name == "bye"
         assert "show again who you are" in end.data["reason"]
         assert len(others) == 1
+
+    @pytest.mark.parametrize("way", ["cookie", "ticket"])
+    @pytest.mark.parametrize("ended", ["log out", "session deleted", "password changed"])
+    def test_the_live_tail_of_a_session_that_ended_ends_soon(self, redis, define, required, monkeypatch, way, ended):
+        monkeypatch.setattr("streams.live.guard.PEOPLE_EVERY", 0.0)
+        define("training-events")
+        holder.refresh()
+        admin = User.objects.create_superuser("admin", password="secret")
+        client, other = Client(headers={"host": "localhost"}), Client(headers={"host": "localhost"})
+        for each in (client, other):
+            each.force_login(admin)
+
+        def watch(of):
+            if way == "ticket":
+                return watching(server.url + LIVE, ticket=of.post(TICKET).json()["ticket"])
+            return watching(server.url + LIVE, headers={"cookie": f"sessionid={of.cookies['sessionid'].value}"})
+
+        with running_server() as server, watch(client) as hers, watch(other) as theirs:
+            if ended == "log out":
+                client.post("/admin/logout/")
+            elif ended == "session deleted":
+                Session.objects.get(session_key=client.cookies["sessionid"].value).delete()
+            else:
+                admin.set_password("another")
+                admin.save()
+            (end,) = hers.rest()
+            if ended != "password changed":
+                # Another session of the same person goes on.
+                redis.xadd("training-events", {"event_type": "training-complete", "n": "1"})
+                assert len(theirs.numbers(1)) == 1
+
+        assert end.name == "bye"
+        assert "show again who you are" in end.data["reason"]
+
+    def test_a_ticket_in_redis_names_no_session(self, redis, define, required):
+        define("training-events")
+        holder.refresh()
+        client = Client(headers={"host": "localhost"})
+        client.force_login(User.objects.create_superuser("admin", password="secret"))
+
+        client.post(TICKET)
+
+        (kept,) = [redis.get(name) for name in redis.scan_iter("syn:ticket:*")]
+        session = client.cookies["sessionid"].value.encode()
+        assert session not in kept
+        assert session.hex().encode() not in kept
 
     def test_nobodys_session_is_nobody(self, redis, define, required):
         define("training-events")

@@ -56,7 +56,8 @@ class RunningServer:
 def running_server() -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts."""
     options = http_protocol.options(lifespan="off", loop="asyncio")
-    server = web_server.Server(web_server.uvicorn.Config(FrontDoor(ROUTES), **options))
+    config = web_server.uvicorn.Config(FrontDoor(ROUTES), **options)
+    server = web_server.Server(config, say=lambda _: None, address="")
     listener = socket.create_server(("127.0.0.1", 0))
     # Connections have it from here. asyncio, unlike uvloop, sets it on none that was accepted.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

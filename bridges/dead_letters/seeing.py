@@ -60,15 +60,18 @@ def violations(found: Collection[Mapping[str, str]], texts: Collection[str]) -> 
     return [{**each, "message": redacted(each["message"], texts)} if texts else each for each in found]
 
 
-def is_masked(event: Any, pointer: str) -> bool:
-    """Say whether a place in a masked event (JSON Pointer, RFC 6901) holds the mask, so that no rule can judge it."""
-    value = event
+def masked_place(event: Any, pointer: str) -> str | None:
+    """Return the place at or above a JSON Pointer (RFC 6901) that holds the mask in a masked event, None for none."""
+    value, place = event, ""
     for step in pointer.split("/")[1:]:
+        if value == MASK:
+            break
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and name in value:
             value = value[name]
         elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
             value = value[int(name)]
         else:
-            return False
-    return bool(value == MASK)
+            return None
+        place += f"/{step}"
+    return place if value == MASK else None

@@ -11,7 +11,8 @@ from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
 from core.models import AuditEntry
 from tests.bridges.cast import KeepingSink
-from tests.personal.conftest import EVENT, HIDDEN, MASK
+from tests.callers import callers_with
+from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
 
 BASE = "/streams/orders/groups/warehouse/dead-letters"
 BRIDGE = consuming.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
@@ -81,6 +82,69 @@ def test_one_has_the_mask_in_its_event_its_fields_its_attempts_and_the_verdict(c
     assert MASK in whole["check"]["violations"][0]["message"]
     # The place that breaks the contract is not marked, and says what it holds.
     assert whole["event"]["n"] == "Anna Ek"
+
+
+class Viewer(Impersonal):
+    """The rights of one who may besides not change contracts."""
+
+    def has(self, scope: str) -> bool:
+        return super().has(scope) and scope != "registry:write"
+
+
+class TestTheVerdictOnAnEventThatBreaksItsContractWhereItIsMasked:
+    BROKEN = (
+        ({"email": 5, "n": 7}, ["/email"]),
+        ({"email": 5.5, "n": "x"}, ["/email", "/n"]),
+        ({"n": 7}, [""]),
+        ({"email": "anna@example.org", "n": 7}, []),
+        ({"email": "anna@example.org", "card": 5}, ["/card"]),
+        ({"email": "anna@example.org", "card": {"holder": "Anna Ek", "brand": 5}}, ["/card/brand"]),
+    )
+
+    @pytest.fixture(params=BROKEN)
+    def seen(self, request, client, redis, work):
+        """Return how a dead letter is shown to somebody, and where its event breaks the contract."""
+        event, places = request.param
+        redis.xadd("orders", {"event_type": "order-placed", "payload": json.dumps(event)})
+        redis.xgroup_create("orders", "warehouse", "0")
+        failing = open_worker(BRIDGE, say=lambda _: None, stop=Stop(), sink=Refusing(), block_ms=0)
+        failing.step()
+        failing.leave(failing._membership._executor)
+
+        def shown(rights):
+            with callers_with(rights):
+                (letter,) = client.get(BASE).json()["dead_letters"]
+                return client.get(f"{BASE}/{letter['id']}").json()["check"]
+
+        return shown, places
+
+    def test_is_true_for_who_may_only_look_and_names_no_rule_about_a_masked_place(self, seen):
+        shown, places = seen
+
+        check = shown(Viewer())
+
+        assert check["state"] == ("broken" if places else "kept")
+        assert sorted({each["pointer"] for each in check["violations"]}) == places
+        for each in check["violations"]:
+            masked = each["pointer"] in ("/email", "/card")
+            assert (each["keyword"] == "") == masked
+            assert ("its value is masked" in each["message"]) == masked
+        assert "anna" not in json.dumps(check).lower()
+        assert not places or check["detail"] is None or check["detail"].endswith(check["violations"][0]["message"])
+
+    def test_is_about_the_masked_event_for_who_could_ask_anything_by_changing_the_contract(self, seen):
+        shown, places = seen
+
+        check = shown(Impersonal())
+
+        assert {each["pointer"] for each in check["violations"]} == set(places) - {"/email", "/card"}
+
+
+class Refusing(KeepingSink):
+    """Refuses for good what it gets, and says nothing of it."""
+
+    def take(self, delivery: Any) -> None:
+        raise SinkError("no", permanent=True)
 
 
 def test_errors_that_differ_in_personal_values_alone_are_one(client, work, impersonal):

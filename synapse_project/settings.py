@@ -293,6 +293,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/"}],
     "APPEND_COMPONENTS": {
         "securitySchemes": openapi.SECURITY_SCHEMES,

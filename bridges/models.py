@@ -247,7 +247,6 @@ class ArchivedEvent(models.Model):
         constraints = [models.UniqueConstraint(fields=["bridge", "entry_id"], name="one_row_an_event_and_bridge")]
         indexes = [
             models.Index(fields=["stream", "event_type", "published_at"], name="archive_by_type"),
-            models.Index(fields=["bridge", "published_at"], name="archive_by_bridge"),
         ]
 
     def __str__(self) -> str:

@@ -226,6 +226,13 @@ SETTINGS = (
         meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
     ),
     Setting(
+        name="SYNAPSE_ARCHIVE_SIZE",
+        default=None,
+        parse=setting_values.between(1, 10**9),
+        shown_default="none",
+        meaning="MiB that archived events may take in the database; beyond it the oldest are deleted.",
+    ),
+    Setting(
         name="SYNAPSE_SECRETS_KEY",
         default=[],
         parse=setting_values.passphrases,

@@ -102,6 +102,7 @@ BRIDGE_SINKS = {
     "pull": "bridges.sinks.pull.PullSink",
 }
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
+ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 1024 * 1024
 # Where webhooks may go beside the public internet, the secrets of the environment, and what encrypts the others.
 WEBHOOK_ALLOW = _env["SYNAPSE_WEBHOOK_ALLOW"]
 SECRETS_PREFIX = environment.SECRETS_PREFIX

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
+from bridges.archive_size import archive_bytes, delete_oldest
 from bridges.archiving import row_of, row_without_event
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition
@@ -20,7 +22,8 @@ from bridges.sinks.config import SinkConfig
 from core.cutting import cut
 
 MOST_DAYS = 36_500
-# How often what is too old is removed, in seconds, and how many rows at once: others wait for the database meanwhile.
+# How often what is too old or too much is removed, in seconds, and how many rows at once: others wait for the database
+# meanwhile. Removing keeps pace with what came since: so many rows more are removed than came.
 _TIDY_EVERY = 10.0
 _TIDIED_AT_ONCE = 2_000
 
@@ -41,17 +44,27 @@ class DatabaseSink(Sink):
 
     Config = DatabaseConfig
 
-    def __init__(self, config: DatabaseConfig, *, bridge: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: DatabaseConfig,
+        *,
+        bridge: int,
+        most_bytes: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._keep_days = config.keep_days
         self._bridge = bridge
+        self._most_bytes = most_bytes
         self._clock = clock
         self._tidied = float("-inf")
+        # How many events came since.
+        self._came = 0
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         if bridge.pk is None:
             raise SinkBroken("Rows belong to a bridge of the catalog, and this one is not in it.")
-        return cls(config, bridge=bridge.pk)
+        return cls(config, bridge=bridge.pk, most_bytes=settings.ARCHIVE_BYTES)
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         if not may_begin():
@@ -59,7 +72,7 @@ class DatabaseSink(Sink):
         close_stale_connections()
         try:
             outcomes = self._insert(batch)
-            self._tidy()
+            self._tidy(len(batch))
         except (OperationalError, InterfaceError) as error:
             raise SinkAway(f"The database cannot be used: {_in_one_line(error)}") from error
         return outcomes
@@ -91,14 +104,31 @@ class DatabaseSink(Sink):
                 return None
         return SinkError(f"The database refused it: {_in_one_line(refusal)}")
 
-    def _tidy(self) -> None:
-        """Remove some of the rows that are too old, if it is time to."""
-        if self._keep_days is None or self._clock() < self._tidied + _TIDY_EVERY:
+    def _tidy(self, came: int) -> None:
+        """Remove some of the rows that are too old, or too many for their room, if it is time to."""
+        self._came += came
+        if self._clock() < self._tidied + _TIDY_EVERY:
             return
-        self._tidied = self._clock()
-        before = timezone.now() - timedelta(days=self._keep_days)
-        old = ArchivedEvent.objects.filter(bridge=self._bridge, published_at__lt=before).order_by("published_at")
-        ArchivedEvent.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_TIDIED_AT_ONCE])).delete()
+        times = 1 + self._came // _TIDIED_AT_ONCE
+        self._tidied, self._came = self._clock(), 0
+        for _ in range(times):
+            too_old = self._keep_days is not None and self._remove_older(self._keep_days)
+            too_many = self._most_bytes is not None and archive_bytes() > self._most_bytes
+            if too_many:
+                delete_oldest(_TIDIED_AT_ONCE)
+            if not (too_old or too_many):
+                break
+
+    def _remove_older(self, days: int) -> bool:
+        """Remove some rows of the bridge that were published so many days ago or more. Return whether there were any."""
+        before = timezone.now() - timedelta(days=days)
+        # Ids of entries begin with the milliseconds, of 13 digits until the year 2286: found by the index that keeps
+        # rows from coming twice, and no other is needed.
+        first_kept = str(int(before.timestamp() * 1000))
+        old = ArchivedEvent.objects.filter(bridge=self._bridge, entry_id__lt=first_kept, published_at__lt=before)
+        found = list(old.order_by("entry_id").values_list("pk", flat=True)[:_TIDIED_AT_ONCE])
+        ArchivedEvent.objects.filter(pk__in=found).delete()
+        return bool(found)
 
 
 def _in_one_line(error: BaseException | None) -> str:

@@ -6,8 +6,10 @@ import pytest
 from django.db import DataError, OperationalError, connection
 from django.utils import timezone
 
+from bridges.archive_size import archive_bytes, delete_oldest
 from bridges.errors import SinkAway, SinkBroken, SinkError
 from bridges.models import ArchivedEvent, Bridge
+from bridges.sinks import database
 from bridges.sinks.database import DatabaseConfig, DatabaseSink
 from streams import entry
 from tests.bridges.cast import STREAM, always, places, publish
@@ -21,9 +23,9 @@ EVENT = {"event_type": "order-placed", "n": 7, "paid": True, "lines": [{"sku": "
 def archive():
     """Open the sink of a new bridge: `archive(keep_days=1)`."""
 
-    def archive(name="into-database", *, clock=None, **config):
+    def archive(name="into-database", *, clock=None, most_bytes=None, **config):
         bridge = definition("database", row=True, name=name)
-        options = {"clock": clock} if clock else {}
+        options = {"most_bytes": most_bytes, **({"clock": clock} if clock else {})}
         return DatabaseSink(DatabaseConfig.read(config), bridge=bridge.pk, **options)
 
     return archive
@@ -186,6 +188,93 @@ def test_rows_older_than_the_bridge_keeps_them_are_removed_from_time_to_time(arc
 
     assert [row.entry_id for row in ArchivedEvent.objects.filter(bridge__name="one")] == [f"{young}-0"]
     assert ArchivedEvent.objects.filter(bridge__name="other").count() == 2
+
+
+def test_rows_of_entries_with_ids_of_a_programs_own_are_removed_like_others(archive):
+    now = [0.0]
+    sink = archive(keep_days=7, clock=lambda: now[0])
+    sink.deliver([own(EVENT, id_="1-1"), own(EVENT, id_="1-2"), own(EVENT, id_="99999999999999-1")], always)
+
+    now[0] = 11.0
+    sink.deliver([], always)
+
+    assert [row.entry_id for row in ArchivedEvent.objects.all()] == ["99999999999999-1"]
+
+
+class TestRoom:
+    """Archived events take no more room than they may: those that were archived first go."""
+
+    @pytest.fixture
+    def room(self, monkeypatch):
+        """A thousand bytes a row, and two rows at once."""
+        monkeypatch.setattr(database, "archive_bytes", lambda: 1000 * ArchivedEvent.objects.count())
+        monkeypatch.setattr(database, "_TIDIED_AT_ONCE", 2)
+
+    def kept(self):
+        return [int(row.entry_id.partition("-")[2]) for row in ArchivedEvent.objects.order_by("id")]
+
+    def batch(self, first, count):
+        return [own(EVENT, id_=f"1766570400123-{n}") for n in range(first, first + count)]
+
+    def test_the_oldest_are_removed_beyond_it(self, archive, room):
+        now = [0.0]
+        sink = archive(clock=lambda: now[0], most_bytes=3000)
+        sink.deliver(self.batch(0, 3), always)
+        assert self.kept() == [0, 1, 2]
+
+        now[0] = 11.0
+        sink.deliver(self.batch(3, 1), always)
+
+        assert self.kept() == [2, 3]
+
+    def test_removing_keeps_pace_with_what_comes(self, archive, room):
+        now = [0.0]
+        sink = archive(clock=lambda: now[0], most_bytes=3000)
+        sink.deliver(self.batch(0, 1), always)
+
+        now[0] = 11.0
+        sink.deliver(self.batch(1, 20), always)
+
+        assert self.kept() == [18, 19, 20]
+
+    def test_without_a_bound_nothing_is_removed(self, archive, room):
+        now = [0.0]
+        sink = archive(clock=lambda: now[0])
+        sink.deliver(self.batch(0, 9), always)
+
+        now[0] = 11.0
+        sink.deliver(self.batch(9, 1), always)
+
+        assert self.kept() == list(range(10))
+
+    def test_the_rows_of_other_bridges_count_and_go_as_well(self, archive, room):
+        now = [0.0]
+        archive("other").deliver(self.batch(0, 3), always)
+        sink = archive("one", clock=lambda: now[0], most_bytes=3000)
+
+        sink.deliver(self.batch(3, 1), always)
+
+        assert self.kept() == [2, 3]
+
+
+def test_the_room_of_archived_events_grows_and_shrinks_with_them(archive):
+    empty = archive_bytes()
+    archive().deliver([own({**EVENT, "text": "x" * 500}, id_=f"17-{n}") for n in range(2000)], always)
+    analyze()
+    full = archive_bytes()
+
+    delete_oldest(2000)
+    analyze()
+
+    assert full - empty > 2000 * 500
+    assert archive_bytes() - empty < 2000 * 100
+
+
+def analyze():
+    """Let PostgreSQL count its rows: what a transaction has not committed it counts only so."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE bridges_archivedevent")
 
 
 @pytest.mark.parametrize("days", [0, -1, 1_000_000])

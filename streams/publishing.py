@@ -24,6 +24,7 @@ from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import OutcomeUnknown, UnknownStream
+from streams.masking import mask_of_event
 from streams.reading import Body
 from streams.storing import Fate, Stored
 from streams.tally import Tally
@@ -73,7 +74,7 @@ def _publish_one(
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
-    write = _Writer(stream, request, body.beside)
+    write = _Writer(stream, request, tally, body.beside)
     try:
         if storing.is_plain(stream, keyed=key is not None):
             write.add(accepted)
@@ -85,7 +86,7 @@ def _publish_one(
         _count_unstored(tally, stream, [problem])
         raise
     (stored,) = fates
-    _count(tally, stream, [accepted], fates)
+    _count(tally, stream, [accepted], fates, write.sources)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
@@ -106,7 +107,7 @@ def _publish_batch(
     key: str | None,
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
-    write = _Writer(stream, request)
+    write = _Writer(stream, request, tally)
     is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
     keys: list[IdempotencyKey] = []
 
@@ -141,7 +142,7 @@ def _publish_batch(
     except Problem as problem:
         _count_unstored(tally, stream, [problem] * len(good))
         raise
-    _count(tally, stream, good, fates)
+    _count(tally, stream, good, fates, write.sources)
     return (yield from batches.answer(stream, outcomes, fates))
 
 
@@ -236,10 +237,17 @@ def _all_checked(
 
 
 class _Writer:
-    """Writes the accepted events of one request: as entries, or as `commands` that append them."""
+    """Writes the accepted events of one request: as entries, or as `commands` that append them.
 
-    def __init__(self, stream: StreamDefinition, request: Request, beside: Mapping[str, str] = NO_TEXTS) -> None:
+    `sources` are those of the events, each with how people may see it.
+    """
+
+    def __init__(
+        self, stream: StreamDefinition, request: Request, tally: Tally, beside: Mapping[str, str] = NO_TEXTS
+    ) -> None:
         self._stream = stream
+        self._tally = tally
+        self.sources: dict[str, str] = {}
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")
         self._beside = beside
@@ -254,9 +262,14 @@ class _Writer:
             event, _, version, _, _ = accepted
             timestamp = _now() if event.get("timestamp") is None else ""
             found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
-        self.commands.append(found or commands.xadd_packed_now(self._stream.name, self.entry(accepted)))
+        if found is None:
+            found = commands.xadd_packed_now(self._stream.name, self.entry(accepted))
+        else:
+            self._note_source(accepted)
+        self.commands.append(found)
 
     def entry(self, accepted: Accepted) -> list[str]:
+        self._note_source(accepted)
         return checking.encode(
             self._stream,
             accepted,
@@ -265,6 +278,23 @@ class _Writer:
             traceparent=self._traceparent,
             beside=self._beside,
         )
+
+    def _note_source(self, accepted: Accepted) -> None:
+        source = accepted.event.get("source")
+        if type(source) is not str or not source:
+            source = self._source
+        if source not in self.sources:
+            self.sources[source] = self._shown(source, accepted)
+
+    def _shown(self, source: str, accepted: Accepted) -> str:
+        """Return the source without what the stream's contracts mark as PII."""
+        if not self._stream.marks:
+            return source
+        noted = self._tally.noted_source(self._stream.name, source)
+        if noted is not None:
+            return noted
+        mask = mask_of_event(self._stream, accepted.event, accepted.event_type)
+        return source if mask is None else mask.text(source, accepted.event)
 
 
 def _now() -> str:
@@ -282,18 +312,25 @@ def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]
     return described
 
 
-def _count(tally: Tally, stream: StreamDefinition, good: Sequence[Accepted], fates: Sequence[Fate | None]) -> None:
+def _count(
+    tally: Tally,
+    stream: StreamDefinition,
+    good: Sequence[Accepted],
+    fates: Sequence[Fate | None],
+    sources: Mapping[str, str],
+) -> None:
     """Count what Redis took, be it in doubt, and what it did not. What it had already, it has counted itself."""
     pairs = zip(good, fates, strict=True)
-    stored = [accepted for accepted, fate in pairs if isinstance(fate, Stored) and not fate.repeated]
+    stored = [(accepted, fate.id) for accepted, fate in pairs if isinstance(fate, Stored) and not fate.repeated]
     if len(stored) < len(good):
         _count_unstored(tally, stream, [fate for fate in fates if isinstance(fate, Problem)])
     if not stored:
         return
     tally.add(stream.name, "published", len(stored))
-    if warned := sum(1 for accepted in stored if accepted.warnings):
+    tally.note_sources(stream.name, sources, stored[-1][1])
+    if warned := sum(1 for accepted, _ in stored if accepted.warnings):
         tally.add(stream.name, "warned", warned)
-    if unregistered := sum(1 for accepted in stored if not accepted.registered):
+    if unregistered := sum(1 for accepted, _ in stored if not accepted.registered):
         tally.add(stream.name, "unregistered", unregistered)
 
 

@@ -1,12 +1,14 @@
-"""Counters of this process, by stream: kept in memory and flushed into Redis once a second, so that a publish costs no
-command more. What is lost with a killed process is a second's counting, never an event."""
+"""Counters of this process, by stream, and the sources that published: kept in memory and flushed into Redis once a
+second, so that a publish costs no command more. What is lost with a killed process is a second's counting, never an
+event."""
 
 from collections import Counter
+from collections.abc import Mapping
 from threading import Lock
 from typing import Literal
 
-from streams.broker import commands, keys
-from streams.broker.command import Conversation, ReplyError
+from streams.broker import commands, keys, participants
+from streams.broker.command import Command, Conversation, ReplyError
 from streams.errors import OutcomeUnknown, Unavailable
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
@@ -15,12 +17,18 @@ REFUSED_FOR = "refused:"
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped"]
 
+# Publishers choose the sources of their events: so many pairs of stream and source are noted between two flushes, with
+# so many characters of each, and so many are kept in Redis, those that were seen last.
+MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
+
 
 class Tally:
-    """How often what happened, since the last flush."""
+    """How often what happened, and which sources published, since the last flush."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        # By stream and source: the source as people may see it, and the id of its latest event.
+        self._sources: dict[tuple[str, str], tuple[str, str]] = {}
         self._lock = Lock()
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
@@ -34,28 +42,67 @@ class Tally:
             self._counts[stream, "refused"] += by
             self._counts[stream, REFUSED_FOR + reason] += by
 
+    def noted_source(self, stream: str, source: str) -> str | None:
+        """Return a source as people may see it, where it was noted since the last flush."""
+        noted = self._sources.get((stream, source[:MOST_CHARACTERS]))
+        return noted and noted[0]
+
+    def note_sources(self, stream: str, sources: Mapping[str, str], entry_id: str) -> None:
+        """Note which sources published to a stream.
+
+        No lock: a note that is lost to a flush of the same moment is made again with the next event.
+
+        Args:
+            stream: where they published.
+            sources: each source, and how people may see it.
+            entry_id: the id of the latest of their events.
+        """
+        noted = self._sources
+        for source, shown in sources.items():
+            key = (stream, source[:MOST_CHARACTERS])
+            if key in noted or len(noted) < MOST_NOTED:
+                noted[key] = (shown, entry_id)
+
     def flush(self) -> Conversation[None]:
         """Add the counts to those in Redis and begin at zero. What Redis did not take is kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-        if not counts:
+            sources, self._sources = self._sources, {}
+        asked = [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
+        asked += _noting(sources)
+        if not asked:
             return
         try:
-            replies = yield [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
+            replies = yield asked
         except OutcomeUnknown:
             # It may have taken them: counted twice would be worse than a second's counting lost.
             raise
         except Unavailable:
             self._keep(counts)
             raise
-        taken = zip(counts.items(), replies, strict=True)
+        taken = zip(counts.items(), replies, strict=False)
         self._keep(Counter({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)}))
+        if sources and isinstance(replies[-1], int) and replies[-1] > MOST_KEPT:
+            (oldest,) = yield [participants.oldest_publishers(replies[-1] - MOST_KEPT)]
+            yield [participants.forget_publishers(oldest)]
 
     def clear(self) -> None:
         """Forget the counts (for tests)."""
         with self._lock:
             self._counts.clear()
+            self._sources.clear()
 
     def _keep(self, counts: Counter[tuple[str, str]]) -> None:
         with self._lock:
             self._counts.update(counts)
+
+
+def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]:
+    """Return what notes the sources, and asks how many are noted."""
+    if not sources:
+        return []
+    seen = {
+        (stream, shown[:MOST_CHARACTERS]): int(entry_id.partition("-")[0])
+        for (stream, _), (shown, entry_id) in sources.items()
+    }
+    return [participants.note_publishers(seen), commands.zcard(keys.PUBLISHERS)]

@@ -1,38 +1,56 @@
 """The integration status: for each service what it may do, and what was seen of it."""
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 
 from core.problems import Problem
+from streams import connections
 from streams.admin.asking import ask_all
-from streams.admin.integration import ACTIVE_SECONDS, LOOKED_AT, Consumed, Published, Seen, State, look, names_of, state
+from streams.admin.integration import (
+    ACTIVE_SECONDS,
+    LOOKED_AT,
+    STREAMS_LOOKED_AT,
+    Consumed,
+    Published,
+    Seen,
+    State,
+    look,
+    names_of,
+    state,
+    with_lag,
+)
 from streams.janitor import durable_groups
+from streams.lag import Lag
 from streams.models import Grant, Service, Stream
 from streams.snapshot import holder
+
+# Services on a page; streams that are named for each; and names that belong to no service.
+PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One service. A state is None where the service has no such grant and nothing was seen of it."""
+    """One service. A state is None where the service has no such grant and nothing was seen of it.
+
+    `published` and `consumed` are what was seen last; of how many more streams it was seen, `more_published` and
+    `more_consumed` say.
+    """
 
     service: Service
     publishes: Sequence[Grant]
     subscribes: Sequence[Grant]
     published: Sequence[Published]
     consumed: Sequence[Consumed]
+    more_published: int
+    more_consumed: int
     publishing: State | None
     consuming: State | None
-    now_ms: int
-
-    @property
-    def last_published_ms(self) -> int | None:
-        """When the newest event of this source was stored."""
-        return max((each.last_ms for each in self.published), default=None)
 
 
 def integration_rows(services: Iterable[Service], seen: Seen, now_ms: int) -> list[Row]:
@@ -41,29 +59,49 @@ def integration_rows(services: Iterable[Service], seen: Seen, now_ms: int) -> li
 
 
 def integration(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show what was seen of every service, and who was seen that is none."""
+    """Show what was seen of every service, and which other names were seen."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     now_ms = int(time.time() * 1000)
-    names = list(Stream.objects.values_list("name", flat=True))
-    found = ask_all({"seen": look(names, now_ms, holder.current())})["seen"]
-    seen = Seen(published={}, consumed={}, looked_at=0) if isinstance(found, Problem) else found
-    services = list(admin.get_queryset(request).order_by("name"))
-    known = {name for service in services for name in names_of(service.name)}
+    streams = list(Stream.objects.values_list("name", flat=True))
+    known = {name for service in Service.objects.values_list("name", flat=True) for name in names_of(service)}
+    found = ask_all({"seen": look(streams, now_ms, holder.current(), known)})["seen"]
+    seen = Seen(published={}, consumed={}) if isinstance(found, Problem) else found
+    for (stream, source), ms in seen.fresh.items():
+        # Noted by its masked name, so that the next look at the page need not find it again.
+        connections.tally.note_sources(stream, {source: source}, f"{ms}-0")
+    services = Paginator(admin.get_queryset(request).order_by("name"), PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = integration_rows(services, seen, now_ms)
     ours = {group for groups in durable_groups().values() for group in groups}
+    sources = [(name, one) for name, each in sorted(seen.published.items()) if name not in known for one in each]
+    groups = [one for name, each in sorted(seen.consumed.items()) if name not in known | ours for one in each]
+    lags = _lags([one for row in rows for one in row.consumed] + groups[:MOST_STRANGERS])
     page: HttpResponse = admin.show(
         request,
         "streams/admin/integration.html",
         title="Integration status",
-        rows=integration_rows(services, seen, now_ms),
+        services=services,
+        rows=[replace(row, consumed=_with(lags, row.consumed)) for row in rows],
         problem=found if isinstance(found, Problem) else None,
         problems=seen.problems,
         looked_at=LOOKED_AT,
+        streams_looked_at=STREAMS_LOOKED_AT,
+        unseen=seen.unseen,
         minutes=ACTIVE_SECONDS // 60,
-        strange_sources=[(name, each) for name, each in sorted(seen.published.items()) if name not in known],
-        strange_groups=[(name, each) for name, each in sorted(seen.consumed.items()) if name not in known | ours],
+        strange_sources=sources[:MOST_STRANGERS],
+        strange_groups=_with(lags, groups[:MOST_STRANGERS]),
+        more_strangers=len(sources[MOST_STRANGERS:]) + len(groups[MOST_STRANGERS:]),
     )
     return page
+
+
+def _lags(consumed: Sequence[Consumed]) -> Mapping[tuple[str, str], Lag]:
+    found = ask_all({"lags": with_lag(consumed)})["lags"]
+    return {} if isinstance(found, Problem) else found
+
+
+def _with(lags: Mapping[tuple[str, str], Lag], consumed: Sequence[Consumed]) -> list[Consumed]:
+    return [replace(each, lag=lags.get((each.stream, each.group))) for each in consumed]
 
 
 def _row(service: Service, seen: Seen, now_ms: int) -> Row:
@@ -73,18 +111,16 @@ def _row(service: Service, seen: Seen, now_ms: int) -> Row:
     names = names_of(service.name)
     published = [each for name in names for each in seen.published.get(name, ())]
     consumed = [each for name in names for each in seen.consumed.get(name, ())]
+    published.sort(key=lambda each: (-each.last_ms, each.stream))
+    consumed.sort(key=lambda each: (-(each.seen_ms or 0), each.stream, each.group))
     return Row(
         service=service,
         publishes=publishes,
         subscribes=subscribes,
-        published=sorted(published, key=lambda each: -each.last_ms),
-        consumed=sorted(consumed, key=lambda each: (each.stream, each.group)),
+        published=published[:MOST_STREAMS],
+        consumed=consumed[:MOST_STREAMS],
+        more_published=len(published[MOST_STREAMS:]),
+        more_consumed=len(consumed[MOST_STREAMS:]),
         publishing=state([each.last_ms for each in published], now_ms) if publishes or published else None,
-        consuming=state([_seen_ms(each) for each in consumed], now_ms) if subscribes or consumed else None,
-        now_ms=now_ms,
+        consuming=state([each.seen_ms for each in consumed], now_ms) if subscribes or consumed else None,
     )
-
-
-def _seen_ms(consumed: Consumed) -> int | None:
-    """Return when the group was last seen: by a consumer that asked, else by the latest event it got."""
-    return consumed.asked_ms or consumed.read_up_to_ms

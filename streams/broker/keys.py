@@ -89,3 +89,7 @@ def probe(number: int) -> str:
 
 
 JANITOR_LEASE = "syn:janitor"
+# Hash of the processes that run bridges: when each last said that it lives.
+PROCESSES = "syn:processes"
+# Sorted set of who published where: "<stream> <source>" by when that was last seen, in milliseconds.
+PUBLISHERS = "syn:publishers"

@@ -24,6 +24,17 @@ def report(stream: str, group: str, consumer: str, words: bytes, *, keep_ms: int
     return _REPORT.call([keys.reports(stream, group)], [consumer, words, keep_ms])
 
 
+def beat(process: str, *, keep_ms: int) -> Command:
+    """Note that a process lives: what its consumers said of themselves holds. Those that said nothing for `keep_ms` are
+    forgotten."""
+    return _REPORT.call([keys.PROCESSES], [process, "", keep_ms])
+
+
+def beats() -> Command:
+    """Read when each process said that it lives: `Report` by process, without words."""
+    return Command(("HGETALL", keys.PROCESSES), parse=_reports)
+
+
 def withdraw(stream: str, group: str, consumer: str) -> Command:
     """Forget what a consumer said: it is no more."""
     return Command(("HDEL", keys.reports(stream, group), consumer))

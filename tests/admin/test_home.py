@@ -1,5 +1,7 @@
 """The first page: what goes on in every stream, and what was changed last."""
 
+from streams.admin import home
+from streams.broker import keys
 from tests.admin.pages import text_of
 from tests.definitions import define
 
@@ -28,6 +30,19 @@ def test_it_is_read_in_one_pipeline_and_few_queries(admin_client, round_trips, d
         admin_client.get("/admin/")
 
     assert len(round_trips) == 1
+
+
+def test_of_many_streams_those_that_were_published_to_last_have_a_card(admin_client, redis, monkeypatch):
+    monkeypatch.setattr(home, "MOST", 3)
+    for place in range(6):
+        define(f"stream-{place}")
+    redis.zadd(keys.PUBLISHERS, {"stream-5 shop": 3, "stream-4 shop": 2, "stream-4 other": 2.5, "gone shop": 9})
+
+    text = text_of(admin_client.get("/admin/"))
+
+    shown = [name for place in range(6) if (name := f"stream-{place}") in text.partition("Latest changes")[0]]
+    assert shown == ["stream-0", "stream-4", "stream-5"]
+    assert "3 of 6 streams, those that were published to last." in text
 
 
 def test_the_latest_changes_are_there(admin_client, redis):

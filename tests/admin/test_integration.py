@@ -5,6 +5,9 @@ import time
 import pytest
 
 from bridges.models import Bridge
+from streams import background
+from streams.admin import integration, integration_page
+from streams.broker import keys
 from streams.models import Grant, Service, Stream
 from tests.admin.pages import text_of, url
 from tests.definitions import define
@@ -88,8 +91,8 @@ def test_strangers_are_listed_apart(admin_client, redis, services):
 
     text = text_of(status(admin_client)).partition("Seen, but no service of that name")[2]
 
-    assert "(no source) source of 1 event inference-events" in text
-    assert "somebody source of 1 event inference-events" in text
+    assert "(no source) source of events inference-events" in text
+    assert "somebody source of events inference-events" in text
     assert "unheard-of group, 2 not read inference-events" in text
 
 
@@ -108,20 +111,131 @@ def test_the_archive_of_the_catalog_counts_for_the_service_it_is_for(admin_clien
     assert states(status(admin_client))["platform-analytics-service"] == (None, "active")
 
 
-def test_only_the_newest_entries_are_looked_at(admin_client, redis, services):
+def test_only_the_newest_entries_of_other_programs_are_looked_at(admin_client, redis, services):
     publish(redis, "cyrex", age=HOUR)
     pipeline = redis.pipeline()
-    for _ in range(1000):
+    for _ in range(integration.LOOKED_AT):
         pipeline.xadd("inference-events", {"event_type": "x", "source": "other"})
     pipeline.execute()
 
     assert states(status(admin_client))["cyrex"] == ("never seen", None)
 
 
+def test_a_publisher_through_synapse_is_noted_however_many_others_write(admin_client, client, redis, services):
+    event = {"event_type": "x", "source": "cyrex"}
+    assert client.post("/events/inference-events", event, content_type="application/json").status_code == 201
+    background.flush_tally()
+    for _ in range(integration.LOOKED_AT + 1):
+        publish(redis, "other")
+
+    assert states(status(admin_client))["cyrex"] == ("active", None)
+
+
+def test_a_publisher_that_was_noted_stays_known_when_its_events_are_gone(admin_client, client, redis, services):
+    events = [{"event_type": "x", "source": name} for name in ("cyrex", "idle", "")]
+    assert client.post("/events/inference-events", events, content_type="application/json").status_code == 200
+    background.flush_tally()
+    redis.xtrim("inference-events", 0)
+
+    found = states(status(admin_client))
+
+    assert (found["cyrex"][0], found["idle"][0]) == ("active", "active")
+
+
+def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redis, services):
+    Stream.objects.update(unknown_event_types="reject")
+    event = {"event_type": "x", "source": "cyrex"}
+    assert client.post("/events/inference-events", event, content_type="application/json").status_code == 422
+    background.flush_tally()
+
+    assert states(status(admin_client))["cyrex"] == ("never seen", None)
+
+
+def test_what_one_look_found_need_not_be_found_again(admin_client, redis, services):
+    publish(redis, "cyrex")
+    status(admin_client)
+    background.flush_tally()
+    redis.xtrim("inference-events", 0)
+
+    assert states(status(admin_client))["cyrex"] == ("active", None)
+
+
+def test_of_many_streams_some_are_looked_at_each_time(admin_client, redis, services, monkeypatch):
+    monkeypatch.setattr(integration, "STREAMS_LOOKED_AT", 1)
+    Service.objects.create(name="late")
+    publish(redis, "cyrex")
+    define("other-events")
+    redis.xadd("other-events", {"event_type": "x", "source": "late"}, id=f"{now() + HOUR}-0")
+
+    first = states(status(admin_client))
+    background.flush_tally()
+    second = states(status(admin_client))
+
+    assert (first["late"][0], first["cyrex"][0]) == ("active", "never seen")
+    assert (second["late"][0], second["cyrex"][0]) == ("active", "active")
+
+
+def test_a_service_on_many_streams_shows_those_where_it_was_seen_last(admin_client, redis, services):
+    for number in range(integration_page.MOST_STREAMS + 2):
+        define(f"stream-{number}")
+        redis.xadd(f"stream-{number}", {"event_type": "x", "source": "cyrex"}, id=f"{now() - number * 1000}-0")
+        redis.xgroup_create(f"stream-{number}", "cyrex", "0")
+
+    page = status(admin_client)
+
+    row = next(row for row in page.context["rows"] if row.service.name == "cyrex")
+    assert [each.stream for each in row.published] == [f"stream-{n}" for n in range(integration_page.MOST_STREAMS)]
+    assert (len(row.consumed), row.more_published, row.more_consumed) == (integration_page.MOST_STREAMS, 2, 2)
+    assert "and 2 more streams" in text_of(page)
+
+
+def test_services_are_listed_page_by_page(admin_client, redis, services, monkeypatch):
+    monkeypatch.setattr(integration_page, "PAGE_SIZE", 2)
+
+    first = status(admin_client)
+    second = admin_client.get(url("streams.service", "integration"), {"page": 2})
+
+    assert list(states(first)) == ["cyrex", "idle"]
+    assert list(states(second)) == ["platform-analytics-service"]
+
+
+def test_a_source_that_is_pii_is_noted_masked(admin_client, client, redis, services):
+    property_ = {"type": "string", "x-pii": True}
+    define("orders", {"order-placed": {"properties": {"source": property_, "email": property_}}})
+    for event in ({"source": "zeb@example.org"}, {"source": "of zob@example.org", "email": "zob@example.org"}):
+        event["event_type"] = "order-placed"
+        assert client.post("/events/orders", event, content_type="application/json").status_code == 201
+    background.flush_tally()
+
+    noted = redis.zrange(keys.PUBLISHERS, 0, -1)
+
+    assert len(noted) >= 1
+    assert not any(b"example.org" in name for name in noted)
+    assert "example.org" not in text_of(status(admin_client))
+
+
+def test_a_source_that_was_noted_before_it_was_marked_is_hidden(admin_client, client, redis, services):
+    define("orders", {"order-placed": {"properties": {"email": {"type": "string", "x-pii": True}}}})
+    redis.zadd(keys.PUBLISHERS, {"orders zeb@example.org": now(), "orders cyrex": now()})
+
+    page = status(admin_client)
+
+    assert "example.org" not in text_of(page)
+    assert states(page)["cyrex"] == ("active", None)
+
+
+def test_another_programs_key_in_the_place_of_the_notes_is_no_matter(admin_client, redis, services):
+    redis.set(keys.PUBLISHERS, "not ours")
+    publish(redis, "cyrex")
+    background.flush_tally()
+
+    assert states(status(admin_client))["cyrex"] == ("active", None)
+
+
 def test_the_page_says_how_it_knows(admin_client, redis, services):
     text = text_of(status(admin_client))
 
-    assert "among the newest 1 000 of each stream" in text
+    assert "the newest 100 of a stream are looked at, in 50 streams each time" in text
     assert "leaves no trace" in text
 
 

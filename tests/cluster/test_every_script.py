@@ -1,6 +1,17 @@
 """Every script runs on three nodes, declares the keys that it touches, and keeps to the slot of its stream."""
 
-from streams.broker import Command, dead_letters, delivery, groups, keys, publishing, rates, reports, retention
+from streams.broker import (
+    Command,
+    dead_letters,
+    delivery,
+    groups,
+    keys,
+    participants,
+    publishing,
+    rates,
+    reports,
+    retention,
+)
 from streams.broker.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
@@ -37,6 +48,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     first_part = send(groups.move(*PLACE, "0"))
     assert send(groups.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
     send(retention.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
+    assert send(participants.readers(STREAM)).groups
     send(reports.report(*PLACE, "me", b"I run", keep_ms=1000))
     send(delivery.clean(*PLACE, keep="", idle_ms=10**9))
     send(delivery.leave(*PLACE, "me"))

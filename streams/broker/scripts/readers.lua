@@ -1,0 +1,30 @@
+-- Tell which groups read a stream, and when they last did. Nothing is changed.
+-- KEYS: the stream.
+-- Reply: {the id of its latest entry, then for each group {name, id of the last entry that it was given, pending entries,
+--        milliseconds since one of its consumers last asked or -1 when it has none}}, or Redis' error.
+local stream = KEYS[1]
+
+local function fields_of(row)
+  local fields = {}
+  for at = 1, #row, 2 do
+    fields[row[at]] = row[at + 1]
+  end
+  return fields
+end
+
+local info = redis.pcall('XINFO', 'STREAM', stream)
+if info.err then
+  return info
+end
+local reply = {fields_of(info)['last-generated-id']}
+for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  local group, idle = fields_of(row), -1
+  if group.consumers > 0 then
+    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group.name)) do
+      local asked = fields_of(consumer).idle
+      idle = (idle < 0 or asked < idle) and asked or idle
+    end
+  end
+  reply[#reply + 1] = {group.name, group['last-delivered-id'], group.pending, idle}
+end
+return reply

@@ -76,6 +76,24 @@ class Overview:
         return max([*said, self.last_done_ms]) or None
 
 
+def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[str, Status]:
+    """Return what consumers say of themselves that run still: they said it lately, or their process says that it lives.
+
+    Args:
+        said: the reports by consumer.
+        beats: those of the processes, as `reports.beats` reads them, or an error.
+        now_ms: the time by the server's clock.
+    """
+    alive = {} if isinstance(beats, ReplyError) else beats
+    found = {}
+    for name, row in said.items():
+        beat = alive.get(name.rpartition(":")[0])
+        heard = max(row.at, beat.at) if beat else row.at
+        if now_ms - heard < FRESH_MS and (status := unpack(row.words)) is not None:
+            found[name] = status
+    return found
+
+
 def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
     """Find out how the bridges are, by name. What is wrong with one is its own `problem`.
 
@@ -85,9 +103,10 @@ def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]
     known = list(bridges)
     if not known:
         return {}
-    now_ms, *replies = yield from ask([reports.now(), *(command for bridge in known for command in _asked(bridge))])
+    asked = [reports.now(), reports.beats(), *(command for bridge in known for command in _asked(bridge))]
+    now_ms, beats, *replies = yield from ask(asked)
     found = {
-        bridge.name: _Found(bridge, *replies[place : place + 5])
+        bridge.name: _Found(bridge, beats, *replies[place : place + 5])
         for bridge, place in zip(known, range(0, len(replies), 5), strict=True)
     }
     groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
@@ -109,8 +128,11 @@ def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
 class _Found:
     """What Redis answered of one bridge."""
 
-    def __init__(self, bridge: BridgeDefinition, said: Any, counters: Any, groups: Any, *sizes: Any) -> None:
+    def __init__(
+        self, bridge: BridgeDefinition, beats: Any, said: Any, counters: Any, groups: Any, *sizes: Any
+    ) -> None:
         self.bridge = bridge
+        self._beats = beats
         # Somebody else's key in the place of ours tells nothing; it is no reason to fail.
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
@@ -124,10 +146,9 @@ class _Found:
 
     def overview(self, now_ms: int, lags: Mapping[lag.Name, Lag]) -> Overview:
         behind = lags.get((self.bridge.stream, self.bridge.group))
-        fresh = {name: unpack(row.words) for name, row in self._said.items() if now_ms - row.at < FRESH_MS}
         return Overview(
             bridge=self.bridge,
-            statuses={name: status for name, status in fresh.items() if status is not None},
+            statuses=fresh_statuses(self._said, self._beats, now_ms),
             counters={name: _number(self._counters.get(name, b"0")) for name in COUNTERS},
             pending=self.group.pending if self.group else 0,
             waiting=self._waiting,

@@ -1,30 +1,48 @@
-"""What bridges say of themselves, kept in Redis where the admin reads it."""
+"""What bridges say of themselves, kept in Redis where the admin reads it.
 
+A bridge whose status stays the same is not reported every second: its process says once a second that it lives.
+"""
+
+import time
 from collections.abc import Callable, Sequence
 
+from bridges.overview import FRESH_MS
+from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
-from bridges.status import pack
+from bridges.status import Status, pack
 from streams.broker import SyncExecutor, reports
 from streams.errors import Unavailable
 
 KEEP_MS = 60_000
+# When a report that stayed the same is repeated, in seconds: before Redis forgets it.
+REPEAT_EVERY = 30.0
 
 
-def reporter(executor: Callable[[], SyncExecutor]) -> Callable[[Sequence[Report]], None]:
-    """Return what notes reports. While Redis is away there is nobody to tell; the next report follows in a second."""
+def reporter(
+    executor: Callable[[], SyncExecutor], clock: Callable[[], float] = time.monotonic
+) -> Callable[[Sequence[Report]], None]:
+    """Return a function that notes reports. What Redis does not take while it is away follows in a second.
+
+    `clock` gives seconds.
+    """
+    told: dict[tuple[str, str, str], tuple[Status, float]] = {}
 
     def note(found: Sequence[Report]) -> None:
-        asked = []
+        now = clock()
+        asked = [reports.beat(identity.process(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
+            last = told.pop(place, None)
             if one.status is None:
                 asked.append(reports.withdraw(*place))
+            elif last and last[0] == one.status and now - last[1] < REPEAT_EVERY:
+                told[place] = last
             else:
                 asked.append(reports.report(*place, pack(one.status), keep_ms=KEEP_MS))
+                told[place] = (one.status, now)
         try:
-            if asked:
-                executor().execute(asked)
+            executor().execute(asked)
         except Unavailable:
-            return
+            told.clear()
 
     return note

@@ -6,6 +6,10 @@ no harm. The rules are told in docs/retention.md.
 
 What a group is owed can only be kept when there is a group. So the janitor makes those of bridges that did not run yet,
 or do not run, before it cuts anything.
+
+A stream's length tells whether there is something to cut, and so does the age of its oldest entry, which is known from
+the last look. So of idle streams only the length is asked, of all in one pipeline, and not in every turn where there
+are hundreds of them. Those that were published to lately are named by one command.
 """
 
 import logging
@@ -14,10 +18,11 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
-from streams.broker import Command, ReplyError, SyncExecutor, delivery, retention
+from streams.broker import Command, ReplyError, SyncExecutor, commands, delivery, participants, retention
 from streams.broker.command import value
 from streams.broker.retention import Limits, Trimmed
 from streams.definitions import StreamDefinition
@@ -36,6 +41,14 @@ TOGETHER = 8
 # looking for what is to be cut. A catalog of thousands of idle streams must not keep a core busy.
 BUDGET = 0.5
 LOOKING = 0.2
+# How often the length of a stream is asked that did not change, in seconds for each stream that there is, and at most;
+# how many lengths are asked for in one pipeline.
+ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
+ASKED_TOGETHER = 500
+# How often a stream is looked at to note that its groups move, in seconds, and in seconds for each stream there is.
+LOOK_EVERY, LOOK_EVERY_EACH = 30.0, 0.02
+# How many of those that published last are asked for, and how long ago that may be.
+_PUBLISHERS, _LATELY_MS = 500, 5_000
 
 # Groups that hold back what they owe, by stream, each with the id after which it begins when it is not there.
 Durable = Mapping[str, Mapping[str, str]]
@@ -75,10 +88,26 @@ def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What is known of a stream: its groups and its length. Moments are in seconds by the janitor's clock.
+
+    `looked_at`: when it was trimmed last, if there was anything; `look_at`: when that is due again. `ask_at`: when its
+    length is to be asked.
+    """
+
+    stream: StreamDefinition
+    groups: tuple[bytes, ...] = ()
+    length: int = 0
+    looked_at: float = float("-inf")
+    look_at: float = float("-inf")
+    ask_at: float = float("-inf")
+
+
 class Janitor:
     """Trims the streams, a bounded piece of each in turn, as long as it holds the lease.
 
-    `streams` returns the streams of the catalog by name, `durable` their durable groups.
+    `streams` returns the streams of the catalog by name, `durable` their durable groups. `clock` gives seconds.
     """
 
     def __init__(
@@ -90,6 +119,7 @@ class Janitor:
         pin_for: timedelta = PIN_FOR,
         room: int = ROOM,
         budget: float = BUDGET,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._executor = executor
         self._streams = streams
@@ -97,10 +127,10 @@ class Janitor:
         self._pin_for = pin_for
         self._room = room
         self._budget = budget
+        self._clock = clock
         self._token = secrets.token_hex(8)
-        self._groups: dict[str, tuple[bytes, ...]] = {}
+        self._known: dict[str, _Known] = {}
         self._complaints: dict[str, str] = {}
-        self._first = ""
         # What was cut in the last turn, or was left to be cut: it is looked at in every turn.
         self._busy: list[str] = []
 
@@ -115,21 +145,69 @@ class Janitor:
         """
         # The process belongs to the name: a forked child has the same token.
         owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
-        (held,) = self._executor().execute([retention.hold_janitor_lease(owner, ttl_ms=LEASE_MS)])
+        lease = retention.hold_janitor_lease(owner, ttl_ms=LEASE_MS)
+        held, published = self._executor().execute([lease, participants.latest_publishers(_PUBLISHERS)])
         if not value(held):
             return False
-        self._sweep(self._streams(), self._durable())
+        streams, durable = self._streams(), self._durable()
+        self._follow(streams)
+        grown = self._ask_lengths({} if isinstance(published, ReplyError) else published)
+        self._sweep(streams, durable, grown | self._without_groups(durable))
         return True
 
-    def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable) -> None:
-        """Look at the streams in turn for a part of the time, and trim those that have much to cut for the rest of it.
+    def _follow(self, streams: Mapping[str, StreamDefinition]) -> None:
+        """Forget streams that are gone or defined anew, but for their groups, and know of those that are new."""
+        self._known = {
+            name: known
+            if (known := self._known.get(name)) and known.stream is stream
+            else _Known(stream=stream, groups=known.groups if known else ())
+            for name, stream in streams.items()
+        }
 
-        The next turn begins where this one stopped.
-        """
-        begun, spent = time.monotonic(), 0.0
+    def _ask_lengths(self, published: Mapping[participants.Publisher, int]) -> set[str]:
+        """Ask for lengths that are due, and return the streams that have something to cut by them."""
+        newest = max(published.values(), default=0)
+        lately = {stream for (stream, _), ms in published.items() if ms > newest - _LATELY_MS}
+        now = self._clock()
+        pause = min(ASK_EVERY * len(self._known), MOST_ASK_EVERY)
+        due = [
+            (name, known)
+            for name, known in self._known.items()
+            if known.look_at > now and (known.ask_at <= now or name in lately)
+        ]
+        found = set()
+        for start in range(0, len(due), ASKED_TOGETHER):
+            part = due[start : start + ASKED_TOGETHER]
+            replies = self._executor().execute([commands.xlen(name) for name, _ in part])
+            for (name, known), reply in zip(part, replies, strict=True):
+                length = known.length if isinstance(reply, ReplyError) else reply
+                if self._must_look(known, length):
+                    found.add(name)
+                # What changed is asked for in every turn.
+                known.ask_at = now + pause if length == known.length else now
+                known.length = length
+        return found
+
+    def _must_look(self, known: _Known, length: int) -> bool:
+        """Say whether a stream of this length has too many entries, or may be another one than was known."""
+        began = known.length == 0 < length and known.stream.max_age is not None
+        return length < known.length or began or length > limits_of(known.stream).max_length
+
+    def _without_groups(self, durable: Durable) -> set[str]:
+        """Return the streams with durable groups that were not there when they were last looked at."""
+        return {
+            name
+            for name, groups in durable.items()
+            if (known := self._known.get(name)) and not {group.encode() for group in groups} <= {*known.groups}
+        }
+
+    def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable, found: Iterable[str]) -> None:
+        """Look for a part of the time at the streams where it is due, and trim those that have much to cut for the rest
+        of it. Those that were not looked at for the longest come first."""
+        begun, spent = self._clock(), 0.0
         again = deque(name for name in self._busy if name in streams)
-        known_busy = frozenset(again)
-        rest = deque(name for name in self._in_turn(streams) if name not in known_busy)
+        due = {*found, *(name for name, known in self._known.items() if known.look_at <= begun)} - {*again}
+        rest = deque(sorted(due, key=lambda name: (self._known[name].looked_at, name)))
         cut: dict[str, None] = {}
         while rest or again:
             looks = rest and (spent <= self._budget * LOOKING or not again)
@@ -142,20 +220,14 @@ class Janitor:
                     again.append(name)
                 if isinstance(reply, Trimmed) and reply.cut:
                     cut[name] = None
-            spent = time.monotonic() - begun
+            spent = self._clock() - begun
             if spent >= self._budget or (not again and spent >= self._budget * LOOKING):
                 break
-        self._first = rest[0] if rest else ""
         self._busy = list(dict.fromkeys(again) | cut)
-
-    def _in_turn(self, streams: Mapping[str, StreamDefinition]) -> Sequence[str]:
-        names = sorted(streams)
-        start = names.index(self._first) if self._first in streams else 0
-        return names[start:] + names[:start]
 
     def _keep(self, name: str, durable: Durable) -> list[Command]:
         """Return what makes the stream's durable groups that were not there when it was last looked at."""
-        known = self._groups.get(name, ())
+        known = self._known[name].groups
         return [
             delivery.keep(name, group, start=start, run=self._token)
             for group, start in durable.get(name, {}).items()
@@ -166,12 +238,15 @@ class Janitor:
         return retention.trim(
             stream.name,
             limits_of(stream, self._pin_for),
-            groups=self._groups.get(stream.name, ()),
+            groups=self._known[stream.name].groups,
             durable=durable.get(stream.name, {}),
             room=self._room,
         )
 
     def _has_more(self, name: str, reply: Trimmed | ReplyError) -> bool:
+        known, now = self._known[name], self._clock()
+        every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
+        known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)
         if isinstance(reply, ReplyError):
             # The others go on; the same complaint is made once.
             if self._complaints.get(name) != str(reply):
@@ -179,7 +254,9 @@ class Janitor:
             self._complaints[name] = str(reply)
             return False
         self._complaints.pop(name, None)
-        self._groups[name] = reply.groups
+        known.groups, known.length = reply.groups, reply.length
+        if reply.expires_ms is not None:
+            known.look_at = min(known.look_at, now + reply.expires_ms / 1000)
         return reply.more
 
 

@@ -5,9 +5,8 @@ import time
 from bridges.definitions import BridgeDefinition
 from bridges.errors import GroupInUse, UnknownGroup
 from bridges.models import Bridge
-from bridges.overview import FRESH_MS
+from bridges.overview import fresh_statuses
 from bridges.snapshot import definition_of
-from bridges.status import unpack
 from streams import connections
 from streams.asking import ask
 from streams.broker import ReplyError, reports
@@ -84,14 +83,13 @@ def hindrance(stream: str, found: Standing) -> str:
 
 
 def _at_work(stream: str, group: str) -> list[str]:
-    said, now_ms = connections.executor().run(ask([reports.reports(stream, group), reports.now()]))
+    said, beats, now_ms = connections.executor().run(
+        ask([reports.reports(stream, group), reports.beats(), reports.now()])
+    )
     if isinstance(now_ms, ReplyError):
         now_ms = int(time.time() * 1000)
-    fresh = (
-        {} if isinstance(said, ReplyError) else {name: one for name, one in said.items() if now_ms - one.at < FRESH_MS}
-    )
-    statuses = {name: unpack(one.words) for name, one in fresh.items()}
-    return [name for name, status in statuses.items() if status is not None and status.state not in _AT_REST]
+    statuses = {} if isinstance(said, ReplyError) else fresh_statuses(said, beats, now_ms)
+    return [name for name, status in statuses.items() if status.state not in _AT_REST]
 
 
 def _named(names: list[str]) -> str:

@@ -11,9 +11,14 @@ _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()
 
 
+def process() -> str:
+    """Return the name of this process: how the names of all its consumers begin."""
+    return f"{_host()}:{os.getpid()}"
+
+
 def fresh() -> str:
     """Return a name that no consumer has had."""
-    name = f"{_host()}:{os.getpid()}:{secrets.token_hex(4)}"
+    name = f"{process()}:{secrets.token_hex(4)}"
     _of_this_process.add(name)
     return name
 

@@ -200,6 +200,10 @@ class Membership:
         removed: int = self._ask(delivery.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms))
         return removed
 
+    def interrupt(self) -> None:
+        """End what another thread waits for; it loses its connection."""
+        self._executor.interrupt()
+
     def reconnect(self) -> None:
         """Close the connection: the next question opens a new one, wherever Redis is then."""
         self._executor.close()

@@ -15,7 +15,7 @@ from bridges.runtime.joining import Say
 from bridges.runtime.membership import Subscription
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.stop import Stop
-from bridges.runtime.worker import Worker
+from bridges.runtime.worker import IDLE_BLOCK_MS, Worker
 from bridges.sinks import registry
 from bridges.sinks.base import Sink
 from streams import connections
@@ -85,7 +85,7 @@ def open_worker(
     sink = sink or open_sink(bridge, stop)
     return Worker(
         subscription,
-        executor=connections.blocking_executor(block_ms / 1000),
+        executor=connections.blocking_executor(max(block_ms, IDLE_BLOCK_MS) / 1000),
         sink=sink,
         say=say,
         stop=stop,

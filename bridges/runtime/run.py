@@ -20,7 +20,7 @@ from streams import connections
 
 logger = logging.getLogger(__name__)
 
-# A thread that waits for events hears of a stop when its read ends.
+# How long a thread waits for events, unless none came for long.
 BLOCK_MS = 1000
 
 
@@ -99,6 +99,7 @@ class ThreadRun:
             block_ms=BLOCK_MS,
         )
         self._worker = worker
+        self._stop.interrupt = worker.interrupt
         try:
             worker.run()
         finally:

@@ -69,23 +69,39 @@ class Stop:
 
 
 class ThreadStop(Stop):
-    """The same for work in a thread of its own, asked for by another one. A wait for Redis is not cut short by it."""
+    """The same for work in a thread of its own, asked for by another one. `interrupt` is called to end a wait of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self.interrupt: Callable[[], None] = lambda: None
 
     @property
     def requested(self) -> bool:
         return self._event.is_set()
 
     def request(self) -> None:
-        self._event.set()
+        # Under the lock, so that nothing is interrupted but the wait.
+        with self._lock:
+            self._event.set()
+            if self._waiting:
+                self.interrupt()
 
     def interruptible(self, wait: Callable[[], T]) -> T:
-        if self.requested:
-            raise Interrupted
-        return wait()
+        with self._lock:
+            if self.requested:
+                raise Interrupted
+            self._waiting = True
+        try:
+            return wait()
+        except Exception:
+            if self.requested:
+                raise Interrupted from None
+            raise
+        finally:
+            with self._lock:
+                self._waiting = False
 
     def sleep(self, seconds: float) -> None:
         if self._event.wait(seconds):

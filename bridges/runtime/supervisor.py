@@ -91,7 +91,8 @@ class Supervisor:
     def _look_after(self, name: str, run: Run, wanted: BridgeDefinition | None) -> bool:
         """Do what is to do about one run. Return whether that was something."""
         if run.is_alive:
-            if wanted != run.bridge:
+            # Mostly it is the same object: comparing a thousand definitions field by field takes a while.
+            if wanted is not run.bridge and wanted != run.bridge:
                 run.request_stop()
                 self._asked.add(name)
             return False

@@ -11,7 +11,8 @@ from streams.broker.delivery import Reaped
 # Entries a step takes back at most: their copies are made inside Redis, which answers nobody else meanwhile.
 _REAPED_AT_ONCE = 100
 # How often it is noted how far the group is, in seconds: what was settled since comes again, should the group be lost.
-_CHECKPOINT_EVERY = 5.0
+# While nothing was read, only somebody else can have moved the group.
+_CHECKPOINT_EVERY, _IDLE_CHECKPOINT_EVERY = 5.0, 60.0
 # A consumer that reads is never silent for longer than a blocked read takes, and some.
 _LIVELY_MS = 10_000
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
@@ -22,7 +23,7 @@ class Upkeep:
     """Looks after a group, a step at a time.
 
     In a group that Synapse did not make, what other programs' consumers have pending is theirs, however long.
-    `clock` gives seconds.
+    `clock` gives seconds. `has_moved`: events were read or acknowledged since the last checkpoint.
     """
 
     def __init__(self, membership: Membership, clock: Callable[[], float]) -> None:
@@ -32,7 +33,8 @@ class Upkeep:
         self._lease_ms = membership.subscription.lease_ms
         self._ours = False
         self._due = float("-inf")
-        self._checkpoint_due = float("-inf")
+        self._checkpointed_at = float("-inf")
+        self.has_moved = False
         self._gone: deque[str] = deque()
         self._silent: deque[str] = deque()
         self._lost = 0
@@ -51,9 +53,10 @@ class Upkeep:
 
     def step(self) -> bool:
         """Take back a part of what is left to be taken back. Return False when there was nothing."""
-        if self._clock() >= self._checkpoint_due:
+        every = _CHECKPOINT_EVERY if self.has_moved else _IDLE_CHECKPOINT_EVERY
+        if self._clock() >= self._checkpointed_at + every:
             self._membership.checkpoint()
-            self._checkpoint_due = self._clock() + _CHECKPOINT_EVERY
+            self._checkpointed_at, self.has_moved = self._clock(), False
         if self._gone:
             if self._retired(self._gone[0]):
                 self._gone.popleft()
@@ -79,14 +82,21 @@ class Upkeep:
 
     def _look_around(self) -> None:
         self._due = self._clock() + self._lease_ms / 3000
-        consumers = [consumer for consumer in self._membership.consumers() if consumer.name != self._own]
+        found = self._membership.consumers()
+        consumers = [consumer for consumer in found if consumer.name != self._own]
         self._gone.extend(consumer.name for consumer in consumers if is_dead(consumer))
+        # What becomes pending from now on is not due before the next look.
         if self._ours:
-            self._silent.append("")
-            self._membership.clean(_FORGOTTEN_MS)
+            if any(consumer.pending for consumer in found):
+                self._silent.append("")
+            if any(not consumer.pending and consumer.idle >= _FORGOTTEN_MS for consumer in consumers):
+                self._membership.clean(_FORGOTTEN_MS)
         else:
-            self._silent.extend(consumer.name for consumer in consumers if identity.is_generated(consumer.name))
-            self._silent.append(self._own)
+            self._silent.extend(
+                consumer.name
+                for consumer in found
+                if consumer.pending and (consumer.name == self._own or identity.is_generated(consumer.name))
+            )
 
     def _retired(self, consumer: str) -> bool:
         """Take back some of what a consumer has; say whether that was all. Its own name stays in the group."""

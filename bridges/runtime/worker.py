@@ -30,6 +30,9 @@ from streams.errors import Unavailable
 MAX_WAITING = 100_000
 # How often a worker looks around that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0
+# Where nothing was read for so many seconds, and nothing waits, a read waits for up to so many milliseconds: what comes
+# to the stream ends it at once, and what else may come, such as a dead letter that is sent again, is found behind it.
+IDLE_AFTER, IDLE_BLOCK_MS = 30.0, 5_000
 
 
 class Worker:
@@ -94,6 +97,7 @@ class Worker:
         self._clock = clock
         self._failures = 0
         self._rests = False
+        self._worked_at = clock()
         # Why nothing new is read although there is something, "" when it is.
         self._holds_back = ""
         self.finished = False
@@ -157,6 +161,10 @@ class Worker:
             self._go_on()
         self.finished = self._handover.is_over or (self._drain and not worked) or self._left() == 0
         return worked
+
+    def interrupt(self) -> None:
+        """End a read that waits for events, from another thread. Its connection is of no more use."""
+        self._membership.interrupt()
 
     def leave(self, executor: SyncExecutor) -> None:
         """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
@@ -242,6 +250,8 @@ class Worker:
             raise
         finally:
             self._handover.tell(self._membership)
+            if held:
+                self._worked_at, self._upkeep.has_moved = self._clock(), True
         if self._handover.pace.is_trying:
             self._give_back_ahead()
             self._handover.tell(self._membership)
@@ -269,7 +279,10 @@ class Worker:
         if worked or self._drain or self._failures:
             return 0
         block_ms = self.subscription.block_ms
-        return block_ms if next_due_ms is None else min(block_ms, next_due_ms)
+        if next_due_ms is not None:
+            return min(block_ms, next_due_ms)
+        is_idle = self._clock() - self._worked_at >= IDLE_AFTER
+        return max(block_ms, IDLE_BLOCK_MS) if is_idle and block_ms else block_ms
 
     def _tell_lost(self, lost: int) -> None:
         if lost:

@@ -120,7 +120,7 @@ class DatabaseSink(Sink):
                 break
 
     def _remove_older(self, days: int) -> bool:
-        """Remove some rows of the bridge that were published so many days ago or more. Return whether there were any."""
+        """Remove some rows of the bridge that were published so many days ago. Return whether there were any."""
         before = timezone.now() - timedelta(days=days)
         # Ids of entries begin with the milliseconds, of 13 digits until the year 2286: found by the index that keeps
         # rows from coming twice, and no other is needed.

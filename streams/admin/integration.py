@@ -8,7 +8,7 @@ leave no trace. So the page tells where it was looked beside what was found.
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from contracts.personal import MASK
 from core.problems import Problem

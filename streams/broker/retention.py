@@ -28,10 +28,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trimmed:
-    """What one call did: how many entries it cut, whether there is more to do at once, and the stream's groups."""
+    """What one call did: how many entries it cut, whether there is more to do at once, and the stream's groups.
+
+    `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None when there is
+    none, or no age is too old.
+    """
 
     cut: int
     more: bool
+    length: int
+    expires_ms: int | None
     groups: tuple[bytes, ...]
 
 
@@ -65,5 +71,7 @@ def hold_janitor_lease(owner: str, *, ttl_ms: int) -> Command:
 
 
 def _trimmed(reply: Any) -> Trimmed:
-    cut, more, groups = reply
-    return Trimmed(cut=cut, more=bool(more), groups=tuple(groups))
+    cut, more, length, expires, groups = reply
+    return Trimmed(
+        cut=cut, more=bool(more), length=length, expires_ms=None if expires < 0 else expires, groups=tuple(groups)
+    )

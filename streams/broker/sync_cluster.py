@@ -47,6 +47,13 @@ class SyncCluster:
             batches = call.again()
         return call.replies()
 
+    def interrupt(self) -> None:
+        """End what other threads wait for."""
+        with self._lock:
+            nodes = list(self._nodes.values())
+        for node in nodes:
+            node.interrupt()
+
     def close(self) -> None:
         """Close the idle connections. The cluster can be used again."""
         with self._lock:

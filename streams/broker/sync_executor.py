@@ -51,6 +51,10 @@ class SyncExecutor:
         replies = self._nodes.ask(commands)
         return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
 
+    def interrupt(self) -> None:
+        """End what other threads wait for: to them the connection is lost, as if the server had closed it."""
+        self._nodes.interrupt()
+
     def close(self) -> None:
         """Close the idle connections. The executor can be used again."""
         self._nodes.close()

@@ -1,6 +1,8 @@
 """Connections of threads to one server: a pool of redis-py's, which is made anew when the server was lost."""
 
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -51,6 +53,7 @@ class SyncNode:
         self._timeout = timeout
         self._lock = Lock()
         self._pool: redis.ConnectionPool | None = None
+        self._used: set[Any] = set()
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
@@ -82,6 +85,13 @@ class SyncNode:
 
         return finish
 
+    def interrupt(self) -> None:
+        """End what other threads wait for: their connections are shut down, as if the server had done it."""
+        for connection in list(self._used):
+            if (used := connection._sock) is not None:
+                with suppress(OSError):  # it is closed already
+                    used.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close the idle connections. The node can be used again."""
         with self._lock:
@@ -103,7 +113,8 @@ class SyncNode:
         except (RedisError, OSError) as error:
             self._forget(pool)
             raise BrokerDown(unreachable(error)) from error
-        using = _Using(pool, connection)
+        self._used.add(connection)
+        using = _Using(pool, connection, self._used)
         using.do(lambda: connection.send_packed_command(_packed(connection, commands)))
         return lambda: using.do(lambda: [_reply(connection) for _ in commands], last=True)
 
@@ -117,9 +128,10 @@ class SyncNode:
 class _Using:
     """A connection that is used in steps, and given back after the last or after one that failed."""
 
-    def __init__(self, pool: redis.ConnectionPool, connection: Any) -> None:
+    def __init__(self, pool: redis.ConnectionPool, connection: Any, used: set[Any]) -> None:
         self._pool = pool
         self._connection = connection
+        self._used = used
 
     def do(self, step: Callable[[], Any], *, last: bool = False) -> Any:
         ended = True
@@ -138,6 +150,7 @@ class _Using:
             raise
         finally:
             if ended:
+                self._used.discard(self._connection)
                 self._pool.release(self._connection)
 
 

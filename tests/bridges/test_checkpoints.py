@@ -139,6 +139,20 @@ def test_a_group_that_is_gone_has_no_place(redis, checkpoint):
     assert not redis.exists(COUNTERS)
 
 
+def test_a_worker_with_nothing_to_do_notes_it_once_a_minute(redis, bridge):
+    now = [0.0]
+    worker = bridge(clock=lambda: now[0]).run_dry()
+    redis.hset(COUNTERS, "place", "none")
+
+    noted = []
+    for moment in (5.0, 59.0, 60.0):
+        now[0] = moment
+        worker.run_dry()
+        noted.append(redis.hget(COUNTERS, "place").decode())
+
+    assert noted == ["none", "none", "0-0"]
+
+
 def test_a_worker_notes_it_at_once_and_every_five_seconds(redis, bridge):
     now = [0.0]
     worker = bridge(clock=lambda: now[0]).run_dry()

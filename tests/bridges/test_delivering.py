@@ -1,6 +1,7 @@
 """From a stream into a sink: once each, in order, settled after the sink has taken it."""
 
 from bridges.runtime.membership import Subscription
+from bridges.runtime.worker import IDLE_AFTER, IDLE_BLOCK_MS
 from tests.bridges.cast import BrokenSink, KeepingSink, places, publish
 
 
@@ -149,6 +150,37 @@ def test_an_event_due_soon_shortens_the_wait_for_new_ones(bridge):
     assert worker._block_ms(300, worked=False) == 300
     assert worker._block_ms(None, worked=True) == 0
     assert Subscription(stream="s", group="g", consumer="c").block_ms == 2000
+
+
+def test_a_worker_that_had_nothing_to_do_for_long_waits_longer_until_something_comes(redis, bridge):
+    now = [0.0]
+    consumer = bridge(block_ms=1000, clock=lambda: now[0])
+    worker = consumer.worker
+    now[0] = IDLE_AFTER
+
+    assert worker._block_ms(None, worked=False) == IDLE_BLOCK_MS
+    assert worker._block_ms(300, worked=False) == 300
+    assert bridge(block_ms=0, clock=lambda: now[0]).worker._block_ms(None, worked=False) == 0
+
+    publish(redis, 1)
+    worker.step()
+    assert consumer.sink.ids
+    assert worker._block_ms(None, worked=False) == 1000
+
+
+def test_a_look_at_a_group_for_which_nothing_waits_is_two_commands(redis, bridge):
+    worker = bridge().run_dry().worker
+    redis.config_resetstat()
+
+    leased = worker._membership.lease(100)
+
+    assert (leased.events, leased.next_due_ms, leased.waiting) == ([], None, 0)
+    called = {name: row["calls"] for name, row in redis.info("commandstats").items()}
+    assert {name for name in called if "eval" not in name and "config" not in name} <= {
+        "cmdstat_zcard",
+        "cmdstat_hget",
+        "cmdstat_info",
+    }
 
 
 def test_foreign_and_broken_entries_are_delivered_as_far_as_they_can_be_read(redis, bridge):

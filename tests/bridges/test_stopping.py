@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from bridges.runtime.stop import Interrupted, Stop
-from tests.bridges.cast import KeepingSink, places, publish
+from bridges.runtime.stop import Interrupted, Stop, ThreadStop
+from streams import connections
+from tests.bridges.cast import PLACE, KeepingSink, places, publish
 from tests.patience import eventually
 
 
@@ -35,6 +36,44 @@ def test_a_request_while_an_event_is_in_hand_lets_it_be_settled_and_gives_the_re
     rest = bridge().run_dry().sink
     assert rest.ids == ids[1:]
     assert set(rest.attempts) == {1}
+
+
+def test_a_stop_from_another_thread_ends_a_read_that_waits_for_events(redis, bridge):
+    stop = ThreadStop()
+    consumer = bridge(stop=stop, block_ms=60_000)
+    stop.interrupt = consumer.worker.interrupt
+    thread = threading.Thread(target=consumer.worker.run)
+    thread.start()
+    eventually(lambda: any("b" in row["flags"] for row in redis.client_list()))
+
+    stop.request()
+    thread.join(30)
+
+    assert not thread.is_alive()
+    assert len(consumer.said) == 1  # that it reads, and nothing of a lost connection
+    consumer.worker.leave(connections.executor())
+    assert redis.xinfo_consumers(*PLACE) == []
+
+
+def test_a_stop_from_another_thread_interrupts_nothing_but_a_wait():
+    stop, interrupted = ThreadStop(), []
+    stop.interrupt = lambda: interrupted.append(True)
+    assert stop.interruptible(lambda: "read") == "read"
+
+    stop.request()
+
+    assert interrupted == []
+    with pytest.raises(Interrupted):
+        stop.interruptible(lambda: "read")
+
+
+def test_an_error_of_a_wait_that_was_not_interrupted_is_told():
+    with pytest.raises(OSError, match="reset"):
+        ThreadStop().interruptible(fail)
+
+
+def fail():
+    raise OSError("connection reset")
 
 
 def test_a_read_that_redis_ends_by_force_is_done_again(redis, bridge):

@@ -116,6 +116,21 @@ def test_it_looks_for_the_silent_three_times_a_lease(redis, bridge):
     assert consumer.run_dry().sink.ids == ids
 
 
+def test_a_group_with_nothing_pending_is_asked_for_its_consumers_and_no_more(redis, bridge):
+    now = [0.0]
+    consumer = bridge(lease_ms=30_000, clock=lambda: now[0]).run_dry()
+    asked = []
+    membership = consumer.worker._membership
+    for name in ("consumers", "reap", "clean"):
+        method = getattr(membership, name)
+        setattr(membership, name, lambda *a, _name=name, _method=method, **k: asked.append(_name) or _method(*a, **k))
+
+    now[0] = 10.0
+    consumer.worker.step()
+
+    assert asked == ["consumers"]
+
+
 def test_the_pending_events_of_a_group_that_synapse_did_not_make_stay_with_their_consumers(redis, bridge):
     publish(redis, 4)
     redis.xgroup_create(STREAM, GROUP, "0")

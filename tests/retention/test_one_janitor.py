@@ -1,10 +1,11 @@
 """One janitor works at a time, over all processes; its turns are bounded and fair."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
-from streams import background, janitor
+from streams import background, connections, janitor
 from streams.broker import ReplyError, keys
 from streams.definitions import StreamDefinition
 from streams.janitor import LEASE_MS, TOGETHER, durable_groups, on_durable_groups
@@ -123,6 +124,156 @@ def test_looking_at_idle_streams_takes_a_part_of_a_turn(make_janitor, redis, mon
         lengths.append(redis.xlen(names[-1]))
 
     assert lengths == [2, 1]
+
+
+class TestIdleStreams:
+    """Idle streams cost little: their lengths are asked for together, and no more."""
+
+    @pytest.fixture
+    def now(self):
+        return [1000.0]
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The names of the commands of each pipeline that the janitor sends."""
+        executor, sent = connections.executor(), []
+        execute = executor.execute
+
+        def noted(commands):
+            sent.append([command.words[0] for command in commands])
+            return execute(commands)
+
+        monkeypatch.setattr(executor, "execute", noted)
+        return sent
+
+    @pytest.fixture
+    def idle(self, make_janitor, redis, now):
+        """A janitor that has looked once at many streams of one entry each; each may hold two."""
+
+        def idle(count=TOGETHER * 3, **limits):
+            names = [f"stream-{number:02}" for number in range(count)]
+            for name in names:
+                redis.xadd(name, {"n": 1}, id="1-0")
+            definitions = [StreamDefinition(name=name, **{"max_length": 2, **limits}) for name in names]
+            worker = make_janitor(*definitions, clock=lambda: now[0])
+            worker.step()
+            return worker
+
+        return idle
+
+    def test_their_lengths_are_asked_for_in_one_pipeline(self, idle, now, asked):
+        worker = idle()
+        asked.clear()
+        now[0] += 1
+
+        worker.step()
+
+        assert asked == [["EVALSHA", "ZRANGE"], ["XLEN"] * TOGETHER * 3]
+
+    def test_where_there_are_many_they_are_asked_for_less_often(self, idle, now, asked, monkeypatch):
+        monkeypatch.setattr(janitor, "ASK_EVERY", 1.0)
+        worker = idle(5)
+        worker.step()
+        asked.clear()
+
+        lengths = []
+        for _ in range(5):
+            now[0] += 1
+            worker.step()
+            lengths.append(["XLEN"] * 5 in asked)
+
+        assert lengths == [False, False, False, False, True]
+
+    def test_a_stream_that_grows_beyond_its_limit_is_cut_in_the_next_turn(self, idle, now, redis):
+        worker = idle()
+        redis.xadd("stream-07", {"n": 2}, id="2-0")
+        redis.xadd("stream-07", {"n": 3}, id="3-0")
+        now[0] += 1
+
+        worker.step()
+
+        assert redis.xlen("stream-07") == 2
+
+    def test_a_stream_that_was_published_to_lately_is_asked_for_at_once(self, idle, now, redis, monkeypatch):
+        monkeypatch.setattr(janitor, "ASK_EVERY", 1000.0)
+        worker = idle()
+        worker.step()
+        for number in (2, 3):
+            redis.xadd("stream-07", {"n": number}, id=f"{number}-0")
+        redis.zadd(keys.PUBLISHERS, {"stream-07 shop": 1_700_000_000_000})
+        now[0] += 1
+
+        worker.step()
+
+        assert redis.xlen("stream-07") == 2
+
+    def test_a_stream_whose_oldest_entry_grows_too_old_is_cut_when_it_is(self, make_janitor, redis, now):
+        ms = int(redis.time()[0]) * 1000
+        redis.xadd("orders", {"n": 1}, id=f"{ms - 59_000}-0")
+        definition = StreamDefinition(name="orders", max_age=timedelta(seconds=60))
+        worker = make_janitor(definition, clock=lambda: now[0])
+        worker.step()
+
+        assert 0 < worker._known["orders"].look_at - now[0] <= 1.0
+
+    def test_the_first_entry_of_an_empty_stream_is_seen(self, make_janitor, redis, now):
+        redis.xdel("orders", redis.xadd("orders", {"n": 1}, id="1-0"))
+        worker = make_janitor(StreamDefinition(name="orders", max_age=timedelta(seconds=60)), clock=lambda: now[0])
+        worker.step()
+        redis.xadd("orders", {"n": 2}, id="2-0")
+        now[0] += 1
+
+        worker.step()
+
+        assert redis.xlen("orders") == 0
+
+    def test_a_stream_with_another_limit_is_looked_at_again(self, make_janitor, orders, now):
+        orders.publish(1, 2, 3)
+        catalog = {"orders": StreamDefinition(name="orders", max_length=3)}
+        worker = make_janitor(clock=lambda: now[0])
+        worker._streams = lambda: catalog
+        worker.step()
+        catalog["orders"] = SHORT
+
+        worker.step()
+
+        assert orders.kept == [3]
+
+    def test_a_new_durable_group_is_made_in_the_next_turn(self, make_janitor, orders, now, redis):
+        orders.publish(1)
+        groups = {}
+        worker = make_janitor(StreamDefinition(name="orders"), clock=lambda: now[0])
+        worker._durable = lambda: groups
+        worker.step()
+        groups["orders"] = {"billing": "0"}
+
+        worker.step()
+
+        assert [row["name"] for row in redis.xinfo_groups("orders")] == [b"billing"]
+
+    def test_a_stream_that_was_lost_has_its_durable_groups_again(self, make_janitor, orders, now, redis):
+        orders.publish(1)
+        worker = make_janitor(StreamDefinition(name="orders"), durable={"orders": {"billing"}}, clock=lambda: now[0])
+        worker.step()
+        redis.delete("orders")
+
+        for _ in range(2):
+            now[0] += 1
+            worker.step()
+
+        assert [row["name"] for row in redis.xinfo_groups("orders")] == [b"billing"]
+
+    def test_groups_are_looked_at_from_time_to_time_though_nothing_comes(self, make_janitor, orders, now, redis):
+        orders.publish(1)
+        worker = make_janitor(StreamDefinition(name="orders"), clock=lambda: now[0])
+        worker.step()
+        orders.group("billing")
+        now[0] += janitor.LOOK_EVERY
+
+        worker.step()
+        worker.step()
+
+        assert redis.hexists(keys.pins("orders"), "billing")
 
 
 def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(make_janitor, redis):

@@ -8,6 +8,9 @@
 local token, limit, lease, bytes_left, most, together =
   ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
 
+if redis.call('ZCARD', WAITING) == 0 then
+  return {0, 0, -1, tonumber(redis.call('HGET', COUNTERS, 'parked')) or 0}
+end
 even_when_full()
 local moment = now()
 local reply = {0, 0, -1, 0}

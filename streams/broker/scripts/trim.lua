@@ -4,8 +4,9 @@
 -- ARGV: entries to keep; age to keep in ms, 0 for any; entries past which owed ones go too, 0 for never; silence in ms
 --       after which a group holds nothing back; entries that this call may cut; then for each group its name, and 1
 --       when it is durable.
--- Reply: entries cut; 1 when there is more to do at once; the names of the stream's groups. A group that was not named
---        (its counters are no declared key) ends the call before anything is cut.
+-- Reply: entries cut; 1 when there is more to do at once; entries that are left; milliseconds until the oldest of them is
+--        too old, or -1; the names of the stream's groups. A group that was not named (its counters are no declared key)
+--        ends the call before anything is cut.
 local stream, stats, pins = KEYS[1], KEYS[2], KEYS[3]
 local max_length, max_age, hard_length = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local pin_for, left = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -263,7 +264,7 @@ for i, group in ipairs(groups) do
   more = more or not group.counters
 end
 if more then
-  return {0, 1, names}
+  return {0, 1, 0, -1, names}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -274,4 +275,6 @@ for _, write in ipairs(writes) do
   -- Last, and whatever it answers: a Redis that is full refuses to remember, but never to be trimmed.
   redis.pcall(unpack(write))
 end
-return {total, more and 1 or 0, names}
+local rest = max_age > 0 and oldest()
+local expires = rest and math.max(0, tonumber(rest:match('^%d+')) + max_age - now) or -1
+return {total, more and 1 or 0, redis.call('XLEN', stream), expires, names}

@@ -1,0 +1,126 @@
+"""Reports of bridges: repeated where something changed, while one word of their process tells that they live."""
+
+import pytest
+
+from bridges import overview
+from bridges.reporting import REPEAT_EVERY, reporter
+from bridges.runtime import identity
+from bridges.runtime.supervisor import Report
+from bridges.status import Status
+from streams import connections
+from streams.broker import keys
+from tests.bridges.cast import STREAM
+from tests.bridges.sinks import definition
+
+PLACE = (STREAM, "warehouse")
+
+
+class Scene:
+    """A process with a bridge, whose clock is in the hands of the test; `sent` are the commands that it sent."""
+
+    def __init__(self, redis):
+        self.redis, self.now, self.sent = redis, 0.0, []
+        self.bridge = definition("console", group="warehouse")
+        self.consumer = identity.fresh()
+        self._note = reporter(lambda: self, lambda: self.now)
+
+    def execute(self, commands):
+        self.sent = [command.words[3] for command in commands if command.words[0] == "EVALSHA"]
+        return connections.executor().execute(commands)
+
+    def say(self, **status):
+        found = Status(**{"state": "running", "since": 1.0, **status})
+        self._note([Report(bridge=self.bridge, consumer=self.consumer, status=found)])
+
+    def leave(self):
+        self._note([Report(bridge=self.bridge, consumer=self.consumer, status=None)])
+
+    def grow_old(self, key, name):
+        """Let what is said there be as old as what counts no more."""
+        at, _, words = self.redis.hget(key, name).partition(b" ")
+        self.redis.hset(key, name, b"%d %s" % (int(at) - overview.FRESH_MS, words))
+
+    @property
+    def state(self):
+        return connections.executor().run(overview.of([self.bridge]))[self.bridge.name].state
+
+
+@pytest.fixture
+def scene(redis):
+    return Scene(redis)
+
+
+def test_a_status_that_stays_the_same_is_not_said_again(scene):
+    scene.say()
+    assert scene.sent == [keys.PROCESSES, keys.reports(*PLACE)]
+
+    scene.now += 1
+    scene.say()
+
+    assert scene.sent == [keys.PROCESSES]
+
+
+def test_a_status_that_changed_is_said_at_once(scene):
+    scene.say()
+
+    scene.say(delivered=1)
+
+    assert keys.reports(*PLACE) in scene.sent
+
+
+def test_a_status_is_said_again_before_it_is_forgotten(scene):
+    scene.say()
+    scene.now += REPEAT_EVERY
+
+    scene.say()
+
+    assert keys.reports(*PLACE) in scene.sent
+
+
+def test_an_old_status_holds_while_its_process_lives(scene):
+    scene.say()
+    scene.grow_old(keys.reports(*PLACE), scene.consumer)
+
+    assert scene.state == "running"
+
+
+def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
+    scene.say()
+    scene.grow_old(keys.reports(*PLACE), scene.consumer)
+    scene.grow_old(keys.PROCESSES, identity.process())
+
+    assert scene.state == "not running"
+
+
+def test_an_old_status_of_another_process_holds_no_more(scene):
+    scene.say()
+    scene.grow_old(keys.reports(*PLACE), scene.consumer)
+    scene.redis.hset(keys.PROCESSES, "elsewhere:1", scene.redis.hget(keys.PROCESSES, identity.process()))
+    scene.redis.hdel(keys.PROCESSES, identity.process())
+
+    assert scene.state == "not running"
+
+
+def test_a_bridge_that_ended_says_nothing_more_though_its_process_lives(scene):
+    scene.say()
+
+    scene.leave()
+
+    assert scene.state == "not running"
+
+
+def test_what_redis_did_not_take_is_said_again(scene, monkeypatch, no_redis):
+    scene.say()
+    assert scene.sent[1:] == [keys.reports(*PLACE)]
+
+    scene.say()
+
+    assert scene.sent[1:] == [keys.reports(*PLACE)]
+
+
+def test_another_programs_key_in_the_place_of_the_beats_is_no_matter(scene):
+    scene.redis.set(keys.PROCESSES, "not ours")
+
+    scene.say()
+
+    assert scene.state == "running"

@@ -5,6 +5,7 @@ Problem
 ├── NoSuchBridge      no bridge has this name
 ├── BadConfig         a sink cannot be set up like this
 ├── SecretLost        a secret cannot be read
+│   └── SecretElsewhere   the installation that runs here has it, and this command has not
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
@@ -82,6 +83,10 @@ class SecretLost(Problem):
     status = 422
     slug = "secret-lost"
     title = "The secret cannot be read"
+
+
+class SecretElsewhere(SecretLost):
+    """A secret cannot be read here: the installation that runs on this machine has it in its environment."""
 
 
 class BadPosition(Problem):

@@ -9,7 +9,7 @@ import re
 from django.conf import settings
 
 from bridges import sealing
-from bridges.errors import SecretLost
+from bridges.errors import SecretElsewhere, SecretLost
 from bridges.models import Secret
 from core.catalog_file import quoted
 
@@ -23,6 +23,7 @@ def values_of(name: str) -> list[str]:
     """Return a secret: what it is now, and what it was before where that is still to be used.
 
     Raises:
+        SecretElsewhere: when the installation that runs here has it, and this command has not.
         SecretLost: when there is none, or it cannot be read.
     """
     if text := settings.BRIDGE_SECRETS.get(variable_of(name)):
@@ -30,6 +31,11 @@ def values_of(name: str) -> list[str]:
         return [text, previous] if previous else [text]
     row = Secret.objects.filter(name=name).first()
     if row is None:
+        if variable_of(name) in settings.SECRETS_ELSEWHERE:
+            raise SecretElsewhere(
+                f"The secret {quoted(name)} is known to the installation that runs here, and not to this command: set"
+                f" {variable_of(name)} here too."
+            )
         raise SecretLost(f"There is no secret {quoted(name)}, in the database or as {variable_of(name)}.")
     try:
         return [sealing.unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from synapse_project import file_lock
 from synapse_project.embedded.endpoint import write_private
-from synapse_project.environment import SETTINGS, is_secret, read_env_file
+from synapse_project.environment import SECRETS_PREFIX, SETTINGS, is_secret, read_env_file
 from synapse_project.processes import LIFELINE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +28,8 @@ UP_LOCK = "up.lock"
 _APART = ("up", "chaos", "help", "version", "check", "makemigrations", "runserver", "test")
 # One of them says which Redis is meant; those that go with another one must not be added to it.
 _OF_REDIS = frozenset(setting.name for setting in SETTINGS if setting.name.startswith("REDIS_"))
+# What nothing but `up` itself needs.
+_OF_UP = ("SYNAPSE_ADMIN_PASSWORD",)
 # What `make run` sets by itself, nobody has to be told.
 _UNTOLD = ("SYNAPSE_AUTH_DEFAULT",)
 _PATHS = ("SYNAPSE_AUDIT_LOG", "SYNAPSE_CATALOG")
@@ -65,16 +67,7 @@ taken: Taken | None = None
 
 def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str, records: Path = RECORDS) -> None:
     """Write down the installation of this process and its settings; records of stopped ones are deleted."""
-    settings: dict[str, str] = {}
-    withheld: list[str] = []
-    for setting in SETTINGS:
-        if path := variables.get(f"{setting.name}_FILE"):
-            settings[f"{setting.name}_FILE"] = os.path.abspath(path)
-        elif (text := variables.get(setting.name)) is not None:
-            if text and is_secret(setting.name, text):
-                withheld.append(setting.name)
-            else:
-                settings[setting.name] = _without_current_folder(setting.name, text)
+    settings, withheld = _told_apart(variables)
     if folder == ROOT / "var":
         settings.pop("SYNAPSE_VAR", None)
     else:
@@ -130,6 +123,12 @@ def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records
     taken = Taken(installation=installation, names=changed, lacking=lacking)
 
 
+def secrets_elsewhere() -> frozenset[str]:
+    """Return the variables with secrets of bridges that the running installation has and this command has not."""
+    lacking = taken.lacking if taken else ()
+    return frozenset(name for name in lacking if name.startswith(SECRETS_PREFIX))
+
+
 def difference(*, database: str, redis: str) -> str:
     """Return what a command that acts on this database and Redis has to say of the running installation, in a line; ""
     when it has all in common with it."""
@@ -172,6 +171,26 @@ def redis_of(url: str, embedded: Path) -> str:
         return f"the embedded one in {embedded}"
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/') or '/0'}"
+
+
+def _told_apart(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the settings among variables that are no secrets, and the names of those that are."""
+    settings: dict[str, str] = {}
+    withheld: list[str] = []
+    for setting in SETTINGS:
+        if path := variables.get(f"{setting.name}_FILE"):
+            settings[f"{setting.name}_FILE"] = os.path.abspath(path)
+        elif (text := variables.get(setting.name)) is not None and setting.name not in _OF_UP:
+            if text and is_secret(setting.name, text):
+                withheld.append(setting.name)
+            else:
+                settings[setting.name] = _without_current_folder(setting.name, text)
+    for name in sorted(variables):
+        if name.startswith(SECRETS_PREFIX) and name.endswith("_FILE"):
+            settings[name] = os.path.abspath(variables[name])
+        elif name.startswith(SECRETS_PREFIX):
+            withheld.append(name)
+    return settings, withheld
 
 
 def _without_current_folder(name: str, text: str) -> str:

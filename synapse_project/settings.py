@@ -13,7 +13,7 @@ from corsheaders.defaults import default_headers, default_methods
 
 from core import content_policy, openapi
 from streams.api import schemas
-from synapse_project import VERSION, audit_lines, environment, private_files, protection, sidebar
+from synapse_project import VERSION, audit_lines, environment, installation, private_files, protection, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -107,6 +107,8 @@ ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 
 WEBHOOK_ALLOW = _env["SYNAPSE_WEBHOOK_ALLOW"]
 SECRETS_PREFIX = environment.SECRETS_PREFIX
 BRIDGE_SECRETS = _secrets
+# Names of those that this process lacks and the installation that runs here has.
+SECRETS_ELSEWHERE = installation.secrets_elsewhere()
 SECRETS_KEYS = _env["SYNAPSE_SECRETS_KEY"] or [SECRET_KEY]
 # What a command calls that `up` starts and that runs for long: it ends with its `up`.
 STOP_WITH_PARENT = "synapse_project.processes.stop_with_parent"

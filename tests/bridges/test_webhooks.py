@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bridges import keyring
-from bridges.errors import BadConfig, NotBegun, SinkAway, SinkDisabled, SinkError
+from bridges.errors import BadConfig, NotBegun, SecretElsewhere, SinkAway, SinkDisabled, SinkError
 from bridges.models import Secret
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
@@ -472,6 +472,18 @@ def test_what_does_not_sign_is_no_secret_for_it(settings, text):
 
     with pytest.raises(BadConfig, match="secret: the secret of this name does not sign: whsec_ and 24 to 64 bytes"):
         WebhookConfig.read({"url": "https://example.com/", "secret": "shop"})
+
+
+def test_a_command_beside_an_installation_takes_its_secrets_for_granted_and_cannot_use_them(settings):
+    settings.BRIDGE_SECRETS, settings.SECRETS_ELSEWHERE = {}, {"SYNAPSE_SECRET_SHOP"}
+    values = {"url": "https://example.com/", "secret": "shop", "secret_headers": {"Authorization": "shop"}}
+
+    config = WebhookConfig.read(values)
+
+    with pytest.raises(SecretElsewhere, match="set SYNAPSE_SECRET_SHOP here too"):
+        keyring.values_of(config.secret)
+    with pytest.raises(BadConfig, match="There is no secret “other”"):
+        WebhookConfig.read({**values, "secret": "other"})
 
 
 def test_a_worker_brings_every_event_and_says_what_a_receiver_answered(redis, bridge, receiver, webhook):

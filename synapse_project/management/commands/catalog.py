@@ -53,8 +53,9 @@ class Command(BaseCommand):
         self.stderr.write(line, style_func=str)
 
     def plan(self, options: dict[str, Any]) -> None:
+        loaded = catalog.load(options["file"])
         with long_work.told(self._say, "Comparing"):
-            changes = catalog.load(options["file"]).plan(delete=options["delete"])
+            changes = loaded.plan(delete=options["delete"])
         for line in catalog_report.difference(changes):
             self.stdout.write(line)
         self.stdout.write(catalog_report.summary(changes, done=False))
@@ -64,8 +65,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def apply(self, options: dict[str, Any]) -> None:
+        loaded = catalog.load(options["file"])
         with long_work.told(self._say, "Comparing"):
-            loaded = catalog.load(options["file"])
             asks = options["delete"] and not options["yes"]
             left = _left_by(loaded.plan(delete=True)) if asks else []
         self._ask(left, from_terminal=options["file"] != "-" and sys.stdin.isatty())

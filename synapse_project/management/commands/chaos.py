@@ -72,8 +72,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         plan = _plan(options)
-        # So that a run that is stopped takes its processes and its server along.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        signal.signal(signal.SIGTERM, _stop)
         try:
             outcome = run_apart(plan, lambda line: self.stderr.write(line, style_func=str))
         except RunFailed as error:
@@ -86,6 +85,13 @@ class Command(BaseCommand):
             self.stdout.write("Broken: " + "; ".join(broken) + "." if broken else "Every promise was kept.")
         if broken:
             sys.exit(1)
+
+
+def _stop(*_: object) -> None:
+    """End, so that a run that is stopped takes its processes and its server along. `timeout` sends SIGTERM twice: the
+    second one must not end that work."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _plan(options: dict[str, Any]) -> Plan:

@@ -12,7 +12,6 @@ there.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import inf
@@ -177,10 +176,12 @@ class Guard:
 
     def steps(self, event: Any) -> float:
         """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
-        # What other programs wrote may be nested deeper than can be written as JSON.
-        with suppress(orjson.JSONEncodeError):
-            if len(exact_json.dumps(event)) <= self.quick_length:
+        try:
+            # Not by `exact_json.dumps`: this is asked of each event.
+            if len(orjson.dumps(event, default=exact_json.written)) <= self.quick_length:
                 return 0
+        except orjson.JSONEncodeError:
+            pass  # what other programs wrote may be nested deeper than can be written as JSON
         return self.cost.of_event(*measured(event))
 
 

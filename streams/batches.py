@@ -29,11 +29,11 @@ def answer(
     Raises:
         Problem: when none was stored. `results` says why, for each.
     """
-    pairs = list(_pairs(outcomes, fates))
-    if len(pairs) <= MANY:
-        results = [_shown(index, *pair) for index, pair in enumerate(pairs)]
+    numbered = list(enumerate(_pairs(outcomes, fates)))
+    if len(numbered) <= MANY:
+        results = [_shown(each) for each in numbered]
     else:
-        results = yield from in_parts(list(enumerate(pairs)), lambda each: _shown(each[0], *each[1]))
+        results = yield from in_parts(numbered, _shown, at_once=20)
     statuses = [result["status"] for result in results]
     accepted = statuses.count("accepted")
     body = {
@@ -66,9 +66,10 @@ def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
     return fate.doubt if isinstance(fate, Stored) else fate
 
 
-def _shown(index: int, outcome: Accepted | Problem, fate: Fate | None) -> dict[str, Any]:
+def _shown(numbered: tuple[int, _Pair]) -> dict[str, Any]:
     """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
     good and is not stored, or not as safe as it is to be."""
+    index, (outcome, fate) = numbered
     shown: dict[str, Any]
     if isinstance(fate, Stored) and fate.doubt is None:
         shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}

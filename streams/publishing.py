@@ -204,9 +204,13 @@ def _all_checked(
         except Problem as problem:
             # Without what raised it: it is kept, and would keep those frames, which keep it.
             return note(place, item, problem.with_traceback(None))
-        if costly or isinstance(found, Undecided):
+        if costly.waiting or isinstance(found, Undecided):
             costly.add(place, item, found)
             return None
+        if not found.warnings and also is not None:
+            # As `note` does, without a call: most events of most batches come here.
+            also(found, place, item)
+            return _WRITTEN if found.registered else _WRITTEN_UNREGISTERED
         return note(place, item, found)
 
     def note(place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:

@@ -84,7 +84,7 @@ def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation
         replies = yield appends
         return [Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply) for reply in replies]
     replies = yield from _sent(appends)
-    return (yield from in_parts(replies, partial(_appended, stream)))
+    return (yield from in_parts(replies, partial(_appended, stream), at_once=50))
 
 
 def _appended(stream: StreamDefinition, reply: Any) -> Fate:
@@ -125,7 +125,7 @@ def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
     size = 0
     for command in commands:
         part.append(command)
-        size += _size((command,))
+        size += len(command.packed) if command.packed is not None else _size_of_words(command)
         if size >= _PART_BYTES or len(part) == _PART_COMMANDS:
             yield part
             part, size = [], 0
@@ -134,9 +134,11 @@ def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
 
 
 def _size(commands: Sequence[Command]) -> int:
-    return sum(
-        [len(each.packed) if each.packed is not None else sum(map(len, map(str, each.words))) for each in commands]
-    )
+    return sum([len(each.packed) if each.packed is not None else _size_of_words(each) for each in commands])
+
+
+def _size_of_words(command: Command) -> int:
+    return sum(map(len, map(str, command.words)))
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:

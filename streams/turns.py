@@ -14,18 +14,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_parts(items: Sequence[T], work: Callable[[T], R]) -> Conversation[list[R]]:
-    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them."""
+def in_parts(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
+    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them.
+
+    The clock is looked at after every `at_once` items: for light work that look is much of it.
+    """
     if len(items) > MANY:
         yield ()
-    return (yield from in_slices((items,), work))
+    done: list[R] = []
+    until = time.monotonic() + TURN
+    for start in range(0, len(items), at_once):
+        done += [work(item) for item in items[start : start + at_once]]
+        if time.monotonic() > until:
+            yield ()
+            until = time.monotonic() + TURN
+    return done
 
 
 class Backlog(Protocol):
     """What the work for items has put off. It is done when there is enough of it."""
 
-    @property
-    def is_full(self) -> bool: ...
+    is_full: bool
 
     def work_off(self) -> Conversation[None]: ...
 

@@ -64,7 +64,12 @@ def decide(stream: StreamDefinition, undecided: Undecided, caller: CallerId) -> 
 class CostlyEvents:
     """The costly events of a batch, and those behind them: all go on in their order. Many are asked about in one job.
 
-    Implements `turns.Backlog`.
+    Implements `turns.Backlog`. What is asked for each event of a batch are attributes: a method would cost it more than
+    all else here.
+
+    Attributes:
+        waiting: Those that wait, each with its place and value.
+        is_full: Whether they are enough for a job.
     """
 
     def __init__(
@@ -80,18 +85,10 @@ class CostlyEvents:
         self._stream = stream
         self._caller = caller
         self._decided = decided
-        self._waiting: list[tuple[int, Any, Accepted | Undecided]] = []
+        self.waiting: list[tuple[int, Any, Accepted | Undecided]] = []
+        self.is_full = False
         self._steps = 0.0
         self._explain = True
-
-    def __bool__(self) -> bool:
-        """Whether any wait."""
-        return bool(self._waiting)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether they are enough for a job."""
-        return self._steps >= _STEPS_OF_JOB or len(self._waiting) >= _MOST_OF_JOB
 
     def try_here(self, undecided: Undecided, *, explain: bool) -> Accepted | Undecided:
         """Return what comes of an event when that is found out in a few milliseconds.
@@ -107,7 +104,8 @@ class CostlyEvents:
 
     def add(self, place: int, item: Any, found: Accepted | Undecided) -> None:
         """Let an event wait."""
-        self._waiting.append((place, item, found))
+        self.waiting.append((place, item, found))
+        self.is_full = self._steps >= _STEPS_OF_JOB or len(self.waiting) >= _MOST_OF_JOB
 
     def work_off(self) -> Conversation[None]:
         """Find out what comes of all that wait.
@@ -115,7 +113,8 @@ class CostlyEvents:
         Raises:
             ShareUsedUp, AllInUse, SandboxBusy: as `decide` does.
         """
-        waiting, self._waiting, self._steps = self._waiting, [], 0.0
+        waiting, self.waiting = self.waiting, []
+        self.is_full, self._steps = False, 0.0
         undecided = [found for _, _, found in waiting if isinstance(found, Undecided)]
         answers = iter((yield _job(self._caller, undecided, explain=self._explain)) if undecided else ())
         for place, item, found in waiting:

@@ -24,6 +24,8 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     STREAMS_READ: ("streams.view_stream",),
     "registry:read": ("contracts.view_contract",),
     "registry:write": ("contracts.add_contract", "contracts.change_contract"),
+    # Enough to change one in the admin, which `registry:write` is not.
+    "contracts:change": ("contracts.change_contract",),
     "groups:write": ("bridges.change_bridge",),
     "dead-letters:read": ("bridges.view_bridge", VIEW_PAYLOAD),
     "dead-letters:write": ("bridges.change_bridge", VIEW_PAYLOAD),

@@ -55,6 +55,11 @@ _LETTER_OF = {
     "recipient": "n",
     "ttl_sec": "l",
 }
+# What stands beside an event and tells nothing of it, where it is no property: who wrote it and how it is delivered.
+BESIDE = frozenset(
+    {VERSION, ADDED, LAYOUT, HOPS, "timestamp", "source", "traceparent"}
+    | {"priority", "ttl_sec", "ttl", "retry_count", "max_retries"}
+)
 # `synapse_types`: a string that reads as JSON, and a null that was left out.
 _STRING, _NULL = "s", "n"
 
@@ -218,7 +223,7 @@ def pairs(parts: Sequence[bytes]) -> dict[bytes, bytes]:
 def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     layout: Layout = "dual" if texts.get(LAYOUT) == "dual" else "flat"
     added = texts.get(ADDED, "")
-    types = _object(texts[TYPES]) if TYPES in texts else {}
+    types = types_told(texts)
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
         # It stands there as JSON, whatever it is.
@@ -232,6 +237,11 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
         event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
     event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
     return _decoded(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
+
+
+def types_told(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `synapse_types` says of an entry's properties, by their names."""
+    return _object(texts[TYPES]) if TYPES in texts else {}
 
 
 def is_property(name: str, added: str) -> bool:

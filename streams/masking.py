@@ -15,7 +15,10 @@ from contracts.personal import Marks
 from core import exact_json
 from core.rights import PERSONAL, Rights
 from streams.definitions import StreamDefinition
-from streams.entry import DecodedEntry, further_types
+from streams.entry import BESIDE, TYPES, DecodedEntry, further_types, types_told
+
+# Fields that repeat a property of the event, where they are no property themselves.
+_COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,20 @@ class Mask:
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return what was read of an entry, masked."""
-        texts = self.texts(decoded.event)
         return decoded._replace(
             event=self.event(decoded.event),
-            # The mask is no time.
-            timestamp=None if decoded.timestamp in texts else decoded.timestamp,
-            source=decoded.source and personal.redacted(decoded.source, texts),
+            timestamp=self.timestamp(decoded.timestamp, decoded.event),
+            source=self.source(decoded.source, decoded.event),
         )
+
+    def timestamp(self, timestamp: str | None, event: Mapping[str, Any]) -> str | None:
+        """Return the time that is told of an event: none where the event's own is masked, for the mask is no time."""
+        return None if _differs("timestamp", event, self.event(event)) else timestamp
+
+    def source(self, source: str | None, event: Mapping[str, Any]) -> str | None:
+        """Return the source that is told of an event, masked where the event's own is."""
+        hidden = self.event(event)
+        return _as_text(hidden["source"]) if _differs("source", event, hidden) else source
 
     def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
         """Return the entry's fields as they lie in Redis, masked. `event` is what was read of them."""
@@ -75,17 +85,28 @@ class Mask:
         if not texts:
             return dict(fields)
         hidden = self.event(event)
-        return {name: self._field(name, text, event, hidden, texts) for name, text in fields.items()}
+        shown = {name: self._field(name, fields, event, hidden, texts) for name in fields}
+        if TYPES in fields:
+            # That a text reads as JSON tells of the text.
+            types = {name: kind for name, kind in types_told(fields).items() if not _differs(name, event, hidden)}
+            shown |= {TYPES: exact_json.dumps(types).decode()}
+            if not types:
+                del shown[TYPES]
+        return shown
 
-    def _field(self, name: str, text: str, event: Any, hidden: Any, texts: frozenset[str]) -> str:
+    def _field(
+        self, name: str, fields: Mapping[str, str], event: Mapping[str, Any], hidden: Any, texts: frozenset[str]
+    ) -> str:
+        text = fields[name]
         if name == "payload" and (copied := _object(text)) is not None and event.get(name) not in (text, copied):
             # A copy of the event, or all of it: see wire-format.md.
             return exact_json.dumps(self.event(copied)).decode()
-        if name not in event:
-            return personal.redacted(text, texts)
-        if event[name] == hidden[name]:
-            return text
-        return hidden[name] if isinstance(hidden[name], str) else exact_json.dumps(hidden[name]).decode()
+        if name not in event and (origin := _COPIES.get(name)) and text in (event.get(origin), fields.get(origin)):
+            name = origin
+        if name in event:
+            return _as_text(hidden[name]) if _differs(name, event, hidden) else text
+        # Of a text that can be known without it, the mask would tell what the event holds.
+        return text if name in BESIDE else personal.redacted(text, texts)
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
@@ -133,6 +154,14 @@ def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
 def may_be_personal(stream: StreamDefinition | None) -> bool:
     """Say whether anything of the stream's events is personal: if not, nobody need read an event to find out."""
     return stream is not None and bool(stream.marks)
+
+
+def _differs(name: str, event: Mapping[str, Any], hidden: Mapping[str, Any]) -> bool:
+    return name in event and bool(event[name] != hidden[name])
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else exact_json.dumps(value).decode()
 
 
 def _object(text: str) -> dict[str, Any] | None:

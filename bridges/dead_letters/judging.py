@@ -14,7 +14,7 @@ from streams.definitions import StreamDefinition
 from streams.errors import UnknownStream
 from streams.snapshot import holder
 
-_CHANGE_CONTRACTS = "registry:write"
+_CHANGE_CONTRACTS = ("registry:write", "contracts:change")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +50,27 @@ def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Prin
 
     Those who may not see PII are told the same of the event, and of a masked place only that it breaks the contract.
     Except for those of them who may change contracts: each rule is a question about a value, and they could ask any.
-    For them the masked event is judged, and what a rule says of a masked place is left out.
+    For them the masked event is judged, and what a rule says of a masked place is left out. Its sentences stay as they
+    are: a mask in the words of a rule, such as an `enum` of guesses, would tell which of them the event holds.
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:
         return _judge(stream, event)
     texts, hidden = mask.texts(event), mask.event(event)
-    if by.rights.has(_CHANGE_CONTRACTS):
+    if any(map(by.rights.has, _CHANGE_CONTRACTS)):
         found = _judge(stream, hidden)
         told = [each for each in found.violations if masked_place(hidden, each["pointer"]) is None]
         if found.violations and not told:
             # All of the refusal was about masked places.
             found = replace(found, problem=None)
-    else:
-        found = _judge(stream, event)
-        told = [_told(each, hidden) for each in found.violations]
-        if found.problem is not None and told:
-            # Its detail ends with the first violation.
-            head = found.problem.detail.removesuffix(found.violations[0]["message"])
-            found.problem.detail = head + told[0]["message"]
-            found.problem.members["violations"] = told
+        return replace(found, violations=tuple(told))
+    found = _judge(stream, event)
+    told = [_told(each, hidden) for each in found.violations]
+    if found.problem is not None and told:
+        # Its detail ends with the first violation.
+        head = found.problem.detail.removesuffix(found.violations[0]["message"])
+        found.problem.detail = head + told[0]["message"]
+        found.problem.members["violations"] = told
     if found.problem is not None:
         without(found.problem, texts)
     return replace(found, violations=tuple(violations(told, texts)))

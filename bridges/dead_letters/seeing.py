@@ -27,8 +27,8 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
         letter,
         event=read.event(letter.event),
         data=read.fields(letter.data, letter.event),
-        timestamp=None if letter.timestamp in texts else letter.timestamp,
-        source=letter.source and redacted(letter.source, texts),
+        timestamp=read.timestamp(letter.timestamp, letter.event),
+        source=read.source(letter.source, letter.event),
         error=redacted(letter.error, texts),
         attempts=tuple(replace(one, error=redacted(one.error, texts)) for one in letter.attempts),
     )

@@ -86,6 +86,44 @@ def test_a_source_and_a_time_that_are_personal_are_not_told_beside_the_event(ask
     assert b"2026-01-02" not in answer.body
 
 
+@pytest.mark.parametrize("layout", ["flat", "dual"])
+@pytest.mark.parametrize("value", ["1", "42", "order", "etspdr", "anonymous", "normal"])
+def test_events_that_differ_in_pii_alone_are_shown_alike(ask, orders, impersonal, layout, value):
+    define("orders", layout=layout)
+    publish(ask, {**EVENT, "email": value, "code": "7"})
+    publish(ask, {**EVENT, "email": "somebody", "code": "7"})
+
+    one, other = ask("GET", MESSAGES).json["messages"]
+
+    for message in (one, other):
+        assert message.pop("timestamp") == message["data"].pop("timestamp")
+        assert MASK not in message.pop("id")
+    assert one == other
+    assert one["data"]["synapse_types"] == '{"code":"s"}'
+
+
+@pytest.mark.parametrize("value", ["0", "3", "order", "normal"])
+def test_the_envelopes_of_other_programs_that_differ_in_pii_alone_are_shown_alike(
+    ask, redis, orders, impersonal, value
+):
+    for email in (value, "somebody"):
+        envelope = {"event": "order-placed", "priority": "normal", "retry_count": "0", "max_retries": "3"}
+        redis.xadd("orders", {**envelope, "payload": json.dumps({**EVENT, "email": email})})
+
+    one, other = ask("GET", MESSAGES).json["messages"]
+
+    assert one["data"] == other["data"]
+
+
+def test_a_sender_that_repeats_a_source_is_masked_with_it(ask, orders, impersonal):
+    define("visits", {"visit": {"properties": {"source": {"x-pii": True}}}}, layout="dual")
+    ask("POST", "/events/visits", json.dumps({"event_type": "visit", "source": "anna"}))
+
+    (message,) = ask("GET", "/streams/visits/messages").json["messages"]
+
+    assert message["data"]["sender"] == message["data"]["source"] == message["source"] == MASK
+
+
 def test_events_without_a_contract_stay_as_they_are(ask, orders, impersonal):
     publish(ask, {"event_type": "order-lost", "email": "anna@example.org"})
 

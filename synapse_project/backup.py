@@ -1,0 +1,104 @@
+"""`manage.py backup`: a copy of the data of a running installation, laid out as the data folder it is restored to.
+
+Redis is copied first. An event that a bridge archived meanwhile is then in the later copy, the database's, or
+undelivered in the earlier one: it may be delivered again after a restore, and none that was acknowledged before the
+backup began is missing.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Collection
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from synapse_project import file_lock, private_files
+from synapse_project.embedded import EmbeddedRedisError, recorded_endpoint
+from synapse_project.embedded import backup as embedded_backup
+
+REDIS, DATABASE = PARTS = ("redis", "database")
+KEY_FILE = "secret-key"
+DATABASE_FILE = "synapse.sqlite3"
+LOCK = "backup.lock"
+
+
+class BackupFailed(Exception):
+    """There is no backup. The message says why and what to do."""
+
+
+def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) -> None:
+    """Write a backup of these parts into a new folder, which is there when it is whole.
+
+    Raises:
+        BackupFailed: when it cannot be made; nothing is left of it then.
+    """
+    _refuse_foreign(parts)
+    if target.exists():
+        raise BackupFailed(f"{target} is there already; choose a folder that is not.")
+    lock = file_lock.take(settings.VAR_DIR / LOCK)
+    if lock is None:
+        raise BackupFailed("Another backup of this installation is being made.")
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True, mode=0o700)
+        if REDIS in parts:
+            say("Copying Redis ...")
+            _copy_redis(partial / settings.EMBEDDED_REDIS_DIR.name)
+        if DATABASE in parts:
+            say("Copying the database ...")
+            _copy_database(partial / DATABASE_FILE)
+            _copy_secret_key(partial / KEY_FILE)
+        partial.rename(target)
+    except (OSError, sqlite3.Error, EmbeddedRedisError) as error:
+        raise BackupFailed(str(error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+
+
+def _refuse_foreign(parts: Collection[str]) -> None:
+    """Refuse to leave out what is kept elsewhere, and say how that is copied."""
+    if REDIS in parts and settings.REDIS_URL:
+        raise BackupFailed(
+            "Redis is not run by Synapse. Copy it first, with its own means (docs/backup.md), and then the database: "
+            "manage.py backup FOLDER --only database"
+        )
+    if DATABASE in parts and connection.vendor != "sqlite":
+        place = connection.settings_dict
+        raise BackupFailed(
+            "The database is not a file of Synapse. Copy Redis first (manage.py backup FOLDER --only redis, where "
+            f"Synapse runs it), and then the database: pg_dump --format=custom --host={place['HOST'] or 'localhost'} "
+            f"--port={place['PORT'] or 5432} --username={place['USER']} --file=FILE {place['NAME']}"
+        )
+
+
+def _copy_redis(target: Path) -> None:
+    folder = settings.EMBEDDED_REDIS_DIR
+    endpoint = recorded_endpoint(folder)
+    if endpoint is None:
+        raise EmbeddedRedisError(f"There is no embedded Redis in {folder} yet: start it with make run.")
+    embedded_backup.save(endpoint, folder, target)
+
+
+def _copy_database(target: Path) -> None:
+    """Copy the database as it is at one moment; others write to it meanwhile."""
+    private_files.protect_sqlite(target)
+    source = f"file:{quote(str(connection.settings_dict['NAME']))}?mode=rw"
+    with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(target)) as copy:
+        # In one step: between several, a writer would let it begin again.
+        live.backup(copy)
+        # One file, without a log beside it.
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def _copy_secret_key(target: Path) -> None:
+    """Copy the key that was made here: without it nobody reads the secrets in the database."""
+    made_here = settings.VAR_DIR / KEY_FILE
+    if made_here.exists():
+        shutil.copy(made_here, target)
+        private_files.protect(target)

@@ -1,0 +1,61 @@
+"""`manage.py backup` copies what Synapse keeps itself, and says what to do about the rest. See tests/acceptance too."""
+
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from streams.models import Stream
+from synapse_project import file_lock
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_copy_of_the_database_is_one_file_with_all_that_was_committed(tmp_path):
+    Stream.objects.create(name="orders")
+
+    call_command("backup", str(tmp_path / "backup"), only="database")
+
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"synapse.sqlite3", "secret-key"}
+    with closing(sqlite3.connect(tmp_path / "backup" / "synapse.sqlite3")) as copy:
+        assert copy.execute("SELECT name FROM streams_stream").fetchall() == [("orders",)]
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_redis_of_others_is_not_left_out_without_a_word(settings, tmp_path):
+    settings.REDIS_URL = "redis://redis:6379/0"
+
+    with pytest.raises(CommandError, match=r"Copy it first, with its own means .* --only database"):
+        call_command("backup", str(tmp_path / "backup"))
+
+
+def test_postgresql_is_not_left_out_without_a_word(monkeypatch, tmp_path):
+    place = {"HOST": "db", "PORT": 5433, "USER": "synapse", "NAME": "events", "PASSWORD": "secret"}
+    monkeypatch.setattr("synapse_project.backup.connection", SimpleNamespace(vendor="postgresql", settings_dict=place))
+
+    with pytest.raises(CommandError) as refused:
+        call_command("backup", str(tmp_path / "backup"))
+
+    assert "pg_dump --format=custom --host=db --port=5433 --username=synapse --file=FILE events" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_folder_that_is_there_is_not_written_to(tmp_path):
+    with pytest.raises(CommandError, match="is there already"):
+        call_command("backup", str(tmp_path), only="database")
+
+
+def test_a_backup_that_fails_leaves_nothing_behind(settings, tmp_path):
+    settings.EMBEDDED_REDIS_DIR = tmp_path / "redis"
+
+    with pytest.raises(CommandError, match="There is no embedded Redis"):
+        call_command("backup", str(tmp_path / "backup"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_backups_at_once_are_refused(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    with open(file_lock.take(tmp_path / "backup.lock"), "rb"), pytest.raises(CommandError, match="Another backup"):
+        call_command("backup", str(tmp_path / "backup"), only="database")

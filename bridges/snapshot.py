@@ -43,6 +43,11 @@ class BridgeHolder:
         loaded = self._loaded
         return loaded is not None and loaded[0] is catalog.current()
 
+    @property
+    def was_loaded(self) -> bool:
+        """Whether any bridges were loaded, be they older than the current snapshot."""
+        return self._loaded is not None
+
     def at(self, stream: str, group: str) -> BridgeDefinition | None:
         """Return the bridge that reads as a group, as it was loaded last: never a query."""
         return self._places.get((stream, group))

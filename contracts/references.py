@@ -78,6 +78,7 @@ class ReferenceResolver:
     """A schema with the schemas that its `$ref` may name.
 
     Attributes:
+        given: the schema and the others by their names, as they were given.
         root: the schema, ready for the validator: with `$schema`, with an absolute `$id` if it has one, and with
             addresses in place of the names of references.
         documents: the other schemas, made ready likewise, by every address under which the validator may ask for them.
@@ -90,6 +91,7 @@ class ReferenceResolver:
         Raises:
             BadSchema: when two different schemas have one `$id`, so that nobody could tell which is meant.
         """
+        self.given = document, references
         self.addresses = {name: _address_of(each, name) for name, each in references.items()}
         self.root = _ready(document, self.addresses)
         self.documents: dict[str, dict[str, Any]] = {}

@@ -8,8 +8,10 @@ class StreamsConfig(AppConfig):
     def ready(self) -> None:
         from contracts.registry import uses  # noqa: PLC0415 - needs the loaded apps
         from core import catalog_version  # noqa: PLC0415
-        from streams import snapshot  # noqa: PLC0415
+        from streams import kept_snapshot, snapshot  # noqa: PLC0415
         from streams.models import EventType  # noqa: PLC0415
 
         catalog_version.on_change(snapshot.holder.heard)
+        # Commands end before any background work: a key that one revokes must not come back.
+        catalog_version.on_change(lambda: kept_snapshot.file.note(snapshot.holder.current()))
         uses.register_users(EventType.names_of_users)

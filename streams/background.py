@@ -9,7 +9,7 @@ from django.db import close_old_connections
 
 from core import failed_log_ins, login_throttle
 from core.periodic import Periodic
-from streams import connections
+from streams import connections, kept_snapshot
 from streams.access import usage
 from streams.audience import Audience
 from streams.creation import Keeper
@@ -20,9 +20,9 @@ from streams.tail import tails
 
 
 def follow_catalog() -> None:
-    """See the changes that other processes made to the catalog."""
+    """See the changes that other processes made to the catalog, and keep it for a start without the database."""
     close_old_connections()
-    holder.refresh()
+    kept_snapshot.file.keep(holder.refresh())
 
 
 def flush_tally() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
-from core.rights import Rights
+from streams.rights import KeyRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class KeyDefinition:
     service: str
     digest: bytes
     expires: float | None
-    rights: Rights
+    rights: KeyRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

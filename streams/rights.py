@@ -84,21 +84,21 @@ class KeyRights:
     """The rights of one key (core.rights.Rights). Made when the catalog is loaded; asking looks at a few patterns, and
     what was asked before is known."""
 
-    __slots__ = ("_grants", "_known", "_narrowed", "_words")
+    __slots__ = ("_grants", "_known", "_narrowed", "_words", "granted", "scopes")
 
     def __init__(self, grants: Iterable[Granted], scopes: Iterable[str]) -> None:
+        self.granted, self.scopes = tuple(grants), tuple(scopes)
         self._known: dict[tuple[Action, str, str | None], bool] = {}
-        each = list(scopes)
+        each = self.scopes
         self._words = frozenset(word for word in each if word in WORDS) | {CATALOG_READ}
         self._narrowed: dict[Action, tuple[Pattern, ...]] = {
             action: tuple(Pattern(text.partition(":")[2]) for text in each if text.startswith(f"{action}:"))
             for action in ACTIONS
         }
         is_narrow = any(self._narrowed.values())
-        granted = list(grants)
         self._grants: dict[Action, tuple[tuple[Pattern, Pattern], ...]] = {
             action: tuple(
-                (Pattern(grant.stream), Pattern(grant.event_type)) for grant in granted if grant.action == action
+                (Pattern(grant.stream), Pattern(grant.event_type)) for grant in self.granted if grant.action == action
             )
             # A key that says what it is for is for nothing else.
             if self._narrowed[action] or not is_narrow

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Max
@@ -29,6 +30,8 @@ from streams.rights import Granted, KeyRights
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
 _PATIENCE_FOR_DISK = timedelta(seconds=1.5)
+# In place of a schema that cannot be used: no event keeps it, and all of each is personal.
+REFUSES_ALL: Mapping[str, Any] = {"not": {}, MARK: True}
 _ACTIONS: dict[str, Action] = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ class SnapshotHolder:
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
+        self._is_kept = False
         self._compiled: dict[int, CompiledSchema] = {}
         self._marks = MarkReader()
         self._lock = threading.Lock()
@@ -73,9 +77,14 @@ class SnapshotHolder:
         """Load the catalog when its number rose, and return the snapshot."""
         with self._lock:
             version = catalog_version.current()
-            if self._snapshot is None or self._snapshot.version != version:
-                self._snapshot = self._load()
+            if self._snapshot is None or self._is_kept or self._snapshot.version != version:
+                self._snapshot, self._is_kept = self._load(), False
             return self._snapshot
+
+    def adopt(self, kept: Snapshot) -> None:
+        """Use a snapshot that was kept until the database can be asked."""
+        with self._lock:
+            self._snapshot, self._is_kept = kept, True
 
     def heard(self) -> None:
         """Take up a change that this process made (listener of core.catalog_version)."""
@@ -148,7 +157,7 @@ class SnapshotHolder:
                 logger.error(
                     "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
                 )
-                self._compiled[schema.pk] = schemas.compile_schema({"not": {}, MARK: True})
+                self._compiled[schema.pk] = schemas.compile_schema(REFUSES_ALL)
 
 
 def granted_to(service: Service) -> list[Granted]:
@@ -184,9 +193,9 @@ def loaded_keys() -> list[KeyDefinition]:
     ]
 
 
-def _patience_for_replicas() -> timedelta:
-    """Return how long replicas are waited for: less than what Redis' answer may take, or it would not be read."""
-    return timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
+def patience_of(durability: str) -> timedelta:
+    """Return how long a publish waits to be safe; for replicas less than Redis' answer may take, or nobody reads it."""
+    return _PATIENCE_FOR_DISK if durability == "local" else timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
 
 
 def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], marks: MarksOf) -> StreamDefinition:
@@ -204,7 +213,7 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], mar
         idempotency_key=row.idempotency_key,  # type: ignore[arg-type]
         durability=row.durability,  # type: ignore[arg-type]
         replicas=row.replicas,
-        durable_within=_PATIENCE_FOR_DISK if row.durability == "local" else _patience_for_replicas(),
+        durable_within=patience_of(row.durability),
         event_types=event_types,
         marks=marks.get(row.name, {}),
         types_of=ContractTypes(event_types),

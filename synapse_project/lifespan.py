@@ -31,7 +31,7 @@ class Lifespan:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 # In a thread: Django refuses queries on the event loop.
-                await asyncio.to_thread(holder.refresh)
+                await asyncio.to_thread(holder.current)
                 # Before the collector is told what stays: the first requests would load it.
                 await asyncio.to_thread(load_views)
                 background.start()

@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -13,17 +13,20 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from bridges import snapshot as bridges
-from core import catalog_version, process_table
+from core import catalog_version, database_errors, process_table
+from core.availability import NotThere, database_name, reason_of, wait_for
+from streams import kept_snapshot
 from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.errors import Unavailable
-from synapse_project import exposure, file_lock, installation, long_work, ports
+from streams.snapshot import holder
+from synapse_project import database_lock, exposure, file_lock, installation, long_work, ports
 from synapse_project.processes import Child, Supervisor
 
 ADMIN = "admin"
-FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 # How long the processes of an `up` that was killed may take to notice it and stop, in seconds.
 LEFTOVERS_PATIENCE = 25.0
 HEALTH_PATIENCE = 60.0
@@ -36,10 +39,6 @@ Say = Callable[[str], None]
 
 class CannotStart(Exception):
     """Synapse cannot start. The message is one line that says why and what to do."""
-
-
-class NotThere(Exception):
-    """Something that Synapse needs does not answer; the message says how that showed."""
 
 
 def hold_folder(folder: Path, say: Say) -> int:
@@ -98,7 +97,7 @@ def wait_for_redis(url: str, say: Say) -> str:
         try:
             (reply,) = executor.execute([commands.ping()])
         except Unavailable as error:
-            raise NotThere(_reason(error)) from error
+            raise NotThere(reason_of(error)) from error
         if isinstance(reply, ReplyError):
             raise NotThere(str(reply))
 
@@ -107,38 +106,32 @@ def wait_for_redis(url: str, say: Say) -> str:
     return str(server.address())
 
 
-def wait_for_database(say: Say) -> None:
-    """Wait until the database accepts a connection. SQLite always does, or never will."""
-    if connection.vendor == "sqlite":
-        return
-
-    def ask() -> None:
-        try:
-            connection.ensure_connection()
-        except OperationalError as error:
-            raise NotThere(_reason(error)) from error
-
-    place = connection.settings_dict
-    wait_for(f"the database at {place['HOST'] or 'localhost'}:{place['PORT'] or 5432}", ask, say)
-
-
-def wait_for(what: str, ask: Callable[[], None], say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Call `ask` until it does not raise `NotThere`, with longer and longer waits and a line for each."""
-    for wait in _waits():
-        try:
-            ask()
-        except NotThere as error:
-            say(f"waiting for {what} ({error}), next try in {wait:g} s")
-            sleep(wait)
-        else:
-            return
-
-
 def migrate(say: Say) -> None:
-    """Bring the tables of the database up to date."""
+    """Bring the tables of the database up to date; of several processes at once, one does it and the others wait."""
     say("Preparing the database ...")
     with long_work.told(say, "Preparing the database"):
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Load the catalog. While the database is away, take the one that was kept, or wait until the database is back."""
+
+    def ask() -> None:
+        try:
+            holder.refresh()
+        except DatabaseError as error:
+            connection.close()
+            if not database_errors.is_away(error):
+                raise
+            reason = reason_of(error)
+            try:
+                kept = kept_snapshot.file.read()
+            except kept_snapshot.NotKept as why:
+                raise NotThere(f"{reason}; there is no kept catalog: {why}") from error
+            holder.adopt(kept)
+            say(f"{database_name()} is away ({reason}); events are published by version {kept.version} of the catalog")
+
+    wait_for(database_name(), ask, say, sleep)
 
 
 def apply_catalog() -> None:
@@ -152,6 +145,12 @@ def apply_catalog() -> None:
 
 def create_admin() -> str:
     """Make the user `admin` when there is no superuser yet. Return how a person logs in, in words."""
+    # Another machine may be starting on the same database.
+    with database_lock.held():
+        return _create_admin()
+
+
+def _create_admin() -> str:
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
         return "log in as before"
@@ -227,23 +226,6 @@ def _bridges() -> str:
     return f"{len(names)} enabled{': ' if names else ''}{shown}"
 
 
-def _waits() -> Iterator[float]:
-    wait = FIRST_WAIT
-    while True:
-        yield wait
-        wait = min(wait * 2, LONGEST_WAIT)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the operating system's word for what went wrong, if it is at the bottom of this, in one line."""
-    bottom: BaseException | None = error
-    while bottom is not None:
-        if isinstance(bottom, OSError) and bottom.strerror:
-            return bottom.strerror.lower()
-        bottom = bottom.__cause__ or bottom.__context__
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def _is_running(pid: str) -> bool:
     return pid.isascii() and pid.isdigit() and process_table.is_alive(int(pid))
 
@@ -255,7 +237,7 @@ def _health() -> str:
         caller.request("GET", "/health")
         return f"answers {caller.getresponse().status}"
     except (OSError, http.client.HTTPException) as error:
-        return f"gives no answer ({_reason(error)})"
+        return f"gives no answer ({reason_of(error)})"
     finally:
         caller.close()
 

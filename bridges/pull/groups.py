@@ -34,11 +34,17 @@ logger = logging.getLogger(__name__)
 
 
 def follow() -> None:
-    """Load the bridges of the current catalog. While the database is away they stay as they were."""
+    """Load the bridges of the current catalog. While the database is away they stay as they were.
+
+    Raises:
+        CatalogAway: when they were never loaded: nobody knows then which groups are bridges' own.
+    """
     try:
         holder.current()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("the bridges cannot be loaded: %s", error)
+        if not holder.was_loaded:
+            raise CatalogAway from error
 
 
 def known(place: Place) -> BridgeDefinition | None:

@@ -55,6 +55,11 @@ class Marks:
         return found
 
     @property
+    def source(self) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+        """The schema that says it, and those that its `$ref` may name."""
+        return self._schema.source
+
+    @property
     def everything(self) -> "Marks":
         """What is said where nobody knows what stands there: all of it is personal."""
         return self._schema.everything
@@ -78,6 +83,7 @@ class _Schema:
     """The parts of a schema, and which of them lead to a mark."""
 
     def __init__(self, resolver: ReferenceResolver) -> None:
+        self.source = resolver.given
         self._resolver = resolver
         self._leading = self._that_lead(resolver.root)
         self._marks: dict[frozenset[int], Marks] = {}

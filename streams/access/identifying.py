@@ -46,7 +46,7 @@ def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
     if key.expires is not None and key.expires <= time.time():
         raise Unauthenticated(f"The key {key.id} of {key.service} has expired.")
     usage.note(key.id)
-    return _principal("service", key.service, key.id, address, key.rights)  # type: ignore[arg-type]  # see below
+    return _principal("service", key.service, key.id, address, key.rights)
 
 
 @lru_cache(maxsize=1024)

@@ -93,3 +93,5 @@ JANITOR_LEASE = "syn:janitor"
 PROCESSES = "syn:processes"
 # Sorted set of who published where: "<stream> <source>" by when that was last seen, in milliseconds.
 PUBLISHERS = "syn:publishers"
+# Sorted set of one member: the highest version number of the catalog that was loaded.
+CATALOG = "syn:catalog"

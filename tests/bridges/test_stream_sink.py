@@ -191,7 +191,7 @@ def test_a_stream_that_is_full_is_asked_again_later(redis, db):
 
 
 def test_a_stream_that_wants_its_events_safe_gets_them_again_until_they_are(redis, db, monkeypatch):
-    monkeypatch.setattr("streams.snapshot._patience_for_replicas", lambda: timedelta(seconds=0.4))
+    monkeypatch.setattr("streams.snapshot.patience_of", lambda _: timedelta(seconds=0.4))
     define("copies", durability="replicated", idempotency_key="required")
 
     outcomes = [open_().deliver([published(ORDER)], always) for _ in range(2)]

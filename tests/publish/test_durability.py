@@ -36,7 +36,7 @@ def a_replica_of(primary: Valkey) -> Iterator[Valkey]:
 @contextmanager
 def little_patience() -> Iterator[None]:
     """Replicas that are not there are waited for for a moment; those that are, as long as it takes."""
-    with patch("streams.snapshot._patience_for_replicas", lambda: timedelta(seconds=0.4)):
+    with patch("streams.snapshot.patience_of", lambda _: timedelta(seconds=0.4)):
         holder.forget()
         yield
     holder.forget()

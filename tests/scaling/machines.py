@@ -69,6 +69,18 @@ class Machines:
         """Run a management command beside the servers; return what it prints."""
         return self._run("manage.py", *words)
 
+    def command(self, *words: str) -> subprocess.Popen[str]:
+        """Start a management command beside the servers."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self._variables("first"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def _run(self, *words: str) -> str:
         variables = self._variables("first")
         done = subprocess.run(
@@ -82,7 +94,7 @@ class Machines:
 
         Gives their URLs.
         """
-        processes = [self._start(f"machine-{nth}", words) for nth, words in enumerate(options)]
+        processes = [self.start(f"machine-{nth}", words) for nth, words in enumerate(options)]
         try:
             for url in self.running:
                 eventually(lambda url=url: _is_healthy(url), despite=httpx.HTTPError)
@@ -93,7 +105,8 @@ class Machines:
             for process in processes:
                 process.wait(timeout=60)
 
-    def _start(self, name: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, name: str, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a web server in the data folder of this name."""
         port = free_port()
         with self.log.open("a") as log:
             process = subprocess.Popen(

@@ -25,7 +25,7 @@ EVENT = '{"event_type": "order-placed"}'
 @pytest.fixture
 def orders(define, monkeypatch):
     """A stream whose events are on a replica when they are acknowledged; one that is away is given up soon."""
-    monkeypatch.setattr("streams.snapshot._patience_for_replicas", lambda: timedelta(seconds=0.7))
+    monkeypatch.setattr("streams.snapshot.patience_of", lambda _: timedelta(seconds=0.7))
 
     def defined():
         define("orders", {"order-placed": None}, durability="replicated")

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError
 
+from core import availability
 from streams.models import Stream
 from synapse_project import startup
 
@@ -68,9 +69,9 @@ def test_what_does_not_answer_is_asked_again_with_longer_waits() -> None:
 
     def ask() -> None:
         if len(waited) < 7:
-            raise startup.NotThere("connection refused")
+            raise availability.NotThere("connection refused")
 
-    startup.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
+    availability.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
 
     assert waited == [0.5, 1, 2, 4, 8, 10, 10]
     assert said[2] == "waiting for Redis at redis:6379 (connection refused), next try in 2 s"

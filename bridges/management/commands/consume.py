@@ -12,8 +12,8 @@ from django.utils.module_loading import import_string
 
 from bridges import consuming
 from bridges.rendering import harmless
-from bridges.runtime.stop import Stop
-from core import descriptors
+from bridges.runtime.stop import Interrupted, Stop
+from core import availability, descriptors
 from core.names import RULE, is_name
 from core.problems import Problem
 
@@ -68,10 +68,13 @@ class Command(BaseCommand):
         stop = Stop()
         stop.on_signals()
         try:
+            availability.wait_for_database(say, stop.sleep)
             if options["stream"]:
                 _consume(options, stop)
             else:
                 _run_bridges(options, stop)
+        except Interrupted:
+            return
         except Problem as problem:
             raise CommandError(harmless(problem.detail)) from None
         except DatabaseError as error:

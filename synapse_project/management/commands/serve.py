@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from synapse_project import processes, web_server
+from synapse_project import processes, startup, web_server
 
 
 class Command(BaseCommand):
@@ -25,10 +25,14 @@ class Command(BaseCommand):
         is_started_by_up = processes.LIFELINE in os.environ
         processes.stop_with_parent()
         if listener is not None:
+            startup.load_catalog(self.stderr.write)
             web_server.run(socket.socket(fileno=listener))
             return
         if not is_started_by_up:
             _refuse_unmigrated()
+        if workers == 1:
+            # Before it listens: nobody's request waits for the database. Workers load it for themselves.
+            startup.load_catalog(self.stderr.write)
         try:
             opened = web_server.listen(settings.HOST, settings.PORT)
         except OSError as error:

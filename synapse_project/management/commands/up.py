@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from core import availability
 from synapse_project import installation, startup
 from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse_project.embedded.endpoint import RECORD
@@ -56,7 +57,7 @@ class Up:
         startup.record_settings()
         self._is_recorded = True
         redis = self._start_redis()
-        startup.wait_for_database(say)
+        availability.wait_for_database(say)
         startup.migrate(say)
         startup.apply_catalog()
         startup.wait_until_healthy(startup.start_web(self._supervisor), say)

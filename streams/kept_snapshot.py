@@ -1,0 +1,284 @@
+"""The last snapshot of the catalog in a file, for a web server that starts while the database is away.
+
+The file is written when the catalog changed, is readable by its owner only, and signed with Django's secret key. It may
+be old by the time it is needed, and a key that was revoked since must not come back. So each process notes in Redis
+which version of the catalog it loaded, and a file is used only when its version is the highest that was noted.
+"""
+
+import logging
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core import signing
+from django.db import connection
+
+from contracts import schemas
+from contracts.errors import BadSchema
+from contracts.personal import Marks, marks_of
+from contracts.references import ReferenceResolver
+from contracts.schemas import CompiledSchema
+from streams import connections
+from streams.broker import ReplyError, SyncExecutor, catalog_number
+from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
+from streams.errors import Unavailable
+from streams.rights import Granted, KeyRights
+from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
+
+# Raised when the packed form changes: what another version of Synapse wrote is not read.
+FORMAT = 1
+NOTE_AGAIN_SECONDS = 60.0
+_SALT = "streams.kept_snapshot"
+# Columns of a stream that are JSON values; durations are packed as seconds, and the rest follows from others.
+_DURATIONS = ("max_age", "idempotency_window")
+_DERIVED = frozenset((*_DURATIONS, "name", "durable_within", "event_types", "types_of", "marks"))
+_COLUMNS = tuple(field.name for field in fields(StreamDefinition) if field.name not in _DERIVED)
+
+Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]
+
+logger = logging.getLogger(__name__)
+
+
+class NotKept(Exception):
+    """There is no snapshot that could be used; the message completes "there is no kept catalog: ..."."""
+
+
+class SnapshotFile:
+    """The file of one data folder, and what Redis knows of the catalog's version."""
+
+    def __init__(self, path: Path, executor: Callable[[], SyncExecutor]) -> None:
+        self._path = path
+        self._executor = executor
+        self._written: int | None = None
+        self._noted: tuple[int, float] | None = None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot that was just compared with the database, unless it is written, and note its version."""
+        if self._written != snapshot.version:
+            # Once: a folder that cannot be written to is told of, and tried again with the next change.
+            self._written = snapshot.version
+            try:
+                self._write(snapshot)
+            except OSError as error:
+                logger.warning("the catalog cannot be kept in %s: %s", self._path, error.strerror)
+        self.note(snapshot)
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Note in Redis which version was loaded, now and then again: a Redis that lost it is told anew."""
+        if self._noted and self._noted[0] == snapshot.version and time.monotonic() < self._noted[1]:
+            return
+        try:
+            (reply,) = self._executor().execute([catalog_number.note(snapshot.version)])
+        except Unavailable:
+            return
+        if not isinstance(reply, ReplyError):
+            self._noted = snapshot.version, time.monotonic() + NOTE_AGAIN_SECONDS
+
+    def read(self) -> Snapshot:
+        """Return the snapshot that was kept.
+
+        Raises:
+            NotKept: when there is none, or it is not known to be the last one.
+        """
+        try:
+            packed = signing.loads(self._path.read_text("ascii"), salt=_SALT, serializer=_Serializer)
+        except FileNotFoundError:
+            raise NotKept(f"{self._path} is not there") from None
+        except (OSError, ValueError, zlib.error, signing.BadSignature) as error:
+            raise NotKept(f"{self._path} was not written by this installation ({error})") from error
+        if packed["format"] != FORMAT or packed["database"] != _database():
+            raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
+        try:
+            (noted,) = self._executor().execute([catalog_number.noted()])
+        except Unavailable as error:
+            raise NotKept(f"whether it is the last one is not known: {error.detail}") from error
+        if noted != packed["version"]:
+            raise NotKept(f"it is version {packed['version']}, and Redis knows of version {noted}")
+        return unpack(packed)
+
+    def _write(self, snapshot: Snapshot) -> None:
+        text = signing.dumps(
+            {"format": FORMAT, "database": _database(), **pack(snapshot)},
+            salt=_SALT,
+            serializer=_Serializer,
+            compress=True,
+        )
+        # Whole or not at all; made readable by its owner only.
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}-")
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
+            os.replace(name, self._path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+
+def pack(snapshot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as JSON values."""
+    sources = _Sources()
+    return {
+        "version": snapshot.version,
+        "streams": [_packed_stream(stream, sources) for stream in snapshot.streams.values()],
+        "former": [_packed_stream(stream, sources) for stream in snapshot.former.values()],
+        "keys": [
+            {
+                "id": key.id,
+                "service": key.service,
+                "digest": key.digest.hex(),
+                "expires": key.expires,
+                "grants": [[grant.action, grant.stream, grant.event_type] for grant in key.rights.granted],
+                "scopes": list(key.rights.scopes),
+            }
+            for key in snapshot.keys_by_id.values()
+        ],
+        "sources": sources.packed,
+    }
+
+
+def unpack(packed: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that was packed."""
+    sources = [_Source(*source) for source in packed["sources"]]
+    streams = (_unpacked_stream(stream, sources) for stream in packed["streams"])
+    former = (_unpacked_stream(stream, sources) for stream in packed["former"])
+    keys = [
+        KeyDefinition(
+            id=key["id"],
+            service=key["service"],
+            digest=bytes.fromhex(key["digest"]),
+            expires=key["expires"],
+            rights=KeyRights(
+                (Granted(action=action, stream=on, event_type=of) for action, on, of in key["grants"]), key["scopes"]
+            ),
+        )
+        for key in packed["keys"]
+    ]
+    return Snapshot(
+        version=packed["version"],
+        streams={stream.name: stream for stream in streams},
+        former={stream.name: stream for stream in former},
+        keys={key.digest: key for key in keys},
+        keys_by_id={key.id: key for key in keys},
+    )
+
+
+class _Serializer:
+    """JSON as Django's signing asks for it. The other one takes ten times as long, and the event loop waits."""
+
+    def dumps(self, obj: Any) -> bytes:
+        return orjson.dumps(obj)
+
+    def loads(self, data: bytes) -> Any:
+        return orjson.loads(data)
+
+
+class _Sources:
+    """The schemas that a snapshot is made of, each packed once."""
+
+    def __init__(self) -> None:
+        self.packed: list[Source] = []
+        self._numbers: dict[int, int] = {}
+
+    def number_of(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> int:
+        """Return the place of a schema in the list. Documents live as long as their snapshot, so each has one id."""
+        if id(document) not in self._numbers:
+            self._numbers[id(document)] = len(self.packed)
+            self.packed.append((document, references))
+        return self._numbers[id(document)]
+
+
+class _Source:
+    """A schema as it was packed, made ready when it is asked for."""
+
+    def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
+        self._document = document
+        self._references = references
+
+    @cached_property
+    def schema(self) -> CompiledSchema:
+        """The schema, ready to check events."""
+        try:
+            return schemas.compile_schema(self._document, self._references, is_registered=True)
+        except BadSchema:
+            return schemas.compile_schema(REFUSES_ALL)
+
+    @cached_property
+    def marks(self) -> Marks | None:
+        """What it marks as personal: all, when nobody knows."""
+        try:
+            found = marks_of(ReferenceResolver(self._document, self._references))
+        except BadSchema:
+            found = None
+        return found or schemas.compile_schema(REFUSES_ALL).personal
+
+
+def _packed_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any]:
+    return {
+        "name": stream.name,
+        **{column: getattr(stream, column) for column in _COLUMNS},
+        **{column: _seconds(getattr(stream, column)) for column in _DURATIONS},
+        "event_types": {name: _packed_event_type(each, sources) for name, each in stream.event_types.items()},
+        "marks": {name: [sources.number_of(*marks.source) for marks in each] for name, each in stream.marks.items()},
+    }
+
+
+def _packed_event_type(event_type: EventTypeDefinition, sources: _Sources) -> dict[str, Any]:
+    versions = event_type.versions.values()
+    return {
+        "active": event_type.contract and event_type.contract.version,
+        "versions": [
+            [each.subject, each.version, sources.number_of(each.schema.document, each.schema.references)]
+            for each in versions
+        ],
+    }
+
+
+def _unpacked_stream(packed: Mapping[str, Any], sources: list[_Source]) -> StreamDefinition:
+    event_types = {name: _unpacked_event_type(name, each, sources) for name, each in packed["event_types"].items()}
+    marks = {
+        name: tuple(marks for number in numbers if (marks := sources[number].marks) is not None)
+        for name, numbers in packed["marks"].items()
+    }
+    return StreamDefinition(
+        name=packed["name"],
+        **{column: packed[column] for column in _COLUMNS},
+        **{column: _duration(packed[column]) for column in _DURATIONS},
+        durable_within=patience_of(packed["durability"]),
+        event_types=event_types,
+        types_of=ContractTypes(event_types),
+        marks=marks,
+    )
+
+
+def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_Source]) -> EventTypeDefinition:
+    versions = {
+        version: ActiveContract(subject=subject, version=version, schema=sources[number].schema)
+        for subject, version, number in packed["versions"]
+    }
+    return EventTypeDefinition(name=name, contract=versions.get(packed["active"]), versions=versions)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
+
+
+def _duration(seconds: float | None) -> Any:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _database() -> list[str]:
+    """Return which database this is; no user, no password."""
+    place = connection.settings_dict
+    return [str(place[name]) for name in ("ENGINE", "HOST", "PORT", "NAME")]
+
+
+file = SnapshotFile(settings.VAR_DIR / "catalog-snapshot", connections.executor)

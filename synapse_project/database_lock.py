@@ -1,0 +1,61 @@
+"""A lock that all processes on one database share: held while its tables or its first user are made.
+
+On PostgreSQL it is an advisory lock of the session, beside SQLite's file a lock on a file. Both end with their holder,
+however it ends.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from synapse_project import file_lock
+
+# Tells this lock from those of other programs in the same database: "synapse" in ASCII.
+KEY = int.from_bytes(b"synapse", "big")
+POLL = 0.1
+
+Release = Callable[[], object]
+
+
+@contextlib.contextmanager
+def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Hold the lock for as long as the block lasts; wait for whoever holds it, and say so. It is not reentrant."""
+    connection = connections[database]
+    told = False
+    while (release := _take(connection)) is None:
+        if not told:
+            say("Another process prepares the database; waiting for it.")
+            told = True
+        time.sleep(POLL)
+    try:
+        yield
+    finally:
+        release()
+
+
+def _take(connection: BaseDatabaseWrapper) -> Release | None:
+    """Take the lock and return how to let go of it; None when another process has it."""
+    if connection.vendor == "postgresql":
+        # Asked again and again: one statement that waits would hold up migrations that wait for all others.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [KEY])
+            taken = cursor.fetchone()[0]
+        return (lambda: _release(connection)) if taken else None
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor != "sqlite" or "mode=memory" in name or name == ":memory:":
+        return lambda: None
+    path = Path(name)
+    descriptor = file_lock.take(path.with_name(path.name + ".lock"))
+    return None if descriptor is None else (lambda: os.close(descriptor))
+
+
+def _release(connection: BaseDatabaseWrapper) -> None:
+    # A connection that broke has let go of it already.
+    if connection.is_usable():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [KEY])

@@ -1,0 +1,13 @@
+"""`manage.py migrate`: Django's own, by one process at a time."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from synapse_project import database_lock
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        with database_lock.held(self.stdout.write, database=options["database"]):
+            super().handle(*args, **options)

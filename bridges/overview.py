@@ -20,8 +20,8 @@ from streams.lag import Lag
 
 # Whoever said nothing for so long does not run any more.
 FRESH_MS = 10_000
-# Lists say "so many or more" from here on.
-MOST_LAG = 1000
+# Figures say "so many or more" from here on; those of long lists sooner.
+MOST_LAG, MOST_LAG_IN_LISTS, _LONG = 1000, 100, 10
 # What is told of several processes: the worst that one of them says.
 _WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")
 COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lost_silent", "groups_recreated")
@@ -110,7 +110,8 @@ def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]
         for bridge, place in zip(known, range(0, len(replies), 5), strict=True)
     }
     groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
-    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    most = MOST_LAG_IN_LISTS if len(groups) > _LONG else MOST_LAG
+    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=most)
     return {name: one.overview(now_ms, lags) for name, one in found.items()}
 
 

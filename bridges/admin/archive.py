@@ -13,6 +13,7 @@ from bridges.admin import summary
 from bridges.models import ArchivedEvent
 from core.admin import RestrictedAdmin, payloads, person
 from core.admin.pages import Page
+from core.admin.related_filter import MOST_CHOICES, RelatedFilter
 from core.templatetags.synapse import moment, visible
 from streams.models import EventType
 
@@ -36,7 +37,7 @@ class EventTypeFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         names = EventType.objects.filter(stream__bridges__isnull=False).order_by("name").values_list("name", flat=True)
-        return [(name, name) for name in dict.fromkeys(names)]
+        return [(name, name) for name in names.distinct()[:MOST_CHOICES]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ArchivedEvent]) -> QuerySet[ArchivedEvent]:
         return queryset.filter(event_type=self.value()) if self.value() else queryset
@@ -45,7 +46,7 @@ class EventTypeFilter(admin.SimpleListFilter):
 @admin.register(ArchivedEvent)
 class ArchivedEventAdmin(RestrictedAdmin):
     list_display = ["named", "stream", "published", "occurred", "sender", "bridge"]
-    list_filter = ["bridge", EventTypeFilter, "published_at"]
+    list_filter = [("bridge", RelatedFilter), EventTypeFilter, "published_at"]
     list_filter_submit = False
     list_select_related = ["bridge"]
     list_per_page = 50

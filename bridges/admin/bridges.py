@@ -19,6 +19,7 @@ from bridges.sinks import registry
 from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
+from core.admin.related_filter import RelatedFilter
 from core.catalog_file import quoted
 from core.person_rights import VIEW_PERSONAL
 from core.templatetags.synapse import number
@@ -148,7 +149,7 @@ class BridgeForm(forms.ModelForm):
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
     list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "dead", "last_delivered"]
-    list_filter = ["enabled", "paused", "sink", "stream"]
+    list_filter = ["enabled", "paused", "sink", ("stream", RelatedFilter)]
     list_select_related = ["stream"]
     search_fields = ["name", "group", "stream__name"]
     autocomplete_fields = ["stream"]

@@ -11,6 +11,7 @@ from contracts import registry
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
+from core.admin.related_filter import RelatedFilter
 from core.person_rights import VIEW_PERSONAL
 from streams.admin import proposals, tabs, test_event
 from streams.admin.examples import mistakes, sentence
@@ -67,7 +68,7 @@ class EventTypeForm(forms.ModelForm):
 class EventTypeAdmin(AuditedAdmin):
     form = EventTypeForm
     list_display = ["named", "stream", "contract", "attempt"]
-    list_filter = ["stream"]
+    list_filter = [("stream", RelatedFilter)]
     list_select_related = ["stream", "contract"]
     search_fields = ["name", "description", "stream__name"]
     autocomplete_fields = ["stream", "contract"]

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 
 from core.admin import AuditedAdmin, AuditedInline
 from core.admin.pages import Page
+from core.admin.related_filter import RelatedFilter
 from streams import owners
 from streams.admin import integration_page, keys, tabs
 from streams.models import Grant, Service
@@ -69,7 +70,7 @@ class ServiceAdmin(AuditedAdmin):
 @admin.register(Grant)
 class GrantAdmin(AuditedAdmin):
     list_display = ["service", "action", "stream", "event_type"]
-    list_filter = ["action", "service"]
+    list_filter = ["action", ("service", RelatedFilter)]
     list_select_related = ["service"]
     search_fields = ["service__name", "stream", "event_type"]
     autocomplete_fields = ["service"]

@@ -5,24 +5,63 @@
 local count, settled = tonumber(ARGV[4]), 0
 local last_id = 4 + count
 
--- Whoever was silent for so long that another consumer has the event by now has no say in an ordered group: were it
--- settled, the next of its key would begin, and the other might begin this one after it. Nor has it a say in what lies
--- behind such an event: that shall come again after it.
-local function is_anothers(i)
-  local token = ARGV[i + count]
-  local holder = token and known(ARGV[i], ':tok') or ''
-  return (holder ~= '' and holder ~= NOBODY and holder ~= token) or (token and is_behind(ARGV[i]))
+local function erase(ids, first, last)
+  local fields = {}
+  for i = first, last do
+    for _, kind in ipairs({':body', ':att', ':tok', ':key', ':hist', ':first'}) do
+      fields[#fields + 1] = ids[i] .. kind
+    end
+  end
+  redis.call('HDEL', MESSAGES, unpack(fields))
+end
+
+-- In order: whoever ends an event that it has no more must not end what others hold or wait for. Whose turn it is, by
+-- key, is written once, behind all of them.
+local function settle_in_order()
+  local turns, over = {}, {}
+  for i = 5, last_id do
+    local id, token = ARGV[i], ARGV[i + count]
+    local noted = redis.call('HMGET', MESSAGES, id .. ':key', id .. ':tok', id .. ':body')
+    local key, holder = noted[1], noted[2] or ''
+    if key and turns[key] == nil then
+      turns[key] = redis.call('HGET', LOCKS, key)
+    end
+    -- Whoever was silent for so long that another consumer has the event by now has no say: were it settled, the next of
+    -- its key would begin, and the other might begin this one after it. Nor has it a say in what lies behind such an
+    -- event: that shall come again after it.
+    local is_anothers = holder ~= '' and holder ~= NOBODY and holder ~= token
+    local is_early = key and turns[key] and turns[key] ~= id
+    if not (token and (is_anothers or is_early)) then
+      local had = redis.call('XACK', STREAM, GROUP, id)
+      if had == 0 or noted[3] then
+        had = had + redis.call('ZREM', WAITING, id)
+      end
+      if had > 0 then
+        over[#over + 1] = id
+        if key and turns[key] == id then
+          turns[key] = redis.call('LPOP', queue_of(key))
+          make_due(turns[key])
+        elseif key then
+          redis.call('LREM', queue_of(key), 1, id)
+        end
+      end
+    end
+  end
+  for key, id in pairs(turns) do
+    if id then
+      redis.call('HSET', LOCKS, key, id)
+    else
+      redis.call('HDEL', LOCKS, key)
+    end
+  end
+  for first = 1, #over, 500 do
+    erase(over, first, math.min(first + 499, #over))
+  end
+  return #over
 end
 
 if redis.call('EXISTS', LOCKS) == 1 then
-  -- In order: whoever ends an event that it has no more must not end what others hold or wait for.
-  for i = 5, last_id do
-    local id = ARGV[i]
-    if not is_anothers(i) and redis.call('XACK', STREAM, GROUP, id) + redis.call('ZREM', WAITING, id) > 0 then
-      forget(id)
-      settled = settled + 1
-    end
-  end
+  settled = settle_in_order()
 else
   -- In parts: Lua's stack ends near 8,000 values.
   for first = 5, last_id, 500 do
@@ -30,13 +69,7 @@ else
     settled = settled + redis.call('XACK', STREAM, GROUP, unpack(ARGV, first, last))
     settled = settled + redis.call('ZREM', WAITING, unpack(ARGV, first, last))
     if redis.call('EXISTS', MESSAGES) == 1 then
-      local fields = {}
-      for i = first, last do
-        for _, kind in ipairs({':body', ':att', ':tok', ':key', ':hist', ':first'}) do
-          fields[#fields + 1] = ARGV[i] .. kind
-        end
-      end
-      redis.call('HDEL', MESSAGES, unpack(fields))
+      erase(ARGV, first, last)
     end
   end
 end

@@ -7,6 +7,9 @@
 local consumer, count, mode, property, together = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
 -- The keys whose turn began in this call: all that lies behind it was read here, and nothing of it is parked.
 local opened = {}
+-- What joins the queues of such keys, and what is to be noted of it: written once, behind all of them.
+local behind, notes = {}, {}
+local has_copies = redis.call('EXISTS', WAITING) == 1 or tonumber(redis.call('HGET', COUNTERS, 'parked') or '0') > 0
 
 local function plain(value)
   if type(value) == 'number' then
@@ -49,9 +52,10 @@ end
 local function admit(id, entry, key)
   if not key then
     return true
-  elseif opened[key] and not known(id, ':body') then
-    redis.call('HSET', MESSAGES, id .. ':key', key)
-    redis.call('RPUSH', queue_of(key), id)
+  elseif opened[key] and not (has_copies and known(id, ':body')) then
+    behind[key] = behind[key] or {}
+    table.insert(behind[key], id)
+    notes[#notes + 1], notes[#notes + 2] = id .. ':key', key
     return true
   end
   local holder = redis.call('HGET', LOCKS, key)
@@ -91,6 +95,23 @@ if not is_taken() then
     if admit(entry[1], entry, key) then
       reply[#reply + 1] = {entry[1], entry[2], key or ''}
     end
+  end
+end
+-- A hash of short values is kept as a list, up to 512 of them, and looked through from its beginning each time. A single
+-- long value makes it a real one, for as long as it has any.
+if #notes > 50 then
+  redis.call('HSET', MESSAGES, '', string.rep('-', 100))
+end
+-- In parts: Lua's stack ends near 8,000 values.
+for first = 1, #notes, 1000 do
+  redis.call('HSET', MESSAGES, unpack(notes, first, math.min(first + 999, #notes)))
+end
+if #notes > 50 then
+  redis.call('HDEL', MESSAGES, '')
+end
+for key, ids in pairs(behind) do
+  for first = 1, #ids, 1000 do
+    redis.call('RPUSH', queue_of(key), unpack(ids, first, math.min(first + 999, #ids)))
   end
 end
 reply[2] = fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id']

@@ -100,18 +100,23 @@ local function put_back(id, body, attempts, token, due)
   let_wait(id, due)
 end
 
--- Give the turn of a key to the next event. One that is parked is due now; any other is in a consumer's hand.
-local function pass_on(key)
-  local following = redis.call('LPOP', queue_of(key))
-  if not following then
-    redis.call('HDEL', LOCKS, key)
-    return
-  end
-  redis.call('HSET', LOCKS, key, following)
-  if is_parked(following) then
-    redis.call('ZADD', WAITING, text(now()), following)
+-- An event that is parked, if this is one, has the turn of its key: it is due now. Any other is in a consumer's hand.
+local function make_due(id)
+  if id and is_parked(id) then
+    redis.call('ZADD', WAITING, text(now()), id)
     redis.call('HINCRBY', COUNTERS, 'parked', -1)
   end
+end
+
+-- Give the turn of a key to the next event.
+local function pass_on(key)
+  local following = redis.call('LPOP', queue_of(key))
+  if following then
+    redis.call('HSET', LOCKS, key, following)
+  else
+    redis.call('HDEL', LOCKS, key)
+  end
+  make_due(following)
 end
 
 -- The group has no more to do with an event, which is not parked; `unqueued` when it is in no queue any more.

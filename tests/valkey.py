@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import redis
 from redis.backoff import NoBackoff
@@ -24,6 +25,37 @@ PASSWORD = "redispassword"
 ANOTHER = os.environ.get("SYNAPSE_TESTS_SERVER")
 
 
+@dataclass(frozen=True)
+class Tls:
+    """What servers prove themselves with, and what they ask of clients. `program`: a server that speaks TLS."""
+
+    program: str
+    authority: Path
+    certificate: Path
+    client: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a server that takes nobody without a certificate, and speaks TLS to others as well."""
+        return {
+            "port": "0",
+            "tls-cert-file": str(self.certificate),
+            "tls-key-file": str(self.certificate),
+            "tls-ca-cert-file": str(self.authority),
+            "tls-auth-clients": "yes",
+            "tls-replication": "yes",
+        }
+
+    @property
+    def of_client(self) -> dict[str, str]:
+        """What a client shows and asks for, by the names that redis-py and URLs have for it."""
+        return {
+            "ssl_ca_certs": str(self.authority),
+            "ssl_certfile": str(self.client),
+            "ssl_keyfile": str(self.client),
+        }
+
+
 @dataclass
 class Valkey:
     """A server process that a test may stop, freeze and start again."""
@@ -31,10 +63,13 @@ class Valkey:
     port: int
     folder: Path
     options: tuple[str, ...] = ()
+    tls: Tls | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
+        if self.tls:
+            return f"rediss://:{PASSWORD}@127.0.0.1:{self.port}/0?{urlencode(self.tls.of_client)}"
         return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
 
     def client(self, **options: object) -> redis.Redis:
@@ -42,7 +77,11 @@ class Valkey:
         return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=60, **options)
 
     def start(self) -> None:
-        words = [ANOTHER or str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
+        words = [self.tls.program if self.tls else ANOTHER or str(binary())]
+        words += ["--tls-port" if self.tls else "--port", str(self.port), "--bind", "127.0.0.1"]
+        for name, text in (self.tls.settings if self.tls else {}).items():
+            words += [f"--{name}", text]
+        words += ["--requirepass", PASSWORD]
         words += ["--dir", str(self.folder), "--save", "", "--maxmemory-policy", "noeviction", *self.options]
         self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 180
@@ -75,10 +114,10 @@ class Valkey:
 
 
 @contextmanager
-def running_valkey(*options: str) -> Iterator[Valkey]:
+def running_valkey(*options: str, tls: Tls | None = None) -> Iterator[Valkey]:
     """Run a server for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="synapse-valkey-") as folder:
-        server = Valkey(port=free_port(), folder=Path(folder), options=options)
+        server = Valkey(port=free_port(), folder=Path(folder), options=options, tls=tls)
         server.start()
         try:
             yield server

@@ -6,21 +6,19 @@ from typing import Any
 
 from tests.patience import eventually
 from tests.ports import free_port
-from tests.valkey import PASSWORD, Valkey, running_valkey
+from tests.valkey import PASSWORD, Tls, Valkey, running_valkey
 
 SLOTS = 16_384
 COUNT = 3
 
 
 @contextmanager
-def running_cluster(*options: str) -> Iterator[list[Valkey]]:
+def running_cluster(*options: str, tls: Tls | None = None) -> Iterator[list[Valkey]]:
     """Run three nodes with these options, each with a third of the slots, for as long as the block lasts."""
+    options = ("--cluster-enabled", "yes", *(("--tls-cluster", "yes") if tls else ()), *options)
     with ExitStack() as stack:
         buses = [free_port() for _ in range(COUNT)]
-        nodes = [
-            stack.enter_context(running_valkey("--cluster-enabled", "yes", "--cluster-port", str(bus), *options))
-            for bus in buses
-        ]
+        nodes = [stack.enter_context(running_valkey(*options, "--cluster-port", str(bus), tls=tls)) for bus in buses]
         clients = [stack.enter_context(node.client()) for node in nodes]
         for nth, client in enumerate(clients):
             client.execute_command("CLUSTER ADDSLOTSRANGE", nth * SLOTS // COUNT, (nth + 1) * SLOTS // COUNT - 1)

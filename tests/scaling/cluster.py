@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 import redis
 from redis.crc import key_slot
@@ -10,7 +11,7 @@ from redis.crc import key_slot
 from tests.cluster.nodes import COUNT, SLOTS, running_cluster
 from tests.patience import eventually
 from tests.ports import free_port
-from tests.valkey import PASSWORD, Valkey, running_valkey
+from tests.valkey import PASSWORD, Tls, Valkey, running_valkey
 
 # Milliseconds after which the others hold a node for dead: while none is, a busy machine may be late with its answers.
 _DEAD_AFTER, _LATE_AFTER = 1000, 600_000
@@ -28,7 +29,10 @@ class Clustered:
     @property
     def url(self) -> str:
         """The URL for Synapse. The first node that it names is not there, and it does not name them all."""
-        return f"redis+cluster://:{PASSWORD}@127.0.0.1:1,127.0.0.1:{self.nodes[1].port},127.0.0.1:{self.nodes[2].port}"
+        places = f"127.0.0.1:1,127.0.0.1:{self.nodes[1].port},127.0.0.1:{self.nodes[2].port}"
+        if tls := self.nodes[0].tls:
+            return f"rediss+cluster://:{PASSWORD}@{places}?{urlencode(tls.of_client)}"
+        return f"redis+cluster://:{PASSWORD}@{places}"
 
     def clients(self) -> list[redis.Redis]:
         """Return a plain client of each node that has slots."""
@@ -62,9 +66,9 @@ class Clustered:
 
 
 @contextmanager
-def clustered(*options: str) -> Iterator[Clustered]:
+def clustered(*options: str, tls: Tls | None = None) -> Iterator[Clustered]:
     """Run three nodes with these options for as long as the block lasts."""
-    with running_cluster(*_OPTIONS, *options) as nodes:
+    with running_cluster(*_OPTIONS, *options, tls=tls) as nodes:
         yield Clustered(nodes)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import redis
 
 from synapse_project.embedded.process import binary
 from tests.patience import eventually
 from tests.ports import free_port
-from tests.valkey import ANOTHER, PASSWORD, Valkey, running_valkey
+from tests.valkey import ANOTHER, PASSWORD, Tls, Valkey, running_valkey
 
 SERVICE = "events"
 SENTINELS_PASSWORD = "sentinelpassword"
@@ -28,18 +29,20 @@ class Watched:
 
     servers: list[Valkey]
     sentinels: list[int]
+    tls: Tls | None = None
 
     @property
     def url(self) -> str:
         """The URL for Synapse. The first Sentinel that it names is not there."""
         places = ",".join(f"127.0.0.1:{port}" for port in (1, *self.sentinels))
-        login = f"sentinel_password={SENTINELS_PASSWORD}"
-        return f"redis+sentinel://:{PASSWORD}@{places}/{SERVICE}/0?{login}"
+        login = {"sentinel_password": SENTINELS_PASSWORD, **(self.tls.of_client if self.tls else {})}
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}+sentinel://:{PASSWORD}@{places}/{SERVICE}/0?{urlencode(login)}"
 
     @property
     def primary(self) -> Valkey:
         """The server that the Sentinels hold for the primary."""
-        with redis.Redis(port=self.sentinels[0], password=SENTINELS_PASSWORD) as sentinel:
+        with _client_of(self.sentinels[0], self.tls) as sentinel:
             port = int(sentinel.sentinel_master(SERVICE)["port"])
         return next(server for server in self.servers if server.port == port)
 
@@ -58,7 +61,7 @@ class Watched:
 
     def _give_up_after(self, milliseconds: int) -> None:
         for port in self.sentinels:
-            with redis.Redis(port=port, password=SENTINELS_PASSWORD) as sentinel:
+            with _client_of(port, self.tls) as sentinel:
                 sentinel.sentinel_set(SERVICE, "down-after-milliseconds", milliseconds)
 
     def start_as_replica(self, server: Valkey) -> None:
@@ -73,27 +76,28 @@ _OPTIONS = ("--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0", "--appe
 
 
 @contextmanager
-def watched_by_sentinels(count: int = 1) -> Iterator[Watched]:
+def watched_by_sentinels(count: int = 1, tls: Tls | None = None) -> Iterator[Watched]:
     """Run all of it for as long as the block lasts; `count` Sentinels, of which most must agree."""
     with ExitStack() as stack:
-        primary = stack.enter_context(running_valkey(*_OPTIONS))
-        replica = stack.enter_context(running_valkey(*_OPTIONS, *_replica_of(primary)))
+        primary = stack.enter_context(running_valkey(*_OPTIONS, tls=tls))
+        replica = stack.enter_context(running_valkey(*_OPTIONS, *_replica_of(primary), tls=tls))
         eventually(lambda: _has_replica(primary), despite=redis.RedisError)
-        ports = [stack.enter_context(_sentinel(primary.port, count // 2 + 1)) for _ in range(count)]
+        ports = [stack.enter_context(_sentinel(primary.port, count // 2 + 1, tls)) for _ in range(count)]
         for port in ports:
-            eventually(lambda port=port: _knows_all(port, count), despite=redis.RedisError)
-        yield Watched([primary, replica], ports)
+            eventually(lambda port=port: _knows_all(port, count, tls), despite=redis.RedisError)
+        yield Watched([primary, replica], ports, tls)
 
 
 @contextmanager
-def _sentinel(primary: int, quorum: int) -> Iterator[int]:
+def _sentinel(primary: int, quorum: int, tls: Tls | None) -> Iterator[int]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="synapse-sentinel-") as folder:
         # A file that it rewrites: it remembers there what it has seen.
         file = Path(folder) / "sentinel.conf"
+        of_tls = "".join(f"{name} {text}\n" for name, text in (tls.settings if tls else {}).items())
         file.write_text(f"""
-port {port}
-bind 127.0.0.1
+{"tls-port" if tls else "port"} {port}
+{of_tls}bind 127.0.0.1
 requirepass {SENTINELS_PASSWORD}
 sentinel sentinel-pass {SENTINELS_PASSWORD}
 sentinel monitor {SERVICE} 127.0.0.1 {primary} {quorum}
@@ -101,7 +105,7 @@ sentinel auth-pass {SERVICE} {PASSWORD}
 sentinel down-after-milliseconds {SERVICE} {LATE_AFTER}
 sentinel failover-timeout {SERVICE} 4000
 """)
-        words = [ANOTHER or str(binary()), str(file), "--sentinel"]
+        words = [tls.program if tls else ANOTHER or str(binary()), str(file), "--sentinel"]
         process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield port
@@ -110,8 +114,13 @@ sentinel failover-timeout {SERVICE} 4000
             process.wait()
 
 
-def _knows_all(port: int, count: int) -> bool:
-    with redis.Redis(port=port, password=SENTINELS_PASSWORD) as sentinel:
+def _client_of(port: int, tls: Tls | None) -> redis.Redis:
+    over_tls = {"ssl": True, **tls.of_client} if tls else {}
+    return redis.Redis(host="127.0.0.1", port=port, password=SENTINELS_PASSWORD, **over_tls)
+
+
+def _knows_all(port: int, count: int, tls: Tls | None) -> bool:
+    with _client_of(port, tls) as sentinel:
         known = sentinel.sentinel_master(SERVICE)
         return known["num-slaves"] == 1 and known["num-other-sentinels"] == count - 1
 

@@ -22,19 +22,19 @@ def under_another_name():
         yield running
 
 
-def in_a_thread(url):
+def in_a_thread(url, *asked):
     executor = SyncExecutor(Server(locate=lambda: url, timeout=60))
     try:
-        return executor.execute([commands.ping()])
+        return executor.execute(asked or [commands.ping()])
     finally:
         executor.close()
 
 
-def on_the_event_loop(url):
+def on_the_event_loop(url, *asked):
     async def ask():
         executor = AsyncExecutor(Server(locate=lambda: url, timeout=60))
         try:
-            return await executor.execute([commands.ping()])
+            return await executor.execute(asked or [commands.ping()])
         finally:
             executor.close()
 

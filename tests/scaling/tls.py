@@ -1,4 +1,4 @@
-"""A server behind TLS on loopback: the server of the tests speaks none, so something before it does."""
+"""A server behind TLS on loopback: the server that comes with the tests speaks none, so something before it does."""
 
 import asyncio
 import ssl
@@ -7,18 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import quote
 
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import Authority
 from tests.valkey import PASSWORD, Valkey, running_valkey
 
 
@@ -47,13 +41,11 @@ class Secured:
 def secured(host: str = "127.0.0.1") -> Iterator[Secured]:
     """Run a server behind TLS, with a certificate for `host`, for as long as the block lasts."""
     with running_valkey() as server, tempfile.TemporaryDirectory(prefix="synapse-tls-") as folder:
-        certificate = Path(folder) / "server.pem"
-        authority = Path(folder) / "authority.pem"
-        _issue(host, certificate, authority)
+        issuer = Authority(Path(folder))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context.load_cert_chain(issuer.issue(host))
         with _before(server.port, context) as port:
-            yield Secured(server, port, authority)
+            yield Secured(server, port, issuer.file)
 
 
 @contextmanager
@@ -102,28 +94,3 @@ async def _end_all() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-
-
-def _issue(host: str, certificate: Path, authority: Path) -> None:
-    """Write a certificate for the host with its key, and that of the authority which signed it."""
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of the tests")])
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ca = _builder(issuer, issuer, ca_key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    authority.write_bytes(ca.sign(ca_key, SHA256()).public_bytes(Encoding.PEM))
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    name = x509.IPAddress(IPv4Address(host)) if host[0].isdigit() else x509.DNSName(host)
-    leaf = _builder(subject, issuer, key).add_extension(x509.SubjectAlternativeName([name]), critical=False)
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    certificate.write_bytes(leaf.sign(ca_key, SHA256()).public_bytes(Encoding.PEM) + secret)
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return x509.CertificateBuilder(
-        issuer,
-        subject,
-        key.public_key(),
-        x509.random_serial_number(),
-        now - timedelta(hours=1),
-        now + timedelta(days=1),
-    )

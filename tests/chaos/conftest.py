@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridges.runtime import upkeep
 from streams.broker import SyncExecutor
 from tests.bridges.conftest import durable_valkey, send
 from tests.chaos.scene import Scene
@@ -10,6 +11,7 @@ __all__ = ["durable_valkey", "send"]
 
 
 @pytest.fixture(params=["none", "key"])
-def scene(request: pytest.FixtureRequest, redis, executor: SyncExecutor, tmp_path) -> Scene:
-    """A group whose worker needs every script; in no order, and by key."""
+def scene(request: pytest.FixtureRequest, redis, executor: SyncExecutor, tmp_path, monkeypatch) -> Scene:
+    """A group whose worker needs every script; in no order, and by key. It removes a consumer that has nothing."""
+    monkeypatch.setattr(upkeep, "_FORGOTTEN_MS", 0)
     return Scene(redis, tmp_path, request.param).set(executor)

@@ -87,6 +87,7 @@ class Scene:
         for script in _SCRIPTS.values():
             self.redis.script_load(script.text)
         made_by_us(self.redis)
+        self.redis.xgroup_createconsumer(STREAM, GROUP, "forgotten")
         dead = name_of_the_dead()
         ids = [*publish_one(self.redis, 0), *publish_one(self.redis, 1)]
         self._read(executor, dead)

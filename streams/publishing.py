@@ -243,7 +243,7 @@ def _all_checked(
 class _Writer:
     """Writes the accepted events of one request: as entries, or as `commands` that append them.
 
-    `sources` are those of the events, each with how people may see it.
+    `sources` are those of the events that were not noted yet, each with how people may see it.
     """
 
     def __init__(
@@ -287,16 +287,14 @@ class _Writer:
         source = accepted.event.get("source")
         if type(source) is not str or not source:
             source = self._source
-        if source not in self.sources:
+        # Once between two flushes: this is done for each event.
+        if (self._stream.name, source) not in self._tally.noted and source not in self.sources:
             self.sources[source] = self._shown(source, accepted)
 
     def _shown(self, source: str, accepted: Accepted) -> str:
         """Return the source without what the stream's contracts mark as PII."""
         if not self._stream.marks:
             return source
-        noted = self._tally.noted_source(self._stream.name, source)
-        if noted is not None:
-            return noted
         mask = mask_of_event(self._stream, accepted.event, accepted.event_type)
         return source if mask is None else mask.text(source, accepted.event)
 
@@ -331,7 +329,8 @@ def _count(
     if not stored:
         return
     tally.add(stream.name, "published", len(stored))
-    tally.note_sources(stream.name, sources, stored[-1][1])
+    if sources:
+        tally.note_sources(stream.name, sources, stored[-1][1])
     if warned := sum(1 for accepted, _ in stored if accepted.warnings):
         tally.add(stream.name, "warned", warned)
     if unregistered := sum(1 for accepted, _ in stored if not accepted.registered):

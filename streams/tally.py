@@ -27,8 +27,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
-        # By stream and source: the source as people may see it, and the id of its latest event.
-        self._sources: dict[tuple[str, str], tuple[str, str]] = {}
+        # By stream and source: the source as people may see it, and the id of the first event since the last flush.
+        self.noted: dict[tuple[str, str], tuple[str, str]] = {}
         self._lock = Lock()
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
@@ -42,11 +42,6 @@ class Tally:
             self._counts[stream, "refused"] += by
             self._counts[stream, REFUSED_FOR + reason] += by
 
-    def noted_source(self, stream: str, source: str) -> str | None:
-        """Return a source as people may see it, where it was noted since the last flush."""
-        noted = self._sources.get((stream, source[:MOST_CHARACTERS]))
-        return noted and noted[0]
-
     def note_sources(self, stream: str, sources: Mapping[str, str], entry_id: str) -> None:
         """Note which sources published to a stream.
 
@@ -55,9 +50,9 @@ class Tally:
         Args:
             stream: where they published.
             sources: each source, and how people may see it.
-            entry_id: the id of the latest of their events.
+            entry_id: the id of one of their events.
         """
-        noted = self._sources
+        noted = self.noted
         for source, shown in sources.items():
             key = (stream, source[:MOST_CHARACTERS])
             if key in noted or len(noted) < MOST_NOTED:
@@ -67,7 +62,7 @@ class Tally:
         """Add the counts to those in Redis and begin at zero. What Redis did not take is kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-            sources, self._sources = self._sources, {}
+            sources, self.noted = self.noted, {}
         asked = [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
         asked += _noting(sources)
         if not asked:
@@ -90,7 +85,7 @@ class Tally:
         """Forget the counts (for tests)."""
         with self._lock:
             self._counts.clear()
-            self._sources.clear()
+            self.noted.clear()
 
     def _keep(self, counts: Counter[tuple[str, str]]) -> None:
         with self._lock:

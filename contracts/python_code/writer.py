@@ -62,8 +62,12 @@ def _written(schema: str, class_name: str) -> str:
         use_union_operator=True,
         use_schema_description=True,
         use_double_quotes=True,
+        # A dot in a definition's name (`com.example.Customer`) would make several modules.
+        treat_dot_as_module=False,
     )
-    return found if isinstance(found, str) else str(found)
+    if not isinstance(found, str):
+        raise TypeError("the code would be several modules")
+    return found
 
 
 def _refuse(event: str, _: object) -> None:

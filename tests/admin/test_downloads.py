@@ -103,6 +103,17 @@ def test_code_is_made_of_a_schema_that_refers_to_places_by_anchors_and_relative_
         module.OrderMoved.model_validate({"to": {"city": 5}})
 
 
+@pytest.mark.parametrize("name", ["com.example.Customer", "os.system", "v1.0", ".hidden"])
+def test_a_definition_with_dots_in_its_name_is_a_model_of_the_one_module(imported, name):
+    customer = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {"type": "object", "properties": {"customer": {"$ref": f"#/$defs/{name}"}}, "$defs": {name: customer}}
+
+    code = python_code.make("orders.order-placed", 1, schema, {})
+
+    model = imported("dotted_names.py", code.text.encode()).OrderPlaced
+    assert model.model_validate({"customer": {"n": 7}}).customer.n == 7
+
+
 @pytest.mark.parametrize(
     "schema",
     [

@@ -95,10 +95,16 @@ def scene(redis: Any, db: None, any_schema_may_follow: None) -> Scene:
 
 def read_operations() -> list[tuple[str, list[str]]]:
     """Return the paths that the OpenAPI document reads with GET, and the parameters that they name."""
-    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    shared = document["components"].get("parameters", {})
+
+    def parameters(operation: Any) -> Iterator[Any]:
+        for each in operation.get("parameters", []):
+            yield shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+
     return sorted(
-        (path, [each["name"] for each in operations["get"].get("parameters", []) if each["in"] == "query"])
-        for path, operations in paths.items()
+        (path, [each["name"] for each in parameters(operations["get"]) if each["in"] == "query"])
+        for path, operations in document["paths"].items()
         if "get" in operations and path != OPEN_ENDED
     )
 

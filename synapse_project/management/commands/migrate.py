@@ -9,5 +9,9 @@ from synapse_project import database_lock
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["plan"] or options["check_unapplied"]:
+            # Nothing is changed, so nobody has to wait.
+            super().handle(*args, **options)
+            return
         with database_lock.held(self.stdout.write, database=options["database"]):
             super().handle(*args, **options)

@@ -47,7 +47,7 @@ class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
         """Give back the attempts that were taken from where the person is now."""
-        AccessAttempt.objects.filter(**_key(request, {"username": user.get_username()})).delete()
+        give_back_attempts(request, user.get_username())
 
     def user_logged_out(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
         """Do nothing: the audit log tells."""
@@ -57,6 +57,16 @@ class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
 
     def post_delete_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
         """Do nothing when a row is deleted."""
+
+
+def take_attempt(request: HttpRequest, username: str) -> bool:
+    """Take an attempt at a person's password from where the request comes from. Return False when none is left."""
+    return _take(_key(request, {"username": username}), timezone.now()) is not None
+
+
+def give_back_attempts(request: HttpRequest, username: str) -> None:
+    """Give back all attempts at a person's password that were taken from where the request comes from."""
+    AccessAttempt.objects.filter(**_key(request, {"username": username})).delete()
 
 
 def delete_expired_attempts() -> None:

@@ -63,6 +63,8 @@ class Acceptor:
         self._next_forced = 0.0
         self._turn: asyncio.Handle | None = None
         self._pause: asyncio.TimerHandle | None = None
+        # Whether the system refused to accept the connection before this one.
+        self._is_exhausted = False
         self._opening: set[asyncio.Task[None]] = set()
         listener.setblocking(False)
         self._listen()
@@ -92,10 +94,13 @@ class Acceptor:
             except (BlockingIOError, ConnectionAbortedError):
                 break
             except OSError as error:
-                logger.warning("no connection can be accepted: %s", error)
+                if not self._is_exhausted:
+                    logger.warning("no connection can be accepted: %s", error)
+                self._is_exhausted = True
                 self._loop.remove_reader(self._listener)
                 self._pause = self._loop.call_later(_PAUSE, self._listen)
                 break
+            self._is_exhausted = False
             self._add(connection, str(peer[0]) if peer else "")
         self._schedule()
 

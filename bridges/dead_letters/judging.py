@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridges.dead_letters.seeing import masked_place, sees_all, violations, without
+from bridges.dead_letters.seeing import is_masked, sees_all
 from bridges.dead_letters.values import DeadLetter
 from core.principal import SYSTEM, Principal
 from core.problems import Problem
@@ -13,8 +13,6 @@ from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.errors import UnknownStream
 from streams.snapshot import holder
-
-_CHANGE_CONTRACTS = ("registry:write", "contracts:change")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,41 +46,19 @@ class Verdict:
 def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Verdict:
     """Return what publishing would say of an event: that of a dead letter, or one that is to go out in its place.
 
-    Those who may not see PII are told the same of the event, and of a masked place only that it breaks the contract.
-    Except for those of them who may change contracts: each rule is a question about a value, and they could ask any.
-    For them the masked event is judged, and what a rule says of a masked place is left out. Its sentences stay as they
-    are: a mask in the words of a rule, such as an `enum` of guesses, would tell which of them the event holds.
+    For those who may not see PII the masked event is judged, for each rule is a question about a value; and what a rule
+    says of a masked place is left out. The rule's own words stay as they are: a mask among them, as in an `enum` of
+    guesses, would tell which of them the event holds.
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:
         return _judge(stream, event)
-    texts, hidden = mask.texts(event), mask.event(event)
-    if any(map(by.rights.has, _CHANGE_CONTRACTS)):
-        found = _judge(stream, hidden)
-        told = [each for each in found.violations if masked_place(hidden, each["pointer"]) is None]
-        if found.violations and not told:
-            # All of the refusal was about masked places.
-            found = replace(found, problem=None)
-        return replace(found, violations=tuple(told))
-    found = _judge(stream, event)
-    told = [_told(each, hidden) for each in found.violations]
-    if found.problem is not None and told:
-        # Its detail ends with the first violation.
-        head = found.problem.detail.removesuffix(found.violations[0]["message"])
-        found.problem.detail = head + told[0]["message"]
-        found.problem.members["violations"] = told
-    if found.problem is not None:
-        without(found.problem, texts)
-    return replace(found, violations=tuple(violations(told, texts)))
-
-
-def _told(violation: Mapping[str, str], hidden: Any) -> Mapping[str, str]:
-    """Return a violation without its rule when it is about a masked place: what a rule asks for tells of the value."""
-    place = masked_place(hidden, violation["pointer"])
-    if place is None:
-        return violation
-    message = f"“{place}” breaks the contract; its value is masked."
-    return {"pointer": place, "keyword": "", "schema_pointer": "", "message": message}
+    hidden = mask.event(event)
+    found = _judge(stream, hidden)
+    told = tuple(each for each in found.violations if not is_masked(hidden, each["pointer"]))
+    # What is left of a refusal when all of it was about masked places.
+    is_moot = bool(found.violations) and not told
+    return replace(found, problem=None if is_moot else found.problem, violations=told)
 
 
 def _judge(stream: str, event: Any) -> Verdict:

@@ -1,7 +1,6 @@
 """Dead letters as somebody may see them: without the right to see PII with the mask, in the event, in its fields and in
 the errors that quote it."""
 
-from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,6 @@ from bridges.dead_letters.values import DeadLetter
 from contracts.personal import MASK, redacted
 from core.permission import demand_personal
 from core.principal import Principal
-from core.problems import Problem
 from core.rights import PERSONAL
 
 
@@ -46,23 +44,9 @@ def demand_editing(letter: DeadLetter, by: Principal) -> None:
         demand_personal(by, f"edit dead letter {letter.id}")
 
 
-def without(problem: Problem, texts: Collection[str]) -> Problem:
-    """Return the problem, with nothing in it that quotes one of the texts."""
-    if texts:
-        problem.detail = redacted(problem.detail, texts)
-        if "violations" in problem.members:
-            problem.members["violations"] = violations(problem.members["violations"], texts)
-    return problem
-
-
-def violations(found: Collection[Mapping[str, str]], texts: Collection[str]) -> list[Mapping[str, str]]:
-    """Return violations whose sentences quote none of the texts."""
-    return [{**each, "message": redacted(each["message"], texts)} if texts else each for each in found]
-
-
-def masked_place(event: Any, pointer: str) -> str | None:
-    """Return the place at or above a JSON Pointer (RFC 6901) that holds the mask in a masked event, None for none."""
-    value, place = event, ""
+def is_masked(event: Any, pointer: str) -> bool:
+    """Say whether a masked event holds the mask at a JSON Pointer (RFC 6901) or above, so that no rule can judge it."""
+    value = event
     for step in pointer.split("/")[1:]:
         if value == MASK:
             break
@@ -72,6 +56,5 @@ def masked_place(event: Any, pointer: str) -> str | None:
         elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
             value = value[int(name)]
         else:
-            return None
-        place += f"/{step}"
-    return place if value == MASK else None
+            return False
+    return bool(value == MASK)

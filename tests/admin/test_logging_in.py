@@ -292,3 +292,44 @@ def test_a_person_who_is_not_of_the_admin_does_not_get_in():
 
     assert answer.status_code == 200
     assert "_auth_user_id" not in answer.client.session
+
+
+class TestTheOldPasswordInTheFormThatChangesIt:
+    NEW = "a path across the hills"
+
+    @pytest.fixture
+    def change(self, anna):
+        client = Client(REMOTE_ADDR="192.0.2.7")
+        client.force_login(anna)
+
+        def change(old, new=self.NEW):
+            form = {"old_password": old, "new_password1": new, "new_password2": new}
+            return client.post("/admin/password_change/", form)
+
+        return change
+
+    def test_can_be_guessed_five_times(self, anna, change):
+        answers = [change("wrong").status_code for _ in range(5)]
+
+        right = change("a long way home")
+
+        assert answers == [200] * 5
+        assert right.status_code == 429
+        assert "Retry-After" in right
+        anna.refresh_from_db()
+        assert anna.check_password("a long way home")
+
+    def test_counts_with_the_guesses_at_the_log_in(self, anna, change):
+        for _ in range(3):
+            attempt("wrong")
+            change("wrong")
+
+        assert change("a long way home").status_code == 429
+
+    def test_is_not_counted_when_only_the_new_one_is_refused(self, anna, change):
+        answers = [change("a long way home", new="short").status_code for _ in range(7)]
+
+        assert answers == [200] * 7
+        assert change("a long way home").status_code == 302
+        anna.refresh_from_db()
+        assert anna.check_password(self.NEW)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from math import inf
 from typing import Any
 
 import jsonschema_rs
@@ -86,11 +87,15 @@ class CompiledSchema:
             raise TooCostly
         return self._is_valid(event)
 
-    def accepts_at_once(self, event: Any) -> bool | None:
-        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`."""
-        if self._guard is not None and self._guard.steps(event) > QUICK_STEPS:
+    def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
+        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
+
+        `length` is how many bytes of JSON the event is at the most: one that is short need not be measured.
+        """
+        guard = self._guard
+        if guard is not None and length > guard.quick_length and guard.steps(event) > QUICK_STEPS:
             return None
-        return self._is_valid(event)
+        return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
 
     def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
         """Return what the event breaks, or None when it keeps the contract.

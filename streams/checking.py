@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from contracts.errors import TooCostly
@@ -71,6 +72,7 @@ def check(
     version: int | None = None,
     by: Principal = SYSTEM,
     rulings: dict[str, Ruling] | None = None,
+    length: float = inf,
 ) -> Accepted | Undecided:
     """Return the event, ready to be encoded, or undecided unless it is found at once that it keeps its contract.
 
@@ -80,6 +82,7 @@ def check(
         version: that of its contract that it asks for, if it does.
         by: who publishes it.
         rulings: what events that are checked with the same arguments are held to, by their types; it is filled here.
+        length: how many bytes of JSON the event is at the most, where that is known.
 
     Raises:
         BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
@@ -105,7 +108,7 @@ def check(
         _demand_further_types(stream, event, event_type, by)
     if contract is None:
         return Accepted._make((event, event_type, None, (), registered))
-    if contract.schema.accepts_at_once(event):
+    if contract.schema.accepts_at_once(event, length):
         return Accepted._make((event, event_type, contract.version, (), registered))
     return Undecided(event, event_type, contract, registered)
 

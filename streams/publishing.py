@@ -6,7 +6,7 @@ answer to a batch in `batches.py`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -25,7 +25,7 @@ from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
 from streams.errors import OutcomeUnknown, UnknownStream
 from streams.masking import mask_of_event
-from streams.reading import Body
+from streams.reading import Body, Item
 from streams.storing import Fate, Stored
 from streams.tally import Tally
 from streams.turns import in_slices
@@ -64,9 +64,10 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
 def _publish_one(
     stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
 ) -> Conversation[Response]:
-    ((event,),) = body.slices
+    (items,) = body.slices
+    (event,) = items
     try:
-        found = checking.check(stream, event, version=version, by=request.principal)
+        found = checking.check(stream, event, version=version, by=request.principal, length=reading.longest_of(items))
         if isinstance(found, Accepted):
             accepted = found
         else:
@@ -193,12 +194,20 @@ def _all_checked(
     places = count()
     decided: dict[int, Accepted | Problem] = {}
 
+    longest: float = 0
+
+    def measured() -> Iterator[Sequence[Item]]:
+        nonlocal longest
+        for items in body.slices:
+            longest = reading.longest_of(items)
+            yield items
+
     def check_one(item: Any) -> Accepted | Problem | None:
         place = next(places)
         if isinstance(item, Problem):
             return item
         try:
-            found = checking.check(stream, item, version=version, by=by, rulings=rulings)
+            found = checking.check(stream, item, version=version, by=by, rulings=rulings, length=longest)
             if isinstance(found, Undecided):
                 found = costly.try_here(found, explain=explained < MAX_EXPLAINED)
         except Problem as problem:
@@ -235,7 +244,7 @@ def _all_checked(
     costly = CostlyEvents(stream, caller_of(by), note_late)
     if body.is_large:
         yield ()  # many may come in the same moment
-    outcomes = yield from in_slices(body.slices, check_one, backlog=costly)
+    outcomes = yield from in_slices(measured(), check_one, backlog=costly)
     yield from costly.work_off()
     return [decided[place] if outcome is None else outcome for place, outcome in enumerate(outcomes)]
 
@@ -252,6 +261,8 @@ class _Writer:
         self._stream = stream
         self._tally = tally
         self.sources: dict[str, str] = {}
+        # What the event before said of its source: most events of a batch say the same.
+        self._last_source: Any = _NO_EVENT
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")
         self._beside = beside
@@ -268,7 +279,7 @@ class _Writer:
             found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
         if found is None:
             found = commands.xadd_packed_now(self._stream.name, self.entry(accepted))
-        else:
+        elif event.get("source") != self._last_source:
             self._note_source(accepted)
         self.commands.append(found)
 
@@ -284,7 +295,7 @@ class _Writer:
         )
 
     def _note_source(self, accepted: Accepted) -> None:
-        source = accepted.event.get("source")
+        source = self._last_source = accepted.event.get("source")
         if type(source) is not str or not source:
             source = self._source
         # Once between two flushes: this is done for each event.

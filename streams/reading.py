@@ -5,6 +5,7 @@ A large batch is read in slices, each when it is needed, so that the event loop 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import inf
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,6 +26,21 @@ _WHITE = b" \t\n\r"
 
 # A problem stands where an item could not be read.
 Item = Any | Problem
+
+
+class Items(list[Item]):
+    """Values in their order, with the length in bytes of the longest one's text: it says of all that they are short."""
+
+    __slots__ = ("longest",)
+
+    def __init__(self, values: Iterable[Item], longest: int) -> None:
+        super().__init__(values)
+        self.longest = longest
+
+
+def longest_of(items: Sequence[Item]) -> float:
+    """Return how long the longest text of some values is at the most, in bytes."""
+    return items.longest if isinstance(items, Items) else inf
 
 
 class Body(NamedTuple):
@@ -61,7 +77,7 @@ def read(request: Request) -> Body:
     kind = _content_type(request.headers.get("content-type", ""))
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
-        return Body(((_value(body),),), batch=False)
+        return Body((Items((_value(body),), len(body)),), batch=False)
     _check_batch(body)
     slices = _lines(body) if kind == NDJSON else _array(body)
     if len(body) <= json_slices.SLICE:
@@ -167,12 +183,13 @@ def _within_limits(part: json_slices.Slice) -> Sequence[Item]:
     """Return the items of a slice, with a problem in place of each that is over a limit."""
     values, size = part
     if size <= strict_json.SMALL or not values:
-        return values
+        return Items(values, size)
     if len(values) == 1:
         return [_checked(values[0], size)]
     sizes = [len(exact_json.dumps(value)) for value in values]
-    if max(sizes) <= strict_json.SMALL:
-        return values
+    longest = max(sizes)
+    if longest <= strict_json.SMALL:
+        return Items(values, longest)
     return [_checked(value, size) for value, size in zip(values, sizes, strict=True)]
 
 
@@ -198,7 +215,7 @@ def _lines(body: bytes) -> Iterator[Sequence[Item]]:
     _check_count(count)
     for lines in _stretches(body):
         for line in lines:
-            yield (_line(line),)
+            yield Items((_line(line),), len(line))
 
 
 def _stretches(body: bytes) -> Iterator[list[bytes]]:

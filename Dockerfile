@@ -30,6 +30,7 @@ COPY --from=packages /opt/venv /opt/venv
 
 WORKDIR /opt/synapse
 COPY LICENSE manage.py ./
+COPY synapse synapse
 COPY core core
 COPY contracts contracts
 COPY streams streams

@@ -6,7 +6,7 @@ from django.db import close_old_connections
 
 from bridges.groups import expiry
 from bridges.pull import reads
-from core.periodic import Periodic
+from synapse.runtime.periodic import Periodic
 
 
 def let_unused_groups_expire() -> None:

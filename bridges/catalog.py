@@ -14,9 +14,9 @@ from bridges.sinks import registry
 from core import audit
 from core.catalog_file import CatalogFile, Item, kind_of, nearest, quoted
 from core.plan import Change, Values, compare
-from core.principal import Principal
 from streams.catalog.reading import STREAM
 from streams.models import Stream
+from synapse.auth.principal import Principal
 
 BRIDGE = "bridge"
 KINDS = (BRIDGE,)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bridges.errors import BadConfig
 from bridges.sinks import registry
+from synapse.errors.delivery import BadConfig
 
 
 def sink_errors(sink: str, config: object, *, stream: str | None = None) -> dict[str, str]:

@@ -8,7 +8,6 @@ from django.db import DatabaseError
 
 from bridges import reporting, snapshot
 from bridges.definitions import BATCH, BridgeDefinition
-from bridges.errors import NoSuchBridge
 from bridges.masking import mask_of
 from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
@@ -17,9 +16,10 @@ from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.supervisor import Supervisor
 from bridges.runtime.worker import Worker
 from bridges.sinks.console import ConsoleSink
-from core import collector
 from core.catalog_file import nearest, quoted
 from streams import background, connections
+from synapse.errors.delivery import NoSuchBridge
+from synapse.runtime import gc_tuning
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def consume(worker: Worker) -> None:
         GroupExists: when the group is there and must be new.
     """
     background.start()
-    collector.spare()
+    gc_tuning.spare()
     try:
         worker.run()
     finally:
@@ -135,7 +135,7 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
 def supervise(supervisor: Supervisor, stop: Stop) -> bool:
     """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
     background.start()
-    collector.spare()
+    gc_tuning.spare()
     try:
         while not (stop.requested or supervisor.is_over):
             supervisor.step()

@@ -11,7 +11,7 @@ from bridges.definitions import BridgeDefinition
 from bridges.models import Bridge
 from core import audit
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 
 _ACTION = "disable"
 

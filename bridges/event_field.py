@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.db import models
 
-from core import exact_json
+from synapse.formats import exact_json
 
 
 class _Encoder(json.JSONEncoder):

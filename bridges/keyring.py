@@ -8,10 +8,10 @@ import re
 
 from django.conf import settings
 
-from bridges import sealing
-from bridges.errors import SecretElsewhere, SecretLost
 from bridges.models import Secret
 from core.catalog_file import quoted
+from synapse.auth import encryption
+from synapse.errors.delivery import SecretElsewhere, SecretLost
 
 
 def variable_of(name: str) -> str:
@@ -38,8 +38,8 @@ def values_of(name: str) -> list[str]:
             )
         raise SecretLost(f"There is no secret {quoted(name)}, in the database or as {variable_of(name)}.")
     try:
-        return [sealing.unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
-    except sealing.Unreadable:
+        return [encryption.unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
+    except encryption.Unreadable:
         raise SecretLost(
             f"The secret {quoted(name)} was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY than there is now."
         ) from None
@@ -48,4 +48,4 @@ def values_of(name: str) -> list[str]:
 def change(row: Secret, value: str, *, keep_previous: bool) -> None:
     """Give a secret a value, in memory: who calls saves it. Where `keep_previous`, the old one is used beside it."""
     row.previous = row.value if keep_previous else ""
-    row.value = sealing.seal(value, settings.SECRETS_KEYS)
+    row.value = encryption.seal(value, settings.SECRETS_KEYS)

@@ -6,21 +6,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridges.definitions import BridgeDefinition
-from bridges.errors import NobodyPulls
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place, Read
 from bridges.pull.memory import memory
 from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
 from bridges.pull.reading import Found
 from bridges.snapshot import holder as bridges
-from core.http import Caller, Request, Response, Route, json_response
-from core.principal import Principal
 from streams import connections
 from streams.access.standing import rights_now
 from streams.entry import TopLevelTypes
-from streams.errors import Stopping, Unavailable
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import NobodyPulls
+from synapse.errors.streams import Stopping, Unavailable
+from synapse.http.exchange import (
+    Caller,
+    Request,
+    Response,
+    Route,
+    json_response,
+)
 
 # Another process may give events back, and only Redis knows: how often one who waits looks, in seconds.
 LOOK_EVERY = 1.0

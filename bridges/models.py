@@ -7,12 +7,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from bridges import definitions, filters, position, waits
-from bridges.errors import BadPosition
 from bridges.event_field import EventField
 from core.models import CatalogModel
-from core.names import RULE, is_name
 from core.validators import validate_name
 from streams.models import Stream
+from synapse.errors.delivery import BadPosition
+from synapse.formats.names import RULE, is_name
 
 LONGEST_LEASE = 3600
 MOST_ATTEMPTS = 1000
@@ -189,7 +189,7 @@ class Bridge(CatalogModel):
 
 
 class OpenedGroup(models.Model):
-    """A group that is pulled and that a read made: who read first (core.shares.callers), and when it was read last.
+    """A group that is pulled and that a read made: who read first (synapse.shares.callers), and when it was read last.
 
     It is no part of the catalog: noting a read changes no definition.
     """

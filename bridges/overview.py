@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from bridges.definitions import BridgeDefinition
 from bridges.status import Status, unpack
-from core.problems import Problem
 from streams import lag
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters, keys, reports
@@ -17,6 +16,7 @@ from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Group
 from streams.broker.reports import Report
 from streams.lag import Lag
+from synapse.problems import Problem
 
 # Whoever said nothing for so long does not run any more.
 FRESH_MS = 10_000

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from bridges.errors import BadPosition
+from synapse.errors.delivery import BadPosition
 
 BEGINNING, NEW = "0", "$"
 _ID = re.compile(r"(?P<ms>[0-9]{1,20})(?:-(?P<sequence>[0-9]{1,20}))?")

@@ -11,7 +11,7 @@ from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
 from bridges.status import Status, pack
 from streams.broker import SyncExecutor, reports
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 
 KEEP_MS = 60_000
 # When a report that stayed the same is repeated, in seconds: before Redis forgets it.

@@ -13,10 +13,10 @@ from django.db import connection
 
 from bridges.models import ArchivedEvent
 from contracts.personal import MASK
-from core.principal import SYSTEM, Principal
-from core.rights import PERSONAL
 from streams.masking import mask_of_type
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.auth.rights import PERSONAL
 
 STREAM, COMPLETE, ERROR = "inference-events", "inference-complete", "inference-error"
 MOST_EVENTS = 20_000

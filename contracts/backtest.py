@@ -11,11 +11,11 @@ from itertools import chain, repeat
 from typing import Any
 
 from contracts import personal
-from contracts.errors import TooCostly
 from contracts.explanation import Finding
 from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
 from contracts.violations import json_pointer
+from synapse.errors.contracts import TooCostly
 
 USUAL_EXAMPLES = 3
 # A schema that breaks everywhere must not fill the memory: further reasons are counted, further events not explained.

@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 
 from contracts import registry, schemas
-from contracts.errors import BadSchema, Incompatible
 from contracts.models import Compatibility, Contract, ContractVersion, Policy
 from core import audit
 from core.catalog_file import BadCatalog, CatalogFile, Item
 from core.plan import Change, Values, compare
-from core.principal import Principal
-from core.problems import Problem
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import BadSchema, Incompatible
+from synapse.problems import Problem
 
 CONTRACT = "contract"
 KINDS = (CONTRACT,)

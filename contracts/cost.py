@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from contracts.errors import BadSchema
 from contracts.patterns import matching_width
 from contracts.references import CannotFollow, ReferenceResolver
-from core import exact_json
-from core.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
+from synapse.errors.contracts import BadSchema
+from synapse.formats import exact_json
+from synapse.formats.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
 
 MAX_STEPS = 20_000_000
 """What checking one event may take: some 0.2 seconds."""

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from contracts import sandbox, schemas
-from contracts.errors import BadSchema, UnresolvedReference
 from core.models import CatalogModel
+from synapse.errors.contracts import BadSchema, UnresolvedReference
 
 _GUIDS = uuid.UUID("8b3f4f0e-6a0c-5a55-9b0e-2f6d1c1f7a11")
 

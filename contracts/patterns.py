@@ -18,8 +18,8 @@ from math import prod
 from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the name that Python is giving up
 from typing import Any
 
-from contracts.errors import BadSchema
 from contracts.violations import json_pointer
+from synapse.errors.contracts import BadSchema
 
 # Repetitions up to so many turns are no danger.
 _FEW = 10

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import jsonschema_rs
 
-from contracts.errors import BadSchema
+from synapse.errors.contracts import BadSchema
 
 DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 NAMELESS = "json-schema:///"

@@ -17,15 +17,20 @@ import orjson
 
 from contracts import patterns
 from contracts.cost import MAX_STEPS, QUICK_STEPS, Cost, CostModel, Guard, checked_cost, copied
-from contracts.errors import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from contracts.explanation import Explainer, Finding, OutOfBudget, finding_of
 from contracts.personal.marks import Marks, marks_of
 from contracts.property_types import property_types
 from contracts.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
 from contracts.text_readings import Readings, accepted_reading
 from contracts.violations import Violation, json_pointer
-from core import exact_json, strict_json
-from core.exact_json import ExactNumber
+from synapse.errors.contracts import (
+    BadSchema,
+    SchemaTooLarge,
+    TooCostly,
+    UnresolvedReference,
+)
+from synapse.formats import exact_json, strict_json
+from synapse.formats.exact_json import ExactNumber
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50

@@ -8,7 +8,7 @@ from django.db import models, transaction
 
 from core import audit_log
 from core.models import AuditEntry
-from core.principal import Principal
+from synapse.auth.principal import Principal
 
 MOST_CHARACTERS, MOST_OF_TARGET = 200, 300
 

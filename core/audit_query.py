@@ -6,8 +6,8 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from core.models import AuditEntry
-from core.permission import demand_scope
-from core.principal import Principal
+from synapse.auth.permission import demand_scope
+from synapse.auth.principal import Principal
 
 SCOPE = "audit:read"
 

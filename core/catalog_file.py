@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from core.names import RULE, is_name
 from core.plan import Values
-from core.problems import Problem
+from synapse.formats.names import RULE, is_name
+from synapse.problems import Problem
 
 # Keys and positions from the top of the file: ("streams", 1, "name").
 Place = tuple[str | int, ...]

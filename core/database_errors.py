@@ -10,7 +10,7 @@ import time
 
 from django.db import Error, InterfaceError, OperationalError
 
-from core.problems import DatabaseDown
+from synapse.problems import DatabaseDown
 
 logger = logging.getLogger(__name__)
 

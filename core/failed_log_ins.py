@@ -14,9 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import audit, audit_log
-from core.addresses import one_caller
 from core.models import AuditEntry
-from core.principal import Principal
+from synapse.auth.client_ip import one_caller
+from synapse.auth.principal import Principal
 
 FAILED, LOCKED = "fail to log in", "lock out"
 UNKNOWN_NAMES = "users that are not there"

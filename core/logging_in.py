@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from core import audit, failed_log_ins
-from core.principal import Principal
+from synapse.auth.principal import Principal
 
 _LOGGED_IN, _LOGGED_OUT = "log in", "log out"
 

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core.addresses import one_caller
+from synapse.auth.client_ip import one_caller
 
 _MOST_CHARACTERS = 255
 

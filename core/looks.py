@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import audit
-from core.principal import Principal
-from core.rights import PERSONAL
+from synapse.auth.principal import Principal
+from synapse.auth.rights import PERSONAL
 
 ACTION = "see payloads"
 # The record names so many ids; of more it says how many there were.

@@ -23,8 +23,8 @@ class CatalogVersion(models.Model):
 class AuditEntry(models.Model):
     """Who did what to which thing, and what it was before and after. Written once, never changed.
 
-    `kind` is that of the principal (core.principal), `key` the id of the API key that was shown, `address` the IP
-    address from which it was done; the latter two are empty where there was none.
+    `kind` is that of the principal (synapse.auth.principal), `key` the id of the API key that was shown, `address` the
+    IP address from which it was done; the latter two are empty where there was none.
     """
 
     at = models.DateTimeField("when", auto_now_add=True, db_index=True)

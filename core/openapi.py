@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from core.problems import PROBLEM_JSON
+from synapse.problems import PROBLEM_JSON
 
 Endpoint = tuple[str, str, str, Any]
 

@@ -1,4 +1,4 @@
-"""How Django answers with the values of core.http and core.problems."""
+"""How Django answers with the values of synapse.http.exchange and synapse.problems."""
 
 import logging
 import sys
@@ -18,10 +18,17 @@ from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
 from core import database_errors
-from core.hosts import bad_host
-from core.http import Request, Response, problem_response
-from core.principal import ANONYMOUS, Principal
-from core.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, PayloadTooLarge, Problem
+from synapse.auth.principal import ANONYMOUS, Principal
+from synapse.http.exchange import Request, Response, problem_response
+from synapse.http.hosts import bad_host
+from synapse.problems import (
+    BadRequest,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from streams.broker.command import Command, Conversation, ReplyError
-from streams.errors import BrokerDown, BrokerRefused, NotAStream, OutcomeUnknown
+from synapse.errors.streams import (
+    BrokerDown,
+    BrokerRefused,
+    NotAStream,
+    OutcomeUnknown,
+)
 
 
 def ask(commands: Sequence[Command]) -> Conversation[list[Any]]:

@@ -8,7 +8,6 @@ import time
 from django.db import close_old_connections
 
 from core import failed_log_ins, login_throttle
-from core.periodic import Periodic
 from streams import connections, kept_snapshot
 from streams.access import usage
 from streams.audience import Audience
@@ -17,6 +16,7 @@ from streams.janitor import Janitor
 from streams.server_checks import ServerCheck
 from streams.snapshot import POLL_SECONDS, holder
 from streams.tail import tails
+from synapse.runtime.periodic import Periodic
 
 
 def follow_catalog() -> None:

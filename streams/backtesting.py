@@ -7,15 +7,15 @@ from typing import Any
 from contracts.backtest import USUAL_EXAMPLES, Reason, Report
 from contracts.sandbox import Trial
 from contracts.text_readings import Readings
-from core.principal import Principal
 from streams import decoding, entry
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry
-from streams.errors import NoEvents
 from streams.masking import hiding
 from streams.recent import Walk, defined, shown_id, walk
+from synapse.auth.principal import Principal
+from synapse.errors.streams import NoEvents
 
 MOST_EXAMPLES = 20
 

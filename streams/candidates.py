@@ -7,13 +7,13 @@ from contracts import registry, sandbox, schemas
 from contracts.models import Contract, ContractVersion
 from contracts.registry import Content, drafting, references
 from contracts.sandbox import Trial
-from core.principal import Principal
 from streams import connections
 from streams.backtesting import Tested, back_test
-from streams.errors import NothingToTest
 from streams.recent import USUAL_EVENTS
 from streams.snapshot import holder
 from streams.subjects import event_types_of
+from synapse.auth.principal import Principal
+from synapse.errors.streams import NothingToTest
 
 
 def of_text(subject: str, text: bytes) -> Content:

@@ -5,16 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from contracts.errors import TooCostly
 from contracts.violations import Violation
-from core.names import RULE, is_name
-from core.nothing import NO_TEXTS
-from core.permission import refused_right
-from core.principal import SYSTEM, Principal
-from core.problems import Forbidden
 from streams import entry
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
-from streams.errors import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
+from synapse.auth.permission import refused_right
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.errors.contracts import TooCostly
+from synapse.errors.streams import (
+    BadEvent,
+    BadEventType,
+    ContractViolated,
+    UnknownContractVersion,
+    UnknownEventType,
+)
+from synapse.formats.names import RULE, is_name
+from synapse.formats.nothing import NO_TEXTS
+from synapse.problems import Forbidden
 
 # W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

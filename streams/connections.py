@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from core.fair_pool import FairPool
-from core.shares import Limits
 from core.shares.process import shares_of
 from streams.broker import AsyncExecutor, Server, SyncExecutor
 from streams.broker.command import Job
 from streams.definitions import StreamDefinition
 from streams.tally import Tally
+from synapse.shares import Limits
+from synapse.shares.fair_pool import FairPool
 
 # What a write may take longer when its disk or replicas are waited for, in seconds.
 LONGEST_WAIT = 1.5

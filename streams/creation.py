@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from streams.asking import answer
 from streams.broker import Command, Conversation, ReplyError, SyncExecutor, commands
 from streams.definitions import Snapshot
-from streams.errors import BrokerRefused
+from synapse.errors.streams import BrokerRefused
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from streams import entry
 from streams.entry import DecodedEntry, TopLevelTypes
-from streams.kinds import Kinds
+from synapse.runtime.second_hit_cache import Kinds
 
 _Names = tuple[bytes, ...]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from contracts.personal import Marks
 from contracts.schemas import CompiledSchema
-from streams.rights import KeyRights
+from synapse.auth.scopes import KeyRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 from contracts import schemas
 from contracts.inferring import Observation, propose
-from core.principal import Principal
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
-from streams.errors import NoEvents
 from streams.masking import hiding
 from streams.recent import Walk, defined, walk
+from synapse.auth.principal import Principal
+from synapse.errors.streams import NoEvents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from core import exact_json
-from core.names import is_name
-from core.nothing import NO_TEXTS
+from synapse.formats import exact_json
+from synapse.formats.names import is_name
+from synapse.formats.nothing import NO_TEXTS
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from core.http import Request
-from core.problems import Problem
 from streams import reading
-from streams.errors import BadEvent
 from streams.reading import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body
+from synapse.errors.streams import BadEvent
+from synapse.http.exchange import Request
+from synapse.problems import Problem
 
 _NAMES_OF_LINES = (".ndjson", ".jsonl")
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from core.problems import Problem
-from core.rights import EVERY_TYPE, Rights, sees
 from streams.asking import answer, ask
 from streams.broker import commands, keys
 from streams.broker.command import Conversation, ReplyError
@@ -17,9 +15,11 @@ from streams.broker.commands import Entry
 from streams.decoding import decode_parts
 from streams.definitions import StreamDefinition
 from streams.entry import decode, pairs, text_fields
-from streams.errors import NotAStream
 from streams.masking import mask_of, may_be_personal
 from streams.tally import REFUSED_FOR, Counted, Dropped
+from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.errors.streams import NotAStream
+from synapse.problems import Problem
 
 _SLUG = re.compile(r"[a-z-]{1,40}")
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import orjson
 
-from core.exact_json import written
 from streams import entry
 from streams.broker import commands
 from streams.broker.command import Command
-from streams.kinds import Kinds
+from synapse.formats.exact_json import written
+from synapse.runtime.second_hit_cache import Kinds
 
 _Kind = tuple[str, tuple[str, ...], str, int]
 
-# Stands where a value will: no event holds this character (core.strict_json).
+# Stands where a value will: no event holds this character (synapse.formats.strict_json).
 _HOLE = "\0"
 # So many forms are kept at the most, of events that have so few names, with so few characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048

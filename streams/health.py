@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 
-from core.http import Response, json_response
 from streams.prober import Problems
+from synapse.http.exchange import Response, json_response
 
 SERVICE = "synapse"
 _STARTED = time.monotonic()

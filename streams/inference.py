@@ -11,9 +11,9 @@ from streams.broker.command import Conversation, ReplyError
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot
 from streams.entry import pairs
-from streams.errors import NotAStream
 from streams.ids import EntryId, Range
 from streams.scanning import Scan
+from synapse.errors.streams import NotAStream
 
 STREAM, EVENT_TYPE = "inference-events", "inference-complete"
 WINDOW_MINUTES = 60

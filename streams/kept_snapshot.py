@@ -23,16 +23,16 @@ from django.core import signing
 from django.db import connection
 
 from contracts import schemas
-from contracts.errors import BadSchema
 from contracts.personal import Marks, marks_of
 from contracts.references import ReferenceResolver
 from contracts.schemas import CompiledSchema
 from streams import connections
 from streams.broker import ReplyError, SyncExecutor, catalog_number
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
-from streams.errors import Unavailable
-from streams.rights import Granted, KeyRights
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
+from synapse.auth.scopes import Granted, KeyRights
+from synapse.errors.contracts import BadSchema
+from synapse.errors.streams import Unavailable
 
 # Raised when the packed form changes: what another version of Synapse wrote is not read.
 FORMAT = 1

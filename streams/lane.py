@@ -7,15 +7,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from core.fair_queue import FairQueue
-from core.http import Done, Failed, Request, Response, Route, StreamedResponse, nobody
-from core.shares import caller_of
 from streams import connections, health, inspection, live, prober, publishing, reading
 from streams.broker import AsyncExecutor
 from streams.broker.command import Conversation
 from streams.live import tickets
 from streams.reading import MAX_EVENT_BYTES
 from streams.snapshot import holder
+from synapse.http.exchange import (
+    Done,
+    Failed,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    nobody,
+)
+from synapse.shares import caller_of
+from synapse.shares.fair_queue import FairQueue
 
 # Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
 LARGE_BATCHES = FairQueue("large batches", capacity=reading.MAX_BATCH_BYTES, patience=10.0)

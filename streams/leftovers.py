@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import audit
-from core.principal import Principal
-from core.problems import Problem
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import commands, keys
 from streams.broker.key_scan import keys_of
-from streams.errors import NotAStream
 from streams.inspection.groups import Standing, standings
 from streams.models import Stream
 from streams.owners import owners
+from synapse.auth.principal import Principal
+from synapse.errors.streams import NotAStream
+from synapse.problems import Problem
 
 _DELETED_AT_ONCE = 100
 

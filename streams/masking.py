@@ -12,10 +12,10 @@ import orjson
 
 from contracts import personal
 from contracts.personal import Marks
-from core import exact_json
-from core.rights import PERSONAL, Rights
 from streams.definitions import StreamDefinition
 from streams.entry import BESIDE, TYPES, DecodedEntry, further_types, types_told
+from synapse.auth.rights import PERSONAL, Rights
+from synapse.formats import exact_json
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from core.periodic import Periodic
 from streams import connections
 from streams.broker import ReplyError, Server, SyncExecutor
 from streams.broker.write_probes import write_probes
-from streams.errors import BrokerDown, Unavailable
+from synapse.errors.streams import BrokerDown, Unavailable
+from synapse.runtime.periodic import Periodic
 
 logger = logging.getLogger(__name__)
 

@@ -11,25 +11,25 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from core.http import Request, Response, json_response
-from core.nothing import NO_TEXTS
-from core.permission import demand_right
-from core.principal import Principal
-from core.problems import BadParameter, Problem
-from core.shares import caller_of
 from streams import batches, checking, forms, idempotency, reading, storing, verdicts
 from streams.broker import commands
 from streams.broker.command import Command, Conversation
 from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
-from streams.errors import OutcomeUnknown, UnknownStream
 from streams.masking import mask_of_event
 from streams.reading import Body, Item
 from streams.storing import Fate, Stored
 from streams.tally import Tally
 from streams.turns import in_slices
 from streams.verdicts import CostlyEvents
+from synapse.auth.permission import demand_right
+from synapse.auth.principal import Principal
+from synapse.errors.streams import OutcomeUnknown, UnknownStream
+from synapse.formats.nothing import NO_TEXTS
+from synapse.http.exchange import Request, Response, json_response
+from synapse.problems import BadParameter, Problem
+from synapse.shares import caller_of
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
@@ -46,7 +46,7 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
     What was stored before under the request's Idempotency-Key answers 200, and the header Idempotency-Replayed.
 
     Raises:
-        Problem: for everything else, each with its own status (see streams.errors).
+        Problem: for everything else, each with its own status (see synapse.errors.streams).
     """
     stream = _stream(request, catalog)
     try:

@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from core.rate import Rate
 from streams.broker import Conversation, ReplyError
 from streams.broker.rates import Taken, take_token
-from streams.errors import TooManyRequests, Unavailable
+from synapse.errors.streams import TooManyRequests, Unavailable
+from synapse.formats.rate import Rate
 
 Kind = Literal["address", "key"]
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core import exact_json, json_slices, strict_json
-from core.http import Request
-from core.nothing import NO_TEXTS
-from core.problems import BadRequest, Problem, UnsupportedMediaType
-from streams.errors import BadEvent, EventTooLarge
+from synapse.errors.streams import BadEvent, EventTooLarge
+from synapse.formats import exact_json, json_slices, strict_json
+from synapse.formats.nothing import NO_TEXTS
+from synapse.http.exchange import Request
+from synapse.problems import BadRequest, Problem, UnsupportedMediaType
 
 MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.problems import BadParameter
 from streams import decoding
 from streams.asking import answer, ask
 from streams.broker.command import Conversation
 from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry, TopLevelTypes
-from streams.errors import UnknownStream
 from streams.ids import Range, iso_of, moment_of
 from streams.scanning import Scan
+from synapse.errors.streams import UnknownStream
+from synapse.problems import BadParameter
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
 # A rare type among many others must not keep Redis and a thread busy for ever.

@@ -8,7 +8,7 @@ from typing import Any
 from streams.broker import ReplyError, SyncExecutor, commands
 from streams.broker.address import Address
 from streams.broker.server_settings import config_get
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from core import exact_json
 from streams.entry import DecodedEntry, text_fields
 from streams.masking import Mask
+from synapse.formats import exact_json
 
 
 def shown(

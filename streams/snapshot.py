@@ -15,17 +15,17 @@ from django.conf import settings
 from django.db.models import Max
 
 from contracts import registry, schemas
-from contracts.errors import BadSchema
 from contracts.models import ContractVersion, Schema
 from contracts.personal import MARK
 from contracts.schemas import CompiledSchema
 from core import catalog_version
-from core.rights import Action
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.entry import TypesOfContract
 from streams.marking import MarkReader, MarksOf
 from streams.models import EventType, Grant, Key, Service, Stream
-from streams.rights import Granted, KeyRights
+from synapse.auth.rights import Action
+from synapse.auth.scopes import Granted, KeyRights
+from synapse.errors.contracts import BadSchema
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.

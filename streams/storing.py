@@ -10,12 +10,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from core.problems import Problem
 from streams.broker import commands, durability
 from streams.broker.command import Command, Conversation, ReplyError
 from streams.broker.publishing import MAX_WORDS, IdempotencyKey, Once, Together, publish_once, publish_together
 from streams.definitions import StreamDefinition
-from streams.errors import (
+from streams.turns import in_parts
+from synapse.errors.streams import (
     BrokerDown,
     BrokerRefused,
     EventTooLarge,
@@ -25,7 +25,7 @@ from streams.errors import (
     StreamFull,
     Unavailable,
 )
-from streams.turns import in_parts
+from synapse.problems import Problem
 
 _Entries = Sequence[Sequence[str]]
 

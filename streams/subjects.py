@@ -6,8 +6,8 @@ from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Concat
 
 from contracts import registry
-from streams.errors import NothingToTest
 from streams.models import EventType
+from synapse.errors.streams import NothingToTest
 
 
 def event_types_of(subject: str) -> Sequence[EventType]:

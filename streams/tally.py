@@ -9,7 +9,7 @@ from typing import Literal
 
 from streams.broker import commands, keys, participants
 from streams.broker.command import Command, Conversation, ReplyError
-from streams.errors import OutcomeUnknown, Unavailable
+from synapse.errors.streams import OutcomeUnknown, Unavailable
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from streams.broker.command import Conversation
-from streams.broker.turn_queue import TURN
+from synapse.runtime.turn_queue import TURN
 
 # Work for so many items is not begun before it is its turn: many such may come in the same moment.
 MANY = 200

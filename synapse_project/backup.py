@@ -16,7 +16,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from synapse_project import file_lock, private_files
+from synapse.runtime import file_lock, private_files
 from synapse_project.embedded import EmbeddedRedisError, recorded_endpoint
 from synapse_project.embedded import backup as embedded_backup
 

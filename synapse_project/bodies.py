@@ -7,10 +7,10 @@ are connections fit beside the rest.
 
 from django.conf import settings
 
-from core.problems import PayloadTooLarge
-from core.shares import CallerId
 from core.shares.process import shares_of
 from streams.access.identifying import OPEN
+from synapse.problems import PayloadTooLarge
+from synapse.shares import CallerId
 
 SMALL = 64 * 1024
 

@@ -14,7 +14,7 @@ import streams.catalog
 from core import catalog_version
 from core.catalog_file import BadCatalog, CatalogFile, Mistake
 from core.plan import Change
-from core.principal import Principal
+from synapse.auth.principal import Principal
 from synapse_project import yaml_reading, yaml_writing
 from synapse_project.yaml_reading import Source
 

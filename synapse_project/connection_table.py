@@ -11,9 +11,9 @@ from typing import Protocol
 
 from django.conf import settings
 
-from core.problems import Problem
-from core.shares import AllInUse, CallerId, Shares
-from core.shares.callers import caller_at
+from synapse.problems import Problem
+from synapse.shares import AllInUse, CallerId, Shares
+from synapse.shares.callers import caller_at
 
 # How many connections are looked at to find one that waits for its client: the others were used later.
 _MOST_LOOKS = 16

@@ -6,7 +6,7 @@ from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest
 
-from core.http import Response
+from synapse.http.exchange import Response
 
 _ASKED_METHOD = "access-control-request-method"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from synapse_project import file_lock
+from synapse.runtime import file_lock
 
 # Tells this lock from those of other programs in the same database: "synapse" in ASCII.
 KEY = int.from_bytes(b"synapse", "big")

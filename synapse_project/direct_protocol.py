@@ -17,12 +17,19 @@ import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.http import Request, Response, Route, StreamedResponse, nobody, problem_response
-from core.principal import ANONYMOUS
-from core.problems import Problem
-from core.shares import CallerId, caller_of
 from core.shares.process import shares_of
-from streams.broker.turn_queue import turn_queue
+from synapse.auth.principal import ANONYMOUS
+from synapse.http.exchange import (
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    nobody,
+    problem_response,
+)
+from synapse.problems import Problem
+from synapse.runtime.turn_queue import turn_queue
+from synapse.shares import CallerId, caller_of
 from synapse_project import gate
 from synapse_project.bodies import SMALL, Reservation
 from synapse_project.connection_table import ConnectionTable, Seat, caller_behind

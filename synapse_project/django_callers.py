@@ -19,11 +19,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
 from core import database_errors
-from core.principal import Principal
-from core.problems import Problem
-from core.shares.callers import CallerId, caller_at, caller_of
 from streams import access
 from streams.access import people
+from synapse.auth.principal import Principal
+from synapse.problems import Problem
+from synapse.shares.callers import CallerId, caller_at, caller_of
 
 # Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.
 PERSON = "synapse.person"

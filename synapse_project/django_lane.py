@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
 
-from core.fair_pool import FairPool
-from core.shares import Limits
 from core.shares.process import shares_of
+from synapse.shares import Limits
+from synapse.shares.fair_pool import FairPool
 from synapse_project import gate
 from synapse_project.django_callers import KnownSessions, Sender
 

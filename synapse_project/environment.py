@@ -14,8 +14,8 @@ from urllib.parse import quote
 import environ
 
 from bridges.webhooks import allowing
-from core.addresses import Proxies
-from core.shares.table import RESOURCES, read_percents
+from synapse.auth.client_ip import Proxies
+from synapse.shares.resources import RESOURCES, read_percents
 from synapse_project import protection, redis_address, setting_values
 
 

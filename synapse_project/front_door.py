@@ -11,11 +11,18 @@ from functools import cached_property
 from re import Pattern
 from typing import Any
 
-from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
 from core.patterns import compiled
-from core.problems import Problem
-from core.shares import CallerId, caller_of
 from core.shares.process import shares_of
+from synapse.http.exchange import (
+    Caller,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    problem_response,
+)
+from synapse.problems import Problem
+from synapse.shares import CallerId, caller_of
 from synapse_project import cors, gate
 from synapse_project.body_reading import Body, ClientGone
 from synapse_project.connection_table import ConnectionTable

@@ -5,10 +5,10 @@ from typing import Any
 
 from django.conf import settings
 
-from core import origins
-from core.addresses import FORWARDING, one_caller
-from core.problems import ForeignOrigin, Problem
 from streams import access, connections, rates
+from synapse.auth.client_ip import FORWARDING, one_caller
+from synapse.http import origins
+from synapse.problems import ForeignOrigin, Problem
 from synapse_project import exposure, hosts, proxy_warning
 
 Scope = Mapping[str, Any]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from core.addresses import FORWARDING
-from core.http import problem_response
-from core.problems import BadRequest, Problem
 from core.views import to_django
+from synapse.auth.client_ip import FORWARDING
+from synapse.http.exchange import problem_response
+from synapse.problems import BadRequest, Problem
 from synapse_project import cors, gate, hosts, proxy_warning
 
 Answer = Callable[[HttpRequest], HttpResponse]

@@ -14,9 +14,9 @@ from django.core.checks import CheckMessage, Warning
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 
-from core.hosts import allowed_host_mistake, bad_host, is_authority
-from core.problems import Problem
 from streams import access
+from synapse.http.hosts import allowed_host_mistake, bad_host, is_authority
+from synapse.problems import Problem
 
 Headers = Mapping[str, str]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from core.problems import Problem
+from synapse.problems import Problem
 from synapse_project.direct_protocol import DirectHttpProtocol
 from synapse_project.framed_protocol import Refused
 

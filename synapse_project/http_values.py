@@ -1,4 +1,4 @@
-"""Between the bytes of HTTP and the values of core.http: what the event loop's two ways share."""
+"""Between the bytes of HTTP and the values of synapse.http.exchange: what the event loop's two ways share."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,19 @@ from django.conf import settings
 from core import database_errors
 from core.caching import NO_STORE
 from core.content_policy import DATA_HEADER
-from core.http import Caller, Request, Response, Route, StreamedResponse, problem_response
-from core.principal import Principal
-from core.problems import Problem
-from core.rights import NOTHING
 from core.views import too_large
 from streams import access
+from synapse.auth.principal import Principal
+from synapse.auth.rights import NOTHING
+from synapse.http.exchange import (
+    Caller,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    problem_response,
+)
+from synapse.problems import Problem
 
 HeaderPairs = list[tuple[bytes, bytes]]
 

@@ -7,10 +7,10 @@ from typing import Any
 from django.urls import get_resolver
 
 from bridges import background as bridges
-from core import collector
 from streams import background, connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse.runtime import gc_tuning
 from synapse_project import api_docs, proxy_warning
 
 
@@ -38,8 +38,8 @@ class Lifespan:
                 bridges.WORK.start()
                 await asyncio.to_thread(prober.start)
                 proxy_warning.warning.write_at_start()
-                collector.spare()
-                collector.keep_large_blocks_apart()
+                gc_tuning.spare()
+                gc_tuning.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 await send({"type": "lifespan.startup.complete"})

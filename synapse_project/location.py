@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from streams.errors import BrokerDown
+from synapse.errors.streams import BrokerDown
 from synapse_project import embedded
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from core import addresses, rate
+from synapse.auth import client_ip
+from synapse.formats import rate
 
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
 # A key of 50 random characters has fewer different ones than this once in very many lifetimes.
@@ -48,14 +49,14 @@ def _looks_random(text: str) -> bool:
     return counted < len(text) / 2
 
 
-def trusted(text: str) -> addresses.Proxies:
+def trusted(text: str) -> client_ip.Proxies:
     """Return the proxies that are trusted.
 
     Raises:
         ValueError: when one is no address and no network.
     """
     try:
-        return addresses.proxies([part.strip() for part in text.split(",") if part.strip()])
+        return client_ip.proxies([part.strip() for part in text.split(",") if part.strip()])
     except ValueError:
         raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
 

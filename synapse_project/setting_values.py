@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from bridges.handlers import allowed
-from streams import key_text
+from synapse.auth import api_key
 
 
 def boolean(text: str) -> bool:
@@ -107,8 +107,8 @@ def auth(text: str) -> str:
 
 def key_environment(text: str) -> str:
     """Read the word that tells keys of one installation from those of another."""
-    if not key_text.is_environment(text):
-        raise ValueError(key_text.ENVIRONMENT_RULE)
+    if not api_key.is_environment(text):
+        raise ValueError(api_key.ENVIRONMENT_RULE)
     return text
 
 

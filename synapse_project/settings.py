@@ -13,7 +13,15 @@ from corsheaders.defaults import default_headers, default_methods
 
 from core import content_policy, openapi
 from streams.api import schemas
-from synapse_project import VERSION, audit_lines, environment, installation, private_files, protection, sidebar
+from synapse.runtime import private_files
+from synapse_project import (
+    VERSION,
+    audit_lines,
+    environment,
+    installation,
+    protection,
+    sidebar,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -111,7 +119,7 @@ BRIDGE_SECRETS = _secrets
 SECRETS_ELSEWHERE = installation.secrets_elsewhere()
 SECRETS_KEYS = _env["SYNAPSE_SECRETS_KEY"] or [SECRET_KEY]
 # What a command calls that `up` starts and that runs for long: it ends with its `up`.
-STOP_WITH_PARENT = "synapse_project.processes.stop_with_parent"
+STOP_WITH_PARENT = "synapse.runtime.supervisor.stop_with_parent"
 
 # Definitions.
 if _env["DATABASE_URL"].startswith("postgres"):
@@ -323,13 +331,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"()": "core.log_lines.TextLines"},
-        "json": {"()": "core.log_lines.JsonLines"},
+        "text": {"()": "synapse.runtime.log_format.TextLines"},
+        "json": {"()": "synapse.runtime.log_format.JsonLines"},
         "bare": {"format": "%(message)s"},
     },
     "filters": {
-        "refusals": {"()": "core.log_lines.WithoutTraceOfRefusals"},
-        "summed": {"()": "core.log_limits.SummedRefusals"},
+        "refusals": {"()": "synapse.runtime.log_format.WithoutTraceOfRefusals"},
+        "summed": {"()": "synapse.runtime.log_limits.SummedRefusals"},
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"], "filters": ["summed"]},

@@ -17,14 +17,15 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from bridges import snapshot as bridges
-from core import catalog_version, database_errors, process_table
+from core import catalog_version, database_errors
 from core.availability import NotThere, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.broker import ReplyError, Server, SyncExecutor, commands
-from streams.errors import Unavailable
 from streams.snapshot import holder
-from synapse_project import database_lock, exposure, file_lock, installation, long_work, ports
-from synapse_project.processes import Child, Supervisor
+from synapse.errors.streams import Unavailable
+from synapse.runtime import file_lock, long_work, ports, process_table
+from synapse.runtime.supervisor import Child, Supervisor
+from synapse_project import database_lock, exposure, installation
 
 ADMIN = "admin"
 # How long the processes of an `up` that was killed may take to notice it and stop, in seconds.

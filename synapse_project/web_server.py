@@ -17,12 +17,12 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
-from core import descriptors
 from streams.tail import tails
+from synapse.runtime import descriptors
+from synapse.runtime.supervisor import Supervisor
 from synapse_project.acceptor import Acceptor
 from synapse_project.direct_protocol import connection_table_of
 from synapse_project.http_protocol import options
-from synapse_project.processes import Supervisor
 
 APPLICATION = "synapse_project.asgi:application"
 # Linux allows as many where nothing else is set (net.core.somaxconn); beyond it, clients try again after a second.

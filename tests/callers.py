@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from core.principal import Principal
-from core.rights import Rights
 from streams.access import identifying
+from synapse.auth.principal import Principal
+from synapse.auth.rights import Rights
 
 
 @contextmanager

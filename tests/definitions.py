@@ -4,10 +4,10 @@ from typing import Any
 
 from contracts import registry, schemas
 from contracts.models import ContractVersion
-from core.principal import SYSTEM
 from streams.access import issuing
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 
 
 def define(name: str, event_types: dict[str, dict[str, Any] | None] | None = None, **columns: Any) -> Stream:

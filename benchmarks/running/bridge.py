@@ -26,8 +26,8 @@ def main() -> None:
     from bridges.runtime.opening import open_worker  # noqa: PLC0415
     from bridges.runtime.stop import Stop  # noqa: PLC0415
     from bridges.sinks.base import OneByOne  # noqa: PLC0415
-    from core import collector  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
+    from synapse.runtime import gc_tuning  # noqa: PLC0415
 
     class Nowhere(OneByOne):
         def take(self, delivery: Any) -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     sink = Nowhere() if in_order else None
     worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True, sink=sink)
     # As `manage.py consume` does.
-    collector.spare()
+    gc_tuning.spare()
     begun = perf_counter()
     worker.run()
     seconds = perf_counter() - begun

@@ -38,7 +38,7 @@ def register(rounds: int) -> list[float]:
     from contracts import registry, schemas  # noqa: PLC0415
     from contracts.compatibility import Mode  # noqa: PLC0415
     from contracts.registry import settings  # noqa: PLC0415
-    from core.principal import SYSTEM  # noqa: PLC0415
+    from synapse.auth.principal import SYSTEM  # noqa: PLC0415
 
     subject, document = "benchmark.transitive", _largest()
     numbers = iter(range(VERSIONS + rounds))

@@ -21,7 +21,6 @@ from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
 from core.admin.related_filter import RelatedFilter
 from core.catalog_file import quoted
-from core.person_rights import VIEW_PERSONAL
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.leaving import told_left
@@ -30,6 +29,7 @@ from streams.broker.command import Conversation
 from streams.masking import may_be_personal
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.auth.people import VIEW_PERSONAL
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
 # could have PII sent to where it is not masked, or learn of it by what is filtered.

@@ -11,13 +11,13 @@ from bridges import groups
 from bridges.api import group_shapes as shapes
 from bridges.api.dead_letters.looking import GROUP
 from bridges.groups import Paused, Plan, place
-from core import members as body
-from core.http import json_response
-from core.problems import BadParameter
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api import inspect
 from streams.api.openapi import STREAM, described, example
+from synapse.http import json_body as body
+from synapse.http.exchange import json_response
+from synapse.problems import BadParameter
 
 PROBLEMS = {
     400: "The request cannot be used: `parameter` says what of it, or it names no place.",

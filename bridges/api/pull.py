@@ -13,13 +13,11 @@ from rest_framework.request import Request
 
 from bridges.api import shapes
 from bridges.definitions import BridgeDefinition
-from bridges.errors import NobodyPulls
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place
 from bridges.pull.memory import memory
 from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
-from core import http, looks
-from core.http import json_response
+from core import looks
 from core.views import ApiView, to_django, to_request
 from streams import connections
 from streams.access import principal_of
@@ -28,6 +26,9 @@ from streams.api.openapi import described, example
 from streams.api.shapes import publishing as published
 from streams.entry import TopLevelTypes
 from streams.snapshot import holder
+from synapse.errors.delivery import NobodyPulls
+from synapse.http import exchange
+from synapse.http.exchange import json_response
 
 LOOK_EVERY = 0.1
 _PLACE = {"stream": "inference-events", "consumer_group": "dashboard"}
@@ -36,7 +37,7 @@ _REFUSED = [400, 403, 404, 409, 413, 415, 503]
 
 
 def _body(shape: dict[str, Any]) -> dict[str, Any]:
-    return {http.JSON: shape}
+    return {exchange.JSON: shape}
 
 
 class Publish(ApiView):
@@ -157,7 +158,7 @@ class Extend(ApiView):
         return to_django(json_response(connections.executor().run(conversation)))
 
 
-def _request(request: Request) -> http.Request:
+def _request(request: Request) -> exchange.Request:
     return to_request(request._request, principal_of(request))
 
 

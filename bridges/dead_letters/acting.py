@@ -15,19 +15,19 @@ from bridges.dead_letters.permitting import permit_acting
 from bridges.dead_letters.reading import checked, get, scan
 from bridges.dead_letters.seeing import demand_editing
 from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
-from bridges.errors import BadEdit, TooManyWaiting
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
-from core.principal import Principal
 from streams import checking, connections
 from streams.asking import answer
 from streams.broker import commands, dead_letters, keys
 from streams.broker.command import Command
 from streams.broker.delivery import netstring
 from streams.definitions import StreamDefinition
-from streams.errors import Unavailable
 from streams.ids import iso_of, moment_of
 from streams.masking import mask_of_event
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import BadEdit, TooManyWaiting
+from synapse.errors.streams import Unavailable
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridges.dead_letters.values import Ids, Wanted, is_id
-from core.problems import BadParameter
 from streams.inspection.parameters import asked_range
+from synapse.problems import BadParameter
 
 FILTERS = ("event_type", "fingerprint", "since", "until")
 MOST_IDS = 1000

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from bridges.dead_letters.values import is_id
-from core.problems import BadParameter
+from synapse.problems import BadParameter
 
 _TEXT = re.compile(r"([0-9-]+)(?:~([0-9]{1,15}))?")
 

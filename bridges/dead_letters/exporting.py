@@ -9,7 +9,7 @@ from bridges.dead_letters.reading import MOST_LOOKED_AT, Order, walk
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.showing import whole
 from bridges.dead_letters.values import Wanted
-from core.principal import SYSTEM, Principal
+from synapse.auth.principal import SYSTEM, Principal
 
 MOST_BYTES = 32 * 1024 * 1024
 

@@ -6,7 +6,7 @@ from bridges.dead_letters.fingerprint import pattern
 from bridges.dead_letters.reading import MOST_LOOKED_AT, walk
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, ErrorGroup, Errors, Wanted
-from core.principal import SYSTEM, Principal
+from synapse.auth.principal import SYSTEM, Principal
 
 
 def by_error(

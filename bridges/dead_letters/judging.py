@@ -6,13 +6,13 @@ from typing import Any
 
 from bridges.dead_letters.seeing import is_masked, sees_all
 from bridges.dead_letters.values import DeadLetter
-from core.principal import SYSTEM, Principal
-from core.problems import Problem
 from streams import reading, verdicts
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
-from streams.errors import UnknownStream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.errors.streams import UnknownStream
+from synapse.problems import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges import snapshot
-from core.problems import Problem
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters
 from streams.broker.command import Conversation
 from streams.snapshot import holder
+from synapse.problems import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,17 @@ from bridges import snapshot
 from bridges.dead_letters.fingerprint import fingerprint, former_fingerprint
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
-from bridges.errors import NoSuchDeadLetter, UnknownGroup
-from core.principal import SYSTEM, Principal
 from streams import connections, decoding, entry
 from streams.asking import answer, ask
 from streams.broker import commands, dead_letters
 from streams.broker.command import Command
 from streams.broker.dead_letters import StoredLetter
 from streams.entry import text_fields
-from streams.errors import UnknownStream
 from streams.masking import mask_of
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
+from synapse.errors.streams import UnknownStream
 
 # How many are read at once: each may be a quarter of a megabyte.
 _AT_ONCE = 100

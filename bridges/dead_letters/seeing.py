@@ -6,9 +6,9 @@ from typing import Any
 
 from bridges.dead_letters.values import DeadLetter
 from contracts.personal import MASK, redacted
-from core.permission import demand_personal
-from core.principal import Principal
-from core.rights import PERSONAL
+from synapse.auth.permission import demand_personal
+from synapse.auth.principal import Principal
+from synapse.auth.rights import PERSONAL
 
 
 def sees_all(by: Principal) -> bool:

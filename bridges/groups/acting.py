@@ -10,22 +10,29 @@ from typing import Any
 from django.db import transaction
 
 from bridges.dead_letters import check_place
-from bridges.errors import GroupExists, GroupInUse, GroupOwed, GroupOwned, GroupUnowned, UnknownGroup
 from bridges.groups import place
 from bridges.groups.checking import LIVELY_MS, bridge_of, check_at_rest, check_stream, standing
 from bridges.groups.planning import last_of
 from bridges.groups.values import Created, Deleted, Moved, Paused
 from bridges.models import Bridge
 from core import audit
-from core.names import RULE, is_name
-from core.permission import demand_right, demand_scope
-from core.principal import Principal
-from core.problems import BadParameter
 from streams import connections
 from streams.asking import answer
 from streams.broker import ReplyError, commands, groups
 from streams.broker.command import Command
 from streams.broker.groups import END, Deletion
+from synapse.auth.permission import demand_right, demand_scope
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import (
+    GroupExists,
+    GroupInUse,
+    GroupOwed,
+    GroupOwned,
+    GroupUnowned,
+    UnknownGroup,
+)
+from synapse.formats.names import RULE, is_name
+from synapse.problems import BadParameter
 
 MOST_REASON = 500
 # For how long one call moves a group, in seconds.

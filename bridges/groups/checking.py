@@ -3,16 +3,16 @@
 import time
 
 from bridges.definitions import BridgeDefinition
-from bridges.errors import GroupInUse, UnknownGroup
 from bridges.models import Bridge
 from bridges.overview import fresh_statuses
 from bridges.snapshot import definition_of
 from streams import connections
 from streams.asking import ask
 from streams.broker import ReplyError, reports
-from streams.errors import UnknownStream
 from streams.inspection.groups import Standing, standings
 from streams.snapshot import holder
+from synapse.errors.delivery import GroupInUse, UnknownGroup
+from synapse.errors.streams import UnknownStream
 
 # A consumer that reads is never silent for longer.
 LIVELY_MS = 10_000

@@ -12,12 +12,12 @@ from django.conf import settings
 from django.db import transaction
 
 from bridges.definitions import PULL, PULL_LEASE_SECONDS
-from bridges.errors import UnknownGroup
 from bridges.groups import acting, checking
 from bridges.models import Bridge, OpenedGroup
 from core import audit
-from core.principal import SYSTEM
 from core.shares.process import shares_of
+from synapse.auth.principal import SYSTEM
+from synapse.errors.delivery import UnknownGroup
 
 # What opening sets; all other columns have their defaults.
 _OPENED_WITH = {"sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from bridges import position
-from bridges.errors import BadPosition
 from streams.broker.groups import END
 from streams.ids import EntryId, parse
+from synapse.errors.delivery import BadPosition
 
 
 def asked(text: str, *, now: datetime) -> str:

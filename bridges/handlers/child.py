@@ -18,11 +18,11 @@ from django.contrib import admin
 
 from bridges.database import close_stale_connections
 from bridges.delivery import Delivery
-from bridges.errors import SinkDisabled, SinkError
 from bridges.handlers import calling
 from bridges.handlers.board import BEGUN, RAISED, TAKEN, Board
 from bridges.handlers.calling import Handle
 from bridges.handlers.messages import Order, pack_fact, text_of, unpack_batch
+from synapse.errors.delivery import SinkDisabled, SinkError
 
 # Where a handler is not, for a person who looks for the line that raised.
 _OWN_FILES = os.path.dirname(__file__)

@@ -17,9 +17,9 @@ import orjson
 from django.conf import settings
 
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkBroken, SinkError
 from bridges.handlers.board import BEGUN, RAISED, TAKEN, UNTOUCHED, Board, make_file
 from bridges.handlers.messages import Order, error_of, pack_batch, unpack_fact
+from synapse.errors.delivery import NotBegun, SinkBroken, SinkError
 
 # How long a handler's module may take to be imported, in seconds.
 START_PATIENCE = 60.0

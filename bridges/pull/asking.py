@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.http import Request
-from core.names import RULE, is_name
-from core.problems import BadRequest
 from streams import reading
 from streams.ids import EntryId
 from streams.inspection.parameters import parse_id
+from synapse.formats.names import RULE, is_name
+from synapse.http.exchange import Request
+from synapse.problems import BadRequest
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000

@@ -10,19 +10,25 @@ from django.utils import timezone
 
 from bridges.database import close_stale_connections
 from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
-from bridges.errors import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
 from bridges.models import Bridge, OpenedGroup
 from bridges.pull import reads
 from bridges.pull.asking import Place
 from bridges.pull.permitting import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
-from core.principal import Principal
-from core.shares import CallerId, caller_of
-from core.shares.counter import Wanted
 from core.shares.process import shares_of
-from streams.errors import UnknownStream
 from streams.models import Stream
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import (
+    CatalogAway,
+    GroupDisabled,
+    GroupTaken,
+    NobodyPulls,
+    TooManyGroups,
+)
+from synapse.errors.streams import UnknownStream
+from synapse.shares import CallerId, caller_of
+from synapse.shares.counter import Wanted
 
 # A program that makes up names for its groups must not fill the catalog.
 MOST_GROUPS = 1000

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from bridges.definitions import BridgeDefinition
 from bridges.pull.asking import Place
-from core.permission import demand_right, demand_scope
-from core.principal import Principal
-from core.problems import Forbidden
-from core.rights import EVERY_TYPE, PERSONAL
 from streams.definitions import StreamDefinition
-from streams.errors import UnknownStream
 from streams.snapshot import holder
+from synapse.auth.permission import demand_right, demand_scope
+from synapse.auth.principal import Principal
+from synapse.auth.rights import EVERY_TYPE, PERSONAL
+from synapse.errors.streams import UnknownStream
+from synapse.problems import Forbidden
 
 GROUPS = "groups:write"
 # What is given out is not masked, and what is taken is taken from a program: a person needs both rights.

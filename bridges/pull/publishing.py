@@ -1,14 +1,14 @@
 """`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django."""
 
-from bridges.errors import NotOpen
 from bridges.pull.asking import Publication
-from core.http import Request, Response
-from core.permission import demand_right
 from streams import publishing
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.reading import Body
 from streams.tally import Tally
+from synapse.auth.permission import demand_right
+from synapse.errors.delivery import NotOpen
+from synapse.http.exchange import Request, Response
 
 
 def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:

@@ -13,20 +13,20 @@ import orjson
 from bridges import filters, position
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import GroupLost
 from bridges.pull import showing
 from bridges.pull.asking import Read
 from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPORT_EVERY, Memory
 from bridges.reporting import KEEP_MS
 from bridges.runtime.worker import MAX_WAITING
 from bridges.status import pack
-from core.http import Response, json_response
 from streams.asking import answer, ask
 from streams.broker import ReplyError, commands, delivery, reports
 from streams.broker.command import Command, Conversation
 from streams.broker.delivery import Admitted, Held, Leased, Reaped
 from streams.entry import TopLevelTypes
 from streams.turns import in_parts
+from synapse.errors.delivery import GroupLost
+from synapse.http.exchange import Response, json_response
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.

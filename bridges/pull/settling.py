@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges.definitions import BridgeDefinition
-from bridges.errors import SinkError
 from bridges.pull.asking import Keep, Place, Refuse, Settle
 from bridges.runtime.retry import Backoff, GiveUp, Policy, decide
 from streams.asking import answer
 from streams.broker import ReplyError, delivery
 from streams.broker.command import Conversation
 from streams.broker.delivery import Failure, Pending
+from synapse.errors.delivery import SinkError
 
 # The answer where there is no such group: nobody has anything.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bridges import filters
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
 from bridges.filters import Filter
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Membership, Subscription
@@ -17,6 +16,13 @@ from bridges.runtime.stop import Stop
 from bridges.sinks.base import Outcome, Sink
 from streams.broker.delivery import Failure, Fate, Held
 from streams.entry import TopLevelTypes
+from synapse.errors.delivery import (
+    NotBegun,
+    SinkAway,
+    SinkDisabled,
+    SinkError,
+    SinkGone,
+)
 
 # After one of these nothing more of a batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)

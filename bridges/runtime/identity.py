@@ -5,7 +5,7 @@ import re
 import secrets
 import socket
 
-from core import process_table
+from synapse.runtime import process_table
 
 _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()

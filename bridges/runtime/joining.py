@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from bridges.errors import GroupExists
 from bridges.runtime.membership import Membership
 from bridges.runtime.upkeep import Upkeep, is_dead, is_live
 from streams.broker.commands import Consumer
 from streams.broker.delivery import Joined
+from synapse.errors.delivery import GroupExists
 
 Say = Callable[[str], None]
 

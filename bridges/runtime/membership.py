@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bridges.definitions import Order
-from bridges.errors import GroupLost, NotAStreamNow
 from bridges.runtime.retry import Policy
 from streams.broker import ReplyError, SyncExecutor, commands, delivery
 from streams.broker.command import Command
 from streams.broker.commands import Consumer
 from streams.broker.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
-from streams.errors import BrokerRefused
+from synapse.errors.delivery import GroupLost, NotAStreamNow
+from synapse.errors.streams import BrokerRefused
 
 LEASE_MS = 60_000
 _RECALLED_AT_ONCE = 1000
@@ -46,8 +46,8 @@ class Subscription:
 class Membership:
     """A consumer in a group. `clock` gives seconds.
 
-    Every method raises GroupLost when the group is gone from Redis, and streams.errors.Unavailable when Redis cannot
-    be reached or refuses.
+    Every method raises GroupLost when the group is gone from Redis, and synapse.errors.streams.Unavailable when Redis
+    cannot be reached or refuses.
     """
 
     def __init__(

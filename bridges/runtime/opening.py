@@ -8,7 +8,6 @@ from functools import partial
 from bridges import disabling, position
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotDefined
 from bridges.masking import mask_of
 from bridges.runtime import identity
 from bridges.runtime.joining import Say
@@ -21,6 +20,7 @@ from bridges.sinks.base import Sink
 from streams import connections
 from streams.entry import TopLevelTypes
 from streams.snapshot import holder
+from synapse.errors.delivery import NotDefined
 
 
 def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:

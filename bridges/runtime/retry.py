@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bridges.definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP
-from bridges.errors import SinkError
+from synapse.errors.delivery import SinkError
 
 # A receiver that asks for more is tried again after a day all the same.
 LONGEST_WAIT = 86_400.0

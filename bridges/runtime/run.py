@@ -15,8 +15,8 @@ from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import ThreadStop
 from bridges.runtime.worker import Worker
 from bridges.status import Status
-from core.problems import Problem
 from streams import connections
+from synapse.problems import Problem
 
 logger = logging.getLogger(__name__)
 

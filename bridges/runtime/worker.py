@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bridges.delivery import Delivery
-from bridges.errors import GroupLost, NotAStreamNow, SinkAway
 from bridges.filters import Filter
 from bridges.runtime import identity, lines
 from bridges.runtime.ahead import WORTH, ReadAhead, Taken
@@ -23,7 +22,8 @@ from bridges.sinks.base import Sink
 from streams.broker import SyncExecutor
 from streams.broker.delivery import Held, Leased
 from streams.entry import TopLevelTypes
-from streams.errors import Unavailable
+from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
+from synapse.errors.streams import Unavailable
 
 # While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
 # not get on, must not move a whole stream into copies.

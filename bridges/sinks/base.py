@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Self
 
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkError
 from bridges.sinks.config import SinkConfig
+from synapse.errors.delivery import NotBegun, SinkError
 
 # None: the sink has taken the event, and the bridge settles it.
 Outcome = SinkError | None

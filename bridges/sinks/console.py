@@ -10,13 +10,13 @@ from typing import Any, Self
 
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkBroken, SinkGone
 from bridges.masking import mask_of
-from bridges.outlet import Outlet
 from bridges.rendering import json_line, terminal_line
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
 from streams.masking import Mask
+from synapse.errors.delivery import NotBegun, SinkBroken, SinkGone
+from synapse.runtime.nonblocking_writer import Outlet
 
 # Bridges of one process print to one file: a long line of one must not be cut by another's.
 _one_at_a_time = threading.Lock()

@@ -15,11 +15,16 @@ from bridges.archiving import row_of, row_without_event
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
 from bridges.models import ArchivedEvent
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
-from core.cutting import cut
+from synapse.errors.delivery import (
+    NotBegun,
+    SinkAway,
+    SinkBroken,
+    SinkError,
+)
+from synapse.formats.text import cut
 
 MOST_DAYS = 36_500
 # How often what is too old or too much is removed, in seconds, and how many rows at once: others wait for the database

@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkBroken
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from synapse.errors.delivery import NotBegun, SinkBroken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from bridges.errors import BadConfig
 from bridges.sinks.base import Sink
 from bridges.sinks.config import SinkConfig
 from core.catalog_file import nearest, quoted
+from synapse.errors.delivery import BadConfig
 
 
 def names() -> list[str]:

@@ -7,21 +7,26 @@ from typing import Any, Self
 
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SinkAway, SinkBroken, SinkError
 from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
-from contracts.errors import SandboxBusy
-from core.cutting import cut
-from core.names import RULE, is_name
-from core.problems import Problem
 from streams import checking, connections, entry, reading, storing, verdicts
 from streams.broker import Command, ReplyError
 from streams.broker.publishing import Once, publish_once
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
-from streams.errors import StreamFull, Unavailable
 from streams.snapshot import holder as catalog
+from synapse.errors.contracts import SandboxBusy
+from synapse.errors.delivery import (
+    NotBegun,
+    SinkAway,
+    SinkBroken,
+    SinkError,
+)
+from synapse.errors.streams import StreamFull, Unavailable
+from synapse.formats.names import RULE, is_name
+from synapse.formats.text import cut
+from synapse.problems import Problem
 
 # Through more streams than these, no event is sent on.
 MOST_HOPS = 8

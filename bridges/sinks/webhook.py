@@ -15,7 +15,6 @@ from bridges import keyring
 from bridges.database import close_stale_connections
 from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
-from bridges.errors import NotBegun, SecretElsewhere, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
 from bridges.webhooks import signing, targets
@@ -23,6 +22,15 @@ from bridges.webhooks.messages import ALWAYS, Form, Messages, is_own_header
 from bridges.webhooks.resolving import Lookup, system_lookup
 from bridges.webhooks.sending import Sender
 from streams.snapshot import holder as catalog
+from synapse.errors.delivery import (
+    NotBegun,
+    SecretElsewhere,
+    SecretLost,
+    SinkAway,
+    SinkBroken,
+    SinkDisabled,
+    SinkError,
+)
 
 MOST_AT_ONCE = 256
 _FORMS = ("envelope", "event")

@@ -11,9 +11,9 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bridges.errors import SinkError
 from bridges.webhooks import addresses
 from bridges.webhooks.allowing import Allowed
+from synapse.errors.delivery import SinkError
 
 # A host's name and a port to the texts of its addresses. Raises OSError.
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from bridges.errors import SinkDisabled, SinkError
 from bridges.rendering import harmless
-from core.cutting import CUT, cut
+from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.formats.text import CUT, cut
 
 # What is read of an answer, and what is kept of that, in bytes; and what is shown in a line, in characters.
 MOST_BYTES = 64 * 1024

@@ -26,7 +26,6 @@ from aiohttp import (
 )
 from yarl import URL
 
-from bridges.errors import SinkError
 from bridges.rendering import harmless
 from bridges.webhooks import responses
 from bridges.webhooks.allowing import Allowed
@@ -34,6 +33,7 @@ from bridges.webhooks.limit import TimeLimit
 from bridges.webhooks.resolving import CheckedResolver, Lookup, guarded_socket, system_lookup
 from bridges.webhooks.responses import Answer
 from bridges.webhooks.targets import Target
+from synapse.errors.delivery import SinkError
 
 # How long a connection may take, and how long to wait for the rest of an answer whose status is known, in seconds.
 CONNECT_SECONDS = 5.0

@@ -13,13 +13,13 @@ from django.urls import reverse
 
 from contracts import registry, schemas
 from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
-from contracts.errors import BadSchema
 from contracts.models import Contract, ContractVersion
 from core.admin import AuditedAdmin, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
 from core.admin.pages import Page
-from core.problems import Problem
 from core.templatetags.synapse import moment, visible
+from synapse.errors.contracts import BadSchema
+from synapse.problems import Problem
 
 State = ContractVersion.State
 

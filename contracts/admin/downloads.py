@@ -9,8 +9,8 @@ from django.utils.http import content_disposition_header
 
 from contracts import python_code, schemas
 from contracts.admin.versions import numbered
-from contracts.errors import NoPythonCode
 from contracts.registry.references import documents_of
+from synapse.errors.contracts import NoPythonCode
 
 
 def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:

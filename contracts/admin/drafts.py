@@ -2,7 +2,7 @@
 
 from contracts import registry, schemas
 from contracts.models import Contract, ContractVersion
-from core.principal import Principal
+from synapse.auth.principal import Principal
 
 
 def standing_text(contract: Contract) -> str:

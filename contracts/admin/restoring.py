@@ -16,7 +16,7 @@ from contracts.registry.content import Content, content_of
 from core import audit
 from core.admin.base import person
 from core.admin.difference import difference
-from core.principal import Principal
+from synapse.auth.principal import Principal
 
 
 def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:

@@ -14,7 +14,7 @@ from contracts.registry import settings
 from core import audit, catalog_version
 from core.admin.base import person
 from core.admin.revisions import RevisedForm
-from core.problems import Problem
+from synapse.problems import Problem
 
 _FIELDS = ("compatibility", "policy", "mode")
 

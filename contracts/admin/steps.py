@@ -10,11 +10,11 @@ from django.shortcuts import redirect
 from contracts import registry, schemas
 from contracts.admin import drafts, uses, verdicts
 from contracts.admin.versions import numbered
-from contracts.errors import DraftChanged
 from contracts.models import Contract, ContractVersion
 from core.admin.base import person
 from core.admin.difference import difference
-from core.problems import Problem
+from synapse.errors.contracts import DraftChanged
+from synapse.problems import Problem
 
 
 def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:

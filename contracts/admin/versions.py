@@ -8,9 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from contracts import registry
 from contracts.admin import drafts
-from contracts.errors import UnknownVersion
 from contracts.models import Contract, ContractVersion
 from core.admin import difference
+from synapse.errors.contracts import UnknownVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from contracts.api import asking, openapi, shapes
 from contracts.api.base import RegistryView, answer
-from core.problems import NotFound
+from synapse.problems import NotFound
 
 
 class Root(RegistryView):

@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 
 from contracts.api.refusals import INVALID_VERSION, Refused
-from contracts.errors import BadSchema
-from core import strict_json
-from core.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from synapse.errors.contracts import BadSchema
+from synapse.formats import strict_json
+from synapse.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 # A schema in a JSON string, written with escapes, and what is kept with it.
 MAX_BODY = 1024 * 1024

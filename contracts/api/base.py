@@ -10,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from contracts.api.refusals import BROKEN, FORBIDDEN, INVALID_SUBJECT, SUBJECT_NOT_FOUND, Refused, document
-from core.permission import refused_scope
-from core.principal import Principal
-from core.problems import Problem
 from core.views import ApiView, as_problem
+from synapse.auth.permission import refused_scope
+from synapse.auth.principal import Principal
+from synapse.problems import Problem
 
 # First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'

@@ -11,10 +11,10 @@ from contracts.api.base import READ, RegistryView, answer
 from contracts.api.content import content_of
 from contracts.api.versions import version_of
 from contracts.compatibility import Verdict
-from contracts.errors import UnknownContract
 from contracts.models import Contract
 from contracts.registry import Content, references
 from contracts.registry.compatible import described
+from synapse.errors.contracts import UnknownContract
 
 
 class WithVersion(RegistryView):

@@ -5,8 +5,8 @@ The codes are those of Confluent's registry, which its clients and everybody els
 
 from typing import Any
 
-from contracts import errors
-from core.problems import Problem
+from synapse.errors import contracts as contract_errors
+from synapse.problems import Problem
 
 FORBIDDEN = 40301
 SUBJECT_NOT_FOUND = 40401
@@ -32,14 +32,14 @@ BROKEN = 50001
 
 # The first that fits counts.
 _CODES: tuple[tuple[type[Problem], int], ...] = (
-    (errors.UnknownContract, SUBJECT_NOT_FOUND),
-    (errors.UnknownVersion, VERSION_NOT_FOUND),
-    (errors.UnknownSchema, SCHEMA_NOT_FOUND),
-    (errors.Incompatible, INCOMPATIBLE),
-    (errors.SchemaTooLarge, TOO_LARGE),
-    (errors.BadSchema, INVALID_SCHEMA),
-    (errors.ReadOnly, NOT_PERMITTED),
-    (errors.Referenced, REFERENCE_EXISTS),
+    (contract_errors.UnknownContract, SUBJECT_NOT_FOUND),
+    (contract_errors.UnknownVersion, VERSION_NOT_FOUND),
+    (contract_errors.UnknownSchema, SCHEMA_NOT_FOUND),
+    (contract_errors.Incompatible, INCOMPATIBLE),
+    (contract_errors.SchemaTooLarge, TOO_LARGE),
+    (contract_errors.BadSchema, INVALID_SCHEMA),
+    (contract_errors.ReadOnly, NOT_PERMITTED),
+    (contract_errors.Referenced, REFERENCE_EXISTS),
 )
 _MOST_DETAILS = 20
 _LONGEST_SCHEMA = 1000
@@ -66,8 +66,8 @@ def code_of(problem: Problem) -> int:
 
 def document(problem: Problem) -> dict[str, Any]:
     """Return the body that tells of a problem. Why schemas are incompatible, it tells in full."""
-    if not isinstance(problem, errors.Incompatible):
-        place = problem.members.get("pointer") if isinstance(problem, errors.BadSchema) else None
+    if not isinstance(problem, contract_errors.Incompatible):
+        place = problem.members.get("pointer") if isinstance(problem, contract_errors.BadSchema) else None
         message = f"{problem.detail} Place: {place}" if place else problem.detail
         return {"error_code": code_of(problem), "message": message}
     subject = problem.members["subject"]
@@ -88,7 +88,7 @@ def messages(differences: Any) -> list[str]:
     ]
 
 
-def _details(problem: errors.Incompatible) -> list[str]:
+def _details(problem: contract_errors.Incompatible) -> list[str]:
     old = problem.old_text
     shown = old if len(old) <= _LONGEST_SCHEMA else old[:_LONGEST_SCHEMA] + "…"
     return [

@@ -15,9 +15,9 @@ from contracts.api.base import RegistryView, answer, may_see, raw
 from contracts.api.content import JSON
 from contracts.api.refusals import SCHEMA_NOT_FOUND
 from contracts.api.subjects import prefix_of
-from contracts.errors import UnknownSchema
 from contracts.models import ContractVersion, Schema
 from contracts.registry.lookup import State
+from synapse.errors.contracts import UnknownSchema
 
 
 class Types(RegistryView):

@@ -9,8 +9,13 @@ from contracts.api import asking, openapi, shapes, writing
 from contracts.api.base import READ, WRITE, RegistryView, answer, may_see, principal
 from contracts.api.content import content_of, refuse_given_ids
 from contracts.api.refusals import INVALID_SUBJECT, SUBJECT_DELETED, SUBJECT_NOT_DELETED, Refused
-from contracts.errors import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema
 from contracts.models import Contract, ContractVersion
+from synapse.errors.contracts import (
+    AlreadyDeleted,
+    NotDeletedYet,
+    UnknownContract,
+    UnknownSchema,
+)
 
 _ALL_CONTEXTS = (":*:", ":.:")
 

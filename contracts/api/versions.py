@@ -7,9 +7,14 @@ from contracts import registry
 from contracts.api import asking, openapi, shapes, writing
 from contracts.api.base import RegistryView, answer, principal, raw
 from contracts.api.refusals import VERSION_DELETED, VERSION_NOT_DELETED, Refused
-from contracts.errors import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownVersion
 from contracts.models import ContractVersion
 from contracts.registry import references
+from synapse.errors.contracts import (
+    AlreadyDeleted,
+    NotDeletedYet,
+    UnknownContract,
+    UnknownVersion,
+)
 
 
 class Version(RegistryView):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MAX_DEPTH = 90
-"""Nested comparisons. JSON that is accepted at all is at most 64 levels deep (`core.strict_json`)."""
+"""Nested comparisons. JSON that is accepted at all is at most 64 levels deep (`synapse.formats.strict_json`)."""
 
 
 class OutOfBudget(Exception):

@@ -13,8 +13,8 @@ import orjson
 from contracts.compatibility import keywords, validators
 from contracts.compatibility.keywords import DRAFT_7
 from contracts.compatibility.nodes import Node
-from contracts.errors import BadSchema
 from contracts.references import CannotFollow, ReferenceResolver
+from synapse.errors.contracts import BadSchema
 
 
 class Unusable(Exception):

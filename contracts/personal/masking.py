@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.personal.marks import Marks
-from core import exact_json
+from synapse.formats import exact_json
 
 MASK = "•••"
 

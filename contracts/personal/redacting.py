@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 from contracts.personal.masking import MASK
-from core.cutting import CUT
+from synapse.formats.text import CUT
 
 # A quotation may be cut: from so many characters on, the beginning of a value is enough to be recognised.
 ENOUGH = 12

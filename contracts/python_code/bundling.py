@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.errors import NoPythonCode
 from contracts.references import CannotFollow, Document, ReferenceResolver, Target, rewrite
+from synapse.errors.contracts import NoPythonCode
 
 _NAMES = ("$id", "id")
 

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contracts.errors import NoPythonCode
 from contracts.references import Document, rewrite
+from synapse.errors.contracts import NoPythonCode
 
 # The keywords of JSON Schema, drafts 4 to 2020-12. Those that name schemas (`$id`, `$anchor`) are left out: a bundled
 # schema refers to places in itself alone.

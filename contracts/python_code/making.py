@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from contracts.errors import NoPythonCode
 from contracts.python_code import harmless
 from contracts.python_code.bundling import bundled
+from synapse.errors.contracts import NoPythonCode
 
 # Mostly it takes two, and longer where the machine is busy; a page may wait so long.
 LONGEST_SECONDS = 30

@@ -10,7 +10,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from contracts.errors import DraftChanged, WrongState
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
 from contracts.registry.compatible import refuse_unless_compatible
@@ -19,7 +18,8 @@ from contracts.registry.drafting import digest_of
 from contracts.registry.lookup import State, active_version, find, highest_removed, reread
 from contracts.registry.settings import refuse_unless_writable
 from core import audit, catalog_version
-from core.principal import Principal
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import DraftChanged, WrongState
 
 
 @transaction.atomic

@@ -4,11 +4,11 @@ from typing import Any
 
 from contracts import sandbox, schemas
 from contracts.compatibility import Difference, Earlier, Mode, Verdict
-from contracts.errors import BadSchema, Incompatible
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references, settings
 from contracts.registry.content import Content
 from contracts.registry.lookup import latest_version, numbered
+from synapse.errors.contracts import BadSchema, Incompatible
 
 
 def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> Verdict:

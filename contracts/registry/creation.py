@@ -6,13 +6,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from contracts.compatibility import Mode, obstacle
-from contracts.errors import BadSchema
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, kept_all
 from contracts.registry.lookup import highest_removed
 from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
-from core.principal import Principal
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import BadSchema
 
 
 @transaction.atomic

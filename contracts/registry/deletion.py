@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from contracts.errors import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
 from contracts.models import Contract, ContractVersion, RemovedContract, SchemaReference
 from contracts.registry import references as refs
 from contracts.registry import settings, uses
 from contracts.registry.lookup import State, numbered, reread
 from contracts.registry.marking import marks
 from core import audit, catalog_version
-from core.permission import demand_scope
-from core.principal import Principal
-from core.rights import PERSONAL
+from synapse.auth.permission import demand_scope
+from synapse.auth.principal import Principal
+from synapse.auth.rights import PERSONAL
+from synapse.errors.contracts import (
+    AlreadyDeleted,
+    NotDeletedYet,
+    Referenced,
+    UnknownContract,
+    WrongState,
+)
 
 
 @transaction.atomic

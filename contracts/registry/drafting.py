@@ -6,13 +6,13 @@ from hashlib import sha256
 from django.db import transaction
 from django.utils import timezone
 
-from contracts.errors import DraftExists, WrongState
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
 from contracts.registry.content import Content, Reference
 from contracts.registry.lookup import State, active_version, reread
 from core import audit, catalog_version
-from core.principal import Principal
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import DraftExists, WrongState
 
 
 @transaction.atomic

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 
-from contracts.errors import UnknownContract, UnknownVersion
 from contracts.models import Contract, ContractVersion, RemovedContract
 from contracts.registry.content import Content
+from synapse.errors.contracts import UnknownContract, UnknownVersion
 
 State = ContractVersion.State
 

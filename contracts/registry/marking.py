@@ -5,11 +5,11 @@ the mark, unmasks nothing.
 """
 
 from contracts import schemas
-from contracts.errors import BadSchema
 from contracts.models import Contract, Schema
 from contracts.personal import MARK, Marks
 from contracts.registry.lookup import numbered
 from contracts.registry.references import compiled
+from synapse.errors.contracts import BadSchema
 
 
 def marks(of: Schema) -> Marks | None:

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from contracts import sandbox, schemas
-from contracts.errors import BadSchema, UnresolvedReference
 from contracts.models import ContractVersion, Schema, SchemaReference
 from contracts.registry.content import Content, Reference
 from contracts.schemas import CompiledSchema
+from synapse.errors.contracts import BadSchema, UnresolvedReference
 
 # A schema is at most so large together with all that it refers to, directly or not.
 MAX_REFERENCES = 64

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from contracts.compatibility import Mode as CompatibilityMode
 from contracts.compatibility import Policy as CompatibilityPolicy
-from contracts.errors import ReadOnly
 from contracts.models import Contract, Mode, RegistrySettings
 from core import audit, catalog_version
-from core.principal import Principal
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import ReadOnly
 
 _ROW = 1
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from contracts.errors import InUse
 from contracts.models import Contract
+from synapse.errors.contracts import InUse
 
 UserNames = Callable[[Contract], Iterable[str]]
 _users: list[UserNames] = []

@@ -18,8 +18,8 @@ from typing import Any
 from contracts import patterns, schemas
 from contracts.backtest import BackTest
 from contracts.compatibility import Earlier, Mode, Policy, check, obstacle
-from contracts.errors import BadSchema
 from contracts.sandbox.messages import UNKNOWN_SCHEMA, Limits, Message, pack_answer
+from synapse.errors.contracts import BadSchema
 
 # A child that nobody asks ends after so many seconds: the next question starts another one.
 IDLE_SECONDS = 60.0

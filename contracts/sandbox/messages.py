@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core import exact_json
+from synapse.formats import exact_json
 
 UNKNOWN_SCHEMA = "unknown schema"
 """Answers a question about an event when the child does not know the schema."""

@@ -12,8 +12,14 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from contracts.errors import BadSchema, SandboxBusy, SchemaTooCostly, SchemaTooLarge, UnresolvedReference
 from contracts.sandbox.messages import Limits, Message, unpack_answer
+from synapse.errors.contracts import (
+    BadSchema,
+    SandboxBusy,
+    SchemaTooCostly,
+    SchemaTooLarge,
+    UnresolvedReference,
+)
 
 WAIT_FOR_CHILD = 10.0
 """How long one waits for others who ask the same child, in seconds."""

@@ -7,13 +7,13 @@ from typing import Any
 from contracts import personal
 from contracts.backtest import Example, Reason, Report
 from contracts.compatibility import Difference, Direction, Earlier, Mode, Policy, Verdict
-from contracts.errors import SandboxBusy, SchemaTooCostly, TooCostly
 from contracts.personal import Marks
 from contracts.sandbox.messages import UNKNOWN_SCHEMA
 from contracts.sandbox.process import BACK_TESTS, EVENTS, QUESTIONS, Session
 from contracts.schemas import CompiledSchema
 from contracts.text_readings import Readings
 from contracts.violations import Violation
+from synapse.errors.contracts import SandboxBusy, SchemaTooCostly, TooCostly
 
 Document = Mapping[str, Any]
 Documents = Mapping[str, Document]

@@ -24,8 +24,8 @@ from core import audit, catalog_version
 from core.admin.pages import Page
 from core.admin.revisions import RevisedModelForm
 from core.models import CatalogModel
-from core.person_rights import VIEW_PERSONAL, person_of
-from core.principal import Principal
+from synapse.auth.people import VIEW_PERSONAL, person_of
+from synapse.auth.principal import Principal
 
 
 def person(request: HttpRequest) -> Principal:

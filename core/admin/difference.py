@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from core import exact_json
+from synapse.formats import exact_json
 
 # Lines around a difference that are shown with it; so many further ones and more are one row that says how many.
 AROUND = 4

@@ -9,10 +9,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget  # type: ignore[import-untyped]
 
-from core import exact_json, strict_json
 from core.admin.json_places import line_of
+from synapse.formats import exact_json, strict_json
 
-# How core.strict_json tells where a text stops being JSON.
+# How synapse.formats.strict_json tells where a text stops being JSON.
 _LINE = re.compile(r"\(line (\d+), column \d+\)")
 
 
@@ -38,7 +38,7 @@ class JsonText(forms.CharField):
         """Return the value of the text.
 
         Raises:
-            ValidationError: when it is not JSON as `core.strict_json` reads it.
+            ValidationError: when it is not JSON as `synapse.formats.strict_json` reads it.
         """
         try:
             data = text.encode()
@@ -94,6 +94,6 @@ def mark(form: forms.BaseForm, field: str, lines: Iterable[int | None]) -> None:
 
 
 def line_in(sentence: str) -> int | None:
-    """Return the line that a sentence of `core.strict_json` names, if it names one."""
+    """Return the line that a sentence of `synapse.formats.strict_json` names, if it names one."""
     found = _LINE.search(sentence)
     return int(found[1]) if found else None

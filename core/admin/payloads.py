@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from core import looks
 from core.admin.base import person
-from core.person_rights import VIEW_PAYLOAD
+from synapse.auth.people import VIEW_PAYLOAD
 
 
 def may_see(request: HttpRequest) -> bool:

@@ -14,8 +14,8 @@ from django.db.models import Model
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from core import audit
-from core.cutting import cut
 from core.models import AuditEntry
+from synapse.formats.text import cut
 
 # The hidden input of the page.
 INPUT = "_revision"

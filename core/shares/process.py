@@ -4,8 +4,8 @@ from functools import cache
 
 from django.conf import settings
 
-from core.shares.counter import Limits, Shares, limits
-from core.shares.table import RESOURCES, Resource
+from synapse.shares.counter import Limits, Shares, limits
+from synapse.shares.resources import RESOURCES, Resource
 
 
 @cache

@@ -15,7 +15,7 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 
-from core import exact_json
+from synapse.formats import exact_json
 
 register = template.Library()
 

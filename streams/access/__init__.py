@@ -1,6 +1,5 @@
 """Who is calling, and what they may do.
 
-- `credentials`     what a request shows: a key, in one of the headers that may hold one
 - `identifying`     from that to a principal, without a query
 - `people`          people who come with a session of the admin, and their rights
 - `authentication`  the same for Django REST framework
@@ -9,7 +8,7 @@
 - `usage`           when each key was last used
 - `standing`        whether somebody may still do what they were let in for
 
-What a key may do is in `streams.rights`, and part of the snapshot.
+What a key may do is in `synapse.auth.scopes`, and part of the snapshot.
 """
 
 from streams.access.authentication import (

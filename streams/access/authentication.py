@@ -9,11 +9,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from core.person_rights import person_of
-from core.principal import Principal
-from streams.access.credentials import AUTHORIZATION
 from streams.access.identifying import identify, is_a_persons
-from streams.rights import ScopesAlone
+from synapse.auth.credentials import AUTHORIZATION
+from synapse.auth.people import person_of
+from synapse.auth.principal import Principal
+from synapse.auth.scopes import ScopesAlone
 
 
 def principal_of(request: Any) -> Principal:

@@ -8,15 +8,20 @@ from typing import Literal
 
 from django.conf import settings
 
-from core.principal import Principal
-from core.problems import Unauthenticated
-from core.rights import EVERYTHING, Rights
-from streams import key_text
 from streams.access import usage
-from streams.access.credentials import API_KEY, AUTHORIZATION, CREDENTIALS, shown
 from streams.definitions import KeyDefinition
-from streams.key_text import PREFIX, NotAKey
 from streams.snapshot import holder
+from synapse.auth import api_key
+from synapse.auth.api_key import PREFIX, NotAKey
+from synapse.auth.credentials import (
+    API_KEY,
+    AUTHORIZATION,
+    CREDENTIALS,
+    shown,
+)
+from synapse.auth.principal import Principal
+from synapse.auth.rights import EVERYTHING, Rights
+from synapse.problems import Unauthenticated
 
 OPEN, REQUIRED = "open", "required"
 _SHOW = "Show a key: Authorization: Bearer KEY, X-API-Key: KEY, or Basic with the key as the password."
@@ -71,7 +76,7 @@ def is_a_persons(headers: Mapping[str, str]) -> bool:
 
 
 def _found(text: str) -> KeyDefinition:
-    digest = key_text.digest(text)
+    digest = api_key.digest(text)
     found = holder.current().keys.get(digest)
     if found is None or not compare_digest(found.digest, digest):
         raise Unauthenticated(_why_unknown(text))
@@ -85,7 +90,7 @@ def _is_foreign(text: str, headers: Mapping[str, str]) -> bool:
 
 def _why_unknown(text: str) -> str:
     try:
-        environment, id_ = key_text.read(text)
+        environment, id_ = api_key.read(text)
     except NotAKey as error:
         return f"What is shown is no key. {error}"
     if environment != settings.KEY_ENVIRONMENT:

@@ -13,14 +13,20 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import audit, catalog_version
-from core.permission import demand_scope, refused_scope
-from core.principal import Principal
-from core.problems import BadParameter, Forbidden
-from streams import extent, key_text, rights
-from streams.errors import KeyNotLive, TooManyKeys, UnknownKey, UnknownService
 from streams.models import Key, Service
 from streams.models.key import LONGEST_LABEL
 from streams.snapshot import granted_to
+from synapse.auth import api_key, scope_coverage
+from synapse.auth import scopes as auth_scopes
+from synapse.auth.permission import demand_scope, refused_scope
+from synapse.auth.principal import Principal
+from synapse.errors.streams import (
+    KeyNotLive,
+    TooManyKeys,
+    UnknownKey,
+    UnknownService,
+)
+from synapse.problems import BadParameter, Forbidden
 
 SCOPE = "keys:write"
 # One in use, and the one that takes its place: of those that the service itself, people and the command issue, and of
@@ -130,7 +136,7 @@ def _made(service: Service, label: str, scopes: list[str], expires_at: datetime 
     live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None, issued_by=issuer)
     if live.count() >= MOST_LIVE:
         raise TooManyKeys(service.name, MOST_LIVE, issuer)
-    new = key_text.mint(settings.KEY_ENVIRONMENT)
+    new = api_key.mint(settings.KEY_ENVIRONMENT)
     key = Key.objects.create(
         service=service,
         key_id=new.id,
@@ -149,8 +155,8 @@ def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
     if by.kind != "service":
         return
     own = Key.objects.filter(key_id=by.key).select_related("service").first()
-    mine = [] if own is None else extent.surely(granted_to(own.service), own.scopes)
-    more = extent.outside(mine, extent.at_most(granted_to(service), scopes))
+    mine = [] if own is None else scope_coverage.surely(granted_to(own.service), own.scopes)
+    more = scope_coverage.outside(mine, scope_coverage.at_most(granted_to(service), scopes))
     if more is not None:
         right = f"{more.action}:{more.stream}"
         raise Forbidden(
@@ -176,11 +182,11 @@ def _key(service: str, key_id: str) -> Key:
 
 def _checked_scopes(scopes: Iterable[str], by: Principal) -> list[str]:
     try:
-        found = rights.checked(scopes)
-    except rights.BadScope as error:
+        found = auth_scopes.checked(scopes)
+    except auth_scopes.BadScope as error:
         raise BadParameter(str(error), parameter="scopes") from None
     for scope in found:
-        if scope in rights.WORDS and not by.rights.has(scope):
+        if scope in auth_scopes.WORDS and not by.rights.has(scope):
             raise refused_scope(by, scope)
     return found
 

@@ -9,8 +9,8 @@ from django.contrib.auth import get_user, get_user_model
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 
-from core.person_rights import person_of
-from core.principal import Principal
+from synapse.auth.people import person_of
+from synapse.auth.principal import Principal
 
 
 def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | None:

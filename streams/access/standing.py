@@ -2,10 +2,10 @@
 
 import time
 
-from core.principal import Principal
-from core.problems import Unauthenticated
-from core.rights import Rights
 from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.auth.rights import Rights
+from synapse.problems import Unauthenticated
 
 
 def rights_now(principal: Principal) -> Rights:

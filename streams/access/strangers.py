@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from rest_framework.exceptions import APIException
 
-from core.http import problem_response
-from core.problems import Problem
 from core.views import as_problem, to_django
 from streams.access.authentication import PrincipalAuthentication, authenticated
 from streams.access.identifying import REQUIRED
+from synapse.http.exchange import problem_response
+from synapse.problems import Problem
 
 # By name: the health checks, and the way to the admin.
 OPEN_VIEWS = frozenset({"home", "health", "liveness", "readiness"})

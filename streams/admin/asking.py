@@ -6,10 +6,10 @@ A page is shown whatever Redis does: what could not be found out is a `Problem` 
 from collections.abc import Mapping
 from typing import Any
 
-from core.problems import Problem
 from streams import connections
 from streams.admin.together import K, together
 from streams.broker.command import Conversation
+from synapse.problems import Problem
 
 
 def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:

@@ -14,12 +14,12 @@ from contracts.registry import draft_of
 from core.admin import payloads, person
 from core.admin.json_places import line_of
 from core.admin.pages import Page
-from core.person_rights import VIEW_PAYLOAD
-from core.problems import Problem
 from streams import candidates
 from streams.backtesting import Tested
 from streams.models import Stream
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last
+from synapse.auth.people import VIEW_PAYLOAD
+from synapse.problems import Problem
 
 _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 

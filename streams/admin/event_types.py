@@ -12,10 +12,10 @@ from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
 from core.admin.related_filter import RelatedFilter
-from core.person_rights import VIEW_PERSONAL
 from streams.admin import proposals, tabs, test_event
 from streams.admin.examples import mistakes, sentence
 from streams.models import EventType
+from synapse.auth.people import VIEW_PERSONAL
 
 _KEPT = (
     "Versions of the contract mark personal data in events of this type. Who changes that needs the permission "

@@ -6,7 +6,6 @@ from typing import Any
 from django.http import HttpRequest
 
 from core.admin import payloads
-from core.problems import Problem
 from streams.admin import overview
 from streams.admin.asking import ask_all
 from streams.admin.overview import Overview
@@ -14,6 +13,7 @@ from streams.asking import ask
 from streams.broker import ReplyError, participants
 from streams.broker.command import Conversation
 from streams.models import Stream
+from synapse.problems import Problem
 
 # So many cards: the page asks again every few seconds. Where there are more streams, those that were published to last.
 MOST = 24

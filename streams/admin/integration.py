@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from contracts.personal import MASK
-from core.problems import Problem
 from streams import entry, lag
 from streams.admin.together import together
 from streams.asking import answer, ask
@@ -24,6 +23,7 @@ from streams.ids import Range, parse
 from streams.lag import Lag
 from streams.masking import mask_of, may_be_personal
 from streams.scanning import Scan
+from synapse.problems import Problem
 
 # How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
 # at a time: first those whose latest entry is of no publisher that was noted.

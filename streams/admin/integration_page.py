@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 
-from core.problems import Problem
 from streams import connections
 from streams.admin.asking import ask_all
 from streams.admin.integration import (
@@ -29,6 +28,7 @@ from streams.janitor import durable_groups
 from streams.lag import Lag
 from streams.models import Grant, Service, Stream
 from streams.snapshot import holder
+from synapse.problems import Problem
 
 # Services on a page; streams that are named for each; and names that belong to no service.
 PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50

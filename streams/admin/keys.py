@@ -10,11 +10,11 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from core.admin.base import person
-from core.problems import Problem
 from streams.access import issuing
 from streams.admin import tabs
 from streams.models import Key, Service
-from streams.rights import WORDS
+from synapse.auth.scopes import WORDS
+from synapse.problems import Problem
 
 TITLE = "Keys"
 _SEE, _ISSUE, _CHANGE = "streams.view_key", "streams.add_key", "streams.change_key"

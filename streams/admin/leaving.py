@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 
 _STAYS = (
     "That stays in Redis. A group is deleted on the page Groups of its stream, before the stream. What nothing leads "

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from django.http import HttpRequest
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
-from core.problems import Problem
 from streams.admin.asking import ask_all
 from streams.broker.command import Conversation
+from synapse.problems import Problem
 
 Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
 

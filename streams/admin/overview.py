@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.problems import Problem
 from streams import figures
 from streams.admin.together import together
 from streams.asking import answer, ask
@@ -19,6 +18,7 @@ from streams.broker.commands import Group
 from streams.figures import Figures
 from streams.ids import EntryId, parse
 from streams.lag import Lag
+from synapse.problems import Problem
 
 LOOKED_AT = 100
 _MINUTE_MS = 60_000

@@ -14,7 +14,6 @@ from contracts.registry import draft_of
 from core.admin import payloads, person
 from core.admin.difference import difference
 from core.admin.json_field import JsonText
-from core.problems import Problem
 from streams import candidates, connections, drafting
 from streams.admin import tabs
 from streams.drafting import Proposal
@@ -22,6 +21,7 @@ from streams.models import EventType
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last
 from streams.snapshot import holder
 from streams.subjects import subject_of
+from synapse.problems import Problem
 
 TITLE = "Draft from traffic"
 

@@ -5,14 +5,15 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from core import exact_json, http
 from core.admin import payloads, person
-from core.problems import Problem
 from streams import inspection
 from streams.admin import overview, tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.formats import exact_json
+from synapse.http import exchange
+from synapse.problems import Problem
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.
@@ -108,12 +109,12 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 def _asked(
     request: HttpRequest, stream: Stream, *, query: Mapping[str, str] | None = None, **params: str
-) -> http.Request:
+) -> exchange.Request:
     named = {"stream": stream.name, **params}
-    return http.Request(method="GET", path="", params=named, query=query or {}, principal=person(request))
+    return exchange.Request(method="GET", path="", params=named, query=query or {}, principal=person(request))
 
 
-def _answer(found: http.Response | Problem) -> Any:
+def _answer(found: exchange.Response | Problem) -> Any:
     """Return the document of an answer of the API, or the problem."""
     return found if isinstance(found, Problem) else exact_json.loads(found.body)
 

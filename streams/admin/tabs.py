@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from core.admin.pages import Tab
-from core.person_rights import PUBLISH, VIEW_PAYLOAD
 from streams.models import EventType, Service, Stream
+from synapse.auth.people import PUBLISH, VIEW_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from core import audit, exact_json, http
+from core import audit
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
-from core.problems import Problem, document
 from streams import connections, idempotency, publishing
 from streams.admin import overview, tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType
 from streams.snapshot import holder
+from synapse.formats import exact_json
+from synapse.http import exchange
+from synapse.problems import Problem, document
 
 
 class PublishForm(forms.Form):
@@ -61,12 +63,12 @@ def _first(event_type: EventType) -> str:
 def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, Any]:
     """Send the event, and return the answer as the page shows it. A stored event leaves an audit entry."""
     stream = event_type.stream.name
-    asked = http.Request(
+    asked = exchange.Request(
         method="POST",
         path=f"/events/{stream}",
         params={"stream": stream},
         # Each press of the button is an event of its own, also where a stream wants a key.
-        headers={"content-type": http.JSON, idempotency.HEADER.lower(): uuid4().hex},
+        headers={"content-type": exchange.JSON, idempotency.HEADER.lower(): uuid4().hex},
         body=text.encode("utf-8", "surrogatepass"),
         principal=person(request),
     )
@@ -83,7 +85,7 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
     return _shown(answer.status, body, text)
 
 
-def _answer(asked: http.Request, *, only_check: bool) -> http.Response:
+def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
     if only_check:
         return connections.executor().run(publishing.validate(asked, holder.current()))
     catalog = holder.current()

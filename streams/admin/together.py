@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from core.problems import Problem
 from streams.broker.command import Command, Conversation
+from synapse.problems import Problem
 
 K = TypeVar("K", bound=Hashable)
 

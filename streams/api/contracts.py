@@ -5,9 +5,6 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from core import looks
-from core.http import JSON, json_response
-from core.permission import demand_right
-from core.problems import UnsupportedMediaType
 from core.views import ApiView, to_django, to_request
 from streams import backtesting, candidates, connections, drafting
 from streams.access import principal_of
@@ -18,6 +15,9 @@ from streams.inspection.parameters import check_parameters
 from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
 from streams.snapshot import holder
 from streams.subjects import subject_of
+from synapse.auth.permission import demand_right
+from synapse.http.exchange import JSON, json_response
+from synapse.problems import UnsupportedMediaType
 
 _SCHEMA_JSON = "application/schema+json"
 _EVENT_TYPE = OpenApiParameter("event_type", str, OpenApiParameter.PATH, description="The event type's name.")

@@ -6,7 +6,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core import http, looks
+from core import looks
 from core.views import ApiView, to_django, to_request
 from streams import connections, inspection
 from streams.access import principal_of
@@ -16,6 +16,7 @@ from streams.broker import Conversation
 from streams.definitions import Snapshot
 from streams.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
 from streams.snapshot import holder
+from synapse.http import exchange
 
 _MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
 _COUNT = {"type": "integer", "minimum": 1, "maximum": MOST_MESSAGES, "default": USUAL_MESSAGES}
@@ -45,7 +46,7 @@ class InspectView(ApiView):
     def answer(
         self,
         request: Request,
-        conversation: Callable[[http.Request, Snapshot], Conversation[http.Response]],
+        conversation: Callable[[exchange.Request, Snapshot], Conversation[exchange.Response]],
         **params: str,
     ) -> HttpResponse:
         return to_django(self.answered(request, conversation, **params))
@@ -53,14 +54,14 @@ class InspectView(ApiView):
     def answered(
         self,
         request: Request,
-        conversation: Callable[[http.Request, Snapshot], Conversation[http.Response]],
+        conversation: Callable[[exchange.Request, Snapshot], Conversation[exchange.Response]],
         **params: str,
-    ) -> http.Response:
+    ) -> exchange.Response:
         asked = to_request(request._request, principal_of(request), **params)
         return connections.executor().run(conversation(asked, holder.current()))
 
 
-def _recorded(answer: http.Response, request: Request, stream: str) -> HttpResponse:
+def _recorded(answer: exchange.Response, request: Request, stream: str) -> HttpResponse:
     """Return the answer, after a person's look at the messages in it was recorded."""
     by = principal_of(request)
     if by.kind == "person":

@@ -8,13 +8,13 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from core import members
-from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams.access import issuing, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import keys as shapes
 from streams.models import Key
+from synapse.http import json_body
+from synapse.http.exchange import json_response
 
 LONGEST_LIFE = timedelta(days=3650)
 _SERVICE = OpenApiParameter("service", str, OpenApiParameter.PATH, description="The service's name.")
@@ -76,15 +76,15 @@ class Keys(ApiView):
         two more of each other service that issues keys for it."""
         caller = principal_of(request)
         issuing.permit(caller)
-        body = members.read(
+        body = json_body.read(
             to_request(request._request, caller), known=("label", "scopes", "expires_in"), required=False
         )
-        life = members.seconds(body, "expires_in", most=LONGEST_LIFE)
+        life = json_body.seconds(body, "expires_in", most=LONGEST_LIFE)
         issued = issuing.issue(
             service,
             by=caller,
-            label=members.text(body, "label"),
-            scopes=members.texts(body, "scopes"),
+            label=json_body.text(body, "label"),
+            scopes=json_body.texts(body, "scopes"),
             expires_at=None if life is None else timezone.now() + life,
         )
         return _new(issued)
@@ -123,8 +123,8 @@ class Rotate(ApiView):
         """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
         caller = principal_of(request)
         issuing.permit(caller)
-        body = members.read(to_request(request._request, caller), known=("overlap",), required=False)
-        overlap = members.seconds(body, "overlap", most=issuing.LONGEST_OVERLAP)
+        body = json_body.read(to_request(request._request, caller), known=("overlap",), required=False)
+        overlap = json_body.seconds(body, "overlap", most=issuing.LONGEST_OVERLAP)
         issued = issuing.rotate(service, key_id, by=caller, overlap=issuing.OVERLAP if overlap is None else overlap)
         return _new(issued)
 

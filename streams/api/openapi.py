@@ -7,8 +7,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from core.openapi import SECURITY
-from core.problems import PROBLEM_JSON
 from streams.api.shapes.base import Problem
+from synapse.problems import PROBLEM_JSON
 
 STREAM = OpenApiParameter("stream", str, OpenApiParameter.PATH, description="The stream's name.")
 # What everything answers that takes a key.

@@ -11,7 +11,7 @@ from streams.broker.pipelined import PipelinedConnection
 from streams.broker.routing import Batch, Call, only_node, replies_of, words_of
 from streams.broker.server import Server
 from streams.broker.topology import topology_of
-from streams.errors import BrokerDown, Unavailable
+from synapse.errors.streams import BrokerDown, Unavailable
 
 
 class AsyncCluster:

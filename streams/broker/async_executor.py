@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from core.problems import Problem
 from streams.broker.async_cluster import AsyncCluster
 from streams.broker.async_node import MAX_PENDING, AsyncNode
 from streams.broker.command import Command, Conversation, Job, ReplyError
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server
-from streams.broker.turn_queue import turn_queue
-from streams.errors import BrokerDown, Unavailable
+from synapse.errors.streams import BrokerDown, Unavailable
+from synapse.problems import Problem
+from synapse.runtime.turn_queue import turn_queue
 
 T = TypeVar("T")
 Jobs = Callable[[Job], Coroutine[Any, Any, list[Any]]]

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from streams.broker.command import Command, is_no_primary, missing_scripts
 from streams.broker.pipelined import PipelinedConnection
 from streams.broker.server import Server, unreachable
-from streams.errors import BrokerDown, Busy
+from synapse.errors.streams import BrokerDown, Busy
 
 # More than this waiting means that Redis is slower than the callers: they are told at once, and memory stays flat.
 MAX_PENDING = 20_000

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from core.shares.callers import CallerId
+from synapse.shares.callers import CallerId
 
 Argument = bytes | str | int | float
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Job(NamedTuple):
 # "let others go first": long work on the event loop is done in parts. A job in place of commands is done elsewhere, and
 # what it returns is sent; a Problem that it raises is thrown in. Written once, it runs on either executor. A reply is
 # the command's parsed value or a ReplyError. When the server cannot be used, the executor throws the matching
-# streams.errors.Unavailable in at the yield.
+# synapse.errors.streams.Unavailable in at the yield.
 Conversation = Generator[Sequence[Command] | Job, list[Any], T]
 
 

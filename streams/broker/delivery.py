@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from core.cutting import cut
 from streams.broker import keys
 from streams.broker.command import Argument, Command, as_it_is
 from streams.broker.script import Script, load
+from synapse.formats.text import cut
 
 _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")

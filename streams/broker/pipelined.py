@@ -19,7 +19,7 @@ from typing import Any
 import hiredis
 
 from streams.broker.command import Argument, Command, ReplyError
-from streams.errors import BrokerDown, OutcomeUnknown
+from synapse.errors.streams import BrokerDown, OutcomeUnknown
 
 logger = logging.getLogger(__name__)
 

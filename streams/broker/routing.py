@@ -11,7 +11,7 @@ from streams.broker import slots
 from streams.broker.address import Place
 from streams.broker.command import Command, ReplyError
 from streams.broker.topology import Topology
-from streams.errors import Busy, OutcomeUnknown, Unavailable
+from synapse.errors.streams import Busy, OutcomeUnknown, Unavailable
 
 # How often a command is sent on. Each node that it comes to may know a later one; more than this is a circle.
 MOST_HOPS = 5

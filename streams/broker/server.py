@@ -13,7 +13,7 @@ from redis.retry import Retry
 from streams.broker import address
 from streams.broker.address import Address, Place
 from streams.broker.sentinel import ConnectionToPrimary, Primary, TlsConnectionToPrimary
-from streams.errors import BrokerDown
+from synapse.errors.streams import BrokerDown
 
 CONNECT_TIMEOUT = 0.5
 
@@ -33,7 +33,7 @@ class Server:
     """The server of the events.
 
     `locate` returns its URL, anew for each connection (the embedded server can move to another port), or raises
-    `streams.errors.BrokerDown` when there is none. `timeout` is how many seconds an answer may take.
+    `synapse.errors.streams.BrokerDown` when there is none. `timeout` is how many seconds an answer may take.
     """
 
     locate: Callable[[], str]

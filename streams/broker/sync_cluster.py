@@ -11,7 +11,7 @@ from streams.broker.routing import Batch, Call, replies_of, words_of
 from streams.broker.server import Server
 from streams.broker.sync_node import SyncNode
 from streams.broker.topology import topology_of
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 
 
 class SyncCluster:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from core.problems import Problem
 from streams.broker.command import Command, Conversation, Job
 from streams.broker.server import Server
 from streams.broker.sync_cluster import SyncCluster
 from streams.broker.sync_node import SyncNode
+from synapse.problems import Problem
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from redis.exceptions import (
 
 from streams.broker.command import Command, ReplyError, is_no_primary, missing_scripts
 from streams.broker.server import Server, unreachable
-from streams.errors import BrokerDown, OutcomeUnknown
+from synapse.errors.streams import BrokerDown, OutcomeUnknown
 
 # redis-py takes the code off the errors that it has a class for. Some are subclasses of those behind them.
 _CODES = {

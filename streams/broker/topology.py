@@ -14,7 +14,7 @@ from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredEr
 
 from streams.broker import address
 from streams.broker.address import Place
-from streams.errors import BrokerDown
+from synapse.errors.streams import BrokerDown
 
 # How long a node may take to say what it knows, in seconds.
 TIMEOUT = 0.4

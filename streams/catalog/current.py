@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from core import iso_duration
 from core.plan import Values
 from streams.catalog.reading import DURATIONS, STREAM_KEYS, grant_name
 from streams.models import EventType, Grant, Service, Stream
+from synapse.formats import iso_duration
 
 _COLUMNS = tuple(key for key in STREAM_KEYS if key != "event_types")
 

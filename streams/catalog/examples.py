@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 
 from contracts import schemas
-from core import strict_json
 from core.plan import Values
-from core.problems import Problem
 from streams import reading, verdicts
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
-from streams.errors import ContractViolated
+from synapse.errors.streams import ContractViolated
+from synapse.formats import strict_json
+from synapse.problems import Problem
 
 
 def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

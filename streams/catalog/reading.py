@@ -6,11 +6,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from contracts import catalog as contracts
-from core import iso_duration
 from core.catalog_file import CatalogFile, Item
 from core.plan import Values
 from streams.models import EventType, Grant, Stream
 from streams.models.access import validate_pattern
+from synapse.formats import iso_duration
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")
 SECTIONS = ("streams", "services")

@@ -6,11 +6,12 @@ from operator import attrgetter
 from typing import Any
 
 from contracts.models import Contract
-from core import audit, catalog_version, iso_duration
+from core import audit, catalog_version
 from core.plan import Change, Values
-from core.principal import Principal
 from streams.catalog.reading import DURATIONS, EVENT_TYPE, GRANT, SERVICE, STREAM
 from streams.models import EventType, Grant, Service, Stream
+from synapse.auth.principal import Principal
+from synapse.formats import iso_duration
 
 # What tells a row from the others, and its other columns.
 _Row = tuple[dict[str, Any], dict[str, Any]]

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.http import Request, Response, json_response
-from core.problems import Problem
 from streams import lag
 from streams.asking import answer, ask
 from streams.broker import commands, keys
@@ -19,6 +17,8 @@ from streams.inspection.overview import readable
 from streams.inspection.parameters import check_parameters, parse_id
 from streams.lag import Lag
 from streams.owners import Owner, owners
+from synapse.http.exchange import Request, Response, json_response
+from synapse.problems import Problem
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.
 MOST_WAITING = 1000

@@ -2,8 +2,6 @@
 
 import orjson
 
-from core.http import Request, Response, json_response
-from core.rights import EVERY_TYPE, PERSONAL, Rights, sees
 from streams import entry
 from streams.asking import answer, ask
 from streams.broker import commands
@@ -12,13 +10,20 @@ from streams.broker.commands import Entry
 from streams.decoding import type_of_parts
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
-from streams.errors import UnknownEntry
 from streams.inspection.overview import readable
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range, check_parameters
 from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
 from streams.turns import in_parts
+from synapse.auth.rights import (
+    EVERY_TYPE,
+    PERSONAL,
+    Rights,
+    sees,
+)
+from synapse.errors.streams import UnknownEntry
+from synapse.http.exchange import Request, Response, json_response
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.

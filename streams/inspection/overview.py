@@ -6,16 +6,16 @@ from typing import Any
 
 import orjson
 
-from core.http import Request, Response, json_response
-from core.permission import demand_right, refused_right
-from core.rights import Rights
 from streams import figures
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot, StreamDefinition
-from streams.errors import UnknownStream
 from streams.figures import Figures, shown_entry
 from streams.inspection.parameters import check_parameters
 from streams.turns import in_parts
+from synapse.auth.permission import demand_right, refused_right
+from synapse.auth.rights import Rights
+from synapse.errors.streams import UnknownStream
+from synapse.http.exchange import Request, Response, json_response
 
 # Redis is asked about so many streams at a time.
 _AT_ONCE = 50

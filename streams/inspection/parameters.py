@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from core.http import Request
-from core.problems import BadParameter, BadRequest
 from streams.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 from streams.scanning import Order
+from synapse.http.exchange import Request
+from synapse.problems import BadParameter, BadRequest
 
 _ID = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,15 +5,10 @@ import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 
-from core.principal import Principal
-from core.rights import PERSONAL
-from core.shares import caller_of
 from streams import connections
 from streams.asking import answer, ask
 from streams.broker import Conversation, commands
-from streams.broker.turn_queue import TURN, turn_queue
 from streams.decoding import type_of_parts
-from streams.errors import NotAStream, Unavailable
 from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
@@ -21,6 +16,11 @@ from streams.live.pages import Page, Pages
 from streams.tail import render
 from streams.tailing import Frame, Tail, Tails, Watcher, frames
 from streams.tailing.watcher import MOST_WAITING, Ended
+from synapse.auth.principal import Principal
+from synapse.auth.rights import PERSONAL
+from synapse.errors.streams import NotAStream, Unavailable
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.shares import caller_of
 
 # When a browser comes back after the connection was lost: not all in the same moment.
 RETRY_MS = (1000, 3000)

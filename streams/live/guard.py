@@ -11,13 +11,13 @@ from dataclasses import replace
 from django.db import Error as DatabaseProblem
 from django.db import close_old_connections
 
-from core.principal import Principal
-from core.problems import Unauthenticated
-from core.rights import EVERY_TYPE, Rights, sees
 from streams.access import people
 from streams.access.standing import rights_now
 from streams.definitions import Snapshot
 from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.problems import Unauthenticated
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0

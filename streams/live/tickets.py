@@ -13,18 +13,18 @@ from typing import Any
 import orjson
 from django.db import close_old_connections
 
-from core.http import Request, Response, json_response
-from core.principal import Principal
-from core.problems import Unauthenticated
 from streams import connections
 from streams.access import identify, is_a_persons, people
-from streams.access.credentials import API_KEY, AUTHORIZATION
 from streams.access.identifying import principal_of_key
 from streams.asking import answer, ask
 from streams.broker import Conversation, tickets
 from streams.definitions import Snapshot
 from streams.inspection.overview import readable
 from streams.snapshot import holder
+from synapse.auth.credentials import API_KEY, AUTHORIZATION
+from synapse.auth.principal import Principal
+from synapse.http.exchange import Request, Response, json_response
+from synapse.problems import Unauthenticated
 
 PARAMETER = "ticket"
 SECONDS = 30

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from core.problems import BadParameter, Problem
 from core.templatetags.synapse import visible
 from streams.management.files import UNUSABLE
 from streams.recent import asked_last
+from synapse.problems import BadParameter, Problem
 
 
 class AnsweringCommand(BaseCommand):

@@ -9,16 +9,21 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from core.http import JSON, Request, Response, json_response
-from core.permission import demand_scope
-from core.rights import Rights
-from core.shares import Shares
 from streams import figures
 from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.inference import Inference
 from streams.metrics.reading import Reading, read
 from streams.metrics.table import METRICS
+from synapse.auth.permission import demand_scope
+from synapse.auth.rights import Rights
+from synapse.http.exchange import (
+    JSON,
+    Request,
+    Response,
+    json_response,
+)
+from synapse.shares import Shares
 
 _VARY = {"Vary": "Accept"}
 _TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.shares import Shares
 from streams import audience, figures, lag
 from streams.asking import answer, ask
 from streams.broker import commands, keys
@@ -14,6 +13,7 @@ from streams.broker.commands import Group
 from streams.definitions import Snapshot
 from streams.figures import Figures
 from streams.lag import Name
+from synapse.shares import Shares
 
 # Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
 MOST_LAG = 1000

@@ -1,4 +1,4 @@
-"""The keys of services. What a key is written like is in `streams.key_text`; no row holds one."""
+"""The keys of services. What a key is written like is in `synapse.auth.api_key`; no row holds one."""
 
 from django.db import models
 from django.utils import timezone

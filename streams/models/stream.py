@@ -9,9 +9,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from contracts.models import Contract
-from core import strict_json
 from core.models import CatalogModel
 from core.validators import validate_name
+from synapse.formats import strict_json
 
 DEFAULT_HARD_LENGTH = 1_000_000
 

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from core.problems import Problem
 from streams.asking import answer
 from streams.broker import AsyncExecutor, Command, commands
 from streams.broker.commands import Entry
-from streams.broker.turn_queue import TURN, turn_queue
-from streams.errors import OutcomeUnknown
 from streams.ids import FIRST, EntryId, parse
 from streams.tailing import frames
 from streams.tailing.bell import Bell
 from streams.tailing.frames import Frame
 from streams.tailing.place import Place
 from streams.tailing.watcher import Ended, Watcher
+from synapse.errors.streams import OutcomeUnknown
+from synapse.problems import Problem
+from synapse.runtime.turn_queue import TURN, turn_queue
 
 BLOCK_SECONDS = 2.0
 _AT_ONCE = 200

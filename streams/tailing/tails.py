@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from core.shares import AllInUse, CallerId, Shares
 from streams.broker import AsyncExecutor, Server
 from streams.broker.commands import Entry
-from streams.errors import Stopping, TooManyWatchers
 from streams.tailing.bell import Bell
 from streams.tailing.frames import Frame
 from streams.tailing.tail import BLOCK_SECONDS, Tail
+from synapse.errors.streams import Stopping, TooManyWatchers
+from synapse.shares import AllInUse, CallerId, Shares
 
 # Who reloads a page comes back at once.
 LINGER_SECONDS = 5.0

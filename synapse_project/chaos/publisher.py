@@ -5,7 +5,7 @@ import time
 from streams import connections
 from streams.broker import Command, ReplyError, SyncExecutor
 from streams.broker.publishing import Once, publish_once
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 from synapse_project.chaos import fate
 from synapse_project.chaos.fleet import context_of
 from synapse_project.chaos.ledger import Acknowledged, Ledger

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse_project import ports
+from synapse.runtime import ports
 from synapse_project.embedded import EmbeddedRedis, configuration, process
 from synapse_project.embedded.endpoint import LOOPBACK, Endpoint, record
 

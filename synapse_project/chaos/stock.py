@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.broker import Command, ReplyError, SyncExecutor, commands, dead_letters, keys
 from streams.broker.command import value
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 from synapse_project.chaos.plan import GROUP, STREAM
 
 _PAGE = 1000

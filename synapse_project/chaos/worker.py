@@ -6,11 +6,11 @@ import threading
 import time
 
 from bridges.delivery import Delivery
-from bridges.errors import SinkError
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
 from bridges.sinks.base import OneByOne
 from streams import connections
+from synapse.errors.delivery import SinkError
 from synapse_project.chaos import fate
 from synapse_project.chaos.ledger import Handled, HandlingLedger, Ledger
 from synapse_project.chaos.plan import KEY, Plan

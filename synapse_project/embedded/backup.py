@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from synapse_project import private_files
+from synapse.runtime import private_files
 from synapse_project.embedded import configuration, connection
 from synapse_project.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
 

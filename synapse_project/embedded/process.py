@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from synapse_project import private_files
+from synapse.runtime import private_files
 from synapse_project.embedded.endpoint import EmbeddedRedisError
 
 INSTEAD = "Set REDIS_URL to use a Redis or Valkey of your own."

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse_project import file_lock, ports, private_files
+from synapse.runtime import file_lock, ports, private_files
 from synapse_project.embedded import configuration, connection, process
 from synapse_project.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
 from synapse_project.embedded.look import State, look_at

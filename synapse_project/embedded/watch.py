@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from synapse_project.backoff import Backoff
+from synapse.runtime.backoff import Backoff
 from synapse_project.embedded.endpoint import EmbeddedRedisError, Endpoint
 from synapse_project.embedded.look import State, look_at
 from synapse_project.embedded.server import EmbeddedRedis

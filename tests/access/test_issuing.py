@@ -11,12 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from core.models import AuditEntry, Role
-from core.principal import SYSTEM
-from streams import key_text
 from streams.access import issuing, usage
-from streams.errors import TooManyKeys
 from streams.models import Key, Service
 from streams.snapshot import holder
+from synapse.auth import api_key
+from synapse.auth.principal import SYSTEM
+from synapse.errors.streams import TooManyKeys
 from tests.access.conftest import bearer
 
 pytestmark = pytest.mark.usefixtures("streams", "required")
@@ -51,7 +51,7 @@ class TestOverHTTP:
         key = answer.json["key"]
         row = helox.keys.get()
         assert (row.key_id, row.label, row.scopes) == (answer.json["id"], "cluster", ["publish:training-*"])
-        assert row.digest == key_text.digest(key).hex()
+        assert row.digest == api_key.digest(key).hex()
         assert key not in str([*Key.objects.values(), *AuditEntry.objects.values()])
         assert row.digest not in str(list(AuditEntry.objects.values()))
         assert django("POST", "/events/training-events", EVENT, bearer(key)).status == 201
@@ -238,7 +238,7 @@ class TestTheCommand:
 
         key = out.getvalue().strip()
         row = helox.keys.get()
-        assert key_text.read(key) == ("live", row.key_id)
+        assert api_key.read(key) == ("live", row.key_id)
         assert row.scopes == ["metrics:read"]
         assert timedelta(days=89) < row.expires_at - timezone.now() <= timedelta(days=90)
         assert "shown only now" in notes.getvalue()

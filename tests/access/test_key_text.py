@@ -5,16 +5,16 @@ import zlib
 
 import pytest
 
-from streams import key_text
-from streams.key_text import NotAKey
+from synapse.auth import api_key
+from synapse.auth.api_key import NotAKey
 
 
 def test_a_key_names_its_environment_and_its_id_and_ends_with_a_checksum():
-    key = key_text.mint("live")
+    key = api_key.mint("live")
 
     assert re.fullmatch(r"syn_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", key.text)
     assert key.text.startswith(f"syn_live_{key.id}_")
-    assert key_text.read(key.text) == ("live", key.id)
+    assert api_key.read(key.text) == ("live", key.id)
 
 
 def test_the_checksum_is_the_crc_of_all_that_is_before_it():
@@ -22,28 +22,28 @@ def test_the_checksum_is_the_crc_of_all_that_is_before_it():
 
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     number = 0
-    for character in key_text.checksum(body):
+    for character in api_key.checksum(body):
         number = number * 62 + digits.index(character)
 
     assert number == zlib.crc32(body.encode())
 
 
 def test_no_two_keys_are_alike():
-    keys = [key_text.mint("live") for _ in range(1000)]
+    keys = [api_key.mint("live") for _ in range(1000)]
 
     assert len({key.text for key in keys}) == len({key.id for key in keys}) == 1000
 
 
 @pytest.mark.parametrize("place", range(9, 55))
 def test_a_character_that_changed_is_noticed_by_the_checksum(place):
-    text = key_text.mint("live").text
+    text = api_key.mint("live").text
     if text[place] == "_":
         return
 
     other = "A" if text[place] != "A" else "B"
 
     with pytest.raises(NotAKey, match="checksum"):
-        key_text.read(text[:place] + other + text[place + 1 :])
+        api_key.read(text[:place] + other + text[place + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_a_character_that_changed_is_noticed_by_the_checksum(place):
     ],
 )
 def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
-    text = key_text.mint("live").text
+    text = api_key.mint("live").text
 
     with pytest.raises(NotAKey, match=f"^It is {wrong} for a key of Synapse") as refused:
-        key_text.read(change(text))
+        api_key.read(change(text))
 
     assert text[18:30] not in str(refused.value)
 
@@ -71,4 +71,4 @@ def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
 )
 def test_what_is_written_otherwise_is_no_key(text):
     with pytest.raises(NotAKey, match="not written like a key"):
-        key_text.read(text)
+        api_key.read(text)

@@ -16,17 +16,17 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
-from core.http import nobody
-from core.person_rights import rights_of
-from core.principal import SYSTEM
-from core.rights import Rights
-from core.shares import CallerId, Shares
 from core.shares.process import shares_of
 from streams.access import issuing
 from streams.models import Grant, Key, Service, Stream
-from streams.rights import WORDS
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse.auth.people import rights_of
+from synapse.auth.principal import SYSTEM
+from synapse.auth.rights import Rights
+from synapse.auth.scopes import WORDS
+from synapse.http.exchange import nobody
+from synapse.shares import CallerId, Shares
 from synapse_project.bodies import SMALL
 from synapse_project.lanes import ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes

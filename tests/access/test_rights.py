@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rights import EVERY_TYPE
-from streams import rights
-from streams.rights import BadScope, Granted, KeyRights, Pattern
+from synapse.auth import scopes
+from synapse.auth.rights import EVERY_TYPE
+from synapse.auth.scopes import (
+    BadScope,
+    Granted,
+    KeyRights,
+    Pattern,
+)
 from tests.patience import that_ends
 
 ORDERS = Granted(action="publish", stream="orders", event_type="*")
@@ -64,7 +69,7 @@ def test_a_question_is_answered_alike_each_time_however_many_were_asked_meanwhil
             assert key.may("publish", "orders", f"type-{number}")
             assert not key.may("publish", "x" * 1000 + str(number))
 
-    assert len(key._known) <= rights._MOST_KNOWN
+    assert len(key._known) <= scopes._MOST_KNOWN
 
 
 def test_a_key_whose_service_has_no_grants_may_touch_no_stream():
@@ -112,8 +117,8 @@ def test_a_pattern_of_many_stars_takes_no_longer_for_it():
 )
 def test_what_is_no_scope_is_refused(scope):
     with pytest.raises(BadScope, match="is no scope"):
-        rights.checked([scope])
+        scopes.checked([scope])
 
 
 def test_scopes_are_kept_once_and_in_order():
-    assert rights.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]
+    assert scopes.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]

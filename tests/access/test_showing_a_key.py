@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from core.principal import SYSTEM
-from streams import key_text
 from streams.access import issuing
 from streams.models import Key
+from synapse.auth import api_key
+from synapse.auth.principal import SYSTEM
 from tests.access.conftest import bearer
 
 pytestmark = pytest.mark.usefixtures("streams")
@@ -18,7 +18,7 @@ PATH = "/events/training-events"
 
 
 def made_up(body: str) -> str:
-    return body + key_text.checksum(body)
+    return body + api_key.checksum(body)
 
 
 UNKNOWN, ELSEWHERE = made_up("syn_live_abcdefgh_" + "x" * 32), made_up("syn_test_abcdefgh_" + "x" * 32)
@@ -88,7 +88,7 @@ def test_a_key_that_is_not_good_is_told_why(ask, required, text, why):
 
 
 def test_no_refusal_repeats_the_key_that_was_shown(ask, required):
-    key = key_text.mint("live").text
+    key = api_key.mint("live").text
 
     answer = ask("POST", PATH, BODY, bearer(key))
 
@@ -145,7 +145,7 @@ def test_where_access_is_open_a_key_names_the_service_and_must_be_good(ask, key_
 
     assert ask("POST", PATH, BODY).status == 201
     assert ask("POST", PATH, BODY, {"x-api-key": "wrong"}).status == 401
-    assert ask("POST", PATH, BODY, bearer(key_text.mint("live").text)).status == 401
+    assert ask("POST", PATH, BODY, bearer(api_key.mint("live").text)).status == 401
     refused = ask("POST", PATH, BODY, bearer(key))
     assert refused.json["detail"] == "service:helox may not publish to training-events."
 

@@ -12,10 +12,10 @@ from redis import ResponseError
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
 from core.models import AuditEntry
-from core.principal import SYSTEM
 from streams.access import issuing
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from tests.access.conftest import bearer
 from tests.bridges.cast import now_ms
 from tests.live.server import running_server, watching

@@ -4,9 +4,9 @@ import pytest
 
 from contracts import registry
 from core.models import AuditEntry
-from core.principal import SYSTEM
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 

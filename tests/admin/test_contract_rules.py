@@ -5,7 +5,7 @@ import pytest
 from contracts.models import Contract, RegistrySettings
 from contracts.registry import settings as rules
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import contract
 

@@ -6,7 +6,7 @@ from contracts import registry
 from contracts.models import ContractVersion
 from contracts.registry import settings as rules
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import messages_of, text_of, timeless, url
 from tests.definitions import contract
 

@@ -11,9 +11,9 @@ from contracts.models import Contract, ContractVersion
 from contracts.registry import Reference
 from contracts.registry import settings as registry_settings
 from core.models import AuditEntry
-from core.principal import SYSTEM
 from streams.models import EventType
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import messages_of, text_of, timeless, url
 from tests.definitions import contract, define
 

@@ -9,10 +9,10 @@ from django.urls import reverse
 from pydantic import ValidationError
 
 from contracts import python_code, registry
-from contracts.errors import NoPythonCode
 from contracts.python_code import harmless, making
 from contracts.registry import Reference
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
+from synapse.errors.contracts import NoPythonCode
 from tests.admin.pages import messages_of, url
 from tests.definitions import contract
 

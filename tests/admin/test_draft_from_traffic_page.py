@@ -5,9 +5,9 @@ import pytest
 from contracts import registry
 from contracts.models import Contract
 from core.models import AuditEntry
-from core.principal import SYSTEM
 from streams.models import EventType
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define
 

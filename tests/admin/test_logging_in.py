@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from core import audit, failed_log_ins, login_throttle
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of
 
 LOGIN = "/admin/login/"

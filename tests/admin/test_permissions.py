@@ -16,11 +16,11 @@ from bridges.models import ArchivedEvent, Bridge, Secret
 from contracts.models import Contract
 from core import audit
 from core.models import Role
-from core.person_rights import ACTIONS, SCOPES
-from core.principal import SYSTEM
 from streams.access import issuing
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
+from synapse.auth.people import ACTIONS, SCOPES
+from synapse.auth.principal import SYSTEM
 from synapse_project.roles import ROLES
 from tests.definitions import contract, define
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Permission, User
 
 from core import audit
 from core.models import AuditEntry
-from core.principal import SYSTEM, Principal
+from synapse.auth.principal import SYSTEM, Principal
 from tests.admin.pages import text_of, url
 
 OLGA = Principal(kind="person", name="olga")

@@ -5,7 +5,7 @@ import pytest
 from streams.admin.asking import ask_all
 from streams.admin.together import together
 from streams.broker import commands
-from streams.errors import BrokerDown, UnknownStream
+from synapse.errors.streams import BrokerDown, UnknownStream
 
 
 def asks(*steps):

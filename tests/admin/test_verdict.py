@@ -6,7 +6,7 @@ from django.test import Client
 from contracts import registry
 from contracts.models import Contract
 from contracts.registry import settings as rules
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import contract, define
 

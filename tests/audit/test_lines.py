@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 
 from core import audit
-from core.principal import SYSTEM, Principal
+from synapse.auth.principal import SYSTEM, Principal
 from synapse_project import audit_lines
 
 ANNA = Principal(kind="person", name="anna", address="192.0.2.7")

@@ -8,8 +8,8 @@ from django.utils import timezone
 from core import audit
 from core.audit_story import sentence
 from core.models import AuditEntry
-from core.principal import SYSTEM, Principal
 from streams.models import EventType, Stream
+from synapse.auth.principal import SYSTEM, Principal
 from tests.admin.conftest import client_who_may
 from tests.admin.pages import text_of, timeless, url
 

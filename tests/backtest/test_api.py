@@ -6,7 +6,7 @@ import pytest
 
 from contracts import registry
 from contracts.models import ContractVersion
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.backtest.conftest import PLACED
 from tests.contracts.test_hostile import doubling
 from tests.lanes import DjangoAlone

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from contracts import registry
-from core.principal import SYSTEM
 from streams import recent
 from streams.models import EventType
+from synapse.auth.principal import SYSTEM
 from tests.backtest.conftest import PLACED
 from tests.definitions import contract
 

@@ -7,7 +7,7 @@ import pytest
 from contracts import registry
 from contracts.models import ContractVersion
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 
 SUBJECT = "orders.order-placed"
 

@@ -8,12 +8,12 @@ from typing import Any
 import redis as redis_py
 
 from bridges.delivery import Delivery
-from bridges.errors import SinkError
 from bridges.runtime import identity
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome, Sink
 from streams.broker import delivery
+from synapse.errors.delivery import SinkError
 
 STREAM, GROUP = "orders", "warehouse"
 PLACE = (STREAM, GROUP)

@@ -9,7 +9,7 @@ from functools import partial
 from os import _exit
 from pathlib import Path
 
-from bridges.errors import SinkDisabled, SinkError
+from synapse.errors.delivery import SinkDisabled, SinkError
 
 
 def write_down(event, delivery):

@@ -7,11 +7,11 @@ from django.db import DataError, OperationalError, connection
 from django.utils import timezone
 
 from bridges.archive_size import archive_bytes, delete_oldest
-from bridges.errors import SinkAway, SinkBroken, SinkError
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import database
 from bridges.sinks.database import DatabaseConfig, DatabaseSink
 from streams import entry
+from synapse.errors.delivery import SinkAway, SinkBroken, SinkError
 from tests.bridges.cast import STREAM, always, places, publish
 from tests.bridges.sinks import definition, delivery
 

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from bridges.consuming import Wanted, worker_for
-from bridges.errors import BadPosition, NotDefined
 from bridges.management.commands.consume import _count, _name
 from bridges.runtime.stop import Stop
+from synapse.errors.delivery import BadPosition, NotDefined
 from tests.bridges.cast import publish
 
 

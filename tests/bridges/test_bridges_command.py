@@ -12,9 +12,9 @@ import redis as redis_py
 from django.core.management import CommandError, call_command
 
 from bridges import consuming
-from bridges.errors import BadConfig, NoSuchBridge
 from bridges.models import Bridge
 from bridges.runtime.stop import Stop
+from synapse.errors.delivery import BadConfig, NoSuchBridge
 from tests.patience import eventually
 
 

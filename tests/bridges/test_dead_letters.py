@@ -9,12 +9,17 @@ import pytest
 from bridges import dead_letters
 from bridges.dead_letters import Ids, Meant, Wanted, acting, grouping, reading
 from bridges.dead_letters.fingerprint import fingerprint, pattern
-from bridges.errors import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from core.models import AuditEntry
-from core.principal import Principal
 from streams.broker import delivery
 from streams.broker.delivery import Failure
-from streams.errors import ContractViolated, NotAStream, Unavailable, UnknownStream
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
+from synapse.errors.streams import (
+    ContractViolated,
+    NotAStream,
+    Unavailable,
+    UnknownStream,
+)
 from tests.bridges.cast import COUNTERS, DEAD, DUE, PLACE, STREAM, made_by_us, now_ms, places, read_and_die
 from tests.definitions import define
 

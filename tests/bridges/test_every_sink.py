@@ -3,8 +3,8 @@
 import pytest
 
 from bridges.definitions import PULL
-from bridges.errors import BadConfig, NotBegun
 from bridges.sinks import registry
+from synapse.errors.delivery import BadConfig, NotBegun
 from tests.bridges.cast import always
 from tests.bridges.sinks import CONFIGS, REFUSES, delivery, open_one
 

@@ -6,12 +6,18 @@ import sys
 
 import pytest
 
-from bridges.errors import BadConfig, NotBegun, SinkAway, SinkBroken, SinkDisabled
 from bridges.handlers import allowed, calling, process
 from bridges.handlers.messages import pack_batch, unpack_batch
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from contracts.schemas import compile_schema
 from streams.entry import TypesOfContract
+from synapse.errors.delivery import (
+    BadConfig,
+    NotBegun,
+    SinkAway,
+    SinkBroken,
+    SinkDisabled,
+)
 from tests.bridges.cast import always
 from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridges.errors import SinkAway, SinkDisabled, SinkError
 from bridges.runtime.retry import Backoff, Policy
 from streams import connections
+from synapse.errors.delivery import SinkAway, SinkDisabled, SinkError
 from tests.bridges.cast import PLACE, STREAM, KeepingSink, make_due, name_of_the_dead, parked, places, publish
 
 BY_CUSTOMER = {"order": "key", "order_key": "customer"}

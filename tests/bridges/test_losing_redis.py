@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridges.errors import GroupExists
 from bridges.runtime.retry import RECONNECT
 from streams import connections
+from synapse.errors.delivery import GroupExists
 from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_due, places, publish, read_and_die
 
 

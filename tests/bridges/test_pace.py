@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridges.errors import SinkAway, SinkError
 from bridges.runtime.pace import MANY_FAILURES, Pace
+from synapse.errors.delivery import SinkAway, SinkError
 from tests.bridges.cast import KeepingSink, places, publish
 
 

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from bridges.errors import SinkAway
 from bridges.runtime.stop import Stop
 from streams import connections
+from synapse.errors.delivery import SinkAway
 from tests.bridges.cast import (
     GROUP,
     STREAM,

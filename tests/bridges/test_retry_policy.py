@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridges.errors import SinkError
 from bridges.runtime.retry import Backoff, GiveUp, Policy, Retry, decide
+from synapse.errors.delivery import SinkError
 
 DOUBLING = Policy(most_attempts=5, backoff=Backoff(base=2, cap=10))
 WRITTEN = Policy(most_attempts=0, schedule=(0, 5, 300))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridges.errors import SinkDisabled, SinkError
 from bridges.runtime import worker as runtime
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.stop import Stop
 from streams import connections
 from streams.broker import dead_letters
+from synapse.errors.delivery import SinkDisabled, SinkError
 from tests.bridges.cast import (
     AT_ONCE,
     COUNTERS,

@@ -3,11 +3,12 @@
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from bridges import keyring, sealing
-from bridges.errors import SecretLost
+from bridges import keyring
 from bridges.models import Bridge, Secret
 from bridges.webhooks import signing
 from core.models import AuditEntry
+from synapse.auth import encryption
+from synapse.errors.delivery import SecretLost
 from synapse_project import catalog as project_catalog
 from synapse_project import environment
 from tests.admin.pages import messages_of, text_of, url
@@ -51,10 +52,10 @@ def test_with_another_key_it_is_lost_and_that_is_said(kept, settings):
 
 
 def test_what_was_changed_at_rest_cannot_be_read():
-    sealed = sealing.seal("text", ["passphrase"])
+    sealed = encryption.seal("text", ["passphrase"])
 
-    with pytest.raises(sealing.Unreadable):
-        sealing.unseal(sealed[:-5] + "AAAA=", ["passphrase"])
+    with pytest.raises(encryption.Unreadable):
+        encryption.unseal(sealed[:-5] + "AAAA=", ["passphrase"])
 
 
 def test_the_environment_wins_and_may_hold_the_previous_one_too(kept, settings):

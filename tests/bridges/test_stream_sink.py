@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from bridges.errors import BadConfig, SinkAway, SinkBroken
 from bridges.mapping import FieldMapping
 from bridges.sinks import stream as stream_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
@@ -12,6 +11,7 @@ from streams import connections, entry
 from streams.broker.publishing import Once, publish_once
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
 from tests.definitions import define

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridges.errors import BadConfig
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from bridges.webhooks import addresses, allowing, targets
 from bridges.webhooks.allowing import Allowed
+from synapse.errors.delivery import BadConfig
 from tests.bridges.cast import always
 from tests.bridges.receiver import Receiver
 from tests.bridges.sinks import definition, delivery

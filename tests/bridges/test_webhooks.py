@@ -9,7 +9,6 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bridges import keyring
-from bridges.errors import BadConfig, NotBegun, SecretElsewhere, SinkAway, SinkDisabled, SinkError
 from bridges.models import Secret
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
@@ -17,6 +16,14 @@ from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from bridges.webhooks import responses, sending, signing
 from streams import connections
 from streams.snapshot import holder
+from synapse.errors.delivery import (
+    BadConfig,
+    NotBegun,
+    SecretElsewhere,
+    SinkAway,
+    SinkDisabled,
+    SinkError,
+)
 from tests.bridges.cast import DUE, always
 from tests.bridges.receiver import Receiver, answer
 from tests.bridges.sinks import SECRET, definition, delivery

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from core.shares import AllInUse, CallerId
 from core.shares.process import shares_of
 from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands
 from streams.broker.command import Job
 from streams.broker.script import Script, load
-from streams.errors import BrokerDown, OutcomeUnknown
+from synapse.errors.streams import BrokerDown, OutcomeUnknown
+from synapse.shares import AllInUse, CallerId
 from tests.patience import eventually
 from tests.ports import free_port
 from tests.proxy import proxy_to

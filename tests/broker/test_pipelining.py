@@ -6,7 +6,7 @@ import random
 import pytest
 
 from streams.broker import AsyncExecutor, ReplyError, Server, commands
-from streams.errors import Busy
+from synapse.errors.streams import Busy
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from streams.broker import turn_queue as module
-from streams.broker.turn_queue import TurnQueue
+from synapse.runtime import turn_queue as module
+from synapse.runtime.turn_queue import TurnQueue
 
 
 def test_each_look_of_the_event_loop_lets_one_long_turn_go_on(monkeypatch):

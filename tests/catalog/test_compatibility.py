@@ -11,7 +11,7 @@ from contracts.registry import settings
 from core import catalog_version
 from core.catalog_file import BadCatalog
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract

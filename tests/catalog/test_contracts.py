@@ -5,8 +5,8 @@ import pytest
 from contracts import registry
 from contracts.models import Contract, ContractVersion
 from core.models import AuditEntry
-from core.principal import SYSTEM
 from streams.models import EventType
+from synapse.auth.principal import SYSTEM
 from tests.catalog.files import ORDERS, apply, mistakes, planned
 from tests.definitions import contract
 

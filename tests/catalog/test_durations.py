@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import iso_duration
+from synapse.formats import iso_duration
 
 
 @pytest.mark.parametrize(

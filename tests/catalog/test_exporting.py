@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from contracts import registry
 from contracts.models import Contract
 from core.catalog_file import BadCatalog
-from core.principal import SYSTEM
 from streams.models import EventType, Grant, Service, Stream
+from synapse.auth.principal import SYSTEM
 from synapse_project import catalog, yaml_reading, yaml_writing
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract, define

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from contracts import registry
-from core.principal import SYSTEM
 from streams import connections
 from streams.broker import catalog_number
 from streams.kept_snapshot import NotKept, SnapshotFile
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from tests.definitions import define, key_of
 
 pytestmark = pytest.mark.django_db

@@ -6,13 +6,13 @@ import pytest
 from django.core.management import call_command
 
 from core import catalog_version
-from core.http import Request
 from core.models import AuditEntry
 from deepiri_modelkit.contracts.events import EVENT_MODELS
 from streams import connections, publishing
-from streams.errors import ContractViolated
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
+from synapse.errors.streams import ContractViolated
+from synapse.http.exchange import Request
 from synapse_project import catalog
 from tests.catalog.files import PLATFORM
 

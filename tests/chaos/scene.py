@@ -11,7 +11,6 @@ from pathlib import Path
 import redis as redis_py
 
 from bridges.delivery import Delivery
-from bridges.errors import SinkAway, SinkError
 from bridges.runtime import identity
 from bridges.runtime.membership import Subscription
 from bridges.runtime.retry import Backoff, Policy
@@ -20,6 +19,7 @@ from bridges.sinks.base import MayBegin, OneByOne, Outcome
 from streams.broker import SyncExecutor, delivery
 from streams.broker.script import load
 from streams.ids import parse
+from synapse.errors.delivery import SinkAway, SinkError
 from synapse_project.chaos.order import KeyOrder
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 

@@ -4,7 +4,7 @@ import pytest
 
 from streams.broker import Server, SyncExecutor
 from streams.broker.publishing import publish_once
-from streams.errors import Unavailable
+from synapse.errors.streams import Unavailable
 from tests.bridges.cast import STREAM
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL

@@ -19,11 +19,11 @@ from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from contracts import registry  # noqa: E402
-from contracts.errors import DraftExists  # noqa: E402
 from contracts.models import Contract, ContractVersion  # noqa: E402
 from contracts.registry import settings  # noqa: E402
 from core.models import CatalogVersion  # noqa: E402
-from core.principal import SYSTEM  # noqa: E402
+from synapse.auth.principal import SYSTEM  # noqa: E402
+from synapse.errors.contracts import DraftExists  # noqa: E402
 from tests.contracts.registry_api.conftest import Registry  # noqa: E402
 
 Change = Callable[[], Any]

@@ -11,7 +11,7 @@ django.setup()
 from django.db import connection  # noqa: E402 - models need the setup
 
 from contracts import registry  # noqa: E402
-from core.principal import SYSTEM  # noqa: E402
+from synapse.auth.principal import SYSTEM  # noqa: E402
 
 THREADS = 3
 EACH = 4

@@ -3,11 +3,11 @@
 import pytest
 
 from contracts import registry
-from contracts.errors import Incompatible, ReadOnly
 from contracts.models import Contract, ContractVersion, Schema
 from contracts.registry import settings
 from core.models import AuditEntry
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
+from synapse.errors.contracts import Incompatible, ReadOnly
 
 OPEN = '{"type": "object"}'
 NEEDS_N = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "number"}}}'

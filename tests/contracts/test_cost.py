@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from contracts import patterns, schemas
 from contracts.cost import MAX_STEPS, CostModel, upper_bound
-from contracts.errors import BadSchema, TooCostly
 from contracts.references import ReferenceResolver
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.verdicts import check_in_thread
+from synapse.errors.contracts import BadSchema, TooCostly
 from tests.patience import that_ends
 
 FRACTIONS = [n + 0.5 for n in range(1_000)]

@@ -3,7 +3,13 @@
 import pytest
 
 from contracts import registry
-from contracts.errors import (
+from contracts.models import ContractVersion, Schema
+from contracts.registry import Reference
+from core.models import AuditEntry
+from streams.models import EventType, Stream
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.auth.rights import NOTHING
+from synapse.errors.contracts import (
     AlreadyDeleted,
     BadSchema,
     InUse,
@@ -13,13 +19,7 @@ from contracts.errors import (
     UnresolvedReference,
     WrongState,
 )
-from contracts.models import ContractVersion, Schema
-from contracts.registry import Reference
-from core.models import AuditEntry
-from core.principal import SYSTEM, Principal
-from core.problems import Forbidden
-from core.rights import NOTHING
-from streams.models import EventType, Stream
+from synapse.problems import Forbidden
 from tests.catalog.files import apply
 
 ONE, TWO, THREE = (f'{{"title": "{name}"}}' for name in ("one", "two", "three"))

@@ -13,14 +13,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from contracts.errors import BadSchema
 from contracts.schemas import compile_schema
-from core.http import Request
-from core.principal import SYSTEM
 from streams import connections, publishing
 from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, StreamDefinition
-from streams.errors import BatchRefused
 from streams.reading import NDJSON
+from synapse.auth.principal import SYSTEM
+from synapse.errors.contracts import BadSchema
+from synapse.errors.streams import BatchRefused
+from synapse.http.exchange import Request
 from tests.contracts.test_official_suite import FOLDERS, remotes_of, suite, with_draft
 
 __all__ = ["suite"]

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import patterns, schemas
-from contracts.errors import BadSchema
+from synapse.errors.contracts import BadSchema
 from tests.patience import that_ends
 
 EXPONENTIAL = [

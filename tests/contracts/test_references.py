@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import BadSchema
 from contracts.personal import MASK, masked
 from contracts.references import ReferenceResolver
 from contracts.schemas import DRAFTS, compile_schema
+from synapse.errors.contracts import BadSchema
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 OLDER = (D4, D6, D7)

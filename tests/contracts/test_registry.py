@@ -4,10 +4,15 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from contracts import registry
-from contracts.errors import BadSchema, UnknownContract, UnknownVersion, WrongState
 from contracts.models import Contract, ContractVersion, Schema
 from core.models import AuditEntry
-from core.principal import Principal
+from synapse.auth.principal import Principal
+from synapse.errors.contracts import (
+    BadSchema,
+    UnknownContract,
+    UnknownVersion,
+    WrongState,
+)
 
 ALICE = Principal(kind="person", name="editor")
 BOB = Principal(kind="person", name="bob")

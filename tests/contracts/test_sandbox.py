@@ -8,12 +8,17 @@ from contextlib import closing
 import pytest
 
 from contracts.compatibility import Direction, Earlier, Mode, Policy, check
-from contracts.errors import BadSchema, SandboxBusy, SchemaTooCostly, UnresolvedReference
 from contracts.personal import MARK
 from contracts.sandbox import child, process, questions
 from contracts.sandbox.messages import Limits, Message, pack_answer, unpack_answer
 from contracts.sandbox.process import Sandbox
 from contracts.schemas import compile_schema
+from synapse.errors.contracts import (
+    BadSchema,
+    SandboxBusy,
+    SchemaTooCostly,
+    UnresolvedReference,
+)
 from tests.patience import eventually, that_ends
 
 INTEGERS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import schemas
-from contracts.errors import BadSchema
+from synapse.errors.contracts import BadSchema
 
 BAD_SCHEMAS = {
     "no JSON": ("{oops", "Not valid JSON"),

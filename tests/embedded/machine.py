@@ -7,7 +7,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from synapse_project import ports
+from synapse.runtime import ports
 from synapse_project.embedded import Endpoint
 from synapse_project.embedded.connection import info
 from tests.patience import eventually

@@ -7,9 +7,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from core.shares import AllInUse, CallerId, Shares, ShareUsedUp
-from core.shares.counter import Limits
-from core.shares.table import RESOURCES
+from synapse.shares import (
+    AllInUse,
+    CallerId,
+    Shares,
+    ShareUsedUp,
+)
+from synapse.shares.counter import Limits
+from synapse.shares.resources import RESOURCES
 from synapse_project.connection_table import ConnectionTable
 
 HERE, THERE, FAR = (CallerId("address", f"192.0.2.{number}") for number in (1, 2, 3))

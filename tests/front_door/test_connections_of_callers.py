@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from core.addresses import proxies
 from core.shares.process import shares_of
-from core.shares.table import Percents
+from synapse.auth.client_ip import proxies
+from synapse.shares.resources import Percents
 from tests.access.conftest import bearer
 
 JSON = {"host": "localhost", "content-type": "application/json"}

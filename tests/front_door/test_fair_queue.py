@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from core.fair_queue import FairQueue, QueueTooLong
-from core.shares import CallerId
+from synapse.shares import CallerId
+from synapse.shares.fair_queue import FairQueue, QueueTooLong
 
 SHOP, BILLING, HOSTILE = (CallerId("service", name) for name in ("shop", "billing", "hostile"))
 

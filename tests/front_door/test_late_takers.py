@@ -6,7 +6,7 @@ from unittest import mock
 import uvicorn
 from uvicorn.server import ServerState
 
-from core.http import Response, Route, nobody
+from synapse.http.exchange import Response, Route, nobody
 from synapse_project import http_protocol
 from synapse_project.front_door import FrontDoor
 

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from core.shares import CallerId
+from synapse.shares import CallerId
 from synapse_project import http_protocol
 from synapse_project.body_reading import Body, ClientGone
 from synapse_project.django_callers import Sender

@@ -8,10 +8,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from core.fair_pool import FairPool
-from core.shares import AllInUse, CallerId, Limits, Shares, ShareUsedUp
 from core.shares.process import shares_of
-from core.shares.table import RESOURCES
+from synapse.shares import (
+    AllInUse,
+    CallerId,
+    Limits,
+    Shares,
+    ShareUsedUp,
+)
+from synapse.shares.fair_pool import FairPool
+from synapse.shares.resources import RESOURCES
 from synapse_project.django_callers import KnownSessions, sender_of
 from synapse_project.django_lane import DjangoLane
 from tests.lanes import ExpressLane

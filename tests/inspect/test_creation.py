@@ -4,8 +4,8 @@ import pytest
 
 from streams import connections
 from streams.creation import LOOK_AGAIN, Keeper, ensure_streams
-from streams.errors import Unavailable
 from streams.snapshot import holder
+from synapse.errors.streams import Unavailable
 
 
 class Clock:

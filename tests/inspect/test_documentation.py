@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bridges import errors as bridges_errors
 from bridges.api.urls import urlpatterns as of_bridges
-from contracts.errors import TooCostly
-from core import problems
-from core.problems import Problem
-from core.shares import counter
-from streams import errors
 from streams.api.openapi import Problem as ProblemShape
 from streams.api.urls import urlpatterns as of_streams
+from synapse import problems
+from synapse.errors import delivery as bridges_errors
+from synapse.errors import streams as stream_errors
+from synapse.errors.contracts import TooCostly
+from synapse.problems import Problem
+from synapse.shares import counter
 from tests.references import resolved
 
 urlpatterns = [*of_streams, *of_bridges]
@@ -41,11 +41,11 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
 
     expected = {
         found.slug: str(found.status)
-        for module in (problems, counter, errors, bridges_errors)
+        for module in (problems, counter, stream_errors, bridges_errors)
         for found in (*vars(module).values(), TooCostly)
         if isinstance(found, type)
         and issubclass(found, Problem)
-        and found not in (errors.Unavailable, errors.NotNow)
+        and found not in (stream_errors.Unavailable, stream_errors.NotNow)
         and found.__name__ not in _NOT_OVER_HTTP
     }
     assert documented == expected

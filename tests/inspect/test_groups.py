@@ -6,8 +6,8 @@ import time
 import pytest
 
 from streams import lag
-from streams.errors import NotAStream
 from streams.inspection.groups import standings
+from synapse.errors.streams import NotAStream
 
 
 @pytest.fixture(autouse=True)

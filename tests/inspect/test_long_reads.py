@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from core.fair_queue import FairQueue
 from streams import lane
+from synapse.shares.fair_queue import FairQueue
 
 HEADERS = {"host": "localhost"}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.problems import BadParameter, BadRequest
 from streams.ids import FIRST, LAST, MOST, EntryId, Range, following, preceding
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
+from synapse.problems import BadParameter, BadRequest
 
 NEW_YEAR = 1_704_067_200_000
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.schemas import compile_schema
-from core import exact_json, strict_json
-from core.exact_json import ExactNumber
+from synapse.formats import exact_json, strict_json
+from synapse.formats.exact_json import ExactNumber
 
 BEYOND = (
     "0.1234567890123456789",

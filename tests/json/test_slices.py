@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core import json_slices, strict_json
-from core.json_slices import Oversized
+from synapse.formats import json_slices, strict_json
+from synapse.formats.json_slices import Oversized
 from tests.json.test_strict_json import VALUES
 
 TEXTS = st.text(st.sampled_from('[]{},:"\\ \n\té€😀a'), max_size=12)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import strict_json
+from synapse.formats import strict_json
 
 VALUES = st.recursive(
     st.none()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.addresses import Proxies, one_caller, proxies
+from synapse.auth.client_ip import Proxies, one_caller, proxies
 from synapse_project import proxy_warning
 
 OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])

@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from core.addresses import proxies
-from core.origins import is_foreign
 from streams.snapshot import holder
+from synapse.auth.client_ip import proxies
+from synapse.http.origins import is_foreign
 from tests.connection import Connection, request
 from tests.live.server import running_server
 

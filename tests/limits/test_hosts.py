@@ -3,8 +3,8 @@
 import pytest
 from django.test import RequestFactory
 
-from core.addresses import proxies
-from core.hosts import allowed_host_mistake
+from synapse.auth.client_ip import proxies
+from synapse.http.hosts import allowed_host_mistake
 from synapse_project.hosts import check_allowed_hosts, serve_any_host
 
 BY_ADDRESS = ["10.42.0.7:8002", "[fd00::7]:8002", "synapse_pod:8002", "elsewhere.example", ""]

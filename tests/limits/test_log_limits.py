@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.conf import settings
 
-from core.log_limits import SummedRefusals
+from synapse.runtime.log_limits import SummedRefusals
 
 
 class Log:
@@ -70,7 +70,7 @@ def test_a_record_of_another_kind_is_not_left_out(log, other):
     [
         {"status": 500, "level": logging.ERROR},
         {"name": "streams.server_checks"},
-        {"name": "core.periodic"},
+        {"name": "synapse.runtime.periodic"},
         {"level": logging.INFO, "name": "uvicorn.error"},
     ],
     ids=["errors", "a check of Redis", "background work", "what the server tells"],

@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.contrib.auth.models import User
 
-from core.log_lines import JsonLines, TextLines, WithoutTraceOfRefusals
+from synapse.runtime.log_format import JsonLines, TextLines, WithoutTraceOfRefusals
 
 # Looks like a second record; clears the screen; turns the direction; ends a line for some; cannot be UTF-8.
 HOSTILE = "x\r\n2026-01-01 INFO root: all is well\x1b[2J\u202e\u2028\x85\x00\x7f\ud800"

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from core.addresses import proxies
+from synapse.auth.client_ip import proxies
 
 PAGE = "https://synapse.example"
 OUTSIDE = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.rate import read
+from synapse.formats.rate import read
 from tests.lanes import DjangoAlone, ExpressLane
 
 PAGE = "http://localhost:5173"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from core.addresses import proxies
-from core.rate import Rate, read
 from streams import rates
 from streams.broker.rates import take_token
-from streams.errors import TooManyRequests
+from synapse.auth.client_ip import proxies
+from synapse.errors.streams import TooManyRequests
+from synapse.formats.rate import Rate, read
 
 ONE_AN_HOUR, THREE_AN_HOUR = Rate(1, 3600), Rate(3, 3600)
 EVENT = '{"event_type": "order-placed"}'

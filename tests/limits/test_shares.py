@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.principal import Principal
-from core.shares import AllInUse, CallerId, Limits, Shares, ShareUsedUp, caller_of
-from core.shares.counter import limits
-from core.shares.table import RESOURCES, Percents, Resource, read_percents
+from synapse.auth.principal import Principal
+from synapse.shares import (
+    AllInUse,
+    CallerId,
+    Limits,
+    Shares,
+    ShareUsedUp,
+    caller_of,
+)
+from synapse.shares.counter import limits
+from synapse.shares.resources import (
+    RESOURCES,
+    Percents,
+    Resource,
+    read_percents,
+)
 
 ROOT = Path(__file__).parents[2]
 SEATS = Resource(

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core import database_errors
-from core.http import Request
-from core.log_lines import WithoutTraceOfRefusals
+from synapse.http.exchange import Request
+from synapse.runtime.log_format import WithoutTraceOfRefusals
 from synapse_project.http_values import failed
 
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from streams import connections
-from streams.errors import Stopping
 from streams.tail import tails
+from synapse.errors.streams import Stopping
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from core.shares.table import Percents
 from streams.snapshot import holder
+from synapse.shares.resources import Percents
 from tests.access.conftest import bearer
 from tests.live.server import watching
 from tests.patience import eventually

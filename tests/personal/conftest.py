@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.personal import MASK
-from core.rights import Action
+from synapse.auth.rights import Action
 from tests.callers import callers_with
 from tests.definitions import define
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bridges import consuming
-from bridges.errors import SinkError
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
 from core.models import AuditEntry
+from synapse.errors.delivery import SinkError
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
 from tests.definitions import contract

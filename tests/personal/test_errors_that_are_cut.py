@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridges.errors import SinkDisabled
 from bridges.handlers.messages import text_of
 from bridges.webhooks.responses import KEPT_BYTES, Answer, beginning, failure
 from contracts.personal import redacted
-from core.cutting import cut
+from synapse.errors.delivery import SinkDisabled
+from synapse.formats.text import cut
 
 PIN, NAME = "4711", "Anna Österberg-Ek"
 CUTS_AT = range(0, 40)

@@ -7,7 +7,7 @@ import pytest
 from bridges import archiving
 from bridges.models import ArchivedEvent
 from core.models import AuditEntry
-from core.principal import Principal
+from synapse.auth.principal import Principal
 from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
 from tests.personal.test_dead_letters import BASE, said, work
 

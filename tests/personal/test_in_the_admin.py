@@ -10,7 +10,7 @@ from django.test import Client
 from bridges.models import ArchivedEvent
 from contracts import registry
 from core.models import AuditEntry, Role
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import contract
 from tests.personal.conftest import EVENT, HIDDEN, MASK

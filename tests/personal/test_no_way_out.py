@@ -19,16 +19,16 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
 from bridges import consuming
-from bridges.errors import SinkError
 from bridges.models import ArchivedEvent, Bridge
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
 from contracts import registry
 from contracts.personal import MASK
 from core.models import Role
-from core.principal import SYSTEM
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
+from synapse.errors.delivery import SinkError
 from tests.admin.pages import text_of, url
 from tests.admin.test_permissions import OURS, Scene
 from tests.bridges.cast import KeepingSink

@@ -8,15 +8,15 @@ from django.test import Client
 
 from bridges.models import ArchivedEvent
 from contracts import registry
-from contracts.errors import BadSchema
 from contracts.models import Contract, ContractVersion
 from contracts.personal import MASK
 from contracts.registry import Reference
 from core.models import Role
-from core.principal import SYSTEM, Principal
-from core.problems import Forbidden
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.errors.contracts import BadSchema
+from synapse.problems import Forbidden
 from tests.admin.pages import text_of, url
 from tests.definitions import contract, define
 from tests.personal.conftest import EVENT, HIDDEN, Impersonal

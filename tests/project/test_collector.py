@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from core import collector
+from synapse.runtime import gc_tuning
 
 
 class Ring:
@@ -31,7 +31,7 @@ def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
     old, new = Ring(), Ring()
     before = weakref.ref(old)
 
-    collector.spare()
+    gc_tuning.spare()
     there = {id(one) for one in gc.get_objects()}
     later = Ring()
     after = weakref.ref(later)
@@ -45,7 +45,7 @@ def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
 
 @pytest.mark.usefixtures("as_before")
 def test_few_young_objects_are_looked_at_at_a_time():
-    collector.spare()
+    gc_tuning.spare()
 
     young, middle, _ = gc.get_threshold()
     assert young * middle <= 20_000

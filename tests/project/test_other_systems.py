@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import descriptors, process_table
+from synapse.runtime import descriptors, process_table
 from synapse_project import startup
 from tests.acceptance.hub import ROOT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from synapse_project.private_files import protect, protect_sqlite, protect_tree
+from synapse.runtime.private_files import protect, protect_sqlite, protect_tree
 from tests.limits.test_deploying import OURS, ROOT
 
 

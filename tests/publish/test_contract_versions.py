@@ -7,9 +7,9 @@ import pytest
 
 from contracts import registry
 from contracts.registry import Reference
-from core.principal import SYSTEM
 from streams.models import EventType
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 
 NEEDS_A = {"type": "object", "required": ["a"]}
 NEEDS_NOTHING = {"type": "object"}

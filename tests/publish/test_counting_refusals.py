@@ -3,14 +3,14 @@
 import orjson
 import pytest
 
-from core.http import Request
-from core.principal import SYSTEM
 from streams import background
 from streams.broker.command import ReplyError
-from streams.errors import BrokerDown, OutcomeUnknown, Unavailable
 from streams.publishing import publish
 from streams.snapshot import holder
 from streams.tally import Tally
+from synapse.auth.principal import SYSTEM
+from synapse.errors.streams import BrokerDown, OutcomeUnknown, Unavailable
+from synapse.http.exchange import Request
 from tests.admin.pages import text_of, url
 
 PLACED = {"event_type": "order-placed", "n": 1}

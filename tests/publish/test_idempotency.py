@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.http import Request
-from core.principal import Principal
 from streams import background, connections, publishing
 from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.http.exchange import Request
 from tests.lanes import DjangoAlone
 
 PLACED = {"event_type": "order-placed", "order_id": 7}

@@ -6,10 +6,10 @@ import gc
 import orjson
 import pytest
 
-from core import json_slices, strict_json
-from core.fair_queue import FairQueue
 from streams import lane, reading
 from streams.broker.command import Command
+from synapse.formats import json_slices, strict_json
+from synapse.shares.fair_queue import FairQueue
 from tests.lanes import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}

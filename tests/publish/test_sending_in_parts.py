@@ -5,7 +5,7 @@ import pytest
 from streams import storing
 from streams.broker import commands
 from streams.definitions import StreamDefinition
-from streams.errors import BrokerDown, OutcomeUnknown
+from synapse.errors.streams import BrokerDown, OutcomeUnknown
 
 STREAM = StreamDefinition(name="orders")
 APPENDS = [commands.xadd_packed_now("orders", ["event_type", "order-placed", "text", "x" * 10_000])] * 60

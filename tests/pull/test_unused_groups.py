@@ -12,8 +12,8 @@ from bridges.models import Bridge, OpenedGroup
 from bridges.pull import reads
 from core.models import AuditEntry
 from core.shares.process import shares_of
-from core.shares.table import Percents
 from streams.models import Service, Stream
+from synapse.shares.resources import Percents
 from synapse_project.catalog import load
 from tests.access.conftest import bearer
 from tests.pull.cast import GROUP, STREAM

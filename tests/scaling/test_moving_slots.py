@@ -10,7 +10,7 @@ from redis.crc import key_slot
 from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands, durability, publishing
 from streams.broker.routing import MOST_HOPS, Call
 from streams.broker.topology import Topology
-from streams.errors import BrokerDown
+from synapse.errors.streams import BrokerDown
 from tests.scaling.cluster import clustered
 
 ONCE = {"who": "shop", "fingerprint": "f", "window_ms": 60_000}

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from streams.broker import AsyncExecutor, Server, SyncExecutor, commands
-from streams.errors import BrokerDown
 from streams.server_checks import transport_warning
+from synapse.errors.streams import BrokerDown
 from tests.scaling.tls import secured
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from streams.broker import commands
-from streams.errors import BrokerDown
+from synapse.errors.streams import BrokerDown
 from tests.certificates import Authority
 from tests.conftest import need
 from tests.patience import eventually

@@ -45,7 +45,7 @@ time.sleep(60)
 # An `up` in small: runs one program, and waits.
 PARENT = """
 import sys, time
-from synapse_project.processes import Supervisor
+from synapse.runtime.supervisor import Supervisor
 supervisor = Supervisor(say=print)
 supervisor.add("program", sys.argv[1:])
 time.sleep(60)

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from streams.models import Stream
-from synapse_project import file_lock
+from synapse.runtime import file_lock
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,8 @@ import stat
 
 import pytest
 
-from synapse_project import file_lock, installation
+from synapse.runtime import file_lock
+from synapse_project import installation
 
 SECRET = "a-secret-of-50-characters-that-nobody-must-ever-see"
 WITHHELD = {"REDIS_PASSWORD", "SECRET_KEY", "SYNAPSE_METRICS_TOKEN", "SYNAPSE_SECRETS_KEY", "SYNAPSE_SECRET_SHOP"}

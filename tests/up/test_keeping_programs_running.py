@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from synapse_project.processes import Supervisor
+from synapse.runtime.supervisor import Supervisor
 from tests.embedded.machine import is_running
 from tests.patience import eventually
 from tests.up.programs import OBEDIENT, STUBBORN, WITH_WORKER, Clock, python
@@ -132,7 +132,7 @@ def test_a_signal_that_comes_while_a_program_is_looked_after_does_not_keep_it_fr
 def test_a_program_that_does_not_stop_is_killed(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synapse_project.processes.STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("synapse.runtime.supervisor.STOP_PATIENCE", 0.1)
     program = supervisor.add("program", python(STUBBORN, tmp_path))
     eventually((tmp_path / "started").exists)
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from synapse_project import long_work
+from synapse.runtime import long_work
 
 
 def test_work_that_takes_long_says_so_again_and_again():

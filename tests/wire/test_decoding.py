@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import decoding, entry
-from streams.kinds import Kinds
+from synapse.runtime.second_hit_cache import Kinds
 from tests.wire.test_round_trip import EVENTS, written
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streams import entry, forms
 from streams.broker import commands
-from streams.kinds import Kinds
+from synapse.runtime.second_hit_cache import Kinds
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT
 
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}

@@ -1,6 +1,6 @@
 """What is made once for all things of a kind."""
 
-from streams.kinds import Kinds
+from synapse.runtime.second_hit_cache import Kinds
 
 
 def test_the_first_of_a_kind_is_noted_and_the_second_is_told():

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from contracts.schemas import compile_schema
-from core import exact_json
 from streams import entry
 from streams.entry import TypesOfContract
+from synapse.formats import exact_json
 
 STRING, NUMBER, FLAG = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
 KIND = {"kind": {"const": "count"}}

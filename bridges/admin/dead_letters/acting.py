@@ -16,9 +16,9 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import Ids, Wanted, asked
 from core.admin.base import person
-from core.problems import Problem
 from core.templatetags.synapse import number
 from streams.models import Stream
+from synapse.problems import Problem
 
 # So many in a part: a few seconds of work at most, and enough steps for a bar.
 PART = 250

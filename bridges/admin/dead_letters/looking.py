@@ -11,11 +11,11 @@ from bridges.dead_letters import Errors, Page, Wanted, asked
 from bridges.dead_letters.places import places
 from core.admin import payloads
 from core.admin.base import person
-from core.problems import Problem
 from streams.admin.asking import ask_all
 from streams.inspection.parameters import asked_id, asked_order
 from streams.models import EventType, Stream
 from streams.reading import NDJSON
+from synapse.problems import Problem
 
 PAGE_SIZE = 25
 

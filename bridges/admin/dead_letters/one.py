@@ -12,15 +12,15 @@ from django.shortcuts import redirect
 from bridges import dead_letters
 from bridges.admin.dead_letters import place
 from bridges.dead_letters import DeadLetter, Verdict
-from bridges.errors import NoSuchDeadLetter
 from core.admin import payloads
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
-from core.person_rights import VIEW_PERSONAL
-from core.problems import Problem
 from core.templatetags.synapse import json_text
 from streams.models import Stream
+from synapse.auth.people import VIEW_PERSONAL
+from synapse.errors.delivery import NoSuchDeadLetter
+from synapse.problems import Problem
 
 
 class EventForm(forms.Form):

@@ -9,12 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from bridges import dead_letters
 from bridges.dead_letters import Ids, Wanted, asked
 from bridges.dead_letters.values import is_id
-from bridges.errors import UnknownGroup
 from bridges.models import Bridge
 from core.admin import payloads
-from core.problems import BadParameter
-from streams.errors import UnknownStream
 from streams.models import Stream
+from synapse.errors.delivery import UnknownGroup
+from synapse.errors.streams import UnknownStream
+from synapse.problems import BadParameter
 
 
 def found_dead(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:

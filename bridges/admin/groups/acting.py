@@ -11,12 +11,12 @@ from django.urls import reverse
 
 from bridges import groups
 from bridges.admin.dead_letters import place
-from bridges.errors import UnknownGroup
 from core.admin.base import person
-from core.problems import Problem
 from core.templatetags.synapse import number
-from streams.errors import UnknownStream
 from streams.models import Stream
+from synapse.errors.delivery import UnknownGroup
+from synapse.errors.streams import UnknownStream
+from synapse.problems import Problem
 
 ACTIONS = ("pause", "resume", "move", "delete")
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 from bridges import groups
 from bridges.admin.dead_letters import place
 from core.admin.base import person
-from core.problems import Problem
 from streams.admin import tabs
+from synapse.problems import Problem
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:

@@ -12,14 +12,14 @@ from bridges.api.dead_letters.looking import GROUP, ID
 from bridges.api.dead_letters.looking import PROBLEMS as SEEN
 from bridges.dead_letters import Ids, Meant, asked
 from bridges.dead_letters.acting import MOST_AT_ONCE
-from bridges.errors import NoSuchDeadLetter
-from core import http
-from core import members as body
-from core.http import json_response
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example
 from streams.inspection.parameters import asked_id
+from synapse.errors.delivery import NoSuchDeadLetter
+from synapse.http import exchange
+from synapse.http import json_body as body
+from synapse.http.exchange import json_response
 
 PROBLEMS = {
     **SEEN,
@@ -182,7 +182,7 @@ class DiscardOne(ApiView):
         return _answer({"id": id_, "result": "discarded" if done.count else "gone"})
 
 
-def _edited(stream: str, group: str, id_: str, event: Any, question: http.Request) -> dict[str, Any]:
+def _edited(stream: str, group: str, id_: str, event: Any, question: exchange.Request) -> dict[str, Any]:
     edited = dead_letters.redrive_edited(stream, group, id_, event, by=question.principal)
     ((_, result),) = edited.redriven.results
     verdict = dead_letters.Verdict(problem=None, contract_version=edited.contract_version, violations=edited.warnings)

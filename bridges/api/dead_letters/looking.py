@@ -12,15 +12,16 @@ from bridges import dead_letters
 from bridges.api.dead_letters import examples, shapes
 from bridges.dead_letters import Wanted, asked, showing
 from bridges.dead_letters.reading import MOST_ON_A_PAGE
-from core import http, looks
-from core.http import json_response
-from core.principal import Principal
-from core.problems import BadParameter
+from core import looks
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.inspection.parameters import asked_count, asked_id, asked_order, check_parameters
 from streams.reading import NDJSON
+from synapse.auth.principal import Principal
+from synapse.http import exchange
+from synapse.http.exchange import json_response
+from synapse.problems import BadParameter
 
 GROUP = OpenApiParameter("group", str, OpenApiParameter.PATH, description="The consumer group's name.")
 ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The dead letter's id.")
@@ -57,7 +58,7 @@ class DeadLetters(ApiView):
             query("format", "`ndjson`: each with all that is known of it, a line each.", enum=["json", "ndjson"]),
         ],
         answers={
-            (200, http.JSON): PolymorphicProxySerializer(
+            (200, exchange.JSON): PolymorphicProxySerializer(
                 "DeadLettersOrGroups", [shapes.DeadLetterPage, shapes.DeadLettersByError], None
             ),
             (200, NDJSON): OpenApiResponse(
@@ -147,15 +148,15 @@ def _record(by: Principal, stream: str, group: str, ids: Sequence[str], **more: 
     looks.record(by, f"dead letters {stream}/{group}", ids, **more)
 
 
-def _lines(question: http.Request, found: dead_letters.Export, cursor: str) -> HttpResponse:
+def _lines(question: exchange.Request, found: dead_letters.Export, cursor: str) -> HttpResponse:
     headers = {}
     if found.next:
         following = urlencode({**question.query, cursor: found.next})
         headers["Link"] = f'<?{following}>; rel="next"'
-    return to_django(http.Response(body=found.lines, content_type=NDJSON, headers=headers))
+    return to_django(exchange.Response(body=found.lines, content_type=NDJSON, headers=headers))
 
 
-def _word(question: http.Request, name: str, *words: str) -> str:
+def _word(question: exchange.Request, name: str, *words: str) -> str:
     """Return a parameter that is one of some words, "" when it is not given."""
     given = question.query.get(name, "")
     if given and given not in words:

@@ -13,9 +13,10 @@ from django.utils.module_loading import import_string
 from bridges import consuming
 from bridges.rendering import harmless
 from bridges.runtime.stop import Interrupted, Stop
-from core import availability, descriptors
-from core.names import RULE, is_name
-from core.problems import Problem
+from core import availability
+from synapse.formats.names import RULE, is_name
+from synapse.problems import Problem
+from synapse.runtime import descriptors
 
 EXAMPLES = """
 Each event goes to one consumer of each group, and is settled once it is printed or handled. A group keeps its place: a

@@ -8,13 +8,13 @@ from django.core.management.base import CommandParser
 
 from contracts.registry import Content
 from contracts.schemas import MAX_SCHEMA_BYTES
-from core.principal import SYSTEM
 from core.templatetags.synapse import visible
 from streams import backtest_report, candidates
 from streams.management.base import AnsweringCommand, last
 from streams.management.files import opened
 from streams.recent import MOST_EVENTS, USUAL_EVENTS
 from streams.subjects import event_types_of
+from synapse.auth.principal import SYSTEM
 
 EXAMPLES = """
 The newest events of every event type that points at the contract are checked against the schema, or, when no file is

@@ -5,8 +5,6 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from contracts.errors import DraftExists
-from core.principal import SYSTEM
 from streams import candidates, connections, drafting
 from streams.drafting import Proposal
 from streams.management import files
@@ -14,6 +12,8 @@ from streams.management.base import AnsweringCommand, last
 from streams.recent import MOST_EVENTS, USUAL_EVENTS
 from streams.snapshot import holder
 from streams.subjects import is_pointed_at, subject_of
+from synapse.auth.principal import SYSTEM
+from synapse.errors.contracts import DraftExists
 
 EXAMPLES = """
 The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved; how it

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from core import iso_duration
-from core.principal import SYSTEM
 from streams.access import issuing
 from streams.management.base import AnsweringCommand
-from streams.rights import WORDS
+from synapse.auth.principal import SYSTEM
+from synapse.auth.scopes import WORDS
+from synapse.formats import iso_duration
 
 
 class Command(AnsweringCommand):

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from core.principal import Principal
 from core.templatetags.synapse import visible
 from streams import leftovers
 from streams.leftovers import Leftover
 from streams.management.base import AnsweringCommand
+from synapse.auth.principal import Principal
 
 ACTOR = Principal(kind="system", name="leftovers")
 

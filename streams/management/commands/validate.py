@@ -10,15 +10,15 @@ from typing import Any
 import orjson
 from django.core.management.base import CommandParser
 
-from core.http import Request
 from core.templatetags.synapse import visible
 from streams import connections, publishing, reading
-from streams.errors import BatchRefused
 from streams.event_files import Part, parts
 from streams.management.base import AnsweringCommand
 from streams.management.files import opened
 from streams.recent import defined
 from streams.snapshot import holder
+from synapse.errors.streams import BatchRefused
+from synapse.http.exchange import Request
 
 EXAMPLES = """
 The file holds one event as a JSON object, an array of events, or one event a line (NDJSON). Each is checked as

@@ -13,8 +13,9 @@ from core.plan import Change
 from core.templatetags.synapse import visible
 from streams import leftovers
 from streams.catalog.reading import STREAM
-from streams.errors import Unavailable
-from synapse_project import catalog, catalog_report, long_work
+from synapse.errors.streams import Unavailable
+from synapse.runtime import long_work
+from synapse_project import catalog, catalog_report
 
 _STAYS = "What is told here stays in Redis, where `manage.py leftovers` lists and purges it."
 

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from synapse_project import processes, startup, web_server
+from synapse.runtime import supervisor
+from synapse_project import startup, web_server
 
 
 class Command(BaseCommand):
@@ -22,8 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("--listener", type=int, help="descriptor of a socket that listens already (for workers)")
 
     def handle(self, *_: Any, workers: int, listener: int | None, **__: Any) -> None:
-        is_started_by_up = processes.LIFELINE in os.environ
-        processes.stop_with_parent()
+        is_started_by_up = supervisor.LIFELINE in os.environ
+        supervisor.stop_with_parent()
         if listener is not None:
             startup.load_catalog(self.stderr.write)
             web_server.run(socket.socket(fileno=listener))

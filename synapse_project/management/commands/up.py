@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import availability
+from synapse.runtime.supervisor import Supervisor
 from synapse_project import installation, startup
 from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse_project.embedded.endpoint import RECORD
 from synapse_project.embedded.watch import Watch
-from synapse_project.processes import Supervisor
 
 POLL = 0.25
 

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from contracts import registry as verbs
-from core.principal import SYSTEM
+from synapse.auth.principal import SYSTEM
 
 OPEN = {"type": "object"}
 MAY_N = {"type": "object", "properties": {"n": {"type": "number"}}}

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from core.rights import PERSONAL, Action
+from synapse.auth.rights import PERSONAL, Action
 
 WORDS = {
     "registry:read": "see contracts and schemas in the registry",
@@ -81,8 +81,8 @@ class Granted:
 
 
 class KeyRights:
-    """The rights of one key (core.rights.Rights). Made when the catalog is loaded; asking looks at a few patterns, and
-    what was asked before is known."""
+    """The rights of one key (synapse.auth.rights.Rights). Made when the catalog is loaded; asking looks at a few
+    patterns, and what was asked before is known."""
 
     __slots__ = ("_grants", "_known", "_narrowed", "_words", "granted", "scopes")
 
@@ -132,7 +132,7 @@ class KeyRights:
 
 
 class ScopesAlone:
-    """The rights of who may do some things and touch no stream (core.rights.Rights)."""
+    """The rights of who may do some things and touch no stream (synapse.auth.rights.Rights)."""
 
     __slots__ = ("_words",)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from core.round_robin import RoundRobinQueue
-from core.shares import CallerId, Limits, Shares
+from synapse.shares import CallerId, Limits, Shares
+from synapse.shares.round_robin import RoundRobinQueue
 
 Result = TypeVar("Result")
 _Turn = asyncio.Future[None]

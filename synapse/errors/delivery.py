@@ -37,8 +37,8 @@ SinkError             a sink did not take an event
 
 from collections.abc import Mapping
 
-from core.problems import DatabaseDown, Problem
-from streams.errors import BrokerRefused
+from synapse.errors.streams import BrokerRefused
+from synapse.problems import DatabaseDown, Problem
 
 
 class NotDefined(Problem):

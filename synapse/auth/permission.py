@@ -1,8 +1,8 @@
 """Refusing what the caller has no right to: operations ask here, so that every edge refuses in the same words."""
 
-from core.principal import Principal
-from core.problems import Forbidden
-from core.rights import EVERY_TYPE, PERSONAL, Action
+from synapse.auth.principal import Principal
+from synapse.auth.rights import EVERY_TYPE, PERSONAL, Action
+from synapse.problems import Forbidden
 
 # How a person without a name is spoken of.
 _NOBODY = "This caller"

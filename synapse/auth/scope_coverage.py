@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from streams.rights import ACTIONS, Granted, Pattern
+from synapse.auth.scopes import ACTIONS, Granted, Pattern
 
 
 def surely(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:

@@ -13,8 +13,8 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
-from core import strict_json
-from core.strict_json import BadJSON, Malformed, NotUnicode
+from synapse.formats import strict_json
+from synapse.formats.strict_json import BadJSON, Malformed, NotUnicode
 
 # A slice has at most so many bytes, unless a single item is longer.
 SLICE = 32 * 1024

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from core import strict_json
-from core.http import JSON, Request
-from core.problems import BadParameter, BadRequest, UnsupportedMediaType
+from synapse.formats import strict_json
+from synapse.http.exchange import JSON, Request
+from synapse.problems import BadParameter, BadRequest, UnsupportedMediaType
 
 
 def read(request: Request, *, known: Collection[str], required: bool = True) -> Mapping[str, Any]:

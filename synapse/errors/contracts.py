@@ -25,7 +25,7 @@ Problem
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.problems import Problem
+from synapse.problems import Problem
 
 
 class BadSchema(Problem):

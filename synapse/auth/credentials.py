@@ -9,8 +9,8 @@ import base64
 import binascii
 from collections.abc import Mapping
 
-from core.problems import Unauthenticated
-from streams.key_text import PREFIX, is_id
+from synapse.auth.api_key import PREFIX, is_id
+from synapse.problems import Unauthenticated
 
 AUTHORIZATION, API_KEY = CREDENTIALS = "authorization", "x-api-key"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.rights import EVERYTHING, Rights
+from synapse.auth.rights import EVERYTHING, Rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from core.addresses import one_caller
-from core.principal import Principal
+from synapse.auth.client_ip import one_caller
+from synapse.auth.principal import Principal
 
 
 class CallerId(NamedTuple):

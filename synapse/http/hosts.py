@@ -2,7 +2,7 @@
 
 import re
 
-from core.problems import BadRequest
+from synapse.problems import BadRequest
 
 # RFC 3986, 3.2.2 and 3.2.3.
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")

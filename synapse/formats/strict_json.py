@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from core import exact_json
-from core.exact_json import ExactNumber
+from synapse.formats import exact_json
+from synapse.formats.exact_json import ExactNumber
 
 MAX_DEPTH = 64
 MAX_KEYS = 1024

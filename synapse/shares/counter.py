@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
 
-from core.problems import Problem
-from core.shares.callers import CallerId
-from core.shares.table import Percents, Resource
+from synapse.problems import Problem
+from synapse.shares.callers import CallerId
+from synapse.shares.resources import Percents, Resource
 
 # Where access is open, everybody is anonymous: an address has at least this share of the whole, in percent.
 _OPEN_ADDRESS = 50

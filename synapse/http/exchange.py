@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from core import problems
-from core.exact_json import written
-from core.nothing import NO_TEXTS
-from core.principal import ANONYMOUS, Principal
+from synapse import problems
+from synapse.auth.principal import ANONYMOUS, Principal
+from synapse.formats.exact_json import written
+from synapse.formats.nothing import NO_TEXTS
 
 JSON = "application/json"
 

@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.principal import Principal
-from core.rights import EVERYTHING, PERSONAL, Action, Rights
+from synapse.auth.principal import Principal
+from synapse.auth.rights import (
+    EVERYTHING,
+    PERSONAL,
+    Action,
+    Rights,
+)
 
 VIEW_PAYLOAD = "streams.view_payload"
 VIEW_PERSONAL = "streams.view_personal"

@@ -35,8 +35,8 @@ Problem
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.problems import Problem
-from core.rate import Rate
+from synapse.formats.rate import Rate
+from synapse.problems import Problem
 
 
 class UnknownStream(Problem):

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from core.problems import Problem
-from core.round_robin import RoundRobinQueue
-from core.shares import CallerId
+from synapse.problems import Problem
+from synapse.shares import CallerId
+from synapse.shares.round_robin import RoundRobinQueue
 
 
 class QueueTooLong(Problem):

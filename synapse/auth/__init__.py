@@ -1,0 +1,1 @@
+"""Principals, their rights and scopes, API keys and client addresses."""

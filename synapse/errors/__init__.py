@@ -1,0 +1,1 @@
+"""Every error that callers are told, by subject."""

@@ -1,0 +1,1 @@
+"""Formats of texts and values: strict and exact JSON, names, durations, rates."""

@@ -10,13 +10,22 @@ from typing import Any, Literal
 from bridges.definitions import BridgeDefinition
 from bridges.status import Status, unpack
 from streams import lag
-from streams.asking import answer, ask
-from streams.broker import commands, dead_letters, keys, reports
-from streams.broker.command import Conversation, ReplyError
-from streams.broker.commands import Group
-from streams.broker.reports import Report
 from streams.lag import Lag
 from synapse.problems import Problem
+from synapse.redis import keyspace
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
+)
+from synapse.redis.commands import (
+    dead_letters as dead_letter_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis.commands.consumer_status import Report
+from synapse.redis.commands.streams import Group
+from synapse.redis.queries import answer, ask
 
 # Whoever said nothing for so long does not run any more.
 FRESH_MS = 10_000
@@ -81,7 +90,7 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
 
     Args:
         said: the reports by consumer.
-        beats: those of the processes, as `reports.beats` reads them, or an error.
+        beats: those of the processes, as `consumer_status_commands.beats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
     alive = {} if isinstance(beats, ReplyError) else beats
@@ -103,7 +112,11 @@ def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]
     known = list(bridges)
     if not known:
         return {}
-    asked = [reports.now(), reports.beats(), *(command for bridge in known for command in _asked(bridge))]
+    asked = [
+        consumer_status_commands.now(),
+        consumer_status_commands.beats(),
+        *(command for bridge in known for command in _asked(bridge)),
+    ]
     now_ms, beats, *replies = yield from ask(asked)
     found = {
         bridge.name: _Found(bridge, beats, *replies[place : place + 5])
@@ -118,11 +131,11 @@ def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]
 def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
     stream, group = bridge.stream, bridge.group
     return (
-        reports.reports(stream, group),
-        commands.hgetall(keys.counters(stream, group)),
-        commands.xinfo_groups(stream),
-        commands.zcard(keys.waiting(stream, group)),
-        dead_letters.count(stream, group),
+        consumer_status_commands.reports(stream, group),
+        stream_commands.hgetall(keyspace.counters(stream, group)),
+        stream_commands.xinfo_groups(stream),
+        stream_commands.zcard(keyspace.waiting(stream, group)),
+        dead_letter_commands.count(stream, group),
     )
 
 

@@ -10,8 +10,9 @@ from bridges.overview import FRESH_MS
 from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
 from bridges.status import Status, pack
-from streams.broker import SyncExecutor, reports
 from synapse.errors.streams import Unavailable
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import consumer_status as consumer_status_commands
 
 KEEP_MS = 60_000
 # When a report that stayed the same is repeated, in seconds: before Redis forgets it.
@@ -29,16 +30,16 @@ def reporter(
 
     def note(found: Sequence[Report]) -> None:
         now = clock()
-        asked = [reports.beat(identity.process(), keep_ms=FRESH_MS)]
+        asked = [consumer_status_commands.beat(identity.process(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
             last = told.pop(place, None)
             if one.status is None:
-                asked.append(reports.withdraw(*place))
+                asked.append(consumer_status_commands.withdraw(*place))
             elif last and last[0] == one.status and now - last[1] < REPEAT_EVERY:
                 told[place] = last
             else:
-                asked.append(reports.report(*place, pack(one.status), keep_ms=KEEP_MS))
+                asked.append(consumer_status_commands.report(*place, pack(one.status), keep_ms=KEEP_MS))
                 told[place] = (one.status, now)
         try:
             executor().execute(asked)

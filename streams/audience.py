@@ -6,9 +6,10 @@ What a process said counts for a few seconds: one that was killed is soon not co
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streams.asking import ask
-from streams.broker import commands, keys
-from streams.broker.command import Conversation, ReplyError
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis.queries import ask
 
 _SECONDS = 5
 
@@ -30,9 +31,9 @@ class Audience:
         until = now_ms + _SECONDS * 1000
         asked = []
         for stream in sorted(streams):
-            key = keys.watchers(stream)
-            asked.append(commands.hset(key, self._name, f"{watching.get(stream, 0)} {until}"))
-            asked.append(commands.expire(key, _SECONDS))
+            key = keyspace.watchers(stream)
+            asked.append(stream_commands.hset(key, self._name, f"{watching.get(stream, 0)} {until}"))
+            asked.append(stream_commands.expire(key, _SECONDS))
         if asked:
             yield asked
         self._told = set(watching)
@@ -45,7 +46,7 @@ def sizes(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]
         Unavailable: when Redis cannot be used.
     """
     names = list(streams)
-    replies = (yield from ask([commands.hgetall(keys.watchers(name)) for name in names])) if names else []
+    replies = (yield from ask([stream_commands.hgetall(keyspace.watchers(name)) for name in names])) if names else []
     return {name: _size(reply, now_ms) for name, reply in zip(names, replies, strict=True)}
 
 

@@ -13,9 +13,9 @@ from streams.access import usage
 from streams.audience import Audience
 from streams.creation import Keeper
 from streams.janitor import Janitor
-from streams.server_checks import ServerCheck
 from streams.snapshot import POLL_SECONDS, holder
 from streams.tail import tails
+from synapse.redis.server_checks import ServerCheck
 from synapse.runtime.periodic import Periodic
 
 

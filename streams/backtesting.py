@@ -8,14 +8,14 @@ from contracts.backtest import USUAL_EXAMPLES, Reason, Report
 from contracts.sandbox import Trial
 from contracts.text_readings import Readings
 from streams import decoding, entry
-from streams.broker.command import Conversation
-from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry
 from streams.masking import hiding
 from streams.recent import Walk, defined, shown_id, walk
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NoEvents
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.streams import Entry
 
 MOST_EXAMPLES = 20
 

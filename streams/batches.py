@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from streams.broker.command import Conversation
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.idempotency import REPLAYED
 from streams.storing import Fate, Stored
-from streams.turns import MANY, in_parts
 from synapse import problems
 from synapse.errors.streams import BatchRefused, IdempotencyKeyReused, Unavailable
 from synapse.http.exchange import Response, json_response
 from synapse.problems import Forbidden, Problem
+from synapse.redis.commands.base import Conversation
+from synapse.redis.cooperative import MANY, in_parts
 
 # What the checks said of an event, and what became of it when they found it good: None when another one's fault kept it
 # out.

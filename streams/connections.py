@@ -8,10 +8,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from core.shares.process import shares_of
-from streams.broker import AsyncExecutor, Server, SyncExecutor
-from streams.broker.command import Job
 from streams.definitions import StreamDefinition
 from streams.tally import Tally
+from synapse.redis import AsyncExecutor, Server, SyncExecutor
+from synapse.redis.commands.base import Job
 from synapse.shares import Limits
 from synapse.shares.fair_pool import FairPool
 

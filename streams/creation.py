@@ -4,10 +4,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from streams.asking import answer
-from streams.broker import Command, Conversation, ReplyError, SyncExecutor, commands
 from streams.definitions import Snapshot
 from synapse.errors.streams import BrokerRefused
+from synapse.redis import (
+    Command,
+    Conversation,
+    ReplyError,
+    SyncExecutor,
+)
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.queries import answer
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +42,16 @@ def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
 
 
 def _kinds(names: Sequence[str]) -> list[Command]:
-    return [commands.key_type(name) for name in names]
+    return [stream_commands.key_type(name) for name in names]
 
 
 def _make(name: str) -> list[Command]:
     """Only making a group makes an empty stream; the group goes again in the same transaction."""
-    steps = [commands.xgroup_create(name, _PASSING_GROUP, "0"), commands.xgroup_destroy(name, _PASSING_GROUP)]
-    return [commands.multi(), *steps, commands.execute(steps)]
+    steps = [
+        stream_commands.xgroup_create(name, _PASSING_GROUP, "0"),
+        stream_commands.xgroup_destroy(name, _PASSING_GROUP),
+    ]
+    return [stream_commands.multi(), *steps, stream_commands.execute(steps)]
 
 
 def _check(reply: object) -> None:

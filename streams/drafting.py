@@ -6,12 +6,12 @@ from typing import Any
 
 from contracts import schemas
 from contracts.inferring import Observation, propose
-from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.masking import hiding
 from streams.recent import Walk, defined, walk
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NoEvents
+from synapse.redis.commands.base import Conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

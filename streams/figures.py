@@ -8,10 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from streams.asking import answer, ask
-from streams.broker import commands, keys
-from streams.broker.command import Conversation, ReplyError
-from streams.broker.commands import Entry
 from streams.decoding import decode_parts
 from streams.definitions import StreamDefinition
 from streams.entry import decode, pairs, text_fields
@@ -20,6 +16,11 @@ from streams.tally import REFUSED_FOR, Counted, Dropped
 from synapse.auth.rights import EVERY_TYPE, Rights, sees
 from synapse.errors.streams import NotAStream
 from synapse.problems import Problem
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
 
 _SLUG = re.compile(r"[a-z-]{1,40}")
 
@@ -104,7 +105,11 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
         Unavailable: when Redis cannot be used.
     """
     names = list(streams)
-    asked = [command for name in names for command in (commands.xinfo_stream(name), commands.hgetall(keys.stats(name)))]
+    asked = [
+        command
+        for name in names
+        for command in (stream_commands.xinfo_stream(name), stream_commands.hgetall(keyspace.stats(name)))
+    ]
     replies = (yield from ask(asked)) if asked else []
     return {
         name: _figures(name, info, counters)

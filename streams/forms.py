@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from streams import entry
-from streams.broker import commands
-from streams.broker.command import Command
 from synapse.formats.exact_json import written
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
 from synapse.runtime.second_hit_cache import Kinds
 
 _Kind = tuple[str, tuple[str, ...], str, int]
@@ -54,7 +54,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     if "timestamp" not in event:
         text = timestamp.encode()
         texts += (len(text), text)
-    return commands.packed_xadd(stream, form % tuple(texts))
+    return stream_commands.packed_xadd(stream, form % tuple(texts))
 
 
 def _new(kind: _Kind) -> bytes | None:
@@ -69,7 +69,7 @@ def _form(stream: str, names: tuple[str, ...], source: str, contract_version: in
     fields = entry.encode(
         dict.fromkeys(names, _HOLE), layout="flat", timestamp=_HOLE, source=source, contract_version=contract_version
     )
-    words = commands.xadd(stream, fields).words
+    words = stream_commands.xadd(stream, fields).words
     # RESP2: an array of bulk strings.
     parts = [b"*%d\r\n" % len(words)]
     for word in words:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from streams.broker.publishing import IdempotencyKey
 from streams.definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest
+from synapse.redis.commands.publishing import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import entry
-from streams.asking import answer, ask
-from streams.broker.command import Conversation, ReplyError
-from streams.broker.commands import Entry
 from streams.definitions import Snapshot
 from streams.entry import pairs
 from streams.ids import EntryId, Range
 from streams.scanning import Scan
 from synapse.errors.streams import NotAStream
+from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
 
 STREAM, EVENT_TYPE = "inference-events", "inference-complete"
 WINDOW_MINUTES = 60

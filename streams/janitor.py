@@ -22,10 +22,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from streams.broker import Command, ReplyError, SyncExecutor, commands, delivery, participants, retention
-from streams.broker.command import value
-from streams.broker.retention import Limits, Trimmed
 from streams.definitions import StreamDefinition
+from synapse.redis import Command, ReplyError, SyncExecutor
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    participants,
+)
+from synapse.redis.commands import (
+    retention as retention_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.base import value
+from synapse.redis.commands.retention import Limits, Trimmed
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +157,7 @@ class Janitor:
         """
         # The process belongs to the name: a forked child has the same token.
         owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
-        lease = retention.hold_janitor_lease(owner, ttl_ms=LEASE_MS)
+        lease = retention_commands.hold_janitor_lease(owner, ttl_ms=LEASE_MS)
         held, published = self._executor().execute([lease, participants.latest_publishers(_PUBLISHERS)])
         if not value(held):
             return False
@@ -178,7 +190,7 @@ class Janitor:
         found = set()
         for start in range(0, len(due), ASKED_TOGETHER):
             part = due[start : start + ASKED_TOGETHER]
-            replies = self._executor().execute([commands.xlen(name) for name, _ in part])
+            replies = self._executor().execute([stream_commands.xlen(name) for name, _ in part])
             for (name, known), reply in zip(part, replies, strict=True):
                 length = known.length if isinstance(reply, ReplyError) else reply
                 if self._must_look(known, length):
@@ -229,13 +241,13 @@ class Janitor:
         """Return what makes the stream's durable groups that were not there when it was last looked at."""
         known = self._known[name].groups
         return [
-            delivery.keep(name, group, start=start, run=self._token)
+            delivery_commands.keep(name, group, start=start, run=self._token)
             for group, start in durable.get(name, {}).items()
             if group.encode() not in known
         ]
 
     def _trim(self, stream: StreamDefinition, durable: Durable) -> Command:
-        return retention.trim(
+        return retention_commands.trim(
             stream.name,
             limits_of(stream, self._pin_for),
             groups=self._known[stream.name].groups,

@@ -27,12 +27,13 @@ from contracts.personal import Marks, marks_of
 from contracts.references import ReferenceResolver
 from contracts.schemas import CompiledSchema
 from streams import connections
-from streams.broker import ReplyError, SyncExecutor, catalog_number
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
 from synapse.auth.scopes import Granted, KeyRights
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import Unavailable
+from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis.commands import catalog_number
 
 # Raised when the packed form changes: what another version of Synapse wrote is not read.
 FORMAT = 1

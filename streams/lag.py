@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Command, Conversation
-from streams.broker.commands import Entry
 from streams.ids import LAST, NOTHING, EntryId, Range, following, parse
 from streams.scanning import MOST_ENTRIES, Scan
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
 
 # A stream and a group of it.
 Name = tuple[str, str]
@@ -85,7 +85,9 @@ class _Count:
 
     def commands(self) -> list[Command]:
         if self._must_look:
-            return [command for place in self._open for command in self._ends(place)] + [commands.xlen(self.stream)]
+            return [command for place in self._open for command in self._ends(place)] + [
+                stream_commands.xlen(self.stream)
+            ]
         return [self._scan.command()]
 
     def take(self, replies: Sequence[Any]) -> None:
@@ -101,8 +103,8 @@ class _Count:
     def _ends(self, place: EntryId) -> tuple[Command, Command]:
         """Ask for one entry up to the place, and for the first behind it."""
         return (
-            commands.xrange(self.stream, commands.FIRST, str(place), 1),
-            commands.xrange(self.stream, str(following(place)), commands.LAST, 1),
+            stream_commands.xrange(self.stream, stream_commands.FIRST, str(place), 1),
+            stream_commands.xrange(self.stream, str(following(place)), stream_commands.LAST, 1),
         )
 
     def _look(self, replies: Sequence[Any]) -> None:

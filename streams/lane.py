@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from streams import connections, health, inspection, live, prober, publishing, reading
-from streams.broker import AsyncExecutor
-from streams.broker.command import Conversation
 from streams.live import tickets
 from streams.reading import MAX_EVENT_BYTES
 from streams.snapshot import holder
@@ -22,6 +20,8 @@ from synapse.http.exchange import (
     StreamedResponse,
     nobody,
 )
+from synapse.redis import AsyncExecutor
+from synapse.redis.commands.base import Conversation
 from synapse.shares import caller_of
 from synapse.shares.fair_queue import FairQueue
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from core import audit
 from streams import connections
-from streams.asking import answer, ask
-from streams.broker import commands, keys
-from streams.broker.key_scan import keys_of
 from streams.inspection.groups import Standing, standings
 from streams.models import Stream
 from streams.owners import owners
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NotAStream
 from synapse.problems import Problem
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.key_scan import keys_of
+from synapse.redis.queries import answer, ask
 
 _DELETED_AT_ONCE = 100
 
@@ -53,8 +54,8 @@ def find() -> list[Leftover]:
         Unavailable: when Redis cannot be used.
     """
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for name in keys_of(connections.server(), match=keys.OF_STREAMS):
-        if owner := keys.owner_of(name):
+    for name in keys_of(connections.server(), match=keyspace.OF_STREAMS):
+        if owner := keyspace.owner_of(name):
             found[owner].append(name)
     # Afterwards: whoever defines something meanwhile keeps what is there.
     defined = set(Stream.objects.values_list("name", flat=True))
@@ -83,7 +84,7 @@ def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
     audit.record(by, "purge", target, before={"keys": len(gone), "events": leftover.events})
     executor, deleted = connections.executor(), 0
     for first in range(0, len(gone), _DELETED_AT_ONCE):
-        replies = executor.execute([commands.delete(name) for name in gone[first : first + _DELETED_AT_ONCE]])
+        replies = executor.execute([stream_commands.delete(name) for name in gone[first : first + _DELETED_AT_ONCE]])
         deleted += sum(answer(reply, leftover.stream) for reply in replies)
     return deleted
 
@@ -132,7 +133,7 @@ def _owed_to(stream: str, found: Standing) -> str:
 
 def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
     names = sorted(streams)
-    replies = connections.executor().run(ask([commands.xinfo_groups(name) for name in names]))
+    replies = connections.executor().run(ask([stream_commands.xinfo_groups(name) for name in names]))
     return {
         (stream, group.name)
         for stream, reply in zip(names, replies, strict=True)
@@ -141,12 +142,12 @@ def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
 
 
 def _events(stream: str, group: str) -> int:
-    asked = [commands.xlen(stream)]
+    asked = [stream_commands.xlen(stream)]
     if group:
         asked = [
-            commands.xlen(keys.dead_letters(stream, group)),
-            commands.zcard(keys.waiting(stream, group)),
-            commands.hgetall(keys.counters(stream, group)),
+            stream_commands.xlen(keyspace.dead_letters(stream, group)),
+            stream_commands.zcard(keyspace.waiting(stream, group)),
+            stream_commands.hgetall(keyspace.counters(stream, group)),
         ]
     first, *more = connections.executor().run(ask(asked))
     waiting, counters = more or (0, {})

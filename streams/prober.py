@@ -15,9 +15,9 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from streams import connections
-from streams.broker import ReplyError, Server, SyncExecutor
-from streams.broker.write_probes import write_probes
 from synapse.errors.streams import BrokerDown, Unavailable
+from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis.write_probes import write_probes
 from synapse.runtime.periodic import Periodic
 
 logger = logging.getLogger(__name__)

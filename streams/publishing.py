@@ -12,16 +12,12 @@ from itertools import count
 from typing import Any
 
 from streams import batches, checking, forms, idempotency, reading, storing, verdicts
-from streams.broker import commands
-from streams.broker.command import Command, Conversation
-from streams.broker.publishing import IdempotencyKey
 from streams.checking import Accepted, Ruling, Undecided
 from streams.definitions import Snapshot, StreamDefinition
 from streams.masking import mask_of_event
 from streams.reading import Body, Item
 from streams.storing import Fate, Stored
 from streams.tally import Tally
-from streams.turns import in_slices
 from streams.verdicts import CostlyEvents
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
@@ -29,6 +25,10 @@ from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.nothing import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import BadParameter, Problem
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.publishing import IdempotencyKey
+from synapse.redis.cooperative import in_slices
 from synapse.shares import caller_of
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
@@ -250,7 +250,7 @@ def _all_checked(
 
 
 class _Writer:
-    """Writes the accepted events of one request: as entries, or as `commands` that append them.
+    """Writes the accepted events of one request: as entries, or as `stream_commands` that append them.
 
     `sources` are those of the events that were not noted yet, each with how people may see it.
     """
@@ -278,7 +278,7 @@ class _Writer:
             timestamp = _now() if event.get("timestamp") is None else ""
             found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
         if found is None:
-            found = commands.xadd_packed_now(self._stream.name, self.entry(accepted))
+            found = stream_commands.xadd_packed_now(self._stream.name, self.entry(accepted))
         elif event.get("source") != self._last_source:
             self._note_source(accepted)
         self.commands.append(found)

@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from streams.broker import Conversation, ReplyError
-from streams.broker.rates import Taken, take_token
 from synapse.errors.streams import TooManyRequests, Unavailable
 from synapse.formats.rate import Rate
+from synapse.redis import Conversation, ReplyError
+from synapse.redis.commands.rate_limits import Taken, take_token
 
 Kind = Literal["address", "key"]
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams import decoding
-from streams.asking import answer, ask
-from streams.broker.command import Conversation
-from streams.broker.commands import Entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry, TopLevelTypes
 from streams.ids import Range, iso_of, moment_of
 from streams.scanning import Scan
 from synapse.errors.streams import UnknownStream
 from synapse.problems import BadParameter
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
 # A rare type among many others must not keep Redis and a thread busy for ever.

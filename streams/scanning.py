@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from streams.broker import commands
-from streams.broker.command import Command
-from streams.broker.commands import Entry
 from streams.ids import Range, following, parse, preceding
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.streams import Entry
 
 Order = Literal["newest", "oldest"]
 
@@ -53,8 +53,8 @@ class Scan:
         self._asked = min(self._chunk(), self._most - self.entries)
         first, last = str(self._part.first), str(self._part.last)
         if self._order == "newest":
-            return commands.xrevrange(self._stream, last, first, self._asked)
-        return commands.xrange(self._stream, first, last, self._asked)
+            return stream_commands.xrevrange(self._stream, last, first, self._asked)
+        return stream_commands.xrange(self._stream, first, last, self._asked)
 
     def take(self, entries: list[Entry]) -> list[Entry]:
         """Count the chunk that came, and return it."""

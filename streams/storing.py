@@ -2,7 +2,7 @@
 
 Without a key a bare XADD is enough, and the fastest. With one, or where a full stream refuses, the look and the write
 are one script. What must be safe in more than the server's memory is waited for behind the writes, in the same
-pipeline (streams.broker.durability).
+pipeline (synapse.redis.commands.durability).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from streams.broker import commands, durability
-from streams.broker.command import Command, Conversation, ReplyError
-from streams.broker.publishing import MAX_WORDS, IdempotencyKey, Once, Together, publish_once, publish_together
 from streams.definitions import StreamDefinition
-from streams.turns import in_parts
 from synapse.errors.streams import (
     BrokerDown,
     BrokerRefused,
@@ -26,6 +22,18 @@ from synapse.errors.streams import (
     Unavailable,
 )
 from synapse.problems import Problem
+from synapse.redis.commands import durability
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation, ReplyError
+from synapse.redis.commands.publishing import (
+    MAX_WORDS,
+    IdempotencyKey,
+    Once,
+    Together,
+    publish_once,
+    publish_together,
+)
+from synapse.redis.cooperative import in_parts
 
 _Entries = Sequence[Sequence[str]]
 
@@ -59,7 +67,7 @@ def store(
         EventTooLarge: when entries that are stored together have too many parts; none is stored.
     """
     if is_plain(stream, together=together, keyed=bool(keys)):
-        return (yield from append(stream, [commands.xadd(stream.name, fields) for fields in entries]))
+        return (yield from append(stream, [stream_commands.xadd(stream.name, fields) for fields in entries]))
     appending = yield from _appending(stream, entries, together=together, keys=keys)
     barrier = barrier_of(stream)
     if together:
@@ -176,8 +184,8 @@ def _appending(
         return (yield from _each_once(stream, entries, hard_length, keys))
     if hard_length:
         return [_all_or_none(stream, [fields], hard_length, keys) for fields in entries]
-    appends = [commands.xadd(stream.name, fields) for fields in entries]
-    return [commands.multi(), *appends, commands.execute(appends)] if together else appends
+    appends = [stream_commands.xadd(stream.name, fields) for fields in entries]
+    return [stream_commands.multi(), *appends, stream_commands.execute(appends)] if together else appends
 
 
 def _all_or_none(

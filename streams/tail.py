@@ -13,9 +13,9 @@ from functools import cache
 
 from core.shares.process import shares_of
 from streams import connections
-from streams.broker.commands import Entry
 from streams.snapshot import holder
 from streams.tailing import Frame, Tails, frames
+from synapse.redis.commands.streams import Entry
 
 
 @cache

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Literal
 
-from streams.broker import commands, keys, participants
-from streams.broker.command import Command, Conversation, ReplyError
 from synapse.errors.streams import OutcomeUnknown, Unavailable
+from synapse.redis import keyspace
+from synapse.redis.commands import participants
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation, ReplyError
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.
@@ -63,7 +65,7 @@ class Tally:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             sources, self.noted = self.noted, {}
-        asked = [commands.hincrby(keys.stats(stream), what, by) for (stream, what), by in counts.items()]
+        asked = [stream_commands.hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
         asked += _noting(sources)
         if not asked:
             return
@@ -100,4 +102,4 @@ def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]
         (stream, shown[:MOST_CHARACTERS]): int(entry_id.partition("-")[0])
         for (stream, _), (shown, entry_id) in sources.items()
     }
-    return [participants.note_publishers(seen), commands.zcard(keys.PUBLISHERS)]
+    return [participants.note_publishers(seen), stream_commands.zcard(keyspace.PUBLISHERS)]

@@ -12,12 +12,12 @@ from contracts import sandbox
 from contracts.cost import LOOP_STEPS, MAX_STEPS
 from contracts.explanation import OutOfBudget
 from contracts.violations import Violation
-from streams.broker.command import Conversation, Job
 from streams.checking import Accepted, Undecided, check, conclude
 from streams.definitions import StreamDefinition
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
+from synapse.redis.commands.base import Conversation, Job
 from synapse.shares import CallerId
 
 # A job takes so many events at most, and checking them about as long as the most costly event may take alone: then

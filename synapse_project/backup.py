@@ -16,9 +16,9 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from synapse.redis.embedded import EmbeddedRedisError, recorded_endpoint
+from synapse.redis.embedded import backup as embedded_backup
 from synapse.runtime import file_lock, private_files
-from synapse_project.embedded import EmbeddedRedisError, recorded_endpoint
-from synapse_project.embedded import backup as embedded_backup
 
 REDIS, DATABASE = PARTS = ("redis", "database")
 KEY_FILE = "secret-key"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from synapse.redis.embedded.endpoint import write_private
 from synapse.runtime import file_lock
 from synapse.runtime.supervisor import LIFELINE
-from synapse_project.embedded.endpoint import write_private
 from synapse_project.environment import SECRETS_PREFIX, SETTINGS, is_secret, read_env_file
 
 ROOT = Path(__file__).resolve().parent.parent

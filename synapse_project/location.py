@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from synapse.errors.streams import BrokerDown
-from synapse_project import embedded
+from synapse.redis import embedded
 
 
 def redis_url() -> str:

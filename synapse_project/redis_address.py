@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from streams.broker import address
+from synapse.redis import address
 
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 

@@ -20,9 +20,10 @@ from bridges import snapshot as bridges
 from core import catalog_version, database_errors
 from core.availability import NotThere, database_name, reason_of, wait_for
 from streams import kept_snapshot
-from streams.broker import ReplyError, Server, SyncExecutor, commands
 from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
+from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import file_lock, long_work, ports, process_table
 from synapse.runtime.supervisor import Child, Supervisor
 from synapse_project import database_lock, exposure, installation
@@ -96,7 +97,7 @@ def wait_for_redis(url: str, say: Say) -> str:
 
     def ask() -> None:
         try:
-            (reply,) = executor.execute([commands.ping()])
+            (reply,) = executor.execute([stream_commands.ping()])
         except Unavailable as error:
             raise NotThere(reason_of(error)) from error
         if isinstance(reply, ReplyError):

@@ -14,9 +14,9 @@ from bridges.pull.memory import memory
 from core import catalog_version
 from core.shares.process import shares_of
 from streams import connections, prober
-from streams.broker import SyncExecutor
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse.redis import SyncExecutor
 from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.valkey import Valkey, running_valkey
 

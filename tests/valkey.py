@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from synapse_project.embedded.process import binary
+from synapse.redis.embedded.process import binary
 from tests.ports import free_port
 
 PASSWORD = "redispassword"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.load.values import Result
 from benchmarks.values import NotMeasured
-from synapse_project.embedded.endpoint import Endpoint
+from synapse.redis.embedded.endpoint import Endpoint
 
 _CALIBRATION = 50_000
 _PATIENCE = 60

@@ -5,8 +5,9 @@ from functools import partial
 from benchmarks.measures.rate import Failed
 from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
-from streams.broker import Server, SyncExecutor, delivery, keys
-from streams.broker.delivery import Leased
+from synapse.redis import Server, SyncExecutor, keyspace
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Leased
 
 FEW, MANY = 10_000, 1_000_000
 GROUP = "benchmark"
@@ -35,7 +36,7 @@ def lease(stage: Stage) -> Measured:
     rounds = [[_round(stage, executor, stream) for stream in places.values()] for _ in range(stage.plan.rounds)]
     executor.close()
     for stream in places.values():
-        stage.valkey.fresh(stream, keys.waiting(stream, GROUP), keys.messages(stream, GROUP))
+        stage.valkey.fresh(stream, keyspace.waiting(stream, GROUP), keyspace.messages(stream, GROUP))
     ours, few = (Samples(column) for column in zip(*rounds, strict=True))
     notes = ["time in Redis, by its own COMMANDSTATS", *([f"only {many:,} in a short run"] if many < MANY else [])]
     return Measured(ours=ours, peer=few, unit="µs", notes=notes, rounds=rounds)
@@ -45,10 +46,10 @@ def _fill(stage: Stage, stream: str, count: int) -> None:
     """Let so many wait. Half of them are due, the others one after the other in the time to come."""
     client = stage.valkey.client
     client.xgroup_create(stream, GROUP, "0", mkstream=True)
-    client.hset(keys.counters(stream, GROUP), "made_by", "an earlier run")
+    client.hset(keyspace.counters(stream, GROUP), "made_by", "an earlier run")
     seconds, _ = client.time()
     due = int(seconds) * 1000 - count // 2
-    fill = partial(client.eval, _FILL, 2, keys.waiting(stream, GROUP), keys.messages(stream, GROUP))
+    fill = partial(client.eval, _FILL, 2, keyspace.waiting(stream, GROUP), keyspace.messages(stream, GROUP))
     for first in range(0, count, _FILLED_AT_ONCE):
         fill(first, first + _FILLED_AT_ONCE - 1, due)
 
@@ -57,7 +58,7 @@ def _round(stage: Stage, executor: SyncExecutor, stream: str) -> float:
     """Return the microseconds that Redis took for one of some leases."""
     stage.valkey.client.config_resetstat()
     for _ in range(LEASES):
-        (found,) = executor.execute([delivery.lease(stream, GROUP, "me", limit=AT_ONCE, lease_ms=_LEASE_MS)])
+        (found,) = executor.execute([delivery_commands.lease(stream, GROUP, "me", limit=AT_ONCE, lease_ms=_LEASE_MS)])
         if not isinstance(found, Leased) or len(found.events) != AT_ONCE:
             raise Failed(f"a lease gave {found}")
     return float(stage.valkey.client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"])

@@ -11,9 +11,9 @@ from typing import Any
 import redis
 
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
-from synapse_project.embedded import configuration
-from synapse_project.embedded.endpoint import Endpoint
-from synapse_project.embedded.process import binary
+from synapse.redis.embedded import configuration
+from synapse.redis.embedded.endpoint import Endpoint
+from synapse.redis.embedded.process import binary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

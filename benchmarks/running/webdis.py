@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
 from benchmarks.values import NotMeasured
-from synapse_project.embedded.endpoint import Endpoint, write_private
+from synapse.redis.embedded.endpoint import Endpoint, write_private
 
 STREAM = "webdis-inference-events"
 

@@ -25,11 +25,11 @@ from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
-from streams.broker.command import Conversation
 from streams.masking import may_be_personal
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
+from synapse.redis.commands.base import Conversation
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
 # could have PII sent to where it is not masked, or learn of it by what is filtered.

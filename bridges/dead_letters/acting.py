@@ -18,16 +18,18 @@ from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from streams import checking, connections
-from streams.asking import answer
-from streams.broker import commands, dead_letters, keys
-from streams.broker.command import Command
-from streams.broker.delivery import netstring
 from streams.definitions import StreamDefinition
 from streams.ids import iso_of, moment_of
 from streams.masking import mask_of_event
 from synapse.auth.principal import Principal
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
+from synapse.redis import keyspace
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.delivery import netstring
+from synapse.redis.queries import answer
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
@@ -70,7 +72,7 @@ def redrive(
     if not ids:
         return Redriven(cursor=following)
     _check_room(stream, group, len(ids))
-    command = dead_letters.replay(
+    command = dead_letter_commands.replay(
         stream, group, [(id_, b"") for id_ in ids], delay_ms=first_ms - now_ms, step_ms=step_ms
     )
     answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
@@ -99,7 +101,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
     parts = checking.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
     _check_room(stream, group, 1)
-    command = dead_letters.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
+    command = dead_letter_commands.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
     # An edit may take over values, and give the event another type.
     types = (letter.event_type, accepted.event_type)
     about = {
@@ -140,7 +142,7 @@ def discard(
     ids, following = _ids(stream, group, what, past=cursors.read(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
-    command = dead_letters.discard(stream, group, ids)
+    command = dead_letter_commands.discard(stream, group, ids)
     done = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
     _record_rest(by, "discard", (stream, group), meant=len(ids), done=done, gone=len(ids) - done)
     return Discarded(count=done, gone=len(ids) - done, cursor=following)
@@ -192,7 +194,7 @@ def _target(place: tuple[str, str]) -> str:
 
 
 def _check_room(stream: str, group: str, more: int) -> None:
-    (reply,) = connections.executor().execute([commands.zcard(keys.waiting(stream, group))])
+    (reply,) = connections.executor().execute([stream_commands.zcard(keyspace.waiting(stream, group))])
     waiting: int = answer(reply, stream)
     if waiting + more > MAX_WAITING:
         raise TooManyWaiting(waiting)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges import snapshot
-from streams.asking import answer, ask
-from streams.broker import commands, dead_letters
-from streams.broker.command import Conversation
 from streams.snapshot import holder
 from synapse.problems import Problem
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.queries import answer, ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ def places() -> Conversation[list[Place]]:
     """
     streams = sorted(holder.current().streams)
     bridges = {(bridge.stream, bridge.group): bridge.name for bridge in snapshot.holder.current().values()}
-    replies = (yield from ask([commands.xinfo_groups(stream) for stream in streams])) if streams else []
+    replies = (yield from ask([stream_commands.xinfo_groups(stream) for stream in streams])) if streams else []
     known = set(bridges)
     for stream, reply in zip(streams, replies, strict=True):
         known |= {(stream, found.name) for found in _or(reply, stream, [])}
@@ -46,7 +47,7 @@ def places() -> Conversation[list[Place]]:
 def counts_of(groups: Iterable[tuple[str, str]]) -> Conversation[dict[tuple[str, str], int]]:
     """Find out how many dead letters each of these has: pairs of a stream and a group."""
     asked = list(groups)
-    replies = (yield from ask([dead_letters.count(*one) for one in asked])) if asked else []
+    replies = (yield from ask([dead_letter_commands.count(*one) for one in asked])) if asked else []
     return {one: _or(reply, one[0], 0) for one, reply in zip(asked, replies, strict=True)}
 
 

@@ -8,16 +8,17 @@ from bridges.dead_letters.fingerprint import fingerprint, former_fingerprint
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
 from streams import connections, decoding, entry
-from streams.asking import answer, ask
-from streams.broker import commands, dead_letters
-from streams.broker.command import Command
-from streams.broker.dead_letters import StoredLetter
 from streams.entry import text_fields
 from streams.masking import mask_of
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.dead_letters import StoredLetter
+from synapse.redis.queries import answer, ask
 
 # How many are read at once: each may be a quarter of a megabyte.
 _AT_ONCE = 100
@@ -39,7 +40,7 @@ def check_place(stream: str, group: str) -> None:
     """
     if stream not in holder.current().streams:
         raise UnknownStream(stream)
-    asked = [commands.xinfo_groups(stream), dead_letters.count(stream, group)]
+    asked = [stream_commands.xinfo_groups(stream), dead_letter_commands.count(stream, group)]
     groups, left = connections.executor().run(ask(asked))
     known = {found.name for found in answer(groups, stream, absent=[])}
     known |= snapshot.holder.durable_groups().get(stream, {}).keys()
@@ -49,7 +50,7 @@ def check_place(stream: str, group: str) -> None:
 
 def count(stream: str, group: str) -> int:
     """Return how many dead letters a group has."""
-    found: int = _ask(stream, dead_letters.count(stream, group))
+    found: int = _ask(stream, dead_letter_commands.count(stream, group))
     return found
 
 
@@ -111,7 +112,7 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     Raises:
         NoSuchDeadLetter: when there is none of this id.
     """
-    found = _ask(stream, dead_letters.letter(stream, group, checked(id_)))
+    found = _ask(stream, dead_letter_commands.letter(stream, group, checked(id_)))
     if not found:
         raise NoSuchDeadLetter(id_)
     return _letter(stream, group, found[0])
@@ -134,7 +135,7 @@ def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") ->
     """Give all dead letters in their order, beginning past the id `past`."""
     past = checked(past) if past else ""
     while True:
-        asked = dead_letters.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
+        asked = dead_letter_commands.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
         found = _ask(stream, asked)
         yield from (_letter(stream, group, one) for one in found)
         if len(found) < _AT_ONCE:
@@ -156,7 +157,7 @@ def checked(id_: str) -> str:
 def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
     found: list[str] = []
     for some in (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE)):
-        replies = connections.executor().run(ask([dead_letters.letter(stream, group, id_) for id_ in some]))
+        replies = connections.executor().run(ask([dead_letter_commands.letter(stream, group, id_) for id_ in some]))
         found += [id_ for id_, reply in zip(some, replies, strict=True) if answer(reply, stream, absent=[])]
     return tuple(found)
 

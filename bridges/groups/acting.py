@@ -17,10 +17,6 @@ from bridges.groups.values import Created, Deleted, Moved, Paused
 from bridges.models import Bridge
 from core import audit
 from streams import connections
-from streams.asking import answer
-from streams.broker import ReplyError, commands, groups
-from streams.broker.command import Command
-from streams.broker.groups import END, Deletion
 from synapse.auth.permission import demand_right, demand_scope
 from synapse.auth.principal import Principal
 from synapse.errors.delivery import (
@@ -33,6 +29,12 @@ from synapse.errors.delivery import (
 )
 from synapse.formats.names import RULE, is_name
 from synapse.problems import BadParameter
+from synapse.redis import ReplyError
+from synapse.redis.commands import groups as group_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.groups import END, Deletion
+from synapse.redis.queries import answer
 
 MOST_REASON = 500
 # For how long one call moves a group, in seconds.
@@ -56,10 +58,10 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
-    if any(found.name == group for found in _asked(stream, commands.xinfo_groups(stream), [])):
+    if any(found.name == group for found in _asked(stream, stream_commands.xinfo_groups(stream), [])):
         raise _there(stream, group)
     _record(by, "create", stream, group, after={"at": at})
-    reply = _send(commands.xgroup_create(stream, group, start))
+    reply = _send(stream_commands.xgroup_create(stream, group, start))
     if isinstance(reply, ReplyError) and reply.code == "BUSYGROUP":
         raise _there(stream, group)
     answer(reply, stream)
@@ -106,7 +108,9 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     deadline = time.monotonic() + _BUDGET
     cursor, skipped, again = "", 0, 0
     while True:
-        moved = _asked(stream, groups.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None)
+        moved = _asked(
+            stream, group_commands.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None
+        )
         if moved is None:
             raise UnknownGroup(stream, group)
         cursor, skipped, again = moved.cursor, skipped + moved.skipped, again + moved.again
@@ -143,7 +147,9 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         unread = 0
     said: dict[str, Any] = {"forced": force, **({"reason": reason} if reason else {})}
     _record(by, "delete", stream, group, before={"unread": unread}, after=said)
-    found: Deletion | None = _asked(stream, groups.delete(stream, group, lively_ms=LIVELY_MS, force=force), None)
+    found: Deletion | None = _asked(
+        stream, group_commands.delete(stream, group, lively_ms=LIVELY_MS, force=force), None
+    )
     if found is None:
         raise UnknownGroup(stream, group)
     if not found.deleted:

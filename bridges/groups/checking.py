@@ -7,12 +7,13 @@ from bridges.models import Bridge
 from bridges.overview import fresh_statuses
 from bridges.snapshot import definition_of
 from streams import connections
-from streams.asking import ask
-from streams.broker import ReplyError, reports
 from streams.inspection.groups import Standing, standings
 from streams.snapshot import holder
 from synapse.errors.delivery import GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
+from synapse.redis import ReplyError
+from synapse.redis.commands import consumer_status as consumer_status_commands
+from synapse.redis.queries import ask
 
 # A consumer that reads is never silent for longer.
 LIVELY_MS = 10_000
@@ -84,7 +85,13 @@ def hindrance(stream: str, found: Standing) -> str:
 
 def _at_work(stream: str, group: str) -> list[str]:
     said, beats, now_ms = connections.executor().run(
-        ask([reports.reports(stream, group), reports.beats(), reports.now()])
+        ask(
+            [
+                consumer_status_commands.reports(stream, group),
+                consumer_status_commands.beats(),
+                consumer_status_commands.now(),
+            ]
+        )
     )
     if isinstance(now_ms, ReplyError):
         now_ms = int(time.time() * 1000)

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from bridges import position
-from streams.broker.groups import END
 from streams.ids import EntryId, parse
 from synapse.errors.delivery import BadPosition
+from synapse.redis.commands.groups import END
 
 
 def asked(text: str, *, now: datetime) -> str:

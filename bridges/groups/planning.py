@@ -6,12 +6,12 @@ from bridges.groups import place
 from bridges.groups.checking import hindrance, standing
 from bridges.groups.values import Plan
 from streams import connections
-from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Conversation
-from streams.broker.groups import END
 from streams.ids import EntryId, Range, following, parse
 from streams.scanning import Scan
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.groups import END
+from synapse.redis.queries import answer, ask
 
 
 def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> Plan:
@@ -46,7 +46,7 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
 
 def last_of(stream: str) -> EntryId:
     """Return the id of the latest entry that a stream had."""
-    (reply,) = connections.executor().run(ask([commands.xinfo_stream(stream)]))
+    (reply,) = connections.executor().run(ask([stream_commands.xinfo_stream(stream)]))
     return parse(answer(reply, stream, absent={"last-generated-id": "0-0"})["last-generated-id"])
 
 

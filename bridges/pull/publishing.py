@@ -2,13 +2,13 @@
 
 from bridges.pull.asking import Publication
 from streams import publishing
-from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.reading import Body
 from streams.tally import Tally
 from synapse.auth.permission import demand_right
 from synapse.errors.delivery import NotOpen
 from synapse.http.exchange import Request, Response
+from synapse.redis.commands.base import Conversation
 
 
 def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:

@@ -19,14 +19,28 @@ from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPOR
 from bridges.reporting import KEEP_MS
 from bridges.runtime.worker import MAX_WAITING
 from bridges.status import pack
-from streams.asking import answer, ask
-from streams.broker import ReplyError, commands, delivery, reports
-from streams.broker.command import Command, Conversation
-from streams.broker.delivery import Admitted, Held, Leased, Reaped
 from streams.entry import TopLevelTypes
-from streams.turns import in_parts
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
+from synapse.redis import ReplyError
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.delivery import (
+    Admitted,
+    Held,
+    Leased,
+    Reaped,
+)
+from synapse.redis.cooperative import in_parts
+from synapse.redis.queries import answer, ask
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
@@ -80,7 +94,7 @@ def give_back(group: BridgeDefinition, asked: Read, found: Found) -> Conversatio
         Unavailable: when Redis cannot be used; then they come again when their lease is over.
     """
     held = [(one.id, one.token) for one in found.held]
-    yield [delivery.release(group.stream, group.group, asked.consumer, held)]
+    yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]
 
 
 class _Look:
@@ -120,7 +134,7 @@ class _Look:
         """Look after the group where that is due, and take what waits. None: it is paused."""
         joins = not self._memory.is_joined(self._asked)
         upkeep = self._upkeep()
-        lease = delivery.lease(
+        lease = delivery_commands.lease(
             *self._place,
             self._asked.consumer,
             limit=self._count,
@@ -138,7 +152,7 @@ class _Look:
 
     def _join(self) -> Command:
         again = self._memory.was_joined(self._asked)
-        return delivery.join(
+        return delivery_commands.join(
             *self._place,
             self._asked.consumer,
             start="0" if again else self._start,
@@ -156,24 +170,24 @@ class _Look:
         lease_ms = round(self._group.lease * 1000)
         found = []
         if due(asked, "reap", REAP_EVERY):
-            found.append(delivery.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))
+            found.append(delivery_commands.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))
         if due(asked, "clean", CLEAN_EVERY):
-            found.append(delivery.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
+            found.append(delivery_commands.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
         if due(asked, "checkpoint", CHECKPOINT_EVERY):
-            found.append(delivery.checkpoint(*self._place))
+            found.append(delivery_commands.checkpoint(*self._place))
         if due(asked, "report", REPORT_EVERY):
             words = pack(self._memory.status(asked, paused=self._group.paused))
-            found.append(reports.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
+            found.append(consumer_status_commands.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
         return found
 
     def _read(self, room: int) -> Conversation[tuple[list[Held], int]]:
         """Return events that nobody has had, and how many were read to find them."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":
-            (reply,) = yield from ask([commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
+            (reply,) = yield from ask([stream_commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
             entries = self._checked(reply)
             return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
-        read = delivery.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
+        read = delivery_commands.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
         (reply,) = yield from ask([read])
         admitted: Admitted = self._checked(reply)
         return admitted.events, admitted.read
@@ -196,7 +210,7 @@ class _Look:
         marked = yield from in_parts(deliveries, lambda one: (one, self._is_wanted(one)))
         unwanted = [one.id for one, is_wanted in marked if not is_wanted]
         if unwanted:
-            yield from ask([delivery.done(*self._place, unwanted, counter="filtered")])
+            yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered")])
         return [one for one, is_wanted in marked if is_wanted]
 
     def _is_wanted(self, one: Delivery) -> bool:

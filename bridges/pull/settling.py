@@ -7,11 +7,12 @@ from typing import Any
 from bridges.definitions import BridgeDefinition
 from bridges.pull.asking import Keep, Place, Refuse, Settle
 from bridges.runtime.retry import Backoff, GiveUp, Policy, decide
-from streams.asking import answer
-from streams.broker import ReplyError, delivery
-from streams.broker.command import Conversation
-from streams.broker.delivery import Failure, Pending
 from synapse.errors.delivery import SinkError
+from synapse.redis import ReplyError
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.delivery import Failure, Pending
+from synapse.redis.queries import answer
 
 # The answer where there is no such group: nobody has anything.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}
@@ -29,7 +30,7 @@ class _InHand:
 
 def ack(asked: Settle) -> Conversation[dict[str, Any]]:
     """Settle events. Saying it twice settles nothing twice; so does saying it late, when the event went to another."""
-    (settled,) = yield [delivery.done(asked.stream, asked.group, asked.ids)]
+    (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids)]
     return {"acked": _checked(settled, asked)}
 
 
@@ -47,7 +48,7 @@ def nack(group: BridgeDefinition, asked: Refuse, chance: float) -> Conversation[
     failures = [_failure(hand, asked, policy, chance) for hand in hands]
     fates: Sequence[str] = ()
     if failures:
-        (reply,) = yield [delivery.fail(group.stream, group.group, failures, most_attempts=group.attempts)]
+        (reply,) = yield [delivery_commands.fail(group.stream, group.group, failures, most_attempts=group.attempts)]
         fates = _checked(reply, asked)
     by_fate = {fate: [one.id for one, was in zip(failures, fates, strict=True) if was == fate] for fate in set(fates)}
     gone = {*by_fate.get("retry", ()), *by_fate.get("dead", ()), *by_fate.get("lost", ())}
@@ -63,7 +64,7 @@ def extend(group: BridgeDefinition, asked: Keep) -> Conversation[dict[str, Any]]
     """Let events stay in hand for longer. Those that nobody has, or somebody else, are `not_held`."""
     lease_ms = round(group.lease * 1000) if asked.lease_ms is None else asked.lease_ms
     (reply,) = yield [
-        delivery.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
+        delivery_commands.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
     ]
     has = _checked(reply, asked, absent=[False] * len(asked.ids))
     return {
@@ -74,7 +75,7 @@ def extend(group: BridgeDefinition, asked: Keep) -> Conversation[dict[str, Any]]
 
 
 def _in_hand(asked: Refuse) -> Conversation[list[_InHand]]:
-    leases, *pending = yield delivery.holding(asked.stream, asked.group, asked.ids)
+    leases, *pending = yield delivery_commands.holding(asked.stream, asked.group, asked.ids)
     found = [
         _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
         for id_, lease, row in zip(asked.ids, _checked(leases, asked), pending, strict=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from bridges.runtime.membership import Membership
-from streams.broker.delivery import Held
+from synapse.redis.commands.delivery import Held
 
 # Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
 WORTH = 100

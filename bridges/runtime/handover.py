@@ -14,7 +14,6 @@ from bridges.runtime.progress import Progress
 from bridges.runtime.retry import GiveUp, decide
 from bridges.runtime.stop import Stop
 from bridges.sinks.base import Outcome, Sink
-from streams.broker.delivery import Failure, Fate, Held
 from streams.entry import TopLevelTypes
 from synapse.errors.delivery import (
     NotBegun,
@@ -23,6 +22,7 @@ from synapse.errors.delivery import (
     SinkError,
     SinkGone,
 )
+from synapse.redis.commands.delivery import Failure, Fate, Held
 
 # After one of these nothing more of a batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from bridges.runtime.membership import Membership
 from bridges.runtime.upkeep import Upkeep, is_dead, is_live
-from streams.broker.commands import Consumer
-from streams.broker.delivery import Joined
 from synapse.errors.delivery import GroupExists
+from synapse.redis.commands.delivery import Joined
+from synapse.redis.commands.streams import Consumer
 
 Say = Callable[[str], None]
 

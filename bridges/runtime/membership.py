@@ -7,12 +7,23 @@ from typing import Any, Literal
 
 from bridges.definitions import Order
 from bridges.runtime.retry import Policy
-from streams.broker import ReplyError, SyncExecutor, commands, delivery
-from streams.broker.command import Command
-from streams.broker.commands import Consumer
-from streams.broker.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
 from synapse.errors.delivery import GroupLost, NotAStreamNow
 from synapse.errors.streams import BrokerRefused
+from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.delivery import (
+    Admitted,
+    Failure,
+    Fate,
+    Held,
+    Joined,
+    Leased,
+    Reaped,
+    Recalled,
+)
+from synapse.redis.commands.streams import Consumer
 
 LEASE_MS = 60_000
 _RECALLED_AT_ONCE = 1000
@@ -74,21 +85,21 @@ class Membership:
         """Join the group, or make it; return also the consumers that were in it before."""
         start = "0" if mode == "again" else self.subscription.start
         consumer, owned = self.subscription.consumer, self.subscription.owned
-        join = delivery.join(*self._place, consumer, start=start, mode=mode, run=self._run, owned=owned)
+        join = delivery_commands.join(*self._place, consumer, start=start, mode=mode, run=self._run, owned=owned)
         # The first answer is an error where the group, or its stream, is yet to be made.
-        before, joined = self._executor.execute([commands.xinfo_consumers(*self._place), join])
+        before, joined = self._executor.execute([stream_commands.xinfo_consumers(*self._place), join])
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
     def checkpoint(self) -> None:
         """Note how far the group is: there it goes on, should it be lost."""
-        self._ask(delivery.checkpoint(*self._place))
+        self._ask(delivery_commands.checkpoint(*self._place))
 
     def read(self, limit: int, block_ms: int) -> list[Held]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":
             return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
-        entries = self._ask(commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
+        entries = self._ask(stream_commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
         # Afterwards: it may have waited for them most of the time.
         self.read_at = self._clock()
         return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
@@ -97,7 +108,7 @@ class Membership:
         admitted = self._admit(limit)
         if not admitted.read and not admitted.blocked and block_ms:
             # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
-            self._ask(commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
+            self._ask(stream_commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
             admitted = self._admit(limit)
         self.found_some, self.is_blocked = admitted.read > 0, admitted.blocked
         return admitted.events
@@ -105,7 +116,7 @@ class Membership:
     def _admit(self, limit: int) -> Admitted:
         subscription = self.subscription
         order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
-        read = delivery.read(
+        read = delivery_commands.read(
             *self._place,
             subscription.consumer,
             limit=limit,
@@ -121,7 +132,7 @@ class Membership:
     def lease(self, limit: int) -> Leased:
         """Take waiting events that are due. Those that have no attempt left become dead letters."""
         subscription = self.subscription
-        lease = delivery.lease(
+        lease = delivery_commands.lease(
             *self._place,
             subscription.consumer,
             limit=limit,
@@ -147,10 +158,10 @@ class Membership:
             command
             for ids, command in (
                 # Before those that were taken: what is not wanted keeps nothing of its key from its turn.
-                (unwanted, delivery.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
+                (unwanted, delivery_commands.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
                 (taken, self._done(taken)),
-                (unbegun, delivery.release(*self._place, consumer, unbegun)),
-                (failed, delivery.fail(*self._place, failed, most_attempts=most_attempts)),
+                (unbegun, delivery_commands.release(*self._place, consumer, unbegun)),
+                (failed, delivery_commands.fail(*self._place, failed, most_attempts=most_attempts)),
             )
             if ids
         ]
@@ -159,16 +170,18 @@ class Membership:
 
     def _done(self, held: Sequence[tuple[str, str]]) -> Command:
         ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
-        return delivery.done(*self._place, ids, tokens=tokens if self.subscription.order != "none" else ())
+        return delivery_commands.done(*self._place, ids, tokens=tokens if self.subscription.order != "none" else ())
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
-        found: list[Consumer] = self._ask(commands.xinfo_consumers(*self._place))
+        found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._place))
         return found
 
     def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> Reaped:
         """Take back what a consumer, or any, has had pending for so long."""
-        reaped: Reaped = self._ask(delivery.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer))
+        reaped: Reaped = self._ask(
+            delivery_commands.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
+        )
         return reaped
 
     def recall(self, consumer: str) -> int:
@@ -176,7 +189,7 @@ class Membership:
         offset = ended = 0
         while True:
             recalled: Recalled = self._ask(
-                delivery.recall(
+                delivery_commands.recall(
                     *self._place,
                     consumer,
                     lease_ms=self.subscription.lease_ms,
@@ -192,12 +205,14 @@ class Membership:
 
     def leave(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. Return whether it was removed."""
-        removed: bool = self._ask(delivery.leave(*self._place, consumer))
+        removed: bool = self._ask(delivery_commands.leave(*self._place, consumer))
         return removed
 
     def clean(self, idle_ms: int) -> int:
         """Remove consumers that had nothing pending and were silent for so long. Return how many there were."""
-        removed: int = self._ask(delivery.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms))
+        removed: int = self._ask(
+            delivery_commands.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms)
+        )
         return removed
 
     def interrupt(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 from bridges.runtime import identity
 from bridges.runtime.membership import Membership
-from streams.broker.commands import Consumer
-from streams.broker.delivery import Reaped
+from synapse.redis.commands.delivery import Reaped
+from synapse.redis.commands.streams import Consumer
 
 # Entries a step takes back at most: their copies are made inside Redis, which answers nobody else meanwhile.
 _REAPED_AT_ONCE = 100

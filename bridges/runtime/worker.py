@@ -19,11 +19,11 @@ from bridges.runtime.retry import RECONNECT
 from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.upkeep import Upkeep
 from bridges.sinks.base import Sink
-from streams.broker import SyncExecutor
-from streams.broker.delivery import Held, Leased
 from streams.entry import TopLevelTypes
 from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
+from synapse.redis import SyncExecutor
+from synapse.redis.commands.delivery import Held, Leased
 
 # While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
 # not get on, must not move a whole stream into copies.

@@ -11,8 +11,6 @@ from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
 from streams import checking, connections, entry, reading, storing, verdicts
-from streams.broker import Command, ReplyError
-from streams.broker.publishing import Once, publish_once
 from streams.checking import Accepted
 from streams.definitions import StreamDefinition
 from streams.snapshot import holder as catalog
@@ -27,6 +25,8 @@ from synapse.errors.streams import StreamFull, Unavailable
 from synapse.formats.names import RULE, is_name
 from synapse.formats.text import cut
 from synapse.problems import Problem
+from synapse.redis import Command, ReplyError
+from synapse.redis.commands.publishing import Once, publish_once
 
 # Through more streams than these, no event is sent on.
 MOST_HOPS = 8

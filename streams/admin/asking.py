@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams import connections
-from streams.admin.together import K, together
-from streams.broker.command import Conversation
 from synapse.problems import Problem
+from synapse.redis.commands.base import Conversation
+from synapse.redis.gather import K, together
 
 
 def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:

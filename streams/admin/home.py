@@ -9,11 +9,12 @@ from core.admin import payloads
 from streams.admin import overview
 from streams.admin.asking import ask_all
 from streams.admin.overview import Overview
-from streams.asking import ask
-from streams.broker import ReplyError, participants
-from streams.broker.command import Conversation
 from streams.models import Stream
 from synapse.problems import Problem
+from synapse.redis import ReplyError
+from synapse.redis.commands import participants
+from synapse.redis.commands.base import Conversation
+from synapse.redis.queries import ask
 
 # So many cards: the page asks again every few seconds. Where there are more streams, those that were published to last.
 MOST = 24

@@ -12,11 +12,6 @@ from typing import Literal
 
 from contracts.personal import MASK
 from streams import entry, lag
-from streams.admin.together import together
-from streams.asking import answer, ask
-from streams.broker import ReplyError, participants
-from streams.broker.command import Conversation
-from streams.broker.participants import Reader, Readers
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
 from streams.ids import Range, parse
@@ -24,6 +19,12 @@ from streams.lag import Lag
 from streams.masking import mask_of, may_be_personal
 from streams.scanning import Scan
 from synapse.problems import Problem
+from synapse.redis import ReplyError
+from synapse.redis.commands import participants
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.participants import Reader, Readers
+from synapse.redis.gather import together
+from synapse.redis.queries import answer, ask
 
 # How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
 # at a time: first those whose latest entry is of no publisher that was noted.

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from streams.admin.asking import ask_all
-from streams.broker.command import Conversation
 from synapse.problems import Problem
+from synapse.redis.commands.base import Conversation
 
 Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
 

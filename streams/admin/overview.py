@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import figures
-from streams.admin.together import together
-from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Conversation
-from streams.broker.commands import Group
 from streams.figures import Figures
 from streams.ids import EntryId, parse
 from streams.lag import Lag
 from synapse.problems import Problem
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.streams import Group
+from synapse.redis.gather import together
+from synapse.redis.queries import answer, ask
 
 LOOKED_AT = 100
 _MINUTE_MS = 60_000
@@ -74,8 +74,8 @@ def _newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], l
         command
         for name in names
         for command in (
-            commands.xinfo_groups(name),
-            commands.xrevrange(name, commands.LAST, commands.FIRST, LOOKED_AT),
+            stream_commands.xinfo_groups(name),
+            stream_commands.xrevrange(name, stream_commands.LAST, stream_commands.FIRST, LOOKED_AT),
         )
     ]
     replies = (yield from ask(asked)) if asked else []

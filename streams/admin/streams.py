@@ -16,8 +16,8 @@ from streams import leftovers
 from streams.admin import overview, stream_pages, tabs
 from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
-from streams.broker.command import Conversation
 from streams.models import EventType, Stream
+from synapse.redis.commands.base import Conversation
 
 
 def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:

@@ -12,11 +12,11 @@ from streams import connections, inspection
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import streams as shapes
-from streams.broker import Conversation
 from streams.definitions import Snapshot
 from streams.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
 from streams.snapshot import holder
 from synapse.http import exchange
+from synapse.redis import Conversation
 
 _MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
 _COUNT = {"type": "integer", "minimum": 1, "maximum": MOST_MESSAGES, "default": USUAL_MESSAGES}

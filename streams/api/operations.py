@@ -12,10 +12,10 @@ from streams import connections, health, prober
 from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
-from streams.broker import SyncExecutor
 from streams.inference import Inference
 from streams.metrics import metrics
 from streams.snapshot import holder
+from synapse.redis import SyncExecutor
 
 
 class Health(ApiView):

@@ -6,11 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streams import lag
-from streams.asking import answer, ask
-from streams.broker import commands, keys
-from streams.broker import groups as broker_groups
-from streams.broker.command import Command, Conversation
-from streams.broker.commands import Consumer, Group
 from streams.definitions import Snapshot
 from streams.ids import parse
 from streams.inspection.overview import readable
@@ -19,6 +14,12 @@ from streams.lag import Lag
 from streams.owners import Owner, owners
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import Problem
+from synapse.redis import keyspace
+from synapse.redis.commands import groups as broker_groups
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.streams import Consumer, Group
+from synapse.redis.queries import answer, ask
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.
 MOST_WAITING = 1000
@@ -92,7 +93,7 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
         NotAStream: when the key holds something else.
         Unavailable: when Redis cannot be used.
     """
-    (reply,) = yield from ask([commands.xinfo_groups(stream)])
+    (reply,) = yield from ask([stream_commands.xinfo_groups(stream)])
     rows: list[Group] = answer(reply, stream, absent=[])
     found = [row for row in rows if only in (None, row.name)]
     asked = [_asked(stream, group.name) for group in found]
@@ -114,12 +115,12 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
 
 def _asked(stream: str, group: str) -> list[Command]:
     return [
-        commands.xinfo_consumers(stream, group),
+        stream_commands.xinfo_consumers(stream, group),
         broker_groups.oldest_pending(stream, group),
-        commands.hgetall(keys.counters(stream, group)),
-        commands.zcard(keys.waiting(stream, group)),
+        stream_commands.hgetall(keyspace.counters(stream, group)),
+        stream_commands.zcard(keyspace.waiting(stream, group)),
         broker_groups.first_waiting(stream, group, count=MOST_WAITING),
-        commands.xlen(keys.dead_letters(stream, group)),
+        stream_commands.xlen(keyspace.dead_letters(stream, group)),
     ]
 
 

@@ -3,10 +3,6 @@
 import orjson
 
 from streams import entry
-from streams.asking import answer, ask
-from streams.broker import commands
-from streams.broker.command import Conversation
-from streams.broker.commands import Entry
 from streams.decoding import type_of_parts
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
@@ -15,7 +11,6 @@ from streams.inspection.parameters import asked_count, asked_id, asked_order, as
 from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
 from streams.showing import shown
-from streams.turns import in_parts
 from synapse.auth.rights import (
     EVERY_TYPE,
     PERSONAL,
@@ -24,6 +19,11 @@ from synapse.auth.rights import (
 )
 from synapse.errors.streams import UnknownEntry
 from synapse.http.exchange import Request, Response, json_response
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.streams import Entry
+from synapse.redis.cooperative import in_parts
+from synapse.redis.queries import answer, ask
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.
@@ -89,7 +89,7 @@ def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
     stream = readable(request, catalog)
     check_parameters(request)
     id_ = str(asked_id(request.params["id"]))
-    (reply,) = yield from ask([commands.xrange(stream.name, id_, id_, 1)])
+    (reply,) = yield from ask([stream_commands.xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
     fields = pairs(found[0].parts) if found else {}
     decoded = entry.decode(fields, types_of=stream.types_of)

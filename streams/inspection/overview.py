@@ -7,15 +7,15 @@ from typing import Any
 import orjson
 
 from streams import figures
-from streams.broker.command import Conversation
 from streams.definitions import Snapshot, StreamDefinition
 from streams.figures import Figures, shown_entry
 from streams.inspection.parameters import check_parameters
-from streams.turns import in_parts
 from synapse.auth.permission import demand_right, refused_right
 from synapse.auth.rights import Rights
 from synapse.errors.streams import UnknownStream
 from synapse.http.exchange import Request, Response, json_response
+from synapse.redis.commands.base import Conversation
+from synapse.redis.cooperative import in_parts
 
 # Redis is asked about so many streams at a time.
 _AT_ONCE = 50

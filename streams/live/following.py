@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 
 from streams import connections
-from streams.asking import answer, ask
-from streams.broker import Conversation, commands
 from streams.decoding import type_of_parts
 from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
@@ -19,6 +17,9 @@ from streams.tailing.watcher import MOST_WAITING, Ended
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
 from synapse.errors.streams import NotAStream, Unavailable
+from synapse.redis import Conversation
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.queries import answer, ask
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
 
@@ -113,7 +114,7 @@ class Following:
         return frames.opening(self._pages.after, retry_ms=retry_ms)
 
     def _newest(self) -> Conversation[EntryId]:
-        (reply,) = yield from ask([commands.xinfo_stream(self._stream)])
+        (reply,) = yield from ask([stream_commands.xinfo_stream(self._stream)])
         info = answer(reply, self._stream)
         return parse(info["last-generated-id"]) if info else FIRST
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import connections
-from streams.asking import answer, ask
-from streams.broker import Conversation, commands
-from streams.broker.commands import Entry
 from streams.ids import LAST, EntryId, following, parse
+from synapse.redis import Conversation
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
 
 _FIRST, _MOST = 10, 100
 # About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.
@@ -57,9 +58,9 @@ class Pages:
     def _ask(self, until: EntryId) -> Conversation[Page]:
         # The entry that the reader had comes again: if it is there, nothing behind it was trimmed.
         first = self.after if self._was_seen else following(self.after)
-        read = commands.xrange(self._stream, str(first), str(until), self._count + 1)
+        read = stream_commands.xrange(self._stream, str(first), str(until), self._count + 1)
         # Asked after the page: what is trimmed between the two is then noticed rather than missed.
-        replies = yield from ask([read, commands.xinfo_stream(self._stream)])
+        replies = yield from ask([read, stream_commands.xinfo_stream(self._stream)])
         found, info = (answer(reply, self._stream, absent=[]) for reply in replies)
         is_last = len(found) <= self._count
         has_gap = False

@@ -16,8 +16,6 @@ from django.db import close_old_connections
 from streams import connections
 from streams.access import identify, is_a_persons, people
 from streams.access.identifying import principal_of_key
-from streams.asking import answer, ask
-from streams.broker import Conversation, tickets
 from streams.definitions import Snapshot
 from streams.inspection.overview import readable
 from streams.snapshot import holder
@@ -25,6 +23,9 @@ from synapse.auth.credentials import API_KEY, AUTHORIZATION
 from synapse.auth.principal import Principal
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import Unauthenticated
+from synapse.redis import Conversation
+from synapse.redis.commands import tickets
+from synapse.redis.queries import answer, ask
 
 PARAMETER = "ticket"
 SECONDS = 30

@@ -10,7 +10,6 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from streams import figures
-from streams.broker.command import Conversation
 from streams.definitions import Snapshot
 from streams.inference import Inference
 from streams.metrics.reading import Reading, read
@@ -23,6 +22,7 @@ from synapse.http.exchange import (
     Response,
     json_response,
 )
+from synapse.redis.commands.base import Conversation
 from synapse.shares import Shares
 
 _VARY = {"Vary": "Accept"}

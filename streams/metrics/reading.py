@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import audience, figures, lag
-from streams.asking import answer, ask
-from streams.broker import commands, keys
-from streams.broker.command import Command, Conversation, ReplyError
-from streams.broker.commands import Group
 from streams.definitions import Snapshot
 from streams.figures import Figures
 from streams.lag import Name
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation, ReplyError
+from synapse.redis.commands.streams import Group
+from synapse.redis.queries import answer, ask
 from synapse.shares import Shares
 
 # Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
@@ -59,7 +60,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     """
     streams = yield from figures.of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
-    replies = (yield from ask([commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
+    replies = (yield from ask([stream_commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
     groups: dict[Name, Group] = {
         (name, group.name): group
         for name, reply in zip(with_groups, replies, strict=True)
@@ -82,13 +83,13 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
 
 
 def _asked(stream: str, group: str) -> tuple[Command, ...]:
-    waiting = keys.waiting(stream, group)
+    waiting = keyspace.waiting(stream, group)
     return (
-        commands.hgetall(keys.counters(stream, group)),
-        commands.zcard(waiting),
-        commands.lowest_score(waiting),
-        commands.xlen(keys.dead_letters(stream, group)),
-        commands.xinfo_consumers(stream, group),
+        stream_commands.hgetall(keyspace.counters(stream, group)),
+        stream_commands.zcard(waiting),
+        stream_commands.lowest_score(waiting),
+        stream_commands.xlen(keyspace.dead_letters(stream, group)),
+        stream_commands.xinfo_consumers(stream, group),
     )
 
 

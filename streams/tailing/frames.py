@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import orjson
 
-from streams.broker.commands import Entry
 from streams.definitions import StreamDefinition
 from streams.entry import decode, pairs
 from streams.ids import FIRST, EntryId, parse
 from streams.masking import mask_of
 from streams.showing import shown
+from synapse.redis.commands.streams import Entry
 
 GapReason = Literal["trimmed", "restarted"]
 _GAPS: Mapping[GapReason, str] = {

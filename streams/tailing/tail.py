@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from streams.asking import answer
-from streams.broker import AsyncExecutor, Command, commands
-from streams.broker.commands import Entry
 from streams.ids import FIRST, EntryId, parse
 from streams.tailing import frames
 from streams.tailing.bell import Bell
@@ -19,6 +16,10 @@ from streams.tailing.place import Place
 from streams.tailing.watcher import Ended, Watcher
 from synapse.errors.streams import OutcomeUnknown
 from synapse.problems import Problem
+from synapse.redis import AsyncExecutor, Command
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer
 from synapse.runtime.turn_queue import TURN, turn_queue
 
 BLOCK_SECONDS = 2.0
@@ -123,12 +124,12 @@ class Tail:
     async def _step(self) -> None:
         """Find out where the stream ends, if that is in doubt; else wait for entries and hand them out."""
         if self._place.at is None or not self._place.sure:
-            info = await self._ask(commands.xinfo_stream(self.stream))
+            info = await self._ask(stream_commands.xinfo_stream(self.stream))
             self._look(parse(info["last-generated-id"]) if info else FIRST)
             return
         after = str(self._place.at)
         entries = await self._ask(
-            commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
+            stream_commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
         )
         if entries:
             await self._hand_out(entries)

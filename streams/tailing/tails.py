@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from streams.broker import AsyncExecutor, Server
-from streams.broker.commands import Entry
 from streams.tailing.bell import Bell
 from streams.tailing.frames import Frame
 from streams.tailing.tail import BLOCK_SECONDS, Tail
 from synapse.errors.streams import Stopping, TooManyWatchers
+from synapse.redis import AsyncExecutor, Server
+from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares
 
 # Who reloads a page comes back at once.

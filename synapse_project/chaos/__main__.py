@@ -6,7 +6,7 @@ import sys
 import django
 from django.conf import settings
 
-from synapse_project.embedded import EmbeddedRedisError
+from synapse.redis.embedded import EmbeddedRedisError
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import time
 
 from streams import connections
-from streams.broker import Command, ReplyError, SyncExecutor
-from streams.broker.publishing import Once, publish_once
 from synapse.errors.streams import Unavailable
+from synapse.redis import Command, ReplyError, SyncExecutor
+from synapse.redis.commands.publishing import Once, publish_once
 from synapse_project.chaos import fate
 from synapse_project.chaos.fleet import context_of
 from synapse_project.chaos.ledger import Acknowledged, Ledger

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.db import connections as databases
 
 from streams import connections
-from streams.broker import commands
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.redis.commands import streams as stream_commands
 from synapse_project.chaos import publisher, stock, verdict, worker
 from synapse_project.chaos.fleet import Fleet, Stops
 from synapse_project.chaos.killer import Deeds, Killer
@@ -146,6 +146,6 @@ def _left_to_do(found: stock.Places | None, seconds: float) -> str:
 
 
 def _engine() -> str:
-    (info,) = connections.executor().execute([commands.info()])
+    (info,) = connections.executor().execute([stream_commands.info()])
     name = info.get("server_name", "redis")
     return f"{name} {info.get(f'{name}_version', info['redis_version'])}"

@@ -6,9 +6,9 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from synapse.redis.embedded import EmbeddedRedis, configuration, process
+from synapse.redis.embedded.endpoint import LOOPBACK, Endpoint, record
 from synapse.runtime import ports
-from synapse_project.embedded import EmbeddedRedis, configuration, process
-from synapse_project.embedded.endpoint import LOOPBACK, Endpoint, record
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from synapse.redis.embedded import EmbeddedRedis
 from synapse_project.chaos.plan import Plan
 from synapse_project.chaos.progress import MARK
-from synapse_project.embedded import EmbeddedRedis
 from synapse_project.environment import SETTINGS
 
 ROOT = Path(__file__).parents[2]

@@ -4,14 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from streams.broker import Command, ReplyError, SyncExecutor, commands, dead_letters, keys
-from streams.broker.command import value
 from synapse.errors.streams import Unavailable
+from synapse.redis import (
+    Command,
+    ReplyError,
+    SyncExecutor,
+    keyspace,
+)
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import value
 from synapse_project.chaos.plan import GROUP, STREAM
 
 _PAGE = 1000
 # What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.
-_REMAINS = (STREAM, keys.stats(STREAM), keys.counters(STREAM, GROUP), keys.dead_letters(STREAM, GROUP))
+_REMAINS = (STREAM, keyspace.stats(STREAM), keyspace.counters(STREAM, GROUP), keyspace.dead_letters(STREAM, GROUP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +63,10 @@ def places(executor: SyncExecutor) -> Places | None:
     try:
         info, groups, waiting, counters = executor.execute(
             [
-                commands.xinfo_stream(STREAM),
-                commands.xinfo_groups(STREAM),
-                commands.zcard(keys.waiting(STREAM, GROUP)),
-                commands.hgetall(keys.counters(STREAM, GROUP)),
+                stream_commands.xinfo_stream(STREAM),
+                stream_commands.xinfo_groups(STREAM),
+                stream_commands.zcard(keyspace.waiting(STREAM, GROUP)),
+                stream_commands.hgetall(keyspace.counters(STREAM, GROUP)),
             ]
         )
     except Unavailable:
@@ -81,7 +88,7 @@ def places(executor: SyncExecutor) -> Places | None:
 
 def take(executor: SyncExecutor, found: Places) -> Stock:
     """Count what is there. `found`: where the events are now."""
-    counters: dict[str, Any] = _ask(executor, commands.hgetall(keys.counters(STREAM, GROUP)))
+    counters: dict[str, Any] = _ask(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
     return Stock(
         stored={entry.id: _name(entry.parts) for entry in _entries(executor)},
         letters=list(_letters(executor)),
@@ -91,16 +98,16 @@ def take(executor: SyncExecutor, found: Places) -> Stock:
     )
 
 
-def _entries(executor: SyncExecutor) -> Iterator[commands.Entry]:
-    start = commands.FIRST
-    while page := _ask(executor, commands.xrange(STREAM, start, commands.LAST, _PAGE)):
+def _entries(executor: SyncExecutor) -> Iterator[stream_commands.Entry]:
+    start = stream_commands.FIRST
+    while page := _ask(executor, stream_commands.xrange(STREAM, start, stream_commands.LAST, _PAGE)):
         yield from page
         start = f"({page[-1].id}"
 
 
 def _letters(executor: SyncExecutor) -> Iterator[Letter]:
     past = ""
-    while page := _ask(executor, dead_letters.letters(STREAM, GROUP, count=_PAGE, past=past)):
+    while page := _ask(executor, dead_letter_commands.letters(STREAM, GROUP, count=_PAGE, past=past)):
         yield from (Letter(name=_name(letter.parts), attempts=letter.count) for letter in page)
         past = page[-1].id
 
@@ -108,14 +115,14 @@ def _letters(executor: SyncExecutor) -> Iterator[Letter]:
 def _keys(executor: SyncExecutor) -> Iterator[str]:
     cursor = b"0"
     while True:
-        cursor, names = _ask(executor, commands.scan(cursor, count=_PAGE))
+        cursor, names = _ask(executor, stream_commands.scan(cursor, count=_PAGE))
         yield from names
         if cursor == b"0":
             return
 
 
 def _may_stay(name: str) -> bool:
-    return name in _REMAINS or name.startswith(keys.idempotency(STREAM, ""))
+    return name in _REMAINS or name.startswith(keyspace.idempotency(STREAM, ""))
 
 
 def _name(parts: list[bytes]) -> str:

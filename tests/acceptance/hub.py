@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from synapse_project import embedded
+from synapse.redis import embedded
 from synapse_project.environment import SETTINGS
 from tests.patience import eventually
 from tests.ports import free_port

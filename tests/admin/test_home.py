@@ -1,7 +1,7 @@
 """The first page: what goes on in every stream, and what was changed last."""
 
 from streams.admin import home
-from streams.broker import keys
+from synapse.redis import keyspace
 from tests.admin.pages import text_of
 from tests.definitions import define
 
@@ -36,7 +36,7 @@ def test_of_many_streams_those_that_were_published_to_last_have_a_card(admin_cli
     monkeypatch.setattr(home, "MOST", 3)
     for place in range(6):
         define(f"stream-{place}")
-    redis.zadd(keys.PUBLISHERS, {"stream-5 shop": 3, "stream-4 shop": 2, "stream-4 other": 2.5, "gone shop": 9})
+    redis.zadd(keyspace.PUBLISHERS, {"stream-5 shop": 3, "stream-4 shop": 2, "stream-4 other": 2.5, "gone shop": 9})
 
     text = text_of(admin_client.get("/admin/"))
 

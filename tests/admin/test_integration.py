@@ -7,8 +7,8 @@ import pytest
 from bridges.models import Bridge
 from streams import background
 from streams.admin import integration, integration_page
-from streams.broker import keys
 from streams.models import Grant, Service, Stream
+from synapse.redis import keyspace
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 
@@ -207,7 +207,7 @@ def test_a_source_that_is_pii_is_noted_masked(admin_client, client, redis, servi
         assert client.post("/events/orders", event, content_type="application/json").status_code == 201
     background.flush_tally()
 
-    noted = redis.zrange(keys.PUBLISHERS, 0, -1)
+    noted = redis.zrange(keyspace.PUBLISHERS, 0, -1)
 
     assert len(noted) >= 1
     assert not any(b"example.org" in name for name in noted)
@@ -216,7 +216,7 @@ def test_a_source_that_is_pii_is_noted_masked(admin_client, client, redis, servi
 
 def test_a_source_that_was_noted_before_it_was_marked_is_hidden(admin_client, client, redis, services):
     define("orders", {"order-placed": {"properties": {"email": {"type": "string", "x-pii": True}}}})
-    redis.zadd(keys.PUBLISHERS, {"orders zeb@example.org": now(), "orders cyrex": now()})
+    redis.zadd(keyspace.PUBLISHERS, {"orders zeb@example.org": now(), "orders cyrex": now()})
 
     page = status(admin_client)
 
@@ -225,7 +225,7 @@ def test_a_source_that_was_noted_before_it_was_marked_is_hidden(admin_client, cl
 
 
 def test_another_programs_key_in_the_place_of_the_notes_is_no_matter(admin_client, redis, services):
-    redis.set(keys.PUBLISHERS, "not ours")
+    redis.set(keyspace.PUBLISHERS, "not ours")
     publish(redis, "cyrex")
     background.flush_tally()
 

@@ -3,22 +3,22 @@
 import pytest
 
 from streams.admin.asking import ask_all
-from streams.admin.together import together
-from streams.broker import commands
 from synapse.errors.streams import BrokerDown, UnknownStream
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.gather import together
 
 
 def asks(*steps):
     """Ask for the replies to each step's commands, and return all of them."""
     found = []
     for step in steps:
-        found += yield [commands.xlen(name) for name in step]
+        found += yield [stream_commands.xlen(name) for name in step]
     return found
 
 
 def fails(after=0):
     for _ in range(after):
-        yield [commands.ping()]
+        yield [stream_commands.ping()]
     raise UnknownStream("nowhere")
 
 

@@ -12,8 +12,8 @@ from bridges.runtime import identity
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome, Sink
-from streams.broker import delivery
 from synapse.errors.delivery import SinkError
+from synapse.redis.commands import delivery as delivery_commands
 
 STREAM, GROUP = "orders", "warehouse"
 PLACE = (STREAM, GROUP)
@@ -123,7 +123,7 @@ def wait(redis: redis_py.Redis, send: Callable[..., Any], count: int) -> list[st
     """Let events wait, due at once."""
     ids = pend(redis, count)
     for _ in range(0, count, 100):
-        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
     return ids
 
 

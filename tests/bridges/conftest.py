@@ -10,7 +10,7 @@ from bridges.runtime.membership import Subscription
 from bridges.runtime.worker import Worker
 from bridges.webhooks import allowing
 from streams import connections
-from streams.broker import SyncExecutor
+from synapse.redis import SyncExecutor
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
 from tests.bridges.sinks import HANDLERS, SECRET

@@ -15,9 +15,9 @@ from bridges.sinks.base import OneByOne, Sink
 from bridges.sinks.console import ConsoleSink
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
-from streams.broker import commands
 from streams.entry import pairs
 from streams.models import Stream
+from synapse.redis.commands import streams as stream_commands
 from tests.bridges.receiver import Receiver
 from tests.definitions import define
 
@@ -100,7 +100,7 @@ def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
 
 def _copied() -> list[str]:
     """Return the ids that the tests' events have as a property of their own."""
-    (entries,) = connections.executor().execute([commands.xrange("copies", "-", "+", 10_000)])
+    (entries,) = connections.executor().execute([stream_commands.xrange("copies", "-", "+", 10_000)])
     return [pairs(one.parts)[b"from"].decode() for one in entries]
 
 

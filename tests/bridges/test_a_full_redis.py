@@ -2,8 +2,10 @@
 
 import pytest
 
-from streams.broker import ReplyError, dead_letters, delivery
-from streams.broker.delivery import Failure
+from synapse.redis import ReplyError
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, places, publish, read_and_die
 from tests.conftest import using
 from tests.valkey import running_valkey
@@ -41,17 +43,17 @@ def test_a_consumer_joins_and_what_is_there_is_delivered_retried_and_settled(red
     ids = publish(redis, 4)
     full()
 
-    assert not isinstance(send(delivery.join(*PLACE, "me", start="0", mode="any", run="run")), ReplyError)
+    assert not isinstance(send(delivery_commands.join(*PLACE, "me", start="0", mode="any", run="run")), ReplyError)
     assert read_and_die(redis, "me") == ids
     failure = Failure(id=ids[0], token="", error="no", took_ms=1, delay_ms=0)
-    assert send(delivery.fail(*PLACE, [failure], most_attempts=9)) == ["retry"]
-    assert send(delivery.release(*PLACE, "me", [(ids[1], "")])) == 1
-    assert send(delivery.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
-    assert send(delivery.prolong(*PLACE, ids[3:], lease_ms=60_000)) == [True]
-    leased = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000))
+    assert send(delivery_commands.fail(*PLACE, [failure], most_attempts=9)) == ["retry"]
+    assert send(delivery_commands.release(*PLACE, "me", [(ids[1], "")])) == 1
+    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
+    assert send(delivery_commands.prolong(*PLACE, ids[3:], lease_ms=60_000)) == [True]
+    leased = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000))
     assert [event.id for event in leased.events] == ids[:3]
-    assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 4
-    assert send(delivery.done(*PLACE, ids)) == 4
+    assert send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 4
+    assert send(delivery_commands.done(*PLACE, ids)) == 4
     assert places(redis) == {"done": 4}
 
 
@@ -59,11 +61,11 @@ def test_a_group_is_made_again_and_keeps_its_order(redis, send, full):
     ids = publish(redis, 3, customer="a")
     full()
 
-    assert send(delivery.join(*PLACE, "me", start="0", mode="again", run="run")).created
-    admitted = send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    assert send(delivery_commands.join(*PLACE, "me", start="0", mode="again", run="run")).created
+    admitted = send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"))
     assert [event.id for event in admitted.events] == ids[:1]
-    send(delivery.done(*PLACE, ids[:1]))
-    assert send(delivery.lease(*PLACE, "me", limit=9, lease_ms=1)).events[0].id == ids[1]
+    send(delivery_commands.done(*PLACE, ids[:1]))
+    assert send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=1)).events[0].id == ids[1]
 
 
 def test_dead_letters_are_kept_and_given_back(redis, send, full):
@@ -73,8 +75,8 @@ def test_dead_letters_are_kept_and_given_back(redis, send, full):
     full()
 
     failures = [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True) for id_ in ids]
-    assert send(delivery.fail(*PLACE, failures, most_attempts=9)) == ["dead", "dead"]
-    found = send(dead_letters.letters(*PLACE, count=9))
-    assert send(dead_letters.replay(*PLACE, [(found[0].id, b"")])) == ["retry"]
-    assert send(dead_letters.discard(*PLACE, [found[1].id])) == 1
+    assert send(delivery_commands.fail(*PLACE, failures, most_attempts=9)) == ["dead", "dead"]
+    found = send(dead_letter_commands.letters(*PLACE, count=9))
+    assert send(dead_letter_commands.replay(*PLACE, [(found[0].id, b"")])) == ["retry"]
+    assert send(dead_letter_commands.discard(*PLACE, [found[1].id])) == 1
     assert redis.xlen(STREAM) == 2

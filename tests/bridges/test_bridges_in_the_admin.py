@@ -16,8 +16,8 @@ from bridges.snapshot import definition_of
 from bridges.status import Status, pack
 from core.models import AuditEntry, Role
 from streams import connections
-from streams.broker import reports
 from streams.models import EventType
+from synapse.redis.commands import consumer_status as consumer_status_commands
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define
 
@@ -32,7 +32,9 @@ def archive(redis, db):
 
 def say(bridge, **status):
     words = pack(Status(**{"state": "running", "since": 1.0, **status}))
-    connections.executor().execute([reports.report(bridge.stream.name, bridge.group, "me", words, keep_ms=60_000)])
+    connections.executor().execute(
+        [consumer_status_commands.report(bridge.stream.name, bridge.group, "me", words, keep_ms=60_000)]
+    )
 
 
 def form_of(bridge=None, **values):

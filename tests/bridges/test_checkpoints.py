@@ -2,7 +2,8 @@
 
 import pytest
 
-from streams.broker import delivery, groups
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import groups as group_commands
 from tests.bridges.cast import COUNTERS, GROUP, PLACE, STREAM, made_by_us, publish, read_and_die
 
 
@@ -15,7 +16,7 @@ def group(redis):
 @pytest.fixture
 def checkpoint(send):
     """Note how far the group is."""
-    return lambda: send(delivery.checkpoint(*PLACE))
+    return lambda: send(delivery_commands.checkpoint(*PLACE))
 
 
 @pytest.fixture
@@ -25,14 +26,14 @@ def made_again(redis, send):
     def lose(*, destroy=True):
         if destroy:
             redis.xgroup_destroy(*PLACE)
-        return send(delivery.join(*PLACE, "me", start="0", mode="again", run="another"))
+        return send(delivery_commands.join(*PLACE, "me", start="0", mode="again", run="another"))
 
     return lose
 
 
 def test_a_group_that_settled_all_it_read_goes_on_behind_that(redis, send, group, checkpoint, made_again):
     ids = publish(redis, 5)
-    send(delivery.done(*PLACE, read_and_die(redis, "me", count=3)))
+    send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=3)))
     assert checkpoint() == ids[2]
 
     joined = made_again()
@@ -44,7 +45,7 @@ def test_a_group_that_settled_all_it_read_goes_on_behind_that(redis, send, group
 def test_what_was_in_anybodys_hand_comes_again(redis, send, group, checkpoint, made_again):
     ids = publish(redis, 5)
     read_and_die(redis, "me", count=4)
-    send(delivery.done(*PLACE, [ids[0], ids[2]]))
+    send(delivery_commands.done(*PLACE, [ids[0], ids[2]]))
     checkpoint()
 
     made_again()
@@ -54,9 +55,9 @@ def test_what_was_in_anybodys_hand_comes_again(redis, send, group, checkpoint, m
 
 def test_what_was_settled_since_it_was_noted_comes_again(redis, send, group, checkpoint, made_again):
     ids = publish(redis, 3)
-    send(delivery.done(*PLACE, read_and_die(redis, "me", count=1)))
+    send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=1)))
     checkpoint()
-    send(delivery.done(*PLACE, read_and_die(redis, "me", count=1)))
+    send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=1)))
 
     made_again()
 
@@ -99,9 +100,9 @@ def test_in_a_new_stream_of_the_name_it_begins_at_the_beginning(redis, group, ch
 
 def test_a_group_that_was_moved_back_and_lost_at_once_misses_nothing(redis, send, group, checkpoint, made_again):
     ids = publish(redis, 4)
-    send(delivery.done(*PLACE, read_and_die(redis, "me")))
+    send(delivery_commands.done(*PLACE, read_and_die(redis, "me")))
     checkpoint()
-    send(groups.move(*PLACE, ids[0]))
+    send(group_commands.move(*PLACE, ids[0]))
 
     assert not made_again().resumed
 
@@ -110,11 +111,11 @@ def test_a_group_that_was_moved_back_and_lost_at_once_misses_nothing(redis, send
 
 def test_a_consumer_that_is_new_begins_where_it_is_told(redis, send, group, checkpoint):
     ids = publish(redis, 2)
-    send(delivery.done(*PLACE, read_and_die(redis, "me")))
+    send(delivery_commands.done(*PLACE, read_and_die(redis, "me")))
     checkpoint()
     redis.xgroup_destroy(*PLACE)
 
-    assert not send(delivery.join(*PLACE, "another", start="0", mode="any", run="another")).resumed
+    assert not send(delivery_commands.join(*PLACE, "another", start="0", mode="any", run="another")).resumed
 
     assert read_and_die(redis, "another") == ids
 

@@ -10,8 +10,6 @@ from bridges import dead_letters
 from bridges.dead_letters import Ids, Meant, Wanted, acting, grouping, reading
 from bridges.dead_letters.fingerprint import fingerprint, pattern
 from core.models import AuditEntry
-from streams.broker import delivery
-from streams.broker.delivery import Failure
 from synapse.auth.principal import Principal
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import (
@@ -20,6 +18,8 @@ from synapse.errors.streams import (
     Unavailable,
     UnknownStream,
 )
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import COUNTERS, DEAD, DUE, PLACE, STREAM, made_by_us, now_ms, places, read_and_die
 from tests.definitions import define
 
@@ -43,7 +43,7 @@ def die(redis, send, orders):
         event_id = redis.xadd(STREAM, {"event_type": "order-placed", "n": "1", **fields}).decode()
         read_and_die(redis, "reader")
         failure = Failure(id=event_id, token="", error=error, took_ms=12, delay_ms=0, fatal=True)
-        send(delivery.fail(*PLACE, [failure], most_attempts=10))
+        send(delivery_commands.fail(*PLACE, [failure], most_attempts=10))
         return event_id
 
     return one
@@ -325,7 +325,7 @@ class TestEditing:
 
         assert edited.redriven.moved == 1
         assert edited.event == {"event_type": "order-placed", "n": 8}
-        (held,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=1)).events
+        (held,) = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=1)).events
         fields = dict(zip(held.parts[::2], held.parts[1::2], strict=True))
         assert (held.id, held.attempt) == (event_id, 1)
         assert (fields[b"n"], fields[b"source"], fields[b"timestamp"]) == (b"8", b"shop", b"2026-11-23T10:00:00Z")

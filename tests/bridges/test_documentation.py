@@ -89,7 +89,7 @@ def test_every_sink_and_every_setting_of_one_is_described():
 
 def test_every_script_of_delivery_is_described():
     described = (ROOT / "docs/consuming.md").read_text(encoding="utf-8")
-    scripts = {path.stem for path in Path(ROOT / "streams/broker/scripts").glob("*.lua")}
+    scripts = {path.stem for path in Path(ROOT / "synapse/redis/scripts").glob("*.lua")}
 
     others = {"trim", "readers", "hold_lease", "publish_together", "publish_once", "take_token"}
     assert {name for name in scripts if f"| `{name}` |" not in described} == others

@@ -2,9 +2,10 @@
 
 import pytest
 
-from streams.broker import dead_letters, delivery
-from streams.broker.dead_letters import Attempt
-from streams.broker.delivery import Failure
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.dead_letters import Attempt
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import (
     COPIES,
     COUNTERS,
@@ -30,7 +31,7 @@ def fail(send):
     def say(*ids, token="", most=3, **options):
         values = {"error": "no stock", "took_ms": 7, "delay_ms": 1000, **options}
         failures = [Failure(id=id_, token=token, **values) for id_ in ids]
-        return send(delivery.fail(*PLACE, failures, most_attempts=most))
+        return send(delivery_commands.fail(*PLACE, failures, most_attempts=most))
 
     return say
 
@@ -39,14 +40,14 @@ def fail(send):
 def lease(send):
     """Take what is due, as the consumer `me`."""
     return lambda most=3, **options: send(
-        delivery.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, **options}, most_attempts=most)
+        delivery_commands.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, **options}, most_attempts=most)
     )
 
 
 @pytest.fixture
 def letters(send):
     """Read the dead letters, newest first."""
-    return lambda: send(dead_letters.letters(*PLACE, count=100))
+    return lambda: send(dead_letter_commands.letters(*PLACE, count=100))
 
 
 def test_a_pending_event_that_failed_waits_for_its_delay(redis, fail, lease):
@@ -258,7 +259,7 @@ def test_a_consumer_prolongs_what_it_has_and_nothing_else(redis, send, lease):
     mine, others = read_and_die(redis, "me", count=1), read_and_die(redis, "another", count=1)
     lease(lease_ms=1000)
 
-    asked = delivery.prolong(*PLACE, [waiting[0], mine[0], others[0], "1-1"], lease_ms=60_000, consumer="me")
+    asked = delivery_commands.prolong(*PLACE, [waiting[0], mine[0], others[0], "1-1"], lease_ms=60_000, consumer="me")
     assert send(asked) == [True, True, False, False]
 
     assert all(redis.zscore(DUE, id_) > now_ms(redis) + 50_000 for id_ in (waiting[0], mine[0]))
@@ -270,8 +271,8 @@ def test_prolonging_leaves_a_trimmed_entry_to_be_counted(redis, send):
     ids = pend(redis, 1, consumer="me")
     redis.xdel(STREAM, ids[0])
 
-    assert send(delivery.prolong(*PLACE, ids, lease_ms=1)) == [False]
-    assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+    assert send(delivery_commands.prolong(*PLACE, ids, lease_ms=1)) == [False]
+    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
 
 
 def test_silent_consumers_are_removed_but_those_that_have_something(redis, send):
@@ -281,8 +282,8 @@ def test_silent_consumers_are_removed_but_those_that_have_something(redis, send)
     for name in ("idle", "idle too", "me"):
         redis.xgroup_createconsumer(*PLACE, name)
 
-    assert send(delivery.clean(*PLACE, keep="me", idle_ms=60_000)) == 0
-    assert send(delivery.clean(*PLACE, keep="me", idle_ms=0)) == 2
+    assert send(delivery_commands.clean(*PLACE, keep="me", idle_ms=60_000)) == 0
+    assert send(delivery_commands.clean(*PLACE, keep="me", idle_ms=0)) == 2
     assert {row["name"] for row in redis.xinfo_consumers(*PLACE)} == {b"busy", b"me"}
 
 
@@ -290,7 +291,7 @@ def test_the_consumers_of_a_group_that_others_made_stay(redis, send):
     redis.xgroup_create(*PLACE, "0", mkstream=True)
     redis.xgroup_createconsumer(*PLACE, "theirs")
 
-    assert send(delivery.clean(*PLACE, keep="me", idle_ms=0)) == 0
+    assert send(delivery_commands.clean(*PLACE, keep="me", idle_ms=0)) == 0
     assert len(redis.xinfo_consumers(*PLACE)) == 1
 
 
@@ -303,16 +304,16 @@ class TestDeadLetters:
         return ids
 
     def replay(self, send, found, body=b"", **options):
-        return send(dead_letters.replay(*PLACE, [(letter.id, body) for letter in found], **options))
+        return send(dead_letter_commands.replay(*PLACE, [(letter.id, body) for letter in found], **options))
 
     def test_are_read_newest_first_and_page_by_page(self, send, dead, letters):
         assert [letter.event_id for letter in letters()] == dead[::-1]
-        (newest,) = send(dead_letters.letters(*PLACE, count=1))
-        rest = send(dead_letters.letters(*PLACE, count=100, past=newest.id))
+        (newest,) = send(dead_letter_commands.letters(*PLACE, count=1))
+        rest = send(dead_letter_commands.letters(*PLACE, count=100, past=newest.id))
         assert [letter.event_id for letter in rest] == dead[1::-1]
-        assert send(dead_letters.letter(*PLACE, newest.id)) == [newest]
-        assert send(dead_letters.letter(*PLACE, "5-5")) == []
-        assert send(dead_letters.count(*PLACE)) == 3
+        assert send(dead_letter_commands.letter(*PLACE, newest.id)) == [newest]
+        assert send(dead_letter_commands.letter(*PLACE, "5-5")) == []
+        assert send(dead_letter_commands.count(*PLACE)) == 3
 
     def test_go_back_with_all_attempts_before_them_and_with_what_was_noted(
         self, redis, send, dead, letters, lease, fail
@@ -341,7 +342,7 @@ class TestDeadLetters:
         assert 500 <= due[2] - due[0] <= 501
 
     def test_go_back_with_another_body(self, send, dead, letters, lease):
-        body = b"".join(map(delivery.netstring, [b"event_type", b"order-placed", b"n", b"seven"]))
+        body = b"".join(map(delivery_commands.netstring, [b"event_type", b"order-placed", b"n", b"seven"]))
 
         self.replay(send, letters()[:1], body)
 
@@ -350,7 +351,7 @@ class TestDeadLetters:
     def test_stay_while_the_same_event_is_on_its_way(self, redis, send, dead, letters):
         redis.xgroup_setid(*PLACE, "0")
         read_and_die(redis, "reader")
-        send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
 
         assert self.replay(send, letters()) == ["waiting"] * 3
         assert len(letters()) == 3
@@ -366,8 +367,8 @@ class TestDeadLetters:
     def test_can_be_thrown_away(self, redis, send, dead, letters):
         ids = [letter.id for letter in letters()]
 
-        assert send(dead_letters.discard(*PLACE, ids[:2])) == 2
-        assert send(dead_letters.discard(*PLACE, ids[:2])) == 0
+        assert send(dead_letter_commands.discard(*PLACE, ids[:2])) == 2
+        assert send(dead_letter_commands.discard(*PLACE, ids[:2])) == 0
 
         assert [letter.event_id for letter in letters()] == dead[:1]
         assert places(redis) == {"dead": 3, "discarded": 2}

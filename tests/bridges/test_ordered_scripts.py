@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from streams.broker import dead_letters, delivery
-from streams.broker.delivery import Failure
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import (
     COPIES,
     COUNTERS,
@@ -39,7 +40,7 @@ def read(send):
     """Read as a consumer; return the ids that are to be delivered."""
 
     def ids(consumer="me", limit=100, mode="key", **options):
-        command = delivery.read(*PLACE, consumer, limit=limit, order=mode, key="customer", **options)
+        command = delivery_commands.read(*PLACE, consumer, limit=limit, order=mode, key="customer", **options)
         return [event.id for event in send(command).events]
 
     return ids
@@ -48,13 +49,15 @@ def read(send):
 @pytest.fixture
 def lease(send):
     return lambda **options: (
-        send(delivery.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, "most_attempts": 3, **options})).events
+        send(
+            delivery_commands.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, "most_attempts": 3, **options})
+        ).events
     )
 
 
 def fail(send, id_, token="", **options):
     one = Failure(id=id_, token=token, **{"error": "no", "took_ms": 1, "delay_ms": 1000, **options})
-    return send(delivery.fail(*PLACE, [one], most_attempts=3))[0]
+    return send(delivery_commands.fail(*PLACE, [one], most_attempts=3))[0]
 
 
 def test_one_event_of_a_key_is_given_out_and_the_others_wait_for_it(redis, order, read):
@@ -71,7 +74,7 @@ def test_the_next_of_the_key_is_due_when_the_first_is_done(redis, send, order, r
     assert read() == ids[:1]
 
     for id_, following in zip(ids, [*ids[1:], None], strict=True):
-        assert send(delivery.done(*PLACE, [id_])) == 1
+        assert send(delivery_commands.done(*PLACE, [id_])) == 1
         events = lease()
         assert [(event.id, event.attempt) for event in events] == ([(following, 1)] if following else [])
     assert places(redis) == {"done": 3}
@@ -82,7 +85,7 @@ def test_saying_twice_that_one_is_done_frees_its_key_once(redis, send, order, re
     ids = order("aaa")
     read()
 
-    assert [send(delivery.done(*PLACE, ids[:1])) for _ in range(3)] == [1, 0, 0]
+    assert [send(delivery_commands.done(*PLACE, ids[:1])) for _ in range(3)] == [1, 0, 0]
 
     assert redis.zcard(DUE) == 1
     assert parked(redis) == ids[2:]
@@ -92,30 +95,30 @@ def test_nobody_ends_an_event_that_still_waits_for_its_turn(redis, send, order, 
     ids = order("aa")
     read()
 
-    assert send(delivery.done(*PLACE, ids[1:])) == 0
+    assert send(delivery_commands.done(*PLACE, ids[1:])) == 0
     assert places(redis) == {"pending": 1, "parked": 1}
 
 
 def test_who_was_silent_for_too_long_cannot_end_what_another_has_by_now(redis, send, order, read, lease):
     first, _ = order("aa")
     read("one")
-    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
     (held,) = lease()
 
-    late = delivery.done(*PLACE, [first], tokens=[""])
+    late = delivery_commands.done(*PLACE, [first], tokens=[""])
     assert send(late) == 0
     assert places(redis) == {"waiting": 1, "parked": 1}
 
-    assert send(delivery.done(*PLACE, [first], tokens=[held.token])) == 1
+    assert send(delivery_commands.done(*PLACE, [first], tokens=[held.token])) == 1
     assert places(redis) == {"waiting": 1, "done": 1}
 
 
 def test_who_was_silent_for_too_long_ends_what_nobody_else_has(redis, send, order, read):
     first, _ = order("aa")
     read("one")
-    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
 
-    assert send(delivery.done(*PLACE, [first], tokens=[""])) == 1
+    assert send(delivery_commands.done(*PLACE, [first], tokens=[""])) == 1
 
     assert places(redis) == {"waiting": 1, "done": 1}
 
@@ -140,7 +143,7 @@ def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
     if how == "fatal":
         assert fail(send, ids[0], fatal=True) == "dead"
     else:
-        send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
         lease(lease_ms=0)
         lease(lease_ms=0)
         lease(lease_ms=0)
@@ -152,11 +155,11 @@ def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
 def test_what_a_dead_consumer_had_keeps_its_key_until_it_was_delivered(redis, send, order, read, lease):
     ids = order("aa")
     read("dead")
-    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
 
     (event,) = lease()
     assert (event.id, event.attempt) == (ids[0], 2)
-    send(delivery.done(*PLACE, [event.id]))
+    send(delivery_commands.done(*PLACE, [event.id]))
     assert [event.id for event in lease()] == ids[1:]
 
 
@@ -164,7 +167,7 @@ def test_what_is_given_back_keeps_its_turn(redis, send, order, read, lease):
     ids = order("aa")
     read()
 
-    send(delivery.release(*PLACE, "me", [(ids[0], "")]))
+    send(delivery_commands.release(*PLACE, "me", [(ids[0], "")]))
 
     assert [event.id for event in lease()] == ids[:1]
 
@@ -180,7 +183,7 @@ def test_a_trim_takes_nothing_that_is_parked(redis, send, order, read, lease):
     ids = order("aa")
     read()
     redis.xtrim(STREAM, maxlen=0)
-    send(delivery.done(*PLACE, ids[:1]))
+    send(delivery_commands.done(*PLACE, ids[:1]))
 
     (event,) = lease()
     assert (event.id, event.parts) == (ids[1], [b"event_type", b"order-placed", b"customer", b"a"])
@@ -193,7 +196,7 @@ def test_an_event_that_was_trimmed_while_it_held_its_key_is_lost_and_frees_it(re
     redis.xdel(STREAM, ids[0])
 
     if how == "reap":
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
     else:
         assert fail(send, ids[0]) == "lost"
 
@@ -222,7 +225,7 @@ def test_one_key_for_all_keeps_the_order_of_the_stream(redis, send, order, read)
 
     assert read(mode="stream") == ids[:1]
     assert read(mode="stream") == []
-    send(delivery.done(*PLACE, ids[:1]))
+    send(delivery_commands.done(*PLACE, ids[:1]))
     assert read(mode="stream") == ids[1:2]
     assert places(redis) == {"done": 1, "pending": 1}
 
@@ -268,23 +271,23 @@ def test_keys_of_any_bytes_and_length_are_kept_apart(redis, send, group, read):
     ids = [redis.xadd(STREAM, {"customer": key}).decode() for key in keys * 2]
 
     assert read() == ids[:5]
-    assert send(delivery.done(*PLACE, ids[:5])) == 5
+    assert send(delivery_commands.done(*PLACE, ids[:5])) == 5
     assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids[5:])
 
 
 def test_reading_says_how_much_was_read_and_where_the_stream_ends(send, order):
     ids = order("aaa")
 
-    admitted = send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+    admitted = send(delivery_commands.read(*PLACE, "me", limit=2, order="key", key="customer"))
     assert (admitted.read, admitted.last_id, len(admitted.events)) == (2, ids[2], 1)
-    send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+    send(delivery_commands.read(*PLACE, "me", limit=2, order="key", key="customer"))
 
-    admitted = send(delivery.read(*PLACE, "me", limit=2, order="key", key="customer"))
+    admitted = send(delivery_commands.read(*PLACE, "me", limit=2, order="key", key="customer"))
     assert (admitted.read, admitted.last_id, admitted.events) == (0, ids[2], [])
 
 
 def test_a_group_that_is_gone_is_said_to_be(redis, send):
-    assert send(delivery.read(*PLACE, "me", limit=1, order="key", key="x")).code == "NOGROUP"
+    assert send(delivery_commands.read(*PLACE, "me", limit=1, order="key", key="x")).code == "NOGROUP"
 
 
 class TestEventsOfOneKeyThatAreReadTogether:
@@ -298,7 +301,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
         ids = order("aabab")
         read(together=True)
 
-        assert send(delivery.done(*PLACE, ids, tokens=[""] * 5)) == 5
+        assert send(delivery_commands.done(*PLACE, ids, tokens=[""] * 5)) == 5
         assert places(redis) == {"done": 5}
         assert redis.exists(LOCKS, COPIES, DUE) == 0
 
@@ -313,8 +316,8 @@ class TestEventsOfOneKeyThatAreReadTogether:
         ids = order("aaaa")
         read(together=True)
 
-        send(delivery.done(*PLACE, ids[:1], tokens=[""]))
-        assert send(delivery.release(*PLACE, "me", [(ids[2], ""), (ids[3], "")])) == 2
+        send(delivery_commands.done(*PLACE, ids[:1], tokens=[""]))
+        assert send(delivery_commands.release(*PLACE, "me", [(ids[2], ""), (ids[3], "")])) == 2
         assert fail(send, ids[1], delay_ms=60_000) == "retry"
         assert places(redis) == {"done": 1, "waiting": 1, "parked": 2}
         assert lease(together=True) == []
@@ -326,25 +329,25 @@ class TestEventsOfOneKeyThatAreReadTogether:
         ids = order("aaa")
         read("dead", together=True)
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=2)).moved == 2
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2)).moved == 2
         order("a")
         read("me", together=True)
         assert [event.id for event in lease(together=True)] == ids[:2]
-        send(delivery.done(*PLACE, ids[:2]))
+        send(delivery_commands.done(*PLACE, ids[:2]))
         assert lease(together=True) == []
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
         assert [event.id for event in lease(limit=1, together=True)] == ids[2:]
 
     @pytest.mark.parametrize("how", ["lease over", "consumer gone"])
     def test_come_again_in_their_order_when_their_lease_ended(self, redis, send, order, read, lease, how):
         ids = order("a" * 12)
         read("dead", together=True)
-        send(delivery.reap(*PLACE, idle_ms=0, limit=99))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=99))
         if how == "lease over":
             assert len(lease(together=True, lease_ms=0)) == 12
         else:
             assert len(lease(together=True)) == 12
-            assert send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=99)).ended == 12
+            assert send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=99)).ended == 12
 
         # As texts, ids of one millisecond are not in their order.
         assert [(event.id, event.attempt) for event in lease(limit=2, together=True, most_attempts=9)] == [
@@ -354,20 +357,20 @@ class TestEventsOfOneKeyThatAreReadTogether:
     def test_are_settled_by_who_has_them_in_their_turn_only(self, redis, send, order, read, lease):
         ids = order("aaa")
         read("one", together=True)
-        send(delivery.reap(*PLACE, idle_ms=0, limit=1))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1))
         (held,) = lease(limit=1)
 
         # The one who had all three, and was silent for too long, has a say in none.
-        assert send(delivery.done(*PLACE, ids, tokens=[""] * 3)) == 0
-        assert send(delivery.done(*PLACE, ids[:1], tokens=[held.token])) == 1
+        assert send(delivery_commands.done(*PLACE, ids, tokens=[""] * 3)) == 0
+        assert send(delivery_commands.done(*PLACE, ids[:1], tokens=[held.token])) == 1
         assert places(redis) == {"done": 1, "pending": 2}
 
     def test_hold_up_nobody_when_they_are_not_wanted(self, redis, send, order, read):
         ids = order("aaa")
         read(together=True)
 
-        assert send(delivery.done(*PLACE, ids[1:2], counter="filtered")) == 1
-        assert send(delivery.done(*PLACE, [ids[0], ids[2]], tokens=["", ""])) == 2
+        assert send(delivery_commands.done(*PLACE, ids[1:2], counter="filtered")) == 1
+        assert send(delivery_commands.done(*PLACE, [ids[0], ids[2]], tokens=["", ""])) == 2
         assert places(redis) == {"done": 2, "filtered": 1}
 
     def test_are_lost_alone_when_they_were_trimmed(self, redis, send, order, read, lease):
@@ -375,7 +378,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
         read("dead", together=True)
         redis.xdel(STREAM, ids[1])
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
         assert [event.id for event in lease(together=True)] == [ids[0], ids[2]]
         assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
 
@@ -386,12 +389,12 @@ class TestEventsOfOneKeyThatAreReadTogether:
         read("two")
         redis.xgroup_destroy(*PLACE)
         place = "0" if start == "0" else ids[2]
-        send(delivery.join(*PLACE, "me", start=place, mode="any", run="run", owned=True))
+        send(delivery_commands.join(*PLACE, "me", start=place, mode="any", run="run", owned=True))
 
         fresh = read(together=True)
         if start == "0":
             assert fresh == ids[:1]
-            send(delivery.done(*PLACE, ids[:1], tokens=[""]))
+            send(delivery_commands.done(*PLACE, ids[:1], tokens=[""]))
             assert [event.id for event in lease(together=True)] == ids[1:]
         else:
             assert fresh == []
@@ -401,40 +404,40 @@ class TestEventsOfOneKeyThatAreReadTogether:
     def test_what_may_have_ended_its_worker_is_given_out_alone_for_its_last_attempt(self, send, order, read, lease):
         ids = order("aaa")
         read("dead", together=True)
-        send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
 
         assert [event.id for event in lease(together=True, most_attempts=2)] == ids[:1]
-        send(delivery.done(*PLACE, ids[:1]))
+        send(delivery_commands.done(*PLACE, ids[:1]))
         assert [event.id for event in lease(together=True, most_attempts=2)] == ids[1:2]
 
     def test_in_the_order_of_the_stream_nothing_is_read_behind_them(self, redis, send, order, read, lease):
         ids = order("abcd")
         assert read("one", limit=3, mode="stream", together=True) == ids[:3]
 
-        blocked = send(delivery.read(*PLACE, "two", limit=9, order="stream", key="", together=True))
+        blocked = send(delivery_commands.read(*PLACE, "two", limit=9, order="stream", key="", together=True))
         assert (blocked.blocked, blocked.read, blocked.events) == (True, 0, [])
         fail(send, ids[0])
         assert read("two", mode="stream", together=True) == []
-        send(delivery.release(*PLACE, "one", [(ids[1], ""), (ids[2], "")]))
+        send(delivery_commands.release(*PLACE, "one", [(ids[1], ""), (ids[2], "")]))
         make_due(redis)
         assert [event.id for event in lease(together=True)] == ids[:3]
-        send(delivery.done(*PLACE, ids[:3]))
+        send(delivery_commands.done(*PLACE, ids[:3]))
         assert read("two", mode="stream", together=True) == ids[3:]
 
     def test_in_the_order_of_the_stream_are_read_again_when_the_group_was_lost(self, redis, send, order, read, lease):
         ids = order("abc")
         read("one", mode="stream", together=True)
         redis.xgroup_destroy(*PLACE)
-        send(delivery.join(*PLACE, "me", start="0", mode="again", run="run", owned=True))
+        send(delivery_commands.join(*PLACE, "me", start="0", mode="again", run="run", owned=True))
 
         assert read(mode="stream", together=True) == ids[:1]
-        send(delivery.done(*PLACE, ids[:1], tokens=[""]))
+        send(delivery_commands.done(*PLACE, ids[:1], tokens=[""]))
         assert [event.id for event in lease(together=True)] == ids[1:]
 
 
 class TestAGroupThatWasLost:
     def join(self, send, start="0", mode="again"):
-        return send(delivery.join(*PLACE, "me", start=start, mode=mode, run="run", owned=True))
+        return send(delivery_commands.join(*PLACE, "me", start=start, mode=mode, run="run", owned=True))
 
     def test_gives_what_was_pending_once_more_and_keeps_the_rest_parked(self, redis, send, order, read):
         ids = order("aab")
@@ -491,11 +494,11 @@ class TestAGroupThatWasLost:
 
 def test_a_group_that_keeps_its_order_no_more_frees_what_was_parked(redis, send, order, lease):
     ids = order("aa")
-    send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"))
     ids += order("a")
 
     assert read_and_die(redis, "me") == ids[2:]
-    send(delivery.done(*PLACE, [ids[0], ids[2]]))
+    send(delivery_commands.done(*PLACE, [ids[0], ids[2]]))
 
     assert [event.id for event in lease()] == ids[1:2]
 
@@ -504,19 +507,19 @@ def test_a_redelivered_dead_letter_takes_no_key(redis, send, order, read, lease)
     ids = order("aa")
     read()
     fail(send, ids[0], fatal=True)
-    (letter,) = send(dead_letters.letters(*PLACE, count=9))
+    (letter,) = send(dead_letter_commands.letters(*PLACE, count=9))
 
-    assert send(dead_letters.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
+    assert send(dead_letter_commands.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
 
     assert {event.id for event in lease()} == set(ids)
-    assert send(delivery.done(*PLACE, ids)) == 2
+    assert send(delivery_commands.done(*PLACE, ids)) == 2
     assert redis.exists(LOCKS, COPIES) == 0
 
 
 def test_its_keys_lie_in_the_slot_of_the_stream(redis, send, order, read):
     order("aa")
     read()
-    send(delivery.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
 
     assert all(key == STREAM.encode() or b"{orders}" in key for key in redis.scan_iter())
     assert any(key.endswith(f":{GROUP}".encode()) and b":queue:" in key for key in redis.scan_iter())

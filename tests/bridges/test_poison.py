@@ -5,7 +5,7 @@ import pytest
 from bridges.runtime.retry import Backoff, Policy
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from streams import connections
-from streams.broker import dead_letters
+from synapse.redis.commands import dead_letters as dead_letter_commands
 from tests.bridges.cast import PLACE, STREAM, places, publish
 from tests.bridges.sinks import definition
 
@@ -29,7 +29,7 @@ def test_poison_is_dead_after_exactly_its_attempts_and_the_others_are_handled_on
 
     bridge(sink, retry=at_once).run_dry()
 
-    (letters,) = connections.executor().execute([dead_letters.letters(*PLACE, count=10)])
+    (letters,) = connections.executor().execute([dead_letter_commands.letters(*PLACE, count=10)])
 
     assert [(letter.event_id, letter.count, len(letter.attempts)) for letter in letters] == [
         (poison, ATTEMPTS, ATTEMPTS)

@@ -8,7 +8,7 @@ from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
 from bridges.status import Status
 from streams import connections
-from streams.broker import keys
+from synapse.redis import keyspace
 from tests.bridges.cast import STREAM
 from tests.bridges.sinks import definition
 
@@ -52,12 +52,12 @@ def scene(redis):
 
 def test_a_status_that_stays_the_same_is_not_said_again(scene):
     scene.say()
-    assert scene.sent == [keys.PROCESSES, keys.reports(*PLACE)]
+    assert scene.sent == [keyspace.PROCESSES, keyspace.reports(*PLACE)]
 
     scene.now += 1
     scene.say()
 
-    assert scene.sent == [keys.PROCESSES]
+    assert scene.sent == [keyspace.PROCESSES]
 
 
 def test_a_status_that_changed_is_said_at_once(scene):
@@ -65,7 +65,7 @@ def test_a_status_that_changed_is_said_at_once(scene):
 
     scene.say(delivered=1)
 
-    assert keys.reports(*PLACE) in scene.sent
+    assert keyspace.reports(*PLACE) in scene.sent
 
 
 def test_a_status_is_said_again_before_it_is_forgotten(scene):
@@ -74,29 +74,29 @@ def test_a_status_is_said_again_before_it_is_forgotten(scene):
 
     scene.say()
 
-    assert keys.reports(*PLACE) in scene.sent
+    assert keyspace.reports(*PLACE) in scene.sent
 
 
 def test_an_old_status_holds_while_its_process_lives(scene):
     scene.say()
-    scene.grow_old(keys.reports(*PLACE), scene.consumer)
+    scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
 
     assert scene.state == "running"
 
 
 def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
     scene.say()
-    scene.grow_old(keys.reports(*PLACE), scene.consumer)
-    scene.grow_old(keys.PROCESSES, identity.process())
+    scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
+    scene.grow_old(keyspace.PROCESSES, identity.process())
 
     assert scene.state == "not running"
 
 
 def test_an_old_status_of_another_process_holds_no_more(scene):
     scene.say()
-    scene.grow_old(keys.reports(*PLACE), scene.consumer)
-    scene.redis.hset(keys.PROCESSES, "elsewhere:1", scene.redis.hget(keys.PROCESSES, identity.process()))
-    scene.redis.hdel(keys.PROCESSES, identity.process())
+    scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
+    scene.redis.hset(keyspace.PROCESSES, "elsewhere:1", scene.redis.hget(keyspace.PROCESSES, identity.process()))
+    scene.redis.hdel(keyspace.PROCESSES, identity.process())
 
     assert scene.state == "not running"
 
@@ -111,15 +111,15 @@ def test_a_bridge_that_ended_says_nothing_more_though_its_process_lives(scene):
 
 def test_what_redis_did_not_take_is_said_again(scene, monkeypatch, no_redis):
     scene.say()
-    assert scene.sent[1:] == [keys.reports(*PLACE)]
+    assert scene.sent[1:] == [keyspace.reports(*PLACE)]
 
     scene.say()
 
-    assert scene.sent[1:] == [keys.reports(*PLACE)]
+    assert scene.sent[1:] == [keyspace.reports(*PLACE)]
 
 
 def test_another_programs_key_in_the_place_of_the_beats_is_no_matter(scene):
-    scene.redis.set(keys.PROCESSES, "not ours")
+    scene.redis.set(keyspace.PROCESSES, "not ours")
 
     scene.say()
 

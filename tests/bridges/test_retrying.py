@@ -6,8 +6,8 @@ from bridges.runtime import worker as runtime
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.stop import Stop
 from streams import connections
-from streams.broker import dead_letters
 from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.redis.commands import dead_letters as dead_letter_commands
 from tests.bridges.cast import (
     AT_ONCE,
     COUNTERS,
@@ -43,7 +43,7 @@ class FailingSink(KeepingSink):
 
 
 def letters(send):
-    return send(dead_letters.letters(*PLACE, count=100))
+    return send(dead_letter_commands.letters(*PLACE, count=100))
 
 
 def test_an_event_is_a_dead_letter_after_exactly_so_many_attempts_and_harms_no_other(redis, bridge, send):

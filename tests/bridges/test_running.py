@@ -12,8 +12,9 @@ from bridges.runtime.run import ThreadRun
 from bridges.runtime.supervisor import Supervisor
 from bridges.status import Status, pack, unpack
 from streams import connections
-from streams.broker import keys, reports
 from streams.snapshot import holder
+from synapse.redis import keyspace
+from synapse.redis.commands import consumer_status as consumer_status_commands
 from tests.bridges.cast import GROUP, STREAM, made_by_us, now_ms, publish
 from tests.bridges.sinks import definition
 from tests.definitions import define
@@ -64,7 +65,7 @@ def test_a_bridge_delivers_and_says_how_far_it_is(redis, work):
     publish(redis, 30)
     supervisor = work(bridge)
 
-    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"30")
+    eventually(lambda: redis.hget(keyspace.counters(STREAM, "good"), "done") == b"30")
     supervisor._due = 0
     supervisor.step()
 
@@ -91,7 +92,7 @@ def test_a_bridge_that_cannot_work_says_why_and_the_others_go_on(redis, work, co
     supervisor = work(bad, nowhere())
 
     eventually(lambda: states(supervisor) == {"bad": "failed", "good": "running"})
-    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"3")
+    eventually(lambda: redis.hget(keyspace.counters(STREAM, "good"), "done") == b"3")
     supervisor._due = 0
     supervisor.step()
 
@@ -113,7 +114,7 @@ def test_a_stream_key_of_another_type_is_said_and_waited_for(redis, work):
     redis.delete("parcels")
     redis.xadd("parcels", {"event_type": "order-placed"})
 
-    eventually(lambda: redis.hget(keys.counters("parcels", "bad"), "done") == b"1")
+    eventually(lambda: redis.hget(keyspace.counters("parcels", "bad"), "done") == b"1")
     eventually(lambda: states(supervisor) == {"bad": "running", "good": "running"})
 
 
@@ -125,8 +126,8 @@ def test_a_group_that_another_program_made_is_the_bridges_by_its_definition(redi
 
     work(row)
 
-    eventually(lambda: redis.hget(keys.counters(STREAM, "good"), "done") == b"2")
-    assert redis.hexists(keys.counters(STREAM, "good"), "made_by")
+    eventually(lambda: redis.hget(keyspace.counters(STREAM, "good"), "done") == b"2")
+    assert redis.hexists(keyspace.counters(STREAM, "good"), "made_by")
     assert len(ids) == 2
 
 
@@ -174,7 +175,9 @@ def test_a_status_of_a_later_version_is_understood_as_far_as_it_goes():
 class TestOverview:
     def say(self, consumer, **status):
         words = pack(Status(**{"since": 1.0, "state": "running", **status}))
-        connections.executor().execute([reports.report(STREAM, "warehouse", consumer, words, keep_ms=60_000)])
+        connections.executor().execute(
+            [consumer_status_commands.report(STREAM, "warehouse", consumer, words, keep_ms=60_000)]
+        )
 
     def look(self, **columns) -> Overview:
         bridge = definition("console", group="warehouse", **columns)
@@ -199,8 +202,8 @@ class TestOverview:
 
     def test_who_fell_silent_does_not_run(self, redis):
         self.say("one")
-        row = redis.hget(keys.reports(STREAM, "warehouse"), "one").partition(b" ")
-        redis.hset(keys.reports(STREAM, "warehouse"), "one", b"%d %s" % (int(row[0]) - overview.FRESH_MS, row[2]))
+        row = redis.hget(keyspace.reports(STREAM, "warehouse"), "one").partition(b" ")
+        redis.hset(keyspace.reports(STREAM, "warehouse"), "one", b"%d %s" % (int(row[0]) - overview.FRESH_MS, row[2]))
 
         assert self.look().state == "not running"
 
@@ -208,7 +211,7 @@ class TestOverview:
         publish(redis, 5)
         redis.xgroup_create(STREAM, "warehouse", "0")
         redis.xreadgroup("warehouse", "one", {STREAM: ">"}, count=2)
-        redis.zadd(keys.waiting(STREAM, "warehouse"), {"1-1": 0})
+        redis.zadd(keyspace.waiting(STREAM, "warehouse"), {"1-1": 0})
 
         found = self.look()
 
@@ -232,7 +235,7 @@ class TestOverview:
         assert self.look().last_delivered_ms is None
 
     def test_keys_that_are_not_ours_break_nothing(self, redis):
-        for key in (keys.reports, keys.counters, keys.waiting):
+        for key in (keyspace.reports, keyspace.counters, keyspace.waiting):
             redis.set(key(STREAM, "warehouse"), "text")
 
         assert self.look().state == "not running"

@@ -1,7 +1,23 @@
 """The scripts of delivery, each alone: an event is in one place before, and in one place after."""
 
-from streams.broker import ReplyError, commands, delivery, reports
-from streams.broker.delivery import Held, Joined, Leased, Reaped, Recalled, netstrings
+from synapse.redis import ReplyError
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.delivery import (
+    Held,
+    Joined,
+    Leased,
+    Reaped,
+    Recalled,
+    netstrings,
+)
 from tests.bridges.cast import (
     COPIES,
     COUNTERS,
@@ -21,7 +37,7 @@ from tests.bridges.cast import (
 
 class TestJoin:
     def join(self, send, mode="any", start="0", run="run", owned=False):
-        return send(delivery.join(*PLACE, "me", start=start, mode=mode, run=run, owned=owned))
+        return send(delivery_commands.join(*PLACE, "me", start=start, mode=mode, run=run, owned=owned))
 
     def test_makes_the_group_and_the_consumer(self, redis, send):
         assert self.join(send) == Joined(created=True, ours=True)
@@ -81,34 +97,34 @@ class TestDone:
         pending = read_and_die(redis, "reader")
         ids = [*waiting, *pending]
 
-        assert send(delivery.done(*PLACE, ids)) == 5
-        assert send(delivery.done(*PLACE, ids)) == 0
+        assert send(delivery_commands.done(*PLACE, ids)) == 5
+        assert send(delivery_commands.done(*PLACE, ids)) == 0
         assert places(redis) == {"done": 5}
         assert redis.exists(DUE, COPIES) == 0
 
     def test_counts_what_is_not_wanted_by_itself(self, redis, send):
         ids = pend(redis, 3)
 
-        assert send(delivery.done(*PLACE, ids[:2], counter="filtered")) == 2
+        assert send(delivery_commands.done(*PLACE, ids[:2], counter="filtered")) == 2
         assert places(redis) == {"pending": 1, "filtered": 2}
 
     def test_leaves_the_others_alone(self, redis, send):
         ids = wait(redis, send, 3)
 
-        assert send(delivery.done(*PLACE, ids[1:2])) == 1
+        assert send(delivery_commands.done(*PLACE, ids[1:2])) == 1
         assert places(redis) == {"waiting": 2, "done": 1}
 
     def test_takes_thousands_of_ids(self, redis, send):
         ids = pend(redis, 5000)
         waiting = ids[:100]
-        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
 
-        assert send(delivery.done(*PLACE, ids)) == 5000
+        assert send(delivery_commands.done(*PLACE, ids)) == 5000
         assert len(waiting) == 100
         assert places(redis) == {"done": 5000}
 
     def test_settles_nothing_in_a_group_that_is_gone(self, redis, send):
-        assert send(delivery.done(*PLACE, ["1-1"])) == 0
+        assert send(delivery_commands.done(*PLACE, ["1-1"])) == 0
         assert redis.keys() == []
 
 
@@ -117,7 +133,7 @@ class TestReap:
         ids = pend(redis, 2)
         before = now_ms(redis)
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=0)
 
         assert places(redis) == {"waiting": 2}
         assert all(before <= due <= now_ms(redis) for _, due in redis.zrange(DUE, 0, -1, withscores=True))
@@ -127,7 +143,7 @@ class TestReap:
     def test_leaves_what_was_read_a_moment_ago(self, redis, send):
         pend(redis, 2)
 
-        assert send(delivery.reap(*PLACE, idle_ms=60_000, limit=100)) == Reaped(moved=0, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=60_000, limit=100)) == Reaped(moved=0, lost=0)
         assert places(redis) == {"pending": 2}
 
     def test_takes_back_from_one_consumer_alone_and_no_more_than_asked(self, redis, send):
@@ -135,16 +151,16 @@ class TestReap:
         publish(redis, 2)
         read_and_die(redis, "another")
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=2, consumer="reader")).moved == 2
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2, consumer="reader")).moved == 2
         assert [id_.decode() for id_ in redis.zrange(DUE, 0, -1)] == mine[:2]
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=2, consumer="nobody")).moved == 0
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2, consumer="nobody")).moved == 0
         assert places(redis) == {"waiting": 2, "pending": 3}
 
     def test_counts_what_was_trimmed_as_lost(self, redis, send):
         ids = pend(redis, 3)
         redis.xdel(STREAM, ids[1])
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=1)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=1)
         assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
 
     def test_does_not_count_again_what_the_janitor_counted(self, redis, send):
@@ -155,7 +171,7 @@ class TestReap:
         redis.xtrim(STREAM, maxlen=0)
         redis.hset(COUNTERS, "lost_below", "10-2")
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=3)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=3)
         assert redis.hget(COUNTERS, "lost_trimmed") == b"1"
 
     def test_keeps_an_event_that_was_trimmed_when_there_is_a_copy_from_before(self, redis, send):
@@ -163,16 +179,16 @@ class TestReap:
         redis.hset(COPIES, f"{ids[0]}:body", b"1:n,1:7,")
         redis.xdel(STREAM, ids[0])
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=1, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=1, lost=0)
         assert places(redis) == {"waiting": 1}
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)).code == "NOGROUP"
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)).code == "NOGROUP"
 
 
 class TestLease:
     def lease(self, send, limit=100, lease_ms=60_000, **options):
-        return send(delivery.lease(*PLACE, "me", limit=limit, lease_ms=lease_ms, **options))
+        return send(delivery_commands.lease(*PLACE, "me", limit=limit, lease_ms=lease_ms, **options))
 
     def test_gives_out_what_is_due_and_keeps_it_until_it_is_settled(self, redis, send):
         ids = wait(redis, send, 2)
@@ -202,7 +218,7 @@ class TestLease:
         made_by_us(redis)
         ids = [redis.xadd(STREAM, {"n": n}, id=f"5-{n + 8}").decode() for n in range(5)]
         read_and_die(redis, "reader")
-        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
 
         assert [event.id for event in self.lease(send).events] == ids
 
@@ -215,7 +231,7 @@ class TestLease:
         assert leased.next_due_ms == 0
 
     def test_gives_large_events_in_parts(self, redis, send, monkeypatch):
-        monkeypatch.setattr(delivery, "MAX_LEASED_BYTES", 100)
+        monkeypatch.setattr(delivery_commands, "MAX_LEASED_BYTES", 100)
         wait(redis, send, 5)
 
         sizes = [len(self.lease(send).events) for _ in range(4)]
@@ -224,7 +240,7 @@ class TestLease:
         assert sizes[0] < 5
 
     def test_gives_an_event_larger_than_all_limits_alone(self, redis, send, monkeypatch):
-        monkeypatch.setattr(delivery, "MAX_LEASED_BYTES", 1)
+        monkeypatch.setattr(delivery_commands, "MAX_LEASED_BYTES", 1)
         wait(redis, send, 2)
 
         assert [len(self.lease(send).events) for _ in range(3)] == [1, 1, 0]
@@ -248,10 +264,10 @@ class TestLease:
 
 class TestRelease:
     def release(self, send, ids, consumer="reader", token=""):
-        return send(delivery.release(*PLACE, consumer, [(id_, token) for id_ in ids]))
+        return send(delivery_commands.release(*PLACE, consumer, [(id_, token) for id_ in ids]))
 
     def lease(self, send):
-        return send(delivery.lease(*PLACE, "me", limit=100, lease_ms=60_000)).events
+        return send(delivery_commands.lease(*PLACE, "me", limit=100, lease_ms=60_000)).events
 
     def test_gives_pending_events_back_without_charging_an_attempt(self, redis, send):
         ids = pend(redis, 3)
@@ -278,7 +294,7 @@ class TestRelease:
         assert self.release(send, pending, consumer="another") == 0
         assert places(redis) == {"pending": 1}
 
-        send(delivery.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
         self.lease(send)
         assert self.release(send, pending, token="1234 me") == 0
         assert self.lease(send) == []
@@ -289,7 +305,7 @@ class TestRelease:
 
         assert self.release(send, ids) == 0
 
-        assert send(delivery.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=1)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=1)
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
         assert self.release(send, ["1-1"]).code == "NOGROUP"
@@ -297,26 +313,26 @@ class TestRelease:
 
 class TestReport:
     def say(self, send, consumer, words, keep_ms=60_000):
-        send(reports.report(*PLACE, consumer, words, keep_ms=keep_ms))
+        send(consumer_status_commands.report(*PLACE, consumer, words, keep_ms=keep_ms))
 
     def heard(self, send):
-        return {name: report.words for name, report in send(reports.reports(*PLACE)).items()}
+        return {name: report.words for name, report in send(consumer_status_commands.reports(*PLACE)).items()}
 
     def test_keeps_the_last_word_of_each_consumer_and_its_time(self, redis, send):
-        begun = send(reports.now())
+        begun = send(consumer_status_commands.now())
         self.say(send, "one", b"I begin")
         self.say(send, "other", b"")
         self.say(send, "one", b"I run")
 
         assert self.heard(send) == {"one": b"I run", "other": b""}
-        assert begun <= send(reports.reports(*PLACE))["one"].at <= send(reports.now())
+        assert begun <= send(consumer_status_commands.reports(*PLACE))["one"].at <= send(consumer_status_commands.now())
 
     def test_forgets_those_that_are_gone_or_silent(self, redis, send):
         self.say(send, "gone", b"I run")
         self.say(send, "silent", b"I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "silent", "5 I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "stranger", "what is this")
-        send(reports.withdraw(*PLACE, "gone"))
+        send(consumer_status_commands.withdraw(*PLACE, "gone"))
 
         self.say(send, "live", b"I run")
 
@@ -326,21 +342,21 @@ class TestReport:
 
 class TestRecall:
     def recall(self, send, consumer, offset=0, limit=1000):
-        return send(delivery.recall(*PLACE, consumer, lease_ms=60_000, offset=offset, limit=limit))
+        return send(delivery_commands.recall(*PLACE, consumer, lease_ms=60_000, offset=offset, limit=limit))
 
     def test_ends_the_leases_of_one_consumer_alone(self, redis, send):
         ids = wait(redis, send, 3)
-        send(delivery.lease(*PLACE, "gone", limit=2, lease_ms=60_000))
-        send(delivery.lease(*PLACE, "live", limit=2, lease_ms=60_000))
+        send(delivery_commands.lease(*PLACE, "gone", limit=2, lease_ms=60_000))
+        send(delivery_commands.lease(*PLACE, "live", limit=2, lease_ms=60_000))
 
         assert self.recall(send, "gone") == Recalled(looked_at=3, ended=2)
 
-        again = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000))
+        again = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000))
         assert [event.id for event in again.events] == ids[:2]
 
     def test_can_be_done_in_parts(self, redis, send):
         wait(redis, send, 5)
-        send(delivery.lease(*PLACE, "gone", limit=5, lease_ms=60_000))
+        send(delivery_commands.lease(*PLACE, "gone", limit=5, lease_ms=60_000))
 
         assert self.recall(send, "gone", limit=2) == Recalled(looked_at=2, ended=2)
         assert self.recall(send, "gone", offset=0, limit=2) == Recalled(looked_at=2, ended=2)
@@ -352,17 +368,17 @@ class TestLeave:
         made_by_us(redis)
         redis.xgroup_createconsumer(STREAM, GROUP, "me")
 
-        assert send(delivery.leave(*PLACE, "me")) is True
+        assert send(delivery_commands.leave(*PLACE, "me")) is True
         assert redis.xinfo_consumers(*PLACE) == []
 
     def test_keeps_one_whose_pending_events_would_go_with_it(self, redis, send):
         pend(redis, 1, consumer="me")
 
-        assert send(delivery.leave(*PLACE, "me")) is False
+        assert send(delivery_commands.leave(*PLACE, "me")) is False
         assert places(redis) == {"pending": 1}
 
     def test_does_nothing_in_a_group_that_is_gone(self, redis, send):
-        assert send(delivery.leave(*PLACE, "me")) is False
+        assert send(delivery_commands.leave(*PLACE, "me")) is False
 
 
 def test_netstrings_hold_any_bytes():
@@ -373,10 +389,10 @@ def test_netstrings_hold_any_bytes():
 def test_every_script_keeps_to_the_keys_of_its_stream(redis, send):
     """In a cluster a script may touch one slot alone: the stream's own, by the hash tag."""
     ids = wait(redis, send, 1)
-    send(delivery.lease(*PLACE, "me", limit=1, lease_ms=0))
-    send(delivery.release(*PLACE, "me", [(ids[0], "")]))
-    send(delivery.done(*PLACE, ids))
-    send(reports.report(*PLACE, "me", b"I run", keep_ms=0))
+    send(delivery_commands.lease(*PLACE, "me", limit=1, lease_ms=0))
+    send(delivery_commands.release(*PLACE, "me", [(ids[0], "")]))
+    send(delivery_commands.done(*PLACE, ids))
+    send(consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=0))
 
     assert {key.decode() for key in redis.scan_iter()} == {STREAM, COUNTERS}
-    assert send(commands.xlen(STREAM)) == 1
+    assert send(stream_commands.xlen(STREAM)) == 1

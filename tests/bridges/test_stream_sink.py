@@ -8,10 +8,10 @@ from bridges.mapping import FieldMapping
 from bridges.sinks import stream as stream_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
 from streams import connections, entry
-from streams.broker.publishing import Once, publish_once
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
+from synapse.redis.commands.publishing import Once, publish_once
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
 from tests.definitions import define

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.broker import address
+from synapse.redis import address
 
 
 def test_one_server():

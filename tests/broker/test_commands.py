@@ -3,7 +3,7 @@
 import fakeredis
 import pytest
 
-from streams.broker import commands
+from synapse.redis.commands import streams as stream_commands
 
 
 @pytest.fixture
@@ -16,19 +16,19 @@ def ask():
 
 
 def test_entries_are_read_both_ways(ask):
-    ids = [ask(commands.xadd("s", [b"n", b"%d" % number])) for number in (1, 2, 3)]
+    ids = [ask(stream_commands.xadd("s", [b"n", b"%d" % number])) for number in (1, 2, 3)]
 
-    assert [entry.id for entry in ask(commands.xrange("s", "-", "+", 2))] == ids[:2]
-    assert [entry.parts for entry in ask(commands.xrevrange("s", "+", "-", 2))] == [[b"n", b"3"], [b"n", b"2"]]
+    assert [entry.id for entry in ask(stream_commands.xrange("s", "-", "+", 2))] == ids[:2]
+    assert [entry.parts for entry in ask(stream_commands.xrevrange("s", "+", "-", 2))] == [[b"n", b"3"], [b"n", b"2"]]
 
 
 def test_a_stream_and_its_groups_are_described(ask):
-    ask(commands.xgroup_create("s", "g", "0"))
-    entry_id = ask(commands.xadd("s", [b"n", b"1"]))
+    ask(stream_commands.xgroup_create("s", "g", "0"))
+    entry_id = ask(stream_commands.xadd("s", [b"n", b"1"]))
 
-    (read,) = ask(commands.xreadgroup("s", "g", "c", count=10, block_ms=0))
-    (group,) = ask(commands.xinfo_groups("s"))
-    (consumer,) = ask(commands.xinfo_consumers("s", "g"))
+    (read,) = ask(stream_commands.xreadgroup("s", "g", "c", count=10, block_ms=0))
+    (group,) = ask(stream_commands.xinfo_groups("s"))
+    (consumer,) = ask(stream_commands.xinfo_consumers("s", "g"))
 
     assert (read.id, read.parts) == (entry_id, [b"n", b"1"])
     assert (group.name, group.consumers, group.pending, group.last_delivered_id) == ("g", 1, 1, entry_id)
@@ -36,15 +36,15 @@ def test_a_stream_and_its_groups_are_described(ask):
 
 
 def test_nothing_is_read_from_an_empty_stream(ask):
-    ask(commands.xgroup_create("s", "g", "0"))
+    ask(stream_commands.xgroup_create("s", "g", "0"))
 
-    assert ask(commands.xrange("s", "-", "+", 10)) == []
-    assert ask(commands.xreadgroup("s", "g", "c", count=10, block_ms=0)) == []
-    assert ask(commands.xinfo_groups("s"))[0].last_delivered_id == "0-0"
+    assert ask(stream_commands.xrange("s", "-", "+", 10)) == []
+    assert ask(stream_commands.xreadgroup("s", "g", "c", count=10, block_ms=0)) == []
+    assert ask(stream_commands.xinfo_groups("s"))[0].last_delivered_id == "0-0"
 
 
 def test_counters_are_read_as_a_dictionary(ask):
-    ask(commands.hincrby("h", "published", 2))
-    ask(commands.hincrby("h", "published", 3))
+    ask(stream_commands.hincrby("h", "published", 2))
+    ask(stream_commands.hincrby("h", "published", 3))
 
-    assert ask(commands.hgetall("h")) == {"published": b"5"}
+    assert ask(stream_commands.hgetall("h")) == {"published": b"5"}

@@ -8,10 +8,16 @@ import threading
 import pytest
 
 from core.shares.process import shares_of
-from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands
-from streams.broker.command import Job
-from streams.broker.script import Script, load
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
+from synapse.redis import (
+    AsyncExecutor,
+    ReplyError,
+    Server,
+    SyncExecutor,
+)
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Job
+from synapse.redis.script import Script, load
 from synapse.shares import AllInUse, CallerId
 from tests.patience import eventually
 from tests.ports import free_port
@@ -64,18 +70,18 @@ def either(connect, redis, valkey_of_session):
 
 def test_replies_come_back_in_order_and_parsed(either):
     first, second, length = either.execute(
-        [commands.xadd("s", [b"n", b"1"]), commands.xadd("s", [b"n", b"2"]), commands.xlen("s")]
+        [stream_commands.xadd("s", [b"n", b"1"]), stream_commands.xadd("s", [b"n", b"2"]), stream_commands.xlen("s")]
     )
 
     assert length == 2
-    ((one, two),) = [either.execute([commands.xrange("s", "-", "+", 10)])[0]]
+    ((one, two),) = [either.execute([stream_commands.xrange("s", "-", "+", 10)])[0]]
     assert [(one.id, one.parts), (two.id, two.parts)] == [(first, [b"n", b"1"]), (second, [b"n", b"2"])]
 
 
 def test_a_command_that_fails_harms_no_other(either, redis):
     redis.set("s", "not a stream")
 
-    refused, stored = either.execute([commands.xadd("s", [b"n", b"1"]), commands.xadd("t", [b"n", b"1"])])
+    refused, stored = either.execute([stream_commands.xadd("s", [b"n", b"1"]), stream_commands.xadd("t", [b"n", b"1"])])
 
     assert isinstance(refused, ReplyError)
     assert refused.code == "WRONGTYPE"
@@ -85,9 +91,9 @@ def test_a_command_that_fails_harms_no_other(either, redis):
 
 def test_an_error_inside_a_transaction_is_an_error(either, redis):
     redis.set("s", "not a stream")
-    append = commands.xadd("s", [b"n", b"1"])
+    append = stream_commands.xadd("s", [b"n", b"1"])
 
-    *_, (refused,) = either.execute([commands.multi(), append, commands.execute([append])])
+    *_, (refused,) = either.execute([stream_commands.multi(), append, stream_commands.execute([append])])
 
     assert isinstance(refused, ReplyError)
     assert refused.code == "WRONGTYPE"
@@ -119,8 +125,8 @@ def test_a_script_that_fails_says_so(either):
 
 def test_a_conversation_asks_in_steps(either):
     def twice():
-        (first,) = yield [commands.xadd("s", [b"n", b"1"])]
-        (found,) = yield [commands.xrange("s", first, first, 1)]
+        (first,) = yield [stream_commands.xadd("s", [b"n", b"1"])]
+        (found,) = yield [stream_commands.xrange("s", first, first, 1)]
         return found[0].parts
 
     assert either.run(twice()) == [b"n", b"1"]
@@ -131,14 +137,14 @@ def test_a_server_that_is_not_there_is_down(connect, url):
     executor = connect(url.format(f"127.0.0.1:{free_port()}"))
 
     with pytest.raises(BrokerDown):
-        executor.execute([commands.ping()])
+        executor.execute([stream_commands.ping()])
 
 
 def test_a_wrong_password_is_said_to_be_one(connect, valkey_of_session):
     executor = connect(f"redis://:wrong@127.0.0.1:{valkey_of_session.port}")
 
     with pytest.raises(BrokerDown, match=r"(?i)password"):
-        executor.execute([commands.ping()])
+        executor.execute([stream_commands.ping()])
 
 
 def test_a_conversation_hears_that_the_server_is_down(connect):
@@ -146,7 +152,7 @@ def test_a_conversation_hears_that_the_server_is_down(connect):
 
     def careful():
         try:
-            yield [commands.ping()]
+            yield [stream_commands.ping()]
         except BrokerDown:
             return "heard"
 
@@ -156,11 +162,11 @@ def test_a_conversation_hears_that_the_server_is_down(connect):
 def test_an_answer_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_twice(connect, redis, valkey_of_session):
     with proxy_to(valkey_of_session.port) as proxy:
         executor = connect(f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}")
-        executor.execute([commands.ping()])
+        executor.execute([stream_commands.ping()])
         proxy.drop_replies = True
 
         with pytest.raises(OutcomeUnknown):
-            executor.execute([commands.xadd("s", [b"n", b"1"])])
+            executor.execute([stream_commands.xadd("s", [b"n", b"1"])])
 
     assert redis.xlen("s") == 1
     assert proxy.dropped == 1
@@ -168,11 +174,11 @@ def test_an_answer_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_t
 
 def test_a_frozen_server_is_given_up_on_after_the_timeout(connect, own_valkey):
     executor = connect(own_valkey.url, timeout=0.2)
-    executor.execute([commands.ping()])
+    executor.execute([stream_commands.ping()])
     os.kill(own_valkey.process.pid, signal.SIGSTOP)
 
     with pytest.raises(OutcomeUnknown):
-        executor.execute([commands.xadd("s", [b"n", b"1"])])
+        executor.execute([stream_commands.xadd("s", [b"n", b"1"])])
 
     os.kill(own_valkey.process.pid, signal.SIGCONT)
 
@@ -189,7 +195,7 @@ def test_a_server_that_takes_no_writes_any_more_is_looked_for_anew(connect, own_
     own_valkey.client().replicaof("127.0.0.1", free_port())
 
     for _ in range(2):
-        (refused,) = executor.execute([commands.xadd("s", [b"n", b"1"])])
+        (refused,) = executor.execute([stream_commands.xadd("s", [b"n", b"1"])])
         assert refused.code in ("READONLY", "MASTERDOWN")
 
     assert len(looked) == 2
@@ -197,21 +203,21 @@ def test_a_server_that_takes_no_writes_any_more_is_looked_for_anew(connect, own_
 
 def test_a_server_that_came_back_is_used_again(connect, own_valkey):
     executor = connect(own_valkey.url)
-    executor.execute([commands.ping()])
+    executor.execute([stream_commands.ping()])
     own_valkey.kill()
     with pytest.raises((BrokerDown, OutcomeUnknown)):
-        executor.execute([commands.ping()])
+        executor.execute([stream_commands.ping()])
     with pytest.raises(BrokerDown):
-        executor.execute([commands.ping()])
+        executor.execute([stream_commands.ping()])
     own_valkey.start()
 
-    assert eventually(lambda: executor.execute([commands.ping()]), despite=BrokerDown) == ["PONG"]
+    assert eventually(lambda: executor.execute([stream_commands.ping()]), despite=BrokerDown) == ["PONG"]
 
 
 def test_a_job_is_done_off_the_event_loop_and_its_result_is_sent_to_the_conversation(either):
     def conversation():
         (found,) = yield Job(CallerId("service", "a"), lambda: [threading.get_ident()])
-        (length,) = yield [commands.xlen("s")]
+        (length,) = yield [stream_commands.xlen("s")]
         return found, length
 
     thread, length = either.run(conversation())
@@ -228,6 +234,6 @@ def test_a_problem_of_a_job_is_thrown_into_the_conversation(either):
         try:
             yield Job(CallerId("service", "a"), fail)
         except AllInUse:
-            return (yield [commands.xlen("s")])
+            return (yield [stream_commands.xlen("s")])
 
     assert either.run(conversation()) == [0]

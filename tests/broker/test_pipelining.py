@@ -5,8 +5,9 @@ import random
 
 import pytest
 
-from streams.broker import AsyncExecutor, ReplyError, Server, commands
 from synapse.errors.streams import Busy
+from synapse.redis import AsyncExecutor, ReplyError, Server
+from synapse.redis.commands import streams as stream_commands
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_replies_reach_their_callers_with_mixed_sizes_and_failures(server, redis
         size = chance.choice([1, 10, 100_000])
         stream = "not-a-stream" if number % 7 == 0 else "s"
         replies = await executor.execute(
-            [commands.xadd(stream, [b"n", b"%d" % number, b"x", b"y" * size])] * chance.choice([1, 3])
+            [stream_commands.xadd(stream, [b"n", b"%d" % number, b"x", b"y" * size])] * chance.choice([1, 3])
         )
         return number, replies
 
@@ -45,7 +46,7 @@ def test_replies_reach_their_callers_with_mixed_sizes_and_failures(server, redis
 
 def test_a_caller_that_cannot_take_its_reply_leaves_the_others_theirs(server, redis, caplog):
     def ask():
-        yield [commands.ping()]
+        yield [stream_commands.ping()]
         return "asked"
 
     def cannot(_):
@@ -53,9 +54,9 @@ def test_a_caller_that_cannot_take_its_reply_leaves_the_others_theirs(server, re
 
     async def work():
         executor = AsyncExecutor(server)
-        await executor.execute([commands.ping()])
+        await executor.execute([stream_commands.ping()])
         executor.begin(ask(), cannot, cannot)
-        found = await executor.execute([commands.xlen("s")])
+        found = await executor.execute([stream_commands.xlen("s")])
         executor.close()
         return found
 
@@ -66,9 +67,9 @@ def test_a_caller_that_cannot_take_its_reply_leaves_the_others_theirs(server, re
 def test_a_caller_that_goes_away_leaves_the_others_their_replies(server, redis):
     async def work():
         executor = AsyncExecutor(server)
-        await executor.execute([commands.ping()])
-        gone = asyncio.create_task(executor.execute([commands.xadd("s", [b"n", b"1"])]))
-        stays = asyncio.create_task(executor.execute([commands.xlen("s")]))
+        await executor.execute([stream_commands.ping()])
+        gone = asyncio.create_task(executor.execute([stream_commands.xadd("s", [b"n", b"1"])]))
+        stays = asyncio.create_task(executor.execute([stream_commands.xlen("s")]))
         await asyncio.sleep(0)
         gone.cancel()
         reply = await stays
@@ -81,8 +82,8 @@ def test_a_caller_that_goes_away_leaves_the_others_their_replies(server, redis):
 def test_callers_are_refused_at_once_when_too_much_is_waiting(server):
     async def work():
         executor = AsyncExecutor(server, max_pending=10)
-        await executor.execute([commands.ping()])
-        waiting = [asyncio.create_task(executor.execute([commands.ping()] * 5)) for _ in range(3)]
+        await executor.execute([stream_commands.ping()])
+        waiting = [asyncio.create_task(executor.execute([stream_commands.ping()] * 5)) for _ in range(3)]
         answers = await asyncio.gather(*waiting, return_exceptions=True)
         executor.close()
         return answers
@@ -103,7 +104,7 @@ def test_callers_that_come_together_share_one_attempt_to_connect(server):
 
     async def work():
         executor = AsyncExecutor(Counted(locate=server.locate, timeout=60))
-        await asyncio.gather(*(executor.execute([commands.ping()]) for _ in range(20)))
+        await asyncio.gather(*(executor.execute([stream_commands.ping()]) for _ in range(20)))
         executor.close()
 
     asyncio.run(work())
@@ -114,8 +115,8 @@ def test_callers_that_come_together_share_one_attempt_to_connect(server):
 def test_a_command_that_cannot_be_sent_shifts_nobodys_replies(server):
     async def work():
         executor = AsyncExecutor(server)
-        await executor.execute([commands.ping()])
-        calls = [[commands.ping(), commands.xlen("\ud800")], [commands.xlen("s")]]
+        await executor.execute([stream_commands.ping()])
+        calls = [[stream_commands.ping(), stream_commands.xlen("\ud800")], [stream_commands.xlen("s")]]
         answers = await asyncio.gather(*map(executor.execute, calls), return_exceptions=True)
         executor.close()
         return answers
@@ -131,8 +132,8 @@ def test_a_busy_event_loop_does_not_look_like_a_slow_server(valkey_of_session, r
 
     async def work():
         executor = AsyncExecutor(quick)
-        await executor.execute([commands.ping()])
-        waiting = asyncio.create_task(executor.execute([commands.xadd("s", [b"n", b"1"])]))
+        await executor.execute([stream_commands.ping()])
+        waiting = asyncio.create_task(executor.execute([stream_commands.xadd("s", [b"n", b"1"])]))
         await asyncio.sleep(0)
         until = asyncio.get_running_loop().time() + 0.3
         while asyncio.get_running_loop().time() < until:

@@ -6,11 +6,11 @@ import pytest
 
 from contracts import registry
 from streams import connections
-from streams.broker import catalog_number
 from streams.kept_snapshot import NotKept, SnapshotFile
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.redis.commands import catalog_number
 from tests.definitions import define, key_of
 
 pytestmark = pytest.mark.django_db

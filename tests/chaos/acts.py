@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.broker import SyncExecutor, dead_letters, delivery, groups
-from streams.broker.delivery import Failure
 from streams.definitions import StreamDefinition
 from streams.janitor import Janitor
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import (
+    dead_letters as dead_letter_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    groups as group_commands,
+)
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import (
     COPIES,
     DEAD,
@@ -27,14 +36,16 @@ def in_every_place(scene: Scene, executor: SyncExecutor) -> Scene:
     in the hand of a consumer that died, some wait or are parked, some are unread."""
     make_due(scene.redis)
     dead = name_of_the_dead()
-    (leased,) = executor.execute([delivery.lease(*PLACE, dead, limit=2, lease_ms=60_000)])
+    (leased,) = executor.execute([delivery_commands.lease(*PLACE, dead, limit=2, lease_ms=60_000)])
     first, second = leased.events
     failure = Failure(id=first.id, token=first.token, error="no", took_ms=1, delay_ms=0, fatal=True)
-    executor.execute([delivery.fail(*PLACE, [failure], most_attempts=0), delivery.done(*PLACE, [second.id])])
+    executor.execute(
+        [delivery_commands.fail(*PLACE, [failure], most_attempts=0), delivery_commands.done(*PLACE, [second.id])]
+    )
     if scene.order == "none":
         read_and_die(scene.redis, dead, count=4)
     else:
-        executor.execute([delivery.read(*PLACE, dead, limit=4, order="key", key="key", together=True)])
+        executor.execute([delivery_commands.read(*PLACE, dead, limit=4, order="key", key="key", together=True)])
     scene.check()
     return scene
 
@@ -52,34 +63,34 @@ class Act:
 
 
 def _letters(executor: SyncExecutor) -> list[str]:
-    (letters,) = executor.execute([dead_letters.letters(*PLACE, count=100)])
+    (letters,) = executor.execute([dead_letter_commands.letters(*PLACE, count=100)])
     return [letter.id for letter in letters]
 
 
 def _prolong(executor: SyncExecutor) -> None:
-    (waiting,) = executor.execute([groups.first_waiting(*PLACE, count=100)])
-    (pending,) = executor.execute([groups.oldest_pending(*PLACE)])
-    executor.execute([delivery.prolong(*PLACE, [*waiting, pending] if pending else waiting, lease_ms=1)])
+    (waiting,) = executor.execute([group_commands.first_waiting(*PLACE, count=100)])
+    (pending,) = executor.execute([group_commands.oldest_pending(*PLACE)])
+    executor.execute([delivery_commands.prolong(*PLACE, [*waiting, pending] if pending else waiting, lease_ms=1)])
 
 
 def _replay(executor: SyncExecutor) -> None:
-    executor.execute([dead_letters.replay(*PLACE, [(id_, b"") for id_ in _letters(executor)])])
+    executor.execute([dead_letter_commands.replay(*PLACE, [(id_, b"") for id_ in _letters(executor)])])
 
 
 def _discard(executor: SyncExecutor) -> None:
-    executor.execute([dead_letters.discard(*PLACE, _letters(executor))])
+    executor.execute([dead_letter_commands.discard(*PLACE, _letters(executor))])
 
 
 def _move(executor: SyncExecutor, target: str, *, forget: bool = False) -> None:
     cursor: str | None = None
     while cursor != "":
-        command = groups.move(*PLACE, target, forget_owed=forget, cursor=cursor or "", skips=2, looks=2)
+        command = group_commands.move(*PLACE, target, forget_owed=forget, cursor=cursor or "", skips=2, looks=2)
         (part,) = executor.execute([command])
         cursor = part.cursor
 
 
 def _delete(executor: SyncExecutor, *, force: bool) -> None:
-    executor.execute([groups.delete(*PLACE, lively_ms=0, force=force)])
+    executor.execute([group_commands.delete(*PLACE, lively_ms=0, force=force)])
 
 
 def _trim(executor: SyncExecutor) -> None:
@@ -111,8 +122,8 @@ ACTS = {
     "prolonging what is in hand": Act("prolong", _prolong),
     "redriving dead letters": Act("replay", _replay),
     "discarding dead letters": Act("discard", _discard),
-    "moving on": Act("move", lambda executor: _move(executor, groups.END)),
-    "moving on and forgetting": Act("move", lambda executor: _move(executor, groups.END, forget=True)),
+    "moving on": Act("move", lambda executor: _move(executor, group_commands.END)),
+    "moving on and forgetting": Act("move", lambda executor: _move(executor, group_commands.END, forget=True)),
     "moving back": Act("move", lambda executor: _move(executor, "0"), nothing_is_lost, begins_anew=True),
     "deleting what is owed something": Act("delete", lambda executor: _delete(executor, force=False)),
     "deleting": Act("delete", lambda executor: _delete(executor, force=True), all_or_nothing, deletes=True),

@@ -3,7 +3,7 @@
 import pytest
 
 from bridges.runtime import upkeep
-from streams.broker import SyncExecutor
+from synapse.redis import SyncExecutor
 from tests.bridges.conftest import durable_valkey, send
 from tests.chaos.scene import Scene
 

@@ -16,17 +16,18 @@ from bridges.runtime.membership import Subscription
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome
-from streams.broker import SyncExecutor, delivery
-from streams.broker.script import load
 from streams.ids import parse
 from synapse.errors.delivery import SinkAway, SinkError
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.script import load
 from synapse_project.chaos.order import KeyOrder
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 
 EVENTS, KEYS, ATTEMPTS = 12, 3, 4
 POISON = b"7"
 DEEDS = "deeds"
-# What a worker asks of Redis, in the words of streams/broker/scripts; and what people, programs that pull and the
+# What a worker asks of Redis, in the words of synapse/redis/scripts; and what people, programs that pull and the
 # janitor ask.
 ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
 ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
@@ -91,8 +92,8 @@ class Scene:
         dead = name_of_the_dead()
         ids = [*publish_one(self.redis, 0), *publish_one(self.redis, 1)]
         self._read(executor, dead)
-        executor.execute([delivery.reap(*PLACE, idle_ms=0, limit=100)])
-        executor.execute([delivery.lease(*PLACE, dead, limit=100, lease_ms=60_000)])
+        executor.execute([delivery_commands.reap(*PLACE, idle_ms=0, limit=100)])
+        executor.execute([delivery_commands.lease(*PLACE, dead, limit=100, lease_ms=60_000)])
         ids += publish_one(self.redis, 2)
         self._read(executor, dead)
         for n in range(len(ids), EVENTS):
@@ -103,7 +104,7 @@ class Scene:
         if self.order == "none":
             read_and_die(self.redis, consumer)
         else:
-            executor.execute([delivery.read(*PLACE, consumer, limit=100, order="key", key="key")])
+            executor.execute([delivery_commands.read(*PLACE, consumer, limit=100, order="key", key="key")])
 
     def worker(self, executor: SyncExecutor, handler: Handler) -> Worker:
         """Return a worker that ends when nothing is left."""

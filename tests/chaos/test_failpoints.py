@@ -12,7 +12,7 @@ import pytest
 
 from bridges.delivery import Delivery
 from streams import connections
-from streams.broker import Command, SyncExecutor
+from synapse.redis import Command, SyncExecutor
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL
 from tests.chaos.scene import ASKED, Handler, Scene, asked

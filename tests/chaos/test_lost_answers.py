@@ -2,9 +2,9 @@
 
 import pytest
 
-from streams.broker import Server, SyncExecutor
-from streams.broker.publishing import publish_once
 from synapse.errors.streams import Unavailable
+from synapse.redis import Server, SyncExecutor
+from synapse.redis.commands.publishing import publish_once
 from tests.bridges.cast import STREAM
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from streams.broker import delivery
+from synapse.redis.commands import delivery as delivery_commands
 from tests.bridges.cast import COPIES, DUE, PLACE, made_by_us, now_ms
 from tests.chaos.profile import FULL
 
@@ -37,7 +37,7 @@ def test_leasing_takes_the_same_time_however_many_wait(redis, send, count, capsy
     times = []
     for _ in range(min(LEASES, count // 2 // AT_ONCE)):
         began = time.perf_counter()
-        leased = send(delivery.lease(*PLACE, "me", limit=AT_ONCE, lease_ms=3_600_000))
+        leased = send(delivery_commands.lease(*PLACE, "me", limit=AT_ONCE, lease_ms=3_600_000))
         times.append((time.perf_counter() - began) * 1000)
         assert len(leased.events) == AT_ONCE
 

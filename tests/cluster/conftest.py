@@ -7,7 +7,7 @@ import pytest
 import redis as redis_py
 from redis.crc import key_slot
 
-from streams.broker import Server, SyncExecutor
+from synapse.redis import Server, SyncExecutor
 from tests.bridges.cast import STREAM
 from tests.bridges.conftest import send
 from tests.cluster.nodes import COUNT, SLOTS, running_cluster, url_of

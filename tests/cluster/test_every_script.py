@@ -1,60 +1,73 @@
 """Every script runs on three nodes, declares the keys that it touches, and keeps to the slot of its stream."""
 
-from streams.broker import (
-    Command,
-    dead_letters,
-    delivery,
-    groups,
-    keys,
-    participants,
-    publishing,
-    rates,
-    reports,
-    retention,
+from synapse.redis import Command, keyspace
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
 )
-from streams.broker.delivery import Failure
+from synapse.redis.commands import (
+    dead_letters as dead_letter_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    groups as group_commands,
+)
+from synapse.redis.commands import (
+    participants,
+)
+from synapse.redis.commands import (
+    publishing as publish_commands,
+)
+from synapse.redis.commands import (
+    rate_limits as rate_limit_commands,
+)
+from synapse.redis.commands import (
+    retention as retention_commands,
+)
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
 from tests.cluster.watching import script_names
 
-LIMITS = retention.Limits(max_length=2, pin_for_ms=0)
+LIMITS = retention_commands.Limits(max_length=2, pin_for_ms=0)
 
 
 def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, cluster, seen):
     once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
-    assert send(publishing.publish_once(STREAM, [b"customer", b"1"], **once)).outcome == "stored"
-    key = publishing.IdempotencyKey(who="shop", key="l", fingerprint="f")
-    send(publishing.publish_together(STREAM, [[b"customer", b"1"]] * 4, key=key, window_ms=60_000))
-    send(delivery.join(*PLACE, "me", start="0", mode="any", run="r"))
+    assert send(publish_commands.publish_once(STREAM, [b"customer", b"1"], **once)).outcome == "stored"
+    key = publish_commands.IdempotencyKey(who="shop", key="l", fingerprint="f")
+    send(publish_commands.publish_together(STREAM, [[b"customer", b"1"]] * 4, key=key, window_ms=60_000))
+    send(delivery_commands.join(*PLACE, "me", start="0", mode="any", run="r"))
 
     # One of five has the key, the others are parked behind it, one after the other.
-    (first,) = send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer")).events
-    send(delivery.prolong(*PLACE, [first.id], lease_ms=60_000))
-    send(delivery.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9))
-    (again,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
-    send(delivery.release(*PLACE, "me", [(again.id, again.token)]))
-    send(delivery.done(*PLACE, [first.id]))
+    (first,) = send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer")).events
+    send(delivery_commands.prolong(*PLACE, [first.id], lease_ms=60_000))
+    send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9))
+    (again,) = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
+    send(delivery_commands.release(*PLACE, "me", [(again.id, again.token)]))
+    send(delivery_commands.done(*PLACE, [first.id]))
     make_due(redis)
-    (second,) = send(delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
+    (second,) = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
     failure = Failure(id=second.id, token=second.token, error="no", took_ms=1, delay_ms=0, fatal=True)
-    assert send(delivery.fail(*PLACE, [failure], most_attempts=3)) == ["dead"]
-    (letter,) = send(dead_letters.letters(*PLACE, count=9))
-    assert send(dead_letters.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
-    send(dead_letters.discard(*PLACE, [letter.id]))
+    assert send(delivery_commands.fail(*PLACE, [failure], most_attempts=3)) == ["dead"]
+    (letter,) = send(dead_letter_commands.letters(*PLACE, count=9))
+    assert send(dead_letter_commands.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
+    send(dead_letter_commands.discard(*PLACE, [letter.id]))
     publish(redis, 1)
-    send(delivery.read(*PLACE, "me", limit=9, order="key", key="customer"))
-    assert send(delivery.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
-    send(delivery.checkpoint(*PLACE))
-    first_part = send(groups.move(*PLACE, "0"))
-    assert send(groups.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
-    send(retention.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
+    send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"))
+    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+    send(delivery_commands.checkpoint(*PLACE))
+    first_part = send(group_commands.move(*PLACE, "0"))
+    assert send(group_commands.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
+    send(retention_commands.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
     assert send(participants.readers(STREAM)).groups
-    send(reports.report(*PLACE, "me", b"I run", keep_ms=1000))
-    send(delivery.clean(*PLACE, keep="", idle_ms=10**9))
-    send(delivery.leave(*PLACE, "me"))
-    assert send(groups.delete(*PLACE, lively_ms=0, force=True)).deleted
-    send(retention.hold_janitor_lease("me", ttl_ms=60_000))
-    token = rates.take_token("key", "me", count=1, seconds=60)
+    send(consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=1000))
+    send(delivery_commands.clean(*PLACE, keep="", idle_ms=10**9))
+    send(delivery_commands.leave(*PLACE, "me"))
+    assert send(group_commands.delete(*PLACE, lively_ms=0, force=True)).deleted
+    send(retention_commands.hold_janitor_lease("me", ttl_ms=60_000))
+    token = rate_limit_commands.take_token("key", "me", count=1, seconds=60)
     send(token)
     for key in ("syn:janitor", token.words[3]):
         with node_of(cluster, key).client() as home:
@@ -69,8 +82,8 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
 def test_a_script_that_touches_what_it_does_not_declare_is_noticed(redis, send, seen, executor):
     publish(redis, 2, customer="1")
     made_by_us(redis)
-    read = delivery.read(*PLACE, "me", limit=9, order="key", key="customer")
-    words = ["syn:{orders}:strange:" if word == keys.queues(STREAM) else word for word in read.otherwise.words]
+    read = delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer")
+    words = ["syn:{orders}:strange:" if word == keyspace.queues(STREAM) else word for word in read.otherwise.words]
 
     executor.execute([Command(tuple(words))])
 

@@ -9,8 +9,8 @@ from importlib import resources
 import redis as redis_py
 from redis.crc import key_slot
 
-import streams.broker
-from streams.broker.script import load
+import synapse.redis
+from synapse.redis.script import load
 
 # Redis' way to write a word that holds anything: "text", with \" and \\ and \xff inside.
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
@@ -76,7 +76,7 @@ class Watch:
 
 def script_names() -> set[str]:
     """Return the names of all scripts of the package."""
-    folder = resources.files(streams.broker).joinpath("scripts")
+    folder = resources.files(synapse.redis).joinpath("scripts")
     return {file.name.removesuffix(".lua") for file in folder.iterdir() if file.name.endswith(".lua")}
 
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.broker import SyncExecutor, delivery
-from streams.broker.delivery import Failure, Held
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure, Held
 from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
 from tests.delivery.model import Model, Waiting, order
 
@@ -48,7 +49,9 @@ class Places(RuleBasedStateMachine):
             rows = self.redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
             found = [id_.decode() for id_, _ in rows[0][1]] if rows else []
         else:
-            command = delivery.read(*PLACE, consumer, limit=count, order=self.order, key="customer", together=together)
+            command = delivery_commands.read(
+                *PLACE, consumer, limit=count, order=self.order, key="customer", together=together
+            )
             admitted = self.send(command)
             found = [event.id for event in admitted.events]
             assert admitted.blocked == ("stream" in self.model.locks)
@@ -81,17 +84,17 @@ class Places(RuleBasedStateMachine):
         there = id_ in self.model.pending or id_ in self.model.waiting
         if late and self.model.is_behind(id_):
             token = self.model.waiting[id_].token if id_ in self.model.waiting else ""
-            assert self.send(delivery.done(*PLACE, [id_], tokens=[token])) == 0
+            assert self.send(delivery_commands.done(*PLACE, [id_], tokens=[token])) == 0
             return
         if late and self.model.locks and id_ in self.model.waiting and self.model.waiting[id_].token:
-            assert self.send(delivery.done(*PLACE, [id_], tokens=["12 stranger"])) == 0
+            assert self.send(delivery_commands.done(*PLACE, [id_], tokens=["12 stranger"])) == 0
             return
-        assert self.send(delivery.done(*PLACE, [id_])) == int(there)
+        assert self.send(delivery_commands.done(*PLACE, [id_])) == int(there)
         if there:
             self.model.done += 1
             self.model.end(id_)
         if twice:
-            assert self.send(delivery.done(*PLACE, [id_])) == 0
+            assert self.send(delivery_commands.done(*PLACE, [id_])) == 0
 
     @precondition(lambda self: self.model.keys)
     @rule(data=st.data(), fatal=st.booleans(), later=st.booleans(), stale=st.booleans(), twice=st.booleans())
@@ -100,7 +103,7 @@ class Places(RuleBasedStateMachine):
         held = self.model.waiting.get(id_)
         token = "12 stranger" if stale else (held.token or "12 nobody") if held else ""
         failure = Failure(id=id_, token=token, error="no", took_ms=1, delay_ms=LONG if later else 0, fatal=fatal)
-        command = delivery.fail(*PLACE, [failure], most_attempts=MOST_ATTEMPTS)
+        command = delivery_commands.fail(*PLACE, [failure], most_attempts=MOST_ATTEMPTS)
         expected = "stale"
         if not stale and (id_ in self.model.pending or (held and held.token)):
             attempts = held.attempts if held else 1
@@ -122,7 +125,7 @@ class Places(RuleBasedStateMachine):
     def release(self, data: st.DataObject, consumer: str) -> None:
         id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
         held = self.model.waiting.get(id_)
-        given = self.send(delivery.release(*PLACE, consumer, [(id_, held.token or "" if held else "")]))
+        given = self.send(delivery_commands.release(*PLACE, consumer, [(id_, held.token or "" if held else "")]))
         if held and held.token:
             self.model.put_back(id_, Waiting(held.attempts - 1))
             assert given == 1
@@ -136,7 +139,7 @@ class Places(RuleBasedStateMachine):
     def reap(self, consumer: str, limit: int) -> None:
         """Take back what is pending, as after a lease."""
         ids = [id_ for id_ in sorted(self.model.pending, key=order) if consumer in ("", self.model.pending[id_])]
-        reaped = self.send(delivery.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
+        reaped = self.send(delivery_commands.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
         lost = [id_ for id_ in ids[:limit] if id_ in self.model.deleted]
         assert (reaped.moved, reaped.lost) == (len(ids[:limit]) - len(lost), len(lost))
         for id_ in ids[:limit]:
@@ -149,7 +152,7 @@ class Places(RuleBasedStateMachine):
     def lease(self, consumer: str, limit: int, together: bool) -> None:
         by_time = [id_.decode() for id_ in self.redis.zrangebyscore(DUE, "-inf", "+inf")]
         due = deque(id_ for id_ in by_time if self.model.waiting[id_].due)
-        command = delivery.lease(
+        command = delivery_commands.lease(
             *PLACE, consumer, limit=limit, lease_ms=LONG, most_attempts=MOST_ATTEMPTS, together=together
         )
         found = {event.id: event for event in self.send(command).events}
@@ -204,7 +207,7 @@ class Places(RuleBasedStateMachine):
 
     @rule(consumer=CONSUMERS)
     def recall(self, consumer: str) -> None:
-        recalled = self.send(delivery.recall(*PLACE, consumer, lease_ms=LONG, offset=0, limit=100))
+        recalled = self.send(delivery_commands.recall(*PLACE, consumer, lease_ms=LONG, offset=0, limit=100))
         ended = 0
         for id_, one in list(self.model.waiting.items()):
             if one.token and one.token.endswith(f" {consumer}") and not one.due:
@@ -220,7 +223,7 @@ class Places(RuleBasedStateMachine):
         held = self.model.waiting.get(id_)
         holder = (held.token or "").partition(" ")[2] if held else self.model.pending[id_]
         there = bool(holder) and consumer in ("", holder) and (held is not None or id_ not in self.model.deleted)
-        command = delivery.prolong(*PLACE, [id_], lease_ms=LONG, consumer=consumer)
+        command = delivery_commands.prolong(*PLACE, [id_], lease_ms=LONG, consumer=consumer)
         for _ in range(1 + twice):
             assert self.send(command) == [there]
         if there and held:

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from streams.broker import dead_letters, groups
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import groups as group_commands
 from tests.bridges.cast import PLACE, made_by_us
 from tests.delivery.machine import Places
 from tests.delivery.model import Model, Waiting, order
@@ -25,8 +26,8 @@ class PlacesAndPeople(Places):
     def move(self, data: st.DataObject, forget: bool, twice: bool, skips: int, looks: int) -> None:
         """Give the group another place, in parts of any size."""
         model = self.model
-        target = data.draw(st.sampled_from(["0-0", *sorted(model.keys), groups.END]))
-        place = max(model.keys, key=order) if target == groups.END else target
+        target = data.draw(st.sampled_from(["0-0", *sorted(model.keys), group_commands.END]))
+        place = max(model.keys, key=order) if target == group_commands.END else target
         moved = self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks)
         unread = model.beyond(place)
         again = [id_ for id_ in model.owed() if id_ in unread]
@@ -44,7 +45,7 @@ class PlacesAndPeople(Places):
         skipped = again = 0
         cursor: str | None = None
         while cursor != "":
-            part = self.send(groups.move(*PLACE, target, cursor=cursor or "", **options))
+            part = self.send(group_commands.move(*PLACE, target, cursor=cursor or "", **options))
             skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
         return skipped, again
 
@@ -53,7 +54,7 @@ class PlacesAndPeople(Places):
         """Delete the group; a new one of its name gets all that the stream has."""
         model = self.model
         owed = (bool(model.unread), len(model.pending), len(model.waiting), len(model.parked), len(model.dead))
-        command = groups.delete(*PLACE, lively_ms=0, force=force)
+        command = group_commands.delete(*PLACE, lively_ms=0, force=force)
         found = self.send(command)
         assert (found.unread, found.pending, found.waiting, found.parked, found.dead) == owed
         assert found.deleted == (force or not any(owed))
@@ -70,17 +71,17 @@ class PlacesAndPeople(Places):
     @rule(data=st.data(), discard=st.booleans(), twice=st.booleans())
     def deal_with_a_dead_letter(self, data: st.DataObject, discard: bool, twice: bool) -> None:
         event_id = data.draw(st.sampled_from(sorted(set(self.model.dead))))
-        letters = self.send(dead_letters.letters(*PLACE, count=1000))
+        letters = self.send(dead_letter_commands.letters(*PLACE, count=1000))
         letter = next(one for one in letters if one.event_id == event_id)
         if not discard and (event_id in self.model.unread or event_id in self.model.owed()):
             # Moved back, the group has the event once more: whether both come or one is not promised.
             return
         self.model.dead.remove(event_id)
         if discard:
-            assert self.send(dead_letters.discard(*PLACE, [letter.id])) == 1
+            assert self.send(dead_letter_commands.discard(*PLACE, [letter.id])) == 1
             self.model.discarded += 1
         else:
-            command = dead_letters.replay(*PLACE, [(letter.id, b"")])
+            command = dead_letter_commands.replay(*PLACE, [(letter.id, b"")])
             assert self.send(command) == ["retry"]
             self.model.waiting[event_id] = Waiting(0)
             if twice:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse_project.embedded.process import binary
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
+from synapse.redis.embedded.process import binary
 from tests.conftest import need
 
 

@@ -7,9 +7,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from synapse.redis.embedded import Endpoint
+from synapse.redis.embedded.connection import info
 from synapse.runtime import ports
-from synapse_project.embedded import Endpoint
-from synapse_project.embedded.connection import info
 from tests.patience import eventually
 
 

@@ -6,14 +6,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from synapse_project.embedded import EmbeddedRedis, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedis, recorded_endpoint
 from tests.embedded.machine import client, crash, pid_of
 
 # Starts the server of a folder in a process of its own, and ends as kill -9 would end it.
 STARTER = """
 import os, signal, sys
 from pathlib import Path
-from synapse_project.embedded import EmbeddedRedis
+from synapse.redis.embedded import EmbeddedRedis
 EmbeddedRedis(Path(sys.argv[1])).ensure_running()
 os.kill(os.getpid(), signal.SIGKILL)
 """

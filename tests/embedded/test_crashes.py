@@ -9,8 +9,8 @@ import threading
 import pytest
 import redis
 
-from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse_project.embedded.watch import Watch
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
+from synapse.redis.embedded.watchdog import Watch
 from tests.embedded.machine import client, crash, pid_of
 
 
@@ -73,7 +73,7 @@ def test_a_stale_process_number_hurts_no_stranger(embedded: EmbeddedRedis) -> No
 def test_a_server_that_can_no_longer_be_told_from_a_stranger_is_left_alone(
     embedded: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synapse_project.embedded.server.STOP_PATIENCE", 0.2)
+    monkeypatch.setattr("synapse.redis.embedded.server.STOP_PATIENCE", 0.2)
     endpoint = embedded.ensure_running()
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     (embedded.folder / "valkey.pid").write_text(str(stranger.pid))

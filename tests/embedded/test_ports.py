@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from synapse_project.embedded import EmbeddedRedis
+from synapse.redis.embedded import EmbeddedRedis
 from tests.embedded.machine import crash, pid_of
 
 
@@ -70,9 +70,9 @@ def test_a_port_that_is_lost_between_choosing_and_listening_is_replaced(embedded
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
         answers = iter([True])  # once, the taken port looks free
-        looks_free = "synapse_project.embedded.server._is_free"
+        looks_free = "synapse.redis.embedded.server._is_free"
         monkeypatch.setattr(looks_free, lambda port: port != taken or next(answers, False))
-        monkeypatch.setattr("synapse_project.embedded.server.PORTS", (taken, *range(27_000, 27_100)))
+        monkeypatch.setattr("synapse.redis.embedded.server.PORTS", (taken, *range(27_000, 27_100)))
 
         endpoint = embedded.ensure_running()
 

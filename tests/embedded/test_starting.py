@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from synapse_project.embedded import EmbeddedRedis, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedis, recorded_endpoint
 from tests.embedded.machine import client
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError, configuration
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError, configuration
 from tests.embedded.machine import client, is_running, pid_of
 from tests.patience import eventually
 
@@ -29,7 +29,7 @@ def test_stopping_where_nothing_runs_does_nothing(embedded: EmbeddedRedis) -> No
 
 
 def test_a_frozen_server_is_killed_and_loses_nothing(embedded: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synapse_project.embedded.server.STOP_PATIENCE", 0.2)
+    monkeypatch.setattr("synapse.redis.embedded.server.STOP_PATIENCE", 0.2)
     endpoint = embedded.ensure_running()
     with client(endpoint) as caller:
         caller.set("key", "value")

@@ -5,9 +5,10 @@ import pytest
 from bridges.models import Bridge
 from bridges.status import Status, pack
 from core.models import AuditEntry
-from streams.broker import delivery, reports
-from streams.broker.delivery import Failure
 from streams.snapshot import holder
+from synapse.redis.commands import consumer_status as consumer_status_commands
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, KeepingSink, made_by_us, pend, publish, wait
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +31,7 @@ def records():
 class TestShowing:
     def test_a_group_shows_what_it_is_owed_by_place_and_how_old_that_is(self, api, redis, send):
         ids = wait(redis, send, 3)
-        send(delivery.fail(*PLACE, [_dead(send)], most_attempts=1))
+        send(delivery_commands.fail(*PLACE, [_dead(send)], most_attempts=1))
         publish(redis, 2)
         redis.hset(f"syn:{{{STREAM}}}:cnt:{GROUP}", mapping={"parked": 4, "lost_trimmed": 7, "lost_silent": 8})
 
@@ -46,7 +47,7 @@ class TestShowing:
         made_by_us(redis)
         redis.xadd(STREAM, {"event_type": "order-placed"}, id="1000-1")
         redis.xreadgroup(GROUP, "reader", {STREAM: ">"})
-        send(delivery.reap(*PLACE, idle_ms=0, limit=10))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=10))
         publish(redis, 1)
 
         assert api.group()["oldest_seconds"] > 1_000_000
@@ -205,10 +206,16 @@ class TestMoving:
     def test_not_before_its_processes_know_that_it_is_paused(self, api, redis, send, a_bridge):
         made_by_us(redis)
         a_bridge(paused=True)
-        send(reports.report(*PLACE, "worker-1", pack(Status(state="running", since=1.0)), keep_ms=60_000))
+        send(
+            consumer_status_commands.report(
+                *PLACE, "worker-1", pack(Status(state="running", since=1.0)), keep_ms=60_000
+            )
+        )
 
         assert "worker-1" in api("POST", f"/{GROUP}/move", {"to": "end"})[1]["detail"]
-        send(reports.report(*PLACE, "worker-1", pack(Status(state="paused", since=1.0)), keep_ms=60_000))
+        send(
+            consumer_status_commands.report(*PLACE, "worker-1", pack(Status(state="paused", since=1.0)), keep_ms=60_000)
+        )
         assert api("POST", f"/{GROUP}/move", {"to": "end"})[0] == 200
 
     def test_not_while_other_programs_read(self, api, redis):
@@ -275,8 +282,8 @@ class TestDeleting:
     def test_with_force_and_a_reason_it_goes_with_all_of_its_keys(self, api, redis, send):
         made_by_us(redis)
         publish(redis, 4, customer="anna")
-        send(delivery.read(*PLACE, "reader", limit=10, order="key", key="customer"))
-        send(delivery.reap(*PLACE, idle_ms=0, limit=10))
+        send(delivery_commands.read(*PLACE, "reader", limit=10, order="key", key="customer"))
+        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=10))
 
         status, gone = api("DELETE", f"/{GROUP}", {"force": True, "reason": "a test"})
 
@@ -349,5 +356,5 @@ def test_without_redis_it_is_503(api, no_redis, method, path, body):
 
 
 def _dead(send):
-    (held, *_) = send(delivery.lease(*PLACE, "one", limit=1, lease_ms=60_000)).events
+    (held, *_) = send(delivery_commands.lease(*PLACE, "one", limit=1, lease_ms=60_000)).events
     return Failure(id=held.id, token=held.token, error="no", took_ms=1, delay_ms=0, fatal=True)

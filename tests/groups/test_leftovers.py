@@ -7,9 +7,10 @@ from django.core.management import CommandError, call_command
 
 from bridges.models import Bridge
 from core.models import AuditEntry
-from streams.broker import delivery, keys
-from streams.broker.delivery import Failure
 from streams.models import Stream
+from synapse.redis import keyspace
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import GROUP, PLACE, STREAM, made_by_us, publish, read_and_die
 from tests.definitions import define
 
@@ -24,8 +25,8 @@ def owed(redis, orders, send):
     read_and_die(redis, "worker", count=3)
     for id_, fatal in ((ids[0], True), (ids[1], False)):
         failure = Failure(id=id_, token="", error="no", took_ms=1, delay_ms=60_000, fatal=fatal)
-        send(delivery.fail(*PLACE, [failure], most_attempts=3))
-    redis.hset(keys.stats(STREAM), "published", 4)
+        send(delivery_commands.fail(*PLACE, [failure], most_attempts=3))
+    redis.hset(keyspace.stats(STREAM), "published", 4)
     return Bridge.objects.create(name="orders-to-shop", stream=orders, group=GROUP, sink="console")
 
 
@@ -96,7 +97,7 @@ def test_only_what_is_named_is_purged(redis, owed):
     before = own_keys(redis)
 
     assert leftovers("--purge", "orders/warehouse") == ["orders/warehouse: 4 keys deleted"]
-    assert own_keys(redis) == [keys.stats(STREAM)]
+    assert own_keys(redis) == [keyspace.stats(STREAM)]
     assert len(before) == 5
     with pytest.raises(CommandError, match="Nothing is left over of parcels"):
         leftovers("--purge", "parcels")
@@ -105,19 +106,19 @@ def test_only_what_is_named_is_purged(redis, owed):
 @pytest.mark.parametrize(
     ("name", "owner"),
     [
-        (keys.waiting("a.b", "g:h"), ("a.b", "g:h")),
-        (keys.queues("orders") + "stream:warehouse", ("orders", "warehouse")),
-        (keys.dead_letters("due", "stats"), ("due", "stats")),
-        (keys.pins("orders"), ("orders", "")),
+        (keyspace.waiting("a.b", "g:h"), ("a.b", "g:h")),
+        (keyspace.queues("orders") + "stream:warehouse", ("orders", "warehouse")),
+        (keyspace.dead_letters("due", "stats"), ("due", "stats")),
+        (keyspace.pins("orders"), ("orders", "")),
         # They expire by themselves, or are no stream's.
-        (keys.idempotency("orders", "0123"), None),
-        (keys.reports("orders", "warehouse"), None),
-        (keys.bucket("key", "0123"), None),
+        (keyspace.idempotency("orders", "0123"), None),
+        (keyspace.reports("orders", "warehouse"), None),
+        (keyspace.bucket("key", "0123"), None),
         ("orders", None),
     ],
 )
 def test_each_of_our_keys_names_its_owner(name, owner):
-    assert keys.owner_of(name) == owner
+    assert keyspace.owner_of(name) == owner
 
 
 def test_a_plan_says_what_deleted_bridges_and_streams_leave_and_apply_asks(owed, tmp_path, monkeypatch):

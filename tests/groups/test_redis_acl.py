@@ -9,18 +9,18 @@ import pytest
 import redis as redis_py
 from django.core.management import CommandError, call_command
 
-import streams.broker
+import synapse.redis
 from bridges import groups
 from bridges.dead_letters import Ids, discard, redrive
 from bridges.dead_letters import page as dead_letters
 from bridges.models import Bridge
 from streams import connections
-from streams.broker import permissions
 from streams.janitor import Janitor
 from streams.models import Stream
 from streams.snapshot import holder
 from streams.tail import tails
 from synapse.auth.principal import SYSTEM
+from synapse.redis import acl
 from tests.bridges.cast import GROUP, STREAM, TWICE, KeepingSink
 from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
@@ -28,7 +28,7 @@ from tests.live.server import running_server, watching
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "of-the-user"
-BROKER = Path(streams.broker.__file__).parent
+BROKER = Path(synapse.redis.__file__).parent
 CONTAINERS = ("XGROUP", "XINFO", "CONFIG")
 
 
@@ -42,7 +42,7 @@ def test_the_page_shows_what_is_printed():
     page = (BROKER.parents[1] / "docs/reference/redis-acl.md").read_text(encoding="utf-8")
     shown = re.search(r"^ACL SETUSER.*$", page, re.MULTILINE)[0].split()
 
-    expected = permissions.rule("synapse", [])
+    expected = acl.rule("synapse", [])
     assert [word for word in shown if word.startswith("+")] == [word for word in expected if word.startswith("+")]
 
 
@@ -61,7 +61,7 @@ def used_by_scripts():
 def used_by_commands():
     """Every tuple in the package that begins with a word in capitals: the words of a command."""
     found = set()
-    for path in BROKER.glob("*.py"):
+    for path in (*BROKER.glob("*.py"), *BROKER.glob("commands/*.py"), *BROKER.glob("cluster/*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Tuple) and node.elts:
                 texts = [one.value if isinstance(one, ast.Constant) else "" for one in node.elts[:2]]
@@ -74,16 +74,16 @@ def used_by_commands():
 class TestTheList:
     def test_every_command_of_every_script_is_in_it(self):
         assert len(used_by_scripts()) > 30
-        assert used_by_scripts() <= set(permissions.COMMANDS)
+        assert used_by_scripts() <= set(acl.COMMANDS)
 
     def test_every_command_that_is_sent_is_in_it(self):
         assert {"xadd", "xgroup|create", "scan", "waitaof", "config|get"} <= used_by_commands()
-        known = {*permissions.COMMANDS, *permissions.NOT_NEEDED, *permissions.IN_A_CLUSTER}
+        known = {*acl.COMMANDS, *acl.NOT_NEEDED, *acl.IN_A_CLUSTER}
         # Neither is a command: how an answer of a cluster begins, and the commands that have more than one word.
         assert used_by_commands() - {"moved", "xgroup|xinfo"} <= known
 
     def test_nothing_is_in_it_that_nobody_uses(self):
-        assert set(permissions.COMMANDS) <= used_by_scripts() | used_by_commands()
+        assert set(acl.COMMANDS) <= used_by_scripts() | used_by_commands()
 
 
 class TestTheRule:
@@ -105,7 +105,7 @@ class TestTheRule:
         assert "+waitaof" not in words
 
     def test_a_name_stands_for_itself_alone(self):
-        assert permissions.literally("a*b?[c]") == "a\\*b\\?\\[c\\]"
+        assert acl.literally("a*b?[c]") == "a\\*b\\?\\[c\\]"
 
     def test_a_user_with_a_strange_name_is_refused(self):
         with pytest.raises(CommandError):

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from streams.broker import delivery, groups
-from streams.broker.delivery import Failure
-from streams.broker.groups import END
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import groups as group_commands
+from synapse.redis.commands.delivery import Failure
+from synapse.redis.commands.groups import END
 from tests.bridges.cast import (
     COUNTERS,
     DEAD,
@@ -33,7 +34,7 @@ def moved(send):
         skipped = again = 0
         cursor = ""
         while True:
-            part = send(groups.move(*asked, cursor=cursor, looks=looks, **options))
+            part = send(group_commands.move(*asked, cursor=cursor, looks=looks, **options))
             skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
             if not cursor:
                 return replace(part, skipped=skipped, again=again)
@@ -62,7 +63,7 @@ def test_events_that_it_is_moved_past_are_not_delivered_and_counted(redis, send,
 
 def test_events_that_it_is_moved_back_behind_are_unread_again(redis, send, moved):
     ids = pend(redis, 4)
-    send(delivery.done(*PLACE, ids))
+    send(delivery_commands.done(*PLACE, ids))
 
     done = moved(*PLACE, ids[0])
 
@@ -89,7 +90,7 @@ def test_what_it_has_not_settled_stays_when_it_is_moved_on(redis, send, moved):
     moved(*PLACE, END)
 
     assert places(redis) == {"pending": 2, "waiting": 2, "skipped": 3}
-    assert send(delivery.done(*PLACE, [*ids, *pending])) == 4
+    assert send(delivery_commands.done(*PLACE, [*ids, *pending])) == 4
 
 
 def test_what_it_has_not_settled_is_forgotten_when_that_is_asked(redis, send, moved):
@@ -127,7 +128,7 @@ def test_what_waits_and_was_trimmed_keeps_waiting_because_its_copy_is_all_there_
 def test_dead_letters_stay(redis, send, moved):
     (id_,) = pend(redis, 1)
     send(
-        delivery.fail(
+        delivery_commands.fail(
             *PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)], most_attempts=1
         )
     )
@@ -139,13 +140,13 @@ def test_dead_letters_stay(redis, send, moved):
 
 def test_a_worker_that_still_had_one_in_hand_settles_nothing_twice(redis, send, moved):
     (id_,) = wait(redis, send, 1)
-    (held,) = send(delivery.lease(*PLACE, "slow", limit=1, lease_ms=60_000)).events
+    (held,) = send(delivery_commands.lease(*PLACE, "slow", limit=1, lease_ms=60_000)).events
     moved(*PLACE, "0-0")
 
     late = Failure(id=id_, token=held.token, error="no", took_ms=1, delay_ms=0)
 
-    assert send(delivery.fail(*PLACE, [late], most_attempts=3)) == ["stale"]
-    assert send(delivery.done(*PLACE, [id_])) == 0
+    assert send(delivery_commands.fail(*PLACE, [late], most_attempts=3)) == ["stale"]
+    assert send(delivery_commands.done(*PLACE, [id_])) == 0
     assert unread(redis) == [id_]
 
 
@@ -153,7 +154,7 @@ def test_a_long_way_is_gone_in_parts_and_each_part_is_a_place(redis, send, moved
     made_by_us(redis)
     ids = publish(redis, 25)
 
-    parts = [send(groups.move(*PLACE, END, skips=10)) for _ in range(3)]
+    parts = [send(group_commands.move(*PLACE, END, skips=10)) for _ in range(3)]
 
     assert [(one.skipped, one.cursor, one.place) for one in parts] == [
         (10, "s", ids[9]),
@@ -176,7 +177,7 @@ def test_moving_twice_is_moving_once(redis, send, moved):
 def test_a_group_that_is_not_there_is_said(redis, send, moved):
     redis.xadd(STREAM, {"n": 1})
 
-    assert send(groups.move(*PLACE, END)).code == "NOGROUP"
+    assert send(group_commands.move(*PLACE, END)).code == "NOGROUP"
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -187,8 +188,8 @@ def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_mov
     for number in range(24):
         ids += publish(redis, 1, customer=chance.choice("abc"))
         if number % 6 == 5:
-            send(delivery.read(*PLACE, "one", limit=chance.randint(1, 6), order="key", key="customer"))
-            send(delivery.reap(*PLACE, idle_ms=0, limit=chance.randint(1, 3)))
+            send(delivery_commands.read(*PLACE, "one", limit=chance.randint(1, 6), order="key", key="customer"))
+            send(delivery_commands.reap(*PLACE, idle_ms=0, limit=chance.randint(1, 3)))
     for id_ in chance.sample(ids, 3):
         redis.xdel(STREAM, id_)
     before, target, forgets = places(redis), chance.choice(ids), chance.random() < 0.3
@@ -205,14 +206,14 @@ def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_mov
         assert left == held - done.again
     delivered = set()
     while True:
-        read = send(delivery.read(*PLACE, "two", limit=50, order="key", key="customer"))
-        leased = send(delivery.lease(*PLACE, "two", limit=50, lease_ms=60_000))
+        read = send(delivery_commands.read(*PLACE, "two", limit=50, order="key", key="customer"))
+        leased = send(delivery_commands.lease(*PLACE, "two", limit=50, lease_ms=60_000))
         got = [event.id for event in (*read.events, *leased.events)]
-        moved_back = send(delivery.reap(*PLACE, idle_ms=0, limit=50))
+        moved_back = send(delivery_commands.reap(*PLACE, idle_ms=0, limit=50))
         if not got and not read.read and not moved_back.moved:
             break
         delivered |= set(got)
-        send(delivery.done(*PLACE, got))
+        send(delivery_commands.done(*PLACE, got))
     beyond = {id_.decode() for id_, _ in redis.xrange(STREAM, f"({target}", "+")}
     assert beyond <= delivered
     assert not redis.exists(f"syn:{{{STREAM}}}:lock:{GROUP}")

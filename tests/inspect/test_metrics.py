@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from streams import background
 from streams.api.operations import Inference
-from streams.broker import SyncExecutor
 from streams.metrics import METRICS, MOST_LAG, wanted_format
 from streams.snapshot import holder
+from synapse.redis import SyncExecutor
 from tests.inspect.traffic import little_read
 
 PROMETHEUS_2 = (

@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from streams import prober
-from streams.broker import ReplyError, Server, SyncExecutor
-from streams.broker.write_probes import write_probes
+from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis.write_probes import write_probes
 from tests.cluster.nodes import running_cluster, url_of
 
 EVENT = orjson.dumps({"event_type": "order-placed"})

@@ -53,7 +53,7 @@ def test_of_refusals_of_a_kind_one_line_is_written_in_ten_seconds_with_their_num
         {"status": 401, "name": "django.security.csrf"},
         {"status": 401, "level": logging.ERROR},
         {"name": "uvicorn.error"},
-        {"status": 401, "name": "streams.server_checks"},
+        {"status": 401, "name": "synapse.redis.server_checks"},
     ],
     ids=["another status", "another logger", "an error", "of the web server", "no request's"],
 )
@@ -69,7 +69,7 @@ def test_a_record_of_another_kind_is_not_left_out(log, other):
     "each",
     [
         {"status": 500, "level": logging.ERROR},
-        {"name": "streams.server_checks"},
+        {"name": "synapse.redis.server_checks"},
         {"name": "synapse.runtime.periodic"},
         {"level": logging.INFO, "name": "uvicorn.error"},
     ],

@@ -3,10 +3,10 @@
 import pytest
 
 from streams import rates
-from streams.broker.rates import take_token
 from synapse.auth.client_ip import proxies
 from synapse.errors.streams import TooManyRequests
 from synapse.formats.rate import Rate, read
+from synapse.redis.commands.rate_limits import take_token
 
 ONE_AN_HOUR, THREE_AN_HOUR = Rate(1, 3600), Rate(3, 3600)
 EVENT = '{"event_type": "order-placed"}'

@@ -19,8 +19,8 @@ import pytest
 import redis as redis_py
 import yaml
 
+from synapse.redis.embedded.process import binary
 from synapse_project import environment
-from synapse_project.embedded.process import binary
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

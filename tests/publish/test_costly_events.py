@@ -13,11 +13,11 @@ from contracts.sandbox.messages import Limits
 from contracts.schemas import compile_schema
 from core.shares.process import shares_of
 from streams import publishing
-from streams.broker.command import Job
 from streams.snapshot import holder
 from streams.verdicts import check_in_thread
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
+from synapse.redis.commands.base import Job
 from synapse.shares import CallerId
 
 # Each value is compared with 40 fractions: some 9,000 steps a value by the cost model.

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from streams import lane, reading
-from streams.broker.command import Command
 from synapse.formats import json_slices, strict_json
+from synapse.redis.commands.base import Command
 from synapse.shares.fair_queue import FairQueue
 from tests.lanes import Wire
 

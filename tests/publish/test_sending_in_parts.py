@@ -3,12 +3,12 @@
 import pytest
 
 from streams import storing
-from streams.broker import commands
 from streams.definitions import StreamDefinition
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
+from synapse.redis.commands import streams as stream_commands
 
 STREAM = StreamDefinition(name="orders")
-APPENDS = [commands.xadd_packed_now("orders", ["event_type", "order-placed", "text", "x" * 10_000])] * 60
+APPENDS = [stream_commands.xadd_packed_now("orders", ["event_type", "order-placed", "text", "x" * 10_000])] * 60
 
 
 def hold(conversation, *answers):

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from streams.broker import keys
+from synapse.redis import keyspace
 from tests.bridges.cast import now_ms
 from tests.pull.cast import GROUP, PLACE, STREAM
 
@@ -26,10 +26,10 @@ def pulled(group):
 def let_the_lease_end(redis, *ids):
     """Let the lease of events in hand be over."""
     for id_ in ids:
-        if redis.zscore(keys.waiting(*PLACE), id_) is None:
+        if redis.zscore(keyspace.waiting(*PLACE), id_) is None:
             redis.xclaim(STREAM, GROUP, "gone", 0, [id_], idle=300_001, justid=True)
         else:
-            redis.zadd(keys.waiting(*PLACE), {id_: 0})
+            redis.zadd(keyspace.waiting(*PLACE), {id_: 0})
 
 
 @contextmanager
@@ -37,12 +37,12 @@ def comes_again(redis, id_, least, most=None):
     """What is done in the block makes an event come again after so many seconds, or from `least` to `most`."""
     begun = now_ms(redis)
     yield
-    due = redis.zscore(keys.waiting(*PLACE), id_)
+    due = redis.zscore(keyspace.waiting(*PLACE), id_)
     assert begun + least * 1000 <= due <= now_ms(redis) + (most or least) * 1000
 
 
 def dead(redis):
-    return [entry for _, entry in redis.xrange(keys.dead_letters(*PLACE))]
+    return [entry for _, entry in redis.xrange(keyspace.dead_letters(*PLACE))]
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_an_event_that_was_trimmed_meanwhile_is_lost_and_said_so(worker, redis, 
     answer = worker.tell("nack", in_hand)
 
     assert (answer["nacked"], answer["lost"]) == (0, [in_hand])
-    assert redis.hget(keys.counters(*PLACE), "lost_trimmed") == b"1"
+    assert redis.hget(keyspace.counters(*PLACE), "lost_trimmed") == b"1"
 
 
 def test_what_takes_longer_stays_in_hand(worker, puller, redis, in_hand):
@@ -174,13 +174,13 @@ def test_what_takes_longer_stays_in_hand(worker, puller, redis, in_hand):
     assert answer == {"extended": 1, "lease_ms": 900_000, "not_held": []}
     assert puller("other").read() == []
     assert worker.ack(in_hand) == 1
-    assert redis.exists(keys.waiting(*PLACE), keys.messages(*PLACE)) == 0
+    assert redis.exists(keyspace.waiting(*PLACE), keyspace.messages(*PLACE)) == 0
 
 
 def test_without_a_time_it_stays_for_the_groups_lease(worker, redis, in_hand):
     worker.tell("nack", in_hand, delay_ms=0)
     worker.read()
-    redis.zadd(keys.waiting(*PLACE), {in_hand: 0})
+    redis.zadd(keyspace.waiting(*PLACE), {in_hand: 0})
 
     with comes_again(redis, in_hand, 300):
         assert worker.tell("extend", in_hand) == {"extended": 1, "lease_ms": 300_000, "not_held": []}
@@ -222,7 +222,7 @@ def test_a_group_that_was_lost_is_made_again_where_it_was_and_counted(worker, re
     redis.xgroup_destroy(STREAM, GROUP)
 
     assert worker.ids() == [later]
-    assert redis.hget(keys.counters(*PLACE), "groups_recreated") == b"1"
+    assert redis.hget(keyspace.counters(*PLACE), "groups_recreated") == b"1"
 
 
 def test_a_redis_that_lost_everything_is_read_again(worker, redis, in_hand):

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from redis.exceptions import ResponseError
 
-from streams.broker import keys
+from synapse.redis import keyspace
 from tests.bridges.installation import ROOT
 from tests.conftest import need
 from tests.patience import eventually
@@ -143,8 +143,8 @@ def let_all_leases_end(redis):
     """Let the leases of all events in hand be over: five minutes are too long for a test."""
     for row in redis.xpending_range(STREAM, GROUP, "-", "+", 1000):
         redis.xclaim(STREAM, GROUP, "gone", 0, [row["message_id"]], idle=300_001, justid=True)
-    for id_ in redis.zrange(keys.waiting(*PLACE), 0, -1):
-        redis.zadd(keys.waiting(*PLACE), {id_: 0})
+    for id_ in redis.zrange(keyspace.waiting(*PLACE), 0, -1):
+        redis.zadd(keyspace.waiting(*PLACE), {id_: 0})
 
 
 def test_a_server_that_is_killed_loses_nothing(server, redis):
@@ -182,7 +182,7 @@ def test_a_server_that_is_killed_loses_nothing(server, redis):
 
     assert handled == ids
     assert redis.xpending(STREAM, GROUP)["pending"] == 0
-    assert redis.exists(keys.waiting(*PLACE), keys.messages(*PLACE), keys.dead_letters(*PLACE)) == 0
+    assert redis.exists(keyspace.waiting(*PLACE), keyspace.messages(*PLACE), keyspace.dead_letters(*PLACE)) == 0
 
 
 def test_nobody_runs_a_group_that_is_pulled(server, redis):

@@ -1,6 +1,6 @@
 """What a group's row says holds for those who pull: which events, in which order, whether at all."""
 
-from streams.broker import keys
+from synapse.redis import keyspace
 from tests.pull.cast import GROUP, PLACE, STREAM
 
 
@@ -12,7 +12,7 @@ def test_events_of_other_types_are_settled_and_not_given(puller, group, redis):
     lost = worker.publish(1, "order-lost")
 
     assert worker.ids(count=3) == [lost]
-    assert redis.hget(keys.counters(*PLACE), "filtered") == b"250"
+    assert redis.hget(keyspace.counters(*PLACE), "filtered") == b"250"
 
 
 def test_events_that_do_not_meet_the_filters_are_not_given(puller, group):

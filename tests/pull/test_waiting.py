@@ -11,8 +11,8 @@ import pytest
 
 from bridges import lane
 from bridges.pull.memory import memory
-from streams.broker import keys
 from streams.tail import tails
+from synapse.redis import keyspace
 from tests.patience import eventually
 from tests.pull.cast import GROUP, PLACE, STREAM
 
@@ -155,4 +155,4 @@ def test_redis_that_goes_ends_the_wait_with_a_problem_and_loses_nothing(server, 
     answer = found.result(60)
 
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:synapse:problem:not-a-stream")
-    assert redis.exists(keys.waiting(*PLACE)) == 0
+    assert redis.exists(keyspace.waiting(*PLACE)) == 0

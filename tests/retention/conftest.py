@@ -8,9 +8,9 @@ import pytest
 import redis as redis_py
 
 from streams import connections
-from streams.broker import keys
 from streams.definitions import StreamDefinition
 from streams.janitor import Janitor
+from synapse.redis import keyspace
 
 HOUR_MS = 3_600_000
 
@@ -44,7 +44,7 @@ class Scene:
         info = next(row for row in self.redis.xinfo_groups(self.stream) if row["name"] == group.encode())
         since = self.now() - int(hours * HOUR_MS)
         row = f"{since} {info['pending']} {info['last-delivered-id'].decode()}"
-        self.redis.hset(keys.pins(self.stream), group, row)
+        self.redis.hset(keyspace.pins(self.stream), group, row)
 
     def now(self) -> int:
         """Return the server's time in milliseconds."""
@@ -58,10 +58,10 @@ class Scene:
 
     @property
     def trimmed(self) -> int:
-        return int(self.redis.hget(keys.stats(self.stream), "trimmed") or 0)
+        return int(self.redis.hget(keyspace.stats(self.stream), "trimmed") or 0)
 
     def lost(self, group: str, field: str = "lost_trimmed") -> int:
-        return int(self.redis.hget(keys.counters(self.stream, group), field) or 0)
+        return int(self.redis.hget(keyspace.counters(self.stream, group), field) or 0)
 
 
 def _begun(names: Mapping[str, str] | Iterable[str]) -> Mapping[str, str]:
@@ -107,6 +107,6 @@ def sweep(make_janitor: Callable[..., Janitor], redis: redis_py.Redis) -> Callab
         janitor = make_janitor(stream, durable={"orders": durable}, pin_for=pin_for, room=room)
         assert janitor.step()
         assert janitor._complaints == {}
-        redis.delete(keys.JANITOR_LEASE)
+        redis.delete(keyspace.JANITOR_LEASE)
 
     return sweep

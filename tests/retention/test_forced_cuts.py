@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.broker import keys
+from synapse.redis import keyspace
 
 
 def test_a_stream_that_drops_its_oldest_is_cut_to_the_hard_length_whoever_owes(orders, sweep):
@@ -55,7 +55,7 @@ def test_groups_that_lose_nothing_get_no_counters(orders, sweep, redis):
 
     sweep(max_length=5, hard_length=5, durable={"absent"})
 
-    assert redis.exists(keys.counters("orders", "ahead")) == 0
+    assert redis.exists(keyspace.counters("orders", "ahead")) == 0
 
 
 def test_pending_entries_that_were_gone_already_are_not_counted(orders, sweep, redis):
@@ -111,7 +111,7 @@ def test_a_cut_says_below_which_id_the_pending_events_were_counted(orders, sweep
 
     sweep(max_length=4, hard_length=4, durable={"billing"})
 
-    assert redis.hget(keys.counters("orders", "billing"), "lost_below") == b"7-0"
+    assert redis.hget(keyspace.counters("orders", "billing"), "lost_below") == b"7-0"
 
 
 def test_a_cut_that_leaves_nothing_says_so_below_the_next_id(orders, sweep, redis):
@@ -121,7 +121,7 @@ def test_a_cut_that_leaves_nothing_says_so_below_the_next_id(orders, sweep, redi
     sweep(max_age=timedelta(hours=1), pin_for=timedelta(0))
 
     assert orders.kept == []
-    assert redis.hget(keys.counters("orders", "terminal"), "lost_below") == b"3-1"
+    assert redis.hget(keyspace.counters("orders", "terminal"), "lost_below") == b"3-1"
 
 
 def test_the_pending_entries_themselves_are_left_to_the_group(orders, sweep, redis):

@@ -4,14 +4,14 @@ import logging
 
 import pytest
 
-from streams.broker import keys
 from streams.definitions import StreamDefinition
+from synapse.redis import keyspace
 
 LARGEST = 2**64 - 1
 
 
 def test_a_stream_that_does_not_exist_is_not_made(orders, sweep, redis):
-    redis.hset(keys.pins("orders"), "gone-with-its-stream", "1 0 0-0")
+    redis.hset(keyspace.pins("orders"), "gone-with-its-stream", "1 0 0-0")
 
     sweep(max_length=1)
 
@@ -124,7 +124,7 @@ def test_a_redis_that_is_full_is_no_complaint_while_there_is_nothing_to_trim(ord
     finally:
         redis.config_set("maxmemory", 0)
 
-    assert redis.exists(keys.pins("orders")) == 0
+    assert redis.exists(keyspace.pins("orders")) == 0
 
 
 def test_a_redis_that_is_full_is_trimmed_all_the_same_and_losses_are_counted(orders, sweep, redis):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.broker import keys
+from synapse.redis import keyspace
 
 GROUPS = ("billing", "mailing", "terminal")
 DURABLE = {"billing"}
@@ -159,4 +159,4 @@ def test_in_every_history_owed_events_stay_and_forced_losses_are_counted(small_n
         getattr(model, name)(*arguments)
 
     assert orders.trimmed + len(orders.kept) <= model.published
-    assert set(orders.redis.hkeys(keys.pins("orders"))) <= {name.encode() for name in GROUPS} - {b"billing"}
+    assert set(orders.redis.hkeys(keyspace.pins("orders"))) <= {name.encode() for name in GROUPS} - {b"billing"}

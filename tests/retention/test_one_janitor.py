@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from streams import background, connections, janitor
-from streams.broker import ReplyError, keys
 from streams.definitions import StreamDefinition
 from streams.janitor import LEASE_MS, TOGETHER, durable_groups, on_durable_groups
+from synapse.redis import ReplyError, keyspace
 
 SHORT = StreamDefinition(name="orders", max_length=1)
 
@@ -32,11 +32,11 @@ def test_a_second_janitor_leaves_the_work_to_the_first(make_janitor, orders):
 def test_the_first_stays_janitor_because_it_renews_its_lease(make_janitor, redis):
     first, second = make_janitor(), make_janitor()
     first.step()
-    redis.pexpire(keys.JANITOR_LEASE, 100)
+    redis.pexpire(keyspace.JANITOR_LEASE, 100)
 
     first.step()
 
-    assert redis.pttl(keys.JANITOR_LEASE) > 100
+    assert redis.pttl(keyspace.JANITOR_LEASE) > 100
     assert not second.step()
 
 
@@ -44,8 +44,8 @@ def test_the_lease_of_a_killed_janitor_ends_and_the_next_one_works(make_janitor,
     killed, next_one = make_janitor(), make_janitor(SHORT)
     orders.publish(1, 2, 3)
     killed.step()
-    assert 0 < redis.pttl(keys.JANITOR_LEASE) <= LEASE_MS
-    redis.delete(keys.JANITOR_LEASE)  # as if that time had gone by
+    assert 0 < redis.pttl(keyspace.JANITOR_LEASE) <= LEASE_MS
+    redis.delete(keyspace.JANITOR_LEASE)  # as if that time had gone by
 
     assert next_one.step()
 
@@ -55,14 +55,14 @@ def test_the_lease_of_a_killed_janitor_ends_and_the_next_one_works(make_janitor,
 def test_a_janitor_that_slept_through_its_lease_steps_back(make_janitor, redis):
     slept, successor = make_janitor(), make_janitor()
     slept.step()
-    redis.delete(keys.JANITOR_LEASE)
+    redis.delete(keyspace.JANITOR_LEASE)
     successor.step()
 
     assert not slept.step()
 
 
 def test_a_lease_that_is_no_lease_stops_the_janitor_loudly(make_janitor, redis):
-    redis.sadd(keys.JANITOR_LEASE, "something else")
+    redis.sadd(keyspace.JANITOR_LEASE, "something else")
 
     with pytest.raises(ReplyError, match="WRONGTYPE"):
         make_janitor().step()
@@ -200,7 +200,7 @@ class TestIdleStreams:
         worker.step()
         for number in (2, 3):
             redis.xadd("stream-07", {"n": number}, id=f"{number}-0")
-        redis.zadd(keys.PUBLISHERS, {"stream-07 shop": 1_700_000_000_000})
+        redis.zadd(keyspace.PUBLISHERS, {"stream-07 shop": 1_700_000_000_000})
         now[0] += 1
 
         worker.step()
@@ -273,7 +273,7 @@ class TestIdleStreams:
         worker.step()
         worker.step()
 
-        assert redis.hexists(keys.pins("orders"), "billing")
+        assert redis.hexists(keyspace.pins("orders"), "billing")
 
 
 def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(make_janitor, redis):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from streams.broker import keys
+from synapse.redis import keyspace
 
 
 def test_unread_entries_of_a_durable_group_stay(orders, sweep):
@@ -153,7 +153,7 @@ def test_a_consumer_that_asks_keeps_its_group_pinning_though_nothing_moves(order
     sweep(max_length=1)
 
     assert orders.kept == [1, 2, 3]
-    since = int(redis.hget(keys.pins("orders"), "terminal").split()[0])
+    since = int(redis.hget(keyspace.pins("orders"), "terminal").split()[0])
     assert orders.now() - since < 60_000
 
 
@@ -184,11 +184,13 @@ def test_what_is_remembered_of_groups_that_are_gone_or_durable_now_is_dropped(or
     orders.publish(1)
     orders.group("billing")
     orders.group("terminal")
-    redis.hset(keys.pins("orders"), mapping={"billing": "1 0 0-0", "long-gone": "1 0 0-0", "terminal": "no row at all"})
+    redis.hset(
+        keyspace.pins("orders"), mapping={"billing": "1 0 0-0", "long-gone": "1 0 0-0", "terminal": "no row at all"}
+    )
 
     sweep(durable={"billing"})
 
-    assert list(redis.hgetall(keys.pins("orders"))) == [b"terminal"]
+    assert list(redis.hgetall(keyspace.pins("orders"))) == [b"terminal"]
 
 
 def test_what_is_remembered_is_written_only_when_something_moved(orders, sweep, redis):
@@ -209,7 +211,7 @@ def test_a_clock_that_was_ahead_does_not_pin_for_ever(orders, sweep, redis):
 
     sweep()
 
-    assert int(redis.hget(keys.pins("orders"), "terminal").split()[0]) <= orders.now()
+    assert int(redis.hget(keyspace.pins("orders"), "terminal").split()[0]) <= orders.now()
 
 
 def test_a_durable_group_that_nobody_made_yet_is_made_before_anything_is_cut(orders, sweep):

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from streams import connections
-from streams.broker import ReplyError, Server
-from streams.server_checks import ServerCheck, server_warnings
+from synapse.redis import ReplyError, Server
+from synapse.redis.server_checks import ServerCheck, server_warnings
 
 
 class Told:

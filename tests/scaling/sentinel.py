@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import redis
 
-from synapse_project.embedded.process import binary
+from synapse.redis.embedded.process import binary
 from tests.patience import eventually
 from tests.ports import free_port
 from tests.valkey import ANOTHER, PASSWORD, Tls, Valkey, running_valkey

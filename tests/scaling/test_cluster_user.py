@@ -2,7 +2,9 @@
 
 import pytest
 
-from streams.broker import Server, SyncExecutor, commands, permissions, publishing
+from synapse.redis import Server, SyncExecutor, acl
+from synapse.redis.commands import publishing as publish_commands
+from synapse.redis.commands import streams as stream_commands
 from tests.cluster.nodes import running_cluster, url_of
 from tests.valkey import PASSWORD
 
@@ -13,7 +15,7 @@ IN_A_CLUSTER = ("+asking", "+cluster|slots")
 @pytest.fixture(scope="module")
 def url():
     """The URL of a cluster in which Synapse has a user of its own."""
-    rule = permissions.rule("synapse", ["orders", "parcels", "payments"])
+    rule = acl.rule("synapse", ["orders", "parcels", "payments"])
     with running_cluster() as nodes:
         for node in nodes:
             with node.client() as client:
@@ -26,8 +28,8 @@ def test_it_publishes_and_reads_on_all_nodes(url):
     once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
     streams = ("orders", "parcels", "payments")
 
-    stored = executor.execute([publishing.publish_once(name, [b"n", b"1"], **once) for name in streams])
-    lengths = executor.execute([commands.ping(), *(commands.xlen(name) for name in streams)])
+    stored = executor.execute([publish_commands.publish_once(name, [b"n", b"1"], **once) for name in streams])
+    lengths = executor.execute([stream_commands.ping(), *(stream_commands.xlen(name) for name in streams)])
     executor.close()
 
     assert [one.outcome for one in stored] == ["stored"] * 3

@@ -7,11 +7,14 @@ import pytest
 
 from bridges.runtime.retry import Policy
 from streams import background, connections, prober
-from streams.broker import commands, keys, rates, tickets
 from streams.creation import ensure_streams
 from streams.janitor import Janitor
-from streams.server_checks import server_warnings
 from streams.snapshot import holder
+from synapse.redis import keyspace
+from synapse.redis.commands import rate_limits as rate_limit_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands import tickets
+from synapse.redis.server_checks import server_warnings
 from tests.bridges.cast import AT_ONCE, KeepingSink
 from tests.live.server import watching
 
@@ -108,7 +111,7 @@ def test_events_come_live(server):
 def test_what_belongs_to_no_stream_lies_somewhere_too():
     kept = [tickets.keep(f"digest-{n}", b"what it stands for", seconds=30) for n in range(9)]
     taken = [tickets.take(f"digest-{n}") for n in range(9)]
-    tokens = [rates.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]
+    tokens = [rate_limit_commands.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]
 
     replies = connections.executor().execute([*kept, *taken, *taken, *tokens, *tokens])
 
@@ -123,9 +126,9 @@ def test_the_work_beside_the_requests_is_done(express_lane):
     background.flush_tally()
 
     assert missing == []
-    kinds = connections.executor().execute([commands.key_type(name) for name in (*STREAMS, "later")])
+    kinds = connections.executor().execute([stream_commands.key_type(name) for name in (*STREAMS, "later")])
     assert kinds == ["stream"] * 4
-    (counted,) = connections.executor().execute([commands.hgetall(keys.stats("orders"))])
+    (counted,) = connections.executor().execute([stream_commands.hgetall(keyspace.stats("orders"))])
     assert counted["published"] == b"1"
     assert Janitor(connections.executor, lambda: holder.current().streams).step() is True
     assert server_warnings(connections.executor())

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from streams import prober
-from streams.broker import topology
 from streams.snapshot import holder
+from synapse.redis.cluster import topology
 from tests.bridges.cast import KeepingSink
 from tests.chaos.profile import FULL
 from tests.conftest import using

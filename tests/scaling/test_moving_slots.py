@@ -7,10 +7,18 @@ from threading import Event, Thread
 import pytest
 from redis.crc import key_slot
 
-from streams.broker import AsyncExecutor, ReplyError, Server, SyncExecutor, commands, durability, publishing
-from streams.broker.routing import MOST_HOPS, Call
-from streams.broker.topology import Topology
 from synapse.errors.streams import BrokerDown
+from synapse.redis import (
+    AsyncExecutor,
+    ReplyError,
+    Server,
+    SyncExecutor,
+)
+from synapse.redis.cluster.routing import MOST_HOPS, Call
+from synapse.redis.cluster.topology import Topology
+from synapse.redis.commands import durability
+from synapse.redis.commands import publishing as publish_commands
+from synapse.redis.commands import streams as stream_commands
 from tests.scaling.cluster import clustered
 
 ONCE = {"who": "shop", "fingerprint": "f", "window_ms": 60_000}
@@ -61,7 +69,7 @@ def execute(request, place):
             client.flushall()
     server = Server(locate=lambda: place.url, timeout=60)
     executor = SyncExecutor(server) if request.param == "in a thread" else Waiting(server)
-    executor.execute([commands.xlen(name) for name in ("orders", "parcels", "payments")])
+    executor.execute([stream_commands.xlen(name) for name in ("orders", "parcels", "payments")])
     yield executor.begin if request.param == "in callbacks" else executor.execute
     executor.close()
 
@@ -93,11 +101,11 @@ def _slots_of(client):
 
 
 def add(stream, number=1):
-    return commands.xadd(stream, [b"n", b"%d" % number])
+    return stream_commands.xadd(stream, [b"n", b"%d" % number])
 
 
 def once(stream, key):
-    return publishing.publish_once(stream, [b"n", b"1"], key=key, **ONCE)
+    return publish_commands.publish_once(stream, [b"n", b"1"], key=key, **ONCE)
 
 
 def test_what_has_moved_is_asked_of_the_node_that_has_it_now(place, execute):
@@ -105,11 +113,13 @@ def test_what_has_moved_is_asked_of_the_node_that_has_it_now(place, execute):
         pass
 
     first, length, second, script, other = execute(
-        [add("orders"), commands.xlen("parcels"), add("orders"), once("orders", "k"), add("parcels")]
+        [add("orders"), stream_commands.xlen("parcels"), add("orders"), once("orders", "k"), add("parcels")]
     )
 
     assert (length, script.outcome) == (0, "stored")
-    entries, others = execute([commands.xrange("orders", "-", "+", 9), commands.xrange("parcels", "-", "+", 9)])
+    entries, others = execute(
+        [stream_commands.xrange("orders", "-", "+", 9), stream_commands.xrange("parcels", "-", "+", 9)]
+    )
     assert [entry.id for entry in entries] == [first, second, script.id]
     assert [entry.id for entry in others] == [other]
 
@@ -118,7 +128,9 @@ def test_what_is_not_there_any_more_is_asked_of_the_node_to_which_it_moves(place
     with moving(place, "orders"):
         first, other, second = execute([add("orders"), add("parcels"), add("orders")])
 
-    entries, others = execute([commands.xrange("orders", "-", "+", 9), commands.xrange("parcels", "-", "+", 9)])
+    entries, others = execute(
+        [stream_commands.xrange("orders", "-", "+", 9), stream_commands.xrange("parcels", "-", "+", 9)]
+    )
     assert [entry.id for entry in entries] == [first, second]
     assert [entry.id for entry in others] == [other]
 
@@ -130,13 +142,13 @@ def test_a_script_whose_keys_are_half_moved_is_refused_and_nothing_is_stored(pla
     (again,) = execute([once("orders", "k")])
     assert refused.code == "TRYAGAIN"
     assert again.outcome == "stored"
-    assert execute([commands.xlen("orders")]) == [1]
+    assert execute([stream_commands.xlen("orders")]) == [1]
 
 
 @pytest.mark.parametrize("how", ["moved", "moves"])
 def test_a_transaction_goes_along_as_a_whole(place, execute, how):
     appends = [add("orders", number) for number in range(3)]
-    together = [commands.multi(), *appends, commands.execute(appends)]
+    together = [stream_commands.multi(), *appends, stream_commands.execute(appends)]
 
     if how == "moved":
         with moving(place, "orders"):
@@ -146,7 +158,7 @@ def test_a_transaction_goes_along_as_a_whole(place, execute, how):
         with moving(place, "orders"):
             *_, ids = execute(together)
 
-    (entries,) = execute([commands.xrange("orders", "-", "+", 9)])
+    (entries,) = execute([stream_commands.xrange("orders", "-", "+", 9)])
     assert [entry.id for entry in entries] == ids
 
 

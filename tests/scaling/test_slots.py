@@ -4,67 +4,81 @@ import pytest
 from redis.cluster import RedisCluster
 from redis.crc import key_slot
 
-from streams.broker import (
-    Command,
-    commands,
-    dead_letters,
-    delivery,
-    groups,
-    keys,
+from synapse.redis import Command, acl, keyspace
+from synapse.redis.cluster import slots
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
+)
+from synapse.redis.commands import (
+    dead_letters as dead_letter_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    groups as group_commands,
+)
+from synapse.redis.commands import (
     participants,
-    permissions,
-    publishing,
-    rates,
-    reports,
-    retention,
-    slots,
     tickets,
 )
-from streams.broker.delivery import Failure
-from streams.broker.retention import Limits
+from synapse.redis.commands import (
+    publishing as publish_commands,
+)
+from synapse.redis.commands import (
+    rate_limits as rate_limit_commands,
+)
+from synapse.redis.commands import (
+    retention as retention_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.delivery import Failure
+from synapse.redis.commands.retention import Limits
 from tests.bridges.cast import PLACE, STREAM
 from tests.scaling.cluster import clustered
 from tests.valkey import PASSWORD
 
 FAILURE = Failure(id="1-1", token="t", error="no", took_ms=1, delay_ms=0, fatal=True)
 OF_A_STREAM = [
-    commands.xadd(STREAM, [b"n", b"1"]),
-    commands.xlen(STREAM),
-    commands.xrange(STREAM, "-", "+", 1),
-    commands.xrevrange(STREAM, "+", "-", 1),
-    commands.xinfo_stream(STREAM),
-    commands.xinfo_groups(STREAM),
-    commands.xinfo_consumers(*PLACE),
-    commands.xgroup_create(*PLACE, "0"),
-    commands.xgroup_destroy(*PLACE),
-    commands.xreadgroup(*PLACE, "STREAMS", count=1, block_ms=10),
-    commands.xread(STREAM, "0-0", count=1, block_ms=10),
-    commands.key_type(STREAM),
-    commands.hgetall(keys.stats(STREAM)),
-    commands.hset(keys.watchers(STREAM), "f", "v"),
-    commands.expire(keys.reports(*PLACE), 1),
-    commands.hincrby(keys.counters(*PLACE), "f", 1),
-    commands.zcard(keys.waiting(*PLACE)),
-    commands.lowest_score(keys.waiting(*PLACE)),
-    delivery.join(*PLACE, "me", start="0", mode="any", run="r"),
-    delivery.read(*PLACE, "me", limit=9, order="key", key="customer"),
-    delivery.lease(*PLACE, "me", limit=9, lease_ms=60_000),
-    delivery.fail(*PLACE, [FAILURE], most_attempts=3),
-    dead_letters.letters(*PLACE, count=9),
-    groups.move(*PLACE, "0"),
-    reports.report(*PLACE, "me", b"I run", keep_ms=1000),
+    stream_commands.xadd(STREAM, [b"n", b"1"]),
+    stream_commands.xlen(STREAM),
+    stream_commands.xrange(STREAM, "-", "+", 1),
+    stream_commands.xrevrange(STREAM, "+", "-", 1),
+    stream_commands.xinfo_stream(STREAM),
+    stream_commands.xinfo_groups(STREAM),
+    stream_commands.xinfo_consumers(*PLACE),
+    stream_commands.xgroup_create(*PLACE, "0"),
+    stream_commands.xgroup_destroy(*PLACE),
+    stream_commands.xreadgroup(*PLACE, "STREAMS", count=1, block_ms=10),
+    stream_commands.xread(STREAM, "0-0", count=1, block_ms=10),
+    stream_commands.key_type(STREAM),
+    stream_commands.hgetall(keyspace.stats(STREAM)),
+    stream_commands.hset(keyspace.watchers(STREAM), "f", "v"),
+    stream_commands.expire(keyspace.reports(*PLACE), 1),
+    stream_commands.hincrby(keyspace.counters(*PLACE), "f", 1),
+    stream_commands.zcard(keyspace.waiting(*PLACE)),
+    stream_commands.lowest_score(keyspace.waiting(*PLACE)),
+    delivery_commands.join(*PLACE, "me", start="0", mode="any", run="r"),
+    delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"),
+    delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000),
+    delivery_commands.fail(*PLACE, [FAILURE], most_attempts=3),
+    dead_letter_commands.letters(*PLACE, count=9),
+    group_commands.move(*PLACE, "0"),
+    consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=1000),
     participants.readers(STREAM),
-    publishing.publish_once(STREAM, [b"n", b"1"], who="w", key="k", fingerprint="f", window_ms=1),
-    retention.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
+    publish_commands.publish_once(STREAM, [b"n", b"1"], who="w", key="k", fingerprint="f", window_ms=1),
+    retention_commands.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
 ]
 ON_THEIR_OWN = [
-    retention.hold_janitor_lease("me", ttl_ms=1),
-    reports.beat("host:1", keep_ms=1000),
-    reports.beats(),
+    retention_commands.hold_janitor_lease("me", ttl_ms=1),
+    consumer_status_commands.beat("host:1", keep_ms=1000),
+    consumer_status_commands.beats(),
     participants.note_publishers({(STREAM, "shop"): 1}),
     participants.publishers(),
     participants.forget_publishers([b"orders shop"]),
-    rates.take_token("key", "me", count=1, seconds=1),
+    rate_limit_commands.take_token("key", "me", count=1, seconds=1),
     tickets.keep("digest", b"v", seconds=1),
     tickets.take("digest"),
 ]
@@ -95,19 +109,21 @@ def test_what_belongs_to_no_stream_lies_by_its_own_name(cluster, command):
     assert slots.slot_of(command) == cluster.determine_slot(*command.words)
 
 
-@pytest.mark.parametrize("command", [commands.ping(), commands.info(), commands.multi()], ids=name_of)
+@pytest.mark.parametrize(
+    "command", [stream_commands.ping(), stream_commands.info(), stream_commands.multi()], ids=name_of
+)
 def test_what_speaks_of_no_key_has_no_slot(command):
     assert slots.slot_of(command) is None
 
 
 def test_what_one_node_cannot_answer_alone_is_not_sent():
     with pytest.raises(ValueError, match="SCAN"):
-        slots.slot_of(commands.scan(b"0", count=1))
+        slots.slot_of(stream_commands.scan(b"0", count=1))
 
 
 def test_every_command_without_a_key_is_known_to_have_none(cluster):
     """A new command without a key must be told to `slots`, else its second word is taken for a key."""
     told = cluster.command(target_nodes=cluster.get_random_node())
-    keyless = {name for name in permissions.COMMANDS if name in told and told[name]["first_key_pos"] == 0}
+    keyless = {name for name in acl.COMMANDS if name in told and told[name]["first_key_pos"] == 0}
 
     assert {name.upper() for name in keyless} - {"SCAN", "EVAL", "EVALSHA", "XREAD", "XREADGROUP"} <= slots.KEYLESS

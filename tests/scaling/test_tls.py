@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from streams.broker import AsyncExecutor, Server, SyncExecutor, commands
-from streams.server_checks import transport_warning
 from synapse.errors.streams import BrokerDown
+from synapse.redis import AsyncExecutor, Server, SyncExecutor
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.server_checks import transport_warning
 from tests.scaling.tls import secured
 
 
@@ -25,7 +26,7 @@ def under_another_name():
 def in_a_thread(url, *asked):
     executor = SyncExecutor(Server(locate=lambda: url, timeout=60))
     try:
-        return executor.execute(asked or [commands.ping()])
+        return executor.execute(asked or [stream_commands.ping()])
     finally:
         executor.close()
 
@@ -34,7 +35,7 @@ def on_the_event_loop(url, *asked):
     async def ask():
         executor = AsyncExecutor(Server(locate=lambda: url, timeout=60))
         try:
-            return await executor.execute(asked or [commands.ping()])
+            return await executor.execute(asked or [stream_commands.ping()])
         finally:
             executor.close()
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from streams.broker import commands
 from synapse.errors.streams import BrokerDown
+from synapse.redis.commands import streams as stream_commands
 from tests.certificates import Authority
 from tests.conftest import need
 from tests.patience import eventually
@@ -64,8 +64,8 @@ def with_other(url, **parameters):
 
 
 def test_events_are_stored_and_read_by_one_who_shows_a_certificate(ask, place):
-    stored = ask(place.url, *(commands.xadd(stream, ["event_type", "placed"]) for stream in STREAMS))
-    counts = ask(place.url, *(commands.xlen(stream) for stream in STREAMS))
+    stored = ask(place.url, *(stream_commands.xadd(stream, ["event_type", "placed"]) for stream in STREAMS))
+    counts = ask(place.url, *(stream_commands.xlen(stream) for stream in STREAMS))
 
     assert all("-" in str(id_) for id_ in stored)
     assert all(count >= 1 for count in counts)
@@ -73,17 +73,17 @@ def test_events_are_stored_and_read_by_one_who_shows_a_certificate(ask, place):
 
 def test_one_who_shows_no_certificate_is_not_served(ask, place):
     with pytest.raises(BrokerDown):
-        ask(with_other(place.url, ssl_certfile=None, ssl_keyfile=None), commands.xlen("orders"))
+        ask(with_other(place.url, ssl_certfile=None, ssl_keyfile=None), stream_commands.xlen("orders"))
 
 
 def test_a_server_whose_authority_is_unknown_is_not_asked(ask, place, tmp_path):
     with pytest.raises(BrokerDown):
-        ask(with_other(place.url, ssl_ca_certs=str(Authority(tmp_path).file)), commands.xlen("orders"))
+        ask(with_other(place.url, ssl_ca_certs=str(Authority(tmp_path).file)), stream_commands.xlen("orders"))
 
 
 def test_the_next_primary_is_found_and_asked_over_tls(ask, tls):
     with watched_by_sentinels(tls=tls) as watched:
-        ask(watched.url, commands.xadd("orders", ["n", "1"]))
+        ask(watched.url, stream_commands.xadd("orders", ["n", "1"]))
         watched.kill_the_primary()
 
-        assert eventually(lambda: ask(watched.url, commands.xadd("orders", ["n", "2"])), despite=BrokerDown)
+        assert eventually(lambda: ask(watched.url, stream_commands.xadd("orders", ["n", "2"])), despite=BrokerDown)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import entry, forms
-from streams.broker import commands
+from synapse.redis.commands import streams as stream_commands
 from synapse.runtime.second_hit_cache import Kinds
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT
 
@@ -35,7 +35,7 @@ def appended(stream, event, **around):
 
 def packed_by_words(event):
     fields = entry.encode(event, layout="flat", **AROUND)
-    return hiredis.pack_command(commands.xadd("orders", fields).words)
+    return hiredis.pack_command(stream_commands.xadd("orders", fields).words)
 
 
 @given(event=EVENTS | PLAIN_EVENTS)

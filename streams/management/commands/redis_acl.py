@@ -5,9 +5,9 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from core.templatetags.synapse import visible
-from streams.broker.permissions import rule
 from streams.management.base import AnsweringCommand
 from streams.snapshot import holder
+from synapse.redis.acl import rule
 
 _USER = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _TO_BE_SET = ">PASSWORD"

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import availability
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
+from synapse.redis.embedded.endpoint import RECORD
+from synapse.redis.embedded.watchdog import Watch
 from synapse.runtime.supervisor import Supervisor
 from synapse_project import installation, startup
-from synapse_project.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse_project.embedded.endpoint import RECORD
-from synapse_project.embedded.watch import Watch
 
 POLL = 0.25
 

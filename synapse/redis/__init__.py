@@ -1,0 +1,12 @@
+"""Every Redis command that Synapse sends, and nothing else. No Django here, and no `redis` anywhere but here.
+
+Commands are values (`command.py`): they are built, and their replies parsed, without any I/O. Two executors run them:
+`SyncExecutor` for views, commands and bridges, `AsyncExecutor` for the express lane.
+"""
+
+from synapse.redis.async_executor import AsyncExecutor
+from synapse.redis.commands.base import Command, Conversation, ReplyError
+from synapse.redis.connection import Server
+from synapse.redis.sync_executor import SyncExecutor
+
+__all__ = ["AsyncExecutor", "Command", "Conversation", "ReplyError", "Server", "SyncExecutor"]

@@ -1,0 +1,1 @@
+"""Redis Cluster: slots, topology, routing and the connections to its nodes."""

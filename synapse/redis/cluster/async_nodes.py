@@ -1,0 +1,109 @@
+"""The connections of an event loop to the nodes of a cluster: one pipelined connection for each."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from synapse.errors.streams import BrokerDown, Unavailable
+from synapse.redis.address import Place
+from synapse.redis.async_node import MAX_PENDING, AsyncNode
+from synapse.redis.cluster.routing import (
+    Batch,
+    Call,
+    only_node,
+    replies_of,
+    words_of,
+)
+from synapse.redis.cluster.topology import topology_of
+from synapse.redis.commands.base import Command
+from synapse.redis.connection import Server
+from synapse.redis.pipeline import PipelinedConnection
+
+
+class AsyncCluster:
+    """Sends each command to the node that has its key."""
+
+    def __init__(self, server: Server, *, max_pending: int = MAX_PENDING) -> None:
+        self._server = server
+        self._max_pending = max_pending
+        self._topology = topology_of(server.locate())
+        self._looking: asyncio.Task[None] | None = None
+        self._nodes: dict[Place, AsyncNode] = {}
+
+    def ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
+        """Return the connection, when the commands can go out on it at once and in one piece."""
+        topology = self._topology
+        if not commands or not topology.is_known or topology.is_due:
+            return None
+        try:
+            place = only_node(commands, topology)
+        except BrokerDown:  # said by `ask`
+            return None
+        node = None if place is None else self._nodes.get(place)
+        return None if node is None else node.ready(commands)
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each.
+
+        Raises:
+            BrokerDown: when no node that is needed can be reached; nothing was sent.
+            Busy: when too many commands wait already; nothing was sent.
+            OutcomeUnknown: when a connection broke or timed out after sending.
+        """
+        if self._topology.is_due:
+            await self._look()
+        call = Call(commands, self._topology)
+        return await self._hold(call, call.first())
+
+    async def finish(
+        self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any]
+    ) -> list[Any]:
+        """Ask again for what the node did not know or does not have, and return the replies."""
+        asked = next(((place, node) for place, node in self._nodes.items() if node.holds(connection)), None)
+        if asked is None:
+            return replies  # it was lost meanwhile: what it refused stays refused
+        place, node = asked
+        call = Call(commands, self._topology)
+        call.take(call.whole(place), await node.finish(connection, commands, replies))
+        return await self._hold(call, call.again())
+
+    def close(self) -> None:
+        """Close the connections. The cluster can be used again."""
+        if self._looking is not None:
+            self._looking.cancel()
+        for node in self._nodes.values():
+            node.close()
+        self._nodes.clear()
+
+    async def _hold(self, call: Call, batches: list[Batch]) -> list[Any]:
+        while batches:
+            answers = await asyncio.gather(*(self._answer(batch) for batch in batches))
+            for batch, answer in zip(batches, answers, strict=True):
+                call.take(batch, answer)
+            batches = call.again()
+        return call.replies()
+
+    async def _answer(self, batch: Batch) -> list[Any] | Unavailable:
+        node = self._nodes.get(batch.node)
+        if node is None:
+            server = self._server.node(batch.node)
+            node = self._nodes[batch.node] = AsyncNode(server, max_pending=self._max_pending)
+        sent = words_of(batch)
+        try:
+            return replies_of(sent, await node.ask(sent))
+        except Unavailable as problem:
+            return problem
+
+    async def _look(self) -> None:
+        """Find out the topology in a thread, where it is asked one node after the other. Only who knows none waits."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(asyncio.to_thread(self._topology.look))
+            self._looking.add_done_callback(self._looked)
+        if not self._topology.is_known:
+            await asyncio.shield(self._looking)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not task.cancelled():
+            # Whoever waits for it hears of it; otherwise the next call looks again.
+            task.exception()

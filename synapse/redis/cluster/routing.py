@@ -1,0 +1,199 @@
+"""A call to a cluster: its commands go to the nodes that have their keys, and its replies come back in order. No I/O.
+
+What a node says it does not have (MOVED, ASK) it has not executed, so it is sent to the node that does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.errors.streams import Busy, OutcomeUnknown, Unavailable
+from synapse.redis.address import Place
+from synapse.redis.cluster import slots
+from synapse.redis.cluster.topology import Topology
+from synapse.redis.commands.base import Command, ReplyError
+
+# How often a command is sent on. Each node that it comes to may know a later one; more than this is a circle.
+MOST_HOPS = 5
+_ASKING = Command(("ASKING",))
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one node is asked: commands, and their places in the call. `asking` says that the node is to answer although
+    it does not have their slot yet."""
+
+    node: Place
+    commands: tuple[Command, ...]
+    places: tuple[int, ...]
+    asking: bool = False
+
+
+def only_node(commands: Sequence[Command], topology: Topology) -> Place | None:
+    """Return the one node that has all keys of the commands, None when there are several, or none at all."""
+    found = {slot for command in commands if (slot := slots.slot_of(command)) is not None}
+    nodes = {topology.place_of(slot) for slot in found}
+    return nodes.pop() if len(nodes) == 1 and slots.EVERY_NODE.isdisjoint(c.words[0] for c in commands) else None
+
+
+class Call:
+    """One call: ask what `first` returns, hand each answer to `take`, then go on with `again` until there is nothing
+    more. `replies` has them all."""
+
+    def __init__(self, commands: Sequence[Command], topology: Topology) -> None:
+        self._commands = commands
+        self._topology = topology
+        self._replies: list[Any] = [_MISSING] * len(commands)
+        self._failures: list[Unavailable] = []
+        self._again: dict[tuple[Place, bool], list[int]] = {}
+        self._hops = 0
+
+    def first(self) -> list[Batch]:
+        """Return what each node is asked.
+
+        Raises:
+            BrokerDown: when no node is known to have a slot.
+        """
+        places: dict[Place, list[int]] = {}
+        nodes = self._nodes()
+        for place, those in enumerate(nodes):
+            for node in those:
+                places.setdefault(node, []).append(place)
+        return [self._batch(node, found) for node, found in places.items()]
+
+    def whole(self, node: Place) -> Batch:
+        """Return the call as one that a single node is asked."""
+        return self._batch(node, range(len(self._commands)))
+
+    def take(self, batch: Batch, answer: list[Any] | Unavailable) -> None:
+        """Take a node's replies, or why there are none."""
+        if isinstance(answer, Unavailable):
+            if not isinstance(answer, Busy):
+                self._topology.doubt()
+            self._failures.append(answer)
+            # For a call that others can answer: these commands alone were refused.
+            answer = [ReplyError(f"CLUSTERDOWN {answer.detail}")] * len(batch.places)
+        sent_on: set[int] = set()
+        for place, reply in zip(batch.places, answer, strict=True):
+            if place not in sent_on and (target := self._target(batch.node, reply)) is not None:
+                those = self._together(place, batch)
+                sent_on.update(those)
+                self._again.setdefault(target, []).extend(those)
+        for place, reply in zip(batch.places, answer, strict=True):
+            if place not in sent_on or self._hops == MOST_HOPS:
+                self._replies[place] = self._worse(place, reply)
+        if sent_on and self._commands[-1].barrier:
+            for those in self._again.values():
+                if len(self._commands) - 1 not in those:
+                    those.append(len(self._commands) - 1)
+
+    def again(self) -> list[Batch]:
+        """Return what is to be asked of other nodes now."""
+        waiting, self._again = self._again, {}
+        if self._hops == MOST_HOPS:
+            return []
+        self._hops += 1
+        return [self._batch(node, places, asking=asking) for (node, asking), places in waiting.items()]
+
+    def replies(self) -> list[Any]:
+        """Return the replies in the order of the commands.
+
+        Raises:
+            Unavailable: when no node could be used, or it is not known what one of them did.
+        """
+        unknown = [failure for failure in self._failures if isinstance(failure, OutcomeUnknown)]
+        answered = any(not _is_down(reply) for reply in self._replies)
+        if self._failures and (unknown or not answered):
+            raise [*unknown, *self._failures][0]
+        return self._replies
+
+    def _nodes(self) -> list[list[Place]]:
+        """Return who is asked each command."""
+        found: list[list[Place]] = []
+        nearby: list[Place] = []
+        for place, command in enumerate(self._commands):
+            name = command.words[0]
+            if name in slots.EVERY_NODE:
+                found.append(self._topology.places())
+                continue
+            if name in slots.WITH_THE_NEXT:
+                nearby = [self._place_of(self._commands[place + 1])]
+            elif name in slots.ANY_NODE:
+                found.append(nearby or [self._any_place()])
+                continue
+            elif name not in slots.WITH_THE_LAST:
+                nearby = [self._place_of(command)]
+            found.append(nearby)
+        return found
+
+    def _any_place(self) -> Place:
+        """Return a node that is asked anyway, if there is one: another may be down."""
+        with_keys = (slot for command in self._commands if (slot := slots.slot_of(command)) is not None)
+        slot = next(with_keys, None)
+        return self._topology.places()[0] if slot is None else self._topology.place_of(slot)
+
+    def _place_of(self, command: Command) -> Place:
+        slot = slots.slot_of(command)
+        if slot is None:
+            raise ValueError(f"{command.words[0]!r} cannot stand there in a call to a cluster")
+        return self._topology.place_of(slot)
+
+    def _batch(self, node: Place, places: Sequence[int], *, asking: bool = False) -> Batch:
+        commands = [self._commands[place] for place in places]
+        if asking:
+            # A script with its text: to bring it later would take another ASKING.
+            commands = [command.otherwise or command for command in commands]
+        return Batch(node, tuple(commands), tuple(places), asking)
+
+    def _target(self, node: Place, reply: Any) -> tuple[Place, bool] | None:
+        """Return which node a reply names instead, and whether it is to be asked this once only."""
+        if not isinstance(reply, ReplyError) or reply.code not in ("MOVED", "ASK"):
+            return None
+        _, slot, where = str(reply).split()[:3]
+        host, _, port = where.rpartition(":")
+        target = (host or node[0], int(port))
+        if reply.code == "MOVED":
+            self._topology.move(int(slot), target)
+        return target, reply.code == "ASK"
+
+    def _together(self, place: int, batch: Batch) -> Sequence[int]:
+        """Return what has to be sent again with a command: the whole of its transaction, which did not happen."""
+        names = {other: self._commands[other].words[0] for other in batch.places}
+        begins = [other for other in batch.places if other <= place and names[other] == "MULTI"]
+        ends = [other for other in batch.places if other >= place and names[other] == "EXEC"]
+        if not begins or not ends or any(begins[-1] < other < place and names[other] == "EXEC" for other in names):
+            return [place]
+        return range(begins[-1], ends[0] + 1)
+
+    def _worse(self, place: int, reply: Any) -> Any:
+        """Return which of two replies to one command counts: the error, or the barrier that held less."""
+        before = self._replies[place]
+        if before is _MISSING or isinstance(reply, ReplyError):
+            return reply
+        if self._commands[place].barrier and not isinstance(before, ReplyError):
+            return min(before, reply)
+        return before
+
+
+def words_of(batch: Batch) -> list[Command]:
+    """Return the commands as they are sent: each with ASKING before it where that is needed, a transaction with one."""
+    if not batch.asking:
+        return list(batch.commands)
+    sent: list[Command] = []
+    inside = False
+    for command in batch.commands:
+        if not inside and not command.barrier:
+            sent.append(_ASKING)
+        sent.append(command)
+        inside = (inside or command.words[0] == "MULTI") and command.words[0] != "EXEC"
+    return sent
+
+
+def replies_of(sent: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
+    """Return the replies to the batch's own commands."""
+    return [reply for command, reply in zip(sent, replies, strict=True) if command is not _ASKING]
+
+
+def _is_down(reply: Any) -> bool:
+    return reply is _MISSING or (isinstance(reply, ReplyError) and reply.code == "CLUSTERDOWN")

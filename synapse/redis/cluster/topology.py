@@ -1,0 +1,156 @@
+"""Which node of a cluster has which slots, as redis-py finds it out. One for each process: what one executor learns of
+a failover the others know."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+from redis.cluster import ClusterNode, NodesManager
+from redis.connection import parse_url
+from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
+
+from synapse.errors.streams import BrokerDown
+from synapse.redis import address
+from synapse.redis.address import Place
+
+# How long a node may take to say what it knows, in seconds.
+TIMEOUT = 0.4
+# How long after the last look there is no other, in seconds, whatever nodes say meanwhile.
+PAUSE = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+class Topology:
+    """The nodes of the cluster at a URL. It is looked for when it is first needed, and again when it is in doubt.
+
+    Safe to share between threads.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.address = address.read(url)
+        self._clock = clock
+        self._looking = Lock()
+        self._known: NodesManager | None = None
+        self._moved: dict[int, Place] = {}
+        self._in_doubt = True
+        self._looked = -PAUSE
+        self._why = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was ever found out."""
+        return self._known is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should be looked for now, or waited for while another thread looks for the first time."""
+        return self._should_ask() or (self._known is None and self._looking.locked())
+
+    def doubt(self) -> None:
+        """Have it looked for again: a node did not answer."""
+        self._in_doubt = True
+
+    def move(self, slot: int, place: Place) -> None:
+        """Learn from a node that a slot has moved, and doubt the rest."""
+        self._moved[slot] = place
+        self._in_doubt = True
+
+    def place_of(self, slot: int) -> Place:
+        """Return where the node is that has the slot.
+
+        Raises:
+            BrokerDown: when no node is known to.
+        """
+        if (moved := self._moved.get(slot)) is not None:
+            return moved
+        if self._known is None:
+            raise self._unreachable()
+        try:
+            node = self._known.get_node_from_slot(slot)
+        except SlotNotCoveredError as error:
+            self._in_doubt = True
+            raise BrokerDown(f"No node of the cluster has the slot {slot}.") from error
+        return node.host, node.port
+
+    def places(self) -> list[Place]:
+        """Return where the nodes are that take writes.
+
+        Raises:
+            BrokerDown: when none is known.
+        """
+        found = [] if self._known is None else self._known.get_nodes_by_server_type("primary")
+        if not found:
+            raise self._unreachable()
+        return sorted((node.host, node.port) for node in found)
+
+    def look(self) -> None:
+        """Ask the nodes, unless another thread is about it.
+
+        Raises:
+            BrokerDown: when none says so, and it was never found out before.
+        """
+        if self._known is not None and self._looking.locked():
+            return
+        with self._looking:
+            if not self._should_ask():
+                return
+            self._looked = self._clock()
+            try:
+                self._ask()
+            except (RedisError, RedisClusterException, OSError) as error:
+                # Told to those, too, who come before the next look.
+                self._why = _reason(error)
+                if self._known is None:
+                    raise self._unreachable() from error
+                logger.debug("nobody tells how the cluster is laid out: %s", error)
+
+    def _should_ask(self) -> bool:
+        return self._in_doubt and self._clock() - self._looked >= PAUSE
+
+    def _unreachable(self) -> BrokerDown:
+        return BrokerDown(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")
+
+    def _ask(self) -> None:
+        self._in_doubt = False
+        self._moved = {}
+        try:
+            if self._known is None:
+                nodes = [ClusterNode(host, port) for host, port in self.address.places]
+                self._known = NodesManager(nodes, from_url=True, dynamic_startup_nodes=False, **self._options())
+            else:
+                # Those of the URL first: the others may be gone with their addresses.
+                others = [(node.host, node.port) for node in list(self._known.nodes_cache.values())]
+                self._known.initialize(additional_startup_nodes_info=others)
+        except BaseException:
+            self._in_doubt = True
+            raise
+
+    def _options(self) -> dict[str, Any]:
+        options = parse_url(self.address.url_of(self.address.places[0]))
+        del options["host"], options["port"]
+        # No `db`: a cluster has one, and its clients do not select it.
+        options.pop("db", None)
+        return {
+            **options,
+            "protocol": 2,
+            "socket_connect_timeout": TIMEOUT,
+            "socket_timeout": TIMEOUT,
+            "driver_info": None,
+        }
+
+
+@lru_cache(maxsize=16)
+def topology_of(url: str) -> Topology:
+    """Return what this process knows of the cluster at a URL."""
+    return Topology(url)
+
+
+def _reason(error: Exception) -> str:
+    """Return why, without redis-py's advice."""
+    if isinstance(error, RedisClusterException) and error.__cause__ is not None:
+        return str(error.__cause__).rstrip(". ")
+    return str(error).rstrip(". ")

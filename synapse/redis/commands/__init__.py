@@ -1,0 +1,1 @@
+"""Every command to Redis as a value, by subject."""

@@ -1,0 +1,137 @@
+"""Dead letters as commands: the events that no attempt could deliver to a group, each with why.
+
+They lie in a stream of their own beside the group's. Only scripts add to it (`fail`, `lease`) and take from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Argument, Command
+from synapse.redis.commands.delivery import call, netstrings
+from synapse.redis.commands.streams import Entry
+from synapse.redis.script import load
+
+_REPLAY, _DISCARD = load("replay", "group"), load("discard", "group")
+
+Replayed = Literal["retry", "gone", "waiting", "broken"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt that failed: when that was (milliseconds since 1970), which it was, how long it took (None where
+    nobody said), and why."""
+
+    at_ms: int
+    number: int
+    took_ms: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter:
+    """A dead letter as it is stored.
+
+    `id` is its own, `event_id` the event's; `parts` are the names and values of the event's entry. `attempts` are the
+    last ten, oldest first; `count` is how many there were. Times are milliseconds since 1970.
+    """
+
+    id: str
+    event_id: str
+    parts: list[bytes]
+    error: str
+    count: int
+    attempts: tuple[Attempt, ...]
+    first_ms: int
+    last_ms: int
+
+
+def letters(stream: str, group: str, *, count: int, past: str = "", oldest_first: bool = False) -> Command:
+    """Read dead letters, newest first unless asked otherwise, past the one with the id `past`: `StoredLetter`s."""
+    if oldest_first:
+        words = (
+            "XRANGE",
+            keyspace.dead_letters(stream, group),
+            f"({past}" if past else stream_commands.FIRST,
+            stream_commands.LAST,
+        )
+    else:
+        words = (
+            "XREVRANGE",
+            keyspace.dead_letters(stream, group),
+            f"({past}" if past else stream_commands.LAST,
+            stream_commands.FIRST,
+        )
+    return Command((*words, "COUNT", count), parse=_letters)
+
+
+def letter(stream: str, group: str, id_: str) -> Command:
+    """Read one dead letter: a list with it, or an empty one."""
+    return Command(("XRANGE", keyspace.dead_letters(stream, group), id_, id_, "COUNT", 1), parse=_letters)
+
+
+def count(stream: str, group: str) -> Command:
+    """Ask how many dead letters a group has."""
+    return stream_commands.xlen(keyspace.dead_letters(stream, group))
+
+
+def replay(
+    stream: str, group: str, letters: Sequence[tuple[str, bytes]], *, delay_ms: float = 0, step_ms: float = 0
+) -> Command:
+    """Let dead letters be delivered again, with all attempts before them.
+
+    `letters` are their ids, each with the copy to deliver (netstrings), b"" for what it holds. The first is due after
+    `delay_ms`, each next one `step_ms` later. The reply has a `Replayed` for each; saying it again changes nothing.
+    """
+    arguments: list[Argument] = [delay_ms, step_ms]
+    for id_, body in letters:
+        arguments += [id_, body]
+    return call(_REPLAY, stream, group, arguments, lambda reply: [answer.decode() for answer in reply])
+
+
+def discard(stream: str, group: str, ids: Sequence[str]) -> Command:
+    """Throw dead letters away. The reply is how many there were."""
+    return call(_DISCARD, stream, group, ids)
+
+
+def _letters(reply: Any) -> list[StoredLetter]:
+    return [_letter(entry) for entry in stream_commands.entries(reply)]
+
+
+def _letter(entry: Entry) -> StoredLetter:
+    fields = dict(zip(entry.parts[::2], entry.parts[1::2], strict=True))
+    return StoredLetter(
+        id=entry.id,
+        event_id=_text(fields.get(b"id", b"")),
+        parts=_parts(fields.get(b"body", b"")),
+        error=_text(fields.get(b"err", b"")),
+        count=_number(fields.get(b"att", b"")),
+        attempts=tuple(map(_attempt, _parts(fields.get(b"hist", b"")))),
+        first_ms=_number(fields.get(b"first", b"")),
+        last_ms=_number(fields.get(b"last", b"")),
+    )
+
+
+def _parts(text: bytes) -> list[bytes]:
+    try:
+        return netstrings(text)
+    except ValueError:
+        # Somebody else's entry in our stream: it is shown as far as it can be, for a person to throw away.
+        return []
+
+
+def _attempt(row: bytes) -> Attempt:
+    at, number, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
+    return Attempt(
+        at_ms=_number(at), number=_number(number), took_ms=None if took == b"-" else _number(took), error=_text(error)
+    )
+
+
+def _text(found: bytes) -> str:
+    return found.decode("utf-8", "replace")
+
+
+def _number(found: bytes) -> int:
+    return int(found) if found.isdigit() and len(found) < 19 else 0

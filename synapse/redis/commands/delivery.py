@@ -1,0 +1,344 @@
+"""How a group's events change place, as commands.
+
+For each group an event is in exactly one place: unread, pending with a consumer, waiting to be given out again, parked
+behind another of its key, set aside as a dead letter, or done. Every move between them is one script, so that a crash
+at any point leaves it in one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from synapse.formats.text import cut
+from synapse.redis import keyspace
+from synapse.redis.commands.base import Argument, Command, as_it_is
+from synapse.redis.script import Script, load
+
+_JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
+_READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")
+_REAP, _LEASE, _RECALL = load("reap", "group"), load("lease", "group"), load("recall", "group")
+_RELEASE, _PROLONG = load("release", "group"), load("prolong", "group")
+_CHECKPOINT = load("checkpoint", "group")
+
+# A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
+MAX_LEASED_BYTES = 4 * 1024 * 1024
+# What is kept of an error's text.
+MAX_ERROR = 1000
+
+Fate = Literal["retry", "dead", "lost", "stale"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """`created`: this run made the group. `ours`: Synapse made it, now or before, and may take back what others in it
+    have had for too long. `resumed`: it was lost, and goes on where it was seen last."""
+
+    created: bool
+    ours: bool
+    resumed: bool = False
+
+
+class Held(NamedTuple):
+    """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1.
+
+    `token` names the lease under which it was given out; "" for one that was read, and is pending. `key` is what an
+    ordered group tells its events apart by; of one key, they are to be delivered one after the other. "" is none.
+    """
+
+    id: str
+    parts: list[bytes]
+    attempt: int
+    token: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """The events that were given out, in the order of their ids.
+
+    `lost`: how many were not, because their copy was gone; `dead`: because they had no attempt left. `next_due_ms`:
+    after how long the next one is due (None: none waits). `waiting`: how many wait or are parked, these included.
+    """
+
+    events: list[Held]
+    lost: int
+    dead: int = 0
+    next_due_ms: int | None
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What reading an ordered group gave: the events to deliver, how many were read to find them (the others are
+    parked), and the id of the latest entry of the stream. `blocked`: in the order of the stream an earlier event is not
+    done yet, so none was read."""
+
+    events: list[Held]
+    read: int
+    last_id: str
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed attempt: the event, the token of its lease, why, and how long the attempt took (None: nobody knows).
+
+    `delay_ms`: after how long the next one may begin; `fatal`: there is to be none.
+    """
+
+    id: str
+    token: str
+    error: str
+    took_ms: int | None
+    delay_ms: int
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """How many events were taken back, and how many were lost, because they had been trimmed."""
+
+    moved: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An event that was read and is pending: with whom, and for how long (milliseconds)."""
+
+    consumer: str
+    idle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """How many leases were looked at, and how many of them ended."""
+
+    looked_at: int
+    ended: int
+
+
+def join(
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    start: str,
+    mode: Literal["any", "new", "again"],
+    run: str,
+    owned: bool = False,
+) -> Command:
+    """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
+
+    Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
+    make it is counted, and it goes on at its `checkpoint`, unless there is none or the stream is a new one. `run` is a
+    text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is Synapse's,
+    whoever made it.
+    """
+    arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
+    return call(_JOIN, stream, group, arguments, _joined)
+
+
+def keep(stream: str, group: str, *, start: str, run: str) -> Command:
+    """Make the group of a bridge, unless it exists, so that what it is owed is kept before anybody reads: `Joined`.
+
+    It begins after the id `start`; one that was lost goes on where it was, or begins at the beginning.
+    """
+    return call(_JOIN, stream, group, ["", start, "keep", run, 1], _joined)
+
+
+def checkpoint(stream: str, group: str) -> Command:
+    """Note how far the group is, for the case that it is lost. The reply is the id behind which it would go on."""
+    return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
+
+
+def read(
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    limit: int,
+    order: Literal["key", "stream"],
+    key: str,
+    together: bool = False,
+) -> Command:
+    """Read at most `limit` events of an ordered group: `Admitted`. It does not wait for any.
+
+    Order `key`: those with the same value of the top-level property `key` are given out one after the other; `stream`:
+    all are. `together`: those that are read here are all given out, and the caller keeps them in order; else the first
+    of each key is.
+    """
+    return call(_READ, stream, group, [consumer, limit, order, key, int(together)], _admitted)
+
+
+def done(
+    stream: str,
+    group: str,
+    ids: Sequence[str],
+    *,
+    counter: Literal["done", "filtered"] = "done",
+    tokens: Sequence[str] = (),
+) -> Command:
+    """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
+
+    The reply is how many of them were not settled yet. With `tokens`, those of their leases, what an ordered group has
+    given to another consumer by now stays with that one, and so does what lies behind it: the next of its key must not
+    begin before it.
+    """
+    return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
+
+
+def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts: int) -> Command:
+    """Say that attempts failed: each event waits, or is set aside after `most_attempts` (0: never for that).
+
+    The reply has a `Fate` for each. Saying it again changes nothing.
+    """
+    arguments: list[Argument] = [most_attempts]
+    for one in failures:
+        error = cut(one.error, MAX_ERROR).encode("utf-8", "replace")
+        took = "-" if one.took_ms is None else max(0, one.took_ms)
+        arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal)]
+    return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])
+
+
+def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]]) -> Command:
+    """Give back events that a consumer has and did not begin: they wait, due at once, and no attempt is charged.
+
+    `held` are their ids, with the token of the lease. The reply is how many it had.
+    """
+    return call(_RELEASE, stream, group, [consumer, *_flat(held)])
+
+
+def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
+    """Let those who have events in hand, or only this consumer, have them for `lease_ms` from now on.
+
+    Whoever asks need not know the tokens. The reply says for each whether somebody has it.
+    """
+    return call(
+        _PROLONG,
+        stream,
+        group,
+        [secrets.token_hex(8), consumer, lease_ms, *ids],
+        lambda reply: [answer == 1 for answer in reply],
+    )
+
+
+def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
+    """Ask who has events in hand: first what is known of leases, a list of (token, attempt) with "" for none; then, of
+    each event, `Pending`, or None when it is not pending."""
+    fields = [field for id_ in ids for field in (f"{id_}:tok", f"{id_}:att")]
+    leases = Command(("HMGET", keyspace.messages(stream, group), *fields), parse=_leases)
+    return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
+
+
+def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
+    """Take back what a consumer (or any) has had pending for `idle_ms` or longer, at most `limit`: `Reaped`."""
+    arguments: list[Argument] = [idle_ms, limit, consumer]
+    return call(_REAP, stream, group, arguments, lambda reply: Reaped(moved=reply[0], lost=reply[1]))
+
+
+def lease(
+    stream: str,
+    group: str,
+    consumer: str,
+    *,
+    limit: int,
+    lease_ms: int,
+    most_attempts: int = 0,
+    together: bool = False,
+) -> Command:
+    """Give out at most `limit` waiting events that are due; they are due again after `lease_ms`: `Leased`.
+
+    Those that had `most_attempts` (0: any number), and of which nobody told how the last one ended, are set aside.
+    `together`: what is parked behind an event is given out with it, and the caller keeps them in order.
+    """
+    # No other lease has it, not even one of the same consumer: what is said of an earlier one can be told from this.
+    token = f"{secrets.token_hex(8)} {consumer}"
+    arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts, int(together)]
+    return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token))
+
+
+def recall(stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int) -> Command:
+    """End leases of a consumer that is gone, looking at `limit` of the group's leases from `offset` on: `Recalled`."""
+    arguments: list[Argument] = [consumer, lease_ms, offset, limit]
+    return call(_RECALL, stream, group, arguments, lambda reply: Recalled(looked_at=reply[0], ended=reply[1]))
+
+
+def leave(stream: str, group: str, consumer: str) -> Command:
+    """Remove a consumer that has nothing pending. The reply says whether it was removed."""
+    return _LEAVE.call([stream], [group, consumer], parse=lambda reply: reply == 1)
+
+
+def clean(stream: str, group: str, *, keep: str, idle_ms: int) -> Command:
+    """Remove the consumers but `keep` that have nothing pending and were silent for `idle_ms`, from a group of ours.
+
+    The reply is how many there were.
+    """
+    return call(_CLEAN, stream, group, [keep, idle_ms])
+
+
+def netstring(part: bytes) -> bytes:
+    """Return a part of a copy as the scripts store it: `<length>:<bytes>,`."""
+    return b"%d:%b," % (len(part), part)
+
+
+def netstrings(body: bytes) -> list[bytes]:
+    """Return the parts of a stored copy: netstrings (`<length>:<bytes>,`), one after the other."""
+    parts = []
+    at = 0
+    while at < len(body):
+        colon = body.index(b":", at)
+        end = colon + 1 + int(body[at:colon])
+        parts.append(body[colon + 1 : end])
+        at = end + 1
+    return parts
+
+
+def call(
+    script: Script,
+    stream: str,
+    group: str,
+    arguments: Sequence[Argument],
+    parse: Callable[[Any], Any] = as_it_is,
+) -> Command:
+    """Return the call of a script that begins with `parts/group.lua`."""
+    names = (keyspace.waiting, keyspace.messages, keyspace.counters, keyspace.locks, keyspace.dead_letters)
+    return script.call(
+        [stream, *(name(stream, group) for name in names)], [group, keyspace.queues(stream), *arguments], parse=parse
+    )
+
+
+def _joined(reply: Any) -> Joined:
+    created, ours, resumed = reply
+    return Joined(created=created == 1, ours=ours == 1, resumed=resumed == 1)
+
+
+def _flat(held: Iterable[tuple[str, str]]) -> list[str]:
+    return [word for pair in held for word in pair]
+
+
+def _leases(reply: Any) -> list[tuple[str, int]]:
+    texts = [found.decode("utf-8", "replace") if found else "" for found in reply]
+    return [(token, int(number or 0)) for token, number in zip(texts[::2], texts[1::2], strict=True)]
+
+
+def _pending(reply: Any) -> Pending | None:
+    return Pending(consumer=reply[0][1].decode("utf-8", "replace"), idle=reply[0][2]) if reply else None
+
+
+def _admitted(reply: Any) -> Admitted:
+    read_, last_id, *rows = reply
+    events = [Held(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
+    return Admitted(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
+
+
+def _leased(reply: Any, token: str) -> Leased:
+    lost, dead, next_due, waiting, *rows = reply
+    events = [
+        Held(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
+        for id_, body, number, key in rows
+    ]
+    # Equally due ones come sorted as text; a person reads them in the order in which they were published.
+    events.sort(key=lambda event: tuple(map(int, event.id.split("-"))))
+    return Leased(events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting)

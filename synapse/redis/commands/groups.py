@@ -1,0 +1,113 @@
+"""What a person does with a group, as commands: give it another place, or delete it. And what is asked to show it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.redis import keyspace
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.delivery import call
+from synapse.redis.script import load
+
+_MOVE, _DELETE = load("move", "group"), load("delete", "group")
+
+# How many entries one call skips at most, and how many that are not settled it looks at: Redis serves nobody else
+# meanwhile.
+SKIPPED_AT_ONCE, LOOKED_AT_ONCE = 2000, 500
+# The end of a stream, as a place to move to.
+END = "+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What one call did.
+
+    `cursor`: where the next one goes on, "" when all is done. `skipped`: events that the group will not get; `again`:
+    events that it had not settled and that are unread again; `place`: the id after which it goes on.
+    """
+
+    cursor: str
+    skipped: int
+    again: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """Whether a group was deleted, and what it was owed: whether anything is unread, how many are pending, waiting,
+    parked and dead; and how many of its consumers are live."""
+
+    deleted: bool
+    unread: bool
+    pending: int
+    waiting: int
+    parked: int
+    dead: int
+    live: int
+
+
+def move(
+    stream: str,
+    group: str,
+    after: str,
+    *,
+    forget_owed: bool = False,
+    cursor: str = "",
+    skips: int = SKIPPED_AT_ONCE,
+    looks: int = LOOKED_AT_ONCE,
+) -> Command:
+    """Let a group go on after an id, or at the `END`: `Moved`. One call does a part; the next goes on at its `cursor`.
+
+    What it has and has not settled stays, as far as it is not unread again; `forget_owed`: not what lies up to `after`.
+    Doing it again from the beginning changes nothing more.
+    """
+    return call(_MOVE, stream, group, [after, int(forget_owed), skips, looks, cursor], _moved)
+
+
+def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> Command:
+    """Delete a group and all that is kept of it: `Deletion`. Not while it is owed anything, or has a consumer that was
+    silent for less than `lively_ms`, unless that is to be done by `force`."""
+    script_keys = [
+        stream,
+        *(name(stream, group) for name in _KEPT),
+        keyspace.reports(stream, group),
+        keyspace.pins(stream),
+    ]
+    return _DELETE.call(script_keys, [group, keyspace.queues(stream), int(force), lively_ms], parse=_deletion)
+
+
+def oldest_pending(stream: str, group: str) -> Command:
+    """Read the id of the oldest event that is pending, "" when none is."""
+    words = ("XPENDING", stream, group, stream_commands.FIRST, stream_commands.LAST, 1)
+    return Command(words, parse=lambda reply: _text(reply[0][0]) if reply else "")
+
+
+def first_waiting(stream: str, group: str, *, count: int) -> Command:
+    """Read the ids of the waiting events that are due first."""
+    words = ("ZRANGE", keyspace.waiting(stream, group), 0, count - 1)
+    return Command(words, parse=lambda reply: [_text(id_) for id_ in reply])
+
+
+_KEPT = (keyspace.waiting, keyspace.messages, keyspace.counters, keyspace.locks, keyspace.dead_letters)
+
+
+def _moved(reply: Any) -> Moved:
+    cursor, skipped, again, place = reply
+    return Moved(cursor=_text(cursor), skipped=skipped, again=again, place=_text(place))
+
+
+def _deletion(reply: Any) -> Deletion:
+    deleted, unread, pending, waiting, parked, dead, live = reply
+    return Deletion(
+        deleted=deleted == 1,
+        unread=unread > 0,
+        pending=pending,
+        waiting=waiting,
+        parked=parked,
+        dead=dead,
+        live=live,
+    )
+
+
+def _text(found: bytes) -> str:
+    return found.decode("utf-8", "replace")

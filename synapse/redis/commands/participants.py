@@ -1,0 +1,88 @@
+"""Sources that publish and groups that read, as commands: when each was last seen on each stream."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.redis import keyspace
+from synapse.redis.commands.base import Command
+from synapse.redis.script import load
+
+_READERS = load("readers")
+
+# A stream and a source.
+Publisher = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A group: the last entry that it was given, and the milliseconds since a consumer of it asked (None: it has no
+    consumer)."""
+
+    group: str
+    last_delivered_id: str
+    pending: int
+    idle: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """The groups of a stream, and the id of its latest entry ("0-0" before the first)."""
+
+    last_id: str = "0-0"
+    groups: tuple[Reader, ...] = ()
+
+
+def note_publishers(seen: Mapping[Publisher, int]) -> Command:
+    """Note when sources were last seen to publish (milliseconds since 1970). An older time changes nothing."""
+    words = [word for (stream, source), ms in seen.items() for word in (ms, f"{stream} {source}")]
+    return Command(("ZADD", keyspace.PUBLISHERS, "GT", *words))
+
+
+def publishers() -> Command:
+    """Read what was noted: milliseconds since 1970 by `Publisher`."""
+    return Command(("ZRANGE", keyspace.PUBLISHERS, 0, -1, "WITHSCORES"), parse=_publishers)
+
+
+def latest_publishers(count: int) -> Command:
+    """Read those that were seen last, the latest first: as `publishers` does."""
+    return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1, "REV", "WITHSCORES"), parse=_publishers)
+
+
+def oldest_publishers(count: int) -> Command:
+    """Read the names of those that were seen the longest ago, for `forget_publishers`."""
+    return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1))
+
+
+def forget_publishers(names: Iterable[bytes]) -> Command:
+    """Forget publishers."""
+    return Command(("ZREM", keyspace.PUBLISHERS, *names))
+
+
+def readers(stream: str) -> Command:
+    """Read which groups a stream has, and when each last asked for events: `Readers`."""
+    return _READERS.call([stream], [], parse=_readers)
+
+
+def _publishers(reply: Any) -> dict[Publisher, int]:
+    found = {}
+    for name, score in zip(reply[::2], reply[1::2], strict=True):
+        stream, _, source = name.decode("utf-8", "replace").partition(" ")
+        found[stream, source] = int(float(score))
+    return found
+
+
+def _readers(reply: Any) -> Readers:
+    last_id, *rows = reply
+    return Readers(
+        last_id=last_id.decode(),
+        groups=tuple(
+            Reader(
+                group=name.decode("utf-8", "replace"),
+                last_delivered_id=delivered.decode(),
+                pending=pending,
+                idle=None if idle < 0 else idle,
+            )
+            for name, delivered, pending, idle in rows
+        ),
+    )

@@ -1,0 +1,101 @@
+"""Appending entries once, however often it is asked for, and entries that are appended together, as commands."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from synapse.redis import keyspace
+from synapse.redis.commands.base import Argument, Command
+from synapse.redis.script import load
+
+_ONCE = load("publish_once")
+_TOGETHER = load("publish_together")
+# Redis takes no command of more words than this.
+MAX_WORDS = 1024 * 1024
+
+_Outcome = Literal["stored", "repeated", "conflict", "full"]
+_OUTCOMES: dict[bytes, _Outcome] = {b"OK": "stored", b"DUP": "repeated", b"CONFLICT": "conflict", b"FULL": "full"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What became of it: stored now, stored before (`repeated`), refused because something else was stored under the
+    key (`conflict`), or because the stream is `full`. `id` is the entry's."""
+
+    outcome: _Outcome
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """The same of entries that are stored together. `ids` are theirs, in their order."""
+
+    outcome: _Outcome
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """What a request is known by when it is sent again: `key`, as `who` calls it. The `fingerprint` tells what was sent
+    apart from anything else that is sent under the key."""
+
+    who: str
+    key: str
+    fingerprint: str
+
+
+def publish_once(
+    stream: str,
+    fields: Sequence[str],
+    *,
+    who: str,
+    key: str,
+    fingerprint: str,
+    window_ms: int,
+    hard_length: int = 0,
+) -> Command:
+    """Append an entry unless `who` did so under the same key within the window: `Once`.
+
+    `fingerprint` tells what was sent apart from anything else that is sent under the key. `hard_length` 0: the stream
+    is never full.
+    """
+    return _ONCE.call(
+        [stream, keyspace.idempotency(stream, _digest(stream, who, key)), keyspace.stats(stream)],
+        [window_ms, fingerprint, hard_length, *fields],
+        parse=_once,
+    )
+
+
+def publish_together(
+    stream: str,
+    entries: Sequence[Sequence[str]],
+    *,
+    hard_length: int = 0,
+    key: IdempotencyKey | None = None,
+    window_ms: int = 0,
+) -> Command:
+    """Append all entries or none, with a key unless it was done before within the window: `Together`.
+
+    `hard_length` 0: the stream is never full. More than MAX_WORDS words are more than Redis takes.
+    """
+    names = [stream]
+    if key is not None:
+        names += [keyspace.idempotency(stream, _digest(stream, key.who, key.key)), keyspace.stats(stream)]
+    words: list[Argument] = [hard_length, window_ms, "" if key is None else key.fingerprint]
+    for fields in entries:
+        words.append(len(fields))
+        words.extend(fields)
+    return _TOGETHER.call(names, words, parse=_together)
+
+
+def _digest(stream: str, who: str, key: str) -> str:
+    return hashlib.sha256(f"{who}\n{stream}\n{key}".encode()).hexdigest()
+
+
+def _once(reply: Any) -> Once:
+    return Once(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
+
+
+def _together(reply: Any) -> Together:
+    return Together(outcome=_OUTCOMES[reply[0]], ids=[id_.decode() for id_ in reply[1:]])

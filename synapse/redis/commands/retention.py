@@ -1,0 +1,77 @@
+"""The janitor's commands: cut a stream to its limits, and be the only janitor for a while."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.redis import keyspace
+from synapse.redis.commands.base import Argument, Command
+from synapse.redis.script import load
+
+_TRIM = load("trim")
+_HOLD_LEASE = load("hold_lease")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a stream may keep.
+
+    `max_length` and `max_age_ms` (0: any age) bound what nobody owes any more; past `hard_length` (0: no such bound)
+    owed entries go too. A group that is not durable holds nothing back once it was silent for `pin_for_ms`.
+    """
+
+    max_length: int
+    max_age_ms: int = 0
+    hard_length: int = 0
+    pin_for_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trimmed:
+    """What one call did: how many entries it cut, whether there is more to do at once, and the stream's groups.
+
+    `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None when there is
+    none, or no age is too old.
+    """
+
+    cut: int
+    more: bool
+    length: int
+    expires_ms: int | None
+    groups: tuple[bytes, ...]
+
+
+def trim(
+    stream: str, limits: Limits, *, groups: Sequence[bytes] = (), durable: Collection[str] = (), room: int
+) -> Command:
+    """Cut up to `room` entries of what a stream holds beyond its limits; the reply is a `Trimmed`.
+
+    `groups` are the stream's groups as the last reply named them: their counters have to be declared. When one is
+    missing nothing is cut, and the reply names them all. Names are bytes because other programs may use any.
+    """
+    arguments: list[Argument] = [
+        limits.max_length,
+        limits.max_age_ms,
+        limits.hard_length,
+        limits.pin_for_ms,
+        room,
+    ]
+    counters = []
+    for group in groups:
+        # As everywhere that a group's counters are shown: a name that is no text is read with replacements.
+        name = group.decode("utf-8", "replace")
+        counters.append(keyspace.counters(stream, name))
+        arguments += [group, int(name in durable)]
+    return _TRIM.call([stream, keyspace.stats(stream), keyspace.pins(stream), *counters], arguments, parse=_trimmed)
+
+
+def hold_janitor_lease(owner: str, *, ttl_ms: int) -> Command:
+    """Take or renew the right to be the janitor for `ttl_ms`; the reply says whether `owner` has it."""
+    return _HOLD_LEASE.call([keyspace.JANITOR_LEASE], [owner, ttl_ms], parse=bool)
+
+
+def _trimmed(reply: Any) -> Trimmed:
+    cut, more, length, expires, groups = reply
+    return Trimmed(
+        cut=cut, more=bool(more), length=length, expires_ms=None if expires < 0 else expires, groups=tuple(groups)
+    )

@@ -1,0 +1,215 @@
+"""The stream commands that Synapse uses: all of them exist since Redis 6.2."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import hiredis
+
+from synapse.redis.commands.base import Command
+
+FIRST, LAST = "-", "+"
+
+
+class Entry(NamedTuple):
+    """One entry of a stream: its id and its fields as Redis gives them, names and values in turn.
+
+    `parts` is empty for an entry that was trimmed or deleted while a group still had to settle it.
+    """
+
+    id: str
+    parts: list[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A consumer group as XINFO GROUPS tells of it. Redis' own `lag` is left out: it is wrong after deletions."""
+
+    name: str
+    consumers: int
+    pending: int
+    last_delivered_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """A consumer as XINFO CONSUMERS tells of it; `idle` in milliseconds."""
+
+    name: str
+    pending: int
+    idle: int
+
+
+def ping() -> Command:
+    return Command(("PING",), parse=_text)
+
+
+def xadd(stream: str, fields: Sequence[str]) -> Command:
+    """Append an entry; the reply is its id."""
+    return Command(("XADD", stream, "*", *fields), parse=_text)
+
+
+def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
+    """Return the command of `xadd`, packed: many words take several times the memory of what they become."""
+    return packed_xadd(stream, hiredis.pack_command(xadd(stream, fields).words))  # type: ignore[arg-type]
+
+
+def packed_xadd(stream: str, packed: bytes) -> Command:
+    """Return the same of an entry that is packed already, with all the rest of the command."""
+    # By what makes its tuple, as wherever one is made for each event: calling the type takes twice as long.
+    return Command._make((("XADD", stream), _text, None, False, packed))
+
+
+def xlen(stream: str) -> Command:
+    return Command(("XLEN", stream))
+
+
+def xrange(stream: str, start: str, end: str, count: int) -> Command:
+    """Read entries, oldest first."""
+    return Command(("XRANGE", stream, start, end, "COUNT", count), parse=entries)
+
+
+def xrevrange(stream: str, end: str, start: str, count: int) -> Command:
+    """Read entries, newest first."""
+    return Command(("XREVRANGE", stream, end, start, "COUNT", count), parse=entries)
+
+
+def xinfo_stream(stream: str) -> Command:
+    """Read what Redis knows of a stream, by Redis' own names; entries as `Entry`."""
+    return Command(("XINFO", "STREAM", stream), parse=_stream_info)
+
+
+def xinfo_groups(stream: str) -> Command:
+    return Command(("XINFO", "GROUPS", stream), parse=_groups)
+
+
+def xinfo_consumers(stream: str, group: str) -> Command:
+    return Command(("XINFO", "CONSUMERS", stream, group), parse=_consumers)
+
+
+def xgroup_create(stream: str, group: str, start: str) -> Command:
+    """Make a group, and the stream when there is none. The reply is an error BUSYGROUP when the group exists."""
+    return Command(("XGROUP", "CREATE", stream, group, start, "MKSTREAM"))
+
+
+def xgroup_destroy(stream: str, group: str) -> Command:
+    return Command(("XGROUP", "DESTROY", stream, group))
+
+
+def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: int) -> Command:
+    """Read entries that no consumer of the group has had. Waits up to `block_ms` for the first; 0 does not wait."""
+    block = ("BLOCK", block_ms) if block_ms else ()
+    words = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", stream, ">")
+    return Command(words, parse=_only_stream)
+
+
+def xread(stream: str, after: str, *, count: int, block_ms: int) -> Command:
+    """Read entries after an id, belonging to no group. Waits up to `block_ms` for the first; 0 does not wait."""
+    block = ("BLOCK", block_ms) if block_ms else ()
+    return Command(("XREAD", "COUNT", count, *block, "STREAMS", stream, after), parse=_only_stream)
+
+
+def key_type(key: str) -> Command:
+    """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
+    return Command(("TYPE", key), parse=_text)
+
+
+def scan(cursor: bytes, *, count: int, match: str = "*") -> Command:
+    """Read some of the server's keys: the cursor to go on with, b"0" at the end, and their names. Begin with b"0"."""
+    words = ("SCAN", cursor, "MATCH", match, "COUNT", count)
+    return Command(words, parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
+
+
+def delete(key: str) -> Command:
+    """Delete a key. The reply is 1 when it was there."""
+    return Command(("DEL", key))
+
+
+def hgetall(key: str) -> Command:
+    return Command(("HGETALL", key), parse=_pairs)
+
+
+def hset(key: str, field: str, text: str) -> Command:
+    return Command(("HSET", key, field, text))
+
+
+def expire(key: str, seconds: int) -> Command:
+    return Command(("EXPIRE", key, seconds))
+
+
+def hincrby(key: str, field: str, by: int) -> Command:
+    return Command(("HINCRBY", key, field, by))
+
+
+def zcard(key: str) -> Command:
+    return Command(("ZCARD", key))
+
+
+def lowest_score(key: str) -> Command:
+    """Read the lowest score of a sorted set, None when it is empty."""
+    words = ("ZRANGE", key, 0, 0, "WITHSCORES")
+    return Command(words, parse=lambda reply: float(reply[1]) if reply else None)
+
+
+def multi() -> Command:
+    return Command(("MULTI",))
+
+
+def execute(parsers: Sequence[Command]) -> Command:
+    """End a transaction; the reply is the list of its commands' replies."""
+    return Command(("EXEC",), parse=lambda reply: _transaction(parsers, reply))
+
+
+def info() -> Command:
+    """Read the server's INFO as a dictionary of texts."""
+    return Command(("INFO",), parse=_info)
+
+
+def entries(reply: Any) -> list[Entry]:
+    """Parse a list of entries."""
+    return [Entry(_text(row[0]), row[1] or []) for row in reply or [] if row is not None]
+
+
+def _text(reply: Any) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
+
+
+def _pairs(reply: Any) -> dict[str, Any]:
+    return {_text(name): content for name, content in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _stream_info(reply: Any) -> dict[str, Any]:
+    info = _pairs(reply)
+    for name in ("first-entry", "last-entry"):
+        row = info.get(name)
+        info[name] = Entry(_text(row[0]), row[1] or []) if row else None
+    return {name: _text(found) if isinstance(found, bytes) else found for name, found in info.items()}
+
+
+def _groups(reply: Any) -> list[Group]:
+    return [
+        Group(
+            name=_text(row["name"]),
+            consumers=row["consumers"],
+            pending=row["pending"],
+            last_delivered_id=_text(row["last-delivered-id"]),
+        )
+        for row in map(_pairs, reply)
+    ]
+
+
+def _consumers(reply: Any) -> list[Consumer]:
+    return [Consumer(name=_text(row["name"]), pending=row["pending"], idle=row["idle"]) for row in map(_pairs, reply)]
+
+
+def _only_stream(reply: Any) -> list[Entry]:
+    return entries(reply[0][1]) if reply else []
+
+
+def _transaction(parsers: Sequence[Command], reply: Any) -> list[Any]:
+    return [command.read(part) for command, part in zip(parsers, reply, strict=True)]
+
+
+def _info(reply: Any) -> dict[str, str]:
+    lines = (line.partition(":") for line in _text(reply).splitlines() if ":" in line)
+    return {name: content for name, _, content in lines}

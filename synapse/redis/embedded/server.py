@@ -1,0 +1,241 @@
+"""Starting, adopting and stopping the embedded server."""
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synapse.redis.embedded import configuration, connection, process
+from synapse.redis.embedded.endpoint import (
+    LOOPBACK,
+    EmbeddedRedisError,
+    Endpoint,
+    record,
+    recorded_endpoint,
+)
+from synapse.redis.embedded.probe import State, look_at
+from synapse.runtime import file_lock, ports, private_files
+
+# Held by the server process from before it starts until it is gone, so that no two ever work on one folder.
+SERVER_LOCK = "server.lock"
+# Held by whoever decides whether a server must be started or stopped, until that is done.
+SUPERVISOR_LOCK = "supervisor.lock"
+
+PORTS = range(6379, 6399)
+# What the server says of a port that another program has.
+PORT_TAKEN = "Address already in use"
+STARTS = 5  # between choosing a port and listening on it, another program can take it
+PORT_PATIENCE = 0.3
+STOP_PATIENCE = 10.0
+POLL = 0.02
+
+
+def _say_nothing(_: str) -> None:
+    """The default for those who need no progress lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRedis:
+    """The one server whose data lies in `folder`.
+
+    `say` hears progress, a line at a time. `patience` is how long a start may show no progress, in seconds. `program`:
+    the server to run, None for the one that comes with Synapse.
+    """
+
+    folder: Path
+    say: Callable[[str], None] = _say_nothing
+    patience: float = 60.0
+    program: Path | None = None
+
+    def ensure_running(self) -> Endpoint:
+        """Return where the server answers: the one that runs already, or a new one on the same data.
+
+        Raises:
+            EmbeddedRedisError: when there can be no server here; the message says why, with its last log lines.
+        """
+        with self._supervision():
+            lock = self._take_server_lock()
+            if lock is None:
+                # It may end while it is looked at (a broken log that it was still reading, say): then start anew.
+                endpoint = self._recorded()
+                lock = self._await_ready(endpoint)
+                if lock is None:
+                    return endpoint
+            return self._start(lock)
+
+    def stop(self) -> None:
+        """Stop the server and return when it is gone. Nothing happens when none runs.
+
+        Raises:
+            EmbeddedRedisError: when it is still there after being asked, and after SIGKILL.
+        """
+        with self._supervision():
+            if not (self._goes(self._ask_to_stop) or self._goes(self._kill)):
+                raise EmbeddedRedisError(f"The embedded Redis of {self.folder} does not stop; see {self._log}.")
+
+    @contextlib.contextmanager
+    def _supervision(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            for problem in private_files.protect_tree(self.folder):
+                self.say(problem)
+            lock = self._take_supervisor_lock()
+            try:
+                yield
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise EmbeddedRedisError(f"Cannot run the embedded Redis in {self.folder}: {error}") from error
+
+    def _take_supervisor_lock(self) -> int:
+        lock = file_lock.take(self.folder / SUPERVISOR_LOCK)
+        if lock is None:
+            self.say("Another process is starting or stopping the embedded Redis; waiting for it.")
+        while lock is None:
+            time.sleep(POLL)
+            lock = file_lock.take(self.folder / SUPERVISOR_LOCK)
+        return lock
+
+    def _start(self, lock: int) -> Endpoint:
+        """Start a server that takes over `lock`, and wait until it answers."""
+        for _ in range(STARTS):
+            log_start = self._log.stat().st_size if self._log.exists() else 0
+            endpoint = self._launch(lock)
+            given_back = self._await_ready(endpoint)
+            if given_back is None:
+                return endpoint
+            lock = given_back
+            # Whoever had the port may have given it back by now: the server's own words count too.
+            if _is_free(endpoint.port) and PORT_TAKEN not in self._last_words(log_start):
+                break
+        os.close(lock)
+        raise EmbeddedRedisError(f"The embedded Redis did not start. {self._last_words(log_start)}")
+
+    def _launch(self, lock: int) -> Endpoint:
+        """Start the program in the background. Our copy of the lock is closed; the server's copy holds on."""
+        try:
+            program = self.program or process.binary()
+            endpoint = self._choose_endpoint()
+            # Written before the start: a server that nobody can find could not be adopted.
+            record(self.folder, endpoint)
+            path = configuration.write(self.folder, endpoint)
+            process.run(program, path, keep_open=lock)
+        finally:
+            os.close(lock)
+        return endpoint
+
+    def _choose_endpoint(self) -> Endpoint:
+        """Return the address of last time if its port is free, else another one with the same password."""
+        last = None
+        with contextlib.suppress(EmbeddedRedisError):  # no server runs: a record that cannot be read is made anew
+            last = recorded_endpoint(self.folder)
+        if last and _becomes_free(last.port):
+            return last
+        port = next(filter(_is_free, PORTS), None) or ports.any_free(LOOPBACK)
+        return Endpoint(port=port, password=last.password if last else secrets.token_urlsafe(32))
+
+    def _await_ready(self, endpoint: Endpoint) -> int | None:
+        """Wait until the running server answers. When it ends instead, return its lock, which is now ours."""
+        loaded, since, told = 0, time.monotonic(), ""
+        while (lock := self._take_server_lock()) is None:
+            look = look_at(endpoint)
+            if look.state is State.READY:
+                return None
+            if look.state is State.LOADING and look.said != told:
+                self.say(f"The embedded Redis {look.said}.")
+                told = look.said
+            if look.loaded > loaded:
+                loaded, since = look.loaded, time.monotonic()
+            if time.monotonic() - since > self.patience:
+                raise EmbeddedRedisError(f"The embedded Redis runs, but {look.said}. {self._last_words(0)}")
+            time.sleep(POLL)
+        return lock
+
+    def _recorded(self) -> Endpoint:
+        endpoint = recorded_endpoint(self.folder)
+        if endpoint is None:
+            raise EmbeddedRedisError(
+                f"A Redis server works on {self.folder}, but its address was removed. "
+                f"Stop it first (process {self._pid() or 'unknown'})."
+            )
+        return endpoint
+
+    def _take_server_lock(self) -> int | None:
+        return file_lock.take(self.folder / SERVER_LOCK)
+
+    def _is_gone(self) -> bool:
+        lock = self._take_server_lock()
+        if lock is not None:
+            os.close(lock)
+        return lock is not None
+
+    def _goes(self, ask: Callable[[], bool]) -> bool:
+        """Ask until that reaches the server (one that was just started cannot hear yet), then wait until it is gone."""
+        deadline, asked = time.monotonic() + STOP_PATIENCE, False
+        while not (gone := self._is_gone()) and time.monotonic() < deadline:
+            asked = asked or ask()
+            time.sleep(POLL)
+        return gone
+
+    def _ask_to_stop(self) -> bool:
+        return self._shut_down() or self._signal(signal.SIGTERM)
+
+    def _shut_down(self) -> bool:
+        try:
+            with connection.Connection(self._recorded()) as server:
+                server.call("SHUTDOWN")
+        except (ConnectionRefusedError, TimeoutError, connection.ErrorReply, EmbeddedRedisError):
+            return False  # it cannot be asked this way, or refuses
+        except ConnectionError:
+            return True  # closing the connection is how it says yes
+        return False
+
+    def _kill(self) -> bool:
+        # Loses nothing: what was acknowledged is on disk.
+        return self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> bool:
+        pid = self._pid()
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        return True
+
+    def _pid(self) -> int | None:
+        """Return the number of the server's process, or None when that number belongs to a stranger by now."""
+        configured = self.folder / configuration.CONFIGURATION
+        return process.verified_pid(self.folder / configuration.PID, started_with=configured)
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / configuration.LOG
+
+    def _last_words(self, start: int) -> str:
+        """Return the end of what the server logged since `start` bytes."""
+        if not self._log.exists():
+            return "It left no log."
+        lines = self._log.read_bytes()[start:].decode(errors="replace").splitlines()
+        return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines[-6:])])
+
+
+def _becomes_free(port: int) -> bool:
+    """Say whether the port is free or is just being freed: a process that ends lets go of one file after the other."""
+    deadline = time.monotonic() + PORT_PATIENCE
+    while not (free := _is_free(port)) and time.monotonic() < deadline:
+        time.sleep(POLL)
+    return free
+
+
+def _is_free(port: int) -> bool:
+    if not ports.is_free(LOOPBACK, port):
+        return False
+    try:
+        return ports.is_free("::1", port)
+    except OSError:
+        return True  # no IPv6 here, so nobody listens there

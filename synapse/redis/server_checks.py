@@ -1,0 +1,125 @@
+"""Is the Redis server set up so that it keeps what it is given? Each finding says what follows from it."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from synapse.errors.streams import Unavailable
+from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis.address import Address
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.server_config import config_get
+
+logger = logging.getLogger(__name__)
+
+OLDEST = (6, 2)
+# Redis versions with a known hole, from the first to before the one that closed it. Redis' release notes name them.
+_HOLES = (
+    ((0,), (6, 2, 13), "CVE-2022-24834: a Lua script can overflow the heap"),
+    ((7, 0), (7, 0, 12), "CVE-2022-24834: a Lua script can overflow the heap"),
+    ((7, 0), (7, 0, 5), "CVE-2022-35951: XAUTOCLAIM can overflow the heap"),
+    ((8, 2), (8, 2, 3), "CVE-2025-62507: XACKDEL can overflow the stack"),
+)
+
+
+def server_warnings(executor: SyncExecutor) -> list[str]:
+    """Return what is wrong with the server's settings, a sentence for each finding.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    info, fsync = executor.execute([stream_commands.info(), config_get("appendfsync")])
+    if isinstance(info, ReplyError):
+        return [f"Redis does not tell how it is set up ({info}): whether it keeps its events in a crash is unknown."]
+    found = (_persistence(info, fsync), _eviction(info), *_version(info))
+    return [warning for warning in found if warning]
+
+
+def transport_warning(address: Address) -> str:
+    """Return what is wrong with the way to the server, as a sentence; "" when nothing is."""
+    if address.is_local:
+        return ""
+    if not address.is_tls:
+        return (
+            f"Redis ({address}) is reached without TLS: whoever is on the way to it can read and change the events, and"
+            " read the password. Use rediss://, unless that network is yours alone."
+        )
+    if not address.is_verified:
+        return (
+            f"Redis ({address}) does not have to prove who it is (ssl_cert_reqs, ssl_check_hostname): anybody on the"
+            " way to it can pose as it. Name its authority with ssl_ca_certs instead."
+        )
+    return ""
+
+
+class ServerCheck:
+    """Logs each finding once, and again only when it was gone meanwhile."""
+
+    def __init__(self, executor: Callable[[], SyncExecutor]) -> None:
+        self._executor = executor
+        self._said: frozenset[str] = frozenset()
+
+    def step(self) -> None:
+        """Ask the server, and log what is new. A server that is away is no finding: others say so."""
+        try:
+            executor = self._executor()
+            on_the_way = transport_warning(executor.server.address())
+            found = [*([on_the_way] if on_the_way else []), *server_warnings(executor)]
+        except Unavailable:
+            return
+        for warning in found:
+            if warning not in self._said:
+                logger.warning("%s", warning)
+        self._said = frozenset(found)
+
+
+def _persistence(info: Mapping[str, str], fsync: Any) -> str:
+    if info.get("aof_enabled") != "1":
+        return (
+            "Redis keeps no append-only file: when it crashes, all events since its last snapshot are gone, though"
+            " their publishers were told that they are stored. Set “appendonly yes” and “appendfsync always”."
+        )
+    if not isinstance(fsync, str):
+        return (
+            "Redis does not tell its appendfsync policy (CONFIG GET is refused): unless it is “always”, a crash loses"
+            " the last events that were acknowledged."
+        )
+    if fsync != "always":
+        return (
+            f"Redis' appendfsync is “{fsync}”: a crash loses the last events, even seconds of them, though their"
+            " publishers were told that they are stored. Set “appendfsync always”."
+        )
+    return ""
+
+
+def _eviction(info: Mapping[str, str]) -> str:
+    policy = info.get("maxmemory_policy", "")
+    if policy.startswith("allkeys-"):
+        return (
+            f"Redis' maxmemory-policy is “{policy}”: when its memory is full it deletes whole streams, with all their"
+            " groups and unread events. Set “maxmemory-policy noeviction”."
+        )
+    if policy.startswith("volatile-"):
+        return (
+            f"Redis' maxmemory-policy is “{policy}”: when its memory is full it forgets idempotency keys early, and an"
+            " event that is sent again is stored twice. Set “maxmemory-policy noeviction”."
+        )
+    return ""
+
+
+def _version(info: Mapping[str, str]) -> list[str]:
+    if "valkey_version" in info:
+        # Valkey calls itself Redis 7.2.4 besides, for old clients; its first release is later than the holes.
+        return []
+    text = info.get("redis_version", "")
+    version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+    if not version:
+        return []
+    if version < OLDEST:
+        return [f"This is Redis {text}: older than 6.2, it lacks commands that are used here, and nothing is trimmed."]
+    return [
+        f"Redis {text} has a known hole ({what}). Update it to {'.'.join(map(str, closed))} or later."
+        for first, closed, what in _HOLES
+        if first <= version < closed
+    ]

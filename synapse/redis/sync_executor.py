@@ -1,0 +1,60 @@
+"""Runs commands in the calling thread: for Django views, management commands and bridges."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from synapse.problems import Problem
+from synapse.redis.cluster.sync_nodes import SyncCluster
+from synapse.redis.commands.base import Command, Conversation, Job
+from synapse.redis.connection import Server
+from synapse.redis.sync_node import SyncNode
+
+T = TypeVar("T")
+
+
+class SyncExecutor:
+    """Sends commands and waits for their replies. Safe to share between threads.
+
+    `timeout` overrides the server's: seconds that an answer may take, for blocking reads.
+    """
+
+    def __init__(self, server: Server, *, timeout: float | None = None) -> None:
+        self.server = server
+        kind = SyncCluster if server.is_cluster() else SyncNode
+        self._nodes: SyncCluster | SyncNode = kind(server, timeout=timeout)
+
+    def run(self, conversation: Conversation[T]) -> T:
+        """Hold the conversation to its end and return what it found out."""
+        try:
+            asked = next(conversation)
+            while True:
+                try:
+                    replies = asked.work() if isinstance(asked, Job) else self.execute(asked)
+                except Problem as problem:
+                    asked = conversation.throw(problem)
+                else:
+                    asked = conversation.send(replies)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def execute(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands in one pipeline, in a cluster one for each node, and return a parsed reply, or a
+        ReplyError, for each.
+
+        Raises:
+            BrokerDown: when the server cannot be reached; nothing was sent.
+            OutcomeUnknown: when the connection broke or timed out after sending.
+        """
+        if not commands:
+            return []
+        replies = self._nodes.ask(commands)
+        return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
+
+    def interrupt(self) -> None:
+        """End what other threads wait for: to them the connection is lost, as if the server had closed it."""
+        self._nodes.interrupt()
+
+    def close(self) -> None:
+        """Close the idle connections. The executor can be used again."""
+        self._nodes.close()

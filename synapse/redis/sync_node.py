@@ -1,0 +1,184 @@
+"""Connections of threads to one server: a pool of redis-py's, which is made anew when the server was lost."""
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+import redis
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
+from synapse.errors.streams import BrokerDown, OutcomeUnknown
+from synapse.redis.commands.base import (
+    Command,
+    ReplyError,
+    is_no_primary,
+    missing_scripts,
+)
+from synapse.redis.connection import Server, unreachable
+
+# redis-py takes the code off the errors that it has a class for. Some are subclasses of those behind them.
+_CODES = {
+    NoScriptError: "NOSCRIPT",
+    ReadOnlyError: "READONLY",
+    OutOfMemoryError: "OOM",
+    NoPermissionError: "NOPERM",
+    MovedError: "MOVED",
+    AskError: "ASK",
+    TryAgainError: "TRYAGAIN",
+    MasterDownError: "MASTERDOWN",
+    ClusterCrossSlotError: "CROSSSLOT",
+    ClusterDownError: "CLUSTERDOWN",
+}
+
+
+class SyncNode:
+    """Sends commands to one server and waits for their replies. Safe to share between threads.
+
+    `timeout` overrides the server's: seconds that an answer may take.
+    """
+
+    def __init__(self, server: Server, *, timeout: float | None = None) -> None:
+        self._server = server
+        self._timeout = timeout
+        self._lock = Lock()
+        self._pool: redis.ConnectionPool | None = None
+        self._used: set[Any] = set()
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
+
+        Raises:
+            BrokerDown: when the server cannot be reached; nothing was sent.
+            OutcomeUnknown: when the connection broke or timed out after sending.
+        """
+        return self.begin(commands)()
+
+    def begin(self, commands: Sequence[Command]) -> Callable[[], list[Any]]:
+        """Send the commands. What this returns is to be called once: it waits for the replies, and raises as `ask`.
+
+        Raises:
+            BrokerDown: when the server cannot be reached; nothing was sent.
+            OutcomeUnknown: when the connection broke while sending.
+        """
+        replies = self._begin(commands)
+
+        def finish() -> list[Any]:
+            found = replies()
+            if is_no_primary(found):
+                self.close()
+            if again := missing_scripts(commands, found):
+                repeated = self._begin([command for _, command in again])()
+                for (place, _), reply in zip(again, repeated, strict=True):
+                    found[place] = reply
+            return found
+
+        return finish
+
+    def interrupt(self) -> None:
+        """End what other threads wait for: their connections are shut down, as if the server had done it."""
+        for connection in list(self._used):
+            if (used := connection._sock) is not None:
+                with suppress(OSError):  # it is closed already
+                    used.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the idle connections. The node can be used again."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.disconnect()
+
+    def _forget(self, pool: redis.ConnectionPool) -> None:
+        """Look for the server anew next time; what other threads are asking meanwhile goes on."""
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        pool.disconnect(inuse_connections=False)
+
+    def _begin(self, commands: Sequence[Command]) -> Callable[[], list[Any]]:
+        pool = self._current_pool()
+        try:
+            connection = pool.get_connection()
+        except (RedisError, OSError) as error:
+            self._forget(pool)
+            raise BrokerDown(unreachable(error)) from error
+        self._used.add(connection)
+        using = _Using(pool, connection, self._used)
+        using.do(lambda: connection.send_packed_command(_packed(connection, commands)))
+        return lambda: using.do(lambda: [_reply(connection) for _ in commands], last=True)
+
+    def _current_pool(self) -> redis.ConnectionPool:
+        with self._lock:
+            if self._pool is None:
+                self._pool = self._server.pool(timeout=self._timeout)
+            return self._pool
+
+
+class _Using:
+    """A connection that is used in steps, and given back after the last or after one that failed."""
+
+    def __init__(self, pool: redis.ConnectionPool, connection: Any, used: set[Any]) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._used = used
+
+    def do(self, step: Callable[[], Any], *, last: bool = False) -> Any:
+        ended = True
+        try:
+            done = step()
+            ended = last
+            return done
+        except BusyLoadingError as error:
+            raise BrokerDown("Redis is still loading its data.") from error
+        except (RedisError, OSError) as error:
+            self._connection.disconnect()
+            raise OutcomeUnknown(f"The connection to Redis failed after the command was sent: {error}.") from error
+        except BaseException:
+            # Interrupted between a command and its reply: the next user must not read our answer.
+            self._connection.disconnect()
+            raise
+        finally:
+            if ended:
+                self._used.discard(self._connection)
+                self._pool.release(self._connection)
+
+
+def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
+    if all(command.packed is None for command in commands):
+        packed: list[bytes] = connection.pack_commands([command.words for command in commands])
+        return packed
+    return [command.packed or b"".join(connection.pack_command(*command.words)) for command in commands]
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return _own(connection.read_response(disable_decoding=True))
+    except ResponseError as error:
+        return _own(error)
+
+
+def _own(reply: Any) -> Any:
+    """Return a reply with redis-py's errors as ours, those inside the reply to EXEC too."""
+    if isinstance(reply, ResponseError):
+        code = next((code for kind, code in _CODES.items() if isinstance(reply, kind)), "")
+        return ReplyError(f"{code} {reply}".strip())
+    # EXEC's list has errors at its top, if anywhere. No deeper look: a reply can hold thousands of entries.
+    if isinstance(reply, list) and any(isinstance(part, ResponseError) for part in reply):
+        return [_own(part) for part in reply]
+    return reply

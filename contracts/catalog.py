@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.models import Compatibility, Contract, ContractVersion, Policy
 from core import audit
 from core.catalog_file import BadCatalog, CatalogFile, Item
@@ -20,6 +20,7 @@ from core.plan import Change, Values, compare
 from synapse.auth.principal import Principal
 from synapse.errors.contracts import BadSchema, Incompatible
 from synapse.problems import Problem
+from synapse.schema import validator
 
 CONTRACT = "contract"
 KINDS = (CONTRACT,)
@@ -67,7 +68,7 @@ def read_schema(item: Item) -> dict[str, Any]:
     if document is None:
         return {}
     try:
-        schemas.compile_schema(schemas.parse(schemas.canonical_text(document)))
+        validator.compile_schema(validator.parse(validator.canonical_text(document)))
     except BadSchema as error:
         item.refuse("schema", error.detail, error.members.get("pointer", ""))
         return {}
@@ -135,7 +136,7 @@ def _new(change: Change) -> tuple[Contract, registry.Content | None]:
     if "schema" not in after:
         return contract, None
     # It was checked when the file was read.
-    return contract, registry.Content(text=schemas.canonical_text(after["schema"]))
+    return contract, registry.Content(text=validator.canonical_text(after["schema"]))
 
 
 def _update(change: Change, *, by: Principal) -> None:
@@ -154,7 +155,7 @@ def _update(change: Change, *, by: Principal) -> None:
 
 def _register(subject: str, document: Mapping[str, Any], *, by: Principal) -> None:
     try:
-        registry.register(subject, schemas.canonical_text(document), by=by)
+        registry.register(subject, validator.canonical_text(document), by=by)
     except Incompatible as refused:
         reasons = [f"{each['description']} {each['fix']}" for each in refused.differences]
         raise BadCatalog(f"The new schema of the contract “{subject}” is not compatible", reasons) from None

@@ -6,9 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from contracts import sandbox, schemas
 from core.models import CatalogModel
+from synapse import sandbox
 from synapse.errors.contracts import BadSchema, UnresolvedReference
+from synapse.schema import validator
 
 _GUIDS = uuid.UUID("8b3f4f0e-6a0c-5a55-9b0e-2f6d1c1f7a11")
 
@@ -43,7 +44,7 @@ class Mode(models.TextChoices):
 def validate_schema_text(text: str) -> None:
     """Refuse a text that cannot be a contract's schema, whatever it refers to (a Django validator)."""
     try:
-        sandbox.check_schema(schemas.parse(text), {})
+        sandbox.check_schema(validator.parse(text), {})
     except UnresolvedReference:
         # What it refers to is not known here; it is when the schema becomes a version.
         return

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.backtest import USUAL_EXAMPLES, Reason, Report
-from contracts.sandbox import Trial
-from contracts.text_readings import Readings
 from streams import decoding, entry
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import DecodedEntry
@@ -16,6 +13,9 @@ from synapse.auth.principal import Principal
 from synapse.errors.streams import NoEvents
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry
+from synapse.sandbox import Trial
+from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report
+from synapse.schema.text_readings import Readings
 
 MOST_EXAMPLES = 20
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from contracts import registry, sandbox, schemas
+from contracts import registry
 from contracts.models import Contract, ContractVersion
 from contracts.registry import Content, drafting, references
-from contracts.sandbox import Trial
 from streams import connections
 from streams.backtesting import Tested, back_test
 from streams.recent import USUAL_EVENTS
 from streams.snapshot import holder
 from streams.subjects import event_types_of
+from synapse import sandbox
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NothingToTest
+from synapse.sandbox import Trial
+from synapse.schema import validator
 
 
 def of_text(subject: str, text: bytes) -> Content:
@@ -22,7 +24,7 @@ def of_text(subject: str, text: bytes) -> Content:
     Raises:
         BadSchema: when it is no JSON object, or too large.
     """
-    schemas.parse(text)
+    validator.parse(text)
     return drafting.content_of_text(_contract(subject), text.decode())
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from contracts.personal import Marks
-from contracts.schemas import CompiledSchema
 from synapse.auth.scopes import KeyRights
+from synapse.schema.pii import Marks
+from synapse.schema.validator import CompiledSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

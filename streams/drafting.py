@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
-from contracts import schemas
-from contracts.inferring import Observation, propose
 from streams.definitions import Snapshot
 from streams.masking import hiding
 from streams.recent import Walk, defined, walk
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NoEvents
 from synapse.redis.commands.base import Conversation
+from synapse.schema import validator
+from synapse.schema.inference import Observation, propose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Proposal:
     @property
     def text(self) -> str:
         """The schema as it would be kept."""
-        return schemas.canonical_text(self.document)
+        return validator.canonical_text(self.document)
 
     @property
     def difference(self) -> list[str]:
@@ -92,5 +92,5 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
             quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,
-        active=None if active is None else schemas.canonical_text(active.schema.document),
+        active=None if active is None else validator.canonical_text(active.schema.document),
     )

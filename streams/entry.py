@@ -20,7 +20,7 @@ from synapse.formats.nothing import NO_TEXTS
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]
 
-# The event in another reading of its texts, by what else these may stand for: see contracts.text_readings.
+# The event in another reading of its texts, by what else these may stand for: see synapse.schema.text_readings.
 _Settle = Callable[[dict[str, Any], Callable[[], Mapping[str, Sequence[Sequence[Any]]]]], dict[str, Any]]
 
 

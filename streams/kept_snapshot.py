@@ -22,10 +22,6 @@ from django.conf import settings
 from django.core import signing
 from django.db import connection
 
-from contracts import schemas
-from contracts.personal import Marks, marks_of
-from contracts.references import ReferenceResolver
-from contracts.schemas import CompiledSchema
 from streams import connections
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
@@ -34,6 +30,10 @@ from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor
 from synapse.redis.commands import catalog_number
+from synapse.schema import validator
+from synapse.schema.pii import Marks, marks_of
+from synapse.schema.references import ReferenceResolver
+from synapse.schema.validator import CompiledSchema
 
 # Raised when the packed form changes: what another version of Synapse wrote is not read.
 FORMAT = 1
@@ -208,9 +208,9 @@ class _Source:
     def schema(self) -> CompiledSchema:
         """The schema, ready to check events."""
         try:
-            return schemas.compile_schema(self._document, self._references, is_registered=True)
+            return validator.compile_schema(self._document, self._references, is_registered=True)
         except BadSchema:
-            return schemas.compile_schema(REFUSES_ALL)
+            return validator.compile_schema(REFUSES_ALL)
 
     @cached_property
     def marks(self) -> Marks | None:
@@ -219,7 +219,7 @@ class _Source:
             found = marks_of(ReferenceResolver(self._document, self._references))
         except BadSchema:
             found = None
-        return found or schemas.compile_schema(REFUSES_ALL).personal
+        return found or validator.compile_schema(REFUSES_ALL).personal
 
 
 def _packed_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any]:

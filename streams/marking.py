@@ -11,9 +11,9 @@ from django.db.models import Q
 
 from contracts import registry
 from contracts.models import ContractVersion, Schema
-from contracts.personal import MARK, Marks
-from contracts.schemas import CompiledSchema
 from streams.models import EventType
+from synapse.schema.pii import MARK, Marks
+from synapse.schema.validator import CompiledSchema
 
 # By stream, by event type.
 MarksOf = Mapping[str, Mapping[str, tuple[Marks, ...]]]

@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from contracts import personal
-from contracts.personal import Marks
 from streams.definitions import StreamDefinition
 from streams.entry import BESIDE, TYPES, DecodedEntry, further_types, types_told
 from synapse.auth.rights import PERSONAL, Rights
 from synapse.formats import exact_json
+from synapse.schema import pii
+from synapse.schema.pii import Marks
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
@@ -36,31 +36,31 @@ class Mask:
     def event(self, event: Any) -> Any:
         """Return the event, masked."""
         for marks in self.marks:
-            event = personal.masked(event, marks)
+            event = pii.masked(event, marks)
         if not self.payload_marks or "payload" not in event:
             return event
         payload = event["payload"]
         if isinstance(payload, dict):
             for marks in self.payload_marks:
-                payload = personal.masked(payload, marks)
+                payload = pii.masked(payload, marks)
         else:
-            payload = personal.MASK
+            payload = pii.MASK
         return {**event, "payload": payload}
 
     def texts(self, event: Any) -> frozenset[str]:
         """Return the values that are personal in the event."""
-        found = frozenset[str]().union(*(personal.personal_texts(event, marks) for marks in self.marks))
+        found = frozenset[str]().union(*(pii.personal_texts(event, marks) for marks in self.marks))
         if not self.payload_marks or "payload" not in event:
             return found
         payload = event["payload"]
         if isinstance(payload, str):
             found |= {payload}
             payload = _object(payload)
-        return found.union(*(personal.personal_texts(payload, marks) for marks in self.payload_marks))
+        return found.union(*(pii.personal_texts(payload, marks) for marks in self.payload_marks))
 
     def text(self, text: str, event: Any) -> str:
         """Return a text about the event, such as an error, without what it quotes of personal values."""
-        return personal.redacted(text, self.texts(event))
+        return pii.redacted(text, self.texts(event))
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return what was read of an entry, masked."""
@@ -106,7 +106,7 @@ class Mask:
         if name in event:
             return _as_text(hidden[name]) if _differs(name, event, hidden) else text
         # Of a text that can be known without it, the mask would tell what the event holds.
-        return text if name in BESIDE else personal.redacted(text, texts)
+        return text if name in BESIDE else pii.redacted(text, texts)
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:

@@ -14,10 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.models import ContractVersion, Schema
-from contracts.personal import MARK
-from contracts.schemas import CompiledSchema
 from core import catalog_version
 from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.entry import TypesOfContract
@@ -26,6 +24,9 @@ from streams.models import EventType, Grant, Key, Service, Stream
 from synapse.auth.rights import Action
 from synapse.auth.scopes import Granted, KeyRights
 from synapse.errors.contracts import BadSchema
+from synapse.schema import validator
+from synapse.schema.pii import MARK
+from synapse.schema.validator import CompiledSchema
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
@@ -157,7 +158,7 @@ class SnapshotHolder:
                 logger.error(
                     "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
                 )
-                self._compiled[schema.pk] = schemas.compile_schema(REFUSES_ALL)
+                self._compiled[schema.pk] = validator.compile_schema(REFUSES_ALL)
 
 
 def granted_to(service: Service) -> list[Granted]:

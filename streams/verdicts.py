@@ -1,23 +1,23 @@
 """What their contracts say of events that `streams.checking` leaves undecided. No Django.
 
 What takes a few milliseconds is found out in place. What could take longer is asked of a child process
-(`contracts.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.
+(`synapse.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from contracts import sandbox
-from contracts.cost import LOOP_STEPS, MAX_STEPS
-from contracts.explanation import OutOfBudget
-from contracts.violations import Violation
 from streams.checking import Accepted, Undecided, check, conclude
 from streams.definitions import StreamDefinition
+from synapse import sandbox
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
 from synapse.redis.commands.base import Conversation, Job
+from synapse.schema.cost import LOOP_STEPS, MAX_STEPS
+from synapse.schema.explanation import OutOfBudget
+from synapse.schema.violations import Violation
 from synapse.shares import CallerId
 
 # A job takes so many events at most, and checking them about as long as the most costly event may take alone: then

@@ -2,7 +2,7 @@
 
 What takes long by its nature has a thread of its own, so that it never takes those of the other requests: hashing a
 password, which is a third of a second of processor time; writing Python code for a contract, which takes seconds;
-checking schemas and testing them on events, which waits for a child process (`contracts.sandbox`).
+checking schemas and testing them on events, which waits for a child process (`synapse.sandbox`).
 Such requests are told by their path, before Django sees them.
 """
 

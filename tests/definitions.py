@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.models import ContractVersion
 from streams.access import issuing
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.schema import validator
 
 
 def define(name: str, event_types: dict[str, dict[str, Any] | None] | None = None, **columns: Any) -> Stream:
@@ -24,7 +25,7 @@ def define(name: str, event_types: dict[str, dict[str, Any] | None] | None = Non
 
 def contract(subject: str, schema: dict[str, Any]) -> ContractVersion:
     """Activate a version of a contract."""
-    version = registry.register(subject, schemas.canonical_text(schema), by=SYSTEM)
+    version = registry.register(subject, validator.canonical_text(schema), by=SYSTEM)
     holder.forget()
     return version
 

@@ -22,7 +22,7 @@ VERSIONS = 100
 
 def check(rounds: int) -> list[float]:
     """Compare the guide's largest schema with itself and an optional property more, both ways."""
-    from contracts.compatibility import Earlier, Mode, check  # noqa: PLC0415 - needs Django, as all imports here
+    from synapse.compatibility import Earlier, Mode, check  # noqa: PLC0415 - needs Django, as all imports here
 
     old = _largest()
     new = _with(old, "more")
@@ -35,10 +35,11 @@ def check(rounds: int) -> list[float]:
 
 def register(rounds: int) -> list[float]:
     """Register a version that is compared with a hundred earlier ones."""
-    from contracts import registry, schemas  # noqa: PLC0415
-    from contracts.compatibility import Mode  # noqa: PLC0415
+    from contracts import registry  # noqa: PLC0415
     from contracts.registry import settings  # noqa: PLC0415
     from synapse.auth.principal import SYSTEM  # noqa: PLC0415
+    from synapse.compatibility import Mode  # noqa: PLC0415
+    from synapse.schema import validator  # noqa: PLC0415
 
     subject, document = "benchmark.transitive", _largest()
     numbers = iter(range(VERSIONS + rounds))
@@ -46,7 +47,7 @@ def register(rounds: int) -> list[float]:
     def once() -> None:
         nonlocal document
         document = _with(document, f"more_{next(numbers)}")
-        registry.register(subject, schemas.canonical_text(document), by=SYSTEM)
+        registry.register(subject, validator.canonical_text(document), by=SYSTEM)
 
     once()
     settings.change(registry.contract(subject), by=SYSTEM, compatibility=Mode.BACKWARD_TRANSITIVE)

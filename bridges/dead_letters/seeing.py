@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from bridges.dead_letters.values import DeadLetter
-from contracts.personal import MASK, redacted
 from synapse.auth.permission import demand_personal
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
+from synapse.schema.pii import MASK, redacted
 
 
 def sees_all(by: Principal) -> bool:

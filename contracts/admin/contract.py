@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
 from contracts.models import Contract, ContractVersion
 from core.admin import AuditedAdmin, person
@@ -20,6 +20,7 @@ from core.admin.pages import Page
 from core.templatetags.synapse import moment, visible
 from synapse.errors.contracts import BadSchema
 from synapse.problems import Problem
+from synapse.schema import validator
 
 State = ContractVersion.State
 
@@ -159,7 +160,7 @@ class ContractAdmin(AuditedAdmin):
                 "active": active,
                 "rules": rules.standing(contract),
                 "offers": offers.of(request, contract),
-                "uses": uses.of(contract, None if active is None else schemas.parse(active.text)),
+                "uses": uses.of(contract, None if active is None else validator.parse(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown

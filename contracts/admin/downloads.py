@@ -7,17 +7,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import content_disposition_header
 
-from contracts import python_code, schemas
 from contracts.admin.versions import numbered
 from contracts.registry.references import documents_of
 from synapse.errors.contracts import NoPythonCode
+from synapse.schema import codegen, validator
 
 
 def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Give the schema, as its author wrote it."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
-    name = f"{python_code.module_name(contract.subject)}_v{number}.schema.json"
+    name = f"{codegen.module_name(contract.subject)}_v{number}.schema.json"
     return _file(version.text, name, "application/schema+json")
 
 
@@ -28,7 +28,7 @@ def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse
     if version.schema is None:
         raise Http404
     try:
-        made = python_code.make(contract.subject, number, schemas.parse(version.text), documents_of(version.schema))
+        made = codegen.make(contract.subject, number, validator.parse(version.text), documents_of(version.schema))
     except NoPythonCode as problem:
         admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
         return redirect(admin.page_url("version", pk, number))

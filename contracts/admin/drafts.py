@@ -1,8 +1,9 @@
 """A contract's draft as pages show it, and saving what a person wrote."""
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.models import Contract, ContractVersion
 from synapse.auth.principal import Principal
+from synapse.schema import validator
 
 
 def standing_text(contract: Contract) -> str:
@@ -24,4 +25,4 @@ def save(contract: Contract, text: str, *, by: Principal) -> ContractVersion | N
 
 def readable(version: ContractVersion | None) -> str:
     """Return a version's schema laid out evenly, so that only what it says makes a difference; "" for none."""
-    return "" if version is None else schemas.canonical_text(schemas.parse(version.text))
+    return "" if version is None else validator.canonical_text(validator.parse(version.text))

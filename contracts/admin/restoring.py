@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.admin import drafts, uses, verdicts
 from contracts.admin.steps import of_next, take
 from contracts.admin.versions import numbered
@@ -17,6 +17,7 @@ from core import audit
 from core.admin.base import person
 from core.admin.difference import difference
 from synapse.auth.principal import Principal
+from synapse.schema import validator
 
 
 def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -31,7 +32,7 @@ def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
     if request.method == "POST":
         return take(admin, request, contract, lambda: _restored(contract, version, content, person(request)))
     judgement = verdicts.judge(contract, version.text, content)
-    users = uses.of(contract, schemas.parse(version.text))
+    users = uses.of(contract, validator.parse(version.text))
     if judgement.is_refused:
         question, consequences = f"“{contract.subject}” cannot go back to version {number}", []
     else:

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from contracts import registry, schemas
+from contracts import registry
 from contracts.admin import drafts, uses, verdicts
 from contracts.admin.versions import numbered
 from contracts.models import Contract, ContractVersion
@@ -15,6 +15,7 @@ from core.admin.base import person
 from core.admin.difference import difference
 from synapse.errors.contracts import DraftChanged
 from synapse.problems import Problem
+from synapse.schema import validator
 
 
 def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -35,7 +36,7 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
             admin.message_user(request, changed.detail, messages.WARNING)
             return redirect(request.path)
     active = registry.active_version(contract)
-    users = uses.of(contract, schemas.parse(draft.draft_text))
+    users = uses.of(contract, validator.parse(draft.draft_text))
     judgement = verdicts.judge(contract, draft.draft_text)
     if judgement.is_refused:
         question, consequences = f"The draft of “{contract.subject}” cannot be activated", []

@@ -9,12 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 
 from contracts import registry
-from contracts.compatibility import Difference, Direction, Mode
 from contracts.models import Contract
 from contracts.registry import Content, settings
 from core.admin.json_field import line_in
 from core.admin.json_places import line_of
 from core.templatetags.synapse import json_text
+from synapse.compatibility import Difference, Direction, Mode
 from synapse.errors.contracts import BadSchema
 
 # Beyond these a person has enough to do.

@@ -10,10 +10,10 @@ from contracts.api import asking, openapi, refusals, shapes
 from contracts.api.base import READ, RegistryView, answer
 from contracts.api.content import content_of
 from contracts.api.versions import version_of
-from contracts.compatibility import Verdict
 from contracts.models import Contract
 from contracts.registry import Content, references
 from contracts.registry.compatible import described
+from synapse.compatibility import Verdict
 from synapse.errors.contracts import UnknownContract
 
 

@@ -10,8 +10,8 @@ from contracts.api import asking
 from contracts.api.refusals import INVALID_RULES, INVALID_SCHEMA, NOT_PERMITTED, TOO_LARGE, Refused
 from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
-from contracts.schemas import MAX_SCHEMA_BYTES, normal_text
 from synapse.errors.contracts import BadSchema, UnresolvedReference
+from synapse.schema.validator import MAX_SCHEMA_BYTES, normal_text
 
 JSON = "JSON"
 _LARGEST_NUMBER = 2**31 - 1

@@ -13,7 +13,7 @@ _GUIDS = uuid.UUID('8b3f4f0e-6a0c-5a55-9b0e-2f6d1c1f7a11')
 
 def describe_what_is_there(apps, schema_editor):
     """Fill the columns that are made of older ones."""
-    from contracts import schemas
+    from synapse.schema import validator as schemas
 
     for schema in apps.get_model('contracts', 'Schema').objects.all():
         schema.guid = uuid.uuid5(_GUIDS, schema.digest)

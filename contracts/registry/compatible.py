@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from contracts import sandbox, schemas
-from contracts.compatibility import Difference, Earlier, Mode, Verdict
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references, settings
 from contracts.registry.content import Content
 from contracts.registry.lookup import latest_version, numbered
+from synapse import sandbox
+from synapse.compatibility import (
+    Difference,
+    Earlier,
+    Mode,
+    Verdict,
+)
 from synapse.errors.contracts import BadSchema, Incompatible
+from synapse.schema import validator
 
 
 def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> Verdict:
@@ -98,5 +104,5 @@ def _as_earlier(version: ContractVersion) -> Earlier:
     if schema is None or version.number is None:
         raise ValueError(f"{version} is no numbered version")
     return Earlier(
-        version=version.number, document=schemas.kept(schema.text), references=references.documents_of(schema)
+        version=version.number, document=validator.kept(schema.text), references=references.documents_of(schema)
     )

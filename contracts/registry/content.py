@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from contracts import schemas
 from contracts.models import Schema, guid_of
 from core import catalog_version
+from synapse.schema import validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Content:
         Raises:
             BadSchema: when the text is none.
         """
-        return schemas.parse(self.text)
+        return validator.parse(self.text)
 
     @property
     def has_more(self) -> bool:
@@ -64,7 +64,7 @@ class Content:
     @property
     def meaning(self) -> str:
         """What tells it from everything that says something else, whatever the layout and the order of keys."""
-        text = schemas.normal_text(self.document)
+        text = validator.normal_text(self.document)
         references = sorted(self.reference_list, key=lambda reference: str(reference["name"]))
         return _sha256(_dumped([text, references]) if references else text.encode())
 

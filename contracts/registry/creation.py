@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
-from contracts.compatibility import Mode, obstacle
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, kept_all
 from contracts.registry.lookup import highest_removed
 from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
 from synapse.auth.principal import Principal
+from synapse.compatibility import Mode, obstacle
 from synapse.errors.contracts import BadSchema
 
 

@@ -4,12 +4,12 @@ A mark holds until the version that has it is deleted for good: hiding the versi
 the mark, unmasks nothing.
 """
 
-from contracts import schemas
 from contracts.models import Contract, Schema
-from contracts.personal import MARK, Marks
 from contracts.registry.lookup import numbered
 from contracts.registry.references import compiled
 from synapse.errors.contracts import BadSchema
+from synapse.schema import validator
+from synapse.schema.pii import MARK, Marks
 
 
 def marks(of: Schema) -> Marks | None:
@@ -20,7 +20,7 @@ def marks(of: Schema) -> Marks | None:
     try:
         return compiled(of).personal
     except BadSchema:
-        return schemas.compile_schema({MARK: True}).personal
+        return validator.compile_schema({MARK: True}).personal
 
 
 def has_marks(of: Contract) -> bool:

@@ -5,11 +5,12 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from contracts import sandbox, schemas
 from contracts.models import ContractVersion, Schema, SchemaReference
 from contracts.registry.content import Content, Reference
-from contracts.schemas import CompiledSchema
+from synapse import sandbox
 from synapse.errors.contracts import BadSchema, UnresolvedReference
+from synapse.schema import validator
+from synapse.schema.validator import CompiledSchema
 
 # A schema is at most so large together with all that it refers to, directly or not.
 MAX_REFERENCES = 64
@@ -24,7 +25,7 @@ def documents(references: Iterable[Reference | Mapping[str, Any]]) -> dict[str, 
         UnresolvedReference: when one is not in the registry, or is deleted.
         BadSchema: when one name means two schemas, or there are too many.
     """
-    return {name: schemas.kept(found.text) for name, found in _reached(references).items()}
+    return {name: validator.kept(found.text) for name, found in _reached(references).items()}
 
 
 def compiled(schema: Schema) -> CompiledSchema:
@@ -33,12 +34,12 @@ def compiled(schema: Schema) -> CompiledSchema:
     Raises:
         BadSchema: when it cannot be used any more.
     """
-    return schemas.compile_schema(schemas.kept(schema.text), documents_of(schema), is_registered=True)
+    return validator.compile_schema(validator.kept(schema.text), documents_of(schema), is_registered=True)
 
 
 def documents_of(schema: Schema) -> Documents:
     """Return the schemas that a kept schema refers to, be they deleted meanwhile."""
-    return {name: schemas.kept(found.text) for name, found in _reached(schema.references, deleted=True).items()}
+    return {name: validator.kept(found.text) for name, found in _reached(schema.references, deleted=True).items()}
 
 
 def check(content: Content) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
-from contracts.compatibility import Mode as CompatibilityMode
-from contracts.compatibility import Policy as CompatibilityPolicy
 from contracts.models import Contract, Mode, RegistrySettings
 from core import audit, catalog_version
 from synapse.auth.principal import Principal
+from synapse.compatibility import Mode as CompatibilityMode
+from synapse.compatibility import Policy as CompatibilityPolicy
 from synapse.errors.contracts import ReadOnly
 
 _ROW = 1

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts.personal import MASK
 from streams import entry, lag
 from streams.definitions import Snapshot, StreamDefinition
 from streams.entry import pairs
@@ -25,6 +24,7 @@ from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.participants import Reader, Readers
 from synapse.redis.gather import together
 from synapse.redis.queries import answer, ask
+from synapse.schema.pii import MASK
 
 # How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
 # at a time: first those whose latest entry is of no publisher that was noted.

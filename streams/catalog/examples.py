@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 
-from contracts import schemas
 from core.plan import Values
 from streams import reading, verdicts
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.streams import ContractViolated
 from synapse.formats import strict_json
 from synapse.problems import Problem
+from synapse.schema import validator
 
 
 def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
@@ -42,7 +42,7 @@ def _stream(event_type: Values, schema: Mapping[str, Any] | None) -> StreamDefin
     contract = None
     if schema is not None:
         contract = ActiveContract(
-            subject=event_type["contract"], version=1, schema=schemas.compile_schema(dict(schema))
+            subject=event_type["contract"], version=1, schema=validator.compile_schema(dict(schema))
         )
     definition = EventTypeDefinition(name=name, contract=contract)
     return StreamDefinition(name=event_type["stream"], event_types={name: definition})

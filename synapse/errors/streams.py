@@ -116,7 +116,7 @@ class BadEventType(Problem):
 
 
 class ContractViolated(Problem):
-    """The event breaks its contract. `violations` lists each place (see contracts.violations)."""
+    """The event breaks its contract. `violations` lists each place (see synapse.schema.violations)."""
 
     status = 422
     slug = "contract-violated"

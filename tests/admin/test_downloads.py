@@ -8,11 +8,12 @@ import pytest
 from django.urls import reverse
 from pydantic import ValidationError
 
-from contracts import python_code, registry
-from contracts.python_code import harmless, making
+from contracts import registry
 from contracts.registry import Reference
 from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import NoPythonCode
+from synapse.schema import codegen
+from synapse.schema.codegen import generator, safety
 from tests.admin.pages import messages_of, url
 from tests.definitions import contract
 
@@ -108,7 +109,7 @@ def test_a_definition_with_dots_in_its_name_is_a_model_of_the_one_module(importe
     customer = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     schema = {"type": "object", "properties": {"customer": {"$ref": f"#/$defs/{name}"}}, "$defs": {name: customer}}
 
-    code = python_code.make("orders.order-placed", 1, schema, {})
+    code = codegen.make("orders.order-placed", 1, schema, {})
 
     model = imported("dotted_names.py", code.text.encode()).OrderPlaced
     assert model.model_validate({"customer": {"n": 7}}).customer.n == 7
@@ -168,8 +169,8 @@ PLACES = {
 
 @pytest.mark.parametrize("where", PLACES)
 def test_the_generators_own_keywords_change_nothing_in_the_code(where):
-    plain = python_code.make("orders.order-placed", 1, PLACES[where]({}), {})
-    asked = python_code.make("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
+    plain = codegen.make("orders.order-placed", 1, PLACES[where]({}), {})
+    asked = codegen.make("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
 
     assert asked.text == plain.text
     assert "ImportString" not in asked.text
@@ -181,9 +182,9 @@ def test_each_keyword_of_the_generator_is_dropped_from_a_schema(keyword):
     referring = {"properties": {"n": {"$ref": f"#/{keyword}/n"}}, **own}
 
     for make in PLACES.values():
-        assert harmless.plain_schema(make(own)) == harmless.plain_schema(make({}))
+        assert safety.plain_schema(make(own)) == safety.plain_schema(make({}))
     if keyword.lower().startswith(("x-", "custom")):
-        assert keyword not in harmless.plain_schema(referring)
+        assert keyword not in safety.plain_schema(referring)
 
 
 def test_a_property_may_be_called_like_a_keyword_of_the_generator():
@@ -195,14 +196,14 @@ def test_a_property_may_be_called_like_a_keyword_of_the_generator():
         "const": {"x-python-type": "int"},
     }
 
-    assert harmless.plain_schema(schema) == schema
+    assert safety.plain_schema(schema) == schema
 
 
 def test_properties_named_like_what_the_code_imports_are_models_still(imported):
     named = {"Field": {"type": "string", "minLength": 2}, "date": {"type": "string", "format": "date"}}
     more = {"ulid": {"type": "string", "format": "ulid"}, "str": {"type": "string"}}
 
-    code = python_code.make("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
+    code = codegen.make("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
 
     module = imported(code.file_name, code.text.encode())
     order = module.OrderPlaced.model_validate({"Field": "ab", "date": "2026-01-02", "ulid": "x", "str": "y"})
@@ -242,17 +243,17 @@ def test_properties_named_like_what_the_code_imports_are_models_still(imported):
 )
 def test_code_that_does_more_than_declare_models_is_not_handed_out(code):
     with pytest.raises(NoPythonCode):
-        harmless.check(code)
+        safety.check(code)
 
 
 @pytest.fixture
 def no_code_kept(monkeypatch):
-    monkeypatch.setattr(making, "_cache", making._CodeCache())
+    monkeypatch.setattr(generator, "_cache", generator._CodeCache())
 
 
 def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept, monkeypatch):
     first = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
-    monkeypatch.setattr(making, "_WRITER", "/there/is/no/generator.py")
+    monkeypatch.setattr(generator, "_WRITER", "/there/is/no/generator.py")
 
     again = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
 
@@ -261,8 +262,8 @@ def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept
 
 
 def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
-    placed = python_code.make("orders.order-placed", 1, SCHEMA, {})
-    sent = python_code.make("orders.order-sent", 2, SCHEMA, {})
+    placed = codegen.make("orders.order-placed", 1, SCHEMA, {})
+    sent = codegen.make("orders.order-sent", 2, SCHEMA, {})
 
     assert "class OrderPlaced(" in placed.text
     assert "class OrderSent(" in sent.text
@@ -270,16 +271,16 @@ def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
 
 
 def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
-    monkeypatch.setattr(making, "_LARGEST_KEPT", 10)
-    python_code.make("orders.order-placed", 1, SCHEMA, {})
+    monkeypatch.setattr(generator, "_LARGEST_KEPT", 10)
+    codegen.make("orders.order-placed", 1, SCHEMA, {})
 
     with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
-        python_code.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+        codegen.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
 
 
 def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
-    monkeypatch.setattr(making, "_MOST_KEPT", 2)
-    cache = making._CodeCache()
+    monkeypatch.setattr(generator, "_MOST_KEPT", 2)
+    cache = generator._CodeCache()
     cache.put(b"a", "A")
     cache.put(b"b", "B")
     cache.get(b"a")
@@ -291,7 +292,7 @@ def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
 
 def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
-        python_code.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+        codegen.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,7 @@ def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     ],
 )
 def test_a_file_has_a_plain_name_whatever_the_subject(subject, module):
-    assert python_code.module_name(subject) == module
+    assert codegen.module_name(subject) == module
 
 
 def test_who_may_not_see_contracts_downloads_nothing(client_who_may, owner):

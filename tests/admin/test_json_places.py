@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.violations import json_pointer
 from core.admin.json_places import line_of
+from synapse.schema.violations import json_pointer
 
 TEXT = """{
   "a": [1, 2,

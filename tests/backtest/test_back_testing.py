@@ -2,12 +2,12 @@
 
 import pytest
 
-from contracts import backtest, schemas
-from contracts.backtest import back_test, generalised
+from synapse.schema import backtest, validator
+from synapse.schema.backtest import back_test, generalised
 
 
 def compiled(**document):
-    return schemas.compile_schema(document)
+    return validator.compile_schema(document)
 
 
 def numbered(*events):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import schemas
-from contracts.inferring import Observation, propose
-from contracts.inferring.observing import MOST_NAMES
+from synapse.schema import validator
+from synapse.schema.inference import Observation, propose
+from synapse.schema.inference.observation import MOST_NAMES
 
 UUIDS = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(60)]
 
@@ -18,7 +18,7 @@ def proposed(*events, like=None):
     seen = Observation()
     for event in events:
         seen.see({"event_type": "order-placed", **event})
-    marks = None if like is None else schemas.compile_schema(like).personal
+    marks = None if like is None else validator.compile_schema(like).personal
     return propose(seen, "order-placed", like=like, marks=marks)
 
 
@@ -31,7 +31,7 @@ def test_a_proposal_names_its_draft_its_title_and_its_type():
     document = proposed({"n": 1})
 
     assert document == {
-        "$schema": schemas.DRAFT_2020_12,
+        "$schema": validator.DRAFT_2020_12,
         "title": "Order placed",
         "type": "object",
         "required": ["event_type", "n"],
@@ -222,9 +222,9 @@ def test_what_is_very_deep_or_very_large_is_described_less_far():
     large = {f"{n:04}" + "x" * 200: {"a": n} for n in range(900)}
 
     for event in ({"x": deep}, large, {"x": large, "y": 1}):
-        text = schemas.canonical_text(proposed(event))
+        text = validator.canonical_text(proposed(event))
 
-        assert schemas.compile_schema(schemas.parse(text)).accepts({"event_type": "order-placed", **event})
+        assert validator.compile_schema(validator.parse(text)).accepts({"event_type": "order-placed", **event})
 
 
 json_values = st.recursive(
@@ -253,9 +253,9 @@ def test_a_proposal_accepts_every_event_that_it_was_made_from(events, times):
     for event in events * times:
         seen.see(event)
 
-    text = schemas.canonical_text(propose(seen, "order-placed"))
+    text = validator.canonical_text(propose(seen, "order-placed"))
 
-    compiled = schemas.compile_schema(schemas.parse(text))
+    compiled = validator.compile_schema(validator.parse(text))
     assert [event for event in events if not compiled.accepts(event)] == []
 
 
@@ -269,6 +269,6 @@ def test_a_proposal_is_the_same_whatever_the_order_of_the_events(events, chance:
         seen = Observation()
         for event in some:
             seen.see(event)
-        return schemas.canonical_text(propose(seen, "order-placed"))
+        return validator.canonical_text(propose(seen, "order-placed"))
 
     assert text(events) == text(shuffled)

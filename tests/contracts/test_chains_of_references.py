@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.personal import MASK, masked
-from contracts.references import CannotFollow, ReferenceResolver
-from contracts.schemas import DRAFTS, compile_schema
+from synapse.schema.pii import MASK, masked
+from synapse.schema.references import CannotFollow, ReferenceResolver
+from synapse.schema.validator import DRAFTS, compile_schema
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 ADDRESSES = [

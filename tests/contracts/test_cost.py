@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import patterns, schemas
-from contracts.cost import MAX_STEPS, CostModel, upper_bound
-from contracts.references import ReferenceResolver
 from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.verdicts import check_in_thread
 from synapse.errors.contracts import BadSchema, TooCostly
+from synapse.schema import regex_safety, validator
+from synapse.schema.cost import MAX_STEPS, CostModel, upper_bound
+from synapse.schema.references import ReferenceResolver
 from tests.patience import that_ends
 
 FRACTIONS = [n + 0.5 for n in range(1_000)]
@@ -77,7 +77,7 @@ AROUND = {
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES.keys())
 def test_a_costly_leaf_for_many_values_is_refused(leaf, around):
     with that_ends(), pytest.raises(BadSchema, match="could take some"):
-        schemas.compile_schema(around(leaf))
+        validator.compile_schema(around(leaf))
 
 
 ORDINARY = {
@@ -132,7 +132,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("document", ORDINARY.values(), ids=ORDINARY.keys())
 def test_an_ordinary_schema_is_accepted(document):
-    compiled = schemas.compile_schema(document)
+    compiled = validator.compile_schema(document)
 
     assert compiled.accepts([] if "items" in document else {}) is not None
 
@@ -141,7 +141,7 @@ def test_the_refusal_names_the_costliest_keyword_its_place_and_a_way_out():
     document = {"properties": {"a": {"type": "array", "items": {"anyOf": [{"enum": OBJECTS}, True]}}}}
 
     with pytest.raises(BadSchema) as refused:
-        schemas.compile_schema(document)
+        validator.compile_schema(document)
 
     assert "“enum” at “/properties/a/items/anyOf/0”" in refused.value.detail
     assert "“maxItems”" in refused.value.detail
@@ -151,7 +151,7 @@ def test_a_refusal_of_alternatives_that_multiply_says_so():
     twice = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(14)}
 
     with pytest.raises(BadSchema, match="alternatives and references multiply"):
-        schemas.compile_schema({"$defs": {**twice, "a14": {"type": "object"}}, "items": {"$ref": "#/$defs/a0"}})
+        validator.compile_schema({"$defs": {**twice, "a14": {"type": "object"}}, "items": {"$ref": "#/$defs/a0"}})
 
 
 BIG = 2**60
@@ -167,7 +167,7 @@ BIG = 2**60
     ids=["values", "characters", "integers that hash alike"],
 )
 def test_a_costly_schema_that_is_registered_already_checks_what_it_can(document, small, large):
-    compiled = schemas.compile_schema(document, is_registered=True)
+    compiled = validator.compile_schema(document, is_registered=True)
 
     assert compiled.accepts(small)
     with that_ends(within=1), pytest.raises(TooCostly):
@@ -175,14 +175,14 @@ def test_a_costly_schema_that_is_registered_already_checks_what_it_can(document,
 
 
 def test_a_schema_that_is_cheap_for_every_event_has_no_guard():
-    compiled = schemas.compile_schema({"items": {"type": "integer"}})
+    compiled = validator.compile_schema({"items": {"type": "integer"}})
 
     assert compiled._guard is None
 
 
 @pytest.mark.parametrize("enforcement", ["enforce", "warn"])
 def test_an_event_that_is_too_costly_to_check_is_refused_where_contracts_are_enforced(enforcement):
-    schema = schemas.compile_schema({"properties": {"a": {"items": {"enum": FRACTIONS}}}}, is_registered=True)
+    schema = validator.compile_schema({"properties": {"a": {"items": {"enum": FRACTIONS}}}}, is_registered=True)
     contract = ActiveContract(subject="s", version=1, schema=schema)
     stream = StreamDefinition(
         name="s", enforcement=enforcement, event_types={"t": EventTypeDefinition(name="t", contract=contract)}
@@ -223,7 +223,7 @@ def test_a_registered_schema_is_within_the_bound_for_ordinary_events():
     ],
 )
 def test_a_pattern_that_reads_a_text_one_way_is_narrow(pattern, most):
-    assert patterns.matching_width(pattern) <= most
+    assert regex_safety.matching_width(pattern) <= most
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_pattern_that_reads_a_text_one_way_is_narrow(pattern, most):
     ],
 )
 def test_a_pattern_that_follows_many_ways_at_once_is_wide(pattern, least):
-    assert patterns.matching_width(pattern) >= least
+    assert regex_safety.matching_width(pattern) >= least
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_options_that_hold_no_fractions_cost_for_each_of_their_parts_alike():
 
 
 def test_an_event_nested_deeper_than_json_is_written_is_checked_by_a_schema_with_a_guard():
-    compiled = schemas.compile_schema({"properties": {"a": {"uniqueItems": True}, "n": {"type": "integer"}}})
+    compiled = validator.compile_schema({"properties": {"a": {"uniqueItems": True}, "n": {"type": "integer"}}})
     deep = []
     for _ in range(600):
         deep = [deep]
@@ -317,8 +317,8 @@ def test_the_bound_found_by_one_look_is_no_less_than_what_the_model_finds(root, 
 
 def test_a_schema_that_is_evidently_cheap_reckons_events_by_its_exact_cost():
     document = {"properties": {"a": {"items": {"minimum": 1}}}}
-    compiled = schemas.compile_schema(document)
+    compiled = validator.compile_schema(document)
 
     assert compiled._cost is None
     assert compiled._guard.cost == CostModel(ReferenceResolver(document, {})).whole
-    assert schemas.compile_schema({"type": "object"})._guard is None
+    assert validator.compile_schema({"type": "object"})._guard is None

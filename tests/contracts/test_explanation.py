@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts import schemas
-from contracts.explanation import Explainer, finding_of
+from synapse.schema import validator as schema_validator
+from synapse.schema.explanation import Explainer, finding_of
 from tests.patience import that_ends
 
 OPERATORS = ("add", "subtract", "multiply", "divide")
@@ -38,7 +38,7 @@ def expression(levels, leaf):
 @pytest.mark.parametrize("head", [{}, {"$id": "urn:example:expressions"}, {"$id": "https://example.test/e"}], ids=str)
 @pytest.mark.parametrize("levels", [1, 7, 12, 30])
 def test_a_deep_tree_of_alternatives_is_explained_at_the_place_that_is_wrong(levels, head):
-    compiled = schemas.compile_schema(expressions(**head))
+    compiled = schema_validator.compile_schema(expressions(**head))
 
     with that_ends(within=2):
         (violation,) = compiled.violations(expression(levels, "five"))
@@ -56,7 +56,7 @@ def test_a_deep_tree_of_alternatives_is_explained_at_the_place_that_is_wrong(lev
     ],
 )
 def test_the_alternative_that_a_value_means_is_explained(wrong, pointer, words):
-    (violation,) = schemas.compile_schema(expressions()).violations(expression(2, wrong))
+    (violation,) = schema_validator.compile_schema(expressions()).violations(expression(2, wrong))
 
     assert violation.pointer == pointer
     assert words in violation.message
@@ -104,7 +104,7 @@ KEYWORDS = {
 
 @pytest.mark.parametrize(("document", "value"), KEYWORDS.values(), ids=KEYWORDS.keys())
 def test_the_explainer_says_what_the_validator_lists(document, value):
-    validator = schemas.compile_schema(document)._validator
+    validator = schema_validator.compile_schema(document)._validator
     listed = [finding_of(error).as_violation() for error in validator.iter_errors(value)]
 
     found = [finding.as_violation() for finding in Explainer(document, {}).explain(value, limit=50)]
@@ -126,7 +126,7 @@ def test_what_a_schema_with_a_reference_to_another_breaks_is_told():
     document = {
         "anyOf": [{"type": "null"}, {"properties": {"zip": {"$ref": "address.json#/$defs/zip"}}, "type": "object"}]
     }
-    compiled = schemas.compile_schema(document, {"address.json": address})
+    compiled = schema_validator.compile_schema(document, {"address.json": address})
 
     (violation,) = compiled.violations({"zip": "x"})
 
@@ -138,17 +138,17 @@ def test_many_values_that_fit_none_of_many_alternatives_are_explained_within_the
         {"type": "object", "required": ["k"], "properties": {"k": {"const": n}, "v": {"type": "null"}}}
         for n in range(60)
     ]
-    compiled = schemas.compile_schema({"items": {"oneOf": kinds}})
+    compiled = schema_validator.compile_schema({"items": {"oneOf": kinds}})
 
     with that_ends(within=5):
         violations = compiled.violations([{"k": 5, "v": 1}] * 3_000)
 
     assert violations[0].pointer == "/0/v"
-    assert len(violations) <= schemas.MAX_VIOLATIONS
+    assert len(violations) <= schema_validator.MAX_VIOLATIONS
 
 
 def test_explaining_ends_with_its_budget_and_says_where_it_stood():
-    compiled = schemas.compile_schema(expressions())
+    compiled = schema_validator.compile_schema(expressions())
 
     found = compiled._explainer.explain(expression(12, "five"), limit=50, steps=60_000)
 
@@ -162,7 +162,7 @@ def test_several_ways_to_one_place_are_explained_once():
     for _ in range(10):
         value = {"a": value}
 
-    violations = schemas.compile_schema({"type": "object", "allOf": arms}).violations(value)
+    violations = schema_validator.compile_schema({"type": "object", "allOf": arms}).violations(value)
 
     assert [violation.pointer for violation in violations] == ["/a" * 10]
 
@@ -170,7 +170,7 @@ def test_several_ways_to_one_place_are_explained_once():
 def test_a_dynamic_reference_is_explained_as_a_whole():
     document = {"$dynamicAnchor": "node", "type": "object", "properties": {"a": {"$dynamicRef": "#node"}}}
 
-    (violation,) = schemas.compile_schema(document).violations({"a": {"a": 5}})
+    (violation,) = schema_validator.compile_schema(document).violations({"a": {"a": 5}})
 
     assert violation.message
 
@@ -190,12 +190,12 @@ LONG_NAMES = {f"{'n' * 50}{number}": "x" * 150 for number in range(1000)}
     ids=["required", "required in many parts", "dependentRequired", "propertyNames inside", "propertyNames"],
 )
 def test_a_large_object_with_a_thousand_faults_is_not_copied_for_each_of_them(schema, event, keyword):
-    compiled = schemas.compile_schema(schema)
+    compiled = schema_validator.compile_schema(schema)
 
     with that_ends(within=1):
         findings = compiled.findings(event)
 
-    assert len(findings) == schemas.MAX_VIOLATIONS
+    assert len(findings) == schema_validator.MAX_VIOLATIONS
     assert {each.keyword for each in findings} == {keyword}
 
 
@@ -211,7 +211,7 @@ def test_a_large_object_with_a_thousand_faults_is_not_copied_for_each_of_them(sc
     ids=str,
 )
 def test_missing_properties_and_names_are_told_as_the_validator_tells_them(schema):
-    compiled = schemas.compile_schema(schema)
+    compiled = schema_validator.compile_schema(schema)
     event = {"a": 1, "Long": [1]}
 
     explained = Explainer(schema, {}).explain(event, limit=50)

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from contracts import schemas
 from contracts.models import Contract, ContractVersion, Schema
+from synapse.schema import validator
 from tests.contracts.registry_api.conftest import Registry
 from tests.patience import that_ends
 
@@ -120,7 +120,7 @@ MEAN_THEMSELVES = {
 
 @pytest.mark.parametrize(("document", "words"), MEAN_THEMSELVES.values(), ids=MEAN_THEMSELVES.keys())
 def test_why_a_deep_event_is_refused_is_told_in_time(document, words):
-    compiled = schemas.compile_schema(document)
+    compiled = validator.compile_schema(document)
     with that_ends():
         violations = compiled.violations(nested(60, 5))
 
@@ -130,6 +130,6 @@ def test_why_a_deep_event_is_refused_is_told_in_time(document, words):
 def test_what_a_schema_that_means_itself_breaks_is_told_of_shallow_events():
     document, _ = MEAN_THEMSELVES["two arms with one name"]
 
-    violations = schemas.compile_schema(document).violations(nested(3, 5))
+    violations = validator.compile_schema(document).violations(nested(3, 5))
 
     assert {violation.pointer for violation in violations} == {"/a/a/a"}

@@ -8,10 +8,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from contracts.python_code.bundling import bundled
-from contracts.references import Document, ReferenceResolver, rewrite
-from contracts.schemas import DRAFTS, compile_schema
 from synapse.errors.contracts import NoPythonCode
+from synapse.schema.codegen.bundle import bundled
+from synapse.schema.references import Document, ReferenceResolver, rewrite
+from synapse.schema.validator import DRAFTS, compile_schema
 from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture
 
 FILES = (

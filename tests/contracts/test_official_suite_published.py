@@ -13,7 +13,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from contracts.schemas import compile_schema
 from streams import connections, publishing
 from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, StreamDefinition
 from streams.reading import NDJSON
@@ -21,6 +20,7 @@ from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
+from synapse.schema.validator import compile_schema
 from tests.contracts.test_official_suite import FOLDERS, remotes_of, suite, with_draft
 
 __all__ = ["suite"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts import patterns, schemas
 from synapse.errors.contracts import BadSchema
+from synapse.schema import regex_safety, validator
 from tests.patience import that_ends
 
 EXPONENTIAL = [
@@ -53,12 +53,12 @@ ORDINARY = [
 
 @pytest.mark.parametrize("pattern", EXPONENTIAL)
 def test_a_pattern_whose_turns_can_be_cut_in_several_ways_is_found(pattern):
-    assert patterns.is_exponential(pattern)
+    assert regex_safety.is_exponential(pattern)
 
 
 @pytest.mark.parametrize("pattern", ORDINARY)
 def test_an_ordinary_pattern_is_not(pattern):
-    assert not patterns.is_exponential(pattern)
+    assert not regex_safety.is_exponential(pattern)
 
 
 PLACES = {
@@ -73,13 +73,13 @@ PLACES = {
 @pytest.mark.parametrize(("place", "document"), PLACES.items())
 def test_it_is_refused_with_its_place(place, document):
     with pytest.raises(BadSchema, match="exponential time") as refused:
-        patterns.refuse_exponential(document)
+        regex_safety.refuse_exponential(document)
 
     assert refused.value.members["pointer"] == place
 
 
 def test_what_is_no_pattern_is_not_looked_at():
-    patterns.refuse_exponential(
+    regex_safety.refuse_exponential(
         {
             "properties": {"pattern": {"const": {"pattern": "(a+)+$"}}},
             "enum": [{"pattern": "(a+)+$"}],
@@ -93,7 +93,7 @@ def test_what_is_no_pattern_is_not_looked_at():
 )
 def test_a_long_pattern_is_judged_in_time(pattern):
     with that_ends():
-        patterns.is_exponential(pattern)
+        regex_safety.is_exponential(pattern)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_long_pattern_is_judged_in_time(pattern):
 )
 def test_a_pattern_is_refused_with_the_reason(pattern, said):
     with pytest.raises(BadSchema) as refused:
-        schemas.compile_schema({"properties": {"v": {"pattern": pattern}}})
+        validator.compile_schema({"properties": {"v": {"pattern": pattern}}})
 
     assert said in refused.value.detail
     assert refused.value.members["pointer"] == "/properties/v/pattern"
@@ -129,7 +129,7 @@ def test_a_pattern_that_means_something_else_in_ecma_262_is_refused(pattern, pla
     document = {"pattern": pattern} if place == "pattern" else {"patternProperties": {pattern: {}}}
 
     with pytest.raises(BadSchema, match="is no ECMA 262") as refused:
-        patterns.refuse_foreign(document)
+        regex_safety.refuse_foreign(document)
 
     assert refused.value.members["pointer"].startswith(f"/{place}")
 
@@ -141,5 +141,5 @@ def test_a_pattern_that_means_something_else_in_ecma_262_is_refused(pattern, pla
 def test_a_pattern_that_looks_like_one_of_another_language_is_taken(pattern):
     document = {"pattern": pattern}
 
-    schemas.compile_schema(document)
-    patterns.refuse_foreign(document)
+    validator.compile_schema(document)
+    regex_safety.refuse_foreign(document)

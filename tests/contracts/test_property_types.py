@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.schemas import DRAFTS, compile_schema
+from synapse.schema.validator import DRAFTS, compile_schema
 
 D7 = DRAFTS[2]
 STRING, FLAG = {"type": "string"}, {"type": "boolean"}

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from contracts.personal import MASK, masked
-from contracts.references import ReferenceResolver
-from contracts.schemas import DRAFTS, compile_schema
 from synapse.errors.contracts import BadSchema
+from synapse.schema.pii import MASK, masked
+from synapse.schema.references import ReferenceResolver
+from synapse.schema.validator import DRAFTS, compile_schema
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 OLDER = (D4, D6, D7)

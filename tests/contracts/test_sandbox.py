@@ -7,18 +7,29 @@ from contextlib import closing
 
 import pytest
 
-from contracts.compatibility import Direction, Earlier, Mode, Policy, check
-from contracts.personal import MARK
-from contracts.sandbox import child, process, questions
-from contracts.sandbox.messages import Limits, Message, pack_answer, unpack_answer
-from contracts.sandbox.process import Sandbox
-from contracts.schemas import compile_schema
+from synapse.compatibility import (
+    Direction,
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 from synapse.errors.contracts import (
     BadSchema,
     SandboxBusy,
     SchemaTooCostly,
     UnresolvedReference,
 )
+from synapse.sandbox import child, process, requests
+from synapse.sandbox.messages import (
+    Limits,
+    Message,
+    pack_answer,
+    unpack_answer,
+)
+from synapse.sandbox.process import Sandbox
+from synapse.schema.pii import MARK
+from synapse.schema.validator import compile_schema
 from tests.patience import eventually, that_ends
 
 INTEGERS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -160,12 +171,12 @@ def test_a_copy_of_the_process_leaves_the_child_to_the_first(sandbox):
 )
 def test_a_schema_is_refused_with_the_reason_that_the_child_found(document, kind, words):
     with pytest.raises(kind, match=words):
-        questions.check_schema(document, {})
+        requests.check_schema(document, {})
 
 
 def test_the_place_of_what_is_wrong_comes_along():
     with pytest.raises(BadSchema) as refused:
-        questions.check_schema({"properties": {"a": {"minimum": "x"}}}, {})
+        requests.check_schema({"properties": {"a": {"minimum": "x"}}}, {})
 
     assert refused.value.members["pointer"] == "/properties/a/minimum"
 
@@ -175,7 +186,7 @@ def test_a_verdict_is_the_same_as_without_the_child():
     earlier = [Earlier(version=3, document=INTEGERS)]
     options = {"mode": Mode.FULL, "policy": Policy.STRICT, "references": {}}
 
-    verdict = questions.compare(new, earlier, **options)
+    verdict = requests.compare(new, earlier, **options)
 
     assert verdict == check(new, earlier, **options)
     assert not verdict.is_compatible
@@ -185,7 +196,7 @@ def test_a_verdict_is_the_same_as_without_the_child():
 def test_a_back_test_quotes_nothing_that_any_version_marks():
     marks = compile_schema({"properties": {"n": {MARK: True}}}).personal
 
-    with questions.trial(INTEGERS, {}) as trial:
+    with requests.trial(INTEGERS, {}) as trial:
         trial.begin(active=compile_schema({"type": "object"}), examples=3, marks=[marks])
         trial.look("1-0", {"n": "Ada Lovelace"})
         report = trial.report()
@@ -196,7 +207,7 @@ def test_a_back_test_quotes_nothing_that_any_version_marks():
 
 
 def test_two_tests_of_one_candidate_are_counted_apart():
-    with questions.trial(INTEGERS, {}) as trial:
+    with requests.trial(INTEGERS, {}) as trial:
         refused = []
         for events in ([{}, {"n": 1}], [{"n": "x"}, {"n": 1.5}]):
             trial.begin(active=None, examples=3, marks=[])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.schemas import compile_schema
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
+from synapse.schema.validator import compile_schema
 
 BEYOND = (
     "0.1234567890123456789",

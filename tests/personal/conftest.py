@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from contracts.personal import MASK
 from synapse.auth.rights import Action
+from synapse.schema.pii import MASK
 from tests.callers import callers_with
 from tests.definitions import define
 

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.personal import MASK, masked, personal_texts, redacted
-from contracts.schemas import compile_schema
+from synapse.schema.pii import (
+    MASK,
+    masked,
+    personal_texts,
+    redacted,
+)
+from synapse.schema.validator import compile_schema
 
 PII = {"x-pii": True}
 SCHEMAS = [

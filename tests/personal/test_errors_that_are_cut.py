@@ -4,9 +4,9 @@ import pytest
 
 from bridges.handlers.messages import text_of
 from bridges.webhooks.responses import KEPT_BYTES, Answer, beginning, failure
-from contracts.personal import redacted
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut
+from synapse.schema.pii import redacted
 
 PIN, NAME = "4711", "Anna Österberg-Ek"
 CUTS_AT = range(0, 40)

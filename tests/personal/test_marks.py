@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from contracts.personal import MASK, masked
-from contracts.schemas import DRAFTS, compile_schema
+from synapse.schema.pii import MASK, masked
+from synapse.schema.validator import DRAFTS, compile_schema
 
 PII: Mapping[str, Any] = {"x-pii": True}
 EMAIL: Mapping[str, Any] = {"properties": {"email": {"type": "string", "x-pii": True}}}

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from contracts.personal import MASK, Marks, masked, personal_texts
-from contracts.schemas import compile_schema
+from synapse.schema.pii import (
+    MASK,
+    Marks,
+    masked,
+    personal_texts,
+)
+from synapse.schema.validator import compile_schema
 
 ORDER = {
     "properties": {

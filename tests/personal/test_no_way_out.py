@@ -23,12 +23,12 @@ from bridges.models import ArchivedEvent, Bridge
 from bridges.runtime.opening import open_worker
 from bridges.runtime.stop import Stop
 from contracts import registry
-from contracts.personal import MASK
 from core.models import Role
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.errors.delivery import SinkError
+from synapse.schema.pii import MASK
 from tests.admin.pages import text_of, url
 from tests.admin.test_permissions import OURS, Scene
 from tests.bridges.cast import KeepingSink

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.personal import MASK, redacted
+from synapse.schema.pii import MASK, redacted
 
 
 @pytest.mark.parametrize(

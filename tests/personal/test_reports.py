@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, check
-from contracts.schemas import compile_schema
+from synapse.compatibility import Earlier, Mode, check
+from synapse.schema.validator import compile_schema
 from tests.definitions import define
 from tests.personal.conftest import CONTRACT, EVENT, MASK
 

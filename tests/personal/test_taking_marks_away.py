@@ -9,7 +9,6 @@ from django.test import Client
 from bridges.models import ArchivedEvent
 from contracts import registry
 from contracts.models import Contract, ContractVersion
-from contracts.personal import MASK
 from contracts.registry import Reference
 from core.models import Role
 from streams.models import EventType, Stream
@@ -17,6 +16,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.errors.contracts import BadSchema
 from synapse.problems import Forbidden
+from synapse.schema.pii import MASK
 from tests.admin.pages import text_of, url
 from tests.definitions import contract, define
 from tests.personal.conftest import EVENT, HIDDEN, Impersonal

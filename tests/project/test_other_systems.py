@@ -77,7 +77,7 @@ def refuse(number, limits):
         raise ValueError("current limit exceeds maximum limit")
     own(number, limits)
 resource.setrlimit = refuse
-runpy.run_module("contracts.python_code.writer", run_name="__main__")
+runpy.run_module("synapse.schema.codegen.program", run_name="__main__")
 """
     asked = '{"schema": {"type": "object", "properties": {"n": {"type": "integer"}}}, "class_name": "Order"}'
 

@@ -8,9 +8,6 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from contracts.sandbox import process
-from contracts.sandbox.messages import Limits
-from contracts.schemas import compile_schema
 from core.shares.process import shares_of
 from streams import publishing
 from streams.snapshot import holder
@@ -18,6 +15,9 @@ from streams.verdicts import check_in_thread
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
 from synapse.redis.commands.base import Job
+from synapse.sandbox import process
+from synapse.sandbox.messages import Limits
+from synapse.schema.validator import compile_schema
 from synapse.shares import CallerId
 
 # Each value is compared with 40 fractions: some 9,000 steps a value by the cost model.

@@ -7,7 +7,6 @@ import orjson
 from django.core.management.base import CommandParser
 
 from contracts.registry import Content
-from contracts.schemas import MAX_SCHEMA_BYTES
 from core.templatetags.synapse import visible
 from streams import backtest_report, candidates
 from streams.management.base import AnsweringCommand, last
@@ -15,6 +14,7 @@ from streams.management.files import opened
 from streams.recent import MOST_EVENTS, USUAL_EVENTS
 from streams.subjects import event_types_of
 from synapse.auth.principal import SYSTEM
+from synapse.schema.validator import MAX_SCHEMA_BYTES
 
 EXAMPLES = """
 The newest events of every event type that points at the contract are checked against the schema, or, when no file is

@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.compatibility.budget import Budget, OutOfBudget
-from contracts.compatibility.documents import Library
-from contracts.compatibility.prover import Prover
-from contracts.compatibility.sampling import Sampler
+from synapse.compatibility.budget import Budget, OutOfBudget
+from synapse.compatibility.documents import Library
+from synapse.compatibility.prover import Prover
+from synapse.compatibility.samples import Sampler
 from tests.contracts.compatibility.schemas import NAMES, SCALARS, VALUES
 
 

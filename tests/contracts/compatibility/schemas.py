@@ -213,7 +213,7 @@ def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def validator_of(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    """Return the real validator, as `contracts.schemas` makes it."""
+    """Return the real validator, as `synapse.schema.validator` makes it."""
     return jsonschema_rs.validator_for(
         {"$schema": DRAFTS[2020], **schema}, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
     )

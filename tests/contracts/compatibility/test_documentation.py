@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, Policy, check
-from contracts.compatibility.rules import LENIENT, RULES
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
+from synapse.compatibility.rules import LENIENT, RULES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "compatibility.md").read_text()
 ROW = re.compile(

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from contracts.compatibility import Direction, Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    Direction,
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 from tests import yaml_files
 from tests.contracts.compatibility.schemas import DRAFTS, validator_of
 

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 from tests.patience import that_ends
 
 

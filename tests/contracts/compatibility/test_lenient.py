@@ -2,7 +2,12 @@
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 
 OPEN = {"type": "object", "properties": {"a": {"type": "string"}}}
 CLOSED = {**OPEN, "additionalProperties": False}

@@ -2,7 +2,14 @@
 
 import pytest
 
-from contracts.compatibility import NO_WITNESS, Direction, Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    NO_WITNESS,
+    Direction,
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 
 INTEGER = {"type": "integer"}
 NUMBER = {"type": "number"}

@@ -8,7 +8,12 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from contracts.compatibility import Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 from tests.contracts.compatibility.events import variations
 from tests.contracts.compatibility.schemas import validator_of
 from tests.contracts.compatibility.suite import pairs

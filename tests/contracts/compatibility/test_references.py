@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, check
-from contracts.schemas import DRAFTS
+from synapse.compatibility import Earlier, Mode, check
+from synapse.schema.validator import DRAFTS
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 ADDRESSES = [

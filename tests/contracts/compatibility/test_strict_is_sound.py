@@ -9,7 +9,14 @@ from typing import Any
 import jsonschema_rs
 from hypothesis import given
 
-from contracts.compatibility import NO_WITNESS, Earlier, Mode, Policy, Verdict, check
+from synapse.compatibility import (
+    NO_WITNESS,
+    Earlier,
+    Mode,
+    Policy,
+    Verdict,
+    check,
+)
 from tests.contracts.compatibility.conftest import profile
 from tests.contracts.compatibility.events import documents_for
 from tests.contracts.compatibility.schemas import pairs, validator_of

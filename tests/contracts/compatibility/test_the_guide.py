@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, Policy, check
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+)
 from tests import yaml_files
 
 CATALOG = Path(__file__).parents[3] / "catalog" / "deepiri.yaml"

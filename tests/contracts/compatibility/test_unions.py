@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from contracts.compatibility import Earlier, Mode, Policy, Verdict, check
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    Verdict,
+    check,
+)
 from tests.contracts.compatibility.schemas import DRAFTS, validator_of
 
 SIZES = (2, 15, 60)
@@ -243,7 +249,7 @@ def test_a_union_becomes_a_chain_of_conditions_and_back():
 
 
 QUESTIONS = """
-from contracts.compatibility import Earlier, Mode, check
+from synapse.compatibility import Earlier, Mode, check
 from tests.contracts.compatibility.test_hostile_schemas import HOSTILE
 from tests.contracts.compatibility.test_unions import members, with_note
 

@@ -1,9 +1,0 @@
-"""A schema proposed from events: what they have in common, and no more than that. No I/O, no Django.
-
-`Observation` is shown the events, one by one; `propose` makes the schema that accepts every one of them.
-"""
-
-from contracts.inferring.observing import Observation
-from contracts.inferring.proposing import propose
-
-__all__ = ["Observation", "propose"]

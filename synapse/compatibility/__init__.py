@@ -1,0 +1,17 @@
+"""Is a new JSON Schema safe after the old one?
+
+`check` compares the sets of documents that two schemas accept, and says no with a reason: the rule, the place in both
+schemas, and a document that proves it. Pure: no Django, no database, nothing fetched. docs/compatibility.md has every
+rule.
+"""
+
+from synapse.compatibility.checker import check, obstacle
+from synapse.compatibility.modes import Direction, Mode, Policy
+from synapse.compatibility.result import (
+    NO_WITNESS,
+    Difference,
+    Earlier,
+    Verdict,
+)
+
+__all__ = ["NO_WITNESS", "Difference", "Direction", "Earlier", "Mode", "Policy", "Verdict", "check", "obstacle"]

@@ -1,0 +1,162 @@
+"""A schema document with those that it refers to: where a `$ref` leads, and which draft each place is read by.
+
+What cannot be followed with certainty is not followed: `resolve` answers `None`, and the comparison is undecided there.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from synapse.compatibility import keywords, validators
+from synapse.compatibility.keywords import DRAFT_7
+from synapse.compatibility.schema_model import Node
+from synapse.errors.contracts import BadSchema
+from synapse.schema.references import CannotFollow, ReferenceResolver
+
+
+class Unusable(Exception):
+    """The document is not one that can be compared; the text says why."""
+
+
+class Document:
+    """One schema document: its nodes by JSON Pointer, and the names of its places."""
+
+    def __init__(self, library: "Library", name: str, schema: dict[str, Any], address: str) -> None:
+        draft = keywords.draft_of(schema)
+        if draft is None:
+            raise Unusable("“$schema” names no published draft")
+        self.library = library
+        self.name = name
+        self.schema = schema
+        self.draft = draft
+        self.address = address
+        self.has_references = False
+        self.has_dynamic_references = False
+        self.is_one_resource = True
+        self._nodes: dict[str, Node] = {}
+        self._index(schema)
+
+    @property
+    def root(self) -> Node:
+        """The node of the whole document."""
+        return self.node("", self.schema)
+
+    def node(self, pointer: str, schema: Any) -> Node:
+        """Return the node at a place: one object for each place, so that nodes can be compared by identity."""
+        node = self._nodes.get(pointer)
+        if node is None:
+            node = self._nodes[pointer] = Node(schema, pointer, self.draft, self)
+        return node
+
+    def validator_of(self, node: Node) -> jsonschema_rs.Validator | None:
+        """Return the real validator of a node of this document."""
+        if not self.has_references:
+            return validators.alone(node.schema, self.draft)
+        # A dynamic reference means something else when it is not entered from the root.
+        if self.has_dynamic_references and not self.library.is_one_resource:
+            return None
+        return validators.part(self.address, node.pointer, self.draft, self.library.registry)
+
+    def _index(self, schema: dict[str, Any]) -> None:
+        waiting: list[tuple[str, Any]] = [("", schema)]
+        while waiting:
+            pointer, here = waiting.pop()
+            if isinstance(here, dict):
+                self._note(pointer, here)
+                waiting += [(pointer + below, item) for _, below, item in keywords.subschemas(here)]
+
+    def _note(self, pointer: str, here: dict[str, Any]) -> None:
+        if "$ref" in here:
+            self.has_references = True
+        if "$dynamicRef" in here or "$recursiveRef" in here:
+            self.has_references = self.has_dynamic_references = True
+        if pointer:
+            own = here.get("id" if self.draft < keywords.DRAFT_6 else "$id")
+            is_anchor = self.draft <= DRAFT_7 and isinstance(own, str) and own.startswith("#")
+            self.is_one_resource = self.is_one_resource and (not isinstance(own, str) or is_anchor)
+            if "$schema" in here and keywords.draft_of(here) != self.draft:
+                raise Unusable(f"the part at “{pointer}” is of another draft than the whole")
+
+
+class Library:
+    """A schema and its references, by name. `is_new`: nobody has compiled it yet."""
+
+    def __init__(
+        self, schema: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]], *, is_new: bool = False
+    ) -> None:
+        self.is_new = is_new
+        try:
+            self._resolver = ReferenceResolver(schema, references)
+        except BadSchema as error:
+            raise Unusable(error.detail) from None
+        self.main = Document(self, "", self._resolver.root, self._resolver.root_address)
+        self._documents = {id(self.main.schema): self.main}
+        for name, address in self._resolver.addresses.items():
+            document = self._resolver.documents.get(address)
+            if document is not None and id(document) not in self._documents:
+                self._documents[id(document)] = Document(self, name, document, address)
+
+    @property
+    def documents(self) -> list[Document]:
+        """The schema itself and its references."""
+        return [*self._documents.values()]
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes the schema has, with those that it refers to."""
+        return len(self._text)
+
+    @cached_property
+    def has_dynamic_anchors(self) -> bool:
+        """Whether a part may have a name by which dynamic references find it."""
+        return b'"$dynamicAnchor"' in self._text or b'"$recursiveAnchor"' in self._text
+
+    @property
+    def is_one_resource(self) -> bool:
+        """Whether no part has a name of its own, so that a dynamic reference can lead to one place only."""
+        return len(self._documents) == 1 and self.main.is_one_resource
+
+    @cached_property
+    def validator(self) -> jsonschema_rs.Validator | None:
+        """The real validator of the schema; `None` when it cannot be compiled."""
+        return validators.whole(self.main.schema, self._others)
+
+    @cached_property
+    def registry(self) -> jsonschema_rs.Registry | None:
+        """All the schemas, for the validators of their parts; `None` when one cannot be read."""
+        return validators.registry(self.main.address, self.main.schema, self._others)
+
+    @property
+    def _others(self) -> Mapping[str, dict[str, Any]]:
+        return self._resolver.documents
+
+    def resolve(self, node: Node, keyword: str) -> Node | None:
+        """Return the node that a reference in `node` leads to, or `None`.
+
+        In one resource without others, a dynamic reference leads where a plain one would.
+        """
+        try:
+            targets = self._resolver.resolve(node.schema, keyword)
+            is_dynamic = bool(self._resolver.dynamic_targets(node.schema, keyword))
+        except CannotFollow:
+            return None
+        document = self._documents.get(id(targets[0].document))
+        if len(targets) > 1 or document is None or (not self.is_one_resource and (is_dynamic or keyword != "$ref")):
+            return None
+        return document.node(targets[0].pointer, targets[0].schema)
+
+    def says_the_same_as(self, other: "Library") -> bool:
+        """Say whether the schemas, with those that they refer to, are equal to the letter."""
+        return self._text == other._text
+
+    @cached_property
+    def _text(self) -> bytes:
+        everything = {"schema": self.main.schema, "references": self._others}
+        try:
+            return orjson.dumps(everything, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            # An integer beyond 64 bits, or nesting beyond what is written.
+            return repr(everything).encode()

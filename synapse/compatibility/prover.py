@@ -1,0 +1,253 @@
+"""Does a reader's schema accept all that a shape allows?
+
+`Prover.within` answers with what it finds in the way; nothing found is a proof. The proof goes by cases and down into
+parts. A question that comes up again while it is being answered, further down, is taken as answered with yes: a
+document is finite, so a counterexample cannot lie ever deeper. What leans on such an assumption is remembered only
+with it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from synapse.compatibility import (
+    arrays,
+    combinations,
+    finite_values,
+    json_types,
+    objects,
+    rules,
+    scalars,
+    strings,
+)
+from synapse.compatibility.budget import Budget, OutOfBudget
+from synapse.compatibility.equivalence import Sameness
+from synapse.compatibility.findings import (
+    Finding,
+    Findings,
+    are_soft,
+    fewest,
+)
+from synapse.compatibility.satisfiability import Emptiness
+from synapse.compatibility.schema_model import Node
+from synapse.compatibility.shape import Shape, Shapes
+
+_DEEPEST_CASES = 3
+"""How many open choices of the writer are made one inside the other before giving up."""
+
+Question = tuple[Shape, Node]
+
+
+class Prover:
+    """Proves for one pair of schemas. `tells_integers` when one of them is of draft 4, where 1.0 is no integer."""
+
+    def __init__(self, budget: Budget, *, tells_integers: bool) -> None:
+        self.budget = budget
+        self.tells_integers = tells_integers
+        self.shapes = Shapes(budget)
+        self.sameness = Sameness(budget)
+        self.emptiness = Emptiness(self)
+        self._answers: dict[Question, Findings] = {}
+        self._asked: dict[Question, tuple[int, int]] = {}
+        self.leans_on: float = math.inf
+        self.listed: dict[Shape, list[Any] | None] = {}
+        self._level = 0
+        self._cases = 0
+
+    def within(self, shape: Shape, reader: Node) -> Findings:
+        """Return what keeps the reader from accepting all values of the shape."""
+        if reader.schema is True or self._says_the_same(shape, reader):
+            return []
+        question = shape, reader
+        known = self._answers.get(question)
+        if known is not None:
+            return known
+        if question in self._asked:
+            return self._assume(question, reader, shape)
+        own, outer = len(self._asked), self.leans_on
+        self._asked[question] = own, self._level
+        self.leans_on = math.inf
+        self.budget.enter()
+        try:
+            findings = self._answer(shape, reader)
+        finally:
+            self.budget.leave()
+            del self._asked[question]
+            leans_on, self.leans_on = self.leans_on, outer
+        if findings or leans_on >= own:
+            self._answers[question] = findings
+        if leans_on < own:
+            self.leans_on = min(self.leans_on, leans_on)
+        return findings
+
+    def below(self, shape: Shape, reader: Node) -> Findings:
+        """Return the same for a part of the value: a property, an item, a name."""
+        self._level += 1
+        cases, self._cases = self._cases, 0
+        try:
+            return self.within(shape, reader)
+        finally:
+            self._level -= 1
+            self._cases = cases
+
+    def excludes(self, shape: Shape, node: Node) -> bool:
+        """Say whether provably no value of the shape is accepted by the node."""
+        return not self.shapes.possible(shape.tags, [node]) or self.emptiness.is_empty(shape.also(node))
+
+    def excludes_below(self, shape: Shape, node: Node) -> bool:
+        """Say the same for a part of the value."""
+        self._level += 1
+        try:
+            return self.excludes(shape, node)
+        finally:
+            self._level -= 1
+
+    def shape(self, nodes: Iterable[Node], refused_by: Iterable[Node] = ()) -> Shape:
+        """Return the shape of a value that these nodes accept and refuse."""
+        return self.shapes.of(nodes, refused_by)
+
+    def by_cases(self, shape: Shape, reader: Node, otherwise: Findings) -> Findings:
+        """Return the best answer of the reader itself that making one of the shape's choices gives, or `otherwise`."""
+        if self._cases >= _DEEPEST_CASES:
+            return otherwise
+        self._cases += 1
+        try:
+            with self.budget.half():
+                return self._best_of_cases(shape, reader, otherwise)
+        except OutOfBudget:
+            return otherwise
+        finally:
+            self._cases -= 1
+
+    def _best_of_cases(self, shape: Shape, reader: Node, otherwise: Findings) -> Findings:
+        results = [otherwise]
+        for choice in shape.choices:
+            result: Findings = []
+            for case in shape.cases(choice):
+                self.budget.spend()
+                result = [*result, *self._answer_case(case, reader)]
+            if not result:
+                return result
+            results.append(result)
+        soft = [result for result in results if are_soft(result)]
+        return fewest(soft) if soft else results[-1]
+
+    def _says_the_same(self, shape: Shape, reader: Node) -> bool:
+        if reader in shape.nodes:
+            return True
+        if reader.text is not None and (reader.draft, reader.text) in shape.texts:
+            return True
+        facets = reader.facets
+        if not (facets.groups or facets.conditions or facets.nots or facets.opaque):
+            # The parts tell; comparing word for word first would only be more work.
+            return False
+        return any(self.sameness.are_same(node, reader) for node in shape.nodes)
+
+    def _assume(self, question: Question, reader: Node, shape: Shape) -> Findings:
+        index, level = self._asked[question]
+        if level == self._level:
+            return [
+                Finding(
+                    rule=rules.CANNOT_DECIDE,
+                    writer=shape.at,
+                    reader=reader.at,
+                    facts={"reason": "it goes round in circles"},
+                )
+            ]
+        self.leans_on = min(self.leans_on, index)
+        return []
+
+    def _answer(self, shape: Shape, reader: Node) -> Findings:
+        if shape.types == json_types.NOTHING:
+            return []
+        allowed = finite_values.all_of(self, shape)
+        if allowed is not None and reader.validator is not None:
+            return finite_values.within(self, shape, allowed, reader)
+        own, combined = self._directly(shape, reader), combinations.within(self, shape, reader)
+        # Whether there are such values at all takes longer to say, and matters only now.
+        if not (own or combined) or self.emptiness.is_empty(shape):
+            return []
+        # What is combined has made cases of its own.
+        return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
+
+    def _answer_case(self, shape: Shape, reader: Node) -> Findings:
+        """Return what the reader itself, without the schemas that it combines, has against a case."""
+        if shape.types == json_types.NOTHING or self._says_the_same(shape, reader):
+            return []
+        allowed = finite_values.all_of(self, shape)
+        if allowed is not None and reader.validator is not None:
+            return finite_values.within(self, shape, allowed, reader)
+        own = self._directly(shape, reader)
+        if not own or self.emptiness.is_empty(shape):
+            return []
+        return self.by_cases(shape, reader, own) if shape.choices else own
+
+    def _directly(self, shape: Shape, reader: Node) -> Findings:
+        if reader.schema is False:
+            return [
+                Finding(
+                    rule=rules.NOTHING_ACCEPTED,
+                    writer=shape.at,
+                    reader=reader.at,
+                    candidates=lambda sampler: sampler.values(shape),
+                )
+            ]
+        return (
+            self._of_types(shape, reader)
+            + finite_values.listed(self, shape, reader)
+            + self._of_each_type(shape, reader)
+            + combinations.exclusions(self, shape, reader)
+        )
+
+    def _of_types(self, shape: Shape, reader: Node) -> Findings:
+        missing = shape.types & ~reader.facets.types
+        for mask in json_types.EACH:
+            if missing & mask and self.emptiness.has_no(mask, shape):
+                missing &= ~mask
+        if not missing:
+            return []
+        names = ", ".join(f"“{name}”" for name in _missing_names(missing, reader.facets.types))
+        return [
+            Finding(
+                rule=rules.TYPE_NARROWED,
+                writer=shape.at,
+                reader=reader.at,
+                facts={"types": names},
+                candidates=lambda sampler: sampler.values(shape, mask=missing),
+            )
+        ]
+
+    def _of_each_type(self, shape: Shape, reader: Node) -> Findings:
+        facets = reader.facets
+        both = shape.types & facets.types
+        found: Findings = []
+        for mask, look in _LOOKS:
+            if both & mask:
+                findings = look(self, self._only(shape, mask) if mask in _IN_PARTS else shape, reader)
+                if findings and not self.emptiness.has_no(mask, shape):
+                    found += findings
+        return found
+
+    def _only(self, shape: Shape, mask: int) -> Shape:
+        """Return the shape narrowed to one type, so that a choice between types is out of the way."""
+        if shape.types & ~mask:
+            return shape.also(Node.made({"type": json_types.names_of(mask)}))
+        return shape
+
+
+Look = Callable[[Prover, Shape, Node], Findings]
+
+_LOOKS: tuple[tuple[int, Look], ...] = (
+    (json_types.NUMBER, lambda _, shape, reader: scalars.within(shape, reader)),
+    (json_types.STRING, lambda _, shape, reader: strings.within(shape, reader)),
+    (json_types.ARRAY, arrays.within),
+    (json_types.OBJECT, objects.within),
+)
+_IN_PARTS = (json_types.ARRAY, json_types.OBJECT)
+
+
+def _missing_names(missing: int, accepted: int) -> list[str]:
+    """Return the types that the reader lacks: “number”, too, when it knows only integers."""
+    if missing & json_types.WHOLE and not missing & json_types.INTEGER and accepted & json_types.INTEGER:
+        missing |= json_types.FRACTION
+    return json_types.names_of(missing)

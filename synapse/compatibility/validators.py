@@ -1,0 +1,111 @@
+"""The real validator, for whole schemas and for single places of them.
+
+The options are those of `synapse.schema.validator`: formats are checked, patterns run in linear time, nothing is
+fetched.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+
+from synapse.compatibility.keywords import DRAFT_2020, SCHEMA_URIS, fragment
+
+Accepts = Callable[[Any], bool]
+Schemas = Mapping[str, dict[str, Any]]
+
+_PART = "urn:synapse:part"
+_FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, OverflowError, TypeError)
+"""What the validator raises for schemas that it cannot compile, and for values that it cannot take."""
+
+
+def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
+    """Return the validator of a schema, or `None` when it cannot be compiled. `others` go by their addresses."""
+    try:
+        return _compile(document, retrieve=_retriever(others))
+    except _FAULTS:
+        return None
+
+
+def registry(address: str, document: dict[str, Any], others: Schemas) -> jsonschema_rs.Registry | None:
+    """Return a schema and others for the validators of their parts, or `None` when one cannot be read."""
+    try:
+        return jsonschema_rs.Registry([(address, document)], retriever=_retriever(others))
+    except _FAULTS:
+        return None
+
+
+def part(
+    address: str, pointer: str, draft: int, documents: jsonschema_rs.Registry | None
+) -> jsonschema_rs.Validator | None:
+    """Return the validator of one place of a schema, or `None` when it cannot be compiled alone."""
+    if documents is None:
+        return None
+    try:
+        reference = {"$schema": SCHEMA_URIS[draft], "$ref": f"{address}#{fragment(pointer)}"}
+        return _compile(reference, registry=documents, base_uri=_PART)
+    except _FAULTS:
+        return None
+
+
+def alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
+    """Return the validator of a schema without references, or `None` when it cannot be compiled."""
+    try:
+        if isinstance(schema, bool):
+            return _compile({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]})
+        return _compile({**schema, "$schema": SCHEMA_URIS[draft]})
+    except _FAULTS:
+        return None
+
+
+def accepts(validator: jsonschema_rs.Validator, value: Any) -> bool | None:
+    """Say whether the value is accepted; `None` when the validator cannot take it."""
+    try:
+        return validator.is_valid(value)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def first_keyword(validator: jsonschema_rs.Validator, value: Any) -> str:
+    """Return the keyword that refuses the value, or nothing."""
+    error = next(iter(validator.iter_errors(value)), None)
+    return "" if error is None else str(error.kind.name)
+
+
+@lru_cache(maxsize=4096)
+def text_matches(pattern: str, text: str) -> bool:
+    """Say whether a pattern is found in a text, as the validator sees it; false for a pattern that it refuses."""
+    validator = _pattern(pattern)
+    return validator is not None and validator.is_valid(text)
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str) -> jsonschema_rs.Validator | None:
+    return alone({"pattern": pattern}, DRAFT_2020)
+
+
+def _compile(
+    schema: Any,
+    *,
+    registry: jsonschema_rs.Registry | None = None,
+    base_uri: str | None = None,
+    retrieve: Callable[[str], Any] | None = None,
+) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        schema,
+        registry=registry,
+        base_uri=base_uri,
+        retriever=None if registry else retrieve or _retriever({}),
+        validate_formats=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
+    )
+
+
+def _retriever(others: Schemas) -> Callable[[str], Any]:
+    def retrieve(address: str) -> Any:
+        if address not in others:
+            raise ValueError(f"“{address}” is outside the schema, and nothing is ever fetched")
+        return others[address]
+
+    return retrieve

@@ -1,0 +1,21 @@
+"""Work on schemas and costly events, in child processes with limits to their processor time and memory.
+
+A schema is somebody's text. Compiling one, comparing two and testing one on events run in the validator's machine code,
+which nothing can interrupt. So they happen in a child process; one that takes too long ends, and nobody else waits.
+Checking one event is quick as a rule; where it could take more than some milliseconds, a child does that too.
+
+- `process`   the parent's end: starts a child when it is needed, and replaces it
+- `child`     the child's end: a program of its own, without Django
+- `requests`  what can be asked: check a schema, compare schemas, back-test one, check an event
+"""
+
+from synapse.sandbox.requests import (
+    Trial,
+    check_event,
+    check_schema,
+    compare,
+    obstacle,
+    trial,
+)
+
+__all__ = ["Trial", "check_event", "check_schema", "compare", "obstacle", "trial"]

@@ -1,0 +1,174 @@
+"""The child's end of the sandbox: answers one question after the other, until its parent has gone or has none.
+
+Started by `process.py` as `python -m synapse.sandbox.child CHANNEL`. It needs no Django, no settings and no network.
+"""
+
+import contextlib
+import resource
+import signal
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+from synapse.compatibility import (
+    Earlier,
+    Mode,
+    Policy,
+    check,
+    obstacle,
+)
+from synapse.errors.contracts import BadSchema
+from synapse.sandbox.messages import (
+    UNKNOWN_SCHEMA,
+    Limits,
+    Message,
+    pack_answer,
+)
+from synapse.schema import regex_safety, validator
+from synapse.schema.backtest import BackTest
+
+# A child that nobody asks ends after so many seconds: the next question starts another one.
+IDLE_SECONDS = 60.0
+_KEPT_SCHEMAS = 32
+_MEGABYTE = 1024 * 1024
+
+Document = dict[str, Any]
+Documents = dict[str, Document]
+
+
+class Child:
+    """Answers questions. A back-test is several of them: what it has found is kept between them."""
+
+    def __init__(self) -> None:
+        self._schemas: OrderedDict[str, validator.CompiledSchema] = OrderedDict()
+        self._candidate: validator.CompiledSchema
+        self._test: BackTest
+
+    def check_schema(self, document: Document, references: Documents) -> None:
+        """Refuse a schema that cannot be a contract's."""
+        self._checked(document, references)
+
+    def compare(
+        self, document: Document, references: Documents, earlier: list[Document], options: dict[str, Any]
+    ) -> Document:
+        """Return whether a schema may follow earlier ones."""
+        verdict = check(
+            document,
+            [Earlier(**each) for each in earlier],
+            references=references,
+            mode=Mode(options["mode"]),
+            policy=Policy(options["policy"]),
+        )
+        found = {name: [_described(each) for each in getattr(verdict, name)] for name in ("differences", "allowed")}
+        return {"is_compatible": verdict.is_compatible, **found}
+
+    def obstacle(self, document: Document, references: Documents) -> str | None:
+        """Return why a schema is compared with no other."""
+        return obstacle(document, references)
+
+    def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
+        """Take a registered schema that events are to be checked against; of too many, the one goes that was not asked
+        for the longest time."""
+        self._schemas[fingerprint] = validator.compile_schema(document, references, is_registered=True)
+        if len(self._schemas) > _KEPT_SCHEMAS:
+            self._schemas.popitem(last=False)
+
+    def check_event(self, fingerprint: str, event: Any, explain: bool) -> list[Document] | str | None:
+        """Return what an event breaks of a schema, None when it keeps it."""
+        if fingerprint not in self._schemas:
+            return UNKNOWN_SCHEMA
+        self._schemas.move_to_end(fingerprint)
+        found = self._schemas[fingerprint].check(event, explain=explain)
+        return None if found is None else [violation.as_dict() for violation in found]
+
+    def begin_trial(self, document: Document, references: Documents) -> dict[str, list[str]]:
+        """Take the schema that is to be tested; return the types that it names for properties at the top level."""
+        self._candidate = self._checked(document, references)
+        return {name: sorted(types) for name, types in self._candidate.property_types.items()}
+
+    def begin_test(self, active: list[Any] | None, examples: int) -> None:
+        """Begin to test it, beside the active schema with its references."""
+        compiled = None if active is None else validator.compile_schema(active[0], active[1], is_registered=True)
+        self._test = BackTest(self._candidate, active=compiled, examples=examples)
+
+    def look(self, events: list[list[Any]]) -> list[list[Any]]:
+        """Check events, each with its id and how the active version reads it; return the examples that were added."""
+        return [
+            [place, example.id, example.message]
+            for place, (id_, event, as_active_reads_it, others) in enumerate(events)
+            for example in self._test.look(
+                id_,
+                self._candidate.accepted_reading(event, partial(dict, others)) if others else event,
+                as_active_reads_it=event if as_active_reads_it is None else as_active_reads_it,
+            )
+        ]
+
+    def report(self) -> Document:
+        """Return what was found."""
+        return asdict(self._test.report())
+
+    def _checked(self, document: Document, references: Documents) -> validator.CompiledSchema:
+        regex_safety.refuse_large(document)
+        found = validator.compile_schema(document, references)
+        regex_safety.refuse_foreign(document)
+        regex_safety.refuse_exponential(document)
+        return found
+
+
+def main() -> None:
+    """Do what the command line says."""
+    channel = Connection(int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # Ctrl-C reaches the whole group of a terminal; the parent says when the work ends.
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, OSError):
+        serve(channel)
+
+
+def serve(channel: "Connection[Any, Any]") -> None:
+    """Answer until nobody asks."""
+    child = Child()
+    while channel.poll(IDLE_SECONDS):
+        message = Message.unpacked(channel.recv_bytes())
+        if message.limits is not None:
+            limit(message.limits)
+        channel.send_bytes(answer_of(child, message))
+
+
+def answer_of(child: Child, message: Message) -> bytes:
+    """Return the answer to a question."""
+    answer: Callable[..., Any] = getattr(child, message.question)
+    try:
+        return pack_answer(value=answer(*message.arguments))
+    except BadSchema as error:
+        problem: Mapping[str, Any] = {"detail": error.detail, "pointer": error.members.get("pointer")}
+        return pack_answer(problem=type(error).__name__, **problem)
+    except (MemoryError, RecursionError):
+        return pack_answer(too_much=True)
+
+
+def limit(limits: Limits) -> None:
+    """Begin a budget: processor time beyond what was used already, and memory. Beyond the first, the process ends."""
+    _, hardest = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + limits.seconds, hardest))
+    # No core is written of what may hold somebody's events. Some systems refuse a limit to memory.
+    for number, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, limits.megabytes * _MEGABYTE)):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(number, (most, most))
+
+
+def _described(difference: Any) -> Document:
+    described = {name: getattr(difference, name) for name in _NAMES}
+    return {**described, "witness": difference.witness} if difference.has_witness else described
+
+
+_NAMES = ("rule", "direction", "old_pointer", "new_pointer", "description", "fix", "version")
+
+
+if __name__ == "__main__":
+    main()

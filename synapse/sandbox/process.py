@@ -1,0 +1,201 @@
+"""The parent's end of the sandbox: starts the child, asks it, and replaces it when it has ended."""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from synapse.errors.contracts import (
+    BadSchema,
+    SandboxBusy,
+    SchemaTooCostly,
+    SchemaTooLarge,
+    UnresolvedReference,
+)
+from synapse.sandbox.messages import Limits, Message, unpack_answer
+
+WAIT_FOR_CHILD = 10.0
+"""How long one waits for others who ask the same child, in seconds."""
+_WAIT_FOR_START = 60.0
+# A busy machine gives the child less of a processor than a whole one.
+_CLOCK_TO_PROCESSOR_TIME = 10
+_PROBLEMS = {each.__name__: each for each in (BadSchema, SchemaTooLarge, UnresolvedReference)}
+# How a child ends that was asked for too much: processor time, memory, the depth of the stack.
+_TOO_MUCH = frozenset((signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS))
+
+
+class _Ended(Exception):
+    """The child has ended; `signal` by which one, 0 when it went by itself."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+class Sandbox:
+    """One child process and who may ask it: one thread at a time. It starts with the first question."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Connection[Any, Any]
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator["Session"]:
+        """Have the child to oneself: what is asked within shares one budget of processor time.
+
+        Raises:
+            SandboxBusy: when others have had it for too long.
+        """
+        if not self._lock.acquire(timeout=WAIT_FOR_CHILD):
+            raise SandboxBusy
+        try:
+            yield Session(self)
+        finally:
+            self._lock.release()
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """Return the answer to one question, with a budget of its own.
+
+        Raises:
+            BadSchema: when the child refuses the schema, or ended over it.
+            SandboxBusy: when others have had it for too long, or it was ended by somebody else.
+        """
+        with self.session() as session:
+            return session.ask(question, *arguments)
+
+    def close(self) -> None:
+        """End the child."""
+        if self._process is not None:
+            self._channel.close()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def send(self, message: Message) -> Any:
+        """Send one message, and return the answer, which may be a problem.
+
+        Raises:
+            _Ended: when the child ended before it answered.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            self._channel.send_bytes(message.packed())
+            if not self._channel.poll(self.limits.seconds * _CLOCK_TO_PROCESSOR_TIME + _WAIT_FOR_START):
+                self.close()
+                raise _Ended(signal.SIGKILL)
+            return unpack_answer(self._channel.recv_bytes())
+        except (EOFError, OSError):
+            raise _Ended(self._bury()) from None
+
+    def forget(self) -> None:
+        """Leave the child to the process that started it: this one is its copy (fork)."""
+        self._process = None
+        self._lock = threading.Lock()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "synapse.sandbox.child", str(theirs.fileno())],
+                # What this process can import, the child can. Settings and secrets are no business of it.
+                env={"PYTHONPATH": os.pathsep.join(sys.path)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
+        finally:
+            theirs.close()
+        self._channel = Connection(ours.detach())
+
+    def _bury(self) -> int:
+        process = self._process
+        if process is None:
+            return 0
+        self._channel.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+        self._process = None
+        return max(0, -process.returncode)
+
+
+class Session:
+    """The questions of one caller: the first begins the budget of processor time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._is_new = True
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """Return the answer to a question.
+
+        Raises:
+            BadSchema: when the child refuses the schema, or ended over it.
+            SandboxBusy: when it was ended by somebody else.
+        """
+        limits = self._sandbox.limits if self._is_new else None
+        try:
+            answer = self._first(Message(question, arguments, limits))
+        except _Ended as end:
+            if end.signal in _TOO_MUCH:
+                raise SchemaTooCostly(self._sandbox.limits.seconds, self._sandbox.limits.megabytes) from None
+            raise SandboxBusy from None
+        if "problem" in answer:
+            problem = _PROBLEMS[answer["problem"]]
+            raise problem(answer["detail"], pointer=answer["pointer"])
+        if "too_much" in answer:
+            self._sandbox.close()
+            raise SchemaTooCostly(self._sandbox.limits.seconds, self._sandbox.limits.megabytes)
+        return answer["value"]
+
+    def _first(self, message: Message) -> Any:
+        try:
+            return self._sandbox.send(message)
+        except _Ended as end:
+            # A child that had nothing to do has ended by itself, or was ended: another one is asked.
+            if not self._is_new or end.signal in _TOO_MUCH:
+                raise
+            return self._sandbox.send(message)
+        finally:
+            self._is_new = False
+
+
+QUESTIONS = Sandbox(Limits(seconds=3, megabytes=1024))
+"""For what many ask, and what takes little: whether a schema can be a contract's, and whether it is compatible."""
+BACK_TESTS = Sandbox(Limits(seconds=15, megabytes=1024))
+"""For what takes a while."""
+EVENTS = Sandbox(Limits(seconds=1, megabytes=1024))
+"""For events that take too long to be checked on the event loop."""
+_ALL = (QUESTIONS, BACK_TESTS, EVENTS)
+
+
+def close() -> None:
+    """End the children."""
+    for sandbox in _ALL:
+        sandbox.close()
+
+
+def _forget() -> None:
+    for sandbox in _ALL:
+        sandbox.forget()
+
+
+atexit.register(close)
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,174 @@
+"""What the sandbox can be asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from synapse.compatibility import (
+    Difference,
+    Direction,
+    Earlier,
+    Mode,
+    Policy,
+    Verdict,
+)
+from synapse.errors.contracts import SandboxBusy, SchemaTooCostly, TooCostly
+from synapse.sandbox.messages import UNKNOWN_SCHEMA
+from synapse.sandbox.process import (
+    BACK_TESTS,
+    EVENTS,
+    QUESTIONS,
+    Session,
+)
+from synapse.schema import pii
+from synapse.schema.backtest import Example, Reason, Report
+from synapse.schema.pii import Marks
+from synapse.schema.text_readings import Readings
+from synapse.schema.validator import CompiledSchema
+from synapse.schema.violations import Violation
+
+Document = Mapping[str, Any]
+Documents = Mapping[str, Document]
+
+# Events are sent together.
+_AT_ONCE = 200
+# A child that has just learned a schema may be replaced before it is asked.
+_ATTEMPTS = 3
+
+
+def check_schema(document: Document, references: Documents) -> None:
+    """Do nothing when a schema can be a contract's. `references` are those that its `$ref` may name.
+
+    Raises:
+        BadSchema: when it cannot.
+        SandboxBusy: when too many ask.
+    """
+    QUESTIONS.ask("check_schema", document, references)
+
+
+def compare(
+    document: Document,
+    earlier: Sequence[Earlier],
+    *,
+    mode: Mode,
+    policy: Policy,
+    references: Documents,
+) -> Verdict:
+    """Return whether a schema may follow the earlier ones, as `synapse.compatibility.check` does.
+
+    Raises:
+        SchemaTooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    versions = [{"version": each.version, "document": each.document, "references": each.references} for each in earlier]
+    options = {"mode": mode, "policy": policy}
+    answer = QUESTIONS.ask("compare", document, references, versions, options)
+    return Verdict(
+        is_compatible=answer["is_compatible"],
+        differences=tuple(_difference(each) for each in answer["differences"]),
+        allowed=tuple(_difference(each) for each in answer["allowed"]),
+    )
+
+
+def obstacle(document: Document, references: Documents) -> str | None:
+    """Return why a schema is compared with no other, so that no version could follow it; None when it is.
+
+    Raises:
+        SchemaTooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    reason: str | None = QUESTIONS.ask("obstacle", document, references)
+    return reason
+
+
+class Trial:
+    """A schema that is being tested on events, in the child. `types` are those it names for top-level properties."""
+
+    def __init__(self, session: Session, document: Document, references: Documents) -> None:
+        self._session = session
+        types = session.ask("begin_trial", document, references)
+        self.types: Mapping[str, frozenset[str]] = {name: frozenset(each) for name, each in types.items()}
+        self._marks: Sequence[Marks] = ()
+        self._waiting: list[tuple[str, Any, Any, Mapping[str, Readings] | None]] = []
+        self._impersonal: dict[tuple[str, str], str] = {}
+
+    def begin(self, *, active: CompiledSchema | None, examples: int, marks: Sequence[Marks]) -> None:
+        """Begin a test of it: beside the active schema; what `marks` mark is in no sentence."""
+        schema = None if active is None else [active.document, active.references]
+        self._session.ask("begin_test", schema, examples)
+        self._marks = marks
+        self._waiting.clear()
+        self._impersonal.clear()
+
+    def look(
+        self,
+        id_: str,
+        event: Any,
+        *,
+        as_active_reads_it: Any = None,
+        other_readings: Mapping[str, Readings] | None = None,
+    ) -> None:
+        """Check one event, in that of its `other_readings` that the schema accepts. The active version sees
+        `as_active_reads_it`, where that differs."""
+        self._waiting.append((id_, event, as_active_reads_it, other_readings))
+        if len(self._waiting) >= _AT_ONCE:
+            self._flush()
+
+    def report(self) -> Report:
+        """Return what was found in the events so far."""
+        self._flush()
+        answer = self._session.ask("report")
+        reasons = [self._reason(each) for each in answer.pop("reasons")]
+        return Report(**answer, reasons=reasons)
+
+    def _flush(self) -> None:
+        events, self._waiting = self._waiting, []
+        if not events:
+            return
+        for place, id_, message in self._session.ask("look", events):
+            shown = message
+            for marks in self._marks:
+                shown = pii.redacted(shown, pii.personal_texts(events[place][1], marks))
+            self._impersonal[id_, message] = shown
+
+    def _reason(self, found: dict[str, Any]) -> Reason:
+        examples = [
+            Example(**{**each, "message": self._impersonal[each["id"], each["message"]]})
+            for each in found.pop("examples")
+        ]
+        return Reason(**{**found, "message": examples[0].message}, examples=tuple(examples))
+
+
+@contextmanager
+def trial(document: Document, references: Documents) -> Iterator[Trial]:
+    """Have a schema ready to be tested on events, for as long as the block lasts.
+
+    Raises:
+        BadSchema: when it cannot be a contract's.
+        SandboxBusy: when too many ask.
+    """
+    with BACK_TESTS.session() as session:
+        yield Trial(session, document, references)
+
+
+def check_event(schema: CompiledSchema, event: Any, *, explain: bool = True) -> list[Violation] | None:
+    """Return what an event breaks of a registered schema, or None when it keeps it, as `CompiledSchema.check` does.
+
+    Raises:
+        TooCostly: when that takes too much.
+        SandboxBusy: when too many ask.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            found = EVENTS.ask("check_event", schema.fingerprint, event, explain)
+            if found != UNKNOWN_SCHEMA:
+                return None if found is None else [Violation(**each) for each in found]
+            # A budget of its own: the event is not to pay for it.
+            EVENTS.ask("learn", schema.fingerprint, schema.document, schema.references)
+        except SchemaTooCostly:
+            raise TooCostly from None
+    raise SandboxBusy
+
+
+def _difference(found: dict[str, Any]) -> Difference:
+    return Difference(**{**found, "direction": Direction(found["direction"])})

@@ -1,0 +1,1 @@
+"""JSON Schema: validate, explain, bound the cost, resolve references."""

@@ -1,0 +1,252 @@
+"""What a schema would say of events that are there already: how many it would refuse, and why. No I/O, no Django.
+
+Thousands of refusals usually have a handful of reasons, so what is broken is grouped: by the place in the schema, the
+keyword, and the place in the event, where an item's index and the free name of a property are written `*`.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any
+
+from synapse.errors.contracts import TooCostly
+from synapse.schema import pii
+from synapse.schema.explanation import Finding
+from synapse.schema.pii import Marks
+from synapse.schema.validator import CompiledSchema
+from synapse.schema.violations import json_pointer
+
+USUAL_EXAMPLES = 3
+# A schema that breaks everywhere must not fill the memory: further reasons are counted, further events not explained.
+MOST_REASONS = 100
+MOST_EXPLAINED = 100_000
+MOST_SECONDS_EXPLAINING = 5.0
+"""Of the thread's time on the processor."""
+
+# How a validator walks on: to a property or an item, or to a further schema for the same place.
+_OPEN = frozenset({"additionalProperties", "unevaluatedProperties"})
+_ITEMS = frozenset({"items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"})
+_BRANCHES = frozenset({"allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "$defs", "definitions"})
+
+_Key = tuple[tuple[str | int, ...], tuple[str | int, ...], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An event that would be refused: its id, the place that is wrong (JSON Pointer), and what is wrong there."""
+
+    id: str
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A rule of the schema that events break, and how many do.
+
+    `pointer` is the place in the events, generalised; `message` is the sentence about the first event that was looked
+    at. `first` and `last` are the ids of the first and the last such event that was looked at.
+    """
+
+    schema_pointer: str
+    keyword: str
+    pointer: str
+    message: str
+    events: int
+    first: str
+    last: str
+    examples: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a back-test found out.
+
+    `refused_by_active` is None when there is no active version to compare with; `newly_refused` are the events that
+    it accepts and the candidate refuses. `explained` is how many of the refused went into the reasons, and
+    `more_reasons` says that there are further ones, each of which was met after `MOST_REASONS` others.
+    """
+
+    events: int
+    refused: int
+    refused_by_active: int | None
+    newly_refused: int
+    explained: int
+    reasons: Sequence[Reason]
+    more_reasons: bool
+
+
+@dataclass(slots=True)
+class _Group:
+    first: str
+    examples: list[Example] = field(default_factory=list)
+    events: int = 0
+    last: str = ""
+
+
+class BackTest:
+    """A back-test that is being made: show it each event with `look`, then ask for the `report`."""
+
+    def __init__(
+        self,
+        candidate: CompiledSchema,
+        *,
+        active: CompiledSchema | None = None,
+        examples: int = USUAL_EXAMPLES,
+        marks: Iterable[Marks] = (),
+    ) -> None:
+        """`marks` are what is personal in the events beside what the two schemas mark."""
+        both = (schema.personal for schema in (candidate, active) if schema is not None)
+        self._marks = {id(each): each for each in (*both, *marks) if each is not None}.values()
+        self._candidate = candidate
+        self._active = active
+        self._examples = max(1, examples)
+        self._groups: dict[_Key, _Group] = {}
+        self._rules: dict[_Key, tuple[str, str]] = {}
+        self._more_reasons = False
+        self._events = self._refused = self._refused_by_active = self._newly = self._explained = self._errors = 0
+        self._explaining = 0.0
+
+    def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> Sequence[Example]:
+        """Check one event, and return the examples that it adds to the report.
+
+        The active version sees `as_active_reads_it`, where that differs.
+        """
+        self._events += 1
+        accepted = _accepts(self._candidate, event)
+        if self._active is not None:
+            accepted_now = _accepts(self._active, event if as_active_reads_it is None else as_active_reads_it)
+            self._refused_by_active += not accepted_now
+            self._newly += accepted_now and not accepted
+        if accepted:
+            return ()
+        self._refused += 1
+        if self._errors >= MOST_EXPLAINED or self._explaining > MOST_SECONDS_EXPLAINING:
+            return ()
+        self._explained += 1
+        began = time.thread_time()
+        added = self._explain(id_, event)
+        self._explaining += time.thread_time() - began
+        return added
+
+    def report(self) -> Report:
+        """Return what was found so far, the commonest reasons first."""
+        ordered = sorted(self._groups, key=lambda key: (-self._groups[key].events, self._rules[key], key[2]))
+        return Report(
+            events=self._events,
+            refused=self._refused,
+            refused_by_active=None if self._active is None else self._refused_by_active,
+            newly_refused=self._refused if self._active is None else self._newly,
+            explained=self._explained,
+            reasons=[self._reason(key) for key in ordered],
+            more_reasons=self._more_reasons,
+        )
+
+    def _explain(self, id_: str, event: Any) -> list[Example]:
+        added: list[Example] = []
+        seen: set[_Key] = set()
+        for finding in self._candidate.findings(event):
+            self._errors += 1
+            key = _key(finding)
+            if key in seen:
+                continue
+            seen.add(key)
+            group = self._groups.get(key)
+            if group is None:
+                if len(self._groups) == MOST_REASONS:
+                    self._more_reasons = True
+                    continue
+                group = self._groups[key] = _Group(first=id_)
+            group.events += 1
+            group.last = id_
+            if len(group.examples) < self._examples:
+                violation = finding.as_violation()
+                self._rules.setdefault(key, (violation.schema_pointer, violation.keyword))
+                message = self._impersonal(violation.message, event)
+                added.append(Example(id=id_, pointer=violation.pointer, message=message))
+                group.examples.append(added[-1])
+        return added
+
+    def _impersonal(self, message: str, event: Any) -> str:
+        """Return a sentence that quotes nothing personal: reports go to more people than those who may see that."""
+        for marks in self._marks:
+            message = pii.redacted(message, pii.personal_texts(event, marks))
+        return message
+
+    def _reason(self, key: _Key) -> Reason:
+        group = self._groups[key]
+        schema_pointer, keyword = self._rules[key]
+        return Reason(
+            schema_pointer=schema_pointer,
+            keyword=keyword,
+            pointer=json_pointer(key[1]),
+            message=group.examples[0].message,
+            events=group.events,
+            first=group.first,
+            last=group.last,
+            examples=tuple(group.examples),
+        )
+
+
+def back_test(
+    candidate: CompiledSchema,
+    events: Iterable[tuple[str, Any]],
+    *,
+    active: CompiledSchema | None = None,
+    examples: int = USUAL_EXAMPLES,
+) -> Report:
+    """Return what the candidate would say of events, each given with its id; `examples` is how many a reason shows."""
+    test = BackTest(candidate, active=active, examples=examples)
+    for id_, event in events:
+        test.look(id_, event)
+    return test.report()
+
+
+def _accepts(schema: CompiledSchema, event: Any) -> bool:
+    try:
+        return schema.accepts(event)
+    except TooCostly:  # such an event is refused, too
+        return False
+
+
+def _key(finding: Finding) -> _Key:
+    """Return what is the same for all events that are refused for one reason."""
+    # One rule names several properties: that each of them is missing is a reason of its own.
+    return finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
+
+
+def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Return a place in an event with `*` for items, and for properties that the schema does not name.
+
+    `way` is how the validator came there, references included. Where it does not tell, a name stays as it is.
+    """
+    return tuple(
+        "*" if isinstance(part, int) or is_free else part
+        for part, is_free in zip(place, chain(_free_names(way), repeat(False)), strict=False)
+    )
+
+
+def _free_names(way: Sequence[str | int]) -> Iterator[bool]:
+    """Give, for each step into the event on the way to a rule, whether it is to a name that the schema leaves open."""
+    words = iter(way)
+    following: str | int | None = next(words, None)
+    while following is not None:
+        word, following = following, next(words, None)
+        if following is None:
+            # The rule itself: it speaks of the place that was reached.
+            return
+        if word == "properties":
+            following = next(words, None)
+            yield False
+        elif word == "patternProperties":
+            following = next(words, None)
+            yield True
+        elif word in _OPEN:
+            yield True
+        elif word in _ITEMS:
+            if isinstance(following, int):
+                following = next(words, None)
+            yield False
+        elif word in _BRANCHES:
+            following = next(words, None)

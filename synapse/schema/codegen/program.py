@@ -1,0 +1,84 @@
+"""Writes Python code for a schema: a program of its own, started by `synapse.schema.codegen`, ended if it takes long.
+
+It reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard output. What
+goes wrong is one line on standard error, and exit status 1. The schema is somebody's text, so before the first look at
+it the program gives up what it does not need: the network, other programs, more memory and time than a page may take.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+# The generator itself takes 120 MiB; the rest is for large schemas.
+_MOST_MEMORY = 1024**3
+_MOST_SECONDS = 20
+_MOST_CODE = 2 * 1024**2
+_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "urllib.")
+
+
+def main() -> int:
+    """Write the code, and return the exit status."""
+    # Seconds of processor time: events and pages come first.
+    os.nice(5)
+    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
+    # macOS has no limit to memory that it keeps: there, the one to time and the size of a schema have to do.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    asked = json.load(sys.stdin)
+    from datamodel_code_generator import Error  # noqa: PLC0415  # takes a second, and must meet the limits
+
+    sys.addaudithook(_refuse)
+    try:
+        code = _written(json.dumps(asked["schema"]), asked["class_name"])
+    except (Error, RecursionError, MemoryError, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
+        # The generator has no error of its own for most of what it does not understand.
+        return _failed(f"{type(error).__name__}: {error}")
+    if len(code) > _MOST_CODE:
+        return _failed("the code is larger than 2 MiB")
+    sys.stdout.write(code)
+    return 0
+
+
+def _written(schema: str, class_name: str) -> str:
+    from datamodel_code_generator import Formatter, InputFileType, PythonVersion, generate  # noqa: PLC0415
+    from datamodel_code_generator.enums import DataModelType  # noqa: PLC0415
+
+    found: Any = generate(
+        schema,
+        input_file_type=InputFileType.JsonSchema,
+        output_model_type=DataModelType.PydanticV2BaseModel,
+        target_python_version=PythonVersion.PY_311,
+        class_name=class_name,
+        # Nothing of the kind that looks for settings in files around it.
+        formatters=[Formatter.BUILTIN],
+        custom_file_header=" ",
+        # An event may carry more than its contract names, unless the contract says that it may not.
+        extra_fields="allow",
+        use_annotated=True,
+        use_standard_collections=True,
+        use_union_operator=True,
+        use_schema_description=True,
+        use_double_quotes=True,
+        # A dot in a definition's name (`com.example.Customer`) would make several modules.
+        treat_dot_as_module=False,
+    )
+    if not isinstance(found, str):
+        raise TypeError("the code would be several modules")
+    return found
+
+
+def _refuse(event: str, _: object) -> None:
+    if event.startswith(_FORBIDDEN):
+        raise OSError(f"{event} is not allowed here")
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(" ".join(reason.split())[:300])
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

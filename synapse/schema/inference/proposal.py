@@ -1,0 +1,194 @@
+"""The schema of an observation: it accepts all that was seen, and says what all of it had in common."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from synapse.schema import validator
+from synapse.schema.inference.observation import DEEPEST, Observation
+from synapse.schema.pii import MARK, Marks
+from synapse.schema.references import DRAFT_2020_12
+
+# Fewer strings than this may have a format, fewer words few values, by accident.
+ENOUGH_FOR_A_FORMAT = 5
+ENOUGH_FOR_AN_ENUM = 50
+EACH_IN_AN_ENUM = 3
+# From so many names on an object may be a map: sparse names with values of one type, or very many.
+MAP_NAMES, SURELY_A_MAP = 20, 100
+# A new publisher or a new piece of work is no other kind of event.
+_NEVER_AN_ENUM = frozenset({"source", "correlation_id"})
+_NOTES = ("title", "description", "default", "examples", "deprecated", "$comment", MARK)
+# So many items may have a mark of their own.
+_PREFIX = 100
+_DEPTHS = (DEEPEST, 8, 4, 2, 1, 0)
+
+Document = dict[str, Any]
+
+
+def propose(
+    seen: Observation,
+    event_type: str,
+    *,
+    like: Mapping[str, Any] | None = None,
+    marks: Marks | None = None,
+    quotes: bool = True,
+) -> Document:
+    """Return a schema (2020-12) that accepts every event that was seen, all of which are of this type.
+
+    `like` is a schema that people wrote for such events: its titles, descriptions and marks, and its order, are kept.
+    `marks` are those of that schema, wherever it says them: what they cover is marked in the new one.
+    Unless it `quotes`, no word of an event stands in the schema. Objects stay open. What is very deep or very large is
+    described less far, so that the text is a schema that can be kept.
+    """
+    title = " ".join(event_type.replace("_", "-").replace(".", "-").replace(":", "-").split("-")).strip() or event_type
+    for depth in _DEPTHS:
+        document = {
+            "$schema": DRAFT_2020_12,
+            "title": title[:1].upper() + title[1:],
+            **_described(seen, depth, name=None, quotes=quotes),
+        }
+        _name_the_type(document, event_type)
+        if like is not None:
+            document = _annotated(document, like)
+        document = _marked(document, marks)
+        if len(validator.canonical_text(document).encode()) <= validator.MAX_SCHEMA_BYTES:
+            break
+    return document
+
+
+def _name_the_type(document: Document, event_type: str) -> None:
+    named = {"event_type": {"type": "string", "const": event_type}}
+    document["required"] = list(dict.fromkeys(["event_type", *document.pop("required", [])]))
+    document["properties"] = {**named, **document.pop("properties", {}), **named}
+
+
+def _described(seen: Observation, depth: int, *, name: str | None, quotes: bool) -> Document:
+    """Return the schema of what was seen under a name; None is the event itself."""
+    types = _types(seen)
+    if not types:
+        return {}
+    document: Document = {"type": types[0] if len(types) == 1 else types}
+    document.update(_of_strings(seen, types, name, quotes=quotes))
+    if depth > 0 and seen.items is not None:
+        document["items"] = _described(seen.items, depth - 1, name="", quotes=quotes)
+    if depth > 0 and seen.objects:
+        document.update(_of_objects(seen, depth, root=name is None, quotes=quotes))
+    return document
+
+
+def _types(seen: Observation) -> list[str]:
+    counts = {
+        "boolean": seen.booleans,
+        "integer": 0 if seen.floats else seen.integers,
+        "number": seen.floats,
+        "string": seen.strings,
+        "array": seen.arrays,
+        "object": seen.objects,
+        "null": seen.nulls,
+    }
+    return [name for name, count in counts.items() if count]
+
+
+def _of_strings(seen: Observation, types: list[str], name: str | None, *, quotes: bool) -> Document:
+    if seen.strings >= ENOUGH_FOR_A_FORMAT and seen.formats:
+        return {"format": seen.formats[0]}
+    words = seen.words
+    # An enum speaks of all types at once, so only null can stand beside the words.
+    if not quotes or words is None or name in _NEVER_AN_ENUM or not {"string", "null"}.issuperset(types):
+        return {}
+    if len(words) < 2 or seen.strings < ENOUGH_FOR_AN_ENUM or min(words.values()) < EACH_IN_AN_ENUM:
+        return {}
+    return {"enum": [*sorted(words), *([None] if seen.nulls else [])]}
+
+
+def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> Document:
+    always = seen.always()
+    sometimes = dict(seen.sometimes())
+    document: Document = {}
+    if values := _map_values(seen, sometimes, root=root):
+        sometimes = {}
+        document["additionalProperties"] = _described(values, depth - 1, name="", quotes=quotes)
+    # A name with a NUL could not be kept; objects are open, so its events are accepted all the same.
+    required = sorted(name for name in always if "\0" not in name)
+    names = required + sorted(name for name in sometimes if "\0" not in name)
+    properties = {name: _described(seen.properties[name], depth - 1, name=name, quotes=quotes) for name in names}
+    return {
+        **({"required": required} if required else {}),
+        **({"properties": properties} if properties else {}),
+        **document,
+    }
+
+
+def _map_values(seen: Observation, sometimes: Mapping[str, Observation], *, root: bool) -> Observation | None:
+    """Return what was seen under the names that not all objects have, when those names look like keys of a map."""
+    if seen.others is None and not _are_keys(seen, sometimes, root=root):
+        return None
+    values = Observation()
+    for part in (*sometimes.values(), *([seen.others] if seen.others else [])):
+        values.merge(part)
+    return values
+
+
+def _are_keys(seen: Observation, names: Mapping[str, Observation], *, root: bool) -> bool:
+    used = sum(part.times for part in names.values())
+    sparse = used * 2 <= len(names) * seen.objects
+    if root or len(names) >= SURELY_A_MAP:
+        return sparse and len(names) >= SURELY_A_MAP
+    kinds = {tuple(_kinds(part)) for part in names.values()} - {()}
+    return sparse and len(names) >= MAP_NAMES and len(kinds) == 1
+
+
+def _kinds(seen: Observation) -> Iterable[str]:
+    return ("number" if kind == "integer" else kind for kind in _types(seen) if kind != "null")
+
+
+def _annotated(document: Document, like: Any) -> Document:
+    """Return the schema with the notes and the order of another, place by place."""
+    if not isinstance(like, Mapping):
+        return document
+    notes = {word: like[word] for word in _NOTES if word in like}
+    if "$schema" in document:
+        head = {"$schema": document["$schema"], "title": document["title"]}
+        document = {**head, **notes, **document, **notes}
+    else:
+        document = {**document, **notes}
+    for word in ("items", "additionalProperties"):
+        if word in document:
+            document[word] = _annotated(document[word], like.get(word))
+    if "properties" in document:
+        known = like.get("properties")
+        known = known if isinstance(known, Mapping) else {}
+        ordered = _in_order(document["properties"], known)
+        document["properties"] = {name: _annotated(document["properties"][name], known.get(name)) for name in ordered}
+    if "required" in document:
+        required = like.get("required")
+        document["required"] = _in_order(document["required"], required if isinstance(required, list) else [])
+    return document
+
+
+def _marked(document: Document, marks: Marks | None) -> Document:
+    """Return the schema with a mark at each place that the marks cover."""
+    if marks is None:
+        return document
+    types = document.get("type", ())
+    # A text or a number where an object with something marked was described is masked as a whole.
+    is_leaf = not {"object", "array", "boolean", "null"}.issuperset([types] if isinstance(types, str) else types)
+    if marks.is_personal or is_leaf:
+        return {**document, MARK: document.get(MARK) or True}
+    if "properties" in document:
+        named = document["properties"].items()
+        document["properties"] = {name: _marked(each, marks.of_name(name)) for name, each in named}
+    if "additionalProperties" in document and marks.has_names:
+        # Names that were seen in events, and are not kept apart: some of them may be marked.
+        document["additionalProperties"] = _marked(document["additionalProperties"], marks.everything)
+    if "items" in document and marks.has_items:
+        found = {id(each): each for number in range(_PREFIX) if (each := marks.of_item(number)) is not None}
+        below = [*found.values()]
+        document["items"] = _marked(document["items"], below[0] if len(below) == 1 else marks.everything)
+    return document
+
+
+def _in_order(names: Iterable[str], known: Iterable[Any]) -> list[str]:
+    """Return the names, those that are known first and in that order."""
+    found = dict.fromkeys(names)
+    first = dict.fromkeys(name for name in known if name in found)
+    return [*first, *(name for name in found if name not in first)]

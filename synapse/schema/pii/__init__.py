@@ -1,0 +1,23 @@
+"""Personal data: which places of an event a schema marks with `"x-pii": true`, and events without what stands there.
+
+- `marks`      which parts of a schema lead to a mark
+- `masking`    an event walked along them, and masked
+- `redaction`  texts that quote what is personal
+
+Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak. No
+Django here.
+"""
+
+from synapse.schema.pii.marks import MARK, Marks, marks_of
+from synapse.schema.pii.masking import MASK, masked, personal_texts
+from synapse.schema.pii.redaction import redacted
+
+__all__ = [
+    "MARK",
+    "MASK",
+    "Marks",
+    "marks_of",
+    "masked",
+    "personal_texts",
+    "redacted",
+]

@@ -1,0 +1,294 @@
+"""JSON Schemas as contracts: compile one, check an event against it.
+
+A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and
+into those that are named with it. `$schema` is one of the published drafts, and patterns run on a linear-time engine,
+so look-around and back-references are refused. No Django here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from math import inf
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from synapse.errors.contracts import (
+    BadSchema,
+    SchemaTooLarge,
+    TooCostly,
+    UnresolvedReference,
+)
+from synapse.formats import exact_json, strict_json
+from synapse.formats.exact_json import ExactNumber
+from synapse.schema import regex_safety
+from synapse.schema.cost import (
+    MAX_STEPS,
+    QUICK_STEPS,
+    Cost,
+    CostModel,
+    Guard,
+    checked_cost,
+    copied,
+)
+from synapse.schema.explanation import (
+    Explainer,
+    Finding,
+    OutOfBudget,
+    finding_of,
+)
+from synapse.schema.pii.marks import Marks, marks_of
+from synapse.schema.property_types import property_types
+from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
+from synapse.schema.text_readings import Readings, accepted_reading
+from synapse.schema.violations import Violation, json_pointer
+
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_VIOLATIONS = 50
+_LISTED_STEPS = 200_000
+"""For how many steps, by the costs of `synapse.schema.cost`, the validator lists all errors of an event by itself."""
+DRAFTS = (
+    DRAFT_2020_12,
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-04/schema",
+)
+
+
+@dataclass(frozen=True)
+class CompiledSchema:
+    """A schema made ready to check events. What most contracts are never asked for is worked out when it is."""
+
+    document: Mapping[str, Any]
+    _validator: jsonschema_rs.Validator
+    _explainer: Explainer
+    # What of an event is personal; None when nothing is.
+    personal: Marks | None = None
+    # What checking an event costs; None while that is not known.
+    _cost: Cost | None = None
+
+    @property
+    def references(self) -> Mapping[str, Mapping[str, Any]]:
+        """The other schemas that its `$ref` may name."""
+        return self._explainer.references
+
+    @cached_property
+    def property_types(self) -> Mapping[str, frozenset[str]]:
+        """The JSON types of the properties that it names, where those are not all types."""
+        return property_types(ReferenceResolver(self.document, self.references))
+
+    @cached_property
+    def _guard(self) -> Guard | None:
+        """What reckons the cost of events; None where the largest are checked at once."""
+        return Guard.of(self._model.whole if self._cost is None else self._cost)
+
+    @property
+    def _model(self) -> CostModel:
+        """What the parts of the schema cost. It is not kept: it is asked once or twice."""
+        return CostModel(ReferenceResolver(self.document, self.references))
+
+    @cached_property
+    def _rate(self) -> float | None:
+        """What one value costs where the validator may list the errors by itself; None where it may not."""
+        return self._model.listing_rate()
+
+    def accepts(self, event: Any) -> bool:
+        """Say whether the event keeps the contract: the fast question.
+
+        Raises:
+            TooCostly: when checking it could take more than an event may take.
+        """
+        if self._guard is not None and self._guard.steps(event) > MAX_STEPS:
+            raise TooCostly
+        return self._is_valid(event)
+
+    def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
+        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
+
+        `length` is how many bytes of JSON the event is at the most: one that is short need not be measured.
+        """
+        guard = self._guard
+        if guard is not None and length > guard.quick_length and guard.steps(event) > QUICK_STEPS:
+            return None
+        return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
+
+    def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
+        """Return what the event breaks, or None when it keeps the contract.
+
+        Args:
+            event: what is checked.
+            explain: whether to say what is broken; otherwise the list is empty.
+            steps: how much checking may take, and explaining once more, in the steps of `synapse.schema.cost`.
+
+        Raises:
+            TooCostly: when checking it could take more than an event may take.
+            OutOfBudget: when it takes more than `steps`.
+        """
+        needed = 0 if self._guard is None else self._guard.steps(event)
+        if needed > MAX_STEPS:
+            raise TooCostly
+        if steps is not None and needed > steps:
+            raise OutOfBudget(needed)
+        if self._is_valid(event):
+            return None
+        return [finding.as_violation() for finding in self.findings(event, steps=steps)] if explain else []
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for all schemas that say the same and refer to the same."""
+        return self._explainer.fingerprint
+
+    def accepted_reading(self, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]) -> dict[str, Any]:
+        """Return an event that was written as texts as the contract accepts it; see `synapse.schema.text_readings`."""
+        return accepted_reading(self, event, others)
+
+    def violations(self, event: Any) -> list[Violation]:
+        """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
+        return [finding.as_violation() for finding in self.findings(event)]
+
+    def _is_valid(self, event: Any) -> bool:
+        return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
+
+    def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
+        """Return the same without its sentences, for those who look at many events and need few of them.
+
+        Raises:
+            OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
+        """
+        event = exact_json.with_plain_numbers(event)
+        # Each error holds a copy of what it is about.
+        if self._rate is not None and self._rate * copied(event) <= _LISTED_STEPS:
+            errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
+            return [finding_of(error) for error in errors]
+        if steps is not None:
+            return self._explainer.explain_within(steps, event, limit=MAX_VIOLATIONS)
+        return self._explainer.explain(event, limit=MAX_VIOLATIONS)
+
+
+def parse(text: str | bytes) -> dict[str, Any]:
+    """Return the document of a schema's text.
+
+    Raises:
+        SchemaTooLarge: when it is longer than `MAX_SCHEMA_BYTES`.
+        BadSchema: when the text is not strict JSON, or is no object.
+    """
+    data = text.encode() if isinstance(text, str) else text
+    if len(data) > MAX_SCHEMA_BYTES:
+        raise SchemaTooLarge(f"The schema is {len(data)} bytes long; at most {MAX_SCHEMA_BYTES} are accepted.")
+    try:
+        document = strict_json.loads(data, with_doubles=True)
+    except strict_json.BadJSON as error:
+        raise BadSchema(str(error)) from None
+    if not isinstance(document, dict):
+        raise BadSchema("A contract's schema is a JSON object.", pointer="")
+    return document
+
+
+def kept(text: str) -> dict[str, Any]:
+    """Return the document of a text that `parse` accepted before it was kept."""
+    document: dict[str, Any] = orjson.loads(text)
+    return document
+
+
+def compile_schema(
+    document: Mapping[str, Any],
+    references: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    is_registered: bool = False,
+) -> CompiledSchema:
+    """Return the schema, ready to check events. `references` are the other schemas that its `$ref` may name.
+
+    One that is registered already is not refused for its cost: it checks the events for which it is not too much.
+
+    Raises:
+        UnresolvedReference: when it refers to anything that is neither in it nor in `references`.
+        BadSchema: when it is no valid schema of its draft, or checks nothing because it refers to itself.
+    """
+    draft = document.get("$schema", DRAFT_2020_12)
+    if not isinstance(draft, str) or draft.rstrip("#") not in DRAFTS:
+        raise BadSchema(_unknown_draft(draft), pointer="/$schema")
+    if document.get("$ref") in ("#", "#/"):
+        raise BadSchema("“$ref” points at the schema itself, so it would check nothing.", pointer="/$ref")
+    resolver = ReferenceResolver(document, references or {})
+    missing: list[str] = []
+
+    def retrieve(address: str) -> Any:
+        """Give the schema with this address (jsonschema_rs calls this where others would fetch)."""
+        if address not in resolver.documents:
+            missing.append(address)
+            raise ValueError("nothing is ever fetched")
+        return resolver.documents[address]
+
+    try:
+        validator = jsonschema_rs.validator_for(
+            resolver.root,
+            retriever=retrieve,
+            validate_formats=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+        )
+    except jsonschema_rs.ValidationError as error:
+        if missing:
+            raise _unresolved(missing[0], resolver) from None
+        raise BadSchema(_reason(error, document), pointer=json_pointer(error.instance_path)) from None
+    except (jsonschema_rs.ReferencingError, ValueError) as error:
+        if missing:
+            raise _unresolved(missing[0], resolver) from None
+        raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
+    cost = checked_cost(resolver, is_registered=is_registered)
+    return CompiledSchema(
+        document=document,
+        _validator=validator,
+        _explainer=Explainer(document, references or {}),
+        personal=marks_of(resolver),
+        _cost=cost,
+    )
+
+
+def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReference:
+    known = ", ".join(f"“{name}”" for name in resolver.addresses) or "none"
+    name = address.removeprefix(NAMELESS)[:200]
+    return UnresolvedReference(
+        f"“{name}” is neither in the schema nor among its references, and nothing is ever fetched. References: {known}."
+    )
+
+
+def canonical_text(document: Mapping[str, Any]) -> str:
+    """Return the schema as it is kept: indented, in the author's own order of keys."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def normal_text(document: Mapping[str, Any]) -> str:
+    """Return the schema without layout and with its keys in order: the same for all that say the same."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _unknown_draft(draft: Any) -> str:
+    """Return why a “$schema” is refused. It is an identifier (2020-12 core, 8.1.1), so its scheme counts."""
+    name = str(draft).partition("://")[2].rstrip("#")
+    meant = next((known for known in DRAFTS if known.partition("://")[2] == name), None)
+    if meant is not None:
+        return f"“$schema” is an identifier, and the one of this draft is “{meant}”; write it so."
+    return "“$schema” must be one of: " + ", ".join(DRAFTS) + "."
+
+
+def _draft_hint(document: Mapping[str, Any]) -> str:
+    """Return what to do about a schema that says no draft, and is valid in an older one."""
+    if "$schema" not in document:
+        # Draft 7 first: it is what most others take such a schema for.
+        for older in (DRAFTS[2], *DRAFTS[3:], DRAFTS[1]):
+            if jsonschema_rs.meta.is_valid({**document, "$schema": older}):
+                return (
+                    " “$schema” is missing, so the schema was read as draft 2020-12. It is valid in an older draft: "
+                    f'add "$schema": "{older}".'
+                )
+    return ""
+
+
+def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
+    if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
+        return regex_safety.reason_of_refusal(str(error.instance))
+    message = error.message.splitlines()[0]
+    return f"Not a valid JSON Schema: {message[:300]}.{_draft_hint(document)}"

@@ -8,13 +8,13 @@ import orjson
 
 from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
-from streams.ids import moment_of
-from streams.masking import mask_of_event
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
 from synapse.formats import exact_json
 from synapse.schema.pii import MASK
+from synapse.wire.ids import moment_of
+from synapse.wire.masking import mask_of_event
 
 _MOST_CHARACTERS = 200
 _NUL, _REPLACEMENT = "\x00", "�"

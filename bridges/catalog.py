@@ -8,15 +8,21 @@ from django.db.models import CharField, F, Value
 from django.db.models.functions import Concat
 
 from bridges.checking import sink_errors, streams_of
-from bridges.definitions import PULL
 from bridges.models import Bridge, OpenedGroup, validate_event_types
 from bridges.sinks import registry
 from core import audit
-from core.catalog_file import CatalogFile, Item, kind_of, nearest, quoted
-from core.plan import Change, Values, compare
 from streams.catalog.reading import STREAM
 from streams.models import Stream
 from synapse.auth.principal import Principal
+from synapse.catalog.bridge_definitions import PULL
+from synapse.catalog.file import (
+    CatalogFile,
+    Item,
+    kind_of,
+    nearest,
+    quoted,
+)
+from synapse.catalog.plan import Change, Values, compare
 
 BRIDGE = "bridge"
 KINDS = (BRIDGE,)

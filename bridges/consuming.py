@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from django.db import DatabaseError
 
 from bridges import reporting, snapshot
-from bridges.definitions import BATCH, BridgeDefinition
 from bridges.masking import mask_of
 from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
@@ -16,8 +15,9 @@ from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.supervisor import Supervisor
 from bridges.runtime.worker import Worker
 from bridges.sinks.console import ConsoleSink
-from core.catalog_file import nearest, quoted
 from streams import background, connections
+from synapse.catalog.bridge_definitions import BATCH, BridgeDefinition
+from synapse.catalog.file import nearest, quoted
 from synapse.errors.delivery import NoSuchBridge
 from synapse.runtime import gc_tuning
 
@@ -36,7 +36,7 @@ STOP_PATIENCE = 18.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person asked for: `begin` as in bridges.position, None for wherever the group is.
+    """What a person asked for: `begin` as in synapse.wire.start_position, None for wherever the group is.
 
     `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
     personal in them if `personal`.

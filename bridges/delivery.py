@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams import decoding, entry
-from streams.entry import DecodedEntry, TopLevelTypes
+from synapse.wire import entry, fast_decoder
+from synapse.wire.entry import DecodedEntry, TopLevelTypes
 
 _NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
@@ -45,7 +45,7 @@ class Delivery:
     def entry(self) -> DecodedEntry:
         """The event as it was read, and what its entry says about it."""
         if self._entry is None:
-            self._entry = decoding.decode_parts(self.parts, types_of=self.types_of)
+            self._entry = fast_decoder.decode_parts(self.parts, types_of=self.types_of)
         return self._entry
 
     @entry.setter

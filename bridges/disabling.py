@@ -7,11 +7,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from bridges.database import close_stale_connections
-from bridges.definitions import BridgeDefinition
 from bridges.models import Bridge
 from core import audit
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM
+from synapse.catalog.bridge_definitions import BridgeDefinition
 
 _ACTION = "disable"
 

@@ -9,8 +9,8 @@ import re
 from django.conf import settings
 
 from bridges.models import Secret
-from core.catalog_file import quoted
 from synapse.auth import encryption
+from synapse.catalog.file import quoted
 from synapse.errors.delivery import SecretElsewhere, SecretLost
 
 

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bridges.definitions import BridgeDefinition
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place, Read
 from bridges.pull.memory import memory
@@ -14,10 +13,10 @@ from bridges.pull.reading import Found
 from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.access.standing import rights_now
-from streams.entry import TopLevelTypes
 from streams.snapshot import holder
 from streams.tail import tails
 from synapse.auth.principal import Principal
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NobodyPulls
 from synapse.errors.streams import Stopping, Unavailable
 from synapse.http.exchange import (
@@ -27,6 +26,7 @@ from synapse.http.exchange import (
     Route,
     json_response,
 )
+from synapse.wire.entry import TopLevelTypes
 
 # Another process may give events back, and only Redis knows: how often one who waits looks, in seconds.
 LOOK_EVERY = 1.0

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.entry import OWN_PREFIX
 from synapse.formats.names import RULE, is_name
+from synapse.wire.entry import OWN_PREFIX
 
 _TYPE_NAMES = ("event_type", "event")
 

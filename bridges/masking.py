@@ -1,9 +1,9 @@
 """What is personal in an event on its way into a sink."""
 
 from bridges.delivery import Delivery
-from streams import masking
-from streams.masking import Mask
 from streams.snapshot import holder
+from synapse.wire import masking
+from synapse.wire.masking import Mask
 
 
 def mask_of(delivery: Delivery) -> Mask | None:

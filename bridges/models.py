@@ -6,13 +6,15 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from bridges import definitions, filters, position, waits
+from bridges import waits
 from bridges.event_field import EventField
 from core.models import CatalogModel
 from core.validators import validate_name
 from streams.models import Stream
+from synapse.catalog import bridge_definitions, filters
 from synapse.errors.delivery import BadPosition
 from synapse.formats.names import RULE, is_name
+from synapse.wire import start_position
 
 LONGEST_LEASE = 3600
 MOST_ATTEMPTS = 1000
@@ -56,7 +58,7 @@ def validate_schedule(values: object) -> None:
 def validate_start(text: str) -> None:
     """Refuse what is no place in a stream (a Django validator)."""
     try:
-        position.start_of(text, now=datetime.now(UTC))
+        start_position.start_of(text, now=datetime.now(UTC))
     except BadPosition as problem:
         raise ValidationError(problem.detail) from problem
 
@@ -126,32 +128,32 @@ class Bridge(CatalogModel):
         help_text="How many events a second each process delivers at most; empty means any number.",
     )
     batch_size = models.PositiveIntegerField(
-        default=definitions.BATCH,
-        validators=[MinValueValidator(1), MaxValueValidator(definitions.LARGEST_BATCH)],
+        default=bridge_definitions.BATCH,
+        validators=[MinValueValidator(1), MaxValueValidator(bridge_definitions.LARGEST_BATCH)],
         help_text="How many events are read at once, at most.",
     )
     lease_seconds = models.PositiveIntegerField(
-        default=definitions.LEASE_SECONDS,
+        default=bridge_definitions.LEASE_SECONDS,
         validators=[MinValueValidator(2), MaxValueValidator(LONGEST_LEASE)],
         help_text="How long a consumer may have an event before another one gets it.",
     )
     handler_timeout_seconds = models.PositiveIntegerField(
-        default=definitions.TIMEOUT_SECONDS,
+        default=bridge_definitions.TIMEOUT_SECONDS,
         validators=[MinValueValidator(1), MaxValueValidator(LONGEST_LEASE)],
         help_text="How long a handler may take; at most half the lease.",
     )
     max_attempts = models.PositiveIntegerField(
-        default=definitions.ATTEMPTS,
+        default=bridge_definitions.ATTEMPTS,
         validators=[MaxValueValidator(MOST_ATTEMPTS)],
         help_text="How often an event is tried before it is a dead letter; 0: for ever.",
     )
     backoff_base_seconds = models.PositiveIntegerField(
-        default=definitions.BACKOFF_BASE,
+        default=bridge_definitions.BACKOFF_BASE,
         validators=[MaxValueValidator(LONGEST_BASE)],
         help_text="How long to wait after the first failure; each further wait is twice as long.",
     )
     backoff_cap_seconds = models.PositiveIntegerField(
-        default=definitions.BACKOFF_CAP,
+        default=bridge_definitions.BACKOFF_CAP,
         validators=[MaxValueValidator(LONGEST_CAP)],
         help_text="How long to wait at most.",
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bridges.definitions import BridgeDefinition
 from bridges.status import Status, unpack
 from streams import lag
 from streams.lag import Lag
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.problems import Problem
 from synapse.redis import keyspace
 from synapse.redis.commands import (

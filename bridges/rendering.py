@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from bridges.delivery import Delivery
-from streams.ids import moment_of
-from streams.masking import Mask
 from synapse.formats import exact_json
+from synapse.wire.ids import moment_of
+from synapse.wire.masking import Mask
 
 MAX_VALUE = 200
 MAX_PROPERTIES = 40

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from bridges import filters, waits
+from bridges import waits
 from bridges.database import close_stale_connections
-from bridges.definitions import BridgeDefinition, Order
 from bridges.models import Bridge
-from bridges.position import start_of
-from streams.definitions import Snapshot
 from streams.owners import Owner, Owners
 from streams.snapshot import holder as catalog
+from synapse.catalog import filters
+from synapse.catalog.bridge_definitions import BridgeDefinition, Order
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.wire.start_position import start_of
 
 
 class BridgeHolder:

@@ -12,11 +12,11 @@ from typing import Any
 from django.db import connection
 
 from bridges.models import ArchivedEvent
-from streams.masking import mask_of_type
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.auth.rights import PERSONAL
 from synapse.schema.pii import MASK
+from synapse.wire.masking import mask_of_type
 
 STREAM, COMPLETE, ERROR = "inference-events", "inference-complete", "inference-error"
 MOST_EVENTS = 20_000

@@ -2,7 +2,7 @@
 
 import re
 
-from core.catalog_file import kind_of
+from synapse.catalog.file import kind_of
 
 MOST_WAITS = 100
 LONGEST = 604_800.0

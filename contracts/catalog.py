@@ -15,9 +15,9 @@ import orjson
 from contracts import registry
 from contracts.models import Compatibility, Contract, ContractVersion, Policy
 from core import audit
-from core.catalog_file import BadCatalog, CatalogFile, Item
-from core.plan import Change, Values, compare
 from synapse.auth.principal import Principal
+from synapse.catalog.file import BadCatalog, CatalogFile, Item
+from synapse.catalog.plan import Change, Values, compare
 from synapse.errors.contracts import BadSchema, Incompatible
 from synapse.problems import Problem
 from synapse.schema import validator

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams import decoding, entry
-from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import DecodedEntry
-from streams.masking import hiding
 from streams.recent import Walk, defined, shown_id, walk
 from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import NoEvents
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.sandbox import Trial
 from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report
 from synapse.schema.text_readings import Readings
+from synapse.wire import entry, fast_decoder
+from synapse.wire.entry import DecodedEntry
+from synapse.wire.masking import hiding
 
 MOST_EXAMPLES = 20
 
@@ -138,4 +138,4 @@ def _other_readings(found: Entry, decoded: DecodedEntry) -> Mapping[str, Reading
 def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:
     if decoded.layout != "foreign":
         return None
-    return decoding.decode_parts(found.parts, types_of=stream.types_of)
+    return fast_decoder.decode_parts(found.parts, types_of=stream.types_of)

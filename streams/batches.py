@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.checking import Accepted
-from streams.definitions import StreamDefinition
 from streams.idempotency import REPLAYED
 from streams.storing import Fate, Stored
 from synapse import problems
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BatchRefused, IdempotencyKeyReused, Unavailable
 from synapse.http.exchange import Response, json_response
 from synapse.problems import Forbidden, Problem

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from streams import entry
-from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.auth.permission import refused_right
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.contracts import TooCostly
 from synapse.errors.streams import (
     BadEvent,
@@ -21,6 +20,7 @@ from synapse.formats.names import RULE, is_name
 from synapse.formats.nothing import NO_TEXTS
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
+from synapse.wire import entry
 
 # W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from streams.definitions import Snapshot
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import BrokerRefused
 from synapse.redis import (
     Command,

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
-from streams.definitions import Snapshot
-from streams.masking import hiding
 from streams.recent import Walk, defined, walk
 from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NoEvents
 from synapse.redis.commands.base import Conversation
 from synapse.schema import validator
 from synapse.schema.inference import Observation, propose
+from synapse.wire.masking import hiding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from streams.decoding import decode_parts
-from streams.definitions import StreamDefinition
-from streams.entry import decode, pairs, text_fields
-from streams.masking import mask_of, may_be_personal
 from streams.tally import REFUSED_FOR, Counted, Dropped
 from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import NotAStream
 from synapse.problems import Problem
 from synapse.redis import keyspace
@@ -21,6 +18,9 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation, ReplyError
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask
+from synapse.wire.entry import decode, pairs, text_fields
+from synapse.wire.fast_decoder import decode_parts
+from synapse.wire.masking import mask_of, may_be_personal
 
 _SLUG = re.compile(r"[a-z-]{1,40}")
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from streams.definitions import StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest

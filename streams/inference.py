@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams import entry
-from streams.definitions import Snapshot
-from streams.entry import pairs
-from streams.ids import EntryId, Range
 from streams.scanning import Scan
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NotAStream
 from synapse.redis.commands.base import Conversation, ReplyError
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask
+from synapse.wire import entry
+from synapse.wire.entry import pairs
+from synapse.wire.ids import EntryId, Range
 
 STREAM, EVENT_TYPE = "inference-events", "inference-complete"
 WINDOW_MINUTES = 60

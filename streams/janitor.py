@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from streams.definitions import StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import Command, ReplyError, SyncExecutor
 from synapse.redis.commands import (
     delivery as delivery_commands,

@@ -23,9 +23,15 @@ from django.core import signing
 from django.db import connection
 
 from streams import connections
-from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
 from synapse.auth.scopes import Granted, KeyRights
+from synapse.catalog.stream_definitions import (
+    ActiveContract,
+    EventTypeDefinition,
+    KeyDefinition,
+    Snapshot,
+    StreamDefinition,
+)
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor

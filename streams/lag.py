@@ -8,12 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.ids import LAST, NOTHING, EntryId, Range, following, parse
 from streams.scanning import MOST_ENTRIES, Scan
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask
+from synapse.wire.ids import (
+    LAST,
+    NOTHING,
+    EntryId,
+    Range,
+    following,
+    parse,
+)
 
 # A stream and a group of it.
 Name = tuple[str, str]

@@ -11,16 +11,22 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from streams import batches, checking, forms, idempotency, reading, storing, verdicts
+from streams import (
+    batches,
+    checking,
+    idempotency,
+    reading,
+    storing,
+    verdicts,
+)
 from streams.checking import Accepted, Ruling, Undecided
-from streams.definitions import Snapshot, StreamDefinition
-from streams.masking import mask_of_event
 from streams.reading import Body, Item
 from streams.storing import Fate, Stored
 from streams.tally import Tally
 from streams.verdicts import CostlyEvents
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.nothing import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
@@ -30,6 +36,8 @@ from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.redis.cooperative import in_slices
 from synapse.shares import caller_of
+from synapse.wire import fast_encoder
+from synapse.wire.masking import mask_of_event
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
@@ -276,7 +284,7 @@ class _Writer:
         if self._has_forms:
             event, _, version, _, _ = accepted
             timestamp = _now() if event.get("timestamp") is None else ""
-            found = forms.append(self._stream.name, event, timestamp, self._source, version or 0)
+            found = fast_encoder.append(self._stream.name, event, timestamp, self._source, version or 0)
         if found is None:
             found = stream_commands.xadd_packed_now(self._stream.name, self.entry(accepted))
         elif event.get("source") != self._last_source:

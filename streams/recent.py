@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streams import decoding
-from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import DecodedEntry, TopLevelTypes
-from streams.ids import Range, iso_of, moment_of
 from streams.scanning import Scan
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.problems import BadParameter
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask
+from synapse.wire import fast_decoder
+from synapse.wire.entry import DecodedEntry, TopLevelTypes
+from synapse.wire.ids import Range, iso_of, moment_of
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
 # A rare type among many others must not keep Redis and a thread busy for ever.
@@ -118,7 +118,7 @@ def walk(
         (reply,) = yield from ask([scan.command()])
         for found in scan.take(answer(reply, stream, absent=[])):
             scanned += 1
-            decoded = decoding.decode_parts(found.parts, types_of=types_of)
+            decoded = fast_decoder.decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
                 shown = decoded if hide is None else hide(decoded)
                 masked = masked or shown is not decoded

@@ -2,10 +2,15 @@
 
 from typing import Literal
 
-from streams.ids import Range, following, parse, preceding
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command
 from synapse.redis.commands.streams import Entry
+from synapse.wire.ids import (
+    Range,
+    following,
+    parse,
+    preceding,
+)
 
 Order = Literal["newest", "oldest"]
 

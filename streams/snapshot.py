@@ -17,16 +17,22 @@ from django.db.models import Max
 from contracts import registry
 from contracts.models import ContractVersion, Schema
 from core import catalog_version
-from streams.definitions import ActiveContract, EventTypeDefinition, KeyDefinition, Snapshot, StreamDefinition
-from streams.entry import TypesOfContract
 from streams.marking import MarkReader, MarksOf
 from streams.models import EventType, Grant, Key, Service, Stream
 from synapse.auth.rights import Action
 from synapse.auth.scopes import Granted, KeyRights
+from synapse.catalog.stream_definitions import (
+    ActiveContract,
+    EventTypeDefinition,
+    KeyDefinition,
+    Snapshot,
+    StreamDefinition,
+)
 from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
 from synapse.schema.pii import MARK
 from synapse.schema.validator import CompiledSchema
+from synapse.wire.entry import TypesOfContract
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from streams.definitions import StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import (
     BrokerDown,
     BrokerRefused,

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from streams.checking import Accepted, Undecided, check, conclude
-from streams.definitions import StreamDefinition
 from synapse import sandbox
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
 from synapse.redis.commands.base import Conversation, Job

@@ -12,11 +12,12 @@ import bridges.catalog
 import contracts.catalog
 import streams.catalog
 from core import catalog_version
-from core.catalog_file import BadCatalog, CatalogFile, Mistake
-from core.plan import Change
 from synapse.auth.principal import Principal
-from synapse_project import yaml_reading, yaml_writing
-from synapse_project.yaml_reading import Source
+from synapse.catalog import yaml as catalog_yaml
+from synapse.catalog import yaml_writer
+from synapse.catalog.file import BadCatalog, CatalogFile, Mistake
+from synapse.catalog.plan import Change
+from synapse.catalog.yaml import Source
 
 # A file with more mistakes than this is of another kind: nobody reads on.
 _MOST_MISTAKES = 100
@@ -148,7 +149,7 @@ def load(path: str) -> Catalog:
     Raises:
         BadCatalog: when it cannot be read, or is no catalog.
     """
-    limit = yaml_reading.MAX_BYTES + 1
+    limit = catalog_yaml.MAX_BYTES + 1
     if path == "-":
         return Catalog(sys.stdin.buffer.read(limit), name="the standard input")
     try:
@@ -167,15 +168,15 @@ def export() -> str:
     document: dict[str, Any] = {}
     for part in PARTS:
         part.export(document)
-    text = yaml_writing.write(document)
-    if (size := len(text.encode())) > yaml_reading.MAX_BYTES:
-        raise BadCatalog(f"The catalog would be a file of {size} bytes; at most {yaml_reading.MAX_BYTES} can be read")
+    text = yaml_writer.write(document)
+    if (size := len(text.encode())) > catalog_yaml.MAX_BYTES:
+        raise BadCatalog(f"The catalog would be a file of {size} bytes; at most {catalog_yaml.MAX_BYTES} can be read")
     return text
 
 
 def _source(data: bytes, name: str) -> Source:
     try:
-        source = yaml_reading.read(data)
+        source = catalog_yaml.read(data)
     except BadCatalog as error:
         raise BadCatalog(f"{name} cannot be read: {error.detail}") from None
     if not isinstance(source.value, dict):

@@ -29,14 +29,15 @@ from synapse.http.exchange import (
 )
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
+from synapse.server.framed_protocol import TRAILERS, FramedHttpProtocol
+from synapse.server.head_cache import Repeated, repeated
+from synapse.server.http10 import without_chunks
 from synapse.shares import CallerId, caller_of
 from synapse_project import gate
 from synapse_project.bodies import SMALL, Reservation
 from synapse_project.connection_table import ConnectionTable, Seat, caller_behind
-from synapse_project.framed_protocol import TRAILERS, FramedHttpProtocol
 from synapse_project.front_door import CONNECTION, FrontDoor
 from synapse_project.hosts import check_host
-from synapse_project.http10 import without_chunks
 from synapse_project.http_values import (
     HeaderPairs,
     check_announced,
@@ -48,7 +49,6 @@ from synapse_project.http_values import (
     principal_of,
     request_of,
 )
-from synapse_project.repeated import Repeated, repeated
 
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.

@@ -22,6 +22,7 @@ from synapse.http.exchange import (
     problem_response,
 )
 from synapse.problems import Problem
+from synapse.server.response_stream import streamed
 from synapse.shares import CallerId, caller_of
 from synapse_project import cors, gate
 from synapse_project.body_reading import Body, ClientGone
@@ -40,7 +41,6 @@ from synapse_project.http_values import (
     request_of,
 )
 from synapse_project.lifespan import Lifespan
-from synapse_project.streamed import streamed
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -5,10 +5,11 @@ from typing import Any
 
 from django.conf import settings
 
-from streams import access, connections, rates
+from streams import access, connections
 from synapse.auth.client_ip import FORWARDING, one_caller
 from synapse.http import origins
 from synapse.problems import ForeignOrigin, Problem
+from synapse.server import rate_limit
 from synapse_project import exposure, hosts, proxy_warning
 
 Scope = Mapping[str, Any]
@@ -102,9 +103,9 @@ def _counts(path: str, address: str, headers: Headers) -> Iterator[Any]:
     if path.rstrip("/") in hosts.HEALTH_PATHS:
         return  # a probe asks often, and must not take a busy server for a dead one
     if settings.RATE_PER_ADDRESS is not None:
-        yield rates.take("address", one_caller(address), settings.RATE_PER_ADDRESS)
+        yield rate_limit.take("address", one_caller(address), settings.RATE_PER_ADDRESS)
     if settings.RATE_PER_KEY is not None and (key := _key(headers)):
-        yield rates.take("key", key, settings.RATE_PER_KEY)
+        yield rate_limit.take("key", key, settings.RATE_PER_KEY)
 
 
 def _key(headers: Headers) -> str:

@@ -20,7 +20,7 @@ from django.conf import settings
 from streams.tail import tails
 from synapse.runtime import descriptors
 from synapse.runtime.supervisor import Supervisor
-from synapse_project.acceptor import Acceptor
+from synapse.server.acceptor import Acceptor
 from synapse_project.direct_protocol import connection_table_of
 from synapse_project.http_protocol import options
 

@@ -20,16 +20,16 @@ from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue
 from core.admin.related_filter import RelatedFilter
-from core.catalog_file import quoted
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
-from streams.masking import may_be_personal
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
+from synapse.catalog.file import quoted
 from synapse.redis.commands.base import Conversation
+from synapse.wire.masking import may_be_personal
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
 # could have PII sent to where it is not masked, or learn of it by what is filtered.

@@ -12,7 +12,6 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from bridges.api import shapes
-from bridges.definitions import BridgeDefinition
 from bridges.pull import asking, groups, publishing, reading, settling
 from bridges.pull.asking import Place
 from bridges.pull.memory import memory
@@ -24,11 +23,12 @@ from streams.access import principal_of
 from streams.access.standing import rights_now
 from streams.api.openapi import described, example
 from streams.api.shapes import publishing as published
-from streams.entry import TopLevelTypes
 from streams.snapshot import holder
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NobodyPulls
 from synapse.http import exchange
 from synapse.http.exchange import json_response
+from synapse.wire.entry import TopLevelTypes
 
 LOOK_EVERY = 0.1
 _PLACE = {"stream": "inference-events", "consumer_group": "dashboard"}

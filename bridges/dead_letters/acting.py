@@ -18,10 +18,8 @@ from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from streams import checking, connections
-from streams.definitions import StreamDefinition
-from streams.ids import iso_of, moment_of
-from streams.masking import mask_of_event
 from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
 from synapse.redis import keyspace
@@ -30,6 +28,8 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command
 from synapse.redis.commands.delivery import netstring
 from synapse.redis.queries import answer
+from synapse.wire.ids import iso_of, moment_of
+from synapse.wire.masking import mask_of_event
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500

@@ -8,9 +8,9 @@ from bridges.dead_letters.seeing import is_masked, sees_all
 from bridges.dead_letters.values import DeadLetter
 from streams import reading, verdicts
 from streams.checking import Accepted
-from streams.definitions import StreamDefinition
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
 

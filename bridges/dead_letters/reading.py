@@ -7,9 +7,7 @@ from bridges import snapshot
 from bridges.dead_letters.fingerprint import fingerprint, former_fingerprint
 from bridges.dead_letters.seeing import seen_by
 from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
-from streams import connections, decoding, entry
-from streams.entry import text_fields
-from streams.masking import mask_of
+from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
@@ -19,6 +17,9 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command
 from synapse.redis.commands.dead_letters import StoredLetter
 from synapse.redis.queries import answer, ask
+from synapse.wire import entry, fast_decoder
+from synapse.wire.entry import text_fields
+from synapse.wire.masking import mask_of
 
 # How many are read at once: each may be a quarter of a megabyte.
 _AT_ONCE = 100
@@ -173,7 +174,7 @@ def _ask(stream: str, command: Command) -> Any:
 
 def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
     definition = holder.current().shown(stream)
-    decoded = decoding.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
+    decoded = fast_decoder.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
     error = mask.text(stored.error, decoded.event) if mask else stored.error
     return DeadLetter(

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from bridges.dead_letters.values import DeadLetter, ErrorGroup
-from streams.ids import iso_of, moment_of_ms
 from synapse.formats import exact_json
+from synapse.wire.ids import iso_of, moment_of_ms
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:

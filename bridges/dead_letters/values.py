@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.masking import Mask
 from synapse.redis.commands.dead_letters import Attempt, Replayed
+from synapse.wire.masking import Mask
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

@@ -2,13 +2,13 @@
 
 import time
 
-from bridges.definitions import BridgeDefinition
 from bridges.models import Bridge
 from bridges.overview import fresh_statuses
 from bridges.snapshot import definition_of
 from streams import connections
 from streams.inspection.groups import Standing, standings
 from streams.snapshot import holder
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.redis import ReplyError

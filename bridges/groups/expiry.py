@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from bridges.definitions import PULL, PULL_LEASE_SECONDS
 from bridges.groups import acting, checking
 from bridges.models import Bridge, OpenedGroup
 from core import audit
 from core.shares.process import shares_of
 from synapse.auth.principal import SYSTEM
+from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS
 from synapse.errors.delivery import UnknownGroup
 
 # What opening sets; all other columns have their defaults.

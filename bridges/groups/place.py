@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from bridges import position
-from streams.ids import EntryId, parse
 from synapse.errors.delivery import BadPosition
 from synapse.redis.commands.groups import END
+from synapse.wire import start_position
+from synapse.wire.ids import EntryId, parse
 
 
 def asked(text: str, *, now: datetime) -> str:
@@ -18,7 +18,7 @@ def asked(text: str, *, now: datetime) -> str:
     """
     if text in ("end", "new"):
         return END
-    after = position.start_of(text, now=now)
+    after = start_position.start_of(text, now=now)
     if parse_full(after).ms > now.timestamp() * 1000 + 1:
         raise BadPosition(f"“{text[:100]}” is still to come. To go on with what is published from now on: end.")
     return str(parse_full(after))

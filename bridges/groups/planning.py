@@ -6,12 +6,17 @@ from bridges.groups import place
 from bridges.groups.checking import hindrance, standing
 from bridges.groups.values import Plan
 from streams import connections
-from streams.ids import EntryId, Range, following, parse
 from streams.scanning import Scan
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.groups import END
 from synapse.redis.queries import answer, ask
+from synapse.wire.ids import (
+    EntryId,
+    Range,
+    following,
+    parse,
+)
 
 
 def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> Plan:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from core.catalog_file import quoted
+from synapse.catalog.file import quoted
 
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _ENTRY = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.(?:\*|[A-Za-z_]\w*)", re.ASCII)

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from bridges.delivery import Delivery
-from streams.entry import VERSION, DecodedEntry, TopLevelTypes
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import cut
+from synapse.wire.entry import VERSION, DecodedEntry, TopLevelTypes
 
 _MOST_TEXT = 1000
 

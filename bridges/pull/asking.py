@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import reading
-from streams.ids import EntryId
 from streams.inspection.parameters import parse_id
 from synapse.formats.names import RULE, is_name
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest
+from synapse.wire.ids import EntryId
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000

@@ -9,7 +9,6 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
 from bridges.database import close_stale_connections
-from bridges.definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from bridges.models import Bridge, OpenedGroup
 from bridges.pull import reads
 from bridges.pull.asking import Place
@@ -19,6 +18,7 @@ from core import audit
 from core.shares.process import shares_of
 from streams.models import Stream
 from synapse.auth.principal import Principal
+from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from synapse.errors.delivery import (
     CatalogAway,
     GroupDisabled,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from bridges.definitions import BridgeDefinition
 from bridges.pull.asking import Place
-from streams.definitions import StreamDefinition
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right, demand_scope
 from synapse.auth.principal import Principal
 from synapse.auth.rights import EVERY_TYPE, PERSONAL
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
 

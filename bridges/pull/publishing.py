@@ -2,10 +2,10 @@
 
 from bridges.pull.asking import Publication
 from streams import publishing
-from streams.definitions import Snapshot
 from streams.reading import Body
 from streams.tally import Tally
 from synapse.auth.permission import demand_right
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.delivery import NotOpen
 from synapse.http.exchange import Request, Response
 from synapse.redis.commands.base import Conversation

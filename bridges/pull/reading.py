@@ -10,8 +10,6 @@ from typing import Any
 
 import orjson
 
-from bridges import filters, position
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.pull import showing
 from bridges.pull.asking import Read
@@ -19,7 +17,8 @@ from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPOR
 from bridges.reporting import KEEP_MS
 from bridges.runtime.worker import MAX_WAITING
 from bridges.status import pack
-from streams.entry import TopLevelTypes
+from synapse.catalog import filters
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
 from synapse.redis import ReplyError
@@ -41,6 +40,8 @@ from synapse.redis.commands.delivery import (
 )
 from synapse.redis.cooperative import in_parts
 from synapse.redis.queries import answer, ask
+from synapse.wire import start_position
+from synapse.wire.entry import TopLevelTypes
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
@@ -163,7 +164,7 @@ class _Look:
 
     @property
     def _start(self) -> str:
-        return position.start_of(self._group.start, now=datetime.now(UTC))
+        return start_position.start_of(self._group.start, now=datetime.now(UTC))
 
     def _upkeep(self) -> list[Command]:
         due, asked = self._memory.is_due, self._asked

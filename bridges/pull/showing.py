@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from bridges.delivery import Delivery
-from streams import showing
-from streams.ids import iso_of, moment_of
+from synapse.wire import entry_json
+from synapse.wire.ids import iso_of, moment_of
 
 
 def shown(delivery: Delivery) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def shown(delivery: Delivery) -> dict[str, Any]:
     and `payload` is an object where it can be one: a client that cannot take a text apart gets no text.
     """
     entry = delivery.entry
-    row = showing.shown(delivery.id, delivery.fields, entry)
+    row = entry_json.shown(delivery.id, delivery.fields, entry)
     fields: dict[str, Any] = dict(row["data"])
     if "payload" not in fields:
         fields["payload"] = row["event"]

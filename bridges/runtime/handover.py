@@ -4,9 +4,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from bridges import filters
 from bridges.delivery import Delivery
-from bridges.filters import Filter
 from bridges.runtime.joining import Say
 from bridges.runtime.membership import Membership, Subscription
 from bridges.runtime.pace import Pace
@@ -14,7 +12,8 @@ from bridges.runtime.progress import Progress
 from bridges.runtime.retry import GiveUp, decide
 from bridges.runtime.stop import Stop
 from bridges.sinks.base import Outcome, Sink
-from streams.entry import TopLevelTypes
+from synapse.catalog import filters
+from synapse.catalog.filters import Filter
 from synapse.errors.delivery import (
     NotBegun,
     SinkAway,
@@ -23,6 +22,7 @@ from synapse.errors.delivery import (
     SinkGone,
 )
 from synapse.redis.commands.delivery import Failure, Fate, Held
+from synapse.wire.entry import TopLevelTypes
 
 # After one of these nothing more of a batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)

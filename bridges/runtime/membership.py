@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bridges.definitions import Order
 from bridges.runtime.retry import Policy
+from synapse.catalog.bridge_definitions import Order
 from synapse.errors.delivery import GroupLost, NotAStreamNow
 from synapse.errors.streams import BrokerRefused
 from synapse.redis import ReplyError, SyncExecutor

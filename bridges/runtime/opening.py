@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from bridges import disabling, position
-from bridges.definitions import BridgeDefinition
+from bridges import disabling
 from bridges.delivery import Delivery
 from bridges.masking import mask_of
 from bridges.runtime import identity
@@ -18,9 +17,11 @@ from bridges.runtime.worker import IDLE_BLOCK_MS, Worker
 from bridges.sinks import registry
 from bridges.sinks.base import Sink
 from streams import connections
-from streams.entry import TopLevelTypes
 from streams.snapshot import holder
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NotDefined
+from synapse.wire import start_position
+from synapse.wire.entry import TopLevelTypes
 
 
 def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:
@@ -62,7 +63,7 @@ def open_worker(
         stream=bridge.stream,
         group=bridge.group,
         consumer=consumer or identity.fresh(),
-        start=position.start_of(bridge.start, now=datetime.now(UTC)),
+        start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
         must_be_new=must_be_new,
         owned=bridge.pk is not None,
         lease_ms=int(bridge.lease * 1000),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridges.definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP
+from synapse.catalog.bridge_definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP
 from synapse.errors.delivery import SinkError
 
 # A receiver that asks for more is tried again after a day all the same.

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from django.db import connections as databases
 
-from bridges.definitions import BridgeDefinition
 from bridges.runtime import identity
 from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
@@ -16,6 +15,7 @@ from bridges.runtime.stop import ThreadStop
 from bridges.runtime.worker import Worker
 from bridges.status import Status
 from streams import connections
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.problems import Problem
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridges.definitions import BridgeDefinition
 from bridges.runtime.run import Run, Start
 from bridges.status import Status
+from synapse.catalog.bridge_definitions import BridgeDefinition
 
 # A bridge that failed is tried again after so many seconds: whatever is wrong may have been put right elsewhere.
 TRY_AGAIN = 15.0

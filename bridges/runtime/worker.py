@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from bridges.delivery import Delivery
-from bridges.filters import Filter
 from bridges.runtime import identity, lines
 from bridges.runtime.ahead import WORTH, ReadAhead, Taken
 from bridges.runtime.handover import Handover
@@ -19,11 +18,12 @@ from bridges.runtime.retry import RECONNECT
 from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.upkeep import Upkeep
 from bridges.sinks.base import Sink
-from streams.entry import TopLevelTypes
+from synapse.catalog.filters import Filter
 from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
 from synapse.redis import SyncExecutor
 from synapse.redis.commands.delivery import Held, Leased
+from synapse.wire.entry import TopLevelTypes
 
 # While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
 # not get on, must not move a whole stream into copies.

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.sinks.config import SinkConfig
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NotBegun, SinkError
 
 # None: the sink has taken the event, and the bridge settles it.

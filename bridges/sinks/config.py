@@ -5,7 +5,7 @@ from dataclasses import MISSING, dataclass, fields
 from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
-from core.catalog_file import kind_of, nearest
+from synapse.catalog.file import kind_of, nearest
 from synapse.errors.delivery import BadConfig
 
 _WORDS: dict[type, str] = {

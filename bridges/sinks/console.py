@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.masking import mask_of
 from bridges.rendering import json_line, terminal_line
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
-from streams.masking import Mask
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkGone
 from synapse.runtime.nonblocking_writer import Outlet
+from synapse.wire.masking import Mask
 
 # Bridges of one process print to one file: a long line of one must not be cut by another's.
 _one_at_a_time = threading.Lock()

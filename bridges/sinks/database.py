@@ -13,11 +13,11 @@ from django.utils import timezone
 from bridges.archive_size import archive_bytes, delete_oldest
 from bridges.archiving import row_of, row_without_event
 from bridges.database import close_stale_connections
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import (
     NotBegun,
     SinkAway,

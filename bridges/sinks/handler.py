@@ -8,13 +8,13 @@ from typing import Any, Self, TypeVar
 
 from django.conf import settings
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.handlers import allowed
 from bridges.handlers.messages import Order
 from bridges.handlers.process import HandlerProcess
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
 T = TypeVar("T")

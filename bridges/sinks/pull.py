@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NotBegun, SinkBroken
 
 

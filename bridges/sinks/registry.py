@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 from bridges.sinks.base import Sink
 from bridges.sinks.config import SinkConfig
-from core.catalog_file import nearest, quoted
+from synapse.catalog.file import nearest, quoted
 from synapse.errors.delivery import BadConfig
 
 

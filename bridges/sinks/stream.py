@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
-from streams import checking, connections, entry, reading, storing, verdicts
+from streams import (
+    checking,
+    connections,
+    reading,
+    storing,
+    verdicts,
+)
 from streams.checking import Accepted
-from streams.definitions import StreamDefinition
 from streams.snapshot import holder as catalog
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import (
     NotBegun,
@@ -27,6 +33,7 @@ from synapse.formats.text import cut
 from synapse.problems import Problem
 from synapse.redis import Command, ReplyError
 from synapse.redis.commands.publishing import Once, publish_once
+from synapse.wire import entry
 
 # Through more streams than these, no event is sent on.
 MOST_HOPS = 8

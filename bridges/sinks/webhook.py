@@ -13,7 +13,6 @@ from django.db import DatabaseError
 
 from bridges import keyring
 from bridges.database import close_stale_connections
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
@@ -22,6 +21,7 @@ from bridges.webhooks.messages import ALWAYS, Form, Messages, is_own_header
 from bridges.webhooks.resolving import Lookup, system_lookup
 from bridges.webhooks.sending import Sender
 from streams.snapshot import holder as catalog
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import (
     NotBegun,
     SecretElsewhere,

@@ -10,8 +10,8 @@ from multidict import istr
 from bridges.delivery import Delivery
 from bridges.rendering import with_deep_values_as_text
 from bridges.webhooks import signing
-from streams.ids import iso_of, moment_of
 from synapse.formats import exact_json
+from synapse.wire.ids import iso_of, moment_of
 
 Form = Literal["envelope", "event"]
 

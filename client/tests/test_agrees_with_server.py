@@ -9,7 +9,7 @@ from tests.wire.golden import exactly
 
 from deepiri_modelkit import wire
 from deepiri_modelkit.contracts.property_types import property_types
-from streams import entry
+from synapse.wire import entry
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 # Texts that a reader could take for something else.

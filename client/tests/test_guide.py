@@ -14,7 +14,7 @@ from acting import GROUP, STREAM, Redis, client_of, pending, until
 from tests.valkey import PASSWORD, Valkey
 
 from deepiri_modelkit.contracts.events import InferenceEvent
-from streams import entry
+from synapse.wire import entry
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PUBLISH, SUBSCRIBE = (

@@ -14,7 +14,7 @@ from tests.valkey import PASSWORD, Valkey, free_port
 from deepiri_modelkit.contracts.events import InferenceEvent, ModelReadyEvent
 from deepiri_modelkit.errors import CannotConnect, InvalidEvent, NotConnected, Refused
 from deepiri_modelkit.streaming import StreamingClient, StreamTopics
-from streams import entry
+from synapse.wire import entry
 
 
 def published(server: Valkey, *events: Any, stream: str = STREAM) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from acting import STREAM, Redis, client_of, numbered, numbers, take, until_blocked
 from tests.valkey import Valkey
 
-from streams import entry
+from synapse.wire import entry
 
 INFERENCE = {
     "event_type": "inference-complete",

@@ -9,7 +9,6 @@ from typing import Literal
 from django.conf import settings
 
 from streams.access import usage
-from streams.definitions import KeyDefinition
 from streams.snapshot import holder
 from synapse.auth import api_key
 from synapse.auth.api_key import PREFIX, NotAKey
@@ -21,6 +20,7 @@ from synapse.auth.credentials import (
 )
 from synapse.auth.principal import Principal
 from synapse.auth.rights import EVERYTHING, Rights
+from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated
 
 OPEN, REQUIRED = "open", "required"

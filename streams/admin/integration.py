@@ -10,13 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from streams import entry, lag
-from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import pairs
-from streams.ids import Range, parse
+from streams import lag
 from streams.lag import Lag
-from streams.masking import mask_of, may_be_personal
 from streams.scanning import Scan
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.problems import Problem
 from synapse.redis import ReplyError
 from synapse.redis.commands import participants
@@ -25,6 +22,10 @@ from synapse.redis.commands.participants import Reader, Readers
 from synapse.redis.gather import together
 from synapse.redis.queries import answer, ask
 from synapse.schema.pii import MASK
+from synapse.wire import entry
+from synapse.wire.entry import pairs
+from synapse.wire.ids import Range, parse
+from synapse.wire.masking import mask_of, may_be_personal
 
 # How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
 # at a time: first those whose latest entry is of no publisher that was noted.

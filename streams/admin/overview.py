@@ -11,7 +11,6 @@ from typing import Any
 
 from streams import figures
 from streams.figures import Figures
-from streams.ids import EntryId, parse
 from streams.lag import Lag
 from synapse.problems import Problem
 from synapse.redis.commands import streams as stream_commands
@@ -19,6 +18,7 @@ from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Group
 from synapse.redis.gather import together
 from synapse.redis.queries import answer, ask
+from synapse.wire.ids import EntryId, parse
 
 LOOKED_AT = 100
 _MINUTE_MS = 60_000

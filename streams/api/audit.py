@@ -11,10 +11,10 @@ from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import described, example, query
 from streams.api.shapes import audit as shapes
-from streams.ids import FIRST, LAST
 from streams.inspection.parameters import asked_count, asked_range, check_parameters
 from synapse.http.exchange import json_response
 from synapse.problems import BadParameter
+from synapse.wire.ids import FIRST, LAST
 
 MOST, USUAL = 1000, 50
 _MOMENT = "Milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."

@@ -12,9 +12,9 @@ from streams import connections, inspection
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import streams as shapes
-from streams.definitions import Snapshot
 from streams.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
 from streams.snapshot import holder
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.http import exchange
 from synapse.redis import Conversation
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from core.plan import Values
 from streams.catalog.reading import DURATIONS, STREAM_KEYS, grant_name
 from streams.models import EventType, Grant, Service, Stream
+from synapse.catalog.plan import Values
 from synapse.formats import iso_duration
 
 _COLUMNS = tuple(key for key in STREAM_KEYS if key != "event_types")

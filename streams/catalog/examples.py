@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from core.plan import Values
 from streams import reading, verdicts
-from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
+from synapse.catalog.plan import Values
+from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.streams import ContractViolated
 from synapse.formats import strict_json
 from synapse.problems import Problem

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from core.plan import Values
 from streams.catalog import current
 from streams.catalog.reading import LISTS, STREAM_KEYS, default_of
+from synapse.catalog.plan import Values
 
 _Section = list[dict[str, Any]]
 # The order of a stream's keys in the file.

@@ -7,11 +7,16 @@ newer version of its contract made wrong, a grant whose stream was deleted.
 from collections.abc import Mapping
 
 from contracts import catalog as contracts
-from core.catalog_file import CatalogFile, nearest, quoted
-from core.plan import Change, Values, compare, same
 from streams.catalog import current
 from streams.catalog.examples import complaints
 from streams.catalog.reading import EVENT_TYPE, GRANT, SERVICE, STREAM
+from synapse.catalog.file import CatalogFile, nearest, quoted
+from synapse.catalog.plan import (
+    Change,
+    Values,
+    compare,
+    same,
+)
 
 _Definitions = Mapping[str, Values]
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from contracts import catalog as contracts
-from core.catalog_file import CatalogFile, Item
-from core.plan import Values
 from streams.models import EventType, Grant, Stream
 from streams.models.access import validate_pattern
+from synapse.catalog.file import CatalogFile, Item
+from synapse.catalog.plan import Values
 from synapse.formats import iso_duration
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")

@@ -7,10 +7,10 @@ from typing import Any
 
 from contracts.models import Contract
 from core import audit, catalog_version
-from core.plan import Change, Values
 from streams.catalog.reading import DURATIONS, EVENT_TYPE, GRANT, SERVICE, STREAM
 from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import Principal
+from synapse.catalog.plan import Change, Values
 from synapse.formats import iso_duration
 
 # What tells a row from the others, and its other columns.

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streams import lag
-from streams.definitions import Snapshot
-from streams.ids import parse
 from streams.inspection.overview import readable
 from streams.inspection.parameters import check_parameters, parse_id
 from streams.lag import Lag
 from streams.owners import Owner, owners
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import Problem
 from synapse.redis import keyspace
@@ -20,6 +19,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.streams import Consumer, Group
 from synapse.redis.queries import answer, ask
+from synapse.wire.ids import parse
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.
 MOST_WAITING = 1000

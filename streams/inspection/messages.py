@@ -2,21 +2,16 @@
 
 import orjson
 
-from streams import entry
-from streams.decoding import type_of_parts
-from streams.definitions import Snapshot, StreamDefinition
-from streams.entry import pairs
 from streams.inspection.overview import readable
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range, check_parameters
-from streams.masking import mask_of
 from streams.scanning import MOST_ENTRIES, Scan
-from streams.showing import shown
 from synapse.auth.rights import (
     EVERY_TYPE,
     PERSONAL,
     Rights,
     sees,
 )
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownEntry
 from synapse.http.exchange import Request, Response, json_response
 from synapse.redis.commands import streams as stream_commands
@@ -24,6 +19,11 @@ from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.redis.cooperative import in_parts
 from synapse.redis.queries import answer, ask
+from synapse.wire import entry
+from synapse.wire.entry import pairs
+from synapse.wire.entry_json import shown
+from synapse.wire.fast_decoder import type_of_parts
+from synapse.wire.masking import mask_of
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.

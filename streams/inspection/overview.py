@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from streams import figures
-from streams.definitions import Snapshot, StreamDefinition
 from streams.figures import Figures, shown_entry
 from streams.inspection.parameters import check_parameters
 from synapse.auth.permission import demand_right, refused_right
 from synapse.auth.rights import Rights
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.http.exchange import Request, Response, json_response
 from synapse.redis.commands.base import Conversation

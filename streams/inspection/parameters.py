@@ -5,10 +5,19 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from streams.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 from streams.scanning import Order
 from synapse.http.exchange import Request
 from synapse.problems import BadParameter, BadRequest
+from synapse.wire.ids import (
+    FIRST,
+    LAST,
+    MOST,
+    NOTHING,
+    EntryId,
+    Range,
+    following,
+    preceding,
+)
 
 _ID = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

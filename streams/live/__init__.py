@@ -6,12 +6,12 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from core import looks
-from streams.definitions import Snapshot
 from streams.inspection.overview import readable
 from streams.live.asked import asked
 from streams.live.following import Following
 from streams.tail import tails
 from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, StreamedResponse
 
 EVENT_STREAM = "text/event-stream"

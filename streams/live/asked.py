@@ -3,10 +3,10 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
-from streams.ids import FIRST, EntryId, preceding
 from streams.inspection.parameters import asked_range, check_parameters, parse_id
 from synapse.http.exchange import Request
 from synapse.problems import BadParameter
+from synapse.wire.ids import FIRST, EntryId, preceding
 
 LAST_EVENT_ID = "last-event-id"
 _PARAMETER = "last_event_id"

@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 
 from streams import connections
-from streams.decoding import type_of_parts
-from streams.ids import FIRST, LAST, EntryId, parse
 from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
 from streams.live.pages import Page, Pages
@@ -22,6 +20,13 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.queries import answer, ask
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
+from synapse.wire.fast_decoder import type_of_parts
+from synapse.wire.ids import (
+    FIRST,
+    LAST,
+    EntryId,
+    parse,
+)
 
 # When a browser comes back after the connection was lost: not all in the same moment.
 RETRY_MS = (1000, 3000)

@@ -13,10 +13,10 @@ from django.db import close_old_connections
 
 from streams.access import people
 from streams.access.standing import rights_now
-from streams.definitions import Snapshot
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.problems import Unauthenticated
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.

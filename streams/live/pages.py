@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import connections
-from streams.ids import LAST, EntryId, following, parse
 from synapse.redis import Conversation
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask
+from synapse.wire.ids import (
+    LAST,
+    EntryId,
+    following,
+    parse,
+)
 
 _FIRST, _MOST = 10, 100
 # About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.

@@ -10,12 +10,12 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from streams import figures
-from streams.definitions import Snapshot
 from streams.inference import Inference
 from streams.metrics.reading import Reading, read
 from streams.metrics.table import METRICS
 from synapse.auth.permission import demand_scope
 from synapse.auth.rights import Rights
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import (
     JSON,
     Request,

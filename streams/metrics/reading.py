@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import audience, figures, lag
-from streams.definitions import Snapshot
 from streams.figures import Figures
 from streams.lag import Name
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.redis import keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation, ReplyError

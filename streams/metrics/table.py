@@ -7,11 +7,11 @@ from typing import Literal
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from streams.figures import Figures
-from streams.ids import parse
 from streams.lag import Name
 from streams.metrics.reading import MOST_LAG, GroupReading, Reading
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.shares import Shares
+from synapse.wire.ids import parse
 
 # Reasons that are shown from the start, with 0.
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)

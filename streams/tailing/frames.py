@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import orjson
 
-from streams.definitions import StreamDefinition
-from streams.entry import decode, pairs
-from streams.ids import FIRST, EntryId, parse
-from streams.masking import mask_of
-from streams.showing import shown
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis.commands.streams import Entry
+from synapse.wire.entry import decode, pairs
+from synapse.wire.entry_json import shown
+from synapse.wire.ids import FIRST, EntryId, parse
+from synapse.wire.masking import mask_of
 
 GapReason = Literal["trimmed", "restarted"]
 _GAPS: Mapping[GapReason, str] = {

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from streams.ids import FIRST, EntryId
+from synapse.wire.ids import FIRST, EntryId
 
 # A primary that takes over may lack the newest entries; this many are known again.
 _REMEMBERED = 1000

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from streams.ids import FIRST, EntryId, parse
 from streams.tailing import frames
 from streams.tailing.bell import Bell
 from streams.tailing.frames import Frame
@@ -21,6 +20,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer
 from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.wire.ids import FIRST, EntryId, parse
 
 BLOCK_SECONDS = 2.0
 _AT_ONCE = 200

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable, Set
 from typing import Literal
 
-from streams.ids import FIRST, EntryId
 from streams.tailing.frames import Frame
+from synapse.wire.ids import FIRST, EntryId
 
 # Queues hold the same frames: together they hold no more than the one that holds the most.
 MOST_WAITING = 5000

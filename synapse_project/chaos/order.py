@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Set
 
-from streams.ids import EntryId
+from synapse.wire.ids import EntryId
 
 
 class KeyOrder:

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
-from bridges.definitions import BridgeDefinition, Order
+from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 
 STREAM = GROUP = "chaos"
 # The event's own property that the order `key` goes by.

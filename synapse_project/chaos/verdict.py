@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from streams.ids import parse
+from synapse.wire.ids import parse
 from synapse_project.chaos import fate
 from synapse_project.chaos.ledger import Acknowledged, Handled
 from synapse_project.chaos.order import KeyOrder

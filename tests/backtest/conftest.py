@@ -11,7 +11,7 @@ import pytest
 import redis as redis_py
 from django.core.management import CommandError, call_command
 
-from streams import entry
+from synapse.wire import entry
 
 PLACED = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bridges.definitions import BridgeDefinition
 from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import registry
@@ -15,9 +14,10 @@ from bridges.sinks.base import OneByOne, Sink
 from bridges.sinks.console import ConsoleSink
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
-from streams.entry import pairs
 from streams.models import Stream
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.redis.commands import streams as stream_commands
+from synapse.wire.entry import pairs
 from tests.bridges.receiver import Receiver
 from tests.definitions import define
 

@@ -10,8 +10,8 @@ from bridges.archive_size import archive_bytes, delete_oldest
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import database
 from bridges.sinks.database import DatabaseConfig, DatabaseSink
-from streams import entry
 from synapse.errors.delivery import SinkAway, SinkBroken, SinkError
+from synapse.wire import entry
 from tests.bridges.cast import STREAM, always, places, publish
 from tests.bridges.sinks import definition, delivery
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bridges import filters, waits
-from bridges.filters import BadFilter
+from bridges import waits
 from bridges.waits import BadWait
+from synapse.catalog import filters
+from synapse.catalog.filters import BadFilter
 from tests.bridges.cast import STREAM, places
 
 EVENT = {

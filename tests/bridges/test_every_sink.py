@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridges.definitions import PULL
 from bridges.sinks import registry
+from synapse.catalog.bridge_definitions import PULL
 from synapse.errors.delivery import BadConfig, NotBegun
 from tests.bridges.cast import always
 from tests.bridges.sinks import CONFIGS, REFUSES, delivery, open_one

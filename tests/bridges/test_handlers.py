@@ -9,7 +9,6 @@ import pytest
 from bridges.handlers import allowed, calling, process
 from bridges.handlers.messages import pack_batch, unpack_batch
 from bridges.sinks.handler import HandlerConfig, HandlerSink
-from streams.entry import TypesOfContract
 from synapse.errors.delivery import (
     BadConfig,
     NotBegun,
@@ -18,6 +17,7 @@ from synapse.errors.delivery import (
     SinkDisabled,
 )
 from synapse.schema.validator import compile_schema
+from synapse.wire.entry import TypesOfContract
 from tests.bridges.cast import always
 from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery

@@ -7,11 +7,12 @@ import pytest
 from bridges.mapping import FieldMapping
 from bridges.sinks import stream as stream_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
-from streams import connections, entry
+from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
 from synapse.redis.commands.publishing import Once, publish_once
+from synapse.wire import entry
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
 from tests.definitions import define

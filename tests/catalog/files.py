@@ -2,8 +2,8 @@
 
 from textwrap import dedent
 
-from core.catalog_file import BadCatalog
-from core.plan import Change
+from synapse.catalog.file import BadCatalog
+from synapse.catalog.plan import Change
 from synapse_project.catalog import Catalog
 
 PLATFORM = "catalog/deepiri.yaml"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.catalog_file import BadCatalog
 from core.models import AuditEntry
 from streams.models import Stream
+from synapse.catalog.file import BadCatalog
 from tests.catalog.files import apply, catalog, mistakes
 
 pytestmark = pytest.mark.django_db

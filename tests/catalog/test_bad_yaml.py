@@ -2,7 +2,8 @@
 
 import pytest
 
-from synapse_project import yaml_limits, yaml_reading
+from synapse.catalog import yaml as catalog_yaml
+from synapse.catalog import yaml_limits
 from tests.catalog.files import mistakes
 from tests.patience import that_ends
 
@@ -15,7 +16,7 @@ LAUGHS = "".join(
 
 
 def read(text: str) -> object:
-    source = yaml_reading.read(text.encode())
+    source = catalog_yaml.read(text.encode())
     assert source.mistakes == []
     return source.value
 
@@ -51,7 +52,7 @@ def read(text: str) -> object:
             "file.yaml cannot be read: line 2: not valid YAML: but found another document, "
             "expected a single document in the stream",
         ),
-        (b"x" * (yaml_reading.MAX_BYTES + 1), "file.yaml cannot be read: it is larger than 67108864 bytes"),
+        (b"x" * (catalog_yaml.MAX_BYTES + 1), "file.yaml cannot be read: it is larger than 67108864 bytes"),
         (b"[" * 100_000, "file.yaml cannot be read: line 1: nested more than 100 levels deep"),
         (b"- " * 100_000, "file.yaml cannot be read: line 1: nested more than 100 levels deep"),
         (b"a: &a [1, *a]", "file.yaml cannot be read: line 1: the alias *a stands inside what it names"),
@@ -102,7 +103,7 @@ def test_what_could_be_misread_is_refused(text, said):
 
 @pytest.mark.parametrize("number", ["012", "0x1F", "0o14", "0b11", "1_000", "+5", ".5", "5.", ".inf", "-.inf", ".nan"])
 def test_a_number_that_is_not_written_as_in_json_is_refused(number):
-    source = yaml_reading.read(f"a: {number}".encode())
+    source = catalog_yaml.read(f"a: {number}".encode())
 
     assert [mistake.message for mistake in source.mistakes] == [
         f"“{number}” is a number to some readers only; write it as JSON does, or put it in quotes"
@@ -111,7 +112,7 @@ def test_a_number_that_is_not_written_as_in_json_is_refused(number):
 
 @pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1" * 100_000, "1e999"])
 def test_a_number_that_is_too_large_is_refused(number):
-    source = yaml_reading.read(f"a: {number}".encode())
+    source = catalog_yaml.read(f"a: {number}".encode())
 
     assert len(source.mistakes) == 1
 
@@ -169,10 +170,10 @@ def test_the_slower_parser_reads_the_same(monkeypatch):
 
     # Where PyYAML comes without libyaml, its own parser does the work.
     monkeypatch.setattr(yaml_limits, "Loader", yaml.SafeLoader)
-    slow = type("_Loader", (yaml.SafeLoader,), {"resolve": yaml_reading._Loader.resolve})
+    slow = type("_Loader", (yaml.SafeLoader,), {"resolve": catalog_yaml._Loader.resolve})
     fast = read("a: [1, x, '1', {b: null}]")
-    monkeypatch.setattr(yaml_reading, "_Loader", slow)
+    monkeypatch.setattr(catalog_yaml, "_Loader", slow)
 
     assert read("a: [1, x, '1', {b: null}]") == fast
-    (mistake,) = yaml_reading.read(b'a: "\\ud800"').mistakes
+    (mistake,) = catalog_yaml.read(b'a: "\\ud800"').mistakes
     assert mistake.message == "the text holds a NUL character or half of a surrogate pair"

@@ -9,9 +9,9 @@ from contracts import registry
 from contracts.models import Contract, ContractVersion
 from contracts.registry import settings
 from core import catalog_version
-from core.catalog_file import BadCatalog
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM
+from synapse.catalog.file import BadCatalog
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from contracts import registry
 from contracts.models import Contract
-from core.catalog_file import BadCatalog
 from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import SYSTEM
-from synapse_project import catalog, yaml_reading, yaml_writing
+from synapse.catalog import yaml as catalog_yaml
+from synapse.catalog import yaml_writer
+from synapse.catalog.file import BadCatalog
+from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract, define
 
@@ -175,7 +177,7 @@ VALUES = st.recursive(
 def test_every_json_value_survives_writing_and_reading(items):
     document = {"streams": items, "services": items}
 
-    source = yaml_reading.read(yaml_writing.write(document).encode())
+    source = catalog_yaml.read(yaml_writer.write(document).encode())
 
     assert source.mistakes == []
     assert source.value == document
@@ -185,7 +187,7 @@ def test_a_catalog_of_more_values_than_aliases_may_add_is_read(db):
     schema = {"enum": [f"v{number}" for number in range(5_000)]}
     types = [{"name": f"t{number}", "schema": schema} for number in range(45)]
 
-    text = yaml_writing.write({"streams": [{"name": "orders", "event_types": types}]})
+    text = yaml_writer.write({"streams": [{"name": "orders", "event_types": types}]})
 
     assert len(catalog.Catalog(text.encode(), name="export").plan()) == 91
 
@@ -204,7 +206,7 @@ def test_the_deepest_example_and_schema_that_can_be_stored_are_exported_so_that_
 
 def test_an_export_that_no_file_may_hold_is_refused(db, monkeypatch):
     apply(ORDERS)
-    monkeypatch.setattr(yaml_reading, "MAX_BYTES", 100)
+    monkeypatch.setattr(catalog_yaml, "MAX_BYTES", 100)
 
     with pytest.raises(BadCatalog, match="at most 100 can be read"):
         catalog.export()

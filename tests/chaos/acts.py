@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.definitions import StreamDefinition
 from streams.janitor import Janitor
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import (
     dead_letters as dead_letter_commands,

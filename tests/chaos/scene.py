@@ -16,11 +16,11 @@ from bridges.runtime.membership import Subscription
 from bridges.runtime.retry import Backoff, Policy
 from bridges.runtime.worker import Worker
 from bridges.sinks.base import MayBegin, OneByOne, Outcome
-from streams.ids import parse
 from synapse.errors.delivery import SinkAway, SinkError
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.script import load
+from synapse.wire.ids import parse
 from synapse_project.chaos.order import KeyOrder
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from streams.verdicts import check_in_thread
+from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.contracts import BadSchema, TooCostly
 from synapse.schema import regex_safety, validator
 from synapse.schema.cost import MAX_STEPS, CostModel, upper_bound

@@ -14,9 +14,14 @@ import jsonschema_rs
 import pytest
 
 from streams import connections, publishing
-from streams.definitions import ActiveContract, EventTypeDefinition, Snapshot, StreamDefinition
 from streams.reading import NDJSON
 from synapse.auth.principal import SYSTEM
+from synapse.catalog.stream_definitions import (
+    ActiveContract,
+    EventTypeDefinition,
+    Snapshot,
+    StreamDefinition,
+)
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request

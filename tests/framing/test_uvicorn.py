@@ -9,7 +9,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from synapse_project import direct_protocol, framed_protocol, http10, http_protocol
+from synapse.server import framed_protocol, http10
+from synapse_project import direct_protocol, http_protocol
 from tests.lanes import Wire
 
 MODULES = (framed_protocol, direct_protocol, http_protocol, http10)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from synapse_project.acceptor import Acceptor
+from synapse.server.acceptor import Acceptor
 
 GREEDY, OTHER = "127.0.0.66", "127.0.0.3"
 

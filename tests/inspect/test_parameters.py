@@ -2,9 +2,17 @@
 
 import pytest
 
-from streams.ids import FIRST, LAST, MOST, EntryId, Range, following, preceding
 from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
 from synapse.problems import BadParameter, BadRequest
+from synapse.wire.ids import (
+    FIRST,
+    LAST,
+    MOST,
+    EntryId,
+    Range,
+    following,
+    preceding,
+)
 
 NEW_YEAR = 1_704_067_200_000
 

@@ -1,7 +1,7 @@
 """Where a read loop stands, when the stream is not what it was."""
 
-from streams.ids import EntryId
 from streams.tailing.place import Place
+from synapse.wire.ids import EntryId
 
 NOTHING = EntryId(0, 0)
 

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from streams.ids import LAST
 from streams.live import pages
 from streams.live.pages import Pages
 from streams.tail import tails
 from streams.tailing import Tail
+from synapse.wire.ids import LAST
 from tests.live.server import watching
 
 

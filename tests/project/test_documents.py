@@ -10,7 +10,7 @@ import orjson
 import pytest
 from django.core.management import call_command, get_commands
 
-from streams import entry
+from synapse.wire import entry
 from synapse_project import environment
 
 ROOT = Path(__file__).parents[2]

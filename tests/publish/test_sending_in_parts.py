@@ -3,7 +3,7 @@
 import pytest
 
 from streams import storing
-from streams.definitions import StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
 from synapse.redis.commands import streams as stream_commands
 

@@ -4,11 +4,11 @@ import pytest
 from django.db import OperationalError
 
 from bridges import snapshot
-from bridges.definitions import PULL
 from bridges.models import Bridge
 from bridges.pull import groups
 from core.models import AuditEntry
 from streams.models import Stream
+from synapse.catalog.bridge_definitions import PULL
 from tests.pull.cast import GROUP, STREAM
 
 # The event loop's threads see what is committed, and nothing else.

@@ -8,8 +8,8 @@ import pytest
 import redis as redis_py
 
 from streams import connections
-from streams.definitions import StreamDefinition
 from streams.janitor import Janitor
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import keyspace
 
 HOUR_MS = 3_600_000

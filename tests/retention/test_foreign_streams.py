@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from streams.definitions import StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import keyspace
 
 LARGEST = 2**64 - 1

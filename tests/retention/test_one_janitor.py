@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from streams import background, connections, janitor
-from streams.definitions import StreamDefinition
 from streams.janitor import LEASE_MS, TOGETHER, durable_groups, on_durable_groups
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import ReplyError, keyspace
 
 SHORT = StreamDefinition(name="orders", max_length=1)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import decoding, entry
 from synapse.runtime.second_hit_cache import Kinds
+from synapse.wire import entry, fast_decoder
 from tests.wire.test_round_trip import EVENTS, written
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]
@@ -15,7 +15,7 @@ OURS += [b"synapse_version", b"3", b"synapse_added", b"ets"]
 
 @pytest.fixture(autouse=True)
 def no_kinds(monkeypatch):
-    monkeypatch.setattr(decoding, "_kinds", Kinds(8))
+    monkeypatch.setattr(fast_decoder, "_kinds", Kinds(8))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def general(monkeypatch):
 
 
 def read_thrice(parts):
-    return [decoding.decode_parts(parts, types_of={}) for _ in range(3)]
+    return [fast_decoder.decode_parts(parts, types_of={}) for _ in range(3)]
 
 
 @given(event=EVENTS, layout=st.sampled_from(["flat", "dual"]))
@@ -81,7 +81,7 @@ def test_an_entry_with_the_same_names_that_says_something_else_is_read_in_the_ge
     other = [*OURS]
     other[place] = value
 
-    assert decoding.decode_parts(other) == entry.decode(entry.pairs(other))
+    assert fast_decoder.decode_parts(other) == entry.decode(entry.pairs(other))
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_values_are_those_of_each_entry(place, value):
     other = [*OURS]
     other[place] = value
 
-    assert decoding.decode_parts(other) == entry.decode(entry.pairs(other))
+    assert fast_decoder.decode_parts(other) == entry.decode(entry.pairs(other))
 
 
-@pytest.mark.parametrize("names", [[b"n%d" % n for n in range(decoding._NAMES)], [b"n" * decoding._BYTES]])
+@pytest.mark.parametrize("names", [[b"n%d" % n for n in range(fast_decoder._NAMES)], [b"n" * fast_decoder._BYTES]])
 def test_an_entry_of_many_or_of_long_names_is_of_no_kind(general, names):
     parts = [word for name in names for word in (name, b"1")] + OURS
 

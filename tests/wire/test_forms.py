@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import entry, forms
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime.second_hit_cache import Kinds
+from synapse.wire import entry, fast_encoder
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT
 
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}
@@ -24,13 +24,13 @@ PLAIN_EVENTS = st.builds(
 
 @pytest.fixture(autouse=True)
 def no_forms(monkeypatch):
-    monkeypatch.setattr(forms, "_forms", Kinds(1024))
+    monkeypatch.setattr(fast_encoder, "_forms", Kinds(1024))
 
 
 def appended(stream, event, **around):
     """Append the event for the second time."""
-    forms.append(stream, event, **around)
-    return forms.append(stream, event, **around)
+    fast_encoder.append(stream, event, **around)
+    return fast_encoder.append(stream, event, **around)
 
 
 def packed_by_words(event):
@@ -72,14 +72,14 @@ def test_what_two_publishers_and_two_versions_have_in_common_is_kept_apart():
 
 
 def test_nothing_is_kept_for_the_first_event_of_a_kind_which_may_be_its_last():
-    assert forms.append("orders", {"event_type": "order-placed", "n": 1}, **AROUND) is None
+    assert fast_encoder.append("orders", {"event_type": "order-placed", "n": 1}, **AROUND) is None
 
-    assert forms._forms.made == {}
+    assert fast_encoder._forms.made == {}
 
 
 def test_an_event_with_names_that_are_too_long_or_too_many_has_no_form():
     assert appended("orders", {"event_type": "order-placed", "n" * 10_000: 1}, **AROUND) is None
-    many = {"event_type": "order-placed", **{f"n{number}": 1 for number in range(forms._NAMES)}}
+    many = {"event_type": "order-placed", **{f"n{number}": 1 for number in range(fast_encoder._NAMES)}}
     assert appended("orders", many, **AROUND) is None
     del many["n0"]
     assert appended("orders", many, **AROUND) is not None

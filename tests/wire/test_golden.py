@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams import entry
+from synapse.wire import entry
 from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, published_of, types_of, written_by
 
 

@@ -3,8 +3,8 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.decoding import decode_parts, type_of_parts
-from streams.entry import encode
+from synapse.wire.entry import encode
+from synapse.wire.fast_decoder import decode_parts, type_of_parts
 
 NAMES = st.sampled_from(
     [b"event_type", b"event", b"synapse_version", b"synapse_types", b"synapse_added", b"payload", b"\xff"]

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from streams import entry
-from streams.entry import TypesOfContract
 from synapse.formats import exact_json
 from synapse.schema.validator import compile_schema
+from synapse.wire import entry
+from synapse.wire.entry import TypesOfContract
 
 STRING, NUMBER, FLAG = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
 KIND = {"kind": {"const": "count"}}

@@ -8,14 +8,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from bridges.catalog import BRIDGE
-from core.catalog_file import BadCatalog
-from core.plan import Change
 from core.templatetags.synapse import visible
 from streams import leftovers
 from streams.catalog.reading import STREAM
+from synapse.catalog import report
+from synapse.catalog.file import BadCatalog
+from synapse.catalog.plan import Change
 from synapse.errors.streams import Unavailable
 from synapse.runtime import long_work
-from synapse_project import catalog, catalog_report
+from synapse_project import catalog
 
 _STAYS = "What is told here stays in Redis, where `manage.py leftovers` lists and purges it."
 
@@ -57,9 +58,9 @@ class Command(BaseCommand):
         loaded = catalog.load(options["file"])
         with long_work.told(self._say, "Comparing"):
             changes = loaded.plan(delete=options["delete"])
-        for line in catalog_report.difference(changes):
+        for line in report.difference(changes):
             self.stdout.write(line)
-        self.stdout.write(catalog_report.summary(changes, done=False))
+        self.stdout.write(report.summary(changes, done=False))
         for sentence in _left_by(changes):
             self.stdout.write(visible(sentence))
         if changes and options["check"]:
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         with long_work.told(self._say, "Applying the catalog"):
             changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
-            self.stdout.write(catalog_report.summary(changes, done=True))
+            self.stdout.write(report.summary(changes, done=True))
 
     def _ask(self, left: list[str], *, from_terminal: bool) -> None:
         """Ask whether to delete what leaves events in Redis, where there is somebody to ask."""

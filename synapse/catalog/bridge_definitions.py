@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bridges.filters import Filter
+from synapse.catalog.filters import Filter
 
 LEASE_SECONDS = 60
 TIMEOUT_SECONDS = 15

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from streams import entry
-from streams.entry import DecodedEntry, TopLevelTypes
 from synapse.runtime.second_hit_cache import Kinds
+from synapse.wire import entry
+from synapse.wire.entry import DecodedEntry, TopLevelTypes
 
 _Names = tuple[bytes, ...]
 

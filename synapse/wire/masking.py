@@ -10,12 +10,18 @@ from typing import Any
 
 import orjson
 
-from streams.definitions import StreamDefinition
-from streams.entry import BESIDE, TYPES, DecodedEntry, further_types, types_told
 from synapse.auth.rights import PERSONAL, Rights
+from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii
 from synapse.schema.pii import Marks
+from synapse.wire.entry import (
+    BESIDE,
+    TYPES,
+    DecodedEntry,
+    further_types,
+    types_told,
+)
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from core.plan import Values
+from synapse.catalog.plan import Values
 from synapse.formats.names import RULE, is_name
 from synapse.problems import Problem
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.catalog_file import kind_of, nearest, quoted
-from core.plan import same
+from synapse.catalog.file import kind_of, nearest, quoted
+from synapse.catalog.plan import same
 
 OPERATORS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "exists", "prefix")
 MOST_FILTERS = 20

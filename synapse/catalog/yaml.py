@@ -13,8 +13,14 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from core.catalog_file import LARGEST_NUMBER, BadCatalog, Mistake, Place, quoted
-from synapse_project import yaml_limits
+from synapse.catalog import yaml_limits
+from synapse.catalog.file import (
+    LARGEST_NUMBER,
+    BadCatalog,
+    Mistake,
+    Place,
+    quoted,
+)
 
 MAX_BYTES = 64 * 1024 * 1024
 

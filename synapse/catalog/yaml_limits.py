@@ -13,7 +13,7 @@ try:
 except ImportError:
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
-from core.catalog_file import BadCatalog
+from synapse.catalog.file import BadCatalog
 
 __all__ = ["Loader", "check"]
 

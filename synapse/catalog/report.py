@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from core.plan import Change, same
+from synapse.catalog.plan import Change, same
 
 NOTHING = "nothing to change"
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}

@@ -52,7 +52,7 @@ class StreamDefinition:
     # How long a publish waits for that safety.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
-    # By event type: how the text of foreign entries is to be read (see streams.entry.decode).
+    # By event type: how the text of foreign entries is to be read (see synapse.wire.entry.decode).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     # By event type, one that is not defined any more too: what any version of its contract marks as personal.
     marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)

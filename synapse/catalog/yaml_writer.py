@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from synapse_project.yaml_reading import JSON_NUMBER, OCTAL
+from synapse.catalog.yaml import JSON_NUMBER, OCTAL
 
 _WIDTH = 110
 # A list of words stands on one line when it is as short as this.

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from streams import entry
 from synapse.formats.exact_json import written
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command
 from synapse.runtime.second_hit_cache import Kinds
+from synapse.wire import entry
 
 _Kind = tuple[str, tuple[str, ...], str, int]
 

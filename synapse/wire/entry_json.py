@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from streams.entry import DecodedEntry, text_fields
-from streams.masking import Mask
 from synapse.formats import exact_json
+from synapse.wire.entry import DecodedEntry, text_fields
+from synapse.wire.masking import Mask
 
 
 def shown(

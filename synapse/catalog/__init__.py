@@ -1,0 +1,1 @@
+"""Definitions as values, and the catalog file that holds them."""

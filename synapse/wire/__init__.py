@@ -1,0 +1,1 @@
+"""How an event lies in Redis: entries, ids, encoders and decoders."""

@@ -11,11 +11,11 @@ from typing import cast
 from bridges import waits
 from bridges.database import close_stale_connections
 from bridges.models import Bridge
-from streams.owners import Owner, Owners
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.groups.ownership import Owner, Owners
 from synapse.wire.start_position import start_of
 
 

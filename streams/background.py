@@ -11,11 +11,11 @@ from core import failed_log_ins, login_throttle
 from streams import connections, kept_snapshot
 from streams.access import usage
 from streams.audience import Audience
-from streams.creation import Keeper
-from streams.janitor import Janitor
 from streams.snapshot import POLL_SECONDS, holder
 from streams.tail import tails
 from synapse.redis.server_checks import ServerCheck
+from synapse.retention.janitor import Janitor
+from synapse.retention.stream_creation import Keeper
 from synapse.runtime.periodic import Periodic
 
 

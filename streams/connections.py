@@ -8,8 +8,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from core.shares.process import shares_of
-from streams.tally import Tally
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Server, SyncExecutor
 from synapse.redis.commands.base import Job
 from synapse.shares import Limits

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from streams.tally import REFUSED_FOR, Counted, Dropped
 from synapse.auth.rights import EVERY_TYPE, Rights, sees
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import NotAStream
 from synapse.problems import Problem
+from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
 from synapse.redis import keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation, ReplyError

@@ -7,9 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from streams import connections, health, inspection, live, prober, publishing, reading
+from streams import (
+    connections,
+    health,
+    inspection,
+    live,
+    prober,
+)
 from streams.live import tickets
-from streams.reading import MAX_EVENT_BYTES
 from streams.snapshot import holder
 from synapse.http.exchange import (
     Done,
@@ -20,13 +25,15 @@ from synapse.http.exchange import (
     StreamedResponse,
     nobody,
 )
+from synapse.publishing import body, pipeline
+from synapse.publishing.body import MAX_EVENT_BYTES
 from synapse.redis import AsyncExecutor
 from synapse.redis.commands.base import Conversation
 from synapse.shares import caller_of
 from synapse.shares.fair_queue import FairQueue
 
 # Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
-LARGE_BATCHES = FairQueue("large batches", capacity=reading.MAX_BATCH_BYTES, patience=10.0)
+LARGE_BATCHES = FairQueue("large batches", capacity=body.MAX_BATCH_BYTES, patience=10.0)
 
 # So many long reads of messages go on at a time.
 LONG_READS = FairQueue("reads of many messages", capacity=4, patience=10.0)
@@ -47,7 +54,7 @@ def publish_directly(request: Request, done: Done, failed: Failed) -> bool:
 
 
 def _publish(request: Request) -> Conversation[Response]:
-    return publishing.publish(request, holder.current(), connections.tally)
+    return pipeline.publish(request, holder.current(), connections.tally)
 
 
 def _publishing_executor(request: Request) -> AsyncExecutor:
@@ -57,14 +64,14 @@ def _publishing_executor(request: Request) -> AsyncExecutor:
 async def validate(request: Request) -> Response:
     """Answer `POST /events/{stream}/validate`."""
     async with _turn(request):
-        return await connections.async_executor().run(publishing.validate(request, holder.current()))
+        return await connections.async_executor().run(pipeline.validate(request, holder.current()))
 
 
 def validate_directly(request: Request, done: Done, failed: Failed) -> bool:
     """Answer the same, when the body is small."""
     if _is_large(request):
         return False
-    connections.async_executor().begin(publishing.validate(request, holder.current()), done, failed)
+    connections.async_executor().begin(pipeline.validate(request, holder.current()), done, failed)
     return True
 
 

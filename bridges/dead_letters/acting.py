@@ -17,11 +17,12 @@ from bridges.dead_letters.seeing import demand_editing
 from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
 from bridges.runtime.worker import MAX_WAITING
 from core import audit
-from streams import checking, connections
+from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
+from synapse.publishing import validation
 from synapse.redis import keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
@@ -91,7 +92,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         Forbidden: also when something in the dead letter is PII, and they may not see it.
         NoSuchDeadLetter: when there is none of this id.
         UnknownStream: when the stream is not defined any more.
-        Problem: when the event would be refused (see streams.checking).
+        Problem: when the event would be refused (see synapse.publishing.validation).
         TooManyWaiting, Unavailable: as `redrive` does.
     """
     permit_acting(by, stream)
@@ -99,7 +100,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     demand_editing(letter, by)
     definition, accepted = judging.accept(stream, event)
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
-    parts = checking.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
+    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
     _check_room(stream, group, 1)
     command = dead_letter_commands.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
     # An edit may take over values, and give the event another type.

@@ -6,13 +6,13 @@ from typing import Any
 
 from bridges.dead_letters.seeing import is_masked, sees_all
 from bridges.dead_letters.values import DeadLetter
-from streams import reading, verdicts
-from streams.checking import Accepted
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
+from synapse.publishing import body, deferred_validation
+from synapse.publishing.validation import Accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,10 @@ def accept(stream: str, event: Any) -> tuple[StreamDefinition, Accepted]:
 
     Raises:
         UnknownStream: when the stream is not defined (any more).
-        Problem: when the event would be refused (see streams.reading, streams.checking and streams.verdicts).
+        Problem: when the event would be refused (see synapse.publishing.body, synapse.publishing.validation and
+            synapse.publishing.deferred_validation).
     """
     definition = holder.current().streams.get(stream)
     if definition is None:
         raise UnknownStream(stream)
-    return definition, verdicts.check_in_thread(definition, reading.within_limits(event))
+    return definition, deferred_validation.check_in_thread(definition, body.within_limits(event))

@@ -3,8 +3,6 @@
 - `acting`    the actions; each is recorded
 - `planning`  what moving it would do
 - `checking`  what speaks against an action: who reads, and whose the group is
-- `place`     where to, as a person writes it
-- `values`    what an action came to
 
 The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
 is not known here.
@@ -13,7 +11,13 @@ is not known here.
 from bridges.groups.acting import create, delete, move, pause, permit, resume
 from bridges.groups.checking import standing
 from bridges.groups.planning import plan
-from bridges.groups.values import Created, Deleted, Moved, Paused, Plan
+from synapse.groups.results import (
+    Created,
+    Deleted,
+    Moved,
+    Paused,
+    Plan,
+)
 
 __all__ = [
     "Created",

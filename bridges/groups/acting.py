@@ -10,10 +10,8 @@ from typing import Any
 from django.db import transaction
 
 from bridges.dead_letters import check_place
-from bridges.groups import place
 from bridges.groups.checking import LIVELY_MS, bridge_of, check_at_rest, check_stream, standing
 from bridges.groups.planning import last_of
-from bridges.groups.values import Created, Deleted, Moved, Paused
 from bridges.models import Bridge
 from core import audit
 from streams import connections
@@ -28,6 +26,13 @@ from synapse.errors.delivery import (
     UnknownGroup,
 )
 from synapse.formats.names import RULE, is_name
+from synapse.groups import target_position
+from synapse.groups.results import (
+    Created,
+    Deleted,
+    Moved,
+    Paused,
+)
 from synapse.problems import BadParameter
 from synapse.redis import ReplyError
 from synapse.redis.commands import groups as group_commands
@@ -54,7 +59,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
-    after = place.asked(at, now=datetime.now(UTC))
+    after = target_position.asked(at, now=datetime.now(UTC))
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
@@ -96,7 +101,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
     """
     permit(by, stream)
-    after = place.asked(to, now=datetime.now(UTC))
+    after = target_position.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
     if after == END:

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from bridges.groups import place
 from bridges.groups.checking import hindrance, standing
-from bridges.groups.values import Plan
 from streams import connections
 from streams.scanning import Scan
+from synapse.groups import target_position
+from synapse.groups.results import Plan
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.groups import END
@@ -27,11 +27,11 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
         UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
-    after = place.asked(to, now=datetime.now(UTC))
+    after = target_position.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     now, then = parse(found.group.last_delivered_id), last_of(stream)
     if after != END:
-        then = min(then, place.parse_full(after))
+        then = min(then, target_position.parse_full(after))
     between = Range(first=following(min(now, then)), last=max(now, then))
     scan = connections.executor().run(_counted(stream, between))
     return Plan(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams import reading
 from streams.inspection.parameters import parse_id
 from synapse.formats.names import RULE, is_name
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest
+from synapse.publishing import body as publishing_body
 from synapse.wire.ids import EntryId
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
@@ -150,7 +150,7 @@ class _Body:
     def __init__(self, request: Request) -> None:
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")
-        body = reading.read(request)
+        body = publishing_body.read(request)
         value = None if body.batch else body.items()[0]
         if not isinstance(value, dict):
             raise BadRequest("The body is one JSON object.")

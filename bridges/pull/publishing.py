@@ -1,13 +1,13 @@
 """`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django."""
 
 from bridges.pull.asking import Publication
-from streams import publishing
-from streams.reading import Body
-from streams.tally import Tally
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.delivery import NotOpen
 from synapse.http.exchange import Request, Response
+from synapse.publishing import pipeline
+from synapse.publishing.body import Body
+from synapse.publishing.counters import Tally
 from synapse.redis.commands.base import Conversation
 
 
@@ -22,7 +22,7 @@ def publish(asked: Publication, request: Request, catalog: Snapshot, tally: Tall
     demand_right(request.principal, "publish", asked.stream)
     if asked.stream not in catalog.streams:
         raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
-    stored = yield from publishing.publish(
+    stored = yield from pipeline.publish(
         request._replace(params={"stream": asked.stream}),
         catalog,
         tally,

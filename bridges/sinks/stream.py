@@ -9,14 +9,7 @@ from bridges.delivery import Delivery
 from bridges.mapping import FieldMapping
 from bridges.sinks.base import MayBegin, Outcome, Sink
 from bridges.sinks.config import SinkConfig
-from streams import (
-    checking,
-    connections,
-    reading,
-    storing,
-    verdicts,
-)
-from streams.checking import Accepted
+from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -31,6 +24,13 @@ from synapse.errors.streams import StreamFull, Unavailable
 from synapse.formats.names import RULE, is_name
 from synapse.formats.text import cut
 from synapse.problems import Problem
+from synapse.publishing import (
+    body,
+    deferred_validation,
+    storage,
+    validation,
+)
+from synapse.publishing.validation import Accepted
 from synapse.redis import Command, ReplyError
 from synapse.redis.commands.publishing import Once, publish_once
 from synapse.wire import entry
@@ -144,8 +144,8 @@ class StreamSink(Sink):
             SinkAway: when too many costly events are being checked.
         """
         try:
-            event = reading.within_limits(self._mapping.apply(delivery.event))
-            return verdicts.check_in_thread(target, event)
+            event = body.within_limits(self._mapping.apply(delivery.event))
+            return deferred_validation.check_in_thread(target, event)
         except SandboxBusy as busy:
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
@@ -157,7 +157,7 @@ class StreamSink(Sink):
     ) -> Command:
         if len(trail) > MOST_HOPS:
             raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
-        fields = checking.encode(
+        fields = validation.encode(
             target,
             accepted,
             now=lambda: delivery.timestamp or _now(),
@@ -182,12 +182,12 @@ class StreamSink(Sink):
         Raises:
             SinkAway: when Redis cannot be used.
         """
-        barrier = storing.barrier_of(target) if commands else None
+        barrier = storage.barrier_of(target) if commands else None
         try:
             replies = connections.executor_for(target).execute([*commands, barrier] if barrier else commands)
         except Unavailable as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
-        why = storing.shortfall(target, replies.pop()) if barrier else ""
+        why = storage.shortfall(target, replies.pop()) if barrier else ""
         return replies, SinkError(f"“{self._to}” may have it, but {why}") if why else None
 
     def _outcome(self, reply: Once | ReplyError) -> Outcome:

@@ -7,7 +7,7 @@ import orjson
 
 from contracts import registry
 from contracts.models import Contract
-from streams.catalog import examples
+from synapse.publishing import examples
 
 # In a catalog file it must be said; here it is asked for.
 _BREAKS = "breaks the schema: "

@@ -1,8 +1,8 @@
 """Which services take part, as far as Redis tells: the sources of events, and the groups that read them. No I/O.
 
-Web servers note who publishes through them (streams.tally). Of streams that others write to, some of the newest entries
-are looked at. Events say their source, and groups have names; neither is proof, and readers over HTTP without a group
-leave no trace. So the page tells where it was looked beside what was found.
+Web servers note who publishes through them (synapse.publishing.counters). Of streams that others write to, some of the
+newest entries are looked at. Events say their source, and groups have names; neither is proof, and readers over HTTP
+without a group leave no trace. So the page tells where it was looked beside what was found.
 """
 
 import random

@@ -24,11 +24,11 @@ from streams.admin.integration import (
     state,
     with_lag,
 )
-from streams.janitor import durable_groups
 from streams.lag import Lag
 from streams.models import Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.problems import Problem
+from synapse.retention.janitor import durable_groups
 
 # Services on a page; streams that are named for each; and names that belong to no service.
 PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50

@@ -10,9 +10,9 @@ from django.template.loader import render_to_string
 from core.admin import AuditedAdmin, AuditedInline
 from core.admin.pages import Page
 from core.admin.related_filter import RelatedFilter
-from streams import owners
 from streams.admin import integration_page, keys, tabs
 from streams.models import Grant, Service
+from synapse.groups import ownership
 
 
 class GrantInline(AuditedInline):
@@ -45,7 +45,7 @@ class ServiceAdmin(AuditedAdmin):
         before = Service.objects.get(pk=obj.pk).name if change else obj.name
         super().save_model(request, obj, form, change)
         if before != obj.name:
-            owners.rename_service(before, obj.name)
+            ownership.rename_service(before, obj.name)
 
     @admin.display(description="service", ordering="name")
     def named(self, service: Service) -> str:

@@ -12,7 +12,7 @@ from core import audit
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
-from streams import connections, idempotency, publishing
+from streams import connections
 from streams.admin import overview, tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType
@@ -20,6 +20,7 @@ from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.problems import Problem, document
+from synapse.publishing import idempotency, pipeline
 
 
 class PublishForm(forms.Form):
@@ -87,10 +88,10 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
 
 def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
     if only_check:
-        return connections.executor().run(publishing.validate(asked, holder.current()))
+        return connections.executor().run(pipeline.validate(asked, holder.current()))
     catalog = holder.current()
     executor = connections.executor_for(catalog.streams.get(asked.params["stream"]))
-    return executor.run(publishing.publish(asked, catalog, connections.tally))
+    return executor.run(pipeline.publish(asked, catalog, connections.tally))
 
 
 def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:

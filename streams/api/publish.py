@@ -7,13 +7,14 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, Polymorphic
 from rest_framework.request import Request
 
 from core.views import ApiView, to_django, to_request
-from streams import connections, idempotency, publishing
+from streams import connections
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.schemas import EVENT
 from streams.api.shapes import publishing as shapes
-from streams.reading import CONTRACT_VERSION, JSON, NDJSON
 from streams.snapshot import holder
+from synapse.publishing import idempotency, pipeline
+from synapse.publishing.body import CONTRACT_VERSION, JSON, NDJSON
 
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
@@ -97,7 +98,7 @@ class Publish(ApiView):
         asked = to_request(request._request, principal_of(request), stream=stream)
         catalog = holder.current()
         executor = connections.executor_for(catalog.streams.get(stream))
-        return to_django(executor.run(publishing.publish(asked, catalog, connections.tally)))
+        return to_django(executor.run(pipeline.publish(asked, catalog, connections.tally)))
 
 
 class Validate(ApiView):
@@ -119,4 +120,4 @@ class Validate(ApiView):
     def post(self, request: Request, stream: str) -> HttpResponse:
         """What publishing would answer to the same body."""
         asked = to_request(request._request, principal_of(request), stream=stream)
-        return to_django(connections.executor().run(publishing.validate(asked, holder.current())))
+        return to_django(connections.executor().run(pipeline.validate(asked, holder.current())))

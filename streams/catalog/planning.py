@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from contracts import catalog as contracts
 from streams.catalog import current
-from streams.catalog.examples import complaints
 from streams.catalog.reading import EVENT_TYPE, GRANT, SERVICE, STREAM
 from synapse.catalog.file import CatalogFile, nearest, quoted
 from synapse.catalog.plan import (
@@ -17,6 +16,7 @@ from synapse.catalog.plan import (
     compare,
     same,
 )
+from synapse.publishing.examples import complaints
 
 _Definitions = Mapping[str, Values]
 

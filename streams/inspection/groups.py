@@ -9,8 +9,8 @@ from streams import lag
 from streams.inspection.overview import readable
 from streams.inspection.parameters import check_parameters, parse_id
 from streams.lag import Lag
-from streams.owners import Owner, owners
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.groups.ownership import Owner, owners
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import Problem
 from synapse.redis import keyspace

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from streams import event_files
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.publishing import event_files
 
 GOOD, BAD_ONE = {"event_type": "order-placed", "number": 1}, {"event_type": "order-placed", "number": "x"}
 SENTENCE = '“number” must be of type integer, but is a string ("x").'

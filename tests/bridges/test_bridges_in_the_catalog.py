@@ -7,9 +7,9 @@ from django.db import IntegrityError, transaction
 from bridges import disabling, snapshot
 from bridges.models import Bridge
 from core.models import AuditEntry
-from streams import janitor
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.retention import janitor
 from synapse_project import catalog as project_catalog
 from tests.catalog.files import PLATFORM, apply, mistakes, planned
 

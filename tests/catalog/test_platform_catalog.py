@@ -8,11 +8,12 @@ from django.core.management import call_command
 from core import catalog_version
 from core.models import AuditEntry
 from deepiri_modelkit.contracts.events import EVENT_MODELS
-from streams import connections, publishing
+from streams import connections
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.errors.streams import ContractViolated
 from synapse.http.exchange import Request
+from synapse.publishing import pipeline
 from synapse_project import catalog
 from tests.catalog.files import PLATFORM
 
@@ -68,7 +69,7 @@ def validate(stream: str, body: str) -> dict:
         headers={"content-type": "application/json"},
         body=body.encode(),
     )
-    return json.loads(connections.executor().run(publishing.validate(request, holder.refresh())).body)
+    return json.loads(connections.executor().run(pipeline.validate(request, holder.refresh())).body)
 
 
 def test_it_holds_the_streams_event_types_and_services_of_the_guide(platform):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.janitor import Janitor
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import (
@@ -16,6 +15,7 @@ from synapse.redis.commands import (
     groups as group_commands,
 )
 from synapse.redis.commands.delivery import Failure
+from synapse.retention.janitor import Janitor
 from tests.bridges.cast import (
     COPIES,
     DEAD,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.verdicts import check_in_thread
 from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.contracts import BadSchema, TooCostly
+from synapse.publishing.deferred_validation import check_in_thread
 from synapse.schema import regex_safety, validator
 from synapse.schema.cost import MAX_STEPS, CostModel, upper_bound
 from synapse.schema.references import ReferenceResolver

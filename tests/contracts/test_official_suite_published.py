@@ -13,8 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from streams import connections, publishing
-from streams.reading import NDJSON
+from streams import connections
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_definitions import (
     ActiveContract,
@@ -25,6 +24,8 @@ from synapse.catalog.stream_definitions import (
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
+from synapse.publishing import pipeline
+from synapse.publishing.body import NDJSON
 from synapse.schema.validator import compile_schema
 from tests.contracts.test_official_suite import FOLDERS, remotes_of, suite, with_draft
 
@@ -99,7 +100,7 @@ def statuses(contract: ActiveContract, values: list[Any]) -> list[dict[str, Any]
         method="POST", path="", params={"stream": "s"}, headers={"content-type": NDJSON}, body=body, principal=SYSTEM
     )
     try:
-        answer = connections.executor().run(publishing.validate(request, catalog))
+        answer = connections.executor().run(pipeline.validate(request, catalog))
     except BatchRefused as refused:
         return refused.members["results"]
     results: list[dict[str, Any]] = json.loads(answer.body)["results"]

@@ -15,12 +15,12 @@ from bridges.dead_letters import Ids, discard, redrive
 from bridges.dead_letters import page as dead_letters
 from bridges.models import Bridge
 from streams import connections
-from streams.janitor import Janitor
 from streams.models import Stream
 from streams.snapshot import holder
 from streams.tail import tails
 from synapse.auth.principal import SYSTEM
 from synapse.redis import acl
+from synapse.retention.janitor import Janitor
 from tests.bridges.cast import GROUP, STREAM, TWICE, KeepingSink
 from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching

@@ -3,9 +3,9 @@
 import pytest
 
 from streams import connections
-from streams.creation import LOOK_AGAIN, Keeper, ensure_streams
 from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
+from synapse.retention.stream_creation import LOOK_AGAIN, Keeper, ensure_streams
 
 
 class Clock:

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from core.shares.process import shares_of
-from streams import publishing
 from streams.snapshot import holder
-from streams.verdicts import check_in_thread
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
+from synapse.publishing import pipeline
+from synapse.publishing.deferred_validation import check_in_thread
 from synapse.redis.commands.base import Job
 from synapse.sandbox import process
 from synapse.sandbox.messages import Limits
@@ -162,7 +162,7 @@ def test_the_costly_events_of_a_batch_share_jobs(redis):
         body=body,
         principal=replace(SYSTEM, kind="anonymous", address="127.0.0.1"),
     )
-    conversation = publishing.validate(request, holder.refresh())
+    conversation = pipeline.validate(request, holder.refresh())
     jobs, answer = [], None
     try:
         asked = next(conversation)

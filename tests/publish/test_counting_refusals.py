@@ -4,12 +4,12 @@ import orjson
 import pytest
 
 from streams import background
-from streams.publishing import publish
 from streams.snapshot import holder
-from streams.tally import Tally
 from synapse.auth.principal import SYSTEM
 from synapse.errors.streams import BrokerDown, OutcomeUnknown, Unavailable
 from synapse.http.exchange import Request
+from synapse.publishing.counters import Tally
+from synapse.publishing.pipeline import publish
 from synapse.redis.commands.base import ReplyError
 from tests.admin.pages import text_of, url
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams import background, connections, publishing
+from streams import background, connections
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.http.exchange import Request
+from synapse.publishing import pipeline
 from tests.lanes import DjangoAlone
 
 PLACED = {"event_type": "order-placed", "order_id": 7}
@@ -138,7 +139,7 @@ def test_a_key_belongs_to_whoever_sent_it(redis, executor):
             body=orjson.dumps(PLACED),
             principal=Principal(kind="service", name=name),
         )
-        return executor.run(publishing.publish(request, holder.current(), connections.tally)).status
+        return executor.run(pipeline.publish(request, holder.current(), connections.tally)).status
 
     assert [sent_by("shop"), sent_by("warehouse"), sent_by("shop")] == [201, 201, 200]
 
@@ -324,8 +325,8 @@ def test_whatever_differs_is_something_else(redis, executor, define, first, seco
         body = orjson.dumps({"event_type": "x", **event})
         request = Request(method="POST", path="/events/loose", params={"stream": "loose"}, headers=headers, body=body)
         try:
-            return executor.run(publishing.publish(request, holder.current(), connections.tally)).status
-        except publishing.Problem as problem:
+            return executor.run(pipeline.publish(request, holder.current(), connections.tally)).status
+        except pipeline.Problem as problem:
             return problem.status
 
     same = orjson.dumps(first) == orjson.dumps(second)

@@ -6,8 +6,9 @@ import gc
 import orjson
 import pytest
 
-from streams import lane, reading
+from streams import lane
 from synapse.formats import json_slices, strict_json
+from synapse.publishing import body as publishing_body
 from synapse.redis.commands.base import Command
 from synapse.shares.fair_queue import FairQueue
 from tests.lanes import Wire
@@ -121,7 +122,7 @@ def test_a_large_batch_that_is_sent_again_under_its_key_is_stored_once(ask, redi
 def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
     at_work, most = 0, 0
-    read = reading.read
+    read = publishing_body.read
 
     def counted(request):
         nonlocal at_work, most
@@ -136,7 +137,7 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
 
         return found._replace(slices=slices())
 
-    monkeypatch.setattr(reading, "read", counted)
+    monkeypatch.setattr(publishing_body, "read", counted)
     monkeypatch.setattr(lane, "LARGE_BATCHES", FairQueue("large batches", capacity=len(body) * 2, patience=60))
 
     async def ask_all():

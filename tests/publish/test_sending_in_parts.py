@@ -2,9 +2,9 @@
 
 import pytest
 
-from streams import storing
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
+from synapse.publishing import storage
 from synapse.redis.commands import streams as stream_commands
 
 STREAM = StreamDefinition(name="orders")
@@ -34,7 +34,7 @@ def hold(conversation, *answers):
 
 
 def test_many_bytes_go_in_several_parts_and_in_their_order():
-    asked, fates = hold(storing.append(STREAM, APPENDS))
+    asked, fates = hold(storage.append(STREAM, APPENDS))
 
     sizes = [sum(len(command.packed) for command in part) for part in asked]
     assert len(asked) > 3
@@ -44,7 +44,7 @@ def test_many_bytes_go_in_several_parts_and_in_their_order():
 
 
 def test_few_events_go_at_once_whatever_they_hold():
-    asked, fates = hold(storing.append(STREAM, APPENDS[:20]))
+    asked, fates = hold(storage.append(STREAM, APPENDS[:20]))
 
     assert len(asked) == 1
     assert len(fates) == 20
@@ -53,10 +53,10 @@ def test_few_events_go_at_once_whatever_they_hold():
 def test_events_of_parts_that_were_answered_are_stored_and_the_others_say_what_became_of_them():
     lost = OutcomeUnknown("The connection was lost.")
 
-    asked, fates = hold(storing.append(STREAM, APPENDS), None, lost)
+    asked, fates = hold(storage.append(STREAM, APPENDS), None, lost)
 
     first, second = map(len, asked)
-    assert all(isinstance(fate, storing.Stored) for fate in fates[:first])
+    assert all(isinstance(fate, storage.Stored) for fate in fates[:first])
     assert fates[first : first + second] == [lost] * second
     assert {type(fate) for fate in fates[first + second :]} == {BrokerDown}
     assert len(fates) == 60
@@ -64,15 +64,15 @@ def test_events_of_parts_that_were_answered_are_stored_and_the_others_say_what_b
 
 def test_redis_that_goes_away_before_anything_is_known_is_a_problem_of_the_whole_batch():
     with pytest.raises(OutcomeUnknown):
-        hold(storing.append(STREAM, APPENDS), OutcomeUnknown("The connection was lost."))
+        hold(storage.append(STREAM, APPENDS), OutcomeUnknown("The connection was lost."))
 
 
 def test_a_barrier_goes_behind_the_last_part_and_doubt_is_told_of_all_when_it_is_lost():
     stream = StreamDefinition(name="orders", durability="local")
     entries = [["event_type", "order-placed", "text", "x" * 10_000]] * 30
 
-    asked, _ = hold(storing.store(stream, entries))
-    _, fates = hold(storing.store(stream, entries), None, OutcomeUnknown("The connection was lost."))
+    asked, _ = hold(storage.store(stream, entries))
+    _, fates = hold(storage.store(stream, entries), None, OutcomeUnknown("The connection was lost."))
 
     assert [part[-1].barrier for part in asked] == [False] * (len(asked) - 1) + [True]
     assert fates[0].doubt is not None

@@ -8,9 +8,9 @@ import pytest
 import redis as redis_py
 
 from streams import connections
-from streams.janitor import Janitor
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import keyspace
+from synapse.retention.janitor import Janitor
 
 HOUR_MS = 3_600_000
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.janitor import limits_of
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.retention.janitor import limits_of
 
 
 def test_a_stream_is_cut_to_exactly_its_maximum_length_oldest_first(orders, sweep):

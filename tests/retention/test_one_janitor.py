@@ -5,10 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from streams import background, connections, janitor
-from streams.janitor import LEASE_MS, TOGETHER, durable_groups, on_durable_groups
+from streams import background, connections
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import ReplyError, keyspace
+from synapse.retention import janitor
+from synapse.retention.janitor import (
+    LEASE_MS,
+    TOGETHER,
+    durable_groups,
+    on_durable_groups,
+)
 
 SHORT = StreamDefinition(name="orders", max_length=1)
 

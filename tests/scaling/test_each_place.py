@@ -7,14 +7,14 @@ import pytest
 
 from bridges.runtime.retry import Policy
 from streams import background, connections, prober
-from streams.creation import ensure_streams
-from streams.janitor import Janitor
 from streams.snapshot import holder
 from synapse.redis import keyspace
 from synapse.redis.commands import rate_limits as rate_limit_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands import tickets
 from synapse.redis.server_checks import server_warnings
+from synapse.retention.janitor import Janitor
+from synapse.retention.stream_creation import ensure_streams
 from tests.bridges.cast import AT_ONCE, KeepingSink
 from tests.live.server import watching
 

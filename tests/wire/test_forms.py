@@ -14,7 +14,7 @@ AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contr
 # What services send nearly always: texts and numbers.
 PLAIN_EVENTS = st.builds(
     lambda rest, beside: {"event_type": "order-placed", **rest, **beside},
-    # Names of Synapse's own never come here (streams.checking).
+    # Names of Synapse's own never come here (synapse.publishing.validation).
     st.dictionaries(
         TEXT.filter(lambda name: not name.startswith(entry.OWN_PREFIX)), NUMBERS | TEXT.map("x".__add__), max_size=6
     ),

@@ -14,8 +14,8 @@ from core.admin.base import person
 from streams.admin.asking import ask_all
 from streams.inspection.parameters import asked_id, asked_order
 from streams.models import EventType, Stream
-from streams.reading import NDJSON
 from synapse.problems import Problem
+from synapse.publishing.body import NDJSON
 
 PAGE_SIZE = 25
 

@@ -17,11 +17,11 @@ from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.inspection.parameters import asked_count, asked_id, asked_order, check_parameters
-from streams.reading import NDJSON
 from synapse.auth.principal import Principal
 from synapse.http import exchange
 from synapse.http.exchange import json_response
 from synapse.problems import BadParameter
+from synapse.publishing.body import NDJSON
 
 GROUP = OpenApiParameter("group", str, OpenApiParameter.PATH, description="The consumer group's name.")
 ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The dead letter's id.")

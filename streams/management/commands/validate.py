@@ -11,14 +11,15 @@ import orjson
 from django.core.management.base import CommandParser
 
 from core.templatetags.synapse import visible
-from streams import connections, publishing, reading
-from streams.event_files import Part, parts
+from streams import connections
 from streams.management.base import AnsweringCommand
 from streams.management.files import opened
 from streams.recent import defined
 from streams.snapshot import holder
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
+from synapse.publishing import body, pipeline
+from synapse.publishing.event_files import Part, parts
 
 EXAMPLES = """
 The file holds one event as a JSON object, an array of events, or one event a line (NDJSON). Each is checked as
@@ -47,7 +48,7 @@ class Command(AnsweringCommand):
         stream, file = options["stream"], options["file"]
         defined(holder.current(), stream)
         version = options["contract_version"]
-        headers = {} if version is None else {reading.CONTRACT_VERSION.lower(): version}
+        headers = {} if version is None else {body.CONTRACT_VERSION.lower(): version}
         counts: Counter[str] = Counter()
         number = 0
         try:
@@ -87,7 +88,7 @@ def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[di
     """Give what `POST /events/{stream}/validate` says of each event of a batch."""
     asked = Request(method="POST", path="", params={"stream": stream}, headers=headers)
     try:
-        answer = connections.executor().run(publishing.validate(asked, holder.current(), body=part.body))
+        answer = connections.executor().run(pipeline.validate(asked, holder.current(), body=part.body))
         results = orjson.loads(answer.body)["results"]
     except BatchRefused as refused:
         results = refused.members["results"]

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from streams.checking import Accepted
-from streams.idempotency import REPLAYED
-from streams.storing import Fate, Stored
 from synapse import problems
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BatchRefused, IdempotencyKeyReused, Unavailable
 from synapse.http.exchange import Response, json_response
 from synapse.problems import Forbidden, Problem
+from synapse.publishing.idempotency import REPLAYED
+from synapse.publishing.storage import Fate, Stored
+from synapse.publishing.validation import Accepted
 from synapse.redis.commands.base import Conversation
 from synapse.redis.cooperative import MANY, in_parts
 

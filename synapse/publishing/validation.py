@@ -63,7 +63,7 @@ class Ruling(NamedTuple):
 
 class Undecided(NamedTuple):
     """An event of which it is not known yet whether it keeps its contract, or what it breaks: to find out may take
-    longer than the event loop may be kept (see `streams.verdicts`)."""
+    longer than the event loop may be kept (see `synapse.publishing.deferred_validation`)."""
 
     event: Mapping[str, Any]
     event_type: str

@@ -1,8 +1,8 @@
 """The publish pipeline: from a request to commands, and from their replies to the answer. No I/O, no Django.
 
-Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `reading.py`, what happens to
-one event in `checking.py` and, where that takes long, in `verdicts.py`, how events are stored in `storing.py`, and the
-answer to a batch in `batches.py`.
+Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `body.py`, what happens to
+one event in `validation.py` and, where that takes long, in `deferred_validation.py`, how events are stored in
+`storage.py`, and the answer to a batch in `batch_response.py`.
 """
 
 from collections import Counter
@@ -11,19 +11,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from streams import (
-    batches,
-    checking,
-    idempotency,
-    reading,
-    storing,
-    verdicts,
-)
-from streams.checking import Accepted, Ruling, Undecided
-from streams.reading import Body, Item
-from streams.storing import Fate, Stored
-from streams.tally import Tally
-from streams.verdicts import CostlyEvents
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
@@ -31,6 +18,21 @@ from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.nothing import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import BadParameter, Problem
+from synapse.publishing import (
+    batch_response,
+    deferred_validation,
+    idempotency,
+    storage,
+    validation,
+)
+from synapse.publishing import (
+    body as publishing_body,
+)
+from synapse.publishing.body import Body, Item
+from synapse.publishing.counters import Tally
+from synapse.publishing.deferred_validation import CostlyEvents
+from synapse.publishing.storage import Fate, Stored
+from synapse.publishing.validation import Accepted, Ruling, Undecided
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey
@@ -58,9 +60,9 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
     """
     stream = _stream(request, catalog)
     try:
-        version = reading.contract_version(request)
+        version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream)
-        body = body or reading.read(request)
+        body = body or publishing_body.read(request)
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
@@ -75,22 +77,24 @@ def _publish_one(
     (items,) = body.slices
     (event,) = items
     try:
-        found = checking.check(stream, event, version=version, by=request.principal, length=reading.longest_of(items))
+        found = validation.check(
+            stream, event, version=version, by=request.principal, length=publishing_body.longest_of(items)
+        )
         if isinstance(found, Accepted):
             accepted = found
         else:
-            accepted = yield from verdicts.decide(stream, found, caller_of(request.principal))
+            accepted = yield from deferred_validation.decide(stream, found, caller_of(request.principal))
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
     write = _Writer(stream, request, tally, body.beside)
     try:
-        if storing.is_plain(stream, keyed=key is not None):
+        if storage.is_plain(stream, keyed=key is not None):
             write.add(accepted)
-            fates = yield from storing.append(stream, write.commands)
+            fates = yield from storage.append(stream, write.commands)
         else:
             keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
-            fates = yield from storing.store(stream, [write.entry(accepted)], keys=keys)
+            fates = yield from storage.store(stream, [write.entry(accepted)], keys=keys)
     except Problem as problem:
         _count_unstored(tally, stream, [problem])
         raise
@@ -117,7 +121,7 @@ def _publish_batch(
 ) -> Conversation[Response]:
     together = _is_true(request, "atomic")
     write = _Writer(stream, request, tally)
-    is_plain = storing.is_plain(stream, together=together, keyed=key is not None)
+    is_plain = storage.is_plain(stream, together=together, keyed=key is not None)
     keys: list[IdempotencyKey] = []
 
     def write_entry(accepted: Accepted, index: int, item: Any) -> None:
@@ -143,16 +147,16 @@ def _publish_batch(
         if not good or (together and refused):
             pass  # nothing is stored
         elif is_plain:
-            fates = yield from storing.append(stream, write.commands)
+            fates = yield from storage.append(stream, write.commands)
         else:
             if key is not None and together:
                 keys = [idempotency.of_all(request, key, keys)]
-            fates = yield from storing.store(stream, write.entries, together=together, keys=keys)
+            fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
     except Problem as problem:
         _count_unstored(tally, stream, [problem] * len(good))
         raise
     _count(tally, stream, good, fates, write.sources)
-    return (yield from batches.answer(stream, outcomes, fates))
+    return (yield from batch_response.answer(stream, outcomes, fates))
 
 
 def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
@@ -162,14 +166,14 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -
         Problem: as `publish` does, but for what only Redis can refuse. An Idempotency-Key is passed over.
     """
     stream = _stream(request, catalog)
-    version = reading.contract_version(request)
-    body = body or reading.read(request)
+    version = publishing_body.contract_version(request)
+    body = body or publishing_body.read(request)
     outcomes = yield from _all_checked(stream, body, version, request.principal)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
         fates = [None if together else Stored(id="") for _ in good]
-        return (yield from batches.answer(stream, outcomes, fates))
+        return (yield from batch_response.answer(stream, outcomes, fates))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})
@@ -207,7 +211,7 @@ def _all_checked(
     def measured() -> Iterator[Sequence[Item]]:
         nonlocal longest
         for items in body.slices:
-            longest = reading.longest_of(items)
+            longest = publishing_body.longest_of(items)
             yield items
 
     def check_one(item: Any) -> Accepted | Problem | None:
@@ -215,7 +219,7 @@ def _all_checked(
         if isinstance(item, Problem):
             return item
         try:
-            found = checking.check(stream, item, version=version, by=by, rulings=rulings, length=longest)
+            found = validation.check(stream, item, version=version, by=by, rulings=rulings, length=longest)
             if isinstance(found, Undecided):
                 found = costly.try_here(found, explain=explained < MAX_EXPLAINED)
         except Problem as problem:
@@ -293,7 +297,7 @@ class _Writer:
 
     def entry(self, accepted: Accepted) -> list[str]:
         self._note_source(accepted)
-        return checking.encode(
+        return validation.encode(
             self._stream,
             accepted,
             now=_now,

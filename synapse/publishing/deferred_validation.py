@@ -1,4 +1,4 @@
-"""What their contracts say of events that `streams.checking` leaves undecided. No Django.
+"""What their contracts say of events that `synapse.publishing.validation` leaves undecided. No Django.
 
 What takes a few milliseconds is found out in place. What could take longer is asked of a child process
 (`synapse.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.
@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from streams.checking import Accepted, Undecided, check, conclude
 from synapse import sandbox
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
+from synapse.publishing.validation import (
+    Accepted,
+    Undecided,
+    check,
+    conclude,
+)
 from synapse.redis.commands.base import Conversation, Job
 from synapse.schema.cost import LOOP_STEPS, MAX_STEPS
 from synapse.schema.explanation import OutOfBudget

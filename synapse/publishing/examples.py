@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
-from streams import reading, verdicts
 from synapse.catalog.plan import Values
 from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.streams import ContractViolated
 from synapse.formats import strict_json
 from synapse.problems import Problem
+from synapse.publishing import body, deferred_validation
 from synapse.schema import validator
 
 
@@ -20,12 +20,12 @@ def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator
     if example is None:
         return
     data = orjson.dumps(example)
-    if len(data) > reading.MAX_EVENT_BYTES:
-        yield "", f"The example is {len(data)} bytes long; an event has at most {reading.MAX_EVENT_BYTES}."
+    if len(data) > body.MAX_EVENT_BYTES:
+        yield "", f"The example is {len(data)} bytes long; an event has at most {body.MAX_EVENT_BYTES}."
         return
     try:
         strict_json.check_size(strict_json.loads(data), len(data))
-        found = verdicts.check_in_thread(_stream(event_type, schema), example)
+        found = deferred_validation.check_in_thread(_stream(event_type, schema), example)
     except ContractViolated as error:
         for violation in error.members["violations"]:
             yield violation["pointer"], f"breaks the schema: {violation['message']}"

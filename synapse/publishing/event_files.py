@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from streams import reading
-from streams.reading import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body
 from synapse.errors.streams import BadEvent
 from synapse.http.exchange import Request
 from synapse.problems import Problem
+from synapse.publishing import body as publishing_body
+from synapse.publishing.body import (
+    JSON,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ITEMS,
+    NDJSON,
+    Body,
+)
 
 _NAMES_OF_LINES = (".ndjson", ".jsonl")
 
@@ -85,4 +91,4 @@ def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
 
 
 def _read(data: bytes, kind: str) -> Body:
-    return reading.read(Request(method="POST", path="", headers={"content-type": kind}, body=data))
+    return publishing_body.read(Request(method="POST", path="", headers={"content-type": kind}, body=data))

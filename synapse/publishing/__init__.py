@@ -1,0 +1,1 @@
+"""From a request to publish to commands, and back to its answer."""

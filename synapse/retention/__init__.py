@@ -1,0 +1,1 @@
+"""Creating streams and keeping them within their limits."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
+from synapse.delivery.event_delivery import Delivery
 from synapse.formats import exact_json
 from synapse.schema.pii import MASK
 from synapse.wire.ids import moment_of

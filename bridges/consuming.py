@@ -8,16 +8,16 @@ from django.db import DatabaseError
 
 from bridges import reporting, snapshot
 from bridges.masking import mask_of
-from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
 from bridges.runtime.run import ThreadRun
-from bridges.runtime.stop import Interrupted, Stop
 from bridges.runtime.supervisor import Supervisor
-from bridges.runtime.worker import Worker
 from bridges.sinks.console import ConsoleSink
 from streams import background, connections
 from synapse.catalog.bridge_definitions import BATCH, BridgeDefinition
 from synapse.catalog.file import nearest, quoted
+from synapse.delivery.group_join import Say
+from synapse.delivery.shutdown import Interrupted, Stop
+from synapse.delivery.worker import Worker
 from synapse.errors.delivery import NoSuchBridge
 from synapse.runtime import gc_tuning
 

@@ -1,7 +1,7 @@
 """What is personal in an event on its way into a sink."""
 
-from bridges.delivery import Delivery
 from streams.snapshot import holder
+from synapse.delivery.event_delivery import Delivery
 from synapse.wire import masking
 from synapse.wire.masking import Mask
 

@@ -6,12 +6,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from bridges import waits
 from bridges.event_field import EventField
 from core.models import CatalogModel
 from core.validators import validate_name
 from streams.models import Stream
 from synapse.catalog import bridge_definitions, filters
+from synapse.delivery import retry_schedule as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
 from synapse.formats.names import RULE, is_name
 from synapse.wire import start_position
@@ -50,8 +50,8 @@ def validate_filters(values: object) -> None:
 def validate_schedule(values: object) -> None:
     """Refuse what is no list of waits (a Django validator)."""
     try:
-        waits.read(values)
-    except waits.BadWait as problem:
+        delivery_retry_schedule.read(values)
+    except delivery_retry_schedule.BadWait as problem:
         raise ValidationError(str(problem)) from problem
 
 

@@ -6,10 +6,10 @@ A bridge whose status stays the same is not reported every second: its process s
 import time
 from collections.abc import Callable, Sequence
 
-from bridges.overview import FRESH_MS
-from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
-from bridges.status import Status, pack
+from synapse.delivery import consumer_name
+from synapse.delivery.bridge_stats import FRESH_MS
+from synapse.delivery.status import Status, pack
 from synapse.errors.streams import Unavailable
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import consumer_status as consumer_status_commands
@@ -30,7 +30,7 @@ def reporter(
 
     def note(found: Sequence[Report]) -> None:
         now = clock()
-        asked = [consumer_status_commands.beat(identity.process(), keep_ms=FRESH_MS)]
+        asked = [consumer_status_commands.beat(consumer_name.process(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
             last = told.pop(place, None)

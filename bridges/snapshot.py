@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from bridges import waits
 from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.delivery import retry_schedule
 from synapse.groups.ownership import Owner, Owners
 from synapse.wire.start_position import start_of
 
@@ -104,7 +104,7 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         attempts=row.max_attempts,
         backoff_base=row.backoff_base_seconds,
         backoff_cap=row.backoff_cap_seconds,
-        schedule=waits.read(row.retry_schedule),
+        schedule=retry_schedule.read(row.retry_schedule),
         opened_by=row.opened_by,
         pk=row.pk,
     )

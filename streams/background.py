@@ -10,9 +10,9 @@ from django.db import close_old_connections
 from core import failed_log_ins, login_throttle
 from streams import connections, kept_snapshot
 from streams.access import usage
-from streams.audience import Audience
 from streams.snapshot import POLL_SECONDS, holder
 from streams.tail import tails
+from synapse.live.viewer_count import Audience
 from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
 from synapse.retention.stream_creation import Keeper

@@ -7,13 +7,13 @@ from contracts import registry
 from contracts.models import Contract, ContractVersion
 from contracts.registry import Content, drafting, references
 from streams import connections
-from streams.backtesting import Tested, back_test
-from streams.recent import USUAL_EVENTS
 from streams.snapshot import holder
 from streams.subjects import event_types_of
 from synapse import sandbox
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NothingToTest
+from synapse.inspection.backtest import Tested, back_test
+from synapse.inspection.recent_events import USUAL_EVENTS
 from synapse.sandbox import Trial
 from synapse.schema import validator
 

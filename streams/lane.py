@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from streams import (
     connections,
     health,
-    inspection,
     live,
     prober,
 )
 from streams.live import tickets
 from streams.snapshot import holder
+from synapse import inspection
 from synapse.http.exchange import (
     Done,
     Failed,

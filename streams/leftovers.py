@@ -10,11 +10,11 @@ from typing import Any
 
 from core import audit
 from streams import connections
-from streams.inspection.groups import Standing, standings
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NotAStream
 from synapse.groups.ownership import owners
+from synapse.inspection.groups import Standing, standings
 from synapse.problems import Problem
 from synapse.redis import keyspace
 from synapse.redis.commands import streams as stream_commands

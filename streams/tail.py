@@ -14,7 +14,7 @@ from functools import cache
 from core.shares.process import shares_of
 from streams import connections
 from streams.snapshot import holder
-from streams.tailing import Frame, Tails, frames
+from synapse.live import Frame, Tails, sse
 from synapse.redis.commands.streams import Entry
 
 
@@ -26,4 +26,4 @@ def tails() -> Tails:
 
 def render(stream: str, entry: Entry) -> Frame:
     """Return an entry as it is written to those who watch, read by the stream's contracts."""
-    return frames.of_entry(entry, holder.current().shown(stream))
+    return sse.of_entry(entry, holder.current().shown(stream))

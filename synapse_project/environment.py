@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import environ
 
-from bridges.webhooks import allowing
 from synapse.auth.client_ip import Proxies
+from synapse.delivery.webhooks import allow_list
 from synapse.shares.resources import RESOURCES, read_percents
 from synapse_project import protection, redis_address, setting_values
 
@@ -220,8 +220,8 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_WEBHOOK_ALLOW",
-        default=allowing.Allowed(),
-        parse=lambda text: allowing.read(setting_values.names(text)),
+        default=allow_list.Allowed(),
+        parse=lambda text: allow_list.read(setting_values.names(text)),
         shown_default="none",
         meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
     ),

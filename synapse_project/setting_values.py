@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from bridges.handlers import allowed
 from synapse.auth import api_key
+from synapse.delivery.handlers import allow_list
 
 
 def boolean(text: str) -> bool:
@@ -61,7 +61,7 @@ def cookie_suffix(text: str) -> str:
 def handlers(text: str) -> list[str]:
     """Read the functions that bridges may call."""
     for name in (found := names(text)):
-        if not allowed.is_entry(name):
+        if not allow_list.is_entry(name):
             raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
     return found
 

@@ -23,10 +23,10 @@ def main() -> None:
     """Drain the stream."""
     django.setup()
     from bridges.runtime.opening import open_worker  # noqa: PLC0415
-    from bridges.runtime.stop import Stop  # noqa: PLC0415
-    from bridges.sinks.base import OneByOne  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
     from synapse.catalog.bridge_definitions import BridgeDefinition, Order  # noqa: PLC0415 - needs Django
+    from synapse.delivery.shutdown import Stop  # noqa: PLC0415
+    from synapse.delivery.sinks.base import OneByOne  # noqa: PLC0415
     from synapse.runtime import gc_tuning  # noqa: PLC0415
 
     class Nowhere(OneByOne):

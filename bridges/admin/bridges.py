@@ -9,12 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
-from bridges import overview
 from bridges.admin import dead_letters, groups
 from bridges.admin.telling import attach_reasons
 from bridges.checking import sink_errors, streams_of
 from bridges.models import Bridge
-from bridges.overview import Overview
 from bridges.sinks import registry
 from bridges.snapshot import definition_of
 from core.admin import AuditedAdmin
@@ -28,6 +26,8 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
 from synapse.catalog.file import quoted
+from synapse.delivery import bridge_stats
+from synapse.delivery.bridge_stats import Overview
 from synapse.redis.commands.base import Conversation
 from synapse.wire.masking import may_be_personal
 
@@ -42,7 +42,7 @@ _HOLDS_PII = (
 
 def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
     """Ask how bridges are, by their names."""
-    return overview.of([definition_of(bridge) for bridge in bridges])
+    return bridge_stats.of([definition_of(bridge) for bridge in bridges])
 
 
 class BridgeList(LiveList):

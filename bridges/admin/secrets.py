@@ -9,9 +9,9 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget  # typ
 
 from bridges import keyring
 from bridges.models import Secret
-from bridges.webhooks import signing
 from core.admin import AuditedAdmin
 from core.templatetags.synapse import moment
+from synapse.delivery.webhooks import signature
 
 MOST_CHARACTERS = 2000
 
@@ -71,7 +71,7 @@ class SecretAdmin(AuditedAdmin):
         return ["name"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Secret, form: Any, change: bool) -> None:
-        made = signing.generate() if form.cleaned_data["generate"] else ""
+        made = signature.generate() if form.cleaned_data["generate"] else ""
         keep = form.cleaned_data["keep_previous"]
         if value := made or form.cleaned_data["new_value"]:
             keyring.change(obj, value, keep_previous=keep)

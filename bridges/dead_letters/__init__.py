@@ -1,17 +1,11 @@
 """Dead letters: the events that no attempt could deliver to a group, and what a person can do about them.
 
-- `reading`      pages of them, one with its attempts, how many are meant
-- `grouping`     together by their errors
-- `exporting`    as lines of JSON
-- `acting`       deliver them again (as they are, or edited), or throw them away; each action is recorded
-- `seeing`       as somebody may see them, who may not see what is personal
-- `permitting`   who may do either
-- `judging`      what the active contract says of an event
-- `fingerprint`  what errors have in common
-- `values`       a dead letter, and which are meant
-- `asked`        which are meant, from a query or a request's body
-- `showing`      a dead letter as JSON
-- `cursor`       where an action on many goes on
+- `reading`    pages of them, one with its attempts, how many are meant
+- `grouping`   together by their errors
+- `exporting`  as lines of JSON
+- `acting`     deliver them again (as they are, or edited), or throw them away; each action is recorded
+- `seeing`     as somebody may see them, who may not see what is personal
+- `judging`    what the active contract says of an event
 
 The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
 is not known here.
@@ -21,10 +15,9 @@ from bridges.dead_letters.acting import discard, redrive, redrive_edited
 from bridges.dead_letters.exporting import Export, export
 from bridges.dead_letters.grouping import by_error
 from bridges.dead_letters.judging import Verdict, judge
-from bridges.dead_letters.permitting import permit_acting, permit_reading
 from bridges.dead_letters.reading import check_place, count, get, meant, page
 from bridges.dead_letters.seeing import demand_editing, seen_by
-from bridges.dead_letters.values import (
+from synapse.dead_letters.dead_letter import (
     DeadLetter,
     Discarded,
     Edited,
@@ -36,6 +29,7 @@ from bridges.dead_letters.values import (
     Redriven,
     Wanted,
 )
+from synapse.dead_letters.permissions import permit_acting, permit_reading
 
 __all__ = [
     "DeadLetter",

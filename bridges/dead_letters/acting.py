@@ -8,18 +8,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bridges.dead_letters import cursor as cursors
 from bridges.dead_letters import judging
-from bridges.dead_letters.cursor import Cursor
-from bridges.dead_letters.permitting import permit_acting
 from bridges.dead_letters.reading import checked, get, scan
 from bridges.dead_letters.seeing import demand_editing
-from bridges.dead_letters.values import Discarded, Edited, Ids, Redriven, Wanted
-from bridges.runtime.worker import MAX_WAITING
 from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.dead_letters import action_cursor as cursors
+from synapse.dead_letters.action_cursor import Cursor
+from synapse.dead_letters.dead_letter import (
+    Discarded,
+    Edited,
+    Ids,
+    Redriven,
+    Wanted,
+)
+from synapse.dead_letters.permissions import permit_acting
+from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
 from synapse.publishing import validation

@@ -7,9 +7,9 @@ import orjson
 
 from bridges.dead_letters.reading import MOST_LOOKED_AT, Order, walk
 from bridges.dead_letters.seeing import seen_by
-from bridges.dead_letters.showing import whole
-from bridges.dead_letters.values import Wanted
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.dead_letters.dead_letter import Wanted
+from synapse.dead_letters.serialization import whole
 
 MOST_BYTES = 32 * 1024 * 1024
 

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from bridges.dead_letters.fingerprint import pattern
 from bridges.dead_letters.reading import MOST_LOOKED_AT, walk
 from bridges.dead_letters.seeing import seen_by
-from bridges.dead_letters.values import DeadLetter, ErrorGroup, Errors, Wanted
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.dead_letters.dead_letter import (
+    DeadLetter,
+    ErrorGroup,
+    Errors,
+    Wanted,
+)
+from synapse.dead_letters.fingerprint import pattern
 
 
 def by_error(

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridges.dead_letters.seeing import is_masked, sees_all
-from bridges.dead_letters.values import DeadLetter
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation

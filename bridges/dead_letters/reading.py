@@ -4,12 +4,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 from bridges import snapshot
-from bridges.dead_letters.fingerprint import fingerprint, former_fingerprint
 from bridges.dead_letters.seeing import seen_by
-from bridges.dead_letters.values import DeadLetter, Ids, Meant, Page, Wanted, is_id
 from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
+from synapse.dead_letters.dead_letter import (
+    DeadLetter,
+    Ids,
+    Meant,
+    Page,
+    Wanted,
+    is_id,
+)
+from synapse.dead_letters.fingerprint import fingerprint, former_fingerprint
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.redis.commands import dead_letters as dead_letter_commands

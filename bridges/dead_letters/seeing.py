@@ -4,10 +4,10 @@ the errors that quote it."""
 from dataclasses import replace
 from typing import Any
 
-from bridges.dead_letters.values import DeadLetter
 from synapse.auth.permission import demand_personal
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
+from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.schema.pii import MASK, redacted
 
 

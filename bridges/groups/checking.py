@@ -3,14 +3,14 @@
 import time
 
 from bridges.models import Bridge
-from bridges.overview import fresh_statuses
 from bridges.snapshot import definition_of
 from streams import connections
-from streams.inspection.groups import Standing, standings
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.bridge_stats import fresh_statuses
 from synapse.errors.delivery import GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
+from synapse.inspection.groups import Standing, standings
 from synapse.redis import ReplyError
 from synapse.redis.commands import consumer_status as consumer_status_commands
 from synapse.redis.queries import ask

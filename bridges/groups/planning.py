@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from bridges.groups.checking import hindrance, standing
 from streams import connections
-from streams.scanning import Scan
 from synapse.groups import target_position
 from synapse.groups.results import Plan
+from synapse.inspection.scan import Scan
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.groups import END

@@ -17,11 +17,21 @@ import orjson
 from django.contrib import admin
 
 from bridges.database import close_stale_connections
-from bridges.delivery import Delivery
-from bridges.handlers import calling
-from bridges.handlers.board import BEGUN, RAISED, TAKEN, Board
-from bridges.handlers.calling import Handle
-from bridges.handlers.messages import Order, pack_fact, text_of, unpack_batch
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.handlers import invocation
+from synapse.delivery.handlers.invocation import Handle
+from synapse.delivery.handlers.pipe_protocol import (
+    Order,
+    pack_fact,
+    text_of,
+    unpack_batch,
+)
+from synapse.delivery.handlers.shared_progress import (
+    BEGUN,
+    RAISED,
+    TAKEN,
+    Board,
+)
 from synapse.errors.delivery import SinkDisabled, SinkError
 
 # Where a handler is not, for a person who looks for the line that raised.
@@ -41,7 +51,7 @@ def main() -> None:
     admin.autodiscover = lambda: None
     try:
         django.setup()
-        function = calling.load(order.handler, order.allowed)
+        function = invocation.load(order.handler, order.allowed)
     except BaseException as error:
         channel.send_bytes(pack_fact("broken", text=_explained(error)))
         return
@@ -51,7 +61,7 @@ def main() -> None:
 
 def serve(channel: Connection, board: Board, function: Any, order: Order) -> None:
     """Handle batches until the parent has gone."""
-    handle = calling.together(function) if order.batch else calling.one_by_one(function)
+    handle = invocation.together(function) if order.batch else invocation.one_by_one(function)
     parent = os.getppid()
     threading.Thread(target=_end_with_parent, args=(parent, order.timeout), daemon=True).start()
     while True:
@@ -100,8 +110,8 @@ def _explained(error: BaseException) -> str:
         return text_of(error).partition(": ")[2] or text_of(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN_FILES)]
     own = [frame for frame in frames if "importlib" not in frame.filename]
-    if isinstance(error, calling.BadHandler) or not own:
-        return str(error) if isinstance(error, calling.BadHandler) else text_of(error)
+    if isinstance(error, invocation.BadHandler) or not own:
+        return str(error) if isinstance(error, invocation.BadHandler) else text_of(error)
     return text_of(error, where=f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}")
 
 

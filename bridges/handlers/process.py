@@ -16,9 +16,21 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from bridges.delivery import Delivery
-from bridges.handlers.board import BEGUN, RAISED, TAKEN, UNTOUCHED, Board, make_file
-from bridges.handlers.messages import Order, error_of, pack_batch, unpack_fact
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.handlers.pipe_protocol import (
+    Order,
+    error_of,
+    pack_batch,
+    unpack_fact,
+)
+from synapse.delivery.handlers.shared_progress import (
+    BEGUN,
+    RAISED,
+    TAKEN,
+    UNTOUCHED,
+    Board,
+    make_file,
+)
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkError
 
 # How long a handler's module may take to be imported, in seconds.

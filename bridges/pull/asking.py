@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams.inspection.parameters import parse_id
 from synapse.formats.names import RULE, is_name
 from synapse.http.exchange import Request
+from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
 from synapse.publishing import body as publishing_body
 from synapse.wire.ids import EntryId

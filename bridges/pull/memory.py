@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from bridges.pull.asking import Place
-from bridges.runtime import identity
-from bridges.status import Status
+from synapse.delivery import consumer_name
+from synapse.delivery.status import Status
 
 # How often a group is looked after, in seconds: who had events too long, who fell silent, that somebody pulls, and how
 # far the group is.
@@ -35,7 +35,7 @@ class Memory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
-        self.consumer = identity.fresh()
+        self.consumer = consumer_name.fresh()
 
     def is_joined(self, place: Place) -> bool:
         """Say whether the group is known to be there, and Synapse's."""

@@ -10,15 +10,15 @@ from typing import Any
 
 import orjson
 
-from bridges.delivery import Delivery
 from bridges.pull import showing
 from bridges.pull.asking import Read
 from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPORT_EVERY, Memory
 from bridges.reporting import KEEP_MS
-from bridges.runtime.worker import MAX_WAITING
-from bridges.status import pack
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.status import pack
+from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
 from synapse.redis import ReplyError

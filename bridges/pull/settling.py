@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges.pull.asking import Keep, Place, Refuse, Settle
-from bridges.runtime.retry import Backoff, GiveUp, Policy, decide
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.retry import (
+    Backoff,
+    GiveUp,
+    Policy,
+    decide,
+)
 from synapse.errors.delivery import SinkError
 from synapse.redis import ReplyError
 from synapse.redis.commands import delivery as delivery_commands

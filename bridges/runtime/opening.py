@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from functools import partial
 
 from bridges import disabling
-from bridges.delivery import Delivery
 from bridges.masking import mask_of
-from bridges.runtime import identity
-from bridges.runtime.joining import Say
-from bridges.runtime.membership import Subscription
-from bridges.runtime.retry import Backoff, Policy
-from bridges.runtime.stop import Stop
-from bridges.runtime.worker import IDLE_BLOCK_MS, Worker
 from bridges.sinks import registry
-from bridges.sinks.base import Sink
 from streams import connections
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery import consumer_name
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.group_join import Say
+from synapse.delivery.membership import Subscription
+from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.shutdown import Stop
+from synapse.delivery.sinks.base import Sink
+from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
 from synapse.errors.delivery import NotDefined
 from synapse.wire import start_position
 from synapse.wire.entry import TopLevelTypes
@@ -62,7 +62,7 @@ def open_worker(
     subscription = Subscription(
         stream=bridge.stream,
         group=bridge.group,
-        consumer=consumer or identity.fresh(),
+        consumer=consumer or consumer_name.fresh(),
         start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
         must_be_new=must_be_new,
         owned=bridge.pk is not None,

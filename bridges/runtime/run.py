@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from django.db import connections as databases
 
-from bridges.runtime import identity
-from bridges.runtime.joining import Say
 from bridges.runtime.opening import open_worker
-from bridges.runtime.stop import ThreadStop
-from bridges.runtime.worker import Worker
-from bridges.status import Status
 from streams import connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery import consumer_name
+from synapse.delivery.group_join import Say
+from synapse.delivery.shutdown import ThreadStop
+from synapse.delivery.status import Status
+from synapse.delivery.worker import Worker
 from synapse.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class ThreadRun:
 
     def __init__(self, bridge: BridgeDefinition, *, say: Say, drain: bool = False) -> None:
         self.bridge = bridge
-        self.consumer = identity.fresh()
+        self.consumer = consumer_name.fresh()
         self._say = say
         self._drain = drain
         self._stop = ThreadStop()

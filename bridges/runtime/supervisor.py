@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridges.runtime.run import Run, Start
-from bridges.status import Status
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.status import Status
 
 # A bridge that failed is tried again after so many seconds: whatever is wrong may have been put right elsewhere.
 TRY_AGAIN = 15.0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bridges.delivery import Delivery
 from bridges.masking import mask_of
-from bridges.rendering import json_line, terminal_line
-from bridges.sinks.base import MayBegin, Outcome, Sink
-from bridges.sinks.config import SinkConfig
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
+from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.text_line import json_line, terminal_line
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkGone
 from synapse.runtime.nonblocking_writer import Outlet
 from synapse.wire.masking import Mask

@@ -13,11 +13,11 @@ from django.utils import timezone
 from bridges.archive_size import archive_bytes, delete_oldest
 from bridges.archiving import row_of, row_without_event
 from bridges.database import close_stale_connections
-from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent
-from bridges.sinks.base import MayBegin, Outcome, Sink
-from bridges.sinks.config import SinkConfig
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
+from synapse.delivery.sinks.config import SinkConfig
 from synapse.errors.delivery import (
     NotBegun,
     SinkAway,

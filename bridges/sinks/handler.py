@@ -8,13 +8,13 @@ from typing import Any, Self, TypeVar
 
 from django.conf import settings
 
-from bridges.delivery import Delivery
-from bridges.handlers import allowed
-from bridges.handlers.messages import Order
 from bridges.handlers.process import HandlerProcess
-from bridges.sinks.base import MayBegin, Outcome, Sink
-from bridges.sinks.config import SinkConfig
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.handlers import allow_list
+from synapse.delivery.handlers.pipe_protocol import Order
+from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
+from synapse.delivery.sinks.config import SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class HandlerConfig(SinkConfig):
     batch: bool = False
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        if complaint := allowed.complaint(self.handler, settings.BRIDGE_HANDLERS):
+        if complaint := allow_list.complaint(self.handler, settings.BRIDGE_HANDLERS):
             yield "handler", complaint
 
 

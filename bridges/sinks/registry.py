@@ -6,9 +6,9 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from bridges.sinks.base import Sink
-from bridges.sinks.config import SinkConfig
 from synapse.catalog.file import nearest, quoted
+from synapse.delivery.sinks.base import Sink
+from synapse.delivery.sinks.config import SinkConfig
 from synapse.errors.delivery import BadConfig
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bridges.delivery import Delivery
-from bridges.mapping import FieldMapping
-from bridges.sinks.base import MayBegin, Outcome, Sink
-from bridges.sinks.config import SinkConfig
 from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.field_mapping import FieldMapping
+from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
+from synapse.delivery.sinks.config import SinkConfig
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import (
     NotBegun,
@@ -47,8 +47,8 @@ FULL_WAIT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig(SinkConfig):
-    """`stream`: where the events go. The rest says what becomes of them (bridges.mapping): `event_type` is the type
-    they have there, `set` gives properties a value."""
+    """`stream`: where the events go. The rest says what becomes of them (synapse.delivery.field_mapping): `event_type`
+    is the type they have there, `set` gives properties a value."""
 
     stream: str
     event_type: str | None = None

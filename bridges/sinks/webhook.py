@@ -1,4 +1,4 @@
-"""Posts each event to a URL, signed as Standard Webhooks says (bridges.webhooks)."""
+"""Posts each event to a URL, signed as Standard Webhooks says (synapse.delivery.webhooks)."""
 
 import asyncio
 import re
@@ -13,15 +13,20 @@ from django.db import DatabaseError
 
 from bridges import keyring
 from bridges.database import close_stale_connections
-from bridges.delivery import Delivery
-from bridges.sinks.base import MayBegin, Outcome, Sink
-from bridges.sinks.config import SinkConfig
-from bridges.webhooks import signing, targets
-from bridges.webhooks.messages import ALWAYS, Form, Messages, is_own_header
-from bridges.webhooks.resolving import Lookup, system_lookup
-from bridges.webhooks.sending import Sender
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
+from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.webhooks import signature, target_url
+from synapse.delivery.webhooks.request import (
+    ALWAYS,
+    Form,
+    Messages,
+    is_own_header,
+)
+from synapse.delivery.webhooks.resolver import Lookup, system_lookup
+from synapse.delivery.webhooks.sender import Sender
 from synapse.errors.delivery import (
     NotBegun,
     SecretElsewhere,
@@ -58,10 +63,10 @@ class WebhookConfig(SinkConfig):
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         try:
-            targets.read(self.url, settings.WEBHOOK_ALLOW)
-        except targets.BadTarget as bad:
+            target_url.read(self.url, settings.WEBHOOK_ALLOW)
+        except target_url.BadTarget as bad:
             yield "url", str(bad)
-        if self.secret.startswith(signing.PREFIX):
+        if self.secret.startswith(signature.PREFIX):
             # Refused without being repeated: what is said here may end up in a log.
             yield "secret", "must be the name of a secret, and is a secret itself"
         elif complaint := self._secret_complaint():
@@ -77,7 +82,7 @@ class WebhookConfig(SinkConfig):
     def _secret_complaint(self) -> str:
         try:
             for value in keyring.values_of(self.secret):
-                signing.key_of(value)
+                signature.key_of(value)
         except SecretElsewhere:
             return ""  # the installation checks it, which has it
         except SecretLost as lost:
@@ -218,7 +223,7 @@ class WebhookSink(Sink):
     async def _open(self, secrets: _Secrets) -> Sender:
         config, before = self._config, self._sender
         try:
-            signers = [signing.signer_of(value) for value in secrets.signing]
+            signers = [signature.signer_of(value) for value in secrets.signing]
         except ValueError as what:
             raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
         self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)
@@ -226,7 +231,7 @@ class WebhookSink(Sink):
         if before is not None:
             await before.close()
         return Sender(
-            targets.read(config.url, settings.WEBHOOK_ALLOW),
+            target_url.read(config.url, settings.WEBHOOK_ALLOW),
             settings.WEBHOOK_ALLOW,
             headers={**ALWAYS, **config.headers, **secrets.headers},
             timeout=self._bridge.timeout,

@@ -1,15 +1,14 @@
 """Streams, event types, services and grants in the admin.
 
-- `home`         their part of the first page
-- `streams`      the list with live figures, and a stream's definition
-- `stream_pages` a stream's messages and groups
-- `event_types`  event types and their examples
-- `test_event`   publishing a test event
-- `back_tests`   what a contract's draft would say of the events that are there
-- `proposals`    a contract that an event type's newest events suggest
-- `services`     services and grants
-- `keys`         the keys of a service
-- `integration`  which services take part: what Redis tells of them
+- `home`          their part of the first page
+- `streams`       the list with live figures, and a stream's definition
+- `stream_pages`  a stream's messages and groups
+- `event_types`   event types and their examples
+- `test_event`    publishing a test event
+- `back_tests`    what a contract's draft would say of the events that are there
+- `proposals`     a contract that an event type's newest events suggest
+- `services`      services and grants
+- `keys`          the keys of a service
 - `overview`, `together`, `asking`   reading figures for a page in one pipeline
 """
 

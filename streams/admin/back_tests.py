@@ -15,10 +15,10 @@ from core.admin import payloads, person
 from core.admin.json_places import line_of
 from core.admin.pages import Page
 from streams import candidates
-from streams.backtesting import Tested
 from streams.models import Stream
-from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last
 from synapse.auth.people import VIEW_PAYLOAD
+from synapse.inspection.backtest import Tested
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
 from synapse.problems import Problem
 
 _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)

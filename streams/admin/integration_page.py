@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 
 from streams import connections
 from streams.admin.asking import ask_all
-from streams.admin.integration import (
+from streams.models import Grant, Service, Stream
+from streams.snapshot import holder
+from synapse.inspection.integration_status import (
     ACTIVE_SECONDS,
     LOOKED_AT,
     STREAMS_LOOKED_AT,
@@ -24,9 +26,7 @@ from streams.admin.integration import (
     state,
     with_lag,
 )
-from streams.lag import Lag
-from streams.models import Grant, Service, Stream
-from streams.snapshot import holder
+from synapse.inspection.lag import Lag
 from synapse.problems import Problem
 from synapse.retention.janitor import durable_groups
 

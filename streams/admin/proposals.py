@@ -14,13 +14,14 @@ from contracts.registry import draft_of
 from core.admin import payloads, person
 from core.admin.difference import difference
 from core.admin.json_field import JsonText
-from streams import candidates, connections, drafting
+from streams import candidates, connections
 from streams.admin import tabs
-from streams.drafting import Proposal
 from streams.models import EventType
-from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last
 from streams.snapshot import holder
 from streams.subjects import subject_of
+from synapse.inspection import draft_from_traffic
+from synapse.inspection.draft_from_traffic import Proposal
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
 from synapse.problems import Problem
 
 TITLE = "Draft from traffic"
@@ -76,7 +77,7 @@ def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
     stream, by = event_type.stream.name, person(request)
-    asked = drafting.draft(holder.current(), stream, event_type.name, by=by, last=last)
+    asked = draft_from_traffic.draft(holder.current(), stream, event_type.name, by=by, last=last)
     proposal = connections.executor().run(asked)
     payloads.record(request, f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
     return proposal

@@ -6,13 +6,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from core.admin import payloads, person
-from streams import inspection
-from streams.admin import overview, tabs
+from streams.admin import tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse import inspection
 from synapse.formats import exact_json
 from synapse.http import exchange
+from synapse.inspection import stream_summary
 from synapse.problems import Problem
 
 PAGE_SIZE = 25
@@ -28,7 +29,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
         {
-            "overview": overview.of([stream.name]),
+            "overview": stream_summary.of([stream.name]),
             "messages": inspection.messages(asked, holder.current()),
         }
     )
@@ -60,7 +61,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     payloads.check(request)
     found = ask_all(
         {
-            "overview": overview.of([stream.name]),
+            "overview": stream_summary.of([stream.name]),
             "message": inspection.message(_asked(request, stream, id=id), holder.current()),
         }
     )
@@ -83,7 +84,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     found = ask_all(
         {
-            "overview": overview.of([stream.name]),
+            "overview": stream_summary.of([stream.name]),
             "groups": inspection.groups(_asked(request, stream), holder.current()),
         }
     )

@@ -13,15 +13,16 @@ from core.admin import AuditedAdmin, AuditedInline, payloads
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import overview, stream_pages, tabs
+from streams.admin import stream_pages, tabs
 from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
 from streams.models import EventType, Stream
+from synapse.inspection import stream_summary
 from synapse.redis.commands.base import Conversation
 
 
 def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
-    return overview.of([stream.name for stream in streams])
+    return stream_summary.of([stream.name for stream in streams])
 
 
 class StreamList(LiveList):

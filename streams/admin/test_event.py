@@ -13,12 +13,13 @@ from core.admin.base import person
 from core.admin.json_field import JsonText, mark
 from core.admin.json_places import line_of
 from streams import connections
-from streams.admin import overview, tabs
+from streams.admin import tabs
 from streams.admin.asking import ask_all
 from streams.models import EventType
 from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
+from synapse.inspection import stream_summary
 from synapse.problems import Problem, document
 from synapse.publishing import idempotency, pipeline
 
@@ -40,7 +41,7 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         answer = _sent(request, event_type, form.cleaned_data["event"])
         mark(form, "event", [found["line"] for found in answer["violations"]])
     stream = event_type.stream
-    found = ask_all({"overview": overview.of([stream.name])})["overview"]
+    found = ask_all({"overview": stream_summary.of([stream.name])})["overview"]
     page: HttpResponse = admin.show(
         request,
         "streams/admin/test_event.html",

@@ -11,8 +11,8 @@ from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import described, example, query
 from streams.api.shapes import audit as shapes
-from streams.inspection.parameters import asked_count, asked_range, check_parameters
 from synapse.http.exchange import json_response
+from synapse.inspection.range_query import asked_count, asked_range, check_parameters
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST
 

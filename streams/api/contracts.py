@@ -6,17 +6,23 @@ from rest_framework.request import Request
 
 from core import looks
 from core.views import ApiView, to_django, to_request
-from streams import backtesting, candidates, connections, drafting
+from streams import candidates, connections
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.api.schemas import JSON_SCHEMA
 from streams.api.shapes import contracts as shapes
-from streams.inspection.parameters import check_parameters
-from streams.recent import MOST_EVENTS, USUAL_EVENTS, asked_last, defined
 from streams.snapshot import holder
 from streams.subjects import subject_of
 from synapse.auth.permission import demand_right
 from synapse.http.exchange import JSON, json_response
+from synapse.inspection import backtest, draft_from_traffic
+from synapse.inspection.range_query import check_parameters
+from synapse.inspection.recent_events import (
+    MOST_EVENTS,
+    USUAL_EVENTS,
+    asked_last,
+    defined,
+)
 from synapse.problems import UnsupportedMediaType
 
 _SCHEMA_JSON = "application/schema+json"
@@ -51,7 +57,7 @@ class BackTest(ApiView):
         text = _text(request)
         candidate = candidates.of_text(subject, text) if text else candidates.of_draft(subject)
         with candidates.trial(candidate) as trial:
-            test = backtesting.back_test(catalog, stream, event_type, trial, by=by, last=last)
+            test = backtest.back_test(catalog, stream, event_type, trial, by=by, last=last)
             tested = connections.executor().run(test)
         looks.record(by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type)
         return to_django(json_response(tested.as_dict()))
@@ -73,7 +79,9 @@ class Draft(ApiView):
         last = asked_last(request._request.GET.get("last", ""))
         by = principal_of(request)
         demand_right(by, "read", stream, event_type)
-        proposal = connections.executor().run(drafting.draft(holder.current(), stream, event_type, by=by, last=last))
+        proposal = connections.executor().run(
+            draft_from_traffic.draft(holder.current(), stream, event_type, by=by, last=last)
+        )
         looks.record(by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
         return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
 

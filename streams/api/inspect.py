@@ -8,14 +8,15 @@ from rest_framework.request import Request
 
 from core import looks
 from core.views import ApiView, to_django, to_request
-from streams import connections, inspection
+from streams import connections
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import streams as shapes
-from streams.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
 from streams.snapshot import holder
+from synapse import inspection
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http import exchange
+from synapse.inspection.messages import MOST_MESSAGES, USUAL_MESSAGES
 from synapse.redis import Conversation
 
 _MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."

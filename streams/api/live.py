@@ -9,11 +9,11 @@ from streams import connections
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from streams.api.shapes import streams as shapes
-from streams.inspection.overview import readable
 from streams.live import tickets
-from streams.live.asked import asked
 from streams.snapshot import holder
 from synapse.errors.streams import LaneOnly
+from synapse.inspection.streams import readable
+from synapse.live.query import asked
 
 _ID = "The id of the last event that was received: what is later comes, nothing twice. 0 is everything there is."
 _FRAMES = {

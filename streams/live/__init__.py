@@ -6,13 +6,13 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from core import looks
-from streams.inspection.overview import readable
-from streams.live.asked import asked
 from streams.live.following import Following
 from streams.tail import tails
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, StreamedResponse
+from synapse.inspection.streams import readable
+from synapse.live.query import asked
 
 EVENT_STREAM = "text/event-stream"
 HEADERS = {

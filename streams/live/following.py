@@ -6,15 +6,21 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 
 from streams import connections
-from streams.live.asked import Asked
 from streams.live.guard import Pass, guard
 from streams.live.pages import Page, Pages
 from streams.tail import render
-from streams.tailing import Frame, Tail, Tails, Watcher, frames
-from streams.tailing.watcher import MOST_WAITING, Ended
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
 from synapse.errors.streams import NotAStream, Unavailable
+from synapse.live import (
+    Frame,
+    Tail,
+    Tails,
+    Watcher,
+    sse,
+)
+from synapse.live.query import Asked
+from synapse.live.watcher import MOST_WAITING, Ended
 from synapse.redis import Conversation
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.queries import answer, ask
@@ -72,7 +78,7 @@ class Following:
                 yield chunk
             watcher = self._watcher = self._fresh_watcher()
             if why := self._why_over(tail):
-                yield frames.bye(self._pages.after, _WHY[why])
+                yield sse.bye(self._pages.after, _WHY[why])
                 return
             with tail.watched_by(watcher) as begins:
                 async for chunk in self._pages_until(begins, watcher):
@@ -115,8 +121,8 @@ class Following:
         elif at > newest:
             # The id is of a stream that is no more.
             self._pages.begin_again(FIRST)
-            return frames.opening(FIRST, retry_ms=retry_ms) + frames.gap("restarted", at)
-        return frames.opening(self._pages.after, retry_ms=retry_ms)
+            return sse.opening(FIRST, retry_ms=retry_ms) + sse.gap("restarted", at)
+        return sse.opening(self._pages.after, retry_ms=retry_ms)
 
     def _newest(self) -> Conversation[EntryId]:
         (reply,) = yield from ask([stream_commands.xinfo_stream(self._stream)])
@@ -129,7 +135,7 @@ class Following:
             yield chunk
         while not self._why_over(tail) and not await tail.ready(min(_PAUSE, self._heartbeat)):
             if self._is_silent():
-                yield frames.heartbeat(self._pages.after)
+                yield sse.heartbeat(self._pages.after)
 
     async def _pages_until(self, until: EntryId, watcher: Watcher | None) -> AsyncGenerator[bytes, None]:
         """Give what is stored up to an id. When Redis is away, wait for it, with heartbeats."""
@@ -142,12 +148,12 @@ class Following:
                 await asyncio.sleep(min(_PAUSE, self._heartbeat))
             else:
                 is_last = page.is_last
-                notice = frames.gap("trimmed", before) if page.has_gap else b""
+                notice = sse.gap("trimmed", before) if page.has_gap else b""
                 if chunk := notice + await self._written_page(page):
                     yield chunk
                     continue
             if self._is_silent():
-                yield frames.heartbeat(self._pages.after)
+                yield sse.heartbeat(self._pages.after)
 
     async def _coming(self, watcher: Watcher, sent: EntryId) -> AsyncGenerator[bytes, None]:
         """Give what the read loop hands out, until the watcher is ended."""
@@ -155,17 +161,17 @@ class Following:
             found = await watcher.get(self._heartbeat)
             if found:
                 sent = found[-1].id
-                yield frames.joined(found, personal=self._personal)
+                yield sse.joined(found, personal=self._personal)
             elif watcher.ended == "slow":
                 connections.tally.add(self._stream, "live_dropped")
-                yield frames.dropped(sent, limit=MOST_WAITING)
+                yield sse.dropped(sent, limit=MOST_WAITING)
                 return
             elif watcher.ended:
-                yield frames.bye(sent, _WHY[watcher.ended])
+                yield sse.bye(sent, _WHY[watcher.ended])
                 return
             else:
                 sent = watcher.seen
-                yield frames.heartbeat(sent)
+                yield sse.heartbeat(sent)
 
     async def _written_page(self, page: Page) -> bytes:
         """Return the frames of those entries that are wanted, written in turns: many may catch up at once."""
@@ -182,7 +188,7 @@ class Following:
             if event_type is None or watcher.wants_type(event_type):
                 frame = render(self._stream, entry)
                 found += [frame] if watcher.wants(frame) else []
-        return frames.joined(found, personal=self._personal)
+        return sse.joined(found, personal=self._personal)
 
     def _is_silent(self) -> bool:
         return _now() - self._written >= self._heartbeat

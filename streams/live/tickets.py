@@ -16,12 +16,12 @@ from django.db import close_old_connections
 from streams import connections
 from streams.access import identify, is_a_persons, people
 from streams.access.identifying import principal_of_key
-from streams.inspection.overview import readable
 from streams.snapshot import holder
 from synapse.auth.credentials import API_KEY, AUTHORIZATION
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, Response, json_response
+from synapse.inspection.streams import readable
 from synapse.problems import Unauthenticated
 from synapse.redis import Conversation
 from synapse.redis.commands import tickets

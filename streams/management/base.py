@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from core.templatetags.synapse import visible
 from streams.management.files import UNUSABLE
-from streams.recent import asked_last
+from synapse.inspection.recent_events import asked_last
 from synapse.problems import BadParameter, Problem
 
 

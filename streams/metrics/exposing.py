@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from streams import figures
-from streams.inference import Inference
 from streams.metrics.reading import Reading, read
 from streams.metrics.table import METRICS
 from synapse.auth.permission import demand_scope
@@ -22,6 +20,8 @@ from synapse.http.exchange import (
     Response,
     json_response,
 )
+from synapse.inspection import stream_stats
+from synapse.inspection.inference_summary import Inference
 from synapse.redis.commands.base import Conversation
 from synapse.shares import Shares
 
@@ -111,7 +111,7 @@ def _range(text: str) -> _Range:
 
 
 def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
-    found = yield from figures.of(sorted(catalog.streams))
+    found = yield from stream_stats.of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
     shown = {
         name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()

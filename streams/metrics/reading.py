@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams import audience, figures, lag
-from streams.figures import Figures
-from streams.lag import Name
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.inspection import lag, stream_stats
+from synapse.inspection.lag import Name
+from synapse.inspection.stream_stats import Figures
+from synapse.live import viewer_count
 from synapse.redis import keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation, ReplyError
@@ -58,7 +59,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     Raises:
         Unavailable: when Redis cannot be used.
     """
-    streams = yield from figures.of(sorted(catalog.streams))
+    streams = yield from stream_stats.of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
     replies = (yield from ask([stream_commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
     groups: dict[Name, Group] = {
@@ -74,7 +75,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
         streams=streams,
         limits={name: catalog.streams[name].hard_length for name in streams},
         shares=shares,
-        watchers=(yield from audience.sizes(streams, now_ms=int(now_ms))),
+        watchers=(yield from viewer_count.sizes(streams, now_ms=int(now_ms))),
         groups={
             name: _group(group, lags[name], found[place : place + 5], now_ms)
             for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)

@@ -5,11 +5,11 @@ import secrets
 import threading
 import time
 
-from bridges.delivery import Delivery
 from bridges.runtime.opening import open_worker
-from bridges.runtime.stop import Stop
-from bridges.sinks.base import OneByOne
 from streams import connections
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.shutdown import Stop
+from synapse.delivery.sinks.base import OneByOne
 from synapse.errors.delivery import SinkError
 from synapse_project.chaos import fate
 from synapse_project.chaos.ledger import Handled, HandlingLedger, Ledger

@@ -6,8 +6,9 @@ import pytest
 
 from bridges.models import Bridge
 from streams import background
-from streams.admin import integration, integration_page
+from streams.admin import integration_page
 from streams.models import Grant, Service, Stream
+from synapse.inspection import integration_status
 from synapse.redis import keyspace
 from tests.admin.pages import text_of, url
 from tests.definitions import define
@@ -114,7 +115,7 @@ def test_the_archive_of_the_catalog_counts_for_the_service_it_is_for(admin_clien
 def test_only_the_newest_entries_of_other_programs_are_looked_at(admin_client, redis, services):
     publish(redis, "cyrex", age=HOUR)
     pipeline = redis.pipeline()
-    for _ in range(integration.LOOKED_AT):
+    for _ in range(integration_status.LOOKED_AT):
         pipeline.xadd("inference-events", {"event_type": "x", "source": "other"})
     pipeline.execute()
 
@@ -125,7 +126,7 @@ def test_a_publisher_through_synapse_is_noted_however_many_others_write(admin_cl
     event = {"event_type": "x", "source": "cyrex"}
     assert client.post("/events/inference-events", event, content_type="application/json").status_code == 201
     background.flush_tally()
-    for _ in range(integration.LOOKED_AT + 1):
+    for _ in range(integration_status.LOOKED_AT + 1):
         publish(redis, "other")
 
     assert states(status(admin_client))["cyrex"] == ("active", None)
@@ -161,7 +162,7 @@ def test_what_one_look_found_need_not_be_found_again(admin_client, redis, servic
 
 
 def test_of_many_streams_some_are_looked_at_each_time(admin_client, redis, services, monkeypatch):
-    monkeypatch.setattr(integration, "STREAMS_LOOKED_AT", 1)
+    monkeypatch.setattr(integration_status, "STREAMS_LOOKED_AT", 1)
     Service.objects.create(name="late")
     publish(redis, "cyrex")
     define("other-events")

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from contracts import registry
-from streams import recent
 from streams.models import EventType
 from synapse.auth.principal import SYSTEM
+from synapse.inspection import recent_events
 from tests.backtest.conftest import PLACED
 from tests.definitions import contract
 
@@ -105,7 +105,7 @@ def test_last_bounds_how_many_events_are_looked_at(run, store, candidate):
 def test_a_search_that_ends_early_says_so(run, store, candidate, monkeypatch):
     store({"number": 1})
     store(*[{}] * 300, event_type="order-packed")
-    monkeypatch.setattr(recent, "MOST_SCANNED", 200)
+    monkeypatch.setattr(recent_events, "MOST_SCANNED", 200)
 
     ran = run("backtest", SUBJECT, candidate)
 

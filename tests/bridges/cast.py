@@ -7,11 +7,16 @@ from typing import Any
 
 import redis as redis_py
 
-from bridges.delivery import Delivery
-from bridges.runtime import identity
-from bridges.runtime.retry import Backoff, Policy
-from bridges.runtime.worker import Worker
-from bridges.sinks.base import MayBegin, OneByOne, Outcome, Sink
+from synapse.delivery import consumer_name
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.sinks.base import (
+    MayBegin,
+    OneByOne,
+    Outcome,
+    Sink,
+)
+from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkError
 from synapse.redis.commands import delivery as delivery_commands
 
@@ -90,7 +95,7 @@ def name_of_the_dead() -> str:
     """Return the name of a consumer of this host whose process has ended."""
     process = subprocess.Popen(["true"])
     process.wait()
-    host, _, _ = identity.fresh().rpartition(":")[0].rpartition(":")
+    host, _, _ = consumer_name.fresh().rpartition(":")[0].rpartition(":")
     return f"{host}:{process.pid}:0123abcd"
 
 

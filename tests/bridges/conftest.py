@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridges.runtime import identity
-from bridges.runtime.membership import Subscription
-from bridges.runtime.worker import Worker
-from bridges.webhooks import allowing
 from streams import connections
+from synapse.delivery import consumer_name
+from synapse.delivery.membership import Subscription
+from synapse.delivery.webhooks import allow_list
+from synapse.delivery.worker import Worker
 from synapse.redis import SyncExecutor
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
@@ -51,7 +51,7 @@ def handlers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def webhooks(settings: Any) -> None:
     """Webhooks may reach this machine, and there is a secret to sign with."""
-    settings.WEBHOOK_ALLOW = allowing.read(["127.0.0.1"])
+    settings.WEBHOOK_ALLOW = allow_list.read(["127.0.0.1"])
     settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET}
 
 
@@ -86,7 +86,7 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
             of_worker.setdefault("clock", lambda: 0.0)
             options.setdefault("retry", AT_ONCE)
         subscription = Subscription(
-            **{"stream": STREAM, "group": GROUP, "consumer": identity.fresh(), "block_ms": 0, **options}
+            **{"stream": STREAM, "group": GROUP, "consumer": consumer_name.fresh(), "block_ms": 0, **options}
         )
         worker = Worker(subscription, executor=executor, sink=sink, say=kept.append, **of_worker)
         return Bridge(worker, sink, kept)

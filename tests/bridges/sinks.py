@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bridges.delivery import Delivery
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import registry
-from bridges.sinks.base import OneByOne, Sink
 from bridges.sinks.console import ConsoleSink
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
 from streams.models import Stream
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sinks.base import OneByOne, Sink
 from synapse.redis.commands import streams as stream_commands
 from synapse.wire.entry import pairs
 from tests.bridges.receiver import Receiver

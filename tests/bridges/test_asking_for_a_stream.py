@@ -7,7 +7,7 @@ import pytest
 
 from bridges.consuming import Wanted, worker_for
 from bridges.management.commands.consume import _count, _name
-from bridges.runtime.stop import Stop
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined
 from tests.bridges.cast import publish
 

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from bridges import consuming
 from bridges.models import Bridge
-from bridges.runtime.stop import Stop
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadConfig, NoSuchBridge
 from tests.patience import eventually
 

@@ -13,10 +13,10 @@ from bridges import disabling
 from bridges.admin import telling
 from bridges.models import ArchivedEvent, Bridge
 from bridges.snapshot import definition_of
-from bridges.status import Status, pack
 from core.models import AuditEntry, Role
 from streams import connections
 from streams.models import EventType
+from synapse.delivery.status import Status, pack
 from synapse.redis.commands import consumer_status as consumer_status_commands
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from bridges.delivery import Delivery
-from bridges.rendering import json_line, terminal_line
 from bridges.sinks import console
 from bridges.sinks.console import ConsoleSink
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.text_line import json_line, terminal_line
 from synapse.errors.delivery import SinkGone
 from synapse.runtime.nonblocking_writer import Outlet
 from tests.bridges.cast import always

@@ -8,9 +8,9 @@ import pytest
 
 from bridges import dead_letters
 from bridges.dead_letters import Ids, Meant, Wanted, acting, grouping, reading
-from bridges.dead_letters.fingerprint import fingerprint, pattern
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
+from synapse.dead_letters.fingerprint import fingerprint, pattern
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import (
     ContractViolated,

@@ -1,7 +1,7 @@
 """From a stream into a sink: once each, in order, settled after the sink has taken it."""
 
-from bridges.runtime.membership import Subscription
-from bridges.runtime.worker import IDLE_AFTER, IDLE_BLOCK_MS
+from synapse.delivery.membership import Subscription
+from synapse.delivery.worker import IDLE_AFTER, IDLE_BLOCK_MS
 from tests.bridges.cast import BrokenSink, KeepingSink, places, publish
 
 

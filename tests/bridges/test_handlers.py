@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from bridges.handlers import allowed, calling, process
-from bridges.handlers.messages import pack_batch, unpack_batch
+from bridges.handlers import process
 from bridges.sinks.handler import HandlerConfig, HandlerSink
+from synapse.delivery.handlers import allow_list, invocation
+from synapse.delivery.handlers.pipe_protocol import pack_batch, unpack_batch
 from synapse.errors.delivery import (
     BadConfig,
     NotBegun,
@@ -190,8 +191,8 @@ def test_a_process_that_somebody_killed_between_two_batches_is_started_again(sho
     ],
 )
 def test_what_is_no_function_of_a_module_that_may_be_used_is_refused_by_the_child_too(handler, why):
-    with pytest.raises(calling.BadHandler, match=why):
-        calling.load(f"{SHOP}.{handler}", HANDLERS)
+    with pytest.raises(invocation.BadHandler, match=why):
+        invocation.load(f"{SHOP}.{handler}", HANDLERS)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
 
 @pytest.mark.parametrize("path", ["shop.handlers.on_order", "shop.alerts.on_error"])
 def test_what_the_settings_list_may_be_a_handler(path):
-    assert allowed.complaint(path, LISTED) == ""
+    assert allow_list.complaint(path, LISTED) == ""
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_what_the_settings_list_may_be_a_handler(path):
     ],
 )
 def test_nothing_else_may(path):
-    assert allowed.complaint(path, LISTED)
+    assert allow_list.complaint(path, LISTED)
 
 
 def test_a_handler_that_is_not_on_the_list_is_refused_by_its_field(handlers):

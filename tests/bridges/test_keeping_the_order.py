@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridges.runtime.retry import Backoff, Policy
 from streams import connections
+from synapse.delivery.retry import Backoff, Policy
 from synapse.errors.delivery import SinkAway, SinkDisabled, SinkError
 from tests.bridges.cast import PLACE, STREAM, KeepingSink, make_due, name_of_the_dead, parked, places, publish
 

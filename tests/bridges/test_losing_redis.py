@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridges.runtime.retry import RECONNECT
 from streams import connections
+from synapse.delivery.retry import RECONNECT
 from synapse.errors.delivery import GroupExists
 from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_due, places, publish, read_and_die
 

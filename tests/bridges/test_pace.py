@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridges.runtime.pace import MANY_FAILURES, Pace
+from synapse.delivery.batch_sizer import MANY_FAILURES, Pace
 from synapse.errors.delivery import SinkAway, SinkError
 from tests.bridges.cast import KeepingSink, places, publish
 

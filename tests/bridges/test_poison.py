@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridges.runtime.retry import Backoff, Policy
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from streams import connections
+from synapse.delivery.retry import Backoff, Policy
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from tests.bridges.cast import PLACE, STREAM, places, publish
 from tests.bridges.sinks import definition

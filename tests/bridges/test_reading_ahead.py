@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from bridges.runtime.stop import Stop
 from streams import connections
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkAway
 from tests.bridges.cast import (
     GROUP,

@@ -2,12 +2,11 @@
 
 import pytest
 
-from bridges import overview
 from bridges.reporting import REPEAT_EVERY, reporter
-from bridges.runtime import identity
 from bridges.runtime.supervisor import Report
-from bridges.status import Status
 from streams import connections
+from synapse.delivery import bridge_stats, consumer_name
+from synapse.delivery.status import Status
 from synapse.redis import keyspace
 from tests.bridges.cast import STREAM
 from tests.bridges.sinks import definition
@@ -21,7 +20,7 @@ class Scene:
     def __init__(self, redis):
         self.redis, self.now, self.sent = redis, 0.0, []
         self.bridge = definition("console", group="warehouse")
-        self.consumer = identity.fresh()
+        self.consumer = consumer_name.fresh()
         self._note = reporter(lambda: self, lambda: self.now)
 
     def execute(self, commands):
@@ -38,11 +37,11 @@ class Scene:
     def grow_old(self, key, name):
         """Let what is said there be as old as what counts no more."""
         at, _, words = self.redis.hget(key, name).partition(b" ")
-        self.redis.hset(key, name, b"%d %s" % (int(at) - overview.FRESH_MS, words))
+        self.redis.hset(key, name, b"%d %s" % (int(at) - bridge_stats.FRESH_MS, words))
 
     @property
     def state(self):
-        return connections.executor().run(overview.of([self.bridge]))[self.bridge.name].state
+        return connections.executor().run(bridge_stats.of([self.bridge]))[self.bridge.name].state
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_an_old_status_holds_while_its_process_lives(scene):
 def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
     scene.say()
     scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
-    scene.grow_old(keyspace.PROCESSES, identity.process())
+    scene.grow_old(keyspace.PROCESSES, consumer_name.process())
 
     assert scene.state == "not running"
 
@@ -95,8 +94,8 @@ def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
 def test_an_old_status_of_another_process_holds_no_more(scene):
     scene.say()
     scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
-    scene.redis.hset(keyspace.PROCESSES, "elsewhere:1", scene.redis.hget(keyspace.PROCESSES, identity.process()))
-    scene.redis.hdel(keyspace.PROCESSES, identity.process())
+    scene.redis.hset(keyspace.PROCESSES, "elsewhere:1", scene.redis.hget(keyspace.PROCESSES, consumer_name.process()))
+    scene.redis.hdel(keyspace.PROCESSES, consumer_name.process())
 
     assert scene.state == "not running"
 

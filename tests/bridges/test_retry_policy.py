@@ -2,7 +2,13 @@
 
 import pytest
 
-from bridges.runtime.retry import Backoff, GiveUp, Policy, Retry, decide
+from synapse.delivery.retry import (
+    Backoff,
+    GiveUp,
+    Policy,
+    Retry,
+    decide,
+)
 from synapse.errors.delivery import SinkError
 
 DOUBLING = Policy(most_attempts=5, backoff=Backoff(base=2, cap=10))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridges.runtime import worker as runtime
-from bridges.runtime.retry import Backoff, Policy
-from bridges.runtime.stop import Stop
 from streams import connections
+from synapse.delivery import worker as runtime
+from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from tests.bridges.cast import (

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from bridges import overview
-from bridges.overview import Overview
 from bridges.reporting import reporter
 from bridges.runtime import run
 from bridges.runtime.run import ThreadRun
 from bridges.runtime.supervisor import Supervisor
-from bridges.status import Status, pack, unpack
 from streams import connections
 from streams.snapshot import holder
+from synapse.delivery import bridge_stats
+from synapse.delivery.bridge_stats import Overview
+from synapse.delivery.status import Status, pack, unpack
 from synapse.redis import keyspace
 from synapse.redis.commands import consumer_status as consumer_status_commands
 from tests.bridges.cast import GROUP, STREAM, made_by_us, now_ms, publish
@@ -52,7 +52,7 @@ def nowhere(name="good", **columns):
 
 def looked(*bridges):
     """Return how the bridges are, as the admin sees them."""
-    return connections.executor().run(overview.of(bridges))
+    return connections.executor().run(bridge_stats.of(bridges))
 
 
 def states(supervisor):
@@ -203,7 +203,9 @@ class TestOverview:
     def test_who_fell_silent_does_not_run(self, redis):
         self.say("one")
         row = redis.hget(keyspace.reports(STREAM, "warehouse"), "one").partition(b" ")
-        redis.hset(keyspace.reports(STREAM, "warehouse"), "one", b"%d %s" % (int(row[0]) - overview.FRESH_MS, row[2]))
+        redis.hset(
+            keyspace.reports(STREAM, "warehouse"), "one", b"%d %s" % (int(row[0]) - bridge_stats.FRESH_MS, row[2])
+        )
 
         assert self.look().state == "not running"
 

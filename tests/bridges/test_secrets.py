@@ -5,9 +5,9 @@ from django.contrib.auth.models import Permission, User
 
 from bridges import keyring
 from bridges.models import Bridge, Secret
-from bridges.webhooks import signing
 from core.models import AuditEntry
 from synapse.auth import encryption
+from synapse.delivery.webhooks import signature
 from synapse.errors.delivery import SecretLost
 from synapse_project import catalog as project_catalog
 from synapse_project import environment
@@ -81,7 +81,7 @@ def test_one_that_is_made_in_the_admin_is_shown_once(admin_client, db):
     made = admin_client.post(url(SECRET, "add"), {"name": "shop", "generate": "on", "keep_previous": "on"}, follow=True)
 
     (value,) = keyring.values_of("shop")
-    assert signing.key_of(value)
+    assert signature.key_of(value)
     assert any(value in message for message in messages_of(made))
     page = url(SECRET, "change", Secret.objects.get().pk)
     for answer in (admin_client.get(page), admin_client.get(url(SECRET))):

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from bridges.runtime.stop import Interrupted, Stop, ThreadStop
 from streams import connections
+from synapse.delivery.shutdown import Interrupted, Stop, ThreadStop
 from tests.bridges.cast import PLACE, KeepingSink, places, publish
 from tests.patience import eventually
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from bridges.mapping import FieldMapping
 from bridges.sinks import stream as stream_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.delivery.field_mapping import FieldMapping
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
 from synapse.redis.commands.publishing import Once, publish_once
 from synapse.wire import entry

@@ -3,7 +3,7 @@
 import pytest
 
 from bridges.runtime.supervisor import REPORT_EVERY, TRY_AGAIN, Supervisor
-from bridges.status import Status
+from synapse.delivery.status import Status
 from tests.bridges.sinks import definition
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridges.runtime import identity, upkeep
 from streams import connections
+from synapse.delivery import consumer_name, reclaim
 from tests.bridges.cast import (
     COUNTERS,
     DUE,
@@ -50,7 +50,7 @@ def test_a_predecessor_that_ended_and_was_not_waited_for_is_dead_too(redis, brid
     made_by_us(redis)
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    host = identity.fresh().rpartition(":")[0].rpartition(":")[0]
+    host = consumer_name.fresh().rpartition(":")[0].rpartition(":")[0]
     read_and_die(redis, f"{host}:{process.pid}:0123abcd")
 
     assert sorted(bridge().run_dry().sink.ids) == ids
@@ -86,7 +86,7 @@ def test_what_a_killed_predecessor_had_taken_back_from_another_comes_at_once_too
 def test_the_same_process_number_in_a_new_container_is_a_dead_predecessor(redis, bridge):
     made_by_us(redis)
     ids = publish(redis, 2)
-    host_and_pid, _, _ = identity.fresh().rpartition(":")
+    host_and_pid, _, _ = consumer_name.fresh().rpartition(":")
     read_and_die(redis, f"{host_and_pid}:ffffffff")
 
     assert f":{os.getpid()}" in host_and_pid
@@ -230,7 +230,7 @@ def test_a_consumer_that_was_never_in_its_group_leaves_nothing(redis, bridge):
 
 
 def test_names_of_consumers_that_fell_silent_long_ago_are_removed(redis, bridge, consumers, monkeypatch):
-    monkeypatch.setattr(upkeep, "_FORGOTTEN_MS", 0)
+    monkeypatch.setattr(reclaim, "_FORGOTTEN_MS", 0)
     made_by_us(redis)
     publish(redis, 1)
     redis.xgroup_createconsumer(STREAM, GROUP, "idle")

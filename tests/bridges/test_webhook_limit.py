@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bridges.webhooks.limit import TimeLimit
+from synapse.delivery.webhooks.timeout import TimeLimit
 
 SOON = 0.01
 NEVER = 3600.0

@@ -11,11 +11,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from bridges import keyring
 from bridges.models import Secret
 from bridges.runtime.opening import open_worker
-from bridges.runtime.stop import Stop
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
-from bridges.webhooks import responses, sending, signing
 from streams import connections
 from streams.snapshot import holder
+from synapse.delivery.shutdown import Stop
+from synapse.delivery.webhooks import response, sender, signature
 from synapse.errors.delivery import (
     BadConfig,
     NotBegun,
@@ -97,7 +97,7 @@ def test_the_id_is_the_same_at_every_attempt_and_another_for_another_event_or_br
     first, second, again = (request.headers["webhook-id"] for request in receiver.got)
     assert first == again != second
     assert "." not in first
-    assert len({signing.message_id("orders", group, "17-0") for group in ("shop", "packing")}) == 2
+    assert len({signature.message_id("orders", group, "17-0") for group in ("shop", "packing")}) == 2
 
 
 def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
@@ -110,17 +110,17 @@ def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
 
 @pytest.mark.parametrize("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
 def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body):
-    secrets = [signing.generate(), signing.generate()]
+    secrets = [signature.generate(), signature.generate()]
     at = datetime(2026, 11, 1, 8, tzinfo=UTC)
-    signers = [signing.signer_of(secret) for secret in secrets]
+    signers = [signature.signer_of(secret) for secret in secrets]
 
     for _ in range(2):
-        made = signing.signatures(signers, "msg_1", str(int(at.timestamp())), body.encode())
+        made = signature.signatures(signers, "msg_1", str(int(at.timestamp())), body.encode())
         assert made == " ".join(Webhook(secret).sign("msg_1", at, body) for secret in secrets)
 
 
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
-    old, new = signing.generate(), signing.generate()
+    old, new = signature.generate(), signature.generate()
     row = Secret(name="changing")
     keyring.change(row, old, keep_previous=True)
     row.save()
@@ -214,10 +214,10 @@ NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     [
         ("7", 7.0),
         (" 120 ", 120.0),
-        ("1000000000", responses.LONGEST_WAIT),
-        ("9" * 5000, responses.LONGEST_WAIT),
+        ("1000000000", response.LONGEST_WAIT),
+        ("9" * 5000, response.LONGEST_WAIT),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        ("Sun, 01 Nov 2099 08:00:00 GMT", responses.LONGEST_WAIT),
+        ("Sun, 01 Nov 2099 08:00:00 GMT", response.LONGEST_WAIT),
         (format_datetime(NOW - timedelta(seconds=90), usegmt=True), None),
         ("0", None),
         ("-5", None),
@@ -229,7 +229,7 @@ NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     ],
 )
 def test_how_long_a_receiver_asks_to_wait(header, seconds):
-    assert responses.wait_of(header, NOW.timestamp()) == seconds
+    assert response.wait_of(header, NOW.timestamp()) == seconds
 
 
 def test_a_receiver_that_asks_to_wait_is_heard(receiver, webhook):
@@ -400,11 +400,11 @@ def test_no_more_of_an_answer_is_kept_than_its_beginning(receiver, webhook):
     (outcome,) = webhook().deliver(orders(1), always)
 
     assert str(outcome).endswith("xxx…”")
-    assert len(str(outcome)) < responses.KEPT_BYTES
+    assert len(str(outcome)) < response.KEPT_BYTES
 
 
 def test_a_success_whose_body_never_ends_is_a_success(receiver, webhook, monkeypatch):
-    monkeypatch.setattr(sending, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(sender, "REST_SECONDS", 0.1)
 
     def begins(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthank")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import redis as redis_py
 
-from bridges.delivery import Delivery
-from bridges.runtime import identity
-from bridges.runtime.membership import Subscription
-from bridges.runtime.retry import Backoff, Policy
-from bridges.runtime.worker import Worker
-from bridges.sinks.base import MayBegin, OneByOne, Outcome
+from synapse.delivery import consumer_name
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.membership import Subscription
+from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.sinks.base import MayBegin, OneByOne, Outcome
+from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkAway, SinkError
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
@@ -111,7 +111,7 @@ class Scene:
         subscription = Subscription(
             stream=STREAM,
             group=GROUP,
-            consumer=identity.fresh(),
+            consumer=consumer_name.fresh(),
             block_ms=0,
             order=self.order,
             order_key="key" if self.order == "key" else "",

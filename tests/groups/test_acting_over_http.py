@@ -3,9 +3,9 @@
 import pytest
 
 from bridges.models import Bridge
-from bridges.status import Status, pack
 from core.models import AuditEntry
 from streams.snapshot import holder
+from synapse.delivery.status import Status, pack
 from synapse.redis.commands import consumer_status as consumer_status_commands
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from streams import lag
-from streams.inspection.groups import standings
 from synapse.errors.streams import NotAStream
+from synapse.inspection import lag
+from synapse.inspection.groups import standings
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,12 @@
 
 import pytest
 
-from streams.inspection.parameters import asked_count, asked_id, asked_order, asked_range
+from synapse.inspection.range_query import (
+    asked_count,
+    asked_id,
+    asked_order,
+    asked_range,
+)
 from synapse.problems import BadParameter, BadRequest
 from synapse.wire.ids import (
     FIRST,

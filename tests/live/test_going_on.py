@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from streams.live import pages
 from streams.tail import tails as process_tails
-from streams.tailing import tail, tails
+from synapse.live import tail, tail_registry
 from tests.live.server import watching
 from tests.patience import eventually
 
@@ -80,7 +80,7 @@ def test_a_read_loop_that_is_sent_away_comes_back(server, redis):
 
 def test_a_redis_that_hangs_is_given_up_and_asked_again(own_server, own_valkey, monkeypatch, caplog):
     monkeypatch.setattr(tail, "BLOCK_SECONDS", 0.2)
-    monkeypatch.setattr(tails, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(tail_registry, "PATIENCE_SECONDS", 0.5)
     with watching(own_server.live()) as watch:
         own_valkey.process.send_signal(signal.SIGSTOP)
         eventually(lambda: "the live tail of orders waits: Redis cannot be reached" in caplog.text)

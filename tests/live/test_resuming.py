@@ -9,7 +9,7 @@ import pytest
 from streams.live import pages
 from streams.live.pages import Pages
 from streams.tail import tails
-from streams.tailing import Tail
+from synapse.live import Tail
 from synapse.wire.ids import LAST
 from tests.live.server import watching
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from streams.tail import tails
-from streams.tailing import watcher
+from synapse.live import watcher
 from synapse_project import http_protocol
 from tests.live.server import watching
 from tests.patience import eventually

@@ -7,8 +7,8 @@ import pytest
 
 from bridges import consuming
 from bridges.runtime.opening import open_worker
-from bridges.runtime.stop import Stop
 from core.models import AuditEntry
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkError
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with

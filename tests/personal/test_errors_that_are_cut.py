@@ -2,8 +2,13 @@
 
 import pytest
 
-from bridges.handlers.messages import text_of
-from bridges.webhooks.responses import KEPT_BYTES, Answer, beginning, failure
+from synapse.delivery.handlers.pipe_protocol import text_of
+from synapse.delivery.webhooks.response import (
+    KEPT_BYTES,
+    Answer,
+    beginning,
+    failure,
+)
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut
 from synapse.schema.pii import redacted

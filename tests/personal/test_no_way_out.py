@@ -21,12 +21,12 @@ from drf_spectacular.generators import SchemaGenerator
 from bridges import consuming
 from bridges.models import ArchivedEvent, Bridge
 from bridges.runtime.opening import open_worker
-from bridges.runtime.stop import Stop
 from contracts import registry
 from core.models import Role
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkError
 from synapse.schema.pii import MASK
 from tests.admin.pages import text_of, url

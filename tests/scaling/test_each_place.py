@@ -5,9 +5,9 @@ import asyncio
 import orjson
 import pytest
 
-from bridges.runtime.retry import Policy
 from streams import background, connections, prober
 from streams.snapshot import holder
+from synapse.delivery.retry import Policy
 from synapse.redis import keyspace
 from synapse.redis.commands import rate_limits as rate_limit_commands
 from synapse.redis.commands import streams as stream_commands

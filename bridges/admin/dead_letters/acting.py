@@ -14,10 +14,11 @@ from django.shortcuts import redirect as redirect_to
 
 from bridges import dead_letters
 from bridges.admin.dead_letters import place
-from bridges.dead_letters import Ids, Wanted, asked
+from bridges.dead_letters import Ids, Wanted
 from core.admin.base import person
 from core.templatetags.synapse import number
 from streams.models import Stream
+from synapse.dead_letters import filters as dead_letters_filters
 from synapse.problems import Problem
 
 # So many in a part: a few seconds of work at most, and enough steps for a bar.
@@ -115,9 +116,9 @@ def _discard(asked_for: Question, what: Ids | Wanted) -> Part:
 def _rate(form: QueryDict) -> float | None:
     text = form.get("rate", "").strip()
     try:
-        return asked.rate(float(text)) if text else None
+        return dead_letters_filters.rate(float(text)) if text else None
     except ValueError:
-        return asked.rate(text)
+        return dead_letters_filters.rate(text)
 
 
 def _answer(question: Question, work: Work) -> HttpResponse:

@@ -7,13 +7,14 @@ from django.http import HttpRequest, HttpResponse
 
 from bridges import dead_letters
 from bridges.admin.dead_letters import place
-from bridges.dead_letters import Errors, Page, Wanted, asked
+from bridges.dead_letters import Errors, Page, Wanted
 from bridges.dead_letters.places import places
 from core.admin import payloads
 from core.admin.base import person
 from streams.admin.asking import ask_all
-from streams.inspection.parameters import asked_id, asked_order
 from streams.models import EventType, Stream
+from synapse.dead_letters import filters
+from synapse.inspection.range_query import asked_id, asked_order
 from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
 
@@ -48,7 +49,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     try:
         place.check(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
-        page = values["page"] = _page(stream, group, request, asked.wanted(query))
+        page = values["page"] = _page(stream, group, request, filters.wanted(query))
         payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters])
     except Problem as problem:
         values["refused" if problem.status == 400 else "problem"] = problem
@@ -73,7 +74,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
     stream = place.found_dead(admin, request, pk)
     try:
         place.check(stream, group)
-        wanted = asked.wanted(place.filters_of(request.GET))
+        wanted = filters.wanted(place.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return place.show(admin, request, "refused", stream, group, refused=problem)

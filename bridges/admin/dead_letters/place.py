@@ -7,11 +7,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 
 from bridges import dead_letters
-from bridges.dead_letters import Ids, Wanted, asked
-from bridges.dead_letters.values import is_id
+from bridges.dead_letters import Ids, Wanted
 from bridges.models import Bridge
 from core.admin import payloads
 from streams.models import Stream
+from synapse.dead_letters import filters
+from synapse.dead_letters.dead_letter import is_id
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.problems import BadParameter
@@ -57,7 +58,7 @@ def check(stream: Stream, group: str) -> None:
 
 def filters_of(query: QueryDict) -> dict[str, str]:
     """Return the filters that are given."""
-    return {name: text for name in asked.FILTERS if (text := query.get(name, "").strip())}
+    return {name: text for name in filters.FILTERS if (text := query.get(name, "").strip())}
 
 
 def meant(query: QueryDict) -> Ids | Wanted:
@@ -70,10 +71,10 @@ def meant(query: QueryDict) -> Ids | Wanted:
     if "selected" in query or ids:
         if not ids:
             raise BadParameter("Tick those that you mean.", parameter="id")
-        if len(ids) > asked.MOST_IDS or not all(map(is_id, ids)):
+        if len(ids) > filters.MOST_IDS or not all(map(is_id, ids)):
             raise BadParameter("These are no ids of dead letters.", parameter="id")
         return Ids(tuple(ids))
-    return asked.wanted(filters_of(query))
+    return filters.wanted(filters_of(query))
 
 
 def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:

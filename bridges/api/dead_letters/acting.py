@@ -10,16 +10,17 @@ from bridges import dead_letters
 from bridges.api.dead_letters import examples, shapes
 from bridges.api.dead_letters.looking import GROUP, ID
 from bridges.api.dead_letters.looking import PROBLEMS as SEEN
-from bridges.dead_letters import Ids, Meant, asked
+from bridges.dead_letters import Ids, Meant
 from bridges.dead_letters.acting import MOST_AT_ONCE
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example
-from streams.inspection.parameters import asked_id
+from synapse.dead_letters import filters
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.http import exchange
 from synapse.http import json_body as body
 from synapse.http.exchange import json_response
+from synapse.inspection.range_query import asked_id
 
 PROBLEMS = {
     **SEEN,
@@ -58,7 +59,7 @@ class Redrive(ApiView):
         question = to_request(request._request, principal_of(request))
         dead_letters.permit_acting(question.principal, stream)
         values = body.read(question, known=(*_WHICH, "rate"))
-        what, rate = asked.meant(values), asked.rate(values.get("rate"))
+        what, rate = filters.meant(values), filters.rate(values.get("rate"))
         only_count, cursor = body.flag(values, "dry_run"), body.text(values, "cursor")
         most = body.whole_number(values, "count", most=MOST_AT_ONCE)
         dead_letters.check_place(stream, group)
@@ -102,7 +103,7 @@ class Discard(ApiView):
         question = to_request(request._request, principal_of(request))
         dead_letters.permit_acting(question.principal, stream)
         values = body.read(question, known=(*_WHICH, "reason"))
-        what, reason = asked.meant(values), body.text(values, "reason")
+        what, reason = filters.meant(values), body.text(values, "reason")
         only_count, cursor = body.flag(values, "dry_run"), body.text(values, "cursor")
         most = body.whole_number(values, "count", most=MOST_AT_ONCE)
         dead_letters.check_place(stream, group)

@@ -10,16 +10,22 @@ from rest_framework.request import Request
 
 from bridges import dead_letters
 from bridges.api.dead_letters import examples, shapes
-from bridges.dead_letters import Wanted, asked, showing
+from bridges.dead_letters import Wanted
 from bridges.dead_letters.reading import MOST_ON_A_PAGE
 from core import looks
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
-from streams.inspection.parameters import asked_count, asked_id, asked_order, check_parameters
 from synapse.auth.principal import Principal
+from synapse.dead_letters import filters, serialization
 from synapse.http import exchange
 from synapse.http.exchange import json_response
+from synapse.inspection.range_query import (
+    asked_count,
+    asked_id,
+    asked_order,
+    check_parameters,
+)
 from synapse.problems import BadParameter
 from synapse.publishing.body import NDJSON
 
@@ -77,8 +83,8 @@ class DeadLetters(ApiView):
         is false when that was not enough, and `next` goes on from there."""
         question = to_request(request._request, principal_of(request))
         dead_letters.permit_reading(question.principal, stream)
-        check_parameters(question, *asked.FILTERS, "order", "count", "before", "after", "groups", "format")
-        wanted = asked.wanted(question.query)
+        check_parameters(question, *filters.FILTERS, "order", "count", "before", "after", "groups", "format")
+        wanted = filters.wanted(question.query)
         together, form = _word(question, "groups", "fingerprint"), _word(question, "format", "json", "ndjson")
         order = asked_order(question.query)
         cursor = "before" if order == "newest" else "after"
@@ -97,7 +103,7 @@ class DeadLetters(ApiView):
             "stream": stream,
             "group": group,
             "total": page.total,
-            "dead_letters": [showing.summary(letter) for letter in page.letters],
+            "dead_letters": [serialization.summary(letter) for letter in page.letters],
             "order": order,
             "next": page.next,
             "complete": page.complete,
@@ -127,7 +133,7 @@ class OneDeadLetter(ApiView):
         by = principal_of(request)
         _record(by, stream, group, [letter.id])
         verdict = dead_letters.judge(stream, dict(letter.event), letter=letter, by=by)
-        shown = showing.whole(dead_letters.seen_by(letter, by))
+        shown = serialization.whole(dead_letters.seen_by(letter, by))
         return to_django(json_response({**shown, "check": verdict.as_dict()}))
 
 
@@ -139,7 +145,7 @@ def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[st
         "stream": stream,
         "group": group,
         "total": dead_letters.count(stream, group),
-        "groups": [showing.error_group(found) for found in errors.groups],
+        "groups": [serialization.error_group(found) for found in errors.groups],
         "complete": errors.complete,
     }
 

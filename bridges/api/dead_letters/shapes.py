@@ -14,8 +14,8 @@ from rest_framework.fields import (
 )
 
 from bridges.dead_letters.acting import MOST_AT_ONCE, MOST_REASON
-from bridges.dead_letters.asked import FASTEST, MOST_IDS, SLOWEST
 from streams.api.shapes.base import Shape, Violation
+from synapse.dead_letters.filters import FASTEST, MOST_IDS, SLOWEST
 
 _RESULT = "redriven, gone (it is not there, or not any more), waiting (its event is on its way already) or broken."
 

@@ -11,9 +11,9 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from bridges import consuming
-from bridges.rendering import harmless
-from bridges.runtime.stop import Interrupted, Stop
 from core import availability
+from synapse.delivery.shutdown import Interrupted, Stop
+from synapse.delivery.text_line import harmless
 from synapse.formats.names import RULE, is_name
 from synapse.problems import Problem
 from synapse.runtime import descriptors

@@ -8,12 +8,13 @@ from django.core.management.base import CommandParser
 
 from contracts.registry import Content
 from core.templatetags.synapse import visible
-from streams import backtest_report, candidates
+from streams import candidates
 from streams.management.base import AnsweringCommand, last
 from streams.management.files import opened
-from streams.recent import MOST_EVENTS, USUAL_EVENTS
 from streams.subjects import event_types_of
 from synapse.auth.principal import SYSTEM
+from synapse.inspection import backtest_report
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
 from synapse.schema.validator import MAX_SCHEMA_BYTES
 
 EXAMPLES = """

@@ -5,15 +5,16 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from streams import candidates, connections, drafting
-from streams.drafting import Proposal
+from streams import candidates, connections
 from streams.management import files
 from streams.management.base import AnsweringCommand, last
-from streams.recent import MOST_EVENTS, USUAL_EVENTS
 from streams.snapshot import holder
 from streams.subjects import is_pointed_at, subject_of
 from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import DraftExists
+from synapse.inspection import draft_from_traffic
+from synapse.inspection.draft_from_traffic import Proposal
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
 
 EXAMPLES = """
 The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved; how it
@@ -48,7 +49,9 @@ class Command(AnsweringCommand):
         if replace and not save:
             raise CommandError("--replace goes with --save.", returncode=files.UNUSABLE)
         proposal = connections.executor().run(
-            drafting.draft(holder.current(), options["stream"], options["event_type"], by=SYSTEM, last=options["last"])
+            draft_from_traffic.draft(
+                holder.current(), options["stream"], options["event_type"], by=SYSTEM, last=options["last"]
+            )
         )
         if output:
             files.write(output, proposal.text + "\n")

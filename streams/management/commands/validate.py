@@ -14,10 +14,10 @@ from core.templatetags.synapse import visible
 from streams import connections
 from streams.management.base import AnsweringCommand
 from streams.management.files import opened
-from streams.recent import defined
 from streams.snapshot import holder
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
+from synapse.inspection.recent_events import defined
 from synapse.publishing import body, pipeline
 from synapse.publishing.event_files import Part, parts
 

@@ -1,0 +1,1 @@
+"""Delivering a group's events into a sink: worker, dispatcher, retries."""

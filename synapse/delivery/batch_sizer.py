@@ -1,0 +1,65 @@
+"""How many events to take at once, and how long to rest before. Pure: it knows no clock of its own.
+
+What is taken at once should be done in a fraction of a second: then little is in hand when a process is killed or is
+asked to stop, and nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one
+event is tried now and then: a sink that is broken must not have a whole stream read for it.
+"""
+
+from synapse.delivery.retry import Backoff
+
+# What a batch should take, in seconds: so much work a kill can repeat, and a settling takes about a fiftieth of it.
+_BATCH_SECONDS = 0.05
+# What an event is thought to take before one was seen.
+_FIRST_GUESS = 0.005
+# So many failures in a row are no longer about single events.
+MANY_FAILURES = 25
+
+FAILING = Backoff(base=1.0, cap=30.0)
+AWAY = Backoff(base=0.5, cap=10.0)
+
+
+class Pace:
+    """Follows how long events take and whether they succeed.
+
+    `lease` is in seconds. `together`: how many events the sink has in work at once.
+    """
+
+    def __init__(self, lease: float, *, together: int = 1) -> None:
+        self._together = together
+        self._goal = min(_BATCH_SECONDS, lease / 2) or _BATCH_SECONDS
+        self._seconds = _FIRST_GUESS
+        self._failures = 0
+        self._absences = 0
+
+    def room(self, most: int) -> int:
+        """Return how many of at most `most` events to take now."""
+        if self.is_trying:
+            return min(most, 1)
+        return min(most, max(self._together, int(self._goal / self._seconds))) if most > 0 else 0
+
+    @property
+    def is_trying(self) -> bool:
+        """Say whether the sink takes so little that single events are tried."""
+        return self._absences > 0 or self._failures >= MANY_FAILURES
+
+    def took(self, events: int, seconds: float) -> None:
+        """Note how long some events took together."""
+        each = max(seconds / events, 1e-6) if events else self._seconds
+        self._seconds = (self._seconds + each) / 2
+
+    def went(self, *, taken: int, failed: int) -> None:
+        """Note what came of a batch that the sink was there for; `failed` are those that tell of the sink."""
+        self._absences = 0
+        self._failures = 0 if taken else self._failures + failed
+
+    def away(self) -> None:
+        """Note that the sink could take nothing."""
+        self._absences += 1
+
+    def rest(self, chance: float) -> float:
+        """Return how long to wait before the next events are taken, in seconds; `chance` as for Backoff."""
+        if self._absences:
+            return AWAY.delay(self._absences, chance)
+        if self._failures >= MANY_FAILURES:
+            return FAILING.delay(self._failures - MANY_FAILURES + 1, chance)
+        return 0.0

@@ -1,0 +1,221 @@
+"""Handing events to a sink, and remembering what became of them until Redis has heard of it."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from synapse.catalog import filters
+from synapse.catalog.filters import Filter
+from synapse.delivery.batch_sizer import Pace
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.group_join import Say
+from synapse.delivery.membership import Membership, Subscription
+from synapse.delivery.progress import Progress
+from synapse.delivery.retry import GiveUp, decide
+from synapse.delivery.shutdown import Stop
+from synapse.delivery.sinks.base import Outcome, Sink
+from synapse.errors.delivery import (
+    NotBegun,
+    SinkAway,
+    SinkDisabled,
+    SinkError,
+    SinkGone,
+)
+from synapse.redis.commands.delivery import Failure, Fate, Held
+from synapse.wire.entry import TopLevelTypes
+
+# After one of these nothing more of a batch is begun.
+_ENDS = (NotBegun, SinkDisabled, SinkGone)
+
+
+class Handover:
+    """Between a worker and its sink. The arguments are those of the worker."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        sink: Sink,
+        *,
+        say: Say,
+        stop: Stop,
+        types_of: Callable[[], Mapping[str, TopLevelTypes]],
+        impersonal: Callable[[str, Delivery], str],
+        only: frozenset[str],
+        where: Sequence[Filter],
+        together: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._subscription = subscription
+        self._sink = sink
+        self._say = say
+        self._stop = stop
+        self._types_of = types_of
+        self._impersonal = impersonal
+        self._only = only
+        self._where = where
+        self._clock = clock
+        self._taken: list[tuple[str, str]] = []
+        self._unwanted: list[tuple[str, str]] = []
+        self._unbegun: list[tuple[str, str]] = []
+        # Each with what may be said of it.
+        self._failed: list[tuple[Failure, str]] = []
+        self.progress = Progress()
+        self.pace = Pace(subscription.lease_ms / 1000, together=together)
+        # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
+        self.over: str | None = None
+        # Set when the receiver wants nothing any more, ever.
+        self.disables: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the sink takes nothing any more."""
+        if self.over is None and self._sink.is_gone():
+            self.over = ""
+        return self.over is not None
+
+    def give(self, held: Sequence[Held], since: float) -> None:
+        """Give the sink those of the events that are wanted.
+
+        None is begun on a lease (taken at `since`, by the clock) that is half over: its end must not come first.
+
+        Raises:
+            SinkAway: when the sink can take nothing now.
+        """
+        batch = self._wanted(held)
+        if not batch:
+            return
+        half, begun = since + self._subscription.lease_ms / 2000, self._clock()
+
+        def may_begin() -> bool:
+            return self._clock() <= half and not self._stop.requested
+
+        try:
+            if self._subscription.order == "none":
+                outcomes = self._outcomes(batch, may_begin)
+            else:
+                outcomes = self._outcomes_in_order(batch, {one.id: one.key for one in held}, may_begin)
+        except SinkAway:
+            self._unbegun += [(delivery.id, delivery.token) for delivery in batch]
+            self.pace.away()
+            raise
+        self._book(outcomes, self._clock() - begun)
+
+    def give_back(self, ids: Sequence[str]) -> None:
+        """Note that events were read and will not be begun."""
+        self._unbegun += [(id_, "") for id_ in ids]
+
+    def tell(self, membership: Membership) -> None:
+        """Tell Redis what became of the events that it has not heard of yet."""
+        if self._taken or self._unwanted or self._unbegun or self._failed:
+            failed = [failure for failure, _ in self._failed]
+            fates = membership.settle(taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed)
+            self.progress.filtered += len(self._unwanted)
+            for (failure, text), fate in zip(self._failed, fates, strict=True):
+                self._tell_failure(failure, text, fate)
+            self._taken, self._unwanted, self._unbegun, self._failed = [], [], [], []
+
+    def _wanted(self, held: Sequence[Held]) -> list[Delivery]:
+        types_of, stream = self._types_of(), self._subscription.stream
+        batch = [
+            Delivery(stream=stream, id=one.id, attempt=one.attempt, parts=one.parts, types_of=types_of, token=one.token)
+            for one in held
+        ]
+        if self._only or self._where:
+            wanted = [delivery for delivery in batch if self._is_wanted(delivery)]
+            kept = {delivery.id for delivery in wanted}
+            self._unwanted += [(delivery.id, delivery.token) for delivery in batch if delivery.id not in kept]
+            batch = wanted
+        return batch
+
+    def _is_wanted(self, delivery: Delivery) -> bool:
+        if self._only and delivery.event_type not in self._only:
+            return False
+        return not self._where or filters.all_hold(self._where, delivery.event)
+
+    def _outcomes(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[tuple[Delivery, Outcome]]:
+        try:
+            return list(zip(batch, self._sink.deliver(batch, may_begin), strict=True))
+        except SinkAway:
+            raise
+        except Exception as error:
+            return [(delivery, SinkError(f"{type(error).__name__}: {error}")) for delivery in batch]
+
+    def _outcomes_in_order(
+        self, batch: Sequence[Delivery], key_of: Mapping[str, str], may_begin: Callable[[], bool]
+    ) -> list[tuple[Delivery, Outcome]]:
+        """Deliver one event of each key at a time, and none behind one that was not taken."""
+        by_key: dict[str, deque[Delivery]] = {}
+        for delivery in batch:
+            by_key.setdefault(key_of[delivery.id] or delivery.id, deque()).append(delivery)
+        outcomes: list[tuple[Delivery, Outcome]] = []
+        keys = list(by_key.values())
+        while keys:
+            try:
+                found = self._outcomes([key.popleft() for key in keys], may_begin)
+            except SinkAway:
+                if not outcomes:
+                    raise
+                # What was taken before is told first; the sink is asked again then.
+                break
+            outcomes += found
+            if any(isinstance(outcome, _ENDS) for _, outcome in found):
+                break
+            keys = [key for key, (_, outcome) in zip(keys, found, strict=True) if key and outcome is None]
+        delivered = {delivery.id for delivery, _ in outcomes}
+        return outcomes + [(delivery, NotBegun()) for delivery in batch if delivery.id not in delivered]
+
+    def _book(self, outcomes: Sequence[tuple[Delivery, Outcome]], seconds: float) -> None:
+        taken, failures = 0, []
+        for delivery, outcome in outcomes:
+            if outcome is None:
+                taken += 1
+                self._taken.append((delivery.id, delivery.token))
+            elif isinstance(outcome, NotBegun | SinkDisabled):
+                self._unbegun.append((delivery.id, delivery.token))
+                if isinstance(outcome, SinkDisabled):
+                    self.over = self.disables = self._impersonal(str(outcome), delivery)
+            elif isinstance(outcome, SinkGone):
+                self.over = self._impersonal(str(outcome), delivery)
+            else:
+                failures.append((delivery, outcome))
+        self.progress.took(taken)
+        if begun := taken + len(failures):
+            self.pace.took(begun, seconds)
+            self.pace.went(taken=taken, failed=sum(_tells_of_the_sink(*failure) for failure in failures))
+            for delivery, error in failures:
+                # How long each took alone, nobody measured.
+                self._fail(delivery, error, seconds / begun)
+
+    def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
+        # Kept with the event; who reads it there is asked what they may see. What is logged, anybody reads.
+        text = str(error)
+        told = f"{delivery.id}, attempt {delivery.attempt}: {self._impersonal(text, delivery).rstrip('.')}"
+        self.progress.failed_at(told)
+        next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
+        gives_up = isinstance(next_, GiveUp)
+        failure = Failure(
+            id=delivery.id,
+            token=delivery.token,
+            error=text,
+            took_ms=round(seconds * 1000),
+            delay_ms=0 if isinstance(next_, GiveUp) else round(next_.after * 1000),
+            fatal=gives_up,
+        )
+        self._failed.append((failure, told))
+
+    def _tell_failure(self, failure: Failure, text: str, fate: Fate) -> None:
+        if fate == "retry":
+            self._say(f"{text}. It comes again in {failure.delay_ms / 1000:.3g} s.")
+        elif fate == "dead":
+            self.progress.dead += 1
+            self._say(f"{text}. It is a dead letter now.")
+        elif fate == "lost":
+            self.progress.lost += 1
+            self._say(f"{text}. It was trimmed meanwhile: lost, and counted as such.")
+        else:
+            self._say(f"{text}. Another consumer has it by now.")
+
+
+def _tells_of_the_sink(delivery: Delivery, error: SinkError) -> bool:
+    """Say whether a failure may mean that the sink is broken: one that comes again and fails again tells of itself."""
+    return delivery.attempt == 1 and not error.permanent

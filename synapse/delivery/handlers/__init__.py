@@ -1,0 +1,1 @@
+"""Handler functions: which may run, how they are called, what passes between the processes."""

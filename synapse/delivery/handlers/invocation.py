@@ -1,0 +1,77 @@
+"""A handler as the child calls it: whatever kind of function it is, it takes deliveries and returns when it is done."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.handlers import allow_list
+
+Handle = Callable[[Sequence[Delivery]], None]
+
+
+class BadHandler(Exception):
+    """The handler cannot be used; the message says why."""
+
+
+def load(path: str, listed: Sequence[str]) -> Callable[..., Any]:
+    """Return the function of a dotted path; `listed` are those that may be used.
+
+    Raises:
+        BadHandler: when it may not be used or is no function.
+        Exception: whatever importing its module raises.
+    """
+    if complaint := allow_list.complaint(path, listed):
+        raise BadHandler(complaint)
+    module, _, name = path.rpartition(".")
+    function = getattr(import_module(module), name, None)
+    if not callable(function):
+        raise BadHandler(f"the module {module} has no function {name}")
+    if allow_list.must_be_its_modules_own(path, listed) and getattr(function, "__module__", None) != module:
+        raise BadHandler(f"{module} only imports {name}; to be used, SYNAPSE_HANDLERS must name {path} in full")
+    found: Callable[..., Any] = function
+    return found
+
+
+def one_by_one(function: Callable[..., Any]) -> Handle:
+    """Return a call of `function(event, delivery)` for a single delivery. What it returns means nothing."""
+    wait_for = _Loop()
+
+    def handle(deliveries: Sequence[Delivery]) -> None:
+        (delivery,) = deliveries
+        answer = function(delivery.event, delivery)
+        # An asynchronous function has done nothing yet, and a plain one may return what is to be awaited.
+        if answer is not None and inspect.isawaitable(answer):
+            wait_for(answer)
+
+    return handle
+
+
+def together(function: Callable[..., Any]) -> Handle:
+    """Return a call of `function(events, deliveries)` for many deliveries."""
+    wait_for = _Loop()
+
+    def handle(deliveries: Sequence[Delivery]) -> None:
+        answer = function([delivery.event for delivery in deliveries], list(deliveries))
+        if answer is not None and inspect.isawaitable(answer):
+            wait_for(answer)
+
+    return handle
+
+
+class _Loop:
+    """An event loop that lives as long as the child: what a handler keeps in it (a client, a pool) stays usable."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __call__(self, awaitable: Any) -> None:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(_awaited(awaitable))
+
+
+async def _awaited(awaitable: Any) -> None:
+    await awaitable

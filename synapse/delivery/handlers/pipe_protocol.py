@@ -1,0 +1,102 @@
+"""What a parent and the child that runs a handler say to each other. Pure.
+
+Down the pipe go orders: which handler, then batches, in Python's own serialisation (it is the same Python on both ends,
+and the fastest). Up come facts, as JSON: a handler may write to any file it finds, so nothing that is read here can do
+harm.
+"""
+
+import marshal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from synapse.delivery.event_delivery import Delivery
+from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.formats import exact_json
+from synapse.formats.text import cut
+from synapse.wire.entry import VERSION, DecodedEntry, TopLevelTypes
+
+_MOST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a child is for: the handler's dotted path, the paths that may be used, whether it takes many events at once,
+    how many there may be, and how long (seconds) a call may take."""
+
+    handler: str
+    allowed: Sequence[str]
+    batch: bool
+    size: int
+    timeout: float
+
+
+def pack_batch(batch: Sequence[Delivery]) -> bytes:
+    """Return a batch as bytes. The deliveries are of one stream, and their types are known alike."""
+    first = batch[0]
+    rows = [(delivery.id, delivery.attempt, delivery.parts, _read_here(delivery)) for delivery in batch]
+    return marshal.dumps((first.stream, _plain(first.types_of), rows))
+
+
+def unpack_batch(data: bytes) -> list[Delivery]:
+    """Return the batch that was packed."""
+    stream, types_of, rows = marshal.loads(data)  # noqa: S302 - from our own parent
+    batch = []
+    for id_, attempt, parts, read in rows:
+        delivery = Delivery(stream=stream, id=id_, attempt=attempt, parts=parts, types_of=types_of)
+        if read is not None:
+            event, *others = read
+            delivery.entry = DecodedEntry(exact_json.loads(event), *others)
+        batch.append(delivery)
+    return batch
+
+
+def _read_here(delivery: Delivery) -> tuple[Any, ...] | None:
+    """Return an entry of another program as its contract reads it: the child has no contracts. None for all others."""
+    if VERSION.encode() in delivery.parts[::2] or not delivery.types_of or delivery.entry.layout != "foreign":
+        return None
+    event, *others = delivery.entry
+    try:
+        return (exact_json.dumps(event), *others)
+    except orjson.JSONEncodeError:  # nested more deeply than can be written
+        return None
+
+
+def pack_fact(kind: str, **members: Any) -> bytes:
+    """Return a fact as bytes.
+
+    `ready`; `broken` (with `text`): the handler cannot be used; `raised` (with `place` and `text`, and where it says so
+    `permanent`, `retry_after` and `disables`): it raised at the event in that place of the batch; `end`: the batch is
+    over.
+    """
+    return orjson.dumps({"kind": kind, **members})
+
+
+def unpack_fact(data: bytes) -> dict[str, Any]:
+    """Return a fact: its `kind`, and its members."""
+    fact = orjson.loads(data)
+    return fact if isinstance(fact, dict) else {}
+
+
+def error_of(fact: dict[str, Any]) -> SinkError:
+    """Return what a handler raised, from the fact that says so."""
+    text = str(fact.get("text", "The handler raised an error."))
+    if fact.get("disables") is True:
+        return SinkDisabled(text)
+    after = fact.get("retry_after")
+    return SinkError(
+        text, permanent=fact.get("permanent") is True, retry_after=after if isinstance(after, int | float) else None
+    )
+
+
+def text_of(error: BaseException, *, where: str = "") -> str:
+    """Return an error in a line: its class, its message, and where it was raised."""
+    message = " ".join(str(error).encode("utf-8", "replace").decode().split())
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return cut(text, _MOST_TEXT) + (f" ({where})" if where else "")
+
+
+def _plain(types_of: Mapping[str, TopLevelTypes]) -> dict[str, dict[str, frozenset[str]]]:
+    return {event_type: dict(types) for event_type, types in types_of.items()}

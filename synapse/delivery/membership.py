@@ -1,0 +1,236 @@
+"""One consumer's part in a group: each thing it can ask of Redis, with the answer checked."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synapse.catalog.bridge_definitions import Order
+from synapse.delivery.retry import Policy
+from synapse.errors.delivery import GroupLost, NotAStreamNow
+from synapse.errors.streams import BrokerRefused
+from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.delivery import (
+    Admitted,
+    Failure,
+    Fate,
+    Held,
+    Joined,
+    Leased,
+    Reaped,
+    Recalled,
+)
+from synapse.redis.commands.streams import Consumer
+
+LEASE_MS = 60_000
+_RECALLED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What a worker reads, and as whom.
+
+    A group that is not there is made, and begins after the id `start`; `must_be_new`: one that is there is not joined.
+    `owned`: the group is Synapse's, whoever made it, because a bridge is defined for it.
+    What a consumer has had for `lease_ms` without settling it, another one gets. `batch`: how many events are read at
+    once. `block_ms`: how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's
+    definition. `retry`: what becomes of events whose attempts fail.
+    """
+
+    stream: str
+    group: str
+    consumer: str
+    start: str = "0"
+    must_be_new: bool = False
+    owned: bool = False
+    lease_ms: int = LEASE_MS
+    batch: int = 100
+    block_ms: int = 2000
+    order: Order = "none"
+    order_key: str = ""
+    retry: Policy = field(default_factory=Policy)
+
+
+class Membership:
+    """A consumer in a group. `clock` gives seconds.
+
+    Every method raises GroupLost when the group is gone from Redis, and synapse.errors.streams.Unavailable when Redis
+    cannot be reached or refuses.
+    """
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        executor: SyncExecutor,
+        *,
+        run: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.subscription = subscription
+        self._clock = clock
+        self._executor = executor
+        self._run = run
+        self._place = (subscription.stream, subscription.group)
+        # Whether the last reading found anything, be it only what has to wait for its turn.
+        self.found_some = False
+        # Whether the last reading gave nothing because an earlier event is not done, in the order of the stream.
+        self.is_blocked = False
+        # Since when what was read last is in hand, by the clock.
+        self.read_at = 0.0
+
+    def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
+        """Join the group, or make it; return also the consumers that were in it before."""
+        start = "0" if mode == "again" else self.subscription.start
+        consumer, owned = self.subscription.consumer, self.subscription.owned
+        join = delivery_commands.join(*self._place, consumer, start=start, mode=mode, run=self._run, owned=owned)
+        # The first answer is an error where the group, or its stream, is yet to be made.
+        before, joined = self._executor.execute([stream_commands.xinfo_consumers(*self._place), join])
+        return self._checked(joined), [] if isinstance(before, ReplyError) else before
+
+    def checkpoint(self) -> None:
+        """Note how far the group is: there it goes on, should it be lost."""
+        self._ask(delivery_commands.checkpoint(*self._place))
+
+    def read(self, limit: int, block_ms: int) -> list[Held]:
+        """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
+        if self.subscription.order != "none":
+            return self._read_in_order(limit, block_ms)
+        consumer = self.subscription.consumer
+        entries = self._ask(stream_commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
+        # Afterwards: it may have waited for them most of the time.
+        self.read_at = self._clock()
+        return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
+
+    def _read_in_order(self, limit: int, block_ms: int) -> list[Held]:
+        admitted = self._admit(limit)
+        if not admitted.read and not admitted.blocked and block_ms:
+            # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
+            self._ask(stream_commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
+            admitted = self._admit(limit)
+        self.found_some, self.is_blocked = admitted.read > 0, admitted.blocked
+        return admitted.events
+
+    def _admit(self, limit: int) -> Admitted:
+        subscription = self.subscription
+        order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
+        read = delivery_commands.read(
+            *self._place,
+            subscription.consumer,
+            limit=limit,
+            order=order,
+            key=subscription.order_key,
+            together=True,
+        )
+        # Before: however late the answer comes, no event shall be begun that another consumer may have by then.
+        self.read_at = self._clock()
+        admitted: Admitted = self._ask(read)
+        return admitted
+
+    def lease(self, limit: int) -> Leased:
+        """Take waiting events that are due. Those that have no attempt left become dead letters."""
+        subscription = self.subscription
+        lease = delivery_commands.lease(
+            *self._place,
+            subscription.consumer,
+            limit=limit,
+            lease_ms=subscription.lease_ms,
+            most_attempts=subscription.retry.most_attempts,
+            together=subscription.order != "none",
+        )
+        leased: Leased = self._ask(lease)
+        return leased
+
+    def settle(
+        self,
+        *,
+        taken: Sequence[tuple[str, str]] = (),
+        unwanted: Sequence[tuple[str, str]] = (),
+        unbegun: Sequence[tuple[str, str]] = (),
+        failed: Sequence[Failure] = (),
+    ) -> list[Fate]:
+        """Say what became of events (ids, with the token of the lease): settle what was taken and what is not wanted,
+        give back what was not begun. Return what becomes of those that failed."""
+        consumer, most_attempts = self.subscription.consumer, self.subscription.retry.most_attempts
+        asked = [
+            command
+            for ids, command in (
+                # Before those that were taken: what is not wanted keeps nothing of its key from its turn.
+                (unwanted, delivery_commands.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
+                (taken, self._done(taken)),
+                (unbegun, delivery_commands.release(*self._place, consumer, unbegun)),
+                (failed, delivery_commands.fail(*self._place, failed, most_attempts=most_attempts)),
+            )
+            if ids
+        ]
+        replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
+        return replies[-1] if failed else []
+
+    def _done(self, held: Sequence[tuple[str, str]]) -> Command:
+        ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
+        return delivery_commands.done(*self._place, ids, tokens=tokens if self.subscription.order != "none" else ())
+
+    def consumers(self) -> list[Consumer]:
+        """Return the group's consumers."""
+        found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._place))
+        return found
+
+    def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> Reaped:
+        """Take back what a consumer, or any, has had pending for so long."""
+        reaped: Reaped = self._ask(
+            delivery_commands.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
+        )
+        return reaped
+
+    def recall(self, consumer: str) -> int:
+        """End the leases of a consumer that is gone. Return how many there were."""
+        offset = ended = 0
+        while True:
+            recalled: Recalled = self._ask(
+                delivery_commands.recall(
+                    *self._place,
+                    consumer,
+                    lease_ms=self.subscription.lease_ms,
+                    offset=offset,
+                    limit=_RECALLED_AT_ONCE,
+                )
+            )
+            ended += recalled.ended
+            if recalled.looked_at < _RECALLED_AT_ONCE:
+                return ended
+            # Those that ended are no longer in the range that is looked at.
+            offset += recalled.looked_at - recalled.ended
+
+    def leave(self, consumer: str) -> bool:
+        """Remove a consumer that has nothing pending. Return whether it was removed."""
+        removed: bool = self._ask(delivery_commands.leave(*self._place, consumer))
+        return removed
+
+    def clean(self, idle_ms: int) -> int:
+        """Remove consumers that had nothing pending and were silent for so long. Return how many there were."""
+        removed: int = self._ask(
+            delivery_commands.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms)
+        )
+        return removed
+
+    def interrupt(self) -> None:
+        """End what another thread waits for; it loses its connection."""
+        self._executor.interrupt()
+
+    def reconnect(self) -> None:
+        """Close the connection: the next question opens a new one, wherever Redis is then."""
+        self._executor.close()
+
+    def _ask(self, command: Command) -> Any:
+        return self._checked(self._executor.execute([command])[0])
+
+    def _checked(self, reply: Any) -> Any:
+        if not isinstance(reply, ReplyError):
+            return reply
+        if reply.code == "NOGROUP" or "no such key" in str(reply).lower():
+            raise GroupLost
+        if reply.code == "WRONGTYPE":
+            raise NotAStreamNow(self.subscription.stream)
+        raise BrokerRefused(f"Redis refused a command: {reply}.")

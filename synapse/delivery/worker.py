@@ -1,0 +1,331 @@
+"""The heart of a bridge: a loop over a step."""
+
+import contextlib
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from synapse.catalog.filters import Filter
+from synapse.delivery import consumer_lines, consumer_name
+from synapse.delivery.dispatcher import Handover
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.group_join import Joining, Say
+from synapse.delivery.membership import Membership, Subscription
+from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
+from synapse.delivery.progress import Progress
+from synapse.delivery.reclaim import Upkeep
+from synapse.delivery.retry import RECONNECT
+from synapse.delivery.shutdown import Interrupted, Stop
+from synapse.delivery.sinks.base import Sink
+from synapse.delivery.throttle import Rate
+from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
+from synapse.errors.streams import Unavailable
+from synapse.redis import SyncExecutor
+from synapse.redis.commands.delivery import Held, Leased
+from synapse.wire.entry import TopLevelTypes
+
+# While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
+# not get on, must not move a whole stream into copies.
+MAX_WAITING = 100_000
+# How often a worker looks around that reads nothing now, in seconds.
+_LOOK_EVERY = 1.0
+# Where nothing was read for so many seconds, and nothing waits, a read waits for up to so many milliseconds: what comes
+# to the stream ends it at once, and what else may come, such as a dead letter that is sent again, is found behind it.
+IDLE_AFTER, IDLE_BLOCK_MS = 30.0, 5_000
+
+
+class Worker:
+    """Moves a group's events from one stream into one sink.
+
+    The sink first, then DONE: an event is settled when the sink has taken it, and comes again when a crash, a lost
+    connection or the sink itself came between. `say` gets what a person should know, a line each. `types_of` gives,
+    by event type, how the text of foreign entries is read. `only`: events of other types are settled and no more; empty
+    means all. `where`: so are events that do not meet these. `together`: how many events the sink has in work at once.
+    `rate`: how many it gets a second, at most. `paused`: it stays in its group, and gives the sink nothing. `disable`
+    is called with the reason when the sink's receiver wants nothing any more. `drain`: finished when nothing is left;
+    `count`: when so many events were delivered. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        *,
+        executor: SyncExecutor,
+        sink: Sink,
+        say: Say,
+        stop: Stop | None = None,
+        types_of: Callable[[], Mapping[str, TopLevelTypes]] = dict,
+        impersonal: Callable[[str, Delivery], str] = lambda text, _: text,
+        only: frozenset[str] = frozenset(),
+        where: Sequence[Filter] = (),
+        together: int = 1,
+        rate: float | None = None,
+        paused: bool = False,
+        disable: Callable[[str], None] = lambda _: None,
+        drain: bool = False,
+        count: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        worth_ahead: int = WORTH,
+    ) -> None:
+        self.subscription = subscription
+        self._run = secrets.token_hex(8)
+        self._stop = stop or Stop()
+        self._membership = Membership(subscription, executor, run=self._run, clock=clock)
+        self._upkeep = Upkeep(self._membership, clock)
+        self._joining = Joining(self._membership, self._upkeep, say)
+        self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
+        self._handover = Handover(
+            subscription,
+            sink,
+            say=say,
+            stop=self._stop,
+            types_of=types_of,
+            impersonal=impersonal,
+            only=only,
+            where=where,
+            together=together,
+            clock=clock,
+        )
+        self._rate = Rate(rate, clock) if rate else None
+        self._paused = paused
+        self._disable = disable
+        self._sink = sink
+        self._say = say
+        self._drain = drain
+        self._count = count
+        self._clock = clock
+        self._failures = 0
+        self._rests = False
+        self._worked_at = clock()
+        # Why nothing new is read although there is something, "" when it is.
+        self._holds_back = ""
+        self.finished = False
+        # Seconds to wait before the next step.
+        self.pause = 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, and how it fares."""
+        return self._handover.progress
+
+    @property
+    def trouble(self) -> str:
+        """Why the sink takes nothing any more, when that is something to worry about."""
+        return self._handover.over or ""
+
+    def run(self) -> None:
+        """Step until it is finished or a stop is requested.
+
+        Raises:
+            GroupExists: when the group is there and must be new.
+        """
+        try:
+            while not (self.finished or self._stop.requested):
+                self.step()
+                if self.pause and not self.finished:
+                    self._stop.sleep(self.pause)
+        except Interrupted:
+            return
+
+    def step(self) -> bool:
+        """Deliver what is ready. Return False when there was nothing to do, or nothing could be done.
+
+        Raises:
+            GroupExists: when the group is there and must be new.
+            Interrupted: when a stop was requested while it waited.
+        """
+        self.pause = 0.0
+        failed = self.progress.failed
+        try:
+            worked = self._turn()
+        except GroupLost:
+            self._ahead.forget()
+            self._joining.lost_group()
+            return True
+        except Unavailable as problem:
+            self._lose_redis(problem)
+            return False
+        except SinkAway as reason:
+            self._rest(str(reason))
+            return False
+        self._found_redis()
+        if self._handover.disables is not None:
+            self._disable(self._handover.disables)
+        if self._paused:
+            self.progress.rests()
+        elif self._handover.pace.is_trying:
+            if self.progress.failed > failed:
+                self._rest(f"Nothing succeeds any more, so single events are tried: {self.progress.error}")
+        else:
+            self._go_on()
+        self.finished = self._handover.is_over or (self._drain and not worked) or self._left() == 0
+        return worked
+
+    def interrupt(self) -> None:
+        """End a read that waits for events, from another thread. Its connection is of no more use."""
+        self._membership.interrupt()
+
+    def leave(self, executor: SyncExecutor) -> None:
+        """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
+        all: where Redis cannot be used, the next consumer on this host does it, as after a kill."""
+        self._sink.close()
+        # What was read and got lost on the way is given back with all that is pending under its name.
+        with contextlib.suppress(GroupLost, Unavailable):
+            self._handover.give_back(self._ahead.give_up())
+        self._ahead.close()
+        if self._joining.ever_joined:
+            self._leave_group(Membership(self.subscription, executor, run=self._run))
+        consumer_name.forget(self.subscription.consumer)
+        self._membership.reconnect()
+
+    def _leave_group(self, membership: Membership) -> None:
+        try:
+            self._handover.tell(membership)
+            if not self._joining.has_twin:
+                Upkeep(membership, time.monotonic).retire(self.subscription.consumer)
+                membership.leave(self.subscription.consumer)
+        except (Unavailable, GroupLost):
+            return
+
+    def _turn(self) -> bool:
+        self._joining.ensure()
+        self._handover.tell(self._membership)
+        worked = self._upkeep.step()
+        self._tell_lost(self._upkeep.take_lost())
+        if self._handover.is_over:
+            return worked
+        if self._paused:
+            self.pause = _LOOK_EVERY
+            return worked
+        if self._rate and (wait := self._rate.wait()):
+            self.pause = wait
+            return True
+        since = self._clock()
+        leased = self._membership.lease(self._room())
+        self._tell_lost(leased.lost)
+        self._tell_dead(leased.dead)
+        worked = self._deliver(leased.events, since) or leased.dead > 0 or worked
+        if self._may_read(leased) and (room := 0 if self._handover.is_over else self._room()):
+            block_ms = self._block_ms(leased.next_due_ms, worked)
+            fresh, since, asked = self._stop.interruptible(lambda: self._read(room, block_ms))
+            if self._reads_ahead:
+                self._ahead.begin(room, after=len(fresh), asked=asked)
+            if self._membership.is_blocked:
+                self.pause = _until_due(leased)
+            worked = self._deliver(fresh, since) or self._membership.found_some or worked
+        return worked
+
+    @property
+    def _reads_ahead(self) -> bool:
+        """Say whether the next events may be read while the sink is at work: where no more is read than there is, and
+        what is pending under this name is not being taken back."""
+        free = self._count is None and self._rate is None and self.subscription.order == "none"
+        return free and not self._upkeep.takes_back_own
+
+    def _may_read(self, leased: Leased) -> bool:
+        """Say whether new events may be read, and wait a moment where they may not."""
+        if leased.waiting < MAX_WAITING:
+            self._holds_back = ""
+            return True
+        if not self._holds_back:
+            self._holds_back = consumer_lines.too_many(MAX_WAITING)
+            self._say(self._holds_back)
+        if not leased.events:
+            self.pause = _until_due(leased)
+        return False
+
+    def _read(self, room: int, block_ms: int) -> Taken:
+        self._ahead.wait()
+        return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at, room)
+
+    def _deliver(self, held: Sequence[Held], since: float) -> bool:
+        """Hand events over and settle what was taken. Return False when there was none."""
+        if self._rate:
+            self._rate.take(len(held))
+        try:
+            self._handover.give(held, since)
+        except SinkAway:
+            self._give_back_ahead()
+            raise
+        finally:
+            self._handover.tell(self._membership)
+            if held:
+                self._worked_at, self._upkeep.has_moved = self._clock(), True
+        if self._handover.pace.is_trying:
+            self._give_back_ahead()
+            self._handover.tell(self._membership)
+        return bool(held)
+
+    def _give_back_ahead(self) -> None:
+        """Let others have what was read ahead: this sink takes one event at a time now, or none."""
+        self._handover.give_back(self._ahead.give_up())
+
+    def _left(self) -> int | None:
+        """Return how many events are to be delivered yet; None when nobody said."""
+        return None if self._count is None else self._count - self.progress.delivered
+
+    def _room(self) -> int:
+        """Return how many events may be taken at once now."""
+        most, left = self.subscription.batch, self._left()
+        if left is not None:
+            most = min(most, left)
+        if self._rate is not None:
+            most = min(most, self._rate.room())
+        return self._handover.pace.room(most)
+
+    def _block_ms(self, next_due_ms: int | None, worked: bool) -> int:
+        # After a failure the answer must come soon: a person waits to hear that Redis is back.
+        if worked or self._drain or self._failures:
+            return 0
+        block_ms = self.subscription.block_ms
+        if next_due_ms is not None:
+            return min(block_ms, next_due_ms)
+        is_idle = self._clock() - self._worked_at >= IDLE_AFTER
+        return max(block_ms, IDLE_BLOCK_MS) if is_idle and block_ms else block_ms
+
+    def _tell_lost(self, lost: int) -> None:
+        if lost:
+            self.progress.lost += lost
+            self._say(consumer_lines.lost(lost, self.subscription))
+
+    def _tell_dead(self, dead: int) -> None:
+        if dead:
+            self.progress.dead += dead
+            self._say(consumer_lines.dead(dead))
+
+    def _lose_redis(self, problem: Unavailable) -> None:
+        self._failures += 1
+        # What it brought, or would have, is taken back with all that is pending under this name.
+        self._ahead.forget()
+        self._joining.lost_redis()
+        self._membership.reconnect()
+        self.pause = RECONNECT.delay(self._failures, random.random())
+        self.progress.waits_for(problem.detail, broken=isinstance(problem, NotAStreamNow))
+        self._say(f"{problem.detail.rstrip('.')}. Next try in {self.pause:.1f} s.")
+
+    def _found_redis(self) -> None:
+        if self._failures:
+            self._failures = 0
+            self._say("Redis is back.")
+
+    def _rest(self, why: str) -> None:
+        """Let some time pass before the sink is tried again."""
+        self._rests = True
+        self.pause = self._handover.pace.rest(random.random())
+        self.progress.waits_for(why)
+        self._say(f"{why.rstrip('.')}. Next try in {self.pause:.1f} s.")
+
+    def _go_on(self) -> None:
+        if self._holds_back:
+            self.progress.waits_for(self._holds_back)
+        else:
+            self.progress.goes_on()
+        if self._rests:
+            self._rests = False
+            self._say("Events are taken again.")
+
+
+def _until_due(leased: Leased) -> float:
+    """Return after how many seconds to look around, where nothing new is read until something that waits has ended."""
+    return _LOOK_EVERY if leased.next_due_ms is None else min(_LOOK_EVERY, leased.next_due_ms / 1000)

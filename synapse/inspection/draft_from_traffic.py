@@ -1,0 +1,96 @@
+"""Drafts from traffic: a schema that the newest events of a type suggest. No I/O, no Django."""
+
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.errors.streams import NoEvents
+from synapse.inspection.recent_events import Walk, defined, walk
+from synapse.redis.commands.base import Conversation
+from synapse.schema import validator
+from synapse.schema.inference import Observation, propose
+from synapse.wire.masking import hiding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A schema that accepts the events it was made from.
+
+    `active` is the text of the version that events are checked against now, with its number; both are None when there
+    is none. `difference` are the lines of a unified diff from there to the proposal, none when both say the same.
+    """
+
+    stream: str
+    event_type: str
+    walk: Walk
+    document: dict[str, Any]
+    active_version: int | None
+    active: str | None
+
+    @property
+    def text(self) -> str:
+        """The schema as it would be kept."""
+        return validator.canonical_text(self.document)
+
+    @property
+    def difference(self) -> list[str]:
+        """What the proposal changes of the active version."""
+        if self.active is None:
+            return []
+        name = f"version {self.active_version}"
+        return list(unified_diff(self.active.splitlines(), self.text.splitlines(), name, "proposal", lineterm=""))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "stream": self.stream,
+            "event_type": self.event_type,
+            "active_version": self.active_version,
+            **self.walk.as_dict(),
+            "schema": self.document,
+            "difference": self.difference,
+        }
+
+
+def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, last: int) -> Conversation[Proposal]:
+    """Propose a schema from the newest events of a type, at most `last`.
+
+    The type need not be defined: a stream may carry others. Descriptions and order come from the active version. Where
+    `by` may not see what is personal, it is made of masked events.
+
+    Raises:
+        UnknownStream: when no stream of this name is defined.
+        NoEvents: when no event of the type was found.
+        NotAStream, Unavailable: as their names say.
+    """
+    definition = defined(catalog, stream)
+    seen = Observation()
+    walked = yield from walk(
+        stream,
+        event_type,
+        last=last,
+        types_of=definition.types_of,
+        see=lambda _, decoded: seen.see(decoded.event),
+        hide=hiding(definition, by.rights),
+    )
+    if not walked.events:
+        raise NoEvents(stream, event_type, walked.scanned)
+    kind = definition.event_types.get(event_type)
+    active = None if kind is None else kind.contract
+    return Proposal(
+        stream=stream,
+        event_type=event_type,
+        walk=walked,
+        document=propose(
+            seen,
+            event_type,
+            like=None if active is None else active.schema.document,
+            marks=None if active is None else active.schema.personal,
+            # Which words are personal, a new schema could not tell: so none of them stands in it.
+            quotes=not definition.marks.get(event_type),
+        ),
+        active_version=None if active is None else active.version,
+        active=None if active is None else validator.canonical_text(active.schema.document),
+    )

@@ -1,0 +1,159 @@
+"""The consumer groups of a stream: who reads, what they still have to settle, and how far behind they are."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.groups.ownership import Owner, owners
+from synapse.http.exchange import Request, Response, json_response
+from synapse.inspection import lag
+from synapse.inspection.lag import Lag
+from synapse.inspection.range_query import check_parameters, parse_id
+from synapse.inspection.streams import readable
+from synapse.problems import Problem
+from synapse.redis import keyspace
+from synapse.redis.commands import groups as broker_groups
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.streams import Consumer, Group
+from synapse.redis.queries import answer, ask
+from synapse.wire.ids import parse
+
+# Waiting events lie in the order in which they are due: the oldest is looked for among so many.
+MOST_WAITING = 1000
+# What scripts counted of a group, and people ask for.
+COUNTED = ("lost_trimmed", "lost_silent", "skipped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a group is: what it is owed, by place, and who reads.
+
+    `oldest_ms` is when the oldest event that it is owed was published, dead letters left out; it is `oldest_exact`
+    unless too many wait to look at all. `counted` are the `COUNTED`.
+    """
+
+    group: Group
+    members: Sequence[Consumer]
+    behind: Lag
+    waiting: int
+    parked: int
+    dead: int
+    oldest_ms: int | None
+    oldest_exact: bool
+    counted: Mapping[str, int]
+    owner: Owner | None
+
+    @property
+    def owed(self) -> int:
+        """How many events the group is owed, dead letters included; unread ones as far as they were counted."""
+        return self.behind.events + self.group.pending + self.waiting + self.parked + self.dead
+
+    def shown(self, now_ms: float) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        age = 0.0 if self.oldest_ms is None else round(max(0.0, now_ms - self.oldest_ms) / 1000, 3)
+        return {
+            "name": self.group.name,
+            "belongs_to": asdict(self.owner) if self.owner else None,
+            "consumers": self.group.consumers,
+            "last_delivered_id": self.group.last_delivered_id,
+            "lag": self.behind.events,
+            "lag_exact": self.behind.exact,
+            "lag_seconds": self.behind.seconds(now_ms),
+            "pending": self.group.pending,
+            "waiting": self.waiting,
+            "parked": self.parked,
+            "dead": self.dead,
+            "oldest_seconds": age,
+            "oldest_exact": self.oldest_exact,
+            **self.counted,
+            "members": [
+                {"name": one.name, "pending": one.pending, "idle_seconds": one.idle / 1000} for one in self.members
+            ],
+        }
+
+
+def groups(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answer `GET /streams/{stream}/groups`."""
+    stream = readable(request, catalog, otherwise="streams:read")
+    check_parameters(request)
+    found = yield from standings(stream.name)
+    now_ms = time.time() * 1000
+    return json_response({"stream": stream.name, "groups": [one.shown(now_ms) for one in found]})
+
+
+def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:
+    """Find out how the groups of a stream are, or `only` the one of a name.
+
+    One pipeline for all of them, and some more to count what is unread.
+
+    Raises:
+        NotAStream: when the key holds something else.
+        Unavailable: when Redis cannot be used.
+    """
+    (reply,) = yield from ask([stream_commands.xinfo_groups(stream)])
+    rows: list[Group] = answer(reply, stream, absent=[])
+    found = [row for row in rows if only in (None, row.name)]
+    asked = [_asked(stream, group.name) for group in found]
+    replies = (yield from ask([command for some in asked for command in some])) if asked else []
+    behind = yield from lag.of({(stream, group.name): group.last_delivered_id for group in found})
+    whose = owners()
+    size = len(replies) // len(found) if found else 0
+    return [
+        _standing(
+            stream,
+            group,
+            replies[place * size : (place + 1) * size],
+            behind=behind[stream, group.name],
+            owner=whose.get((stream, group.name)),
+        )
+        for place, group in enumerate(found)
+    ]
+
+
+def _asked(stream: str, group: str) -> list[Command]:
+    return [
+        stream_commands.xinfo_consumers(stream, group),
+        broker_groups.oldest_pending(stream, group),
+        stream_commands.hgetall(keyspace.counters(stream, group)),
+        stream_commands.zcard(keyspace.waiting(stream, group)),
+        broker_groups.first_waiting(stream, group, count=MOST_WAITING),
+        stream_commands.xlen(keyspace.dead_letters(stream, group)),
+    ]
+
+
+def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> Standing:
+    members, pending = (
+        answer(reply, stream, absent=absent) for reply, absent in zip(replies[:2], ([], ""), strict=True)
+    )
+    counters, waiting, first, dead = (
+        _or(stream, reply, otherwise) for reply, otherwise in zip(replies[2:], ({}, 0, [], 0), strict=True)
+    )
+    known = [id_ for id_ in (pending, *first) if parse_id(id_)]
+    ages = [parse(id_).ms for id_ in known] + ([] if behind.since is None else [behind.since])
+    return Standing(
+        group=group,
+        members=members,
+        behind=behind,
+        waiting=waiting,
+        parked=_number(counters.get("parked")),
+        dead=dead,
+        oldest_ms=min(ages, default=None),
+        oldest_exact=waiting <= MOST_WAITING,
+        counted={name: _number(counters.get(name)) for name in COUNTED},
+        owner=owner,
+    )
+
+
+def _or(stream: str, reply: Any, otherwise: Any) -> Any:
+    """Return a reply; somebody else's key in place of ours tells nothing, and is no reason to fail."""
+    try:
+        return answer(reply, stream, absent=otherwise)
+    except Problem:
+        return otherwise
+
+
+def _number(text: bytes | None) -> int:
+    return int(text) if text and text.isdigit() and len(text) < 19 else 0

@@ -1,0 +1,98 @@
+"""What the last hour's inference events say together: a sample, read at most every few seconds. No I/O, no Django."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.errors.streams import NotAStream
+from synapse.inspection.scan import Scan
+from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
+from synapse.wire import entry
+from synapse.wire.entry import pairs
+from synapse.wire.ids import EntryId, Range
+
+STREAM, EVENT_TYPE = "inference-events", "inference-complete"
+WINDOW_MINUTES = 60
+MOST_ENTRIES = 1000
+KEPT_SECONDS = 5.0
+# Beyond it a double no longer holds each whole number, and a sum of such texts would be nonsense.
+_MOST_TOKENS = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    at: float
+    shown: Mapping[str, Any]
+
+
+class Inference:
+    """Averages and sums over the newest inference events, remembered for `KEPT_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._sample: _Sample | None = None
+
+    def metrics(self, catalog: Snapshot, *, now: float) -> Conversation[Mapping[str, Any]]:
+        """Return `inference_metrics` of `/metrics`. `now` is in seconds since 1970.
+
+        Raises:
+            Unavailable: when Redis cannot be used.
+        """
+        sample = self._sample
+        if sample is None or not 0 <= now - sample.at < KEPT_SECONDS:
+            shown = yield from _read(catalog, now_ms=int(now * 1000))
+            self._sample = sample = _Sample(at=now, shown=shown)
+        return sample.shown
+
+
+def _read(catalog: Snapshot, *, now_ms: int) -> Conversation[Mapping[str, Any]]:
+    since = EntryId(max(0, now_ms - WINDOW_MINUTES * 60_000), 0)
+    scan = Scan(STREAM, Range(first=since), order="newest", most=MOST_ENTRIES)
+    stream = catalog.streams.get(STREAM)
+    events: list[dict[str, Any]] = []
+    while not scan.done:
+        (reply,) = yield from ask([scan.command()])
+        events += _of_type(scan.take(_entries(reply)), types_of=stream.types_of if stream else {})
+    return _shown(events)
+
+
+def _entries(reply: Any) -> list[Entry]:
+    if isinstance(reply, ReplyError) and reply.code == "NOPERM":
+        # It need not be in the catalog, and who has the rights on the catalog's streams alone cannot read it then.
+        return []
+    try:
+        found: list[Entry] = answer(reply, STREAM, absent=[])
+    except NotAStream:
+        return []
+    return found
+
+
+def _of_type(entries: Iterable[Entry], types_of: Mapping[str, entry.TopLevelTypes]) -> list[dict[str, Any]]:
+    decoded = (entry.decode(pairs(found.parts), types_of=types_of) for found in entries)
+    return [found.event for found in decoded if found.event_type == EVENT_TYPE]
+
+
+def _shown(events: list[dict[str, Any]]) -> dict[str, Any]:
+    latencies = [number for event in events if (number := _number(event.get("latency_ms"))) is not None]
+    tokens = [number for event in events if (number := _number(event.get("tokens_used"))) is not None]
+    return {
+        "total_inferences": len(events),
+        "avg_latency_ms": round(math.fsum(latencies) / len(latencies), 3) if latencies else 0.0,
+        "total_tokens": int(sum(number for number in tokens if 0 <= number <= _MOST_TOKENS)),
+        "time_window_minutes": WINDOW_MINUTES,
+        "sampled": True,
+    }
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, or the number that a text is: other publishers write texts."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,219 @@
+"""Which services take part, as far as Redis tells: the sources of events, and the groups that read them. No I/O.
+
+Web servers note who publishes through them (synapse.publishing.counters). Of streams that others write to, some of the
+newest entries are looked at. Events say their source, and groups have names; neither is proof, and readers over HTTP
+without a group leave no trace. So the page tells where it was looked beside what was found.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.inspection import lag
+from synapse.inspection.lag import Lag
+from synapse.inspection.scan import Scan
+from synapse.problems import Problem
+from synapse.redis import ReplyError
+from synapse.redis.commands import participants
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.participants import Reader, Readers
+from synapse.redis.gather import together
+from synapse.redis.queries import answer, ask
+from synapse.schema.pii import MASK
+from synapse.wire import entry
+from synapse.wire.entry import pairs
+from synapse.wire.ids import Range, parse
+from synapse.wire.masking import mask_of, may_be_personal
+
+# How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
+# at a time: first those whose latest entry is of no publisher that was noted.
+LOOKED_AT = 100
+_MOST_BYTES = 256 * 1024
+STREAMS_LOOKED_AT = 50
+# How far lag is counted.
+MOST_LAG = 1000
+# Seen within this time is active.
+ACTIVE_SECONDS = 15 * 60
+
+State = Literal["active", "silent", "never seen"]
+
+# Names under which programs of the platform write and read, beside that of their service.
+ALIASES: Mapping[str, Sequence[str]] = {
+    "platform-analytics-service": ("analytics-service", "synapse-archive"),
+    "realtime-gateway": ("real-time-gateway", "realtime-gateway-sg-canary"),
+    "cyrex": ("cyrex-runtime", "cyrex-model-loader", "cyrex-document-artifacts"),
+    "cyrex-agi": ("cyrex-agi-pressure",),
+    "helox": ("helox-workers", "helox-training-consumers", "helox-train-live"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """When a source was last seen to publish to a stream (ms)."""
+
+    stream: str
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumed:
+    """What a group was seen to read of one stream.
+
+    `delivered_id` is the last entry that it got, `read_up_to_ms` its moment, None for none. `asked_ms` is when one of
+    its consumers last asked Redis, None when it has none. `caught_up`: it got the stream's latest entry. `lag` is None
+    until it was counted.
+    """
+
+    stream: str
+    group: str
+    delivered_id: str
+    read_up_to_ms: int | None
+    asked_ms: int | None
+    pending: int
+    caught_up: bool
+    lag: Lag | None = None
+
+    @property
+    def seen_ms(self) -> int | None:
+        """When the group was last seen: by a consumer that asked, else by the latest event it got."""
+        return self.asked_ms or self.read_up_to_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """All that was seen: by the name of a source, and by that of a group, what was seen last first.
+
+    `fresh` is what was found in entries and not noted yet: by stream and source, the moment (ms). `unseen` is how many
+    streams have entries of which nobody noted the source, and were left for the next time.
+    """
+
+    published: Mapping[str, Sequence[Published]]
+    consumed: Mapping[str, Sequence[Consumed]]
+    fresh: Mapping[participants.Publisher, int] = field(default_factory=dict)
+    unseen: int = 0
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+
+
+def names_of(service: str) -> tuple[str, ...]:
+    """Return the names that a service goes by in events and groups."""
+    return (service, *ALIASES.get(service, ()))
+
+
+def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
+    """Return what the moments at which somebody was seen say; None is a trace without a moment."""
+    if not seen_ms:
+        return "never seen"
+    latest = max(moment or 0 for moment in seen_ms)
+    return "active" if now_ms - latest <= ACTIVE_SECONDS * 1000 else "silent"
+
+
+def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Seen]:
+    """Ask who publishes to the streams and which groups read them: two round trips, whatever their number.
+
+    Sources that are PII are masked, for everybody: as figures they go to more people than events do. Of streams whose
+    contracts mark something, no noted source is shown but those in `known`, the names of services: it was noted under
+    the contracts of its time.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    noted, *replies = yield from ask([participants.publishers(), *map(participants.readers, streams)])
+    problems: dict[str, Problem] = {}
+    readers: dict[str, Readers] = {}
+    for stream, reply in zip(streams, replies, strict=True):
+        try:
+            readers[stream] = answer(reply, stream, absent=Readers())
+        except Problem as problem:
+            problems[stream] = problem
+    last: dict[participants.Publisher, int] = {}
+    explained: dict[str, int] = {}
+    names = frozenset(known)
+    # Another program's key in the place of ours tells nothing, and is no reason to fail.
+    for (stream, source), ms in ({} if isinstance(noted, ReplyError) else noted).items():
+        if stream not in readers:
+            continue
+        explained[stream] = max(ms, explained.get(stream, 0))
+        hidden = source not in names and may_be_personal(catalog.shown(stream))
+        shown = MASK if hidden else source
+        last[stream, shown] = max(ms, last.get((stream, shown), 0))
+    latest = {stream: parse(found.last_id) for stream, found in readers.items() if found.last_id != "0-0"}
+    unseen = sorted(
+        (stream for stream, id_ in latest.items() if id_.ms > explained.get(stream, 0)), key=latest.__getitem__
+    )
+    # Others may write beside those that were noted: what room is left is for streams picked at random.
+    rest = [stream for stream in latest if stream not in frozenset(unseen)]
+    picked = [*reversed(unseen), *random.sample(rest, len(rest))][:STREAMS_LOOKED_AT]
+    asked = {stream: _sources(stream, catalog.shown(stream)) for stream in picked}
+    fresh: dict[participants.Publisher, int] = {}
+    for stream, part in (yield from together(asked)).items():
+        if isinstance(part, Problem):
+            problems[stream] = part
+            continue
+        fresh |= {(stream, source): ms for source, ms in part.items()}
+    for key, ms in fresh.items():
+        last[key] = max(ms, last.get(key, 0))
+    return Seen(
+        published=_by_source(last),
+        consumed=_by_group(readers, now_ms),
+        fresh=fresh,
+        unseen=len(unseen[STREAMS_LOOKED_AT:]),
+        problems=problems,
+    )
+
+
+def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[lag.Name, Lag]]:
+    """Count how far these groups are behind.
+
+    Raises:
+        NotAStream, Unavailable: as synapse.inspection.lag does.
+    """
+    places = {(each.stream, each.group): each for each in consumed}
+    behind = yield from lag.of(
+        {name: each.delivered_id for name, each in places.items() if not each.caught_up}, most=MOST_LAG
+    )
+    return {name: behind.get(name, Lag(events=0, exact=True, since=None)) for name in places}
+
+
+def _by_source(last: Mapping[participants.Publisher, int]) -> dict[str, list[Published]]:
+    found: dict[str, list[Published]] = {}
+    for (stream, source), ms in sorted(last.items(), key=lambda item: (-item[1], item[0])):
+        found.setdefault(source, []).append(Published(stream=stream, last_ms=ms))
+    return found
+
+
+def _by_group(readers: Mapping[str, Readers], now_ms: int) -> dict[str, list[Consumed]]:
+    found: dict[str, list[Consumed]] = {}
+    for stream, those in readers.items():
+        for one in those.groups:
+            found.setdefault(one.group, []).append(_consumed(stream, one, those.last_id, now_ms))
+    for group in found.values():
+        group.sort(key=lambda each: (-(each.seen_ms or 0), each.stream))
+    return found
+
+
+def _consumed(stream: str, one: Reader, last_id: str, now_ms: int) -> Consumed:
+    return Consumed(
+        stream=stream,
+        group=one.group,
+        delivered_id=one.last_delivered_id,
+        read_up_to_ms=parse(one.last_delivered_id).ms or None,
+        asked_ms=None if one.idle is None else now_ms - one.idle,
+        pending=one.pending,
+        caught_up=parse(one.last_delivered_id) >= parse(last_id),
+    )
+
+
+def _sources(stream: str, definition: StreamDefinition | None) -> Conversation[dict[str, int]]:
+    """Find out which sources the stream's newest entries name, and the moment of the newest of each; "" for none."""
+    last: dict[str, int] = {}
+    scan = Scan(stream, Range(), order="newest", most=LOOKED_AT, most_bytes=_MOST_BYTES)
+    while not scan.done:
+        (reply,) = yield from ask([scan.command()])
+        for found in scan.take(answer(reply, stream, absent=[])):
+            decoded = entry.decode(pairs(found.parts))
+            mask = mask_of(definition, decoded)
+            source = (mask.decoded(decoded) if mask else decoded).source or ""
+            last.setdefault(source, parse(found.id).ms)
+    return last

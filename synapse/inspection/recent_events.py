@@ -1,0 +1,151 @@
+"""The newest events of one type, each shown to whoever wants to learn from them. No I/O, no Django."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.errors.streams import UnknownStream
+from synapse.inspection.scan import Scan
+from synapse.problems import BadParameter
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer, ask
+from synapse.wire import fast_decoder
+from synapse.wire.entry import DecodedEntry, TopLevelTypes
+from synapse.wire.ids import Range, iso_of, moment_of
+
+MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
+# A rare type among many others must not keep Redis and a thread busy for ever.
+MOST_SCANNED = 200_000
+MOST_BYTES = 256 * 1024 * 1024
+MOST_SECONDS = 10.0
+
+Stopped = Literal["entries", "bytes", "seconds"]
+_REASONS: Mapping[Stopped, str] = {
+    "entries": f"{MOST_SCANNED} entries were looked at",
+    "bytes": f"{MOST_BYTES // 1024**2} MiB were read",
+    "seconds": f"{MOST_SECONDS:g} seconds were over",
+}
+_MASKED = (
+    "What is personal was masked (•••) before it was looked at, because the right to see it is missing: what is said "
+    "of these places is said of the mask."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Which events were met: how many, the ids of both ends, and how many of them other programs wrote.
+
+    `scanned` entries of all types were looked at for that. `stopped` names the bound that ended the walk before it had
+    enough, None when it had, or when there are no more. `masked`: what is personal was hidden before anybody saw it.
+    """
+
+    events: int
+    foreign: int
+    newest: str | None
+    oldest: str | None
+    scanned: int
+    stopped: Stopped | None
+    masked: bool = False
+
+    @property
+    def why_stopped(self) -> str | None:
+        """What ended the walk early, in words."""
+        return None if self.stopped is None else _REASONS[self.stopped]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "events": self.events,
+            "foreign": self.foreign,
+            "oldest": shown_id(self.oldest),
+            "newest": shown_id(self.newest),
+            "scanned": self.scanned,
+            "complete": self.stopped is None,
+            "stopped": self.why_stopped,
+            "masked": self.masked,
+            "note": _MASKED if self.masked else None,
+        }
+
+
+def asked_last(text: str) -> int:
+    """Return how many events are asked for: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
+
+    Raises:
+        BadParameter: when it is not such a number.
+    """
+    text = text or str(USUAL_EVENTS)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST_EVENTS):
+        raise BadParameter(f"“last” is a whole number from 1 to {MOST_EVENTS}.", parameter="last")
+    return int(text)
+
+
+def defined(catalog: Snapshot, stream: str) -> StreamDefinition:
+    """Return the stream of this name.
+
+    Raises:
+        UnknownStream: when none is defined.
+    """
+    found = catalog.streams.get(stream)
+    if found is None:
+        raise UnknownStream(stream)
+    return found
+
+
+def walk(
+    stream: str,
+    event_type: str,
+    *,
+    last: int,
+    types_of: Mapping[str, TopLevelTypes],
+    see: Callable[[Entry, DecodedEntry], None],
+    hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
+) -> Conversation[Walk]:
+    """Show the newest events of a type to `see`, newest first, at most `last` of them, each as `hide` leaves it.
+
+    Raises:
+        NotAStream, Unavailable: as their names say.
+    """
+    until = time.monotonic() + MOST_SECONDS
+    scan = Scan(stream, Range(), order="newest", most=MOST_SCANNED, most_bytes=MOST_BYTES)
+    events = foreign = scanned = 0
+    newest = oldest = None
+    masked = False
+    stopped: Stopped | None = None
+    while not scan.done and events < last and stopped is None:
+        (reply,) = yield from ask([scan.command()])
+        for found in scan.take(answer(reply, stream, absent=[])):
+            scanned += 1
+            decoded = fast_decoder.decode_parts(found.parts, types_of=types_of)
+            if decoded.event_type == event_type:
+                shown = decoded if hide is None else hide(decoded)
+                masked = masked or shown is not decoded
+                see(found, shown)
+                events += 1
+                foreign += decoded.layout in ("foreign", "envelope")
+                newest, oldest = newest or found.id, found.id
+            if events == last:
+                break
+            if time.monotonic() > until:
+                stopped = "seconds"
+                break
+    if stopped is None and events < last and not scan.exhausted:
+        stopped = "entries" if scan.entries >= MOST_SCANNED else "bytes"
+    return Walk(
+        events=events,
+        foreign=foreign,
+        newest=newest,
+        oldest=oldest,
+        scanned=scanned,
+        stopped=stopped,
+        masked=masked,
+    )
+
+
+def shown_id(id_: str | None) -> dict[str, str | None] | None:
+    """Return an entry's id with the time that it tells, which is None when no calendar has it."""
+    if id_ is None:
+        return None
+    return {"id": id_, "time": iso_of(moment_of(id_))}

@@ -1,0 +1,193 @@
+"""The read loop of one stream: reads each entry once, and hands it to all who watch."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from synapse.errors.streams import OutcomeUnknown
+from synapse.live import sse
+from synapse.live.read_cursor import Place
+from synapse.live.sse import Frame
+from synapse.live.wakeup import Bell
+from synapse.live.watcher import Ended, Watcher
+from synapse.problems import Problem
+from synapse.redis import AsyncExecutor, Command
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import Entry
+from synapse.redis.queries import answer
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.wire.ids import FIRST, EntryId, parse
+
+BLOCK_SECONDS = 2.0
+_AT_ONCE = 200
+# About how many bytes are read at once: far fewer than may wait for a watcher, so that none is overrun.
+_BYTES_AT_ONCE = 1024 * 1024
+# The more there are who watch, the longer entries are gathered before they are handed out: waking one costs the same
+# for one entry as for three. Seconds.
+_GATHER_EACH, _GATHER_MOST = 0.00005, 0.025
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class Tail:
+    """Follows a stream on a connection of its own, from when `start` is called until `stop`.
+
+    It goes on through whatever happens to Redis and to the stream: nothing that was stored is left out, and a stream
+    that was deleted and made anew is read from its beginning, after a notice.
+    """
+
+    def __init__(self, stream: str, executor: AsyncExecutor, render: Callable[[Entry], Frame]) -> None:
+        self.stream = stream
+        self.holders = 0
+        self._executor = executor
+        self._render = render
+        self._place = Place()
+        self._known = asyncio.Event()
+        self._watchers: set[Watcher] = set()
+        self._bells: set[Bell] = set()
+        self._failure = ""
+        self._count = 1
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to read; a second call changes nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"tail of {self.stream}")
+            self._task.add_done_callback(self._finished)
+
+    def stop(self, reason: Ended = "stopping") -> None:
+        """Stop reading, end all who watch, and wake all who wait."""
+        if self._task is not None:
+            self._task.cancel()
+        self._ring()
+        for watcher in self._watchers:
+            watcher.end(reason)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was stopped, or has failed: it begins no more."""
+        return self._task is not None and (self._task.done() or self._task.cancelling() > 0)
+
+    async def ready(self, seconds: float) -> bool:
+        """Wait until it is known where the stream ends. Return False when that took longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._known.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @contextmanager
+    def watched_by(self, watcher: Watcher) -> Iterator[EntryId]:
+        """Hand entries to the watcher for as long as the block lasts. Gives the id after which they begin."""
+        if self._place.at is None:
+            raise RuntimeError("the tail is not ready")
+        if self.is_over:
+            watcher.end("stopping")
+        watcher.begin(self._place.at)
+        self._watchers.add(watcher)
+        try:
+            yield self._place.at
+        finally:
+            self._watchers.discard(watcher)
+
+    @contextmanager
+    def ringing(self, bell: Bell) -> Iterator[None]:
+        """Ring the bell for as long as the block lasts."""
+        self._bells.add(bell)
+        try:
+            yield
+        finally:
+            self._bells.discard(bell)
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    await self._step()
+                except Problem as problem:
+                    self._failed(problem)
+                    await asyncio.sleep(pause * random.uniform(0.5, 1))
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                else:
+                    self._failure = ""
+                    pause = _FIRST_PAUSE
+        finally:
+            self._executor.close()
+
+    async def _step(self) -> None:
+        """Find out where the stream ends, if that is in doubt; else wait for entries and hand them out."""
+        if self._place.at is None or not self._place.sure:
+            info = await self._ask(stream_commands.xinfo_stream(self.stream))
+            self._look(parse(info["last-generated-id"]) if info else FIRST)
+            return
+        after = str(self._place.at)
+        entries = await self._ask(
+            stream_commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
+        )
+        if entries:
+            await self._hand_out(entries)
+            self._count = _fitting(entries)
+            await asyncio.sleep(min(len(self._watchers) * _GATHER_EACH, _GATHER_MOST))
+        else:
+            # Nothing new, or another stream under the name whose ids are lower: that would stay silent for ever.
+            self._place.sure = False
+
+    async def _ask(self, command: Command) -> Any:
+        (reply,) = await self._executor.execute([command])
+        return answer(reply, self.stream)
+
+    def _look(self, last: EntryId) -> None:
+        before = self._place.at
+        if self._place.found(last):
+            notice = Frame(id=FIRST, event_type="", text=sse.gap("restarted", before or FIRST))
+            for watcher in self._watchers:
+                watcher.restart(notice)
+        if not self._known.is_set() or last != before:
+            self._known.set()
+            self._ring()
+
+    async def _hand_out(self, entries: list[Entry]) -> None:
+        until = time.monotonic() + TURN
+        for entry in entries:
+            if self._watchers:
+                frame = self._render(entry)
+                for watcher in self._watchers:
+                    watcher.offer(frame)
+            # Before others go first: one who comes meanwhile gets what is behind this.
+            self._place.passed((parse(entry.id),))
+            if time.monotonic() > until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
+        self._ring()
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.ring()
+
+    def _failed(self, problem: Problem) -> None:
+        self._place.sure = False
+        # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
+        self._executor.close()
+        # The first loss of a connection is told by whoever else uses Redis, and is nothing when the next try works.
+        if problem.detail != self._failure and not isinstance(problem, OutcomeUnknown):
+            logger.warning("the live tail of %s waits: %s", self.stream, problem.detail)
+            self._failure = problem.detail
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the live tail of %s failed", self.stream, exc_info=error)
+            for watcher in self._watchers:
+                watcher.end("failed")
+
+
+def _fitting(entries: list[Entry]) -> int:
+    """Return how many entries like these are to be read at once."""
+    size = sum(len(part) for entry in entries for part in entry.parts) // len(entries)
+    return max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(size, 1)))

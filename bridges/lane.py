@@ -5,9 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bridges.pull import asking, groups, publishing, reading, settling
-from bridges.pull.asking import Place, Read
-from bridges.pull.memory import memory
+from bridges.pull import groups, reading
 from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
 from bridges.pull.reading import Found
 from bridges.snapshot import holder as bridges
@@ -26,6 +24,10 @@ from synapse.http.exchange import (
     Route,
     json_response,
 )
+from synapse.pull import acknowledgement, requests
+from synapse.pull import publish as pull_publish
+from synapse.pull.cache import memory
+from synapse.pull.requests import Place, Read
 from synapse.wire.entry import TopLevelTypes
 
 # Another process may give events back, and only Redis knows: how often one who waits looks, in seconds.
@@ -36,14 +38,14 @@ _SHORTEST = 0.005
 
 async def publish(request: Request) -> Response:
     """Answer `POST /v1/publish`."""
-    asked, catalog = asking.publication(request), holder.current()
+    asked, catalog = requests.publication(request), holder.current()
     executor = connections.async_executor_for(catalog.streams.get(asked.stream))
-    return await executor.run(publishing.publish(asked, request, catalog, connections.tally))
+    return await executor.run(pull_publish.publish(asked, request, catalog, connections.tally))
 
 
 async def read(request: Request) -> Response:
     """Answer `POST /v1/read`: with events at once, or as soon as there are any, or with none after `block_ms`."""
-    asked = asking.read(request)
+    asked = requests.read(request)
     stream_of(asked, request.principal)
     await _follow()
     group = groups.known(asked)
@@ -56,10 +58,10 @@ async def read(request: Request) -> Response:
 
 async def ack(request: Request) -> Response:
     """Answer `POST /v1/ack`."""
-    asked = asking.ack(request)
+    asked = requests.ack(request)
     if not await _may_settle(asked, request.principal):
-        return json_response(settling.NOTHING_ACKED)
-    answer = await connections.async_executor().run(settling.ack(asked))
+        return json_response(acknowledgement.NOTHING_ACKED)
+    answer = await connections.async_executor().run(acknowledgement.ack(asked))
     # The next event of a key may be due now.
     memory().ring(asked)
     return json_response(answer)
@@ -67,18 +69,18 @@ async def ack(request: Request) -> Response:
 
 async def nack(request: Request) -> Response:
     """Answer `POST /v1/nack`."""
-    asked = asking.nack(request)
+    asked = requests.nack(request)
     group = await _group(asked, request.principal)
-    answer = await connections.async_executor().run(settling.nack(group, asked, random.random()))
+    answer = await connections.async_executor().run(acknowledgement.nack(group, asked, random.random()))
     memory().ring(asked)
     return json_response(answer)
 
 
 async def extend(request: Request) -> Response:
     """Answer `POST /v1/extend`."""
-    asked = asking.extend(request)
+    asked = requests.extend(request)
     group = await _group(asked, request.principal)
-    return json_response(await connections.async_executor().run(settling.extend(group, asked)))
+    return json_response(await connections.async_executor().run(acknowledgement.extend(group, asked)))
 
 
 class _Poll:

@@ -10,12 +10,12 @@ from django.db import transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from bridges.pull.memory import memory
 from core import catalog_version
 from core.shares.process import shares_of
 from streams import connections, prober
 from streams.snapshot import holder
 from streams.tail import tails
+from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
 from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.valkey import Valkey, running_valkey

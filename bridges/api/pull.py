@@ -12,9 +12,7 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from bridges.api import shapes
-from bridges.pull import asking, groups, publishing, reading, settling
-from bridges.pull.asking import Place
-from bridges.pull.memory import memory
+from bridges.pull import groups, reading
 from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
 from core import looks
 from core.views import ApiView, to_django, to_request
@@ -28,6 +26,9 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NobodyPulls
 from synapse.http import exchange
 from synapse.http.exchange import json_response
+from synapse.pull import acknowledgement, publish, requests
+from synapse.pull.cache import memory
+from synapse.pull.requests import Place
 from synapse.wire.entry import TopLevelTypes
 
 LOOK_EVERY = 0.1
@@ -65,9 +66,9 @@ class Publish(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """The same as `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
         sent, catalog = _request(request), holder.current()
-        asked = asking.publication(sent)
+        asked = requests.publication(sent)
         executor = connections.executor_for(catalog.streams.get(asked.stream))
-        return to_django(executor.run(publishing.publish(asked, sent, catalog, connections.tally)))
+        return to_django(executor.run(publish.publish(asked, sent, catalog, connections.tally)))
 
 
 class Read(ApiView):
@@ -85,7 +86,7 @@ class Read(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from
         the beginning of the stream. What is not settled before the group's lease is over is given out again."""
-        asked, by = asking.read(_request(request)), principal_of(request)
+        asked, by = requests.read(_request(request)), principal_of(request)
         _enter(asked, request)
         group = groups.opened(asked, by)
         until = time.monotonic() + asked.block_ms / 1000
@@ -114,10 +115,10 @@ class Ack(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         """They were handled, and are not given out again. What was settled already is not counted."""
-        asked = asking.ack(_request(request))
+        asked = requests.ack(_request(request))
         if not _may_settle(asked, request):
-            return to_django(json_response(settling.NOTHING_ACKED))
-        return to_django(json_response(connections.executor().run(settling.ack(asked))))
+            return to_django(json_response(acknowledgement.NOTHING_ACKED))
+        return to_django(json_response(connections.executor().run(acknowledgement.ack(asked))))
 
 
 class Nack(ApiView):
@@ -134,8 +135,8 @@ class Nack(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         """Each comes again, when the request or the group's settings say, or is a dead letter."""
-        asked = asking.nack(_request(request))
-        conversation = settling.nack(_group(asked, request), asked, random.random())
+        asked = requests.nack(_request(request))
+        conversation = acknowledgement.nack(_group(asked, request), asked, random.random())
         return to_django(json_response(connections.executor().run(conversation)))
 
 
@@ -153,8 +154,8 @@ class Extend(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         """For work that takes longer than the group's lease. Nobody else gets the events meanwhile."""
-        asked = asking.extend(_request(request))
-        conversation = settling.extend(_group(asked, request), asked)
+        asked = requests.extend(_request(request))
+        conversation = acknowledgement.extend(_group(asked, request), asked)
         return to_django(json_response(connections.executor().run(conversation)))
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework.fields import CharField, DictField, IntegerField, JSONField, ListField
 
-from bridges.pull.asking import (
+from streams.api.shapes.base import Shape
+from synapse.pull.requests import (
     BLOCK_MS,
     EVENTS,
     LONGEST_BLOCK_MS,
@@ -16,7 +17,6 @@ from bridges.pull.asking import (
     MOST_IDS,
     SHORTEST_LEASE_MS,
 )
-from streams.api.shapes.base import Shape
 
 _NAME = r"^[A-Za-z0-9._:-]{1,100}$"
 _ENTRY_ID = {"type": "string", "pattern": "^[0-9]{1,20}-[0-9]{1,20}$"}

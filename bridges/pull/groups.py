@@ -11,7 +11,6 @@ from django.utils import timezone
 from bridges.database import close_stale_connections
 from bridges.models import Bridge, OpenedGroup
 from bridges.pull import reads
-from bridges.pull.asking import Place
 from bridges.pull.permitting import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
@@ -27,6 +26,7 @@ from synapse.errors.delivery import (
     TooManyGroups,
 )
 from synapse.errors.streams import UnknownStream
+from synapse.pull.requests import Place
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import Wanted
 

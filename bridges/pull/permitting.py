@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from bridges.pull.asking import Place
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right, demand_scope
 from synapse.auth.principal import Principal
@@ -11,6 +10,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
+from synapse.pull.requests import Place
 
 GROUPS = "groups:write"
 # What is given out is not masked, and what is taken is taken from a program: a person needs both rights.

@@ -10,9 +10,6 @@ from typing import Any
 
 import orjson
 
-from bridges.pull import showing
-from bridges.pull.asking import Read
-from bridges.pull.memory import CHECKPOINT_EVERY, CLEAN_EVERY, REAP_EVERY, REPORT_EVERY, Memory
 from bridges.reporting import KEEP_MS
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition
@@ -21,6 +18,15 @@ from synapse.delivery.status import pack
 from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
+from synapse.pull import response as pull_response
+from synapse.pull.cache import (
+    CHECKPOINT_EVERY,
+    CLEAN_EVERY,
+    REAP_EVERY,
+    REPORT_EVERY,
+    Memory,
+)
+from synapse.pull.requests import Read
 from synapse.redis import ReplyError
 from synapse.redis.commands import (
     consumer_status as consumer_status_commands,
@@ -126,7 +132,7 @@ class _Look:
             held += fresh
         wanted = yield from self._wanted(held)
         # Each is written at once: the whole answer is not written at a stretch.
-        shown = yield from in_parts(wanted, lambda one: orjson.Fragment(orjson.dumps(showing.shown(one))))
+        shown = yield from in_parts(wanted, lambda one: orjson.Fragment(orjson.dumps(pull_response.shown(one))))
         self._memory.gave(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)

@@ -12,9 +12,9 @@ from streams import connections, health, prober
 from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
-from streams.metrics import metrics
 from streams.snapshot import holder
 from synapse.inspection.inference_summary import Inference
+from synapse.metrics import metrics
 from synapse.redis import SyncExecutor
 
 

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from streams import background
 from streams.api.operations import Inference
-from streams.metrics import METRICS, MOST_LAG, wanted_format
 from streams.snapshot import holder
+from synapse.metrics import METRICS, MOST_LAG, wanted_format
 from synapse.redis import SyncExecutor
 from tests.inspect.traffic import little_read
 

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from bridges import lane
-from bridges.pull.memory import memory
 from streams.tail import tails
+from synapse.pull.cache import memory
 from synapse.redis import keyspace
 from tests.patience import eventually
 from tests.pull.cast import GROUP, PLACE, STREAM

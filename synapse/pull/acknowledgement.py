@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridges.pull.asking import Keep, Place, Refuse, Settle
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.retry import (
     Backoff,
@@ -13,6 +12,12 @@ from synapse.delivery.retry import (
     decide,
 )
 from synapse.errors.delivery import SinkError
+from synapse.pull.requests import (
+    Keep,
+    Place,
+    Refuse,
+    Settle,
+)
 from synapse.redis import ReplyError
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.base import Conversation

@@ -6,10 +6,10 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from streams.metrics.reading import MOST_LAG, GroupReading, Reading
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.inspection.lag import Name
 from synapse.inspection.stream_stats import Figures
+from synapse.metrics.collection import MOST_LAG, GroupReading, Reading
 from synapse.shares import Shares
 from synapse.wire.ids import parse
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
-from bridges.pull.asking import Place
 from synapse.delivery import consumer_name
 from synapse.delivery.status import Status
+from synapse.pull.requests import Place
 
 # How often a group is looked after, in seconds: who had events too long, who fell silent, that somebody pulls, and how
 # far the group is.

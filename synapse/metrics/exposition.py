@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from streams.metrics.reading import Reading, read
-from streams.metrics.table import METRICS
 from synapse.auth.permission import demand_scope
 from synapse.auth.rights import Rights
 from synapse.catalog.stream_definitions import Snapshot
@@ -22,6 +20,8 @@ from synapse.http.exchange import (
 )
 from synapse.inspection import stream_stats
 from synapse.inspection.inference_summary import Inference
+from synapse.metrics.collection import Reading, read
+from synapse.metrics.definitions import METRICS
 from synapse.redis.commands.base import Conversation
 from synapse.shares import Shares
 

@@ -1,6 +1,5 @@
 """`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django."""
 
-from bridges.pull.asking import Publication
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.delivery import NotOpen
@@ -8,6 +7,7 @@ from synapse.http.exchange import Request, Response
 from synapse.publishing import pipeline
 from synapse.publishing.body import Body
 from synapse.publishing.counters import Tally
+from synapse.pull.requests import Publication
 from synapse.redis.commands.base import Conversation
 
 

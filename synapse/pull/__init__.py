@@ -1,0 +1,1 @@
+"""Consumers that read over HTTP: requests, acknowledgements, answers."""

@@ -7,11 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Concat
 
-from bridges.checking import sink_errors, streams_of
+from bridges.definition_checks import sink_errors, streams_of
 from bridges.models import Bridge, OpenedGroup, validate_event_types
 from bridges.sinks import registry
 from core import audit
-from streams.catalog.reading import STREAM
+from streams.catalog.file import STREAM
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import PULL

@@ -209,7 +209,7 @@ class OpenedGroup(models.Model):
 
 
 class Secret(CatalogModel):
-    """A secret that bridges refer to by its name: encrypted here (bridges.keyring), shown nowhere.
+    """A secret that bridges refer to by its name: encrypted here (bridges.secrets), shown nowhere.
 
     `previous` is what it was before, as long as receivers may still expect that.
     """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from bridges.database import close_stale_connections
+from bridges.database_connections import close_stale_connections
 from bridges.models import Bridge
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Server, SyncExecutor

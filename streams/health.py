@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from streams.prober import Problems
+from streams.health_probe import Problems
 from synapse.http.exchange import Response, json_response
 
 SERVICE = "synapse"

@@ -17,8 +17,8 @@ from django.db.models import Max
 from contracts import registry
 from contracts.models import ContractVersion, Schema
 from core import catalog_version
-from streams.marking import MarkReader, MarksOf
 from streams.models import EventType, Grant, Key, Service, Stream
+from streams.pii_marks import MarkReader, MarksOf
 from synapse.auth.rights import Action
 from synapse.auth.scopes import Granted, KeyRights
 from synapse.catalog.stream_definitions import (

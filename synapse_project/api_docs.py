@@ -16,7 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
 
-from core.content_policy import API_DOCS
+from core.content_security_policy import API_DOCS
 
 
 @dataclass(frozen=True, slots=True)

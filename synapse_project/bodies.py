@@ -7,8 +7,8 @@ are connections fit beside the rest.
 
 from django.conf import settings
 
-from core.shares.process import shares_of
-from streams.access.identifying import OPEN
+from core.process_shares import shares_of
+from streams.access.identification import OPEN
 from synapse.problems import PayloadTooLarge
 from synapse.shares import CallerId
 

@@ -17,7 +17,7 @@ import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse.auth.principal import ANONYMOUS
 from synapse.http.exchange import (
     Request,

@@ -12,7 +12,7 @@ from re import Pattern
 from typing import Any
 
 from core.patterns import compiled
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse.http.exchange import (
     Caller,
     Request,
@@ -28,7 +28,7 @@ from synapse_project import cors, gate
 from synapse_project.body_reading import Body, ClientGone
 from synapse_project.connection_table import ConnectionTable
 from synapse_project.django_callers import Sender, sender_of
-from synapse_project.django_lane import DjangoAnswer, DjangoLane
+from synapse_project.django_threads import DjangoAnswer, DjangoLane
 from synapse_project.hosts import check_host
 from synapse_project.http_values import (
     HeaderPairs,

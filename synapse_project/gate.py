@@ -10,7 +10,7 @@ from synapse.auth.client_ip import FORWARDING, one_caller
 from synapse.http import origins
 from synapse.problems import ForeignOrigin, Problem
 from synapse.server import rate_limit
-from synapse_project import exposure, hosts, proxy_warning
+from synapse_project import auth_banner, hosts, proxy_warning
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -45,7 +45,7 @@ def is_foreign(method: str, headers: Headers, *, scheme: str) -> bool:
     """
     if origins.BROWSERS_OWN.isdisjoint(headers):
         return False
-    if not exposure.is_open(settings.AUTH) and not headers.get("authorization", "").lower().startswith("basic"):
+    if not auth_banner.is_open(settings.AUTH) and not headers.get("authorization", "").lower().startswith("basic"):
         return False
     allowed = (*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS)
     return origins.is_foreign(method, headers, scheme=scheme, allowed=allowed)

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 
 from core import database_errors
-from core.caching import NO_STORE
-from core.content_policy import DATA_HEADER
+from core.content_security_policy import DATA_HEADER
+from core.no_store import NO_STORE
 from core.views import too_large
 from streams import access
 from synapse.auth.principal import Principal

@@ -7,9 +7,9 @@ from typing import Any
 from django.urls import get_resolver
 
 from bridges import background as bridges
-from streams import background, connections, prober
+from streams import background_tasks, connections, health_probe
+from streams.live.process_tails import tails
 from streams.snapshot import holder
-from streams.tail import tails
 from synapse.runtime import gc_tuning
 from synapse_project import api_docs, proxy_warning
 
@@ -34,9 +34,9 @@ class Lifespan:
                 await asyncio.to_thread(holder.current)
                 # Before the collector is told what stays: the first requests would load it.
                 await asyncio.to_thread(load_views)
-                background.start()
+                background_tasks.start()
                 bridges.WORK.start()
-                await asyncio.to_thread(prober.start)
+                await asyncio.to_thread(health_probe.start)
                 proxy_warning.warning.write_at_start()
                 gc_tuning.spare()
                 gc_tuning.keep_large_blocks_apart()
@@ -44,9 +44,9 @@ class Lifespan:
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await asyncio.to_thread(prober.stop)
+                await asyncio.to_thread(health_probe.stop)
                 await asyncio.to_thread(bridges.WORK.stop)
-                await asyncio.to_thread(background.stop)
+                await asyncio.to_thread(background_tasks.stop)
                 tails().stop()
                 connections.close_async_executors()
                 await send({"type": "lifespan.shutdown.complete"})

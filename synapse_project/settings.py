@@ -11,15 +11,15 @@ from pathlib import Path
 import environ
 from corsheaders.defaults import default_headers, default_methods
 
-from core import content_policy, openapi
+from core import content_security_policy, openapi
 from streams.api import schemas
 from synapse.runtime import private_files
 from synapse_project import (
     VERSION,
-    audit_lines,
+    audit_log_file,
     environment,
     installation,
-    protection,
+    security_settings,
     sidebar,
 )
 
@@ -28,7 +28,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 try:
     _env = environment.read(BASE_DIR)
     _secrets = environment.secrets()
-    _of_tls = protection.of_tls(_env)
+    _of_tls = security_settings.of_tls(_env)
 except (environment.BadSetting, ValueError) as error:
     sys.exit(f"synapse: {error}")
 
@@ -59,7 +59,7 @@ def _secret_key() -> str:
     PRIVATE_FILE_WARNINGS.append(private_files.protect(path))
     text = path.read_text(encoding="utf-8")
     try:
-        return protection.secret_key(text)
+        return security_settings.secret_key(text)
     except ValueError:
         sys.exit(f"synapse: {path} does not hold the key that was made there. Bring it back, or set SECRET_KEY.")
 
@@ -87,7 +87,7 @@ CATALOG_FILE = (
 # Events. An empty URL means the embedded server, whose address is recorded in the file.
 REDIS_URL = environment.redis_url(_env)
 EMBEDDED_REDIS_DIR = VAR_DIR / "redis"
-REDIS_LOCATOR = "synapse_project.location.redis_url"
+REDIS_LOCATOR = "synapse_project.redis_locator.redis_url"
 REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
 LIVE_WATCHERS = _env["SYNAPSE_LIVE_WATCHERS"]
@@ -171,11 +171,11 @@ INSTALLED_APPS = [
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "core.caching.no_store_middleware",
-    "core.content_policy.permissions_middleware",
-    "core.content_policy.ContentPolicyMiddleware",
+    "core.no_store.no_store_middleware",
+    "core.content_security_policy.permissions_middleware",
+    "core.content_security_policy.ContentPolicyMiddleware",
     "synapse_project.cors.CorsHeaders",
-    "synapse_project.gate_middleware.gate_middleware",
+    "synapse_project.request_guard_middleware.gate_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Around the session's: a new session has its key when it has been saved.
     "synapse_project.django_callers.person_middleware",
@@ -183,7 +183,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "streams.access.strangers.NoStrangers",
+    "streams.access.require_authentication.NoStrangers",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last: it answers in place of what a log-in that is locked out would get.
@@ -198,8 +198,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Not the user alone: then anybody could lock out anybody.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "core.logging_in.address_of"
-AXES_LOCKOUT_CALLABLE = "core.logging_in.locked_out"
+AXES_CLIENT_IP_CALLABLE = "core.login_audit.address_of"
+AXES_LOCKOUT_CALLABLE = "core.login_audit.locked_out"
 # Entries of log-ins that failed are kept for so long; all others for ever.
 FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 # The record tells who logged in and who failed.
@@ -262,8 +262,8 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Of answers that say nothing else; the pages' are in core/content_policy.py.
-CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policy.DATA}
+# Of answers that say nothing else; the pages' are in core/content_security_policy.py.
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_security_policy.DATA}
 CSRF_TRUSTED_ORIGINS = _env["CSRF_TRUSTED_ORIGINS"]
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
 CORS_ALLOW_METHODS = default_methods
@@ -323,7 +323,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 try:
-    _audit_handlers, _audit_logger = audit_lines.logging(_env["SYNAPSE_AUDIT_LOG"])
+    _audit_handlers, _audit_logger = audit_log_file.logging(_env["SYNAPSE_AUDIT_LOG"])
 except OSError as error:
     sys.exit(f"synapse: SYNAPSE_AUDIT_LOG: cannot write {_env['SYNAPSE_AUDIT_LOG']}: {error.strerror}")
 

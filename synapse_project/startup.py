@@ -26,7 +26,7 @@ from synapse.redis import ReplyError, Server, SyncExecutor
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import file_lock, long_work, ports, process_table
 from synapse.runtime.supervisor import Child, Supervisor
-from synapse_project import database_lock, exposure, installation
+from synapse_project import auth_banner, database_lock, installation
 
 ADMIN = "admin"
 # How long the processes of an `up` that was killed may take to notice it and stop, in seconds.
@@ -200,7 +200,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
 def summary(*, redis: str, login: str) -> str:
     """Return what a person wants to know first: what runs, where, who gets in, and what to try."""
     api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
-    key = "" if exposure.is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
+    key = "" if auth_banner.is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
 Synapse is running.
 
@@ -210,7 +210,7 @@ Synapse is running.
   Bridges {_bridges()}
   Data    {settings.VAR_DIR}
 
-{exposure.said(settings.AUTH, settings.HOST)}
+{auth_banner.said(settings.AUTH, settings.HOST)}
 
 Try it:
   curl {api}/events/model-events{key} -H 'Content-Type: application/json' \\

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from contracts.api.about import Root
+from contracts.api.server_info import Root
 from core.admin import log_out, password_change
 from synapse_project.api_docs import ApiDocs, ApiDocument
 

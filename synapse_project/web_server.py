@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
-from streams.tail import tails
+from streams.live.process_tails import tails
 from synapse.runtime import descriptors
 from synapse.runtime.supervisor import Supervisor
 from synapse.server.acceptor import Acceptor

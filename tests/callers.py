@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from streams.access import identifying
+from streams.access import identification
 from synapse.auth.principal import Principal
 from synapse.auth.rights import Rights
 
@@ -14,7 +14,7 @@ from synapse.auth.rights import Rights
 @contextmanager
 def callers_with(rights: Rights) -> Iterator[None]:
     """Give everybody these rights, on either lane, for as long as the block lasts."""
-    real = identifying.identify
+    real = identification.identify
 
     def identify(*arguments: Any, **options: Any) -> Principal:
         return replace(real(*arguments, **options), rights=rights)

@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts import registry
 from contracts.models import ContractVersion
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
@@ -43,7 +43,7 @@ def key_of(
         for grant in grants:
             stream, _, event_type = grant.partition("/")
             Grant.objects.get_or_create(service=row, action=action, stream=stream, event_type=event_type or "*")
-    issued = issuing.issue(service, by=SYSTEM, scopes=scopes)
+    issued = key_issuance.issue(service, by=SYSTEM, scopes=scopes)
     # What tells the process comes after the commit, and no test commits.
     holder.forget()
     return issued.text

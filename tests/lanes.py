@@ -16,8 +16,8 @@ from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.snapshot import holder
 from synapse_project import http_protocol
+from synapse_project.async_routes import ROUTES
 from synapse_project.front_door import FrontDoor
-from synapse_project.lanes import ROUTES
 
 
 @dataclass(frozen=True)

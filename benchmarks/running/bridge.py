@@ -22,7 +22,7 @@ def nothing(event: dict[str, Any], delivery: Any) -> None:
 def main() -> None:
     """Drain the stream."""
     django.setup()
-    from bridges.runtime.opening import open_worker  # noqa: PLC0415
+    from bridges.runtime.worker_factory import open_worker  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
     from synapse.catalog.bridge_definitions import BridgeDefinition, Order  # noqa: PLC0415 - needs Django
     from synapse.delivery.shutdown import Stop  # noqa: PLC0415

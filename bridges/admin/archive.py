@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
-from bridges import archiving
+from bridges import archive
 from bridges.admin import summary
 from bridges.models import ArchivedEvent
 from core.admin import RestrictedAdmin, payloads, person
@@ -26,7 +26,7 @@ class ArchiveList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         by = person(request)
-        self.result_list = [archiving.seen_by(event, by) for event in self.result_list]
+        self.result_list = [archive.seen_by(event, by) for event in self.result_list]
 
 
 class EventTypeFilter(admin.SimpleListFilter):
@@ -72,7 +72,7 @@ class ArchivedEventAdmin(RestrictedAdmin):
         archived = self.get_object(request, object_id)
         if archived is not None and self.has_view_permission(request, archived):
             payloads.record(request, f"archived event {archived}", [archived.entry_id])
-            archived = archiving.seen_by(archived, person(request))
+            archived = archive.seen_by(archived, person(request))
         shown: HttpResponse = super().change_view(request, object_id, form_url, {"archived": archived})
         return shown
 

@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
 from bridges.admin import dead_letters, groups
-from bridges.admin.telling import attach_reasons
-from bridges.checking import sink_errors, streams_of
+from bridges.admin.failure_reasons import attach_reasons
+from bridges.definition_checks import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.sinks import registry
 from bridges.snapshot import definition_of

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from bridges.admin.bridges import overviews
-from bridges.admin.telling import attach_reasons
+from bridges.admin.failure_reasons import attach_reasons
 from bridges.models import Bridge
 from streams.admin.live_list import attach_overviews
 

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget  # type: ignore[import-untyped]
 
-from bridges import keyring
+from bridges import secrets
 from bridges.models import Secret
 from core.admin import AuditedAdmin
 from core.templatetags.synapse import moment
@@ -74,7 +74,7 @@ class SecretAdmin(AuditedAdmin):
         made = signature.generate() if form.cleaned_data["generate"] else ""
         keep = form.cleaned_data["keep_previous"]
         if value := made or form.cleaned_data["new_value"]:
-            keyring.change(obj, value, keep_previous=keep)
+            secrets.change(obj, value, keep_previous=keep)
         elif not keep:
             obj.previous = ""
         super().save_model(request, obj, form, change)

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from bridges import summary
+from bridges import inference_summary
 from core.admin import person
 from core.admin.pages import Page
 
@@ -36,7 +36,7 @@ def inference(model_admin: Any, request: HttpRequest) -> HttpResponse:
             **model_admin.admin_site.each_context(request),
             "title": "Archived inference events",
             "opts": model_admin.opts,
-            "spans": [(title, summary.since(now - span, by=person(request))) for title, span in SPANS],
-            "most": summary.MOST_EVENTS,
+            "spans": [(title, inference_summary.since(now - span, by=person(request))) for title, span in SPANS],
+            "most": inference_summary.MOST_EVENTS,
         },
     )

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from bridges import groups
 from bridges.api import group_shapes as shapes
-from bridges.api.dead_letters.looking import GROUP
+from bridges.api.dead_letters.queries import GROUP
 from bridges.groups import Paused, Plan
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of

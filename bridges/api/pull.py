@@ -12,13 +12,13 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from bridges.api import shapes
-from bridges.pull import groups, reading
-from bridges.pull.permitting import demand_group, may_use_any_group, stream_of
-from core import looks
+from bridges.pull import groups, poll
+from bridges.pull.permissions import demand_group, may_use_any_group, stream_of
+from core import payload_access
 from core.views import ApiView, to_django, to_request
 from streams import connections
 from streams.access import principal_of
-from streams.access.standing import rights_now
+from streams.access.revalidation import rights_now
 from streams.api.openapi import described, example
 from streams.api.shapes import publishing as published
 from streams.snapshot import holder
@@ -92,10 +92,12 @@ class Read(ApiView):
         until = time.monotonic() + asked.block_ms / 1000
         while True:
             demand_group(group, replace(by, rights=rights_now(by)))
-            found = connections.executor().run(reading.look(group, asked, memory(), _types_of(asked.stream)))
+            found = connections.executor().run(poll.look(group, asked, memory(), _types_of(asked.stream)))
             left = until - time.monotonic()
             if found.held or left <= 0:
-                looks.record(by, f"stream {asked.stream}", [one.id for one in found.held], pulled_as=asked.group)
+                payload_access.record(
+                    by, f"stream {asked.stream}", [one.id for one in found.held], pulled_as=asked.group
+                )
                 return to_django(found.response())
             if not found.more:
                 time.sleep(min(left, LOOK_EVERY))

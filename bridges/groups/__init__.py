@@ -1,16 +1,23 @@
 """What a person can do with a group: make one, pause it, let it go on, give it another place, delete it.
 
-- `acting`    the actions; each is recorded
-- `planning`  what moving it would do
-- `checking`  what speaks against an action: who reads, and whose the group is
+- `actions`    the actions; each is recorded
+- `move_plan`  what moving it would do
+- `checks`     what speaks against an action: who reads, and whose the group is
 
 The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
 is not known here.
 """
 
-from bridges.groups.acting import create, delete, move, pause, permit, resume
-from bridges.groups.checking import standing
-from bridges.groups.planning import plan
+from bridges.groups.actions import (
+    create,
+    delete,
+    move,
+    pause,
+    permit,
+    resume,
+)
+from bridges.groups.checks import standing
+from bridges.groups.move_plan import plan
 from synapse.groups.results import (
     Created,
     Deleted,

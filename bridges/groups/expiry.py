@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from bridges.groups import acting, checking
+from bridges.groups import actions, checks
 from bridges.models import Bridge, OpenedGroup
 from core import audit
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS
 from synapse.errors.delivery import UnknownGroup
@@ -51,7 +51,7 @@ def _expired(row: OpenedGroup, limit: datetime) -> bool:
         bridge.delete()
     days = settings.PULL_GROUP_DAYS
     with contextlib.suppress(UnknownGroup):
-        acting.delete(stream, group, by=SYSTEM, force=True, reason=f"Nobody read it for {days} days.")
+        actions.delete(stream, group, by=SYSTEM, force=True, reason=f"Nobody read it for {days} days.")
     shares_of("pull-groups").reclaimed += 1
     logger.info("The group %s of %s expired: nobody read it for %d days", group, stream, days)
     return True
@@ -67,7 +67,7 @@ def _is_as_opened(bridge: Bridge) -> bool:
 
 def _holds_events(stream: str, group: str) -> bool:
     try:
-        found = checking.standing(stream, group)
+        found = checks.standing(stream, group)
     except UnknownGroup:
         return False
     return bool(found.group.pending or found.waiting or found.parked or found.dead)

@@ -16,7 +16,7 @@ import django
 import orjson
 from django.contrib import admin
 
-from bridges.database import close_stale_connections
+from bridges.database_connections import close_stale_connections
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.invocation import Handle

@@ -8,13 +8,13 @@ from typing import TypeVar
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
-from bridges.database import close_stale_connections
+from bridges.database_connections import close_stale_connections
 from bridges.models import Bridge, OpenedGroup
 from bridges.pull import reads
-from bridges.pull.permitting import demand_opening, owner_of_what_opens
+from bridges.pull.permissions import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridges.runtime.run import Run, Start
+from bridges.runtime.bridge_thread import Run, Start
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.status import Status
 

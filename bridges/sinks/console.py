@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bridges.masking import mask_of
+from bridges.pii import mask_of
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.sinks.base import MayBegin, Outcome, Sink

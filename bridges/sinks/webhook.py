@@ -11,8 +11,8 @@ import uvloop
 from django.conf import settings
 from django.db import DatabaseError
 
-from bridges import keyring
-from bridges.database import close_stale_connections
+from bridges import secrets as bridges_secrets
+from bridges.database_connections import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.event_delivery import Delivery
@@ -81,7 +81,7 @@ class WebhookConfig(SinkConfig):
 
     def _secret_complaint(self) -> str:
         try:
-            for value in keyring.values_of(self.secret):
+            for value in bridges_secrets.values_of(self.secret):
                 signature.key_of(value)
         except SecretElsewhere:
             return ""  # the installation checks it, which has it
@@ -106,7 +106,7 @@ class WebhookConfig(SinkConfig):
                 yield "headers", f"the value of {name[:100]} must be 1 to 2000 characters of printable ASCII"
         for name, secret in self.secret_headers.items():
             try:
-                if not _HEADER_VALUE.fullmatch(keyring.values_of(secret)[0]):
+                if not _HEADER_VALUE.fullmatch(bridges_secrets.values_of(secret)[0]):
                     yield "secret_headers", f"the secret of {name[:100]} cannot stand in a header"
             except SecretElsewhere:
                 continue
@@ -213,8 +213,8 @@ class WebhookSink(Sink):
     def _secrets_now(self) -> _Secrets:
         close_stale_connections()
         try:
-            headers = {name: keyring.values_of(of)[0] for name, of in self._config.secret_headers.items()}
-            return _Secrets(signing=keyring.values_of(self._config.secret), headers=headers)
+            headers = {name: bridges_secrets.values_of(of)[0] for name, of in self._config.secret_headers.items()}
+            return _Secrets(signing=bridges_secrets.values_of(self._config.secret), headers=headers)
         except SecretLost as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
         except DatabaseError as error:

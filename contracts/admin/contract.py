@@ -12,7 +12,18 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from contracts import registry
-from contracts.admin import deleting, downloads, drafts, offers, restoring, rules, steps, uses, verdicts, versions
+from contracts.admin import (
+    compatibility_check,
+    compatibility_settings,
+    deletion,
+    downloads,
+    drafts,
+    extra_actions,
+    rollback,
+    usage,
+    version_actions,
+    versions,
+)
 from contracts.models import Contract, ContractVersion
 from core.admin import AuditedAdmin, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
@@ -81,17 +92,17 @@ class ContractAdmin(AuditedAdmin):
     pages: ClassVar[list[Page]] = [
         Page(path="<int:pk>/versions/<int:number>/", name="version", view=versions.version),
         Page(path="<int:pk>/differences/", name="differences", view=versions.differences),
-        Page(path="<int:pk>/activate/", name="activate", view=steps.activate),
-        Page(path="<int:pk>/discard/", name="discard", view=steps.discard),
-        Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=steps.deprecate),
-        Page(path="<int:pk>/versions/<int:number>/restore/", name="restore", view=restoring.restore),
-        Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=deleting.delete),
+        Page(path="<int:pk>/activate/", name="activate", view=version_actions.activate),
+        Page(path="<int:pk>/discard/", name="discard", view=version_actions.discard),
+        Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=version_actions.deprecate),
+        Page(path="<int:pk>/versions/<int:number>/restore/", name="restore", view=rollback.restore),
+        Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=deletion.delete),
         Page(path="<int:pk>/versions/<int:number>/schema/", name="schema", view=downloads.schema),
         Page(path="<int:pk>/versions/<int:number>/python/", name="python", view=downloads.code),
-        Page(path="<int:pk>/verdict/", name="verdict", view=verdicts.live),
-        Page(path="verdict/", name="verdict_of_new", view=verdicts.live),
-        Page(path="<int:pk>/rules/", name="rules", view=rules.of_contract),
-        Page(path="rules/", name="rules_of_all", view=rules.of_all),
+        Page(path="<int:pk>/verdict/", name="verdict", view=compatibility_check.live),
+        Page(path="verdict/", name="verdict_of_new", view=compatibility_check.live),
+        Page(path="<int:pk>/rules/", name="rules", view=compatibility_settings.of_contract),
+        Page(path="rules/", name="rules_of_all", view=compatibility_settings.of_all),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contract]:
@@ -158,9 +169,9 @@ class ContractAdmin(AuditedAdmin):
                 "versions": versions.rows(contract),
                 "draft": registry.draft_of(contract),
                 "active": active,
-                "rules": rules.standing(contract),
-                "offers": offers.of(request, contract),
-                "uses": uses.of(contract, None if active is None else validator.parse(active.text)),
+                "rules": compatibility_settings.standing(contract),
+                "offers": extra_actions.of(request, contract),
+                "uses": usage.of(contract, None if active is None else validator.parse(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown

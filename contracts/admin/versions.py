@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from contracts import registry
 from contracts.admin import drafts
 from contracts.models import Contract, ContractVersion
-from core.admin import difference
+from core.admin import text_diff
 from synapse.errors.contracts import UnknownVersion
 
 
@@ -67,7 +67,7 @@ def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         new=found[new],
         old_name=old,
         new_name=new,
-        rows=difference.difference(drafts.readable(found[old]), drafts.readable(found[new])),
+        rows=text_diff.difference(drafts.readable(found[old]), drafts.readable(found[new])),
         is_only_layout=found[old].text != found[new].text,
     )
     return page

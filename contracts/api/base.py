@@ -9,7 +9,14 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from contracts.api.refusals import BROKEN, FORBIDDEN, INVALID_SUBJECT, SUBJECT_NOT_FOUND, Refused, document
+from contracts.api.errors import (
+    BROKEN,
+    FORBIDDEN,
+    INVALID_SUBJECT,
+    SUBJECT_NOT_FOUND,
+    Refused,
+    document,
+)
 from core.views import ApiView, as_problem
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal

@@ -6,13 +6,18 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from contracts import registry
-from contracts.api import asking, openapi, refusals, shapes
+from contracts.api import (
+    errors,
+    openapi,
+    request_parser,
+    shapes,
+)
 from contracts.api.base import READ, RegistryView, answer
 from contracts.api.content import content_of
 from contracts.api.versions import version_of
 from contracts.models import Contract
 from contracts.registry import Content, references
-from contracts.registry.compatible import described
+from contracts.registry.compatibility import described
 from synapse.compatibility import Verdict
 from synapse.errors.contracts import UnknownContract
 
@@ -35,7 +40,7 @@ class WithVersion(RegistryView):
         try:
             against = version_of(subject, version, deleted=False)
         except UnknownContract:
-            if asking.version(version) is not None:
+            if request_parser.version(version) is not None:
                 raise
             return _answer(request, Verdict(is_compatible=True))
         return _answer(request, registry.judge(against.contract, content, against=against))
@@ -68,7 +73,7 @@ def _checked(request: Request, subject: str) -> Content:
 
 def _answer(request: Request, verdict: Verdict) -> HttpResponse:
     shown: dict[str, Any] = {"is_compatible": verdict.is_compatible}
-    if asking.flag(request._request, "verbose"):
+    if request_parser.flag(request._request, "verbose"):
         differences = [described(difference) for difference in verdict.differences]
-        shown |= {"messages": refusals.messages(differences), "differences": differences}
+        shown |= {"messages": errors.messages(differences), "differences": differences}
     return answer(request, shown)

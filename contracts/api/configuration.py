@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from contracts.api import asking, openapi, shapes
+from contracts.api import openapi, request_parser, shapes
 from contracts.api.base import RegistryView, answer, principal
-from contracts.api.refusals import INVALID_COMPATIBILITY, NO_COMPATIBILITY, Refused
+from contracts.api.errors import INVALID_COMPATIBILITY, NO_COMPATIBILITY, Refused
 from contracts.api.subjects import check_subject
 from contracts.models import Compatibility, Contract, Policy, RegistrySettings
 from contracts.registry import settings
@@ -78,7 +78,7 @@ class OfSubject(RegistryView):
         owner = Contract.objects.filter(subject=subject).first()
         if owner is not None and _says_something(owner):
             return answer(request, _shown(owner))
-        if asking.flag(request._request, "defaultToGlobal"):
+        if request_parser.flag(request._request, "defaultToGlobal"):
             return answer(request, _shown(settings.of_all()))
         raise _none(subject)
 
@@ -116,7 +116,7 @@ class OfSubject(RegistryView):
 
 def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a body sets, as `settings.change` takes it and as it is echoed."""
-    body = asking.body(request._request)
+    body = request_parser.body(request._request)
     if unknown := sorted(name for name, value in body.items() if name not in _SETTINGS and value is not None):
         raise Refused(
             INVALID_COMPATIBILITY,

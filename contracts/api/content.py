@@ -6,8 +6,14 @@ import orjson
 from django.http import HttpRequest
 
 from contracts import registry
-from contracts.api import asking
-from contracts.api.refusals import INVALID_RULES, INVALID_SCHEMA, NOT_PERMITTED, TOO_LARGE, Refused
+from contracts.api import request_parser
+from contracts.api.errors import (
+    INVALID_RULES,
+    INVALID_SCHEMA,
+    NOT_PERMITTED,
+    TOO_LARGE,
+    Refused,
+)
 from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
 from synapse.errors.contracts import BadSchema, UnresolvedReference
@@ -23,8 +29,8 @@ def content_of(request: HttpRequest, subject: str) -> Content:
     Raises:
         BadSchema, Refused: when it is of another kind, or cannot be read.
     """
-    found = asking.body(request)
-    kind = asking.text_in(found, "schemaType", "AVRO").upper()
+    found = request_parser.body(request)
+    kind = request_parser.text_in(found, "schemaType", "AVRO").upper()
     if kind != JSON:
         said = (
             "says AVRO, which is what a registry takes one for that says nothing"
@@ -34,7 +40,7 @@ def content_of(request: HttpRequest, subject: str) -> Content:
         raise Refused(
             INVALID_SCHEMA, f'Only JSON Schema is kept here, and this schema {said}. Send "schemaType": "JSON".'
         )
-    text = asking.text_in(found, "schema")
+    text = request_parser.text_in(found, "schema")
     if not text.strip():
         raise BadSchema("“schema” is missing: the schema as a text that holds JSON.")
     content = Content(
@@ -43,7 +49,7 @@ def content_of(request: HttpRequest, subject: str) -> Content:
         metadata=_kept(found, "metadata", INVALID_SCHEMA),
         rule_set=_kept(found, "ruleSet", INVALID_RULES),
     )
-    if not asking.flag(request, "normalize", default=settings.normalizes(subject)):
+    if not request_parser.flag(request, "normalize", default=settings.normalizes(subject)):
         return content
     return Content(
         text=normal_text(content.document),
@@ -55,7 +61,7 @@ def content_of(request: HttpRequest, subject: str) -> Content:
 
 def refuse_given_ids(request: HttpRequest) -> None:
     """Refuse a body that brings a global id: they come from the database alone, so that none is given twice."""
-    given = asking.body(request).get("id")
+    given = request_parser.body(request).get("id")
     if given not in (None, -1, 0):
         raise Refused(NOT_PERMITTED, "A schema's id is given by the registry; leave “id” out.")
 
@@ -83,7 +89,7 @@ def _references(found: Any) -> list[Reference]:
 
 
 def _reference(found: dict[str, Any]) -> Reference:
-    name, subject = asking.text_in(found, "name"), asking.text_in(found, "subject")
+    name, subject = request_parser.text_in(found, "name"), request_parser.text_in(found, "subject")
     number = found.get("version")
     if not 0 < len(name) <= 255 or not subject:
         raise BadSchema("A reference has a “name” of at most 255 characters, and a “subject”.")

@@ -3,9 +3,14 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from contracts.api import asking, openapi, shapes
+from contracts.api import openapi, request_parser, shapes
 from contracts.api.base import RegistryView, answer, principal
-from contracts.api.refusals import INVALID_MODE, NO_MODE, NOT_PERMITTED, Refused
+from contracts.api.errors import (
+    INVALID_MODE,
+    NO_MODE,
+    NOT_PERMITTED,
+    Refused,
+)
 from contracts.api.subjects import check_subject
 from contracts.models import Contract, Mode
 from contracts.registry import settings
@@ -56,7 +61,7 @@ class OfSubject(RegistryView):
     def get(self, request: Request, subject: str) -> HttpResponse:
         """404 when it has none of its own, unless what holds for it is asked for instead."""
         owner = Contract.objects.filter(subject=subject).first()
-        if asking.flag(request._request, "defaultToGlobal"):
+        if request_parser.flag(request._request, "defaultToGlobal"):
             return answer(request, {"mode": settings.mode_of(owner)})
         if owner is None or not owner.mode:
             raise _none(subject)
@@ -94,8 +99,8 @@ class OfSubject(RegistryView):
 
 
 def _asked(request: Request) -> str:
-    asking.flag(request._request, "force")
-    word = asking.body(request._request).get("mode")
+    request_parser.flag(request._request, "force")
+    word = request_parser.body(request._request).get("mode")
     mode = word.upper() if isinstance(word, str) else ""
     if mode == _IMPORT:
         raise Refused(

@@ -10,10 +10,15 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from contracts.api import asking, openapi, shapes, writing
+from contracts.api import (
+    openapi,
+    request_parser,
+    responses,
+    shapes,
+)
 from contracts.api.base import RegistryView, answer, may_see, raw
 from contracts.api.content import JSON
-from contracts.api.refusals import SCHEMA_NOT_FOUND
+from contracts.api.errors import SCHEMA_NOT_FOUND
 from contracts.api.subjects import prefix_of
 from contracts.models import ContractVersion, Schema
 from contracts.registry.lookup import State
@@ -48,13 +53,13 @@ class Schemas(RegistryView):
             found = found.none()
         if prefix := prefix_of(asked):
             found = found.filter(contract__subject__startswith=prefix)
-        if not asking.flag(asked, "deleted"):
+        if not request_parser.flag(asked, "deleted"):
             found = found.filter(deleted_at=None)
         found = found.order_by("contract__subject", "number")
-        if asking.flag(asked, "latestOnly", "latest_only"):
+        if request_parser.flag(asked, "latestOnly", "latest_only"):
             versions = list(_latest(found))
-            return answer(request, [writing.version(version) for version in asking.page(asked, versions)])
-        return answer(request, [writing.version(version) for version in asking.page(asked, found)])
+            return answer(request, [responses.version(version) for version in request_parser.page(asked, versions)])
+        return answer(request, [responses.version(version) for version in request_parser.page(asked, found)])
 
 
 class ById(RegistryView):
@@ -70,8 +75,8 @@ class ById(RegistryView):
     def get(self, request: Request, id: str) -> HttpResponse:
         """Also that of a deleted version, as long as it is not deleted for good: what was written with it stays
         readable."""
-        shown = writing.schema(_schema(id))
-        if asking.flag(request._request, "fetchMaxId"):
+        shown = responses.schema(_schema(id))
+        if request_parser.flag(request._request, "fetchMaxId"):
             shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
         return answer(request, shown)
 
@@ -100,7 +105,7 @@ class SubjectsOf(RegistryView):
     def get(self, request: Request, id: str) -> HttpResponse:
         """Those that have a version with it."""
         subjects = _uses(request, id).values_list("contract__subject", flat=True).distinct()
-        return answer(request, asking.page(request._request, list(subjects)))
+        return answer(request, request_parser.page(request._request, list(subjects)))
 
 
 class VersionsOf(RegistryView):
@@ -119,7 +124,7 @@ class VersionsOf(RegistryView):
             {"subject": subject, "version": number}
             for subject, number in _uses(request, id).values_list("contract__subject", "number")
         ]
-        return answer(request, asking.page(request._request, versions))
+        return answer(request, request_parser.page(request._request, versions))
 
 
 class ByGuid(RegistryView):
@@ -134,7 +139,7 @@ class ByGuid(RegistryView):
     )
     def get(self, request: Request, guid: str) -> HttpResponse:
         """The GUID is made of the schema itself: it is the same in every registry."""
-        return answer(request, writing.schema(_by_guid(guid)))
+        return answer(request, responses.schema(_by_guid(guid)))
 
 
 class IdsOfGuid(RegistryView):
@@ -176,7 +181,7 @@ def _in_use(column: Literal["id", "guid"], value: Any) -> Schema | None:
 
 
 def _schema(text: str) -> Schema:
-    found = _in_use("id", asking.id_of(text))
+    found = _in_use("id", request_parser.id_of(text))
     if found is None:
         raise UnknownSchema(f"There is no schema {text[:50]}.")
     return found
@@ -194,10 +199,10 @@ def _by_guid(text: str) -> Schema:
 
 
 def _uses(request: Request, text: str) -> QuerySet[ContractVersion]:
-    found = ContractVersion.objects.filter(schema=asking.id_of(text)).order_by("contract__subject", "number")
+    found = ContractVersion.objects.filter(schema=request_parser.id_of(text)).order_by("contract__subject", "number")
     if not found.exists():
         raise UnknownSchema(f"There is no schema {text[:50]}.")
-    if not asking.flag(request._request, "deleted"):
+    if not request_parser.flag(request._request, "deleted"):
         found = found.filter(deleted_at=None)
     if prefix := prefix_of(request._request):
         found = found.filter(contract__subject__startswith=prefix)

@@ -5,10 +5,20 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from contracts import registry
-from contracts.api import asking, openapi, shapes, writing
+from contracts.api import (
+    openapi,
+    request_parser,
+    responses,
+    shapes,
+)
 from contracts.api.base import READ, WRITE, RegistryView, answer, may_see, principal
 from contracts.api.content import content_of, refuse_given_ids
-from contracts.api.refusals import INVALID_SUBJECT, SUBJECT_DELETED, SUBJECT_NOT_DELETED, Refused
+from contracts.api.errors import (
+    INVALID_SUBJECT,
+    SUBJECT_DELETED,
+    SUBJECT_NOT_DELETED,
+    Refused,
+)
 from contracts.models import Contract, ContractVersion
 from synapse.errors.contracts import (
     AlreadyDeleted,
@@ -39,13 +49,13 @@ class Subjects(RegistryView):
         found = Contract.objects.filter(subject__startswith=prefix).order_by("subject")
         if not may_see(request):
             found = found.none()
-        if asking.flag(asked, "deletedOnly", "deleted_only"):
+        if request_parser.flag(asked, "deletedOnly", "deleted_only"):
             found = found.filter(Exists(there), ~Exists(there.filter(deleted_at=None)))
-        elif asking.flag(asked, "deleted"):
+        elif request_parser.flag(asked, "deleted"):
             found = found.filter(Exists(there))
         else:
             found = found.filter(Exists(there.filter(deleted_at=None)))
-        return answer(request, asking.page(asked, list(found.values_list("subject", flat=True))))
+        return answer(request, request_parser.page(asked, list(found.values_list("subject", flat=True))))
 
 
 class Subject(RegistryView):
@@ -62,11 +72,11 @@ class Subject(RegistryView):
     def post(self, request: Request, subject: str) -> HttpResponse:
         """The newest version of the subject with this schema, however that is laid out."""
         content = content_of(request._request, subject)
-        owner = _there(subject, deleted=asking.flag(request._request, "deleted"))
-        found = registry.find(owner, content, deleted=asking.flag(request._request, "deleted"))
+        owner = _there(subject, deleted=request_parser.flag(request._request, "deleted"))
+        found = registry.find(owner, content, deleted=request_parser.flag(request._request, "deleted"))
         if found is None:
             raise UnknownSchema(f"No version of “{subject}” has this schema.")
-        return answer(request, writing.version(found))
+        return answer(request, responses.version(found))
 
     @openapi.described(
         "Delete a subject",
@@ -77,7 +87,7 @@ class Subject(RegistryView):
     )
     def delete(self, request: Request, subject: str) -> HttpResponse:
         """All its versions are hidden; with `permanent`, those that are hidden already are deleted for good."""
-        permanent = asking.flag(request._request, "permanent")
+        permanent = request_parser.flag(request._request, "permanent")
         try:
             deleted = registry.delete_contract(registry.contract(subject), by=principal(request), permanent=permanent)
         except AlreadyDeleted as refused:
@@ -98,14 +108,16 @@ class Versions(RegistryView):
     def get(self, request: Request, subject: str) -> HttpResponse:
         """Their numbers, lowest first."""
         asked = request._request
-        only_deleted = asking.flag(asked, "deletedOnly", "deleted_only")
-        found = registry.numbered(registry.contract(subject), deleted=only_deleted or asking.flag(asked, "deleted"))
+        only_deleted = request_parser.flag(asked, "deletedOnly", "deleted_only")
+        found = registry.numbered(
+            registry.contract(subject), deleted=only_deleted or request_parser.flag(asked, "deleted")
+        )
         if only_deleted:
             found = found.exclude(deleted_at=None)
         numbers = list(found.values_list("number", flat=True))
         if not numbers:
             raise UnknownContract(f"The subject “{subject}” has no versions.")
-        return answer(request, asking.page(asked, numbers))
+        return answer(request, request_parser.page(asked, numbers))
 
     @openapi.described(
         "Register a schema under a subject",
@@ -122,7 +134,7 @@ class Versions(RegistryView):
         content = content_of(request._request, subject)
         refuse_given_ids(request._request)
         found = registry.ensure(subject, content, by=principal(request))
-        return answer(request, writing.registered(found))
+        return answer(request, responses.registered(found))
 
 
 class LatestWithMetadata(RegistryView):
@@ -137,18 +149,18 @@ class LatestWithMetadata(RegistryView):
         """The newest version whose metadata have each `key` with its `value`, given in pairs."""
         asked = request._request
         wanted = dict(zip(asked.GET.getlist("key"), asked.GET.getlist("value"), strict=False))
-        owner = _there(subject, deleted=asking.flag(asked, "deleted"))
-        for found in registry.numbered(owner, deleted=asking.flag(asked, "deleted")).reverse():
+        owner = _there(subject, deleted=request_parser.flag(asked, "deleted"))
+        for found in registry.numbered(owner, deleted=request_parser.flag(asked, "deleted")).reverse():
             metadata = found.schema and found.schema.metadata
             properties = metadata.get("properties") if metadata else None
             if isinstance(properties, dict) and wanted.items() <= properties.items():
-                return answer(request, writing.version(found))
+                return answer(request, responses.version(found))
         raise UnknownSchema(f"No version of “{subject}” has these metadata.")
 
 
 def prefix_of(asked: HttpRequest) -> str:
     """Return the beginning that subjects must have; other registries' word for all of them is none."""
-    prefix = asking.text_of(asked, "subjectPrefix", "subject")
+    prefix = request_parser.text_of(asked, "subjectPrefix", "subject")
     if "\0" in prefix:
         raise Refused(INVALID_SUBJECT, "No subject holds the NUL character.")
     return "" if prefix in _ALL_CONTEXTS else prefix

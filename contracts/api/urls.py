@@ -5,7 +5,15 @@ from typing import Any
 
 from django.urls import URLPattern, re_path
 
-from contracts.api import about, compatibility, configuration, modes, schemas, subjects, versions
+from contracts.api import (
+    compatibility,
+    configuration,
+    modes,
+    schemas,
+    server_info,
+    subjects,
+    versions,
+)
 
 # Whatever it holds; the class stands for a dot that also means a newline, which Django cannot write backwards.
 _SUBJECT = r"(?P<subject>[\s\S]+?)"
@@ -25,7 +33,7 @@ def route(path: str, view: Any, name: str) -> URLPattern:
 
 # Of two that fit, the first counts: a subject's own paths come before those that end with a subject.
 urlpatterns = [
-    re_path("^$", about.Root.as_view(), name="registry-root"),
+    re_path("^$", server_info.Root.as_view(), name="registry-root"),
     route("/schemas", schemas.Schemas, "schemas"),
     route("/schemas/types", schemas.Types, "types"),
     route("/schemas/ids/{id}", schemas.ById, "schema"),
@@ -47,9 +55,9 @@ urlpatterns = [
     route("/config/{subject}", configuration.OfSubject, "subject-config"),
     route("/mode", modes.OfAll, "mode"),
     route("/mode/{subject}", modes.OfSubject, "subject-mode"),
-    route("/contexts", about.Contexts, "contexts"),
-    route("/associations/resources/{namespace}/{resource}", about.Associations, "associations"),
-    route("/v1/metadata/id", about.ServerId, "id"),
-    route("/v1/metadata/version", about.ServerVersion, "server-version"),
-    re_path(r"^[\s\S]*$", about.Unknown.as_view(), name="registry-unknown"),
+    route("/contexts", server_info.Contexts, "contexts"),
+    route("/associations/resources/{namespace}/{resource}", server_info.Associations, "associations"),
+    route("/v1/metadata/id", server_info.ServerId, "id"),
+    route("/v1/metadata/version", server_info.ServerVersion, "server-version"),
+    re_path(r"^[\s\S]*$", server_info.Unknown.as_view(), name="registry-unknown"),
 ]

@@ -4,9 +4,14 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from contracts import registry
-from contracts.api import asking, openapi, shapes, writing
+from contracts.api import (
+    openapi,
+    request_parser,
+    responses,
+    shapes,
+)
 from contracts.api.base import RegistryView, answer, principal, raw
-from contracts.api.refusals import VERSION_DELETED, VERSION_NOT_DELETED, Refused
+from contracts.api.errors import VERSION_DELETED, VERSION_NOT_DELETED, Refused
 from contracts.models import ContractVersion
 from contracts.registry import references
 from synapse.errors.contracts import (
@@ -27,8 +32,8 @@ class Version(RegistryView):
     )
     def get(self, request: Request, subject: str, version: str) -> HttpResponse:
         """`latest` is the highest active version, else the highest that is there."""
-        found = version_of(subject, version, deleted=asking.flag(request._request, "deleted"))
-        return answer(request, writing.version(found))
+        found = version_of(subject, version, deleted=request_parser.flag(request._request, "deleted"))
+        return answer(request, responses.version(found))
 
     @openapi.described(
         "Delete a version",
@@ -41,7 +46,7 @@ class Version(RegistryView):
         """It is hidden; with `permanent`, one that is hidden already is deleted for good. Its number stays taken."""
         found = version_of(subject, version, deleted=True)
         number = found.number
-        permanent = asking.flag(request._request, "permanent")
+        permanent = request_parser.flag(request._request, "permanent")
         try:
             registry.delete_version(found, by=principal(request), permanent=permanent)
         except AlreadyDeleted as refused:
@@ -61,7 +66,7 @@ class VersionSchema(RegistryView):
     )
     def get(self, request: Request, subject: str, version: str) -> HttpResponse:
         """The schema itself, as it was registered."""
-        return raw(request, version_of(subject, version, deleted=asking.flag(request._request, "deleted")).text)
+        return raw(request, version_of(subject, version, deleted=request_parser.flag(request._request, "deleted")).text)
 
 
 class ReferencedBy(RegistryView):
@@ -75,7 +80,7 @@ class ReferencedBy(RegistryView):
     def get(self, request: Request, subject: str, version: str) -> HttpResponse:
         """Their global ids."""
         found = references.referring(version_of(subject, version, deleted=True), deleted=False)
-        return answer(request, asking.page(request._request, list(found.values_list("pk", flat=True))))
+        return answer(request, request_parser.page(request._request, list(found.values_list("pk", flat=True))))
 
 
 def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
@@ -85,7 +90,7 @@ def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
         UnknownContract, UnknownVersion: when it is not there.
         Refused: when it is no number.
     """
-    number = asking.version(text)
+    number = request_parser.version(text)
     owner = registry.contract(subject)
     versions = registry.numbered(owner, deleted=deleted).select_related("contract", "schema")
     found = registry.latest_version(owner) if number is None else versions.filter(number=number).first()

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
-from contracts.registry.compatible import refuse_unless_compatible
+from contracts.registry.compatibility import refuse_unless_compatible
 from contracts.registry.content import Content, Reference
-from contracts.registry.drafting import digest_of
+from contracts.registry.drafts import digest_of
 from contracts.registry.lookup import State, active_version, find, highest_removed, reread
 from contracts.registry.settings import refuse_unless_writable
 from core import audit, catalog_version

@@ -13,7 +13,7 @@ from contracts.models import Contract, ContractVersion, RemovedContract, SchemaR
 from contracts.registry import references as refs
 from contracts.registry import settings, uses
 from contracts.registry.lookup import State, numbered, reread
-from contracts.registry.marking import marks
+from contracts.registry.pii_marks import marks
 from core import audit, catalog_version
 from synapse.auth.permission import demand_scope
 from synapse.auth.principal import Principal

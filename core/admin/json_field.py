@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget  # type: ignore[import-untyped]
 
-from core.admin.json_places import line_of
+from core.admin.json_positions import line_of
 from synapse.formats import exact_json, strict_json
 
 # How synapse.formats.strict_json tells where a text stops being JSON.

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from core import login_throttle
-from core.logging_in import locked_out
+from core.login_audit import locked_out
 
 
 def change_password(request: HttpRequest) -> HttpResponse:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from core import looks
+from core import payload_access
 from core.admin.base import person
 from synapse.auth.people import VIEW_PAYLOAD
 
@@ -27,5 +27,5 @@ def check(request: HttpRequest) -> None:
 
 
 def record(request: HttpRequest, target: str, ids: Sequence[str], *, events: int | None = None, **more: Any) -> None:
-    """Record that the person was shown events, as `looks.record` does."""
-    looks.record(person(request), target, ids, events=events, **more)
+    """Record that the person was shown events, as `payload_access.record` does."""
+    payload_access.record(person(request), target, ids, events=events, **more)

@@ -1,12 +1,12 @@
 """Who is calling, and what they may do.
 
-- `identifying`     from that to a principal, without a query
-- `people`          people who come with a session of the admin, and their rights
-- `authentication`  the same for Django REST framework
-- `strangers`       Django middleware: what no view has asked about is closed
-- `issuing`         keys are issued, rotated and revoked
-- `usage`           when each key was last used
-- `standing`        whether somebody may still do what they were let in for
+- `identification`          from that to a principal, without a query
+- `people`                  people who come with a session of the admin, and their rights
+- `authentication`          the same for Django REST framework
+- `require_authentication`  Django middleware: what no view has asked about is closed
+- `key_issuance`            keys are issued, rotated and revoked
+- `key_usage`               when each key was last used
+- `revalidation`            whether somebody may still do what they were let in for
 
 What a key may do is in `synapse.auth.scopes`, and part of the snapshot.
 """
@@ -17,7 +17,7 @@ from streams.access.authentication import (
     principal_of,
     shows_metrics_token,
 )
-from streams.access.identifying import identify, is_a_persons
+from streams.access.identification import identify, is_a_persons
 
 __all__ = [
     "MetricsAuthentication",

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from streams.access.identifying import identify, is_a_persons
+from streams.access.identification import identify, is_a_persons
 from synapse.auth.credentials import AUTHORIZATION
 from synapse.auth.people import person_of
 from synapse.auth.principal import Principal

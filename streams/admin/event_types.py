@@ -12,7 +12,7 @@ from core.admin import AuditedAdmin
 from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
 from core.admin.related_filter import RelatedFilter
-from streams.admin import proposals, tabs, test_event
+from streams.admin import drafts_from_traffic, tabs, test_event
 from streams.admin.examples import mistakes, sentence
 from streams.models import EventType
 from synapse.auth.people import VIEW_PERSONAL
@@ -79,7 +79,7 @@ class EventTypeAdmin(AuditedAdmin):
     ]
     pages = (
         Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),
-        Page(path="<int:pk>/draft/", name="draft", view=proposals.draft),
+        Page(path="<int:pk>/draft/", name="draft", view=drafts_from_traffic.draft),
     )
 
     @admin.display(description="event type", ordering="name")

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 
 from streams import connections
-from streams.admin.asking import ask_all
+from streams.admin.queries import ask_all
 from streams.models import Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.inspection.integration_status import (

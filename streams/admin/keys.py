@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from core.admin.base import person
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.admin import tabs
 from streams.models import Key, Service
 from synapse.auth.scopes import WORDS
@@ -27,7 +27,7 @@ def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     issued = refused = None
     if request.method == "POST":
         try:
-            issued = issuing.issue(
+            issued = key_issuance.issue(
                 service.name,
                 by=person(request),
                 label=request.POST.get("label", ""),
@@ -46,7 +46,9 @@ def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
     refused = None
     if request.method == "POST":
         try:
-            return _shown(admin, request, service, issued=issuing.rotate(service.name, key.key_id, by=person(request)))
+            return _shown(
+                admin, request, service, issued=key_issuance.rotate(service.name, key.key_id, by=person(request))
+            )
         except Problem as problem:
             refused = problem
     return _asked(
@@ -56,7 +58,7 @@ def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
         question=f"Rotate the key {key.key_id}?",
         consequences=[
             "A new key is issued that may do the same. It is shown once.",
-            f"The old one is good for {issuing.OVERLAP.days} day more, so that no program stops.",
+            f"The old one is good for {key_issuance.OVERLAP.days} day more, so that no program stops.",
         ],
         button="Rotate",
         refused=refused,
@@ -68,7 +70,7 @@ def revoke(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
     service = _service(admin, request, pk, _CHANGE)
     key = _key(service, key_id)
     if request.method == "POST":
-        issuing.revoke(service.name, key.key_id, by=person(request))
+        key_issuance.revoke(service.name, key.key_id, by=person(request))
         messages.success(request, f"The key {key.key_id} was revoked.")
         return redirect(admin.page_url("keys", service.pk))
     used = f"It was last used {key.last_used_at:%Y-%m-%d %H:%M} UTC." if key.last_used_at else "It was never used."
@@ -91,7 +93,7 @@ def _shown(
     request: HttpRequest,
     service: Service,
     *,
-    issued: issuing.Issued | None = None,
+    issued: key_issuance.Issued | None = None,
     refused: Problem | None = None,
 ) -> HttpResponse:
     answer: HttpResponse = admin.show(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.http import HttpRequest
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
-from streams.admin.asking import ask_all
+from streams.admin.queries import ask_all
 from synapse.problems import Problem
 from synapse.redis.commands.base import Conversation
 

@@ -13,7 +13,7 @@ from core.admin import AuditedAdmin, AuditedInline, payloads
 from core.admin.pages import Page
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import stream_pages, tabs
+from streams.admin import messages, tabs
 from streams.admin.leaving import told_left
 from streams.admin.live_list import LiveList, attach_overviews
 from streams.models import EventType, Stream
@@ -70,9 +70,9 @@ class StreamAdmin(AuditedAdmin):
         ("How long they are kept", {"fields": ["max_length", "max_age", "hard_length", "when_full"]}),
     ]
     pages = (
-        Page(path="<int:pk>/messages/", name="messages", view=stream_pages.messages),
-        Page(path="<int:pk>/messages/<str:id>/", name="message", view=stream_pages.message),
-        Page(path="<int:pk>/groups/", name="groups", view=stream_pages.groups),
+        Page(path="<int:pk>/messages/", name="messages", view=messages.messages),
+        Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),
+        Page(path="<int:pk>/groups/", name="groups", view=messages.groups),
     )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:

@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from core import audit
 from core.admin.base import person
 from core.admin.json_field import JsonText, mark
-from core.admin.json_places import line_of
+from core.admin.json_positions import line_of
 from streams import connections
 from streams.admin import tabs
-from streams.admin.asking import ask_all
+from streams.admin.queries import ask_all
 from streams.models import EventType
 from streams.snapshot import holder
 from synapse.formats import exact_json

@@ -4,15 +4,15 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from core import looks
+from core import payload_access
 from core.views import ApiView, to_django, to_request
-from streams import candidates, connections
+from streams import candidate_schemas, connections
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.api.schemas import JSON_SCHEMA
 from streams.api.shapes import contracts as shapes
+from streams.contract_subjects import subject_of
 from streams.snapshot import holder
-from streams.subjects import subject_of
 from synapse.auth.permission import demand_right
 from synapse.http.exchange import JSON, json_response
 from synapse.inspection import backtest, draft_from_traffic
@@ -55,11 +55,13 @@ class BackTest(ApiView):
         catalog = holder.current()
         subject = subject_of(defined(catalog, stream).name, event_type)
         text = _text(request)
-        candidate = candidates.of_text(subject, text) if text else candidates.of_draft(subject)
-        with candidates.trial(candidate) as trial:
+        candidate = candidate_schemas.of_text(subject, text) if text else candidate_schemas.of_draft(subject)
+        with candidate_schemas.trial(candidate) as trial:
             test = backtest.back_test(catalog, stream, event_type, trial, by=by, last=last)
             tested = connections.executor().run(test)
-        looks.record(by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type)
+        payload_access.record(
+            by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type
+        )
         return to_django(json_response(tested.as_dict()))
 
 
@@ -82,7 +84,7 @@ class Draft(ApiView):
         proposal = connections.executor().run(
             draft_from_traffic.draft(holder.current(), stream, event_type, by=by, last=last)
         )
-        looks.record(by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
+        payload_access.record(by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
         return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
 
 

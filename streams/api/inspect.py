@@ -6,7 +6,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core import looks
+from core import payload_access
 from core.views import ApiView, to_django, to_request
 from streams import connections
 from streams.access import principal_of
@@ -67,7 +67,7 @@ def _recorded(answer: exchange.Response, request: Request, stream: str) -> HttpR
     by = principal_of(request)
     if by.kind == "person":
         found = orjson.loads(answer.body)
-        looks.record(by, f"stream {stream}", [each["id"] for each in found.get("messages", [found])])
+        payload_access.record(by, f"stream {stream}", [each["id"] for each in found.get("messages", [found])])
     return to_django(answer)
 
 

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from core.views import ApiView, to_django, to_request
-from streams.access import issuing, principal_of
+from streams.access import key_issuance, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import keys as shapes
 from streams.models import Key
@@ -55,7 +55,7 @@ class Keys(ApiView):
     )
     def get(self, request: Request, service: str) -> HttpResponse:
         """The newest first, with those that were revoked. The keys themselves are not kept."""
-        keys = issuing.keys_of(service, by=principal_of(request))
+        keys = key_issuance.keys_of(service, by=principal_of(request))
         return to_django(json_response({"keys": [_shown(key) for key in keys]}))
 
     @described(
@@ -75,12 +75,12 @@ class Keys(ApiView):
         """The answer is the only place where the key is shown, ever. A service has two live keys at most, and
         two more of each other service that issues keys for it."""
         caller = principal_of(request)
-        issuing.permit(caller)
+        key_issuance.permit(caller)
         body = json_body.read(
             to_request(request._request, caller), known=("label", "scopes", "expires_in"), required=False
         )
         life = json_body.seconds(body, "expires_in", most=LONGEST_LIFE)
-        issued = issuing.issue(
+        issued = key_issuance.issue(
             service,
             by=caller,
             label=json_body.text(body, "label"),
@@ -103,7 +103,7 @@ class OneKey(ApiView):
     )
     def delete(self, request: Request, service: str, key_id: str) -> HttpResponse:
         """It is good for nothing any more, in every process within a second; connections that watch live end, too."""
-        return to_django(json_response(_shown(issuing.revoke(service, key_id, by=principal_of(request)))))
+        return to_django(json_response(_shown(key_issuance.revoke(service, key_id, by=principal_of(request)))))
 
 
 class Rotate(ApiView):
@@ -122,14 +122,16 @@ class Rotate(ApiView):
     def post(self, request: Request, service: str, key_id: str) -> HttpResponse:
         """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
         caller = principal_of(request)
-        issuing.permit(caller)
+        key_issuance.permit(caller)
         body = json_body.read(to_request(request._request, caller), known=("overlap",), required=False)
-        overlap = json_body.seconds(body, "overlap", most=issuing.LONGEST_OVERLAP)
-        issued = issuing.rotate(service, key_id, by=caller, overlap=issuing.OVERLAP if overlap is None else overlap)
+        overlap = json_body.seconds(body, "overlap", most=key_issuance.LONGEST_OVERLAP)
+        issued = key_issuance.rotate(
+            service, key_id, by=caller, overlap=key_issuance.OVERLAP if overlap is None else overlap
+        )
         return _new(issued)
 
 
-def _new(issued: issuing.Issued) -> HttpResponse:
+def _new(issued: key_issuance.Issued) -> HttpResponse:
     shown = {**_shown(issued.key), "key": issued.text}
     return to_django(json_response(shown, status=201, headers={"Cache-Control": "no-store"}))
 

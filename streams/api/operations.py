@@ -6,9 +6,9 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
-from core.shares.process import all_shares
+from core.process_shares import all_shares
 from core.views import ApiView, to_django, to_request
-from streams import connections, health, prober
+from streams import connections, health, health_probe
 from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
@@ -33,7 +33,7 @@ class Health(ApiView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Always answers within two seconds, whatever hangs."""
-        return to_django(health.health(prober.asked()))
+        return to_django(health.health(health_probe.asked()))
 
 
 class Liveness(ApiView):
@@ -63,7 +63,7 @@ class Readiness(ApiView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Publishing takes Redis alone, so that is what is asked for."""
-        return to_django(health.readiness(prober.asked()))
+        return to_django(health.readiness(health_probe.asked()))
 
 
 class Metrics(ApiView):

@@ -1,15 +1,15 @@
 """The streams' part of a catalog file: the sections `streams` and `services`.
 
-- `reading`  from the file to definitions
-- `current`  the definitions that the database holds, in the same form
-- `planning` the difference, and what only the database can tell to be wrong
-- `writing`  one change, carried out
-- `export`   from the database to the file
+- `file`           from the file to definitions
+- `database`       the definitions that the database holds, in the same form
+- `change_plan`    the difference, and what only the database can tell to be wrong
+- `change_writer`  one change, carried out
+- `export`         from the database to the file
 """
 
-from streams.catalog.exporting import export
-from streams.catalog.planning import plan
-from streams.catalog.reading import KINDS, SECTIONS, read
-from streams.catalog.writing import apply
+from streams.catalog.change_plan import plan
+from streams.catalog.change_writer import apply
+from streams.catalog.file import KINDS, SECTIONS, read
+from streams.catalog.file_export import export
 
 __all__ = ["KINDS", "SECTIONS", "apply", "export", "plan", "read"]

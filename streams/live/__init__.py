@@ -5,9 +5,9 @@ import asyncio
 from django.conf import settings
 from django.db import close_old_connections
 
-from core import looks
-from streams.live.following import Following
-from streams.tail import tails
+from core import payload_access
+from streams.live.process_tails import tails
+from streams.live.session import Following
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, StreamedResponse
@@ -42,4 +42,4 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
 
 def _record(by: Principal, stream: str) -> None:
     close_old_connections()
-    looks.record_watching(by, f"stream {stream}")
+    payload_access.record_watching(by, f"stream {stream}")

@@ -15,7 +15,7 @@ from django.db import close_old_connections
 
 from streams import connections
 from streams.access import identify, is_a_persons, people
-from streams.access.identifying import principal_of_key
+from streams.access.identification import principal_of_key
 from streams.snapshot import holder
 from synapse.auth.credentials import API_KEY, AUTHORIZATION
 from synapse.auth.principal import Principal

@@ -1,7 +1,7 @@
 """Entries without what is personal in them, for those who may not see it. Pure.
 
 What is personal, a contract says: every version that there is of an event type's, hidden ones too (see
-`streams.marking`). An event without a contract is shown as it is.
+`streams.pii_marks`). An event without a contract is shown as it is.
 """
 
 from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 
-from bridges.runtime.opening import open_worker
+from bridges.runtime.worker_factory import open_worker
 from streams import connections
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.shutdown import Stop

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streams.access import usage
+from streams.access import key_usage
 from tests.lanes import DjangoAlone
 
 
@@ -16,9 +16,9 @@ def required(settings: object) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_used() -> Iterator[None]:
-    usage.forget()
+    key_usage.forget()
     yield
-    usage.forget()
+    key_usage.forget()
 
 
 @pytest.fixture

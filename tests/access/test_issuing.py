@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core.models import AuditEntry, Role
-from streams.access import issuing, usage
+from streams.access import key_issuance, key_usage
 from streams.models import Key, Service
 from streams.snapshot import holder
 from synapse.auth import api_key
@@ -72,22 +72,22 @@ class TestOverHTTP:
         assert third.json["type"] == "urn:synapse:problem:too-many-keys"
 
     def test_two_keys_that_another_service_issued_do_not_keep_the_owners_from_rotating(self, django, warden, helox):
-        own = issuing.issue("helox", by=SYSTEM)
+        own = key_issuance.issue("helox", by=SYSTEM)
         for _ in range(2):
             assert ask_for(django, warden, "helox/keys").status == 201
 
-        rotated = issuing.rotate("helox", own.key.key_id, by=SYSTEM)
+        rotated = key_issuance.rotate("helox", own.key.key_id, by=SYSTEM)
 
         assert rotated.key.state == "live"
         assert sorted(helox.keys.values_list("issued_by", flat=True)) == ["", "", "platform", "platform"]
 
     def test_two_keys_of_people_do_not_keep_another_service_from_issuing_its_own(self, django, warden, helox):
         for _ in range(2):
-            issuing.issue("helox", by=SYSTEM)
+            key_issuance.issue("helox", by=SYSTEM)
 
         assert ask_for(django, warden, "helox/keys").status == 201
         with pytest.raises(TooManyKeys):
-            issuing.issue("helox", by=SYSTEM)
+            key_issuance.issue("helox", by=SYSTEM)
 
     def test_a_service_issues_keys_of_its_own_in_the_places_of_the_service(self, django, warden, helox):
         statuses = [ask_for(django, warden, "platform/keys").status for _ in range(2)]
@@ -134,7 +134,7 @@ class TestOverHTTP:
 
     def test_a_key_that_is_not_live_is_not_rotated(self, django, warden, helox):
         old = ask_for(django, warden, "helox/keys").json
-        issuing.revoke("helox", old["id"], by=SYSTEM)
+        key_issuance.revoke("helox", old["id"], by=SYSTEM)
 
         assert ask_for(django, warden, f"helox/keys/{old['id']}/rotate").status == 409
 
@@ -258,28 +258,28 @@ class TestUse:
         django("POST", "/events/training-events", EVENT, key)
         assert Key.objects.get().last_used_at is None
 
-        usage.flush()
+        key_usage.flush()
 
         first = Key.objects.get().last_used_at
         assert begun <= first <= timezone.now()
         django("POST", "/events/training-events", EVENT, key)
-        usage.flush()
+        key_usage.flush()
         assert Key.objects.get().last_used_at == first
 
     def test_it_changes_nothing_of_the_catalog(self, django, key_of):
         django("POST", "/events/training-events", EVENT, bearer(key_of("helox", publishes=["training-events"])))
         before = holder.refresh().version
 
-        usage.flush()
+        key_usage.flush()
 
         assert holder.refresh().version == before
 
     def test_a_key_that_was_not_good_was_not_used(self, django, key_of):
         key = key_of("helox")
-        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.forget()
 
         django("GET", "/streams", headers=bearer(key))
-        usage.flush()
+        key_usage.flush()
 
         assert Key.objects.get().last_used_at is None

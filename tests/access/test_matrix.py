@@ -16,19 +16,19 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
-from core.shares.process import shares_of
-from streams.access import issuing
+from core.process_shares import shares_of
+from streams.access import key_issuance
+from streams.live.process_tails import tails
 from streams.models import Grant, Key, Service, Stream
 from streams.snapshot import holder
-from streams.tail import tails
 from synapse.auth.people import rights_of
 from synapse.auth.principal import SYSTEM
 from synapse.auth.rights import Rights
 from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
 from synapse.shares import CallerId, Shares
+from synapse_project.async_routes import ROUTES
 from synapse_project.bodies import SMALL
-from synapse_project.lanes import ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
 from tests.conftest import using
 from tests.definitions import define
@@ -119,7 +119,7 @@ def _key(house: House, name: str, stream: str, scopes: list[str]) -> Key:
     service = Service.objects.create(name=name.replace(" ", "-"))
     for action in Grant.Action:
         Grant.objects.create(service=service, action=action, stream=stream)
-    issued = issuing.issue(service.name, by=SYSTEM, scopes=scopes)
+    issued = key_issuance.issue(service.name, by=SYSTEM, scopes=scopes)
     house.keys[name] = {"authorization": f"Bearer {issued.text}"}
     house.rights[name] = holder.refresh().keys_by_id[issued.key.key_id].rights
     return issued.key

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.models import Key
 from synapse.auth import api_key
 from synapse.auth.principal import SYSTEM
@@ -125,7 +125,7 @@ def test_an_expired_key_is_no_good(ask, required, key_of):
 
 def test_a_revoked_key_is_no_good(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"])
-    issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+    key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
 
     answer = ask("POST", PATH, BODY, bearer(key))
 

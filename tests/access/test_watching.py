@@ -12,7 +12,7 @@ from redis import ResponseError
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
 from core.models import AuditEntry
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
@@ -85,7 +85,7 @@ class TestWithAKey:
 
     def test_revoking_the_key_ends_the_connection(self, server, helox):
         with watching(server.url + LIVE, headers=helox) as watch:
-            issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+            key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
             holder.refresh()
 
             (end,) = watch.rest()
@@ -113,7 +113,7 @@ class TestWithAKey:
         waiting.start()
         # One who waits has looked once, and is a consumer of the group.
         eventually(lambda: redis.xinfo_consumers("training-events", "g"), despite=ResponseError)
-        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.refresh()
         bridges.current()
         waiting.join()
@@ -155,7 +155,7 @@ class TestWithATicket:
 
     def test_it_is_not_better_than_the_key_that_got_it(self, server, django, helox):
         ticket = ticket_of(django, helox)
-        issuing.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
+        key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.refresh()
 
         assert httpx.get(f"{server.url}{LIVE}?ticket={ticket}").status_code == 401
@@ -213,7 +213,7 @@ class TestWithASession:
 
     @pytest.mark.parametrize("taken", ["account", "permission", "user"])
     def test_who_may_no_longer_is_shut_out_soon(self, redis, define, required, monkeypatch, taken):
-        monkeypatch.setattr("streams.live.guard.PEOPLE_EVERY", 0.0)
+        monkeypatch.setattr("streams.live.session_revalidation.PEOPLE_EVERY", 0.0)
         define("training-events")
         holder.refresh()
         anna, bo = (User.objects.create_user(name, is_staff=True) for name in ("anna", "bo"))
@@ -242,7 +242,7 @@ class TestWithASession:
     @pytest.mark.parametrize("way", ["cookie", "ticket"])
     @pytest.mark.parametrize("ended", ["log out", "session deleted", "password changed"])
     def test_the_live_tail_of_a_session_that_ended_ends_soon(self, redis, define, required, monkeypatch, way, ended):
-        monkeypatch.setattr("streams.live.guard.PEOPLE_EVERY", 0.0)
+        monkeypatch.setattr("streams.live.session_revalidation.PEOPLE_EVERY", 0.0)
         define("training-events")
         holder.refresh()
         admin = User.objects.create_superuser("admin", password="secret")

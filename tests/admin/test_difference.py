@@ -3,7 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.admin.difference import AROUND, GAP, difference, json_difference
+from core.admin.text_diff import (
+    AROUND,
+    GAP,
+    difference,
+    json_difference,
+)
 
 lines = st.lists(st.sampled_from(["a", "b", "c", "  d", ""]), max_size=30).map("\n".join)
 

@@ -16,7 +16,7 @@ from bridges.models import ArchivedEvent, Bridge, Secret
 from contracts.models import Contract
 from core import audit
 from core.models import Role
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.people import ACTIONS, SCOPES
@@ -94,7 +94,7 @@ class Scene:
         redis.xadd("orders", {"event_type": "order-placed", "n": 1}, id="1-1")
         redis.xgroup_create("orders", "warehouse", "0")
         service = Service.objects.create(name="shop")
-        self.key = issuing.issue(service.name, by=SYSTEM).key.key_id
+        self.key = key_issuance.issue(service.name, by=SYSTEM).key.key_id
         bridge = Bridge.objects.create(name="b", stream=self.stream, group="b", sink="console")
         archived = ArchivedEvent.objects.create(
             bridge=bridge, stream="orders", entry_id="1-1", event={}, occurred_at="2026-01-01T00:00Z",

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bridges import summary
+from bridges import inference_summary
+from bridges.inference_summary import Row
 from bridges.models import ArchivedEvent, Bridge
-from bridges.summary import Row
 from streams.models import Stream
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def keep():
 
 
 def last_hour():
-    return summary.since(timezone.now() - timedelta(hours=1))
+    return inference_summary.since(timezone.now() - timedelta(hours=1))
 
 
 def inference(latency, model="classifier"):
@@ -81,7 +81,7 @@ def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
     keep({"model_name": "classifier"}, type_="model-loaded")
 
     assert last_hour().total == Row(model="", complete=1, errors=0, mean_ms=5.0, p95_ms=5.0)
-    assert summary.since(timezone.now() - timedelta(days=1)).total.complete == 2
+    assert inference_summary.since(timezone.now() - timedelta(days=1)).total.complete == 2
 
 
 def test_what_is_no_number_and_no_name_counts_as_missing(keep):
@@ -104,7 +104,7 @@ def test_an_event_that_two_bridges_keep_counts_once(keep):
 
 
 def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
-    monkeypatch.setattr(summary, "MOST_EVENTS", 10)
+    monkeypatch.setattr(inference_summary, "MOST_EVENTS", 10)
     keep(*(inference(1) for _ in range(10)), ago=10)
     keep(*(inference(1000) for _ in range(10)), ago=20)
 
@@ -114,13 +114,13 @@ def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
 
 
 def test_nothing_is_nothing():
-    assert last_hour() == summary.Summary(
+    assert last_hour() == inference_summary.Summary(
         total=Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None), models=[], cut=False
     )
 
 
 def test_a_summary_that_did_not_look_at_all_events_says_so(keep, monkeypatch):
-    monkeypatch.setattr(summary, "MOST_EVENTS", 4)
+    monkeypatch.setattr(inference_summary, "MOST_EVENTS", 4)
     ids = keep(inference(1), inference(2))
     assert last_hour().cut is False
 

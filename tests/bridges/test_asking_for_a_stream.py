@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from bridges.consuming import Wanted, worker_for
+from bridges.consume import Wanted, worker_for
 from bridges.management.commands.consume import _count, _name
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined

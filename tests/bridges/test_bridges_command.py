@@ -11,7 +11,7 @@ import pytest
 import redis as redis_py
 from django.core.management import CommandError, call_command
 
-from bridges import consuming
+from bridges import consume
 from bridges.models import Bridge
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadConfig, NoSuchBridge
@@ -45,10 +45,10 @@ def test_a_handler_gets_a_streams_events_in_a_group_of_its_own(redis, installati
 
 def test_a_handler_that_is_not_on_the_list_is_refused_before_anything_is_read(redis, define, handlers):
     define("orders")
-    wanted = consuming.Wanted(stream="orders", handler="os.system")
+    wanted = consume.Wanted(stream="orders", handler="os.system")
 
     with pytest.raises(BadConfig, match=r"handler: “os[.]system” is not on the list of SYNAPSE_HANDLERS"):
-        consuming.worker_for(wanted, descriptor=1, say=print, stop=Stop())
+        consume.worker_for(wanted, descriptor=1, say=print, stop=Stop())
 
     assert redis.keys() == []
 
@@ -117,8 +117,8 @@ def test_a_bridge_that_is_not_there_is_refused_and_one_that_is_disabled_is_told(
     said = []
 
     with pytest.raises(NoSuchBridge, match="There is no bridge “archiv”; did you mean “archive”"):
-        consuming.supervisor_for(["archiv"], say=print)
-    consuming.supervisor_for(["archive"], say=lambda *line: said.append(line))
+        consume.supervisor_for(["archiv"], say=print)
+    consume.supervisor_for(["archive"], say=lambda *line: said.append(line))
 
     assert said == [("archive", "It is disabled, so nothing is done for it until somebody enables it.")]
 

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from bridges import disabling
-from bridges.admin import telling
+from bridges import auto_disable
+from bridges.admin import failure_reasons
 from bridges.models import ArchivedEvent, Bridge
 from bridges.snapshot import definition_of
 from core.models import AuditEntry, Role
@@ -114,7 +114,7 @@ def test_what_went_wrong_is_told_to_those_who_may_see_payloads(admin_client, vie
     pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk), "/admin/"]
 
     assert not any("anna" in viewer.get(page).content.decode() for page in pages)
-    assert telling.HIDDEN in text_of(viewer.get(pages[1]))
+    assert failure_reasons.HIDDEN in text_of(viewer.get(pages[1]))
     assert "no mailbox anna" in text_of(admin_client.get(pages[1]))
 
 
@@ -128,13 +128,13 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
 
     assert "failed no mailbox anna database" in text_of(page)
     assert re.search(r"0, 0 3 ", text_of(page))
-    assert f"failed {telling.HIDDEN[:79]}… database" in text_of(seen)
+    assert f"failed {failure_reasons.HIDDEN[:79]}… database" in text_of(seen)
     letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
     assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
 
 
 def test_a_bridge_that_disabled_itself_says_why_until_somebody_enables_it(admin_client, viewer, redis, archive):
-    disabling.disable(definition_of(archive), "The receiver wants no more events.")
+    auto_disable.disable(definition_of(archive), "The receiver wants no more events.")
     pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk)]
 
     for page in pages:

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from bridges import disabling, snapshot
+from bridges import auto_disable, snapshot
 from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.models import Stream
@@ -133,8 +133,8 @@ def test_a_bridge_that_disables_itself_is_recorded_and_known_at_once(db):
     apply(FILE.replace("enabled: false", "enabled: true"))
     bridge = snapshot.holder.current()["orders-to-shop"]
 
-    disabling.disable(bridge, "The receiver answered 410 Gone.")
-    disabling.disable(bridge, "again")
+    auto_disable.disable(bridge, "The receiver answered 410 Gone.")
+    auto_disable.disable(bridge, "again")
 
     assert Bridge.objects.get(name="orders-to-shop").enabled is False
     row = AuditEntry.objects.get(action="disable")

@@ -7,7 +7,14 @@ import re
 import pytest
 
 from bridges import dead_letters
-from bridges.dead_letters import Ids, Meant, Wanted, acting, grouping, reading
+from bridges.dead_letters import (
+    Ids,
+    Meant,
+    Wanted,
+    actions,
+    error_groups,
+    queries,
+)
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
 from synapse.dead_letters.fingerprint import fingerprint, pattern
@@ -98,8 +105,8 @@ class TestLooking:
         assert letters(until_ms=newest.last_ms) == (newest, paid, oldest)
 
     def test_a_page_looks_through_no_more_than_so_many(self, die, monkeypatch):
-        monkeypatch.setattr(reading, "MOST_LOOKED_AT", 2)
-        monkeypatch.setattr(grouping, "MOST_LOOKED_AT", 2)
+        monkeypatch.setattr(queries, "MOST_LOOKED_AT", 2)
+        monkeypatch.setattr(error_groups, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
 
         first = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")))
@@ -297,7 +304,7 @@ class TestRedriving:
 
     def test_no_more_goes_out_than_a_group_can_have_waiting(self, redis, die, monkeypatch):
         die()
-        monkeypatch.setattr(acting, "MAX_WAITING", 0)
+        monkeypatch.setattr(actions, "MAX_WAITING", 0)
 
         with pytest.raises(TooManyWaiting, match="wait already"):
             dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridges.reporting import REPEAT_EVERY, reporter
 from bridges.runtime.supervisor import Report
+from bridges.status_reports import REPEAT_EVERY, reporter
 from streams import connections
 from synapse.delivery import bridge_stats, consumer_name
 from synapse.delivery.status import Status

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from bridges.reporting import reporter
-from bridges.runtime import run
-from bridges.runtime.run import ThreadRun
+from bridges.runtime import bridge_thread
+from bridges.runtime.bridge_thread import ThreadRun
 from bridges.runtime.supervisor import Supervisor
+from bridges.status_reports import reporter
 from streams import connections
 from streams.snapshot import holder
 from synapse.delivery import bridge_stats
@@ -26,7 +26,7 @@ def work(redis, db, handlers, monkeypatch, settings):
     """Run bridges until each is as the test expects: `work(bridge, …)` returns the supervisor."""
     define(STREAM)
     settings.BRIDGE_SINKS = {**settings.BRIDGE_SINKS, "nowhere": "tests.bridges.sinks.Nowhere"}
-    monkeypatch.setattr(run, "BLOCK_MS", 50)
+    monkeypatch.setattr(bridge_thread, "BLOCK_MS", 50)
     supervisors = []
 
     def work(*bridges, **options):

@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from bridges import keyring
+from bridges import secrets
 from bridges.models import Bridge, Secret
 from core.models import AuditEntry
 from synapse.auth import encryption
@@ -22,7 +22,7 @@ VALUE = "whsec_c2lnbmVkIGJ5IHRoZSBzaG9wIG9mIHRoZSB0ZXN0cw=="
 def kept(db):
     """A secret in the database."""
     row = Secret(name="shop")
-    keyring.change(row, VALUE, keep_previous=True)
+    secrets.change(row, VALUE, keep_previous=True)
     row.save()
     return row
 
@@ -31,24 +31,24 @@ def test_a_secret_is_encrypted_where_it_is_kept(kept):
     row = Secret.objects.get()
 
     assert VALUE not in f"{row.value} {row.previous}"
-    assert keyring.values_of("shop") == [VALUE]
+    assert secrets.values_of("shop") == [VALUE]
 
 
 def test_it_can_be_read_with_an_older_key_until_it_was_saved_anew(kept, settings):
     settings.SECRETS_KEYS = ["a new passphrase of 32 characters", *settings.SECRETS_KEYS]
-    assert keyring.values_of("shop") == [VALUE]
+    assert secrets.values_of("shop") == [VALUE]
 
-    keyring.change(kept, VALUE, keep_previous=False)
+    secrets.change(kept, VALUE, keep_previous=False)
     kept.save()
     settings.SECRETS_KEYS = settings.SECRETS_KEYS[:1]
-    assert keyring.values_of("shop") == [VALUE]
+    assert secrets.values_of("shop") == [VALUE]
 
 
 def test_with_another_key_it_is_lost_and_that_is_said(kept, settings):
     settings.SECRETS_KEYS = ["another passphrase of 32 characters"]
 
     with pytest.raises(SecretLost, match="“shop” was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY"):
-        keyring.values_of("shop")
+        secrets.values_of("shop")
 
 
 def test_what_was_changed_at_rest_cannot_be_read():
@@ -61,8 +61,8 @@ def test_what_was_changed_at_rest_cannot_be_read():
 def test_the_environment_wins_and_may_hold_the_previous_one_too(kept, settings):
     settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": "new", "SYNAPSE_SECRET_SHOP_PREVIOUS": "old"}
 
-    assert keyring.values_of("shop") == ["new", "old"]
-    assert keyring.variable_of("orders-to.shop:1") == "SYNAPSE_SECRET_ORDERS_TO_SHOP_1"
+    assert secrets.values_of("shop") == ["new", "old"]
+    assert secrets.variable_of("orders-to.shop:1") == "SYNAPSE_SECRET_ORDERS_TO_SHOP_1"
 
 
 def test_secrets_of_the_environment_are_read_from_variables_and_files(tmp_path):
@@ -80,7 +80,7 @@ def test_secrets_of_the_environment_are_read_from_variables_and_files(tmp_path):
 def test_one_that_is_made_in_the_admin_is_shown_once(admin_client, db):
     made = admin_client.post(url(SECRET, "add"), {"name": "shop", "generate": "on", "keep_previous": "on"}, follow=True)
 
-    (value,) = keyring.values_of("shop")
+    (value,) = secrets.values_of("shop")
     assert signature.key_of(value)
     assert any(value in message for message in messages_of(made))
     page = url(SECRET, "change", Secret.objects.get().pk)
@@ -92,13 +92,13 @@ def test_a_new_value_keeps_the_previous_one_in_use_until_that_is_taken_away(admi
     page = url(SECRET, "change", kept.pk)
 
     admin_client.post(page, {"new_value": "another", "keep_previous": "on"})
-    assert keyring.values_of("shop") == ["another", VALUE]
+    assert secrets.values_of("shop") == ["another", VALUE]
 
     admin_client.post(page, {"keep_previous": "on"})
-    assert keyring.values_of("shop") == ["another", VALUE]
+    assert secrets.values_of("shop") == ["another", VALUE]
 
     admin_client.post(page, {})
-    assert keyring.values_of("shop") == ["another"]
+    assert secrets.values_of("shop") == ["another"]
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_who_may_only_look_may_not_change_it(client, kept):
 
     assert client.get(url(SECRET, "change", kept.pk)).status_code == 200
     assert client.post(url(SECRET, "change", kept.pk), {"new_value": "another"}).status_code == 403
-    assert keyring.values_of("shop") == [VALUE]
+    assert secrets.values_of("shop") == [VALUE]

@@ -8,9 +8,9 @@ from email.utils import format_datetime
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from bridges import keyring
+from bridges import secrets as bridges_secrets
 from bridges.models import Secret
-from bridges.runtime.opening import open_worker
+from bridges.runtime.worker_factory import open_worker
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
 from streams.snapshot import holder
@@ -122,12 +122,12 @@ def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
     old, new = signature.generate(), signature.generate()
     row = Secret(name="changing")
-    keyring.change(row, old, keep_previous=True)
+    bridges_secrets.change(row, old, keep_previous=True)
     row.save()
     sink = webhook(secret="changing")
     sink.deliver(orders(1), always)
 
-    keyring.change(row, new, keep_previous=True)
+    bridges_secrets.change(row, new, keep_previous=True)
     row.save()
     holder.forget()  # as a change of the catalog does
     sink.deliver(orders(1), always)
@@ -488,7 +488,7 @@ def test_a_command_beside_an_installation_takes_its_secrets_for_granted_and_cann
     config = WebhookConfig.read(values)
 
     with pytest.raises(SecretElsewhere, match="set SYNAPSE_SECRET_SHOP here too"):
-        keyring.values_of(config.secret)
+        bridges_secrets.values_of(config.secret)
     with pytest.raises(BadConfig, match="There is no secret “other”"):
         WebhookConfig.read({**values, "secret": "other"})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from streams.catalog.reading import STREAM_KEYS
+from streams.catalog.file import STREAM_KEYS
 
 PAGE = Path("docs/catalog.md").resolve()
 BLOCK = re.compile(r"```(yaml|console)\n(.*?)```", re.DOTALL)

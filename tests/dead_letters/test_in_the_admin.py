@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridges.admin.dead_letters import acting
+from bridges.admin.dead_letters import actions
 from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.snapshot import holder
@@ -141,7 +141,7 @@ class TestRedriving:
         assert (actor, action, after["count"]) == ("person:admin", "redrive", 2)
 
     def test_all_go_part_by_part_on_pages_without_scripts(self, admin_client, dead, at, monkeypatch):
-        monkeypatch.setattr(acting, "PART", 2)
+        monkeypatch.setattr(actions, "PART", 2)
 
         first = post(admin_client, at("redrive"), total="3", rate="10")
         progress = first.context["progress"]
@@ -152,7 +152,7 @@ class TestRedriving:
         assert messages_of(admin_client.get(at())) == ["3 dead letters will be delivered again."]
 
     def test_a_script_gets_how_far_it_has_come(self, admin_client, dead, at, monkeypatch):
-        monkeypatch.setattr(acting, "PART", 2)
+        monkeypatch.setattr(actions, "PART", 2)
 
         answer = admin_client.post(at("redrive"), {"total": "3"}, headers={"accept": "application/json"})
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse_project.bodies import SMALL
 from tests.access.conftest import bearer
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from core.shares.process import shares_of
+from core.process_shares import shares_of
 from synapse.shares import (
     AllInUse,
     CallerId,
@@ -19,7 +19,7 @@ from synapse.shares import (
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES
 from synapse_project.django_callers import KnownSessions, sender_of
-from synapse_project.django_lane import DjangoLane
+from synapse_project.django_threads import DjangoLane
 from tests.lanes import ExpressLane
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")

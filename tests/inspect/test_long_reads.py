@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams import lane
+from streams.api import async_routes
 from synapse.shares.fair_queue import FairQueue
 
 HEADERS = {"host": "localhost"}
@@ -15,7 +15,7 @@ def no_turns(monkeypatch):
     """Nobody's turn comes: one read is going on already, and patience is over at once."""
     queue = FairQueue("reads of many messages", capacity=1, patience=0)
     queue.running = 1
-    monkeypatch.setattr(lane, "LONG_READS", queue)
+    monkeypatch.setattr(async_routes, "LONG_READS", queue)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from contracts.api.urls import urlpatterns as registry
 from core.patterns import compiled
 from streams.api.urls import urlpatterns as of_streams
 from synapse_project import api_docs, lifespan
-from synapse_project.lanes import ROUTES
+from synapse_project.async_routes import ROUTES
 from tests.references import resolved
 
 urlpatterns = [*of_streams, *of_bridges]

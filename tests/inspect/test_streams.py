@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams import background
+from streams import background_tasks
 
 INFO_KEYS = (
     *("length", "radix-tree-keys", "radix-tree-nodes", "last-generated-id", "max-deleted-entry-id", "entries-added"),
@@ -57,7 +57,7 @@ def test_one_stream_is_shown_as_in_the_list(ask):
 def test_what_was_counted_is_shown_with_the_stream(ask):
     publish(ask, 1)
     ask("POST", "/events/orders", '{"event_type": "order-placed"}')
-    background.flush_tally()
+    background_tasks.flush_tally()
 
     assert ask("GET", "/streams/orders").json["counters"] == {
         "published": 1,

@@ -12,10 +12,10 @@ import httpx
 import orjson
 
 from streams import connections
-from streams.tail import tails
+from streams.live.process_tails import tails
 from synapse_project import http_protocol, web_server
+from synapse_project.async_routes import ROUTES
 from synapse_project.front_door import FrontDoor
-from synapse_project.lanes import ROUTES
 from tests.patience import eventually
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from streams import connections
-from streams.tail import tails
+from streams.live.process_tails import tails
 from synapse.errors.streams import Stopping
 
 

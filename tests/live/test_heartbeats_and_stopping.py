@@ -2,7 +2,7 @@
 
 import httpx
 
-from streams.tail import tails
+from streams.live.process_tails import tails
 from tests.live.server import watching
 
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from streams.tail import tails
+from streams.live.process_tails import tails
 from synapse.live import watcher
 from synapse_project import http_protocol
 from tests.live.server import watching

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridges import consuming
-from bridges.runtime.opening import open_worker
+from bridges import consume
+from bridges.runtime.worker_factory import open_worker
 from core.models import AuditEntry
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkError
@@ -16,7 +16,7 @@ from tests.definitions import contract
 from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
 
 BASE = "/streams/orders/groups/warehouse/dead-letters"
-BRIDGE = consuming.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+BRIDGE = consume.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
 
 
 class QuotingSink(KeepingSink):

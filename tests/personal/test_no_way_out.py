@@ -18,9 +18,9 @@ from django.test import Client
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
-from bridges import consuming
+from bridges import consume
 from bridges.models import ArchivedEvent, Bridge
-from bridges.runtime.opening import open_worker
+from bridges.runtime.worker_factory import open_worker
 from contracts import registry
 from core.models import Role
 from streams.models import EventType, Stream
@@ -84,7 +84,7 @@ def scene(redis: Any, db: None, any_schema_may_follow: None) -> Scene:
             source=value, event=event, occurred_at="2026-01-01T00:00Z", published_at="2026-01-01T00:00Z",
         )  # fmt: skip
     holder.forget()
-    bridge = consuming.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+    bridge = consume.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
     worker = open_worker(bridge, say=lambda _: None, stop=Stop(), sink=QuotingSink(), block_ms=0)
     while worker.step():
         pass

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streams import background
+from streams import background_tasks
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.errors.streams import BrokerDown, OutcomeUnknown, Unavailable
@@ -28,7 +28,7 @@ def post(ask, body, path="/events/orders", **headers):
 
 def counted(ask):
     """Return all that was refused, and the parts of it by reason."""
-    background.flush_tally()
+    background_tasks.flush_tally()
     found = ask("GET", "/streams/orders").json
     assert ask("GET", "/streams/orders/info").json["synapse"]["refused_by_reason"] == found["refused_by_reason"]
     return found["counters"]["refused"], found["refused_by_reason"]
@@ -75,7 +75,7 @@ def test_a_key_that_holds_no_stream_is_a_reason(ask, redis):
     redis.set("orders", "text")
 
     post(ask, PLACED)
-    background.flush_tally()
+    background_tasks.flush_tally()
 
     assert redis.hget("syn:{orders}:stats", "refused:not-a-stream") == b"1"
 
@@ -112,7 +112,7 @@ def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is
 def test_the_admin_says_that_a_stream_is_full_and_what_was_refused(admin_client, express_lane, orders):
     for _ in range(3):
         post(express_lane, PLACED)
-    background.flush_tally()
+    background_tasks.flush_tally()
 
     pages = [
         admin_client.get(at) for at in (url("streams.stream"), url("streams.stream", "groups", orders.pk), "/admin/")

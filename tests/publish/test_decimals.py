@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridges.archiving import row_of
+from bridges.archive import row_of
 from bridges.models import ArchivedEvent
 from synapse.delivery.webhooks.request import Messages
 from tests.bridges.sinks import delivery

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import orjson
 import pytest
 
-from streams import background, snapshot
+from streams import background_tasks, snapshot
 from streams.snapshot import holder
 from tests.conftest import using
 from tests.lanes import LANES, DjangoAlone
@@ -117,7 +117,7 @@ class TestReplicated:
             post(ask, PLACED)
         post(ask, PLACED)
 
-        background.flush_tally()
+        background_tasks.flush_tally()
         counters = ask("GET", "/streams/orders").json["counters"]
         assert (counters["published"], counters["duplicates"]) == (1, 1)
 

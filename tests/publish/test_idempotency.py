@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams import background, connections
+from streams import background_tasks, connections
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.http.exchange import Request
@@ -43,7 +43,7 @@ def keys_in(redis):
 
 
 def counters(ask):
-    background.flush_tally()
+    background_tasks.flush_tally()
     return ask("GET", "/streams/orders").json["counters"]
 
 

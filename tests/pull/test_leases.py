@@ -12,9 +12,9 @@ from tests.pull.cast import GROUP, PLACE, STREAM
 @pytest.fixture(autouse=True)
 def always_looked_after(monkeypatch):
     """Every read takes back what is over, and not only the first of a second."""
-    monkeypatch.setattr("bridges.pull.reading.REAP_EVERY", 0)
-    monkeypatch.setattr("bridges.pull.reading.CLEAN_EVERY", 0)
-    monkeypatch.setattr("bridges.pull.reading.CHECKPOINT_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.poll.REAP_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.poll.CLEAN_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.poll.CHECKPOINT_EVERY", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +206,7 @@ def test_what_nobody_has_cannot_be_prolonged(worker, redis, in_hand):
 
 def test_silent_consumers_with_nothing_in_hand_are_forgotten(worker, redis, in_hand, monkeypatch):
     redis.xgroup_createconsumer(STREAM, GROUP, "gone")
-    monkeypatch.setattr("bridges.pull.reading._FORGOTTEN_MS", 0)
+    monkeypatch.setattr("bridges.pull.poll._FORGOTTEN_MS", 0)
     worker.ack(in_hand)
 
     worker.read()

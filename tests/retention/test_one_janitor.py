@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams import background, connections
+from streams import background_tasks, connections
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import ReplyError, keyspace
 from synapse.retention import janitor
@@ -316,7 +316,7 @@ def test_every_long_running_process_keeps_the_streams_of_the_catalog_in_bounds(d
     define("orders", max_length=2)
     orders.publish(1, 2, 3, 4)
 
-    for work in background.WORK:
+    for work in background_tasks.WORK:
         work.turn()
 
     assert orders.kept == [3, 4]

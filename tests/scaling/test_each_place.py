@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from streams import background, connections, prober
+from streams import background_tasks, connections, health_probe
 from streams.snapshot import holder
 from synapse.delivery.retry import Policy
 from synapse.redis import keyspace
@@ -123,7 +123,7 @@ def test_the_work_beside_the_requests_is_done(express_lane):
     missing = connections.executor().run(ensure_streams([*STREAMS, "later"]))
     post(express_lane, 1)
 
-    background.flush_tally()
+    background_tasks.flush_tally()
 
     assert missing == []
     kinds = connections.executor().execute([stream_commands.key_type(name) for name in (*STREAMS, "later")])
@@ -132,4 +132,4 @@ def test_the_work_beside_the_requests_is_done(express_lane):
     assert counted["published"] == b"1"
     assert Janitor(connections.executor, lambda: holder.current().streams).step() is True
     assert server_warnings(connections.executor())
-    assert prober.asked() == {"redis": "", "database": ""}
+    assert health_probe.asked() == {"redis": "", "database": ""}

@@ -13,7 +13,7 @@ from rest_framework.fields import (
     ListField,
 )
 
-from bridges.dead_letters.acting import MOST_AT_ONCE, MOST_REASON
+from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
 from streams.api.shapes.base import Shape, Violation
 from synapse.dead_letters.filters import FASTEST, MOST_IDS, SLOWEST
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
-from bridges import consuming
+from bridges import consume
 from core import availability
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
@@ -100,9 +100,9 @@ def _consume(options: dict[str, Any], stop: Stop) -> None:
         raise CommandError("Standard output is closed: there is nowhere to print to.")
     colour = True if options["force_color"] else False if options["no_color"] else None
     names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal")
-    wanted = consuming.Wanted(**{name: options[name] for name in names})
-    worker = consuming.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
-    consuming.consume(worker)
+    wanted = consume.Wanted(**{name: options[name] for name in names})
+    worker = consume.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
+    consume.consume(worker)
     done = worker.progress.status()
     failed = f"; {done.failed} attempts failed" if done.failed else ""
     say(f"{'Handled' if wanted.handler else 'Printed'} {_events(done.delivered)} of “{wanted.stream}”{failed}.")
@@ -111,10 +111,10 @@ def _consume(options: dict[str, Any], stop: Stop) -> None:
 
 
 def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
-    supervisor = consuming.supervisor_for(
+    supervisor = consume.supervisor_for(
         options["bridge"], say=lambda name, line: say(f"{name}: {line}"), drain=options["drain"]
     )
-    ended = consuming.supervise(supervisor, stop)
+    ended = consume.supervise(supervisor, stop)
     failed = []
     for bridge, status in supervisor.totals():
         say(f"{bridge.name}: delivered {_events(status.delivered)} of “{bridge.stream}”.")

@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 
 from contracts.registry import Content
 from core.templatetags.synapse import visible
-from streams import candidates
+from streams import candidate_schemas
+from streams.contract_subjects import event_types_of
 from streams.management.base import AnsweringCommand, last
 from streams.management.files import opened
-from streams.subjects import event_types_of
 from synapse.auth.principal import SYSTEM
 from synapse.inspection import backtest_report
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
@@ -50,7 +50,9 @@ class Command(AnsweringCommand):
         candidate = _candidate(subject, file)
         name = f"The draft of “{subject}”" if file is None else "The schema" if file == "-" else file
         refused = 0
-        for place, tested in enumerate(candidates.back_tests(subject, candidate, by=SYSTEM, last=options["last"])):
+        for place, tested in enumerate(
+            candidate_schemas.back_tests(subject, candidate, by=SYSTEM, last=options["last"])
+        ):
             refused += tested.report.refused
             if options["json"]:
                 self.stdout.write(orjson.dumps(tested.as_dict()).decode())
@@ -62,7 +64,7 @@ class Command(AnsweringCommand):
 
 def _candidate(subject: str, file: str | None) -> Content:
     if file is None:
-        return candidates.of_draft(subject)
+        return candidate_schemas.of_draft(subject)
     with opened(file) as schema:
         # One byte more than a schema may have is enough to refuse it.
-        return candidates.of_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))
+        return candidate_schemas.of_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))

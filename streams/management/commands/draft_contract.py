@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from streams import candidates, connections
+from streams import candidate_schemas, connections
+from streams.contract_subjects import is_pointed_at, subject_of
 from streams.management import files
 from streams.management.base import AnsweringCommand, last
 from streams.snapshot import holder
-from streams.subjects import is_pointed_at, subject_of
 from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import DraftExists
 from synapse.inspection import draft_from_traffic
@@ -65,7 +65,7 @@ class Command(AnsweringCommand):
     def _save(self, proposal: Proposal, *, replace: bool) -> None:
         subject = subject_of(proposal.stream, proposal.event_type)
         try:
-            candidates.save(subject, proposal.text, replace=replace, by=SYSTEM)
+            candidate_schemas.save(subject, proposal.text, replace=replace, by=SYSTEM)
         except DraftExists as problem:
             raise CommandError(
                 f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=files.UNUSABLE

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from streams.access import issuing
+from streams.access import key_issuance
 from streams.management.base import AnsweringCommand
 from synapse.auth.principal import SYSTEM
 from synapse.auth.scopes import WORDS
@@ -35,7 +35,7 @@ class Command(AnsweringCommand):
 
     def answer(self, options: dict[str, Any]) -> int:
         life: timedelta | None = options["expires_in"]
-        issued = issuing.issue(
+        issued = key_issuance.issue(
             options["service"],
             by=SYSTEM,
             label=options["label"],

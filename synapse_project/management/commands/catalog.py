@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from bridges.catalog import BRIDGE
 from core.templatetags.synapse import visible
 from streams import leftovers
-from streams.catalog.reading import STREAM
+from streams.catalog.file import STREAM
 from synapse.catalog import report
 from synapse.catalog.file import BadCatalog
 from synapse.catalog.plan import Change

@@ -1,0 +1,144 @@
+"""One group, and what can be done with it: each on a page that says first what follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from bridges import groups
+from bridges.admin.dead_letters import selection
+from core.admin.base import person
+from core.templatetags.synapse import number
+from streams.models import Stream
+from synapse.errors.delivery import UnknownGroup
+from synapse.errors.streams import UnknownStream
+from synapse.problems import Problem
+
+ACTIONS = ("pause", "resume", "move", "delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done with a group, by the name of its page: `work` does it, and says so."""
+
+    name: str
+    work: Callable[[HttpRequest, str, str], str]
+
+
+def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Show how a group is, and lead to what can be done with it."""
+    return _show(admin, request, "one", selection.found(admin, request, pk), group)
+
+
+def pause(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Let it rest."""
+    return _acted(admin, request, pk, group, Action(name="pause", work=_pause))
+
+
+def resume(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Let it go on."""
+    return _acted(admin, request, pk, group, Action(name="resume", work=_resume))
+
+
+def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Ask where to, say what that would do, and do it."""
+    stream = selection.found(admin, request, pk, to="change")
+    if request.method == "POST":
+        return _acted(admin, request, pk, group, Action(name="move", work=_move))
+    plan, refused = None, None
+    if to := _to(request):
+        try:
+            plan = groups.plan(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
+        except (UnknownGroup, UnknownStream):
+            raise Http404 from None
+        except Problem as problem:
+            refused = problem
+    return _show(admin, request, "move", stream, group, plan=plan, refused=refused)
+
+
+def delete(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Delete it; with a reason, whatever it is owed."""
+    return _acted(admin, request, pk, group, Action(name="delete", work=_delete))
+
+
+def _pause(request: HttpRequest, stream: str, group: str) -> str:
+    groups.pause(stream, group, by=person(request))
+    return f"“{group}” rests: whoever delivers its events notices within seconds."
+
+
+def _resume(request: HttpRequest, stream: str, group: str) -> str:
+    groups.resume(stream, group, by=person(request))
+    return f"“{group}” goes on."
+
+
+def _move(request: HttpRequest, stream: str, group: str) -> str:
+    moved = groups.move(
+        stream, group, _to(request), by=person(request), discard_waiting="discard_waiting" in request.POST
+    )
+    said = f"“{group}” was moved: {number(moved.skipped)} events skipped, {number(moved.again)} unread again."
+    return said if not moved.more else f"{said} That is not all yet: move it again to go on."
+
+
+def _delete(request: HttpRequest, stream: str, group: str) -> str:
+    groups.delete(
+        stream, group, by=person(request), force="force" in request.POST, reason=request.POST.get("reason", "")
+    )
+    return f"The group “{group}” was deleted."
+
+
+def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action) -> HttpResponse:
+    stream = selection.found(admin, request, pk, to="change")
+    refused = None
+    if request.method == "POST":
+        try:
+            messages.success(request, action.work(request, stream.name, group))
+        except (UnknownGroup, UnknownStream):
+            raise Http404 from None
+        except Problem as problem:
+            refused = problem
+        else:
+            stays = action.name != "delete"
+            return redirect(
+                admin.page_url("group", pk, group) if stays else reverse("admin:streams_stream_groups", args=[pk])
+            )
+    return _show(admin, request, action.name, stream, group, refused=refused)
+
+
+def _to(request: HttpRequest) -> str:
+    return (request.POST if request.method == "POST" else request.GET).get("to", "").strip()
+
+
+def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
+    """Answer with one of the pages of a group, below the figures that all of them show."""
+    standing, problem = None, None
+    try:
+        standing = groups.standing(stream.name, group)
+    except (UnknownGroup, UnknownStream):
+        raise Http404 from None
+    except Problem as found:
+        problem = found
+    given = request.POST if request.method == "POST" else request.GET
+    titles = {"one": "Group", "pause": "Pause", "resume": "Resume", "move": "Move", "delete": "Delete"}
+    answer: HttpResponse = admin.show(
+        request,
+        f"bridges/admin/groups/{template}.html",
+        title=f"{titles[template]} {group}",
+        stream=stream,
+        group=group,
+        standing=standing,
+        lost=sum(standing.counted[name] for name in ("lost_trimmed", "lost_silent")) if standing else 0,
+        problem=problem,
+        where={name: admin.page_url(f"group_{name}", stream.pk, group) for name in ACTIONS},
+        here=admin.page_url("group", stream.pk, group),
+        dead_letters=admin.page_url("dead_letters_group", stream.pk, group),
+        may_change=admin.has_change_permission(request),
+        to=given.get("to", "").strip(),
+        discards="discard_waiting" in given,
+        reason=given.get("reason", ""),
+        **values,
+    )
+    return answer

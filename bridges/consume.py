@@ -1,0 +1,182 @@
+"""What `manage.py consume` does: it brings a stream's events to the console or to a handler, or runs bridges."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+
+from bridges import snapshot, status_reports
+from bridges.pii import mask_of
+from bridges.runtime.bridge_thread import ThreadRun
+from bridges.runtime.supervisor import Supervisor
+from bridges.runtime.worker_factory import open_worker
+from bridges.sinks.console import ConsoleSink
+from streams import background_tasks, connections
+from synapse.catalog.bridge_definitions import BATCH, BridgeDefinition
+from synapse.catalog.file import nearest, quoted
+from synapse.delivery.group_join import Say
+from synapse.delivery.shutdown import Interrupted, Stop
+from synapse.delivery.worker import Worker
+from synapse.errors.delivery import NoSuchBridge
+from synapse.runtime import gc_tuning
+
+logger = logging.getLogger(__name__)
+
+CONSOLE_GROUP = "console"
+# As long as a group's name may be.
+MOST_CHARACTERS = 100
+# What a person looks at need not come by the hundred.
+CONSOLE_BATCH = 100
+# How often the supervisor looks at its bridges, in seconds: the catalog is followed no faster.
+LOOK_EVERY = 0.25
+# How long bridges may take to finish what they have in hand. `up` waits 20 s for its programs.
+STOP_PATIENCE = 18.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a person asked for: `begin` as in synapse.wire.start_position, None for wherever the group is.
+
+    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
+    personal in them if `personal`.
+    """
+
+    stream: str
+    group: str | None = None
+    consumer: str | None = None
+    begin: str | None = None
+    drain: bool = False
+    count: int | None = None
+    handler: str | None = None
+    personal: bool = False
+
+    @property
+    def bridge(self) -> BridgeDefinition:
+        """The bridge that nobody defined."""
+        name = self.handler or CONSOLE_GROUP
+        return BridgeDefinition(
+            name=name,
+            stream=self.stream,
+            group=self.group or name[:MOST_CHARACTERS],
+            sink="handler" if self.handler else "console",
+            config={"handler": self.handler} if self.handler else {},
+            start=self.begin or "beginning",
+            batch=BATCH if self.handler else CONSOLE_BATCH,
+        )
+
+
+def worker_for(
+    wanted: Wanted, *, descriptor: int, say: Say, stop: Stop, colour: bool | None = None, block_ms: int = 2000
+) -> Worker:
+    """Return the worker that does what is wanted; `descriptor` is the file to print to.
+
+    Raises:
+        NotDefined: when the catalog has no such stream.
+        BadPosition: when `begin` names no place in a stream.
+        BadConfig, SinkBroken: when the handler cannot be used.
+    """
+    options = {} if wanted.personal else {"mask_of": mask_of}
+    console = ConsoleSink(descriptor, stopping=lambda: stop.requested, colour=colour, **options)
+    return open_worker(
+        wanted.bridge,
+        say=say,
+        stop=stop,
+        sink=None if wanted.handler else console,
+        consumer=wanted.consumer,
+        must_be_new=wanted.begin is not None,
+        drain=wanted.drain,
+        count=wanted.count,
+        block_ms=block_ms,
+    )
+
+
+def consume(worker: Worker) -> None:
+    """Run the worker until it is finished or stopped, with what every long-running process does beside its work.
+
+    Raises:
+        GroupExists: when the group is there and must be new.
+    """
+    background_tasks.start()
+    gc_tuning.spare()
+    try:
+        worker.run()
+    finally:
+        worker.leave(connections.executor())
+        background_tasks.stop()
+
+
+def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], None], drain: bool = False) -> Supervisor:
+    """Return the supervisor of the bridges with these names, of all when None. Those that are disabled rest.
+
+    `say` gets a bridge's name and what a person should know.
+
+    Raises:
+        NoSuchBridge: when one of the names is unknown.
+    """
+    known = snapshot.holder.current()
+    for name in names or ():
+        if name not in known:
+            raise NoSuchBridge(f"There is no bridge {quoted(name)}; {nearest(name, known)}")
+        if not known[name].enabled:
+            say(name, "It is disabled, so nothing is done for it until somebody enables it.")
+        elif known[name].is_pulled:
+            say(name, "Its events are asked for with POST /v1/read: there is nothing to run.")
+
+    def start(bridge: BridgeDefinition) -> ThreadRun:
+        return ThreadRun(
+            bridge, say=_without_repeats(lambda line: say(bridge.name, line), said, bridge.name), drain=drain
+        )
+
+    said: dict[str, str] = {}
+    return Supervisor(
+        _enabled(names, known), start=start, report=status_reports.reporter(connections.executor), once=drain
+    )
+
+
+def supervise(supervisor: Supervisor, stop: Stop) -> bool:
+    """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
+    background_tasks.start()
+    gc_tuning.spare()
+    try:
+        while not (stop.requested or supervisor.is_over):
+            supervisor.step()
+            stop.sleep(LOOK_EVERY)
+    except Interrupted:
+        pass
+    finally:
+        ended = supervisor.stop(STOP_PATIENCE)
+        background_tasks.stop()
+    return ended
+
+
+def _enabled(
+    names: Sequence[str] | None, known: Mapping[str, BridgeDefinition]
+) -> Callable[[], Mapping[str, BridgeDefinition]]:
+    last = known
+
+    def wanted() -> Mapping[str, BridgeDefinition]:
+        nonlocal last
+        try:
+            last = snapshot.holder.current()
+        except DatabaseError as error:
+            # Events are brought by what was known: a database that is away must not stop them.
+            logger.warning("the bridges cannot be loaded: %s", error)
+        return {
+            name: bridge
+            for name, bridge in last.items()
+            if bridge.enabled and not bridge.is_pulled and (not names or name in names)
+        }
+
+    return wanted
+
+
+def _without_repeats(say: Say, said: dict[str, str], name: str) -> Say:
+    """Return a `say` that leaves out what the bridge said last already: one that cannot be opened is tried for ever."""
+
+    def once(line: str) -> None:
+        if said.get(name) != line:
+            said[name] = line
+            say(line)
+
+    return once

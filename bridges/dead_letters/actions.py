@@ -1,0 +1,207 @@
+"""Delivering dead letters again, or throwing them away. What is about to be done is recorded first, in the database.
+
+The two cannot be one transaction: where it came out otherwise, or Redis could not be used after all, a second record
+says so.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bridges.dead_letters import revalidation
+from bridges.dead_letters.queries import checked, get, scan
+from bridges.dead_letters.redaction import demand_editing
+from core import audit
+from streams import connections
+from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.dead_letters import action_cursor as cursors
+from synapse.dead_letters.action_cursor import Cursor
+from synapse.dead_letters.dead_letter import (
+    Discarded,
+    Edited,
+    Ids,
+    Redriven,
+    Wanted,
+)
+from synapse.dead_letters.permissions import permit_acting
+from synapse.delivery.worker import MAX_WAITING
+from synapse.errors.delivery import BadEdit, TooManyWaiting
+from synapse.errors.streams import Unavailable
+from synapse.publishing import validation
+from synapse.redis import keyspace
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.delivery import netstring
+from synapse.redis.queries import answer
+from synapse.wire.ids import iso_of, moment_of
+from synapse.wire.masking import mask_of_event
+
+MOST_AT_ONCE = 1000
+MOST_REASON = 500
+# The record names so many ids; of more it says how many there were.
+MOST_RECORDED = 100
+
+
+def redrive(
+    stream: str,
+    group: str,
+    what: Ids | Wanted,
+    *,
+    by: Principal,
+    rate: float | None = None,
+    cursor: str = "",
+    most: int = MOST_AT_ONCE,
+    clock: Callable[[], float] = time.time,
+) -> Redriven:
+    """Let dead letters be delivered again, with all attempts before them: at most `most` (1000) of what is wanted.
+
+    With `rate`, so many a second become due. `cursor` is that of the call before, and goes on from there at the same
+    rate; what dies meanwhile is not met again. In an ordered group they are delivered when they come: others of their
+    key may have gone before them.
+
+    Raises:
+        Forbidden: when they may not, as for all of these.
+        BadEdit: when more than a thousand are named.
+        BadParameter: when the cursor is none.
+        NoSuchDeadLetter: when something that is named can be no id.
+        TooManyWaiting: when so much waits in the group that it reads nothing new.
+        Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; doing it again does no harm.
+    """
+    permit_acting(by, stream)
+    begun = cursors.read(cursor)
+    ids, past = _ids(stream, group, what, past=begun.past, most=most)
+    now_ms = int(clock() * 1000)
+    first_ms = max(begun.due_ms, now_ms) if rate else now_ms
+    step_ms = 1000 / rate if rate else 0.0
+    following = None if past is None else str(Cursor(past, int(first_ms + len(ids) * step_ms) if rate else 0))
+    if not ids:
+        return Redriven(cursor=following)
+    _check_room(stream, group, len(ids))
+    command = dead_letter_commands.replay(
+        stream, group, [(id_, b"") for id_ in ids], delay_ms=first_ms - now_ms, step_ms=step_ms
+    )
+    answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
+    redriven = Redriven.of(ids, answers, cursor=following)
+    others = {"gone": redriven.gone, "waiting": redriven.waiting, "broken": redriven.broken}
+    _record_rest(by, "redrive", (stream, group), meant=len(ids), done=redriven.moved, **others)
+    return redriven
+
+
+def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
+    """Let a dead letter be delivered with another event, which is checked as if it were published.
+
+    It keeps its id, and when and by whom it was published where the event itself does not say.
+
+    Raises:
+        Forbidden: also when something in the dead letter is PII, and they may not see it.
+        NoSuchDeadLetter: when there is none of this id.
+        UnknownStream: when the stream is not defined any more.
+        Problem: when the event would be refused (see synapse.publishing.validation).
+        TooManyWaiting, Unavailable: as `redrive` does.
+    """
+    permit_acting(by, stream)
+    letter = get(stream, group, id_)
+    demand_editing(letter, by)
+    definition, accepted = revalidation.accept(stream, event)
+    published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
+    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
+    _check_room(stream, group, 1)
+    command = dead_letter_commands.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
+    # An edit may take over values, and give the event another type.
+    types = (letter.event_type, accepted.event_type)
+    about = {
+        "before": {"event": _impersonal(definition, letter.event, types)},
+        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, types)},
+    }
+    answers = _recorded(by, "redrive edited", (stream, group), about, command)
+    redriven = Redriven.of([id_], answers)
+    _record_rest(by, "redrive edited", (stream, group), meant=1, done=redriven.moved, result=answers[0])
+    return Edited(
+        redriven=redriven,
+        event=accepted.event,
+        contract_version=accepted.contract_version,
+        warnings=tuple(violation.as_dict() for violation in accepted.warnings),
+    )
+
+
+def discard(
+    stream: str,
+    group: str,
+    what: Ids | Wanted,
+    *,
+    by: Principal,
+    reason: str,
+    cursor: str = "",
+    most: int = MOST_AT_ONCE,
+) -> Discarded:
+    """Throw dead letters away: at most `most` (1000) of what is wanted. `reason` is recorded, and so is who.
+
+    Raises:
+        BadEdit: when no reason is given, or more than a thousand are named.
+        BadParameter, NoSuchDeadLetter, Unavailable: as `redrive` does.
+    """
+    permit_acting(by, stream)
+    reason = " ".join(reason.split())[:MOST_REASON]
+    if not reason:
+        raise BadEdit("Say why: the reason is recorded.")
+    ids, following = _ids(stream, group, what, past=cursors.read(cursor).past, most=most)
+    if not ids:
+        return Discarded(cursor=following)
+    command = dead_letter_commands.discard(stream, group, ids)
+    done = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
+    _record_rest(by, "discard", (stream, group), meant=len(ids), done=done, gone=len(ids) - done)
+    return Discarded(count=done, gone=len(ids) - done, cursor=following)
+
+
+def _ids(stream: str, group: str, what: Ids | Wanted, *, past: str, most: int) -> tuple[list[str], str | None]:
+    """Return which dead letters are meant, each once, and past which to go on."""
+    most = max(1, min(most, MOST_AT_ONCE))
+    if isinstance(what, Ids):
+        ids = list(dict.fromkeys(map(checked, what.ids)))
+        if len(ids) > MOST_AT_ONCE:
+            raise BadEdit(f"{len(ids):,} dead letters are named; at most {MOST_AT_ONCE:,} can be at once.")
+        return ids, None
+    # Newest first, so that what dies again meanwhile is not met again. Within a part the order is the events' own.
+    ids, following, _ = scan(stream, group, what, lambda letter: letter.id, limit=most, past=past)
+    return ids[::-1], following
+
+
+def _about(what: Ids | Wanted, ids: Sequence[str], **more: Any) -> dict[str, Any]:
+    said = {name: value for name, value in more.items() if value is not None}
+    wanted = {"wanted": what.described()} if isinstance(what, Wanted) and what.described() else {}
+    return {"after": {"count": len(ids), "ids": list(ids[:MOST_RECORDED]), **wanted, **said}}
+
+
+def _recorded(by: Principal, action: str, place: tuple[str, str], about: dict[str, Any], command: Command) -> Any:
+    audit.record(by, action, _target(place), **about)
+    try:
+        (reply,) = connections.executor().execute([command])
+        return answer(reply, place[0])
+    except Unavailable as problem:
+        audit.record(by, f"{action} failed", _target(place), after={"detail": problem.detail})
+        raise
+
+
+def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out: Any) -> None:
+    """Record that not all came out as it was meant."""
+    if came_out["done"] < came_out["meant"]:
+        audit.record(by, f"{action} in part", _target(place), after=came_out)
+
+
+def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], event_types: Sequence[str]) -> Any:
+    """Return an event as the record keeps it: the record outlives what is personal, and more people read it."""
+    mask = mask_of_event(stream, event, *event_types)
+    return dict(event) if mask is None else mask.event(event)
+
+
+def _target(place: tuple[str, str]) -> str:
+    return "dead letters {}/{}".format(*place)
+
+
+def _check_room(stream: str, group: str, more: int) -> None:
+    (reply,) = connections.executor().execute([stream_commands.zcard(keyspace.waiting(stream, group))])
+    waiting: int = answer(reply, stream)
+    if waiting + more > MAX_WAITING:
+        raise TooManyWaiting(waiting)

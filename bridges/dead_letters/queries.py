@@ -1,0 +1,207 @@
+"""Looking at dead letters: nothing here changes anything."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeVar
+
+from bridges import snapshot
+from bridges.dead_letters.redaction import seen_by
+from streams import connections
+from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.dead_letters.dead_letter import (
+    DeadLetter,
+    Ids,
+    Meant,
+    Page,
+    Wanted,
+    is_id,
+)
+from synapse.dead_letters.fingerprint import fingerprint, former_fingerprint
+from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
+from synapse.errors.streams import UnknownStream
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.dead_letters import StoredLetter
+from synapse.redis.queries import answer, ask
+from synapse.wire import entry, fast_decoder
+from synapse.wire.entry import text_fields
+from synapse.wire.masking import mask_of
+
+# How many are read at once: each may be a quarter of a megabyte.
+_AT_ONCE = 100
+# How many one question looks through.
+MOST_LOOKED_AT = 10_000
+MOST_ON_A_PAGE = 200
+SAMPLE = 10
+
+Order = Literal["newest", "oldest"]
+T = TypeVar("T")
+
+
+def check_place(stream: str, group: str) -> None:
+    """Make sure that there is such a stream, and such a group: in Redis, of a bridge, or with dead letters at least.
+
+    Raises:
+        UnknownStream, UnknownGroup: when there is none.
+        NotAStream, Unavailable: when Redis cannot be used for this, as for all of these.
+    """
+    if stream not in holder.current().streams:
+        raise UnknownStream(stream)
+    asked = [stream_commands.xinfo_groups(stream), dead_letter_commands.count(stream, group)]
+    groups, left = connections.executor().run(ask(asked))
+    known = {found.name for found in answer(groups, stream, absent=[])}
+    known |= snapshot.holder.durable_groups().get(stream, {}).keys()
+    if group not in known and not answer(left, stream, absent=0):
+        raise UnknownGroup(stream, group)
+
+
+def count(stream: str, group: str) -> int:
+    """Return how many dead letters a group has."""
+    found: int = _ask(stream, dead_letter_commands.count(stream, group))
+    return found
+
+
+def page(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    limit: int = 50,
+    order: Order = "newest",
+    past: str = "",
+    by: Principal = SYSTEM,
+) -> Page:
+    """Return those that are wanted, as `by` may see them: at most `limit` (200), past the one with the id `past`.
+
+    Raises:
+        NoSuchDeadLetter: when `past` is no id.
+    """
+    limit = max(1, min(limit, MOST_ON_A_PAGE))
+    letters, following, looked_at = scan(
+        stream, group, wanted, lambda letter: seen_by(letter, by), limit=limit, order=order, past=past
+    )
+    return Page(
+        letters=tuple(letters),
+        next=following,
+        complete=following is None or looked_at < MOST_LOOKED_AT or len(letters) == limit,
+        total=count(stream, group),
+    )
+
+
+def scan(
+    stream: str,
+    group: str,
+    wanted: Wanted,
+    keep: Callable[[DeadLetter], T],
+    *,
+    limit: int,
+    order: Order = "newest",
+    past: str = "",
+) -> tuple[list[T], str | None, int]:
+    """Return what is to be kept of each that is wanted, past which id to go on, and how many were looked at.
+
+    It ends with `limit` that are wanted, or with ten thousand that are not.
+    """
+    kept: list[T] = []
+    following, looked_at = None, 0
+    for letter in walk(stream, group, order=order, past=past):
+        if len(kept) == limit or looked_at == MOST_LOOKED_AT:
+            return kept, following, looked_at
+        following, looked_at = letter.id, looked_at + 1
+        if wanted.holds(letter):
+            kept.append(keep(letter))
+    return kept, None, looked_at
+
+
+def get(stream: str, group: str, id_: str) -> DeadLetter:
+    """Return one dead letter, whole: who shows it asks `seen_by`.
+
+    Raises:
+        NoSuchDeadLetter: when there is none of this id.
+    """
+    found = _ask(stream, dead_letter_commands.letter(stream, group, checked(id_)))
+    if not found:
+        raise NoSuchDeadLetter(id_)
+    return _letter(stream, group, found[0])
+
+
+def meant(stream: str, group: str, what: Ids | Wanted) -> Meant:
+    """Return how many dead letters are meant now: what an action would be about."""
+    if isinstance(what, Ids):
+        ids = tuple(dict.fromkeys(map(checked, what.ids)))
+        there = _there(stream, group, ids)
+        return Meant(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
+    if what == Wanted():
+        newest, _, _ = scan(stream, group, what, _id, limit=SAMPLE)
+        return Meant(count=count(stream, group), sample=tuple(newest))
+    ids_found, following, _ = scan(stream, group, what, _id, limit=MOST_LOOKED_AT)
+    return Meant(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
+
+
+def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:
+    """Give all dead letters in their order, beginning past the id `past`."""
+    past = checked(past) if past else ""
+    while True:
+        asked = dead_letter_commands.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
+        found = _ask(stream, asked)
+        yield from (_letter(stream, group, one) for one in found)
+        if len(found) < _AT_ONCE:
+            return
+        past = found[-1].id
+
+
+def checked(id_: str) -> str:
+    """Return the id of a dead letter, as it came.
+
+    Raises:
+        NoSuchDeadLetter: when it is none.
+    """
+    if not is_id(id_):
+        raise NoSuchDeadLetter(id_)
+    return id_
+
+
+def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for some in (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE)):
+        replies = connections.executor().run(ask([dead_letter_commands.letter(stream, group, id_) for id_ in some]))
+        found += [id_ for id_, reply in zip(some, replies, strict=True) if answer(reply, stream, absent=[])]
+    return tuple(found)
+
+
+def _id(letter: DeadLetter) -> str:
+    return letter.id
+
+
+def _ask(stream: str, command: Command) -> Any:
+    (reply,) = connections.executor().run(ask([command]))
+    return answer(reply, stream, absent=[])
+
+
+def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
+    definition = holder.current().shown(stream)
+    decoded = fast_decoder.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
+    mask = mask_of(definition, decoded)
+    error = mask.text(stored.error, decoded.event) if mask else stored.error
+    return DeadLetter(
+        id=stored.id,
+        stream=stream,
+        group=group,
+        event_id=stored.event_id,
+        event=decoded.event,
+        event_type=decoded.event_type,
+        timestamp=decoded.timestamp,
+        source=decoded.source,
+        contract_version=decoded.contract_version or None,
+        layout=decoded.layout,
+        data=text_fields(entry.pairs(stored.parts)),
+        error=stored.error,
+        fingerprint=fingerprint(error),
+        former_fingerprint=former_fingerprint(error),
+        count=stored.count,
+        attempts=stored.attempts,
+        first_ms=stored.first_ms,
+        last_ms=stored.last_ms,
+        mask=mask,
+    )

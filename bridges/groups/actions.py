@@ -1,0 +1,229 @@
+"""Acting on groups. What is about to be done is recorded first, in the database.
+
+The two cannot be one transaction: a second record says what it came to, where that is not known before.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from bridges.dead_letters import check_place
+from bridges.groups.checks import (
+    LIVELY_MS,
+    bridge_of,
+    check_at_rest,
+    check_stream,
+    standing,
+)
+from bridges.groups.move_plan import last_of
+from bridges.models import Bridge
+from core import audit
+from streams import connections
+from synapse.auth.permission import demand_right, demand_scope
+from synapse.auth.principal import Principal
+from synapse.errors.delivery import (
+    GroupExists,
+    GroupInUse,
+    GroupOwed,
+    GroupOwned,
+    GroupUnowned,
+    UnknownGroup,
+)
+from synapse.formats.names import RULE, is_name
+from synapse.groups import target_position
+from synapse.groups.results import (
+    Created,
+    Deleted,
+    Moved,
+    Paused,
+)
+from synapse.problems import BadParameter
+from synapse.redis import ReplyError
+from synapse.redis.commands import groups as group_commands
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
+from synapse.redis.commands.groups import END, Deletion
+from synapse.redis.queries import answer
+
+MOST_REASON = 500
+# For how long one call moves a group, in seconds.
+_BUDGET = 5.0
+
+
+def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
+    """Make a group that nobody owns: any program may read as it.
+
+    Raises:
+        BadParameter: when the name is none.
+        BadPosition: when `at` is no place.
+        GroupExists, GroupOwned: when there is one, or a bridge will make it.
+        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
+    """
+    permit(by, stream)
+    check_stream(stream)
+    if not is_name(group):
+        raise BadParameter(f"A group's name has {RULE}.", parameter="name")
+    after = target_position.asked(at, now=datetime.now(UTC))
+    start = "$" if after == END else after
+    if bridge := bridge_of(stream, group):
+        raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
+    if any(found.name == group for found in _asked(stream, stream_commands.xinfo_groups(stream), [])):
+        raise _there(stream, group)
+    _record(by, "create", stream, group, after={"at": at})
+    reply = _send(stream_commands.xgroup_create(stream, group, start))
+    if isinstance(reply, ReplyError) and reply.code == "BUSYGROUP":
+        raise _there(stream, group)
+    answer(reply, stream)
+    return Created(stream=stream, group=group, after=standing(stream, group).group.last_delivered_id)
+
+
+def pause(stream: str, group: str, *, by: Principal) -> Paused:
+    """Let the bridge that reads as a group, or the programs that pull as it, rest.
+
+    Raises:
+        GroupUnowned: when neither is so; Synapse does not read for it then.
+        UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
+    """
+    return _turned(stream, group, by, paused=True)
+
+
+def resume(stream: str, group: str, *, by: Principal) -> Paused:
+    """Let a paused group go on. Raises what `pause` does."""
+    return _turned(stream, group, by, paused=False)
+
+
+def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bool = False) -> Moved:
+    """Let a group go on somewhere else. What it had and has not settled stays, but for what is unread again, and, with
+    `discard_waiting`, what lies before its new place: that is forgotten. Dead letters stay in any case.
+
+    Raises:
+        BadPosition: when `to` is no place.
+        GroupInUse: when somebody delivers its events now.
+        UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
+        NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
+    """
+    permit(by, stream)
+    after = target_position.asked(to, now=datetime.now(UTC))
+    found = standing(stream, group)
+    check_at_rest(stream, found)
+    if after == END:
+        # The end of this moment: one that goes on before us would never be reached.
+        after = str(last_of(stream))
+    before = found.group.last_delivered_id
+    asked = {"to": to, **({"discard_waiting": True} if discard_waiting else {})}
+    _record(by, "move", stream, group, before={"last_delivered_id": before}, after=asked)
+    deadline = time.monotonic() + _BUDGET
+    cursor, skipped, again = "", 0, 0
+    while True:
+        moved = _asked(
+            stream, group_commands.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None
+        )
+        if moved is None:
+            raise UnknownGroup(stream, group)
+        cursor, skipped, again = moved.cursor, skipped + moved.skipped, again + moved.again
+        if not cursor or time.monotonic() >= deadline:
+            break
+    came_to = {"last_delivered_id": moved.place, "skipped": skipped, "unread_again": again}
+    _record(by, "moved", stream, group, before={"last_delivered_id": before}, after=came_to)
+    return Moved(before=before, after=moved.place, skipped=skipped, again=again, more=bool(cursor))
+
+
+def delete(stream: str, group: str, *, by: Principal, force: bool = False, reason: str = "") -> Deleted:
+    """Delete a group, with all that is kept of it, dead letters too. With `force`, also when it is owed events or has
+    live consumers; that needs a reason.
+
+    Raises:
+        BadParameter: when the reason is missing.
+        GroupOwned: when an enabled bridge reads as it.
+        GroupInUse, GroupOwed: when it has live consumers, or is owed events, and `force` is not given.
+        UnknownStream, UnknownGroup: when there is none.
+        Forbidden: when they may not.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    permit(by, stream)
+    check_place(stream, group)
+    reason = reason.strip()[:MOST_REASON]
+    if force and not reason:
+        raise BadParameter("Say why: “reason” is recorded.", parameter="reason")
+    bridge = bridge_of(stream, group)
+    if bridge is not None and bridge.enabled:
+        raise GroupOwned(f"The bridge “{bridge.name}” reads as “{group}”: disable it first.")
+    try:
+        unread = standing(stream, group).behind.events
+    except UnknownGroup:
+        unread = 0
+    said: dict[str, Any] = {"forced": force, **({"reason": reason} if reason else {})}
+    _record(by, "delete", stream, group, before={"unread": unread}, after=said)
+    found: Deletion | None = _asked(
+        stream, group_commands.delete(stream, group, lively_ms=LIVELY_MS, force=force), None
+    )
+    if found is None:
+        raise UnknownGroup(stream, group)
+    if not found.deleted:
+        refused = _refusal(group, found, unread)
+        _record(by, "delete", stream, group, after={"refused": refused.detail})
+        raise refused
+    return Deleted(unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead)
+
+
+def permit(by: Principal, stream: str) -> None:
+    """Make sure that a caller may act on the groups of a stream, or learn what acting would do.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    demand_right(by, "read", stream)
+    demand_scope(by, "groups:write")
+
+
+def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
+    if found.live:
+        return GroupInUse(
+            f"{found.live} consumer{'' if found.live == 1 else 's'} of “{group}” asked for events within the last 10 "
+            "seconds. Stop them, or use “force” with a “reason”."
+        )
+    owed = {
+        "unread": max(unread, int(found.unread)),
+        "pending": found.pending,
+        "waiting": found.waiting,
+        "parked": found.parked,
+        "dead": found.dead,
+    }
+    return GroupOwed(group, owed)
+
+
+def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> Paused:
+    permit(by, stream)
+    check_stream(stream)
+    with transaction.atomic():
+        row = Bridge.objects.select_for_update().filter(stream__name=stream, group=group).first()
+        changed = row is not None and row.paused != paused
+        if row is not None and changed:
+            row.paused = paused
+            row.save(update_fields=["paused"])
+            action = "pause" if paused else "resume"
+            audit.record(by, action, f"bridge {row.name}", before={"paused": not paused}, after={"paused": paused})
+    if row is None:
+        check_place(stream, group)
+        raise GroupUnowned(group)
+    return Paused(stream=stream, group=group, bridge=row.name, paused=paused, changed=changed)
+
+
+def _there(stream: str, group: str) -> GroupExists:
+    return GroupExists(f"The stream “{stream}” has a group “{group}” already. To give it another place, move it.")
+
+
+def _record(by: Principal, action: str, stream: str, group: str, *, before: Any = None, after: Any = None) -> None:
+    audit.record(by, action, f"group {group} of {stream}", before=before, after=after)
+
+
+def _asked(stream: str, command: Command, absent: Any) -> Any:
+    return answer(_send(command), stream, absent=absent)
+
+
+def _send(command: Command) -> Any:
+    return connections.executor().execute([command])[0]

@@ -1,0 +1,231 @@
+"""`POST /v1/read`: one look for events of a group. Who asks again while there are none is the edges' matter.
+
+No I/O, no Django: a look is a conversation, so that the event loop and a thread hold the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from bridges.status_reports import KEEP_MS
+from synapse.catalog import filters
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.status import pack
+from synapse.delivery.worker import MAX_WAITING
+from synapse.errors.delivery import GroupLost
+from synapse.http.exchange import Response, json_response
+from synapse.pull import response as pull_response
+from synapse.pull.cache import (
+    CHECKPOINT_EVERY,
+    CLEAN_EVERY,
+    REAP_EVERY,
+    REPORT_EVERY,
+    Memory,
+)
+from synapse.pull.requests import Read
+from synapse.redis import ReplyError
+from synapse.redis.commands import (
+    consumer_status as consumer_status_commands,
+)
+from synapse.redis.commands import (
+    delivery as delivery_commands,
+)
+from synapse.redis.commands import (
+    streams as stream_commands,
+)
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.commands.delivery import (
+    Admitted,
+    Held,
+    Leased,
+    Reaped,
+)
+from synapse.redis.cooperative import in_parts
+from synapse.redis.queries import answer, ask
+from synapse.wire import start_position
+from synapse.wire.entry import TopLevelTypes
+
+_REAPED_AT_ONCE = 100
+# A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
+_FORGOTTEN_MS = 3_600_000
+# So many times one look reads on when none of the events that it found is wanted, or all of them are parked.
+_MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look found: the events in hand, and as they are answered.
+
+    `more`: there may be more at once, though none was found. `next_due_ms`: after how long an event is due that waits.
+    """
+
+    held: Sequence[Delivery] = ()
+    shown: Sequence[orjson.Fragment] = ()
+    more: bool = False
+    next_due_ms: int | None = None
+
+    def response(self) -> Response:
+        """Return the answer."""
+        return json_response({"events": self.shown})
+
+
+def look(
+    group: BridgeDefinition, asked: Read, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+) -> Conversation[Found]:
+    """Take events of the group, and take back what others had too long; without waiting for any.
+
+    Raises:
+        Unavailable, NotAStream: as their names say.
+    """
+    looking = _Look(group, asked, memory, types_of)
+    found = Found()
+    for _ in range(_MOST_ROUNDS):
+        try:
+            found = yield from looking.once()
+        except GroupLost:
+            memory.lost(asked)
+            found = Found(more=True)
+        if found.held or not found.more:
+            break
+    return found
+
+
+def give_back(group: BridgeDefinition, asked: Read, found: Found) -> Conversation[None]:
+    """Let others have events whose reader went away before it could be told of them. That was no attempt.
+
+    Raises:
+        Unavailable: when Redis cannot be used; then they come again when their lease is over.
+    """
+    held = [(one.id, one.token) for one in found.held]
+    yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]
+
+
+class _Look:
+    def __init__(
+        self, group: BridgeDefinition, asked: Read, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+    ) -> None:
+        self._group = group
+        self._asked = asked
+        self._memory = memory
+        self._types_of = types_of
+        self._place = (group.stream, group.group)
+        self._count = min(asked.count, group.batch)
+
+    def once(self) -> Conversation[Found]:
+        """Look once.
+
+        Raises:
+            GroupLost: when the group is gone from Redis.
+        """
+        leased: Leased | None = yield from self._upkeep_and_lease()
+        if leased is None:
+            return Found()
+        held = list(leased.events)
+        room = self._count - len(held)
+        read = 0
+        if room and leased.waiting < MAX_WAITING:
+            fresh, read = yield from self._read(room)
+            held += fresh
+        wanted = yield from self._wanted(held)
+        # Each is written at once: the whole answer is not written at a stretch.
+        shown = yield from in_parts(wanted, lambda one: orjson.Fragment(orjson.dumps(pull_response.shown(one))))
+        self._memory.gave(self._asked, len(wanted))
+        more = bool(held or read or leased.dead or leased.lost)
+        return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
+
+    def _upkeep_and_lease(self) -> Conversation[Leased | None]:
+        """Look after the group where that is due, and take what waits. None: it is paused."""
+        joins = not self._memory.is_joined(self._asked)
+        upkeep = self._upkeep()
+        lease = delivery_commands.lease(
+            *self._place,
+            self._asked.consumer,
+            limit=self._count,
+            lease_ms=round(self._group.lease * 1000),
+            most_attempts=self._group.attempts,
+        )
+        asked = [*([self._join()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
+        replies = [self._checked(reply) for reply in (yield from ask(asked))] if asked else []
+        if joins:
+            self._memory.joined(self._asked)
+        for reply in replies:
+            if isinstance(reply, Reaped) and reply.moved + reply.lost == _REAPED_AT_ONCE:
+                self._memory.again(self._asked, "reap")
+        return None if self._group.paused else replies[-1]
+
+    def _join(self) -> Command:
+        again = self._memory.was_joined(self._asked)
+        return delivery_commands.join(
+            *self._place,
+            self._asked.consumer,
+            start="0" if again else self._start,
+            mode="again" if again else "any",
+            run=self._memory.consumer,
+            owned=True,
+        )
+
+    @property
+    def _start(self) -> str:
+        return start_position.start_of(self._group.start, now=datetime.now(UTC))
+
+    def _upkeep(self) -> list[Command]:
+        due, asked = self._memory.is_due, self._asked
+        lease_ms = round(self._group.lease * 1000)
+        found = []
+        if due(asked, "reap", REAP_EVERY):
+            found.append(delivery_commands.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))
+        if due(asked, "clean", CLEAN_EVERY):
+            found.append(delivery_commands.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
+        if due(asked, "checkpoint", CHECKPOINT_EVERY):
+            found.append(delivery_commands.checkpoint(*self._place))
+        if due(asked, "report", REPORT_EVERY):
+            words = pack(self._memory.status(asked, paused=self._group.paused))
+            found.append(consumer_status_commands.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
+        return found
+
+    def _read(self, room: int) -> Conversation[tuple[list[Held], int]]:
+        """Return events that nobody has had, and how many were read to find them."""
+        order, consumer = self._group.order, self._asked.consumer
+        if order == "none":
+            (reply,) = yield from ask([stream_commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
+            entries = self._checked(reply)
+            return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
+        read = delivery_commands.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
+        (reply,) = yield from ask([read])
+        admitted: Admitted = self._checked(reply)
+        return admitted.events, admitted.read
+
+    def _wanted(self, held: Sequence[Held]) -> Conversation[list[Delivery]]:
+        """Return the events that the group wants; the others are settled."""
+        deliveries = [
+            Delivery(
+                stream=self._group.stream,
+                id=one.id,
+                attempt=one.attempt,
+                parts=one.parts,
+                types_of=self._types_of,
+                token=one.token,
+            )
+            for one in held
+        ]
+        if not (self._group.event_types or self._group.filters):
+            return deliveries
+        marked = yield from in_parts(deliveries, lambda one: (one, self._is_wanted(one)))
+        unwanted = [one.id for one, is_wanted in marked if not is_wanted]
+        if unwanted:
+            yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered")])
+        return [one for one, is_wanted in marked if is_wanted]
+
+    def _is_wanted(self, one: Delivery) -> bool:
+        if self._group.event_types and one.event_type not in self._group.event_types:
+            return False
+        return filters.all_hold(self._group.filters, one.event)
+
+    def _checked(self, reply: Any) -> Any:
+        if isinstance(reply, ReplyError) and (reply.code == "NOGROUP" or "no such key" in str(reply).lower()):
+            raise GroupLost
+        return answer(reply, self._group.stream)

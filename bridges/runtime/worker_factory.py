@@ -1,0 +1,122 @@
+"""From a bridge's definition to a worker that is ready to run."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+
+from bridges import auto_disable
+from bridges.pii import mask_of
+from bridges.sinks import registry
+from streams import connections
+from streams.snapshot import holder
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery import consumer_name
+from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.group_join import Say
+from synapse.delivery.membership import Subscription
+from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.shutdown import Stop
+from synapse.delivery.sinks.base import Sink
+from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
+from synapse.errors.delivery import NotDefined
+from synapse.wire import start_position
+from synapse.wire.entry import TopLevelTypes
+
+
+def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:
+    """Return the sink of a bridge, ready to take events.
+
+    Raises:
+        BadConfig: when it cannot be set up as it is defined.
+        SinkBroken: when it cannot be opened.
+    """
+    kind = registry.find(bridge.sink)
+    return kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: stop.requested)
+
+
+def open_worker(
+    bridge: BridgeDefinition,
+    *,
+    say: Say,
+    stop: Stop,
+    sink: Sink | None = None,
+    consumer: str | None = None,
+    must_be_new: bool = False,
+    drain: bool = False,
+    count: int | None = None,
+    block_ms: int = 2000,
+) -> Worker:
+    """Return the worker of a bridge, with a connection of its own.
+
+    `sink` is opened by the bridge's definition when it is not given; the rest are the options of a worker.
+
+    Raises:
+        NotDefined: when the catalog has no such stream.
+        BadPosition: when the bridge's `start` names no place in a stream.
+        BadConfig, SinkBroken: as `open_sink` does.
+    """
+    known = holder.current().streams
+    if bridge.stream not in known:
+        raise NotDefined(_no_such_stream(bridge.stream, known))
+    subscription = Subscription(
+        stream=bridge.stream,
+        group=bridge.group,
+        consumer=consumer or consumer_name.fresh(),
+        start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
+        must_be_new=must_be_new,
+        owned=bridge.pk is not None,
+        lease_ms=int(bridge.lease * 1000),
+        batch=bridge.batch,
+        block_ms=block_ms,
+        order=bridge.order,
+        order_key=bridge.order_key,
+        retry=Policy(
+            most_attempts=bridge.attempts,
+            backoff=Backoff(base=bridge.backoff_base, cap=bridge.backoff_cap),
+            schedule=bridge.schedule,
+        ),
+    )
+
+    def types_of() -> Mapping[str, TopLevelTypes]:
+        # A stream that is no longer defined is still read: its events are there.
+        definition = holder.current().streams.get(bridge.stream)
+        return definition.types_of if definition else {}
+
+    sink = sink or open_sink(bridge, stop)
+    return Worker(
+        subscription,
+        executor=connections.blocking_executor(max(block_ms, IDLE_BLOCK_MS) / 1000),
+        sink=sink,
+        say=say,
+        stop=stop,
+        types_of=types_of,
+        impersonal=_impersonal,
+        only=bridge.event_types,
+        where=bridge.filters,
+        together=sink.at_once or bridge.concurrency,
+        rate=bridge.rate,
+        paused=bridge.paused,
+        disable=partial(auto_disable.disable, bridge),
+        drain=drain,
+        count=count,
+    )
+
+
+def _impersonal(text: str, delivery: Delivery) -> str:
+    mask = mask_of(delivery)
+    return text if mask is None else mask.text(text, delivery.event)
+
+
+def _no_such_stream(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    if close := difflib.get_close_matches(name, names):
+        hint = "Did you mean " + " or ".join(f"“{one}”" for one in close) + "?"
+    elif names:
+        hint = "There are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else ".")
+    else:
+        hint = "None is defined yet."
+    return (
+        f"There is no stream “{name[:100]}”. {hint} Streams are defined in the admin, or with "
+        "`manage.py catalog apply FILE`."
+    )

@@ -1,0 +1,161 @@
+"""What happens to a contract's versions: each step says what follows from it, and is taken by a POST."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from contracts import registry
+from contracts.admin import compatibility_check, drafts, usage
+from contracts.admin.versions import numbered
+from contracts.models import Contract, ContractVersion
+from core.admin.base import person
+from core.admin.text_diff import difference
+from synapse.errors.contracts import DraftChanged
+from synapse.problems import Problem
+from synapse.schema import validator
+
+
+def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask whether the draft is to be what events are checked against, showing what it changes; then do it.
+
+    The question names the draft's text: when somebody saves another one meanwhile, it is asked again. What is not
+    compatible is not asked about: the page says why, and what to do.
+    """
+    contract = admin.found(request, pk, to="change")
+    draft = registry.draft_of(contract)
+    if draft is None:
+        admin.message_user(request, "There is no draft to activate.", messages.WARNING)
+        return redirect(admin.page_url("change", pk))
+    if request.method == "POST":
+        try:
+            return take(admin, request, contract, lambda: _activated(draft, request))
+        except DraftChanged as changed:
+            admin.message_user(request, changed.detail, messages.WARNING)
+            return redirect(request.path)
+    active = registry.active_version(contract)
+    users = usage.of(contract, validator.parse(draft.draft_text))
+    judgement = compatibility_check.judge(contract, draft.draft_text)
+    if judgement.is_refused:
+        question, consequences = f"The draft of “{contract.subject}” cannot be activated", []
+    else:
+        question = f"Check events against this draft of “{contract.subject}” from now on?"
+        consequences = [*of_next(contract), *(use.effect for use in users)]
+    page: HttpResponse = admin.show(
+        request,
+        "contracts/admin/activate.html",
+        title="Activate",
+        row=contract,
+        question=question,
+        consequences=consequences,
+        judgement=judgement,
+        button="" if judgement.is_refused else "Activate",
+        back=admin.page_url("change", pk),
+        digest=registry.digest_of(draft),
+        complaining=[use for use in users if use.complaints],
+        active=active,
+        rows=difference(drafts.readable(active), drafts.readable(draft)),
+    )
+    return page
+
+
+def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Ask whether a version is no longer to be checked against, then do it."""
+    contract = admin.found(request, pk, to="change")
+    version = numbered(contract, number)
+    if request.method == "POST":
+        return take(admin, request, contract, lambda: _deprecated(version, request))
+    page: HttpResponse = admin.show(
+        request,
+        "core/admin/confirm.html",
+        title=f"Deprecate version {number}",
+        row=contract,
+        question=f"Deprecate version {number} of “{contract.subject}”?",
+        consequences=[
+            instead_of(version),
+            "A deprecated version cannot be made active again; its schema can be, as a new version.",
+        ],
+        button="Deprecate",
+        is_dangerous=True,
+        back=admin.page_url("change", pk),
+    )
+    return page
+
+
+def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask whether the draft is to be deleted, then do it."""
+    contract = admin.found(request, pk, to="change")
+    draft = registry.draft_of(contract)
+    if draft is None:
+        return redirect(admin.page_url("change", pk))
+    if request.method == "POST":
+        return take(admin, request, contract, lambda: _discarded(draft, request))
+    page: HttpResponse = admin.show(
+        request,
+        "core/admin/confirm.html",
+        title="Discard the draft",
+        row=contract,
+        question=f"Discard the draft of “{contract.subject}”?",
+        consequences=["Its text stays in the record.", "Events are checked as before."],
+        button="Discard",
+        is_dangerous=True,
+        back=admin.page_url("change", pk),
+    )
+    return page
+
+
+def instead_of(version: ContractVersion) -> str:
+    """Return what events are checked against when a version no longer counts, in a sentence."""
+    contract = version.contract
+    active = registry.active_version(contract)
+    if active is None or active.pk != version.pk:
+        return "Events are checked as before."
+    others = registry.numbered(contract).filter(state=version.State.ACTIVE).exclude(pk=version.pk)
+    below = others.last()
+    return (
+        "Events are not checked then." if below is None else f"Events are checked against version {below.number} then."
+    )
+
+
+def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
+    """Take a step, say what came of it, and go back to the contract.
+
+    Raises:
+        DraftChanged: when the step is to be asked for again.
+    """
+    try:
+        done = step()
+    except DraftChanged:
+        raise
+    except Problem as problem:
+        admin.message_user(request, problem.detail, messages.ERROR)
+    else:
+        admin.message_user(request, done, messages.SUCCESS)
+    return redirect(admin.page_url("change", contract.pk))
+
+
+def _activated(draft: ContractVersion, request: HttpRequest) -> str:
+    before = registry.active_version(draft.contract)
+    after = registry.activate(draft, by=person(request), shown=request.POST.get("digest", ""))
+    if before is not None and after.pk == before.pk:
+        return f"The draft said what version {after.number} says; that one stays active."
+    return f"Version {after.number} is active: events are checked against it from now on."
+
+
+def _deprecated(version: ContractVersion, request: HttpRequest) -> str:
+    registry.deprecate(version, by=person(request))
+    return f"Version {version.number} is deprecated."
+
+
+def _discarded(draft: ContractVersion, request: HttpRequest) -> str:
+    registry.discard(draft, by=person(request))
+    return "The draft is discarded."
+
+
+def of_next(contract: Contract) -> list[str]:
+    """Return what follows from there being a next version, in sentences."""
+    active = registry.active_version(contract)
+    instead = "" if active is None else f" Version {active.number} stays, but events are no longer checked against it."
+    return [f"It becomes version {contract.highest + 1} and can no longer be edited.{instead}"]

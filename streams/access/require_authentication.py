@@ -1,0 +1,55 @@
+"""What a stranger sees where keys are required: nothing. A page is open because it is named here, by its exact name.
+
+Views of the API ask for themselves, as `PrincipalAuthentication` does; the admin's pages lead to its login. All else is
+closed here, paths that are not there included: a new view is not open because somebody forgot to ask.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+from rest_framework.exceptions import APIException
+
+from core.views import as_problem, to_django
+from streams.access.authentication import PrincipalAuthentication, authenticated
+from streams.access.identification import REQUIRED
+from synapse.http.exchange import problem_response
+from synapse.problems import Problem
+
+# By name: the health checks, and the way to the admin.
+OPEN_VIEWS = frozenset({"home", "health", "liveness", "readiness"})
+_ADMIN = "admin"
+
+
+class NoStrangers:
+    """Answers 401 to who is not known, wherever nobody else would ask (Django middleware)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.AUTH == REQUIRED and not _is_asked_elsewhere(request):
+            try:
+                authenticated(request)
+            except (Problem, APIException) as error:
+                problem = as_problem(error, request)
+                if problem is None:
+                    raise
+                return to_django(problem_response(problem))
+        return self._get_response(request)
+
+
+def _is_asked_elsewhere(request: HttpRequest) -> bool:
+    try:
+        match = resolve(request.path_info)
+    except Resolver404:
+        return False
+    if match.app_names == [_ADMIN] or match.view_name in OPEN_VIEWS:
+        return True
+    return any(issubclass(each, PrincipalAuthentication) for each in _authentication_of(match.func))
+
+
+def _authentication_of(view: Any) -> Any:
+    return getattr(getattr(view, "cls", None), "authentication_classes", ())

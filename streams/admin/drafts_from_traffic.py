@@ -1,0 +1,108 @@
+"""Drafts from traffic in the admin: a contract that an event type's newest events suggest, to look at and to save."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from contracts.models import Contract
+from contracts.registry import draft_of
+from core.admin import payloads, person
+from core.admin.json_field import JsonText
+from core.admin.text_diff import difference
+from streams import candidate_schemas, connections
+from streams.admin import tabs
+from streams.contract_subjects import subject_of
+from streams.models import EventType
+from streams.snapshot import holder
+from synapse.inspection import draft_from_traffic
+from synapse.inspection.draft_from_traffic import Proposal
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
+from synapse.problems import Problem
+
+TITLE = "Draft from traffic"
+
+
+class ProposalForm(forms.Form):
+    """A proposal that a person saves as the draft."""
+
+    schema = JsonText(strip=False)
+    replace = forms.BooleanField(required=False)
+
+
+def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask from how many events; a POST proposes a contract, and another saves what was proposed as the draft."""
+    event_type = admin.found(request, pk)
+    if not person(request).rights.may("read", event_type.stream.name, event_type.name):
+        # Words of events stand in a proposal.
+        raise PermissionDenied
+    subject = subject_of(event_type.stream.name, event_type.name)
+    contract = Contract.objects.filter(subject=subject).first()
+    standing = None if contract is None else draft_of(contract)
+    may_save = _may_save(admin, request, contract)
+    last = request.POST.get("last", str(USUAL_EVENTS)).strip()
+    proposal = problem = None
+    try:
+        if "save" in request.POST:
+            if not may_save:
+                raise PermissionDenied
+            return _saved(admin, request, event_type, subject)
+        if request.method == "POST":
+            proposal = _proposed(request, event_type, asked_last(last))
+    except Problem as refused:
+        problem = refused
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/proposal.html",
+        title=TITLE,
+        row=event_type,
+        tabs=tabs.of_event_type(request, event_type, TITLE),
+        subject=subject,
+        contract=contract,
+        standing=standing,
+        last=last,
+        most=MOST_EVENTS,
+        proposal=proposal,
+        rows=[] if proposal is None else difference(proposal.active or "", proposal.text),
+        replaces=proposal is not None and standing is not None and standing.text != proposal.text,
+        may_save=may_save,
+        problem=problem,
+    )
+    return page
+
+
+def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
+    stream, by = event_type.stream.name, person(request)
+    asked = draft_from_traffic.draft(holder.current(), stream, event_type.name, by=by, last=last)
+    proposal = connections.executor().run(asked)
+    payloads.record(request, f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
+    return proposal
+
+
+def _may_save(admin: Any, request: HttpRequest, contract: Contract | None) -> bool:
+    owner = admin.admin_site.get_model_admin(Contract)
+    if contract is None:
+        return bool(owner.has_add_permission(request))
+    return bool(owner.has_change_permission(request, contract))
+
+
+def _saved(admin: Any, request: HttpRequest, event_type: EventType, subject: str) -> HttpResponse:
+    """Save what the person saw as the draft, and go to the contract.
+
+    Raises:
+        Problem: when it cannot be a contract's schema, or a draft with another text is in the way.
+    """
+    form = ProposalForm(request.POST)
+    if not form.is_valid():
+        return redirect(request.path)
+    replace = form.cleaned_data["replace"]
+    saved = candidate_schemas.save(subject, form.cleaned_data["schema"], replace=replace, by=person(request))
+    admin.message_user(request, f"Saved as the draft of “{subject}”. It takes effect when it is activated.")
+    if event_type.contract_id is None:
+        unchecked = f"“{event_type}” points at no contract yet: choose “{subject}” on its page, or stays unchecked."
+        admin.message_user(request, unchecked, messages.WARNING)
+    return redirect(reverse("admin:contracts_contract_change", args=[saved.contract_id]))

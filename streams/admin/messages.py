@@ -1,0 +1,136 @@
+"""A stream's messages and groups in the admin: what the API answers, made to be read by people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from core.admin import payloads, person
+from streams.admin import tabs
+from streams.admin.queries import ask_all
+from streams.models import EventType, Stream
+from streams.snapshot import holder
+from synapse import inspection
+from synapse.formats import exact_json
+from synapse.http import exchange
+from synapse.inspection import stream_summary
+from synapse.problems import Problem
+
+PAGE_SIZE = 25
+# What may be asked for, by the names that the API gives them.
+FILTERS = ("event_type", "since", "until", "order", "after", "before")
+
+
+def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the stream's messages, newest first unless asked otherwise; the filters are those of the API."""
+    stream = admin.found(request, pk)
+    payloads.check(request)
+    query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
+    asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
+    found = ask_all(
+        {
+            "overview": stream_summary.of([stream.name]),
+            "messages": inspection.messages(asked, holder.current()),
+        }
+    )
+    page = _answer(found["messages"])
+    if not isinstance(page, Problem):
+        payloads.record(request, f"stream {stream.name}", [found["id"] for found in page["messages"]])
+    more = None
+    if not isinstance(page, Problem) and page["next"]:
+        turn = "before" if page["order"] == "newest" else "after"
+        more = {**{name: text for name, text in query.items() if name not in ("after", "before")}, turn: page["next"]}
+    return _show(
+        admin,
+        request,
+        stream,
+        "Messages",
+        found["overview"],
+        page=None if isinstance(page, Problem) else page,
+        refused=page if isinstance(page, Problem) else None,
+        query=query,
+        is_filtered=bool(query.keys() & {"event_type", "since", "until"}),
+        more=more,
+        event_types=EventType.objects.filter(stream=stream),
+    )
+
+
+def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
+    """Show one message: the event, and the fields of its entry as they lie in Redis."""
+    stream = admin.found(request, pk)
+    payloads.check(request)
+    found = ask_all(
+        {
+            "overview": stream_summary.of([stream.name]),
+            "message": inspection.message(_asked(request, stream, id=id), holder.current()),
+        }
+    )
+    answer = _answer(found["message"])
+    if not isinstance(answer, Problem):
+        payloads.record(request, f"stream {stream.name}", [answer["id"]])
+    return _show(
+        admin,
+        request,
+        stream,
+        "Message",
+        found["overview"],
+        message=None if isinstance(answer, Problem) else answer,
+        refused=answer if isinstance(answer, Problem) else None,
+    )
+
+
+def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the stream's consumer groups: how far behind they are, what they owe, who reads for them."""
+    stream = admin.found(request, pk)
+    found = ask_all(
+        {
+            "overview": stream_summary.of([stream.name]),
+            "groups": inspection.groups(_asked(request, stream), holder.current()),
+        }
+    )
+    answer = _answer(found["groups"])
+    rows = [] if isinstance(answer, Problem) else answer["groups"]
+    return _show(
+        admin,
+        request,
+        stream,
+        "Groups",
+        found["overview"],
+        groups=[
+            {
+                **row,
+                "pages": tabs.of_group(request, stream, row["name"]),
+                "lost": row["lost_trimmed"] + row["lost_silent"],
+            }
+            for row in rows
+        ],
+        refused=answer if isinstance(answer, Problem) else None,
+    )
+
+
+def _asked(
+    request: HttpRequest, stream: Stream, *, query: Mapping[str, str] | None = None, **params: str
+) -> exchange.Request:
+    named = {"stream": stream.name, **params}
+    return exchange.Request(method="GET", path="", params=named, query=query or {}, principal=person(request))
+
+
+def _answer(found: exchange.Response | Problem) -> Any:
+    """Return the document of an answer of the API, or the problem."""
+    return found if isinstance(found, Problem) else exact_json.loads(found.body)
+
+
+def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
+    """Answer with one of the stream's pages, below the figures that all of them show."""
+    problem = found if isinstance(found, Problem) else None
+    page: HttpResponse = admin.show(
+        request,
+        f"streams/admin/{tab.lower()}.html",
+        title=f"{tab} of {stream.name}",
+        row=stream,
+        tabs=tabs.of_stream(request, stream, "Messages" if tab == "Message" else tab),
+        overview=None if problem else found[stream.name],
+        problem=problem,
+        **values,
+    )
+    return page

@@ -1,0 +1,70 @@
+"""What every long-running process does beside its work: follow the catalog, flush its counters, keep the streams
+there and in bounds."""
+
+import os
+import socket
+import time
+
+from django.db import close_old_connections
+
+from core import failed_log_ins, login_throttle
+from streams import connections, kept_snapshot
+from streams.access import key_usage
+from streams.live.process_tails import tails
+from streams.snapshot import POLL_SECONDS, holder
+from synapse.live.viewer_count import Audience
+from synapse.redis.server_checks import ServerCheck
+from synapse.retention.janitor import Janitor
+from synapse.retention.stream_creation import Keeper
+from synapse.runtime.periodic import Periodic
+
+
+def follow_catalog() -> None:
+    """See the changes that other processes made to the catalog, and keep it for a start without the database."""
+    close_old_connections()
+    kept_snapshot.file.keep(holder.refresh())
+
+
+def flush_tally() -> None:
+    """Add this process's counters to those in Redis."""
+    connections.executor().run(connections.tally.flush())
+
+
+def report_audience() -> None:
+    """Say how many watch through this process."""
+    connections.executor().run(_audience.report(tails().watching(), now_ms=int(time.time() * 1000)))
+
+
+def delete_old_failures() -> None:
+    """Delete what is no longer kept of log-ins that failed."""
+    close_old_connections()
+    login_throttle.delete_expired_attempts()
+    failed_log_ins.delete_old_entries()
+
+
+_audience = Audience(f"{socket.gethostname()}:{os.getpid()}")
+
+WORK = (
+    Periodic("catalog", POLL_SECONDS, follow_catalog),
+    Periodic("counters", 1.0, flush_tally),
+    Periodic("audience", 1.0, report_audience),
+    Periodic("use of keys", key_usage.EVERY, key_usage.flush),
+    Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
+    Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
+    Periodic("failed log-ins", 3600.0, delete_old_failures),
+    Periodic("server check", 60.0, ServerCheck(connections.executor).step),
+)
+
+
+def start() -> None:
+    """Start all of it, each in a thread of its own."""
+    for work in WORK:
+        work.start()
+
+
+def stop() -> None:
+    """End all of it; the counters, and when keys were used, are flushed a last time."""
+    for work in WORK:
+        work.stop()
+    Periodic("counters", 1.0, flush_tally).turn()
+    Periodic("use of keys", key_usage.EVERY, key_usage.flush).turn()

@@ -1,0 +1,87 @@
+"""Schemas that are no contract yet, somebody's text or a contract's draft: tested, and saved."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from contracts import registry
+from contracts.models import Contract, ContractVersion
+from contracts.registry import Content, drafts, references
+from streams import connections
+from streams.contract_subjects import event_types_of
+from streams.snapshot import holder
+from synapse import sandbox
+from synapse.auth.principal import Principal
+from synapse.errors.streams import NothingToTest
+from synapse.inspection.backtest import Tested, back_test
+from synapse.inspection.recent_events import USUAL_EVENTS
+from synapse.sandbox import Trial
+from synapse.schema import validator
+
+
+def of_text(subject: str, text: bytes) -> Content:
+    """Return a text (UTF-8) as the next schema of a contract; its `$ref` may name what the newest one refers to.
+
+    Raises:
+        BadSchema: when it is no JSON object, or too large.
+    """
+    validator.parse(text)
+    return drafts.content_of_text(_contract(subject), text.decode())
+
+
+def of_draft(subject: str) -> Content:
+    """Return the draft of the contract with this subject.
+
+    Raises:
+        NothingToTest: when it has none.
+    """
+    draft = _draft(subject)
+    if draft is None:
+        raise NothingToTest(f"“{subject}” has no draft. Give the schema that is to be tested.")
+    return drafts.content_of_text(draft.contract, draft.text)
+
+
+@contextmanager
+def trial(candidate: Content) -> Iterator[Trial]:
+    """Have a candidate ready to be tested on events, for as long as the block lasts.
+
+    Raises:
+        BadSchema: when it cannot be a contract's schema.
+        SandboxBusy: when too many schemas are being worked on.
+    """
+    with sandbox.trial(candidate.document, references.documents(candidate.references)) as found:
+        yield found
+
+
+def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
+    """Give what the candidate would say of each event type that its subject is about, `last` events of each. What `by`
+    may not see is masked before.
+
+    Raises:
+        BadSchema: when it cannot be a contract's schema.
+        SandboxBusy: when too many schemas are being worked on.
+        UnknownContract, NothingToTest: when it is about none.
+        NotAStream, Unavailable: as their names say.
+    """
+    with trial(candidate) as found:
+        for event_type in event_types_of(subject):
+            test = back_test(holder.current(), event_type.stream.name, event_type.name, found, by=by, last=last)
+            yield connections.executor().run(test)
+
+
+def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:
+    """Make a text, which refers to no other, the draft of a contract; make the contract if need be.
+
+    Raises:
+        DraftExists: when there is a draft with another text, and it is not to be replaced.
+        BadSchema: when the text cannot be a contract's schema.
+    """
+    return registry.draft(subject, text, by=by, references=[], replace=replace)
+
+
+def _contract(subject: str) -> Contract | None:
+    return Contract.objects.filter(subject=subject).first()
+
+
+def _draft(subject: str) -> ContractVersion | None:
+    contract = _contract(subject)
+    return None if contract is None else registry.draft_of(contract)

@@ -1,0 +1,29 @@
+"""The tails of this process, made from Django's settings when first needed: one XREAD loop a stream, many who watch.
+
+To be woken when a stream gets something, without the entries themselves:
+
+    with tails().bell("orders") as bell:
+        while not (found := await look()) and await bell.wait(seconds):
+            pass
+
+To watch the entries: see `streams.live`.
+"""
+
+from functools import cache
+
+from core.process_shares import shares_of
+from streams import connections
+from streams.snapshot import holder
+from synapse.live import Frame, Tails, sse
+from synapse.redis.commands.streams import Entry
+
+
+@cache
+def tails() -> Tails:
+    """Return the tails of this process's event loop."""
+    return Tails(connections.server(), render, shares=shares_of("live-seats"))
+
+
+def render(stream: str, entry: Entry) -> Frame:
+    """Return an entry as it is written to those who watch, read by the stream's contracts."""
+    return sse.of_entry(entry, holder.current().shown(stream))

@@ -1,0 +1,198 @@
+"""One who watches a stream, from the first frame to the last: what is stored already, then what comes."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Mapping
+
+from streams import connections
+from streams.live.catch_up import Page, Pages
+from streams.live.process_tails import render
+from streams.live.session_revalidation import Pass, guard
+from synapse.auth.principal import Principal
+from synapse.auth.rights import PERSONAL
+from synapse.errors.streams import NotAStream, Unavailable
+from synapse.live import (
+    Frame,
+    Tail,
+    Tails,
+    Watcher,
+    sse,
+)
+from synapse.live.query import Asked
+from synapse.live.watcher import MOST_WAITING, Ended
+from synapse.redis import Conversation
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.queries import answer, ask
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.shares import caller_of
+from synapse.wire.fast_decoder import type_of_parts
+from synapse.wire.ids import (
+    FIRST,
+    LAST,
+    EntryId,
+    parse,
+)
+
+# When a browser comes back after the connection was lost: not all in the same moment.
+RETRY_MS = (1000, 3000)
+_PAUSE = 0.5
+_WHY: Mapping[Ended, str] = {
+    "stopping": "the server stops",
+    "failed": "the server failed; its log says why",
+    "shut out": "show again who you are: your key or your rights changed, or it was long ago",
+}
+
+
+class Following:
+    """Writes frames for one who watches.
+
+    First the stream is read in pages, at the reader's pace. Near its end a queue is begun that the read loop fills,
+    and the pages are read up to the very id at which the loop stood then: the queue has all that is later. So nothing
+    is left out between the two, and nothing comes twice.
+    """
+
+    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, principal: Principal) -> None:
+        self._stream = stream
+        self._asked = asked
+        self._tails = tails
+        self._heartbeat = heartbeat
+        self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
+        self._written = 0.0
+        self._pass = Pass(principal, stream)
+        self._caller = caller_of(principal)
+        self._is_shut_out = False
+        self._watcher: Watcher | None = None
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Give frames, some at a time, until the server ends it. Whoever closes this has gone.
+
+        Raises:
+            NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
+        """
+        with self._tails.seat(self._stream, self._caller) as tail, guard.calling(self._check, self._pass):
+            yield await self._opening()
+            self._written = _now()
+            async for chunk in self._stored(tail):
+                self._written = _now()
+                yield chunk
+            watcher = self._watcher = self._fresh_watcher()
+            if why := self._why_over(tail):
+                yield sse.bye(self._pages.after, _WHY[why])
+                return
+            with tail.watched_by(watcher) as begins:
+                async for chunk in self._pages_until(begins, watcher):
+                    self._written = _now()
+                    yield chunk
+                self._pages.after = max(self._pages.after, begins)
+                async for chunk in self._coming(watcher, self._pages.after):
+                    yield chunk
+
+    def _check(self) -> None:
+        """End it when the caller may not watch any more; take up what they may see now."""
+        if not self._pass.is_good:
+            self._is_shut_out = True
+            if self._watcher is not None:
+                self._watcher.end("shut out")
+        elif self._watcher is not None:
+            self._watcher.may_see = self._pass.may_see
+
+    @property
+    def _personal(self) -> bool:
+        return self._pass.rights.has(PERSONAL)
+
+    def _fresh_watcher(self) -> Watcher:
+        return Watcher(event_types=self._asked.event_types, after=self._pages.after, may_see=self._pass.may_see)
+
+    def _why_over(self, tail: Tail) -> Ended | None:
+        if self._is_shut_out:
+            return "shut out"
+        if self._tails.stopping:
+            return "stopping"
+        return "failed" if tail.is_over else None
+
+    async def _opening(self) -> bytes:
+        newest = await connections.async_executor().run(self._newest())
+        at = self._asked.after
+        retry_ms = random.randint(*RETRY_MS)
+        if at is None or (at > newest and not self._asked.was_seen):
+            # A moment to come: a clock that is ahead means now.
+            self._pages.begin_again(newest)
+        elif at > newest:
+            # The id is of a stream that is no more.
+            self._pages.begin_again(FIRST)
+            return sse.opening(FIRST, retry_ms=retry_ms) + sse.gap("restarted", at)
+        return sse.opening(self._pages.after, retry_ms=retry_ms)
+
+    def _newest(self) -> Conversation[EntryId]:
+        (reply,) = yield from ask([stream_commands.xinfo_stream(self._stream)])
+        info = answer(reply, self._stream)
+        return parse(info["last-generated-id"]) if info else FIRST
+
+    async def _stored(self, tail: Tail) -> AsyncGenerator[bytes, None]:
+        """Give what is stored, to about the newest, and wait until the read loop knows where it stands."""
+        async for chunk in self._pages_until(LAST, None):
+            yield chunk
+        while not self._why_over(tail) and not await tail.ready(min(_PAUSE, self._heartbeat)):
+            if self._is_silent():
+                yield sse.heartbeat(self._pages.after)
+
+    async def _pages_until(self, until: EntryId, watcher: Watcher | None) -> AsyncGenerator[bytes, None]:
+        """Give what is stored up to an id. When Redis is away, wait for it, with heartbeats."""
+        is_last = self._pages.after >= until
+        while not (is_last or self._is_shut_out or self._tails.stopping or (watcher and watcher.ended)):
+            before = self._pages.after
+            try:
+                page = await self._pages.next(until)
+            except (Unavailable, NotAStream):
+                await asyncio.sleep(min(_PAUSE, self._heartbeat))
+            else:
+                is_last = page.is_last
+                notice = sse.gap("trimmed", before) if page.has_gap else b""
+                if chunk := notice + await self._written_page(page):
+                    yield chunk
+                    continue
+            if self._is_silent():
+                yield sse.heartbeat(self._pages.after)
+
+    async def _coming(self, watcher: Watcher, sent: EntryId) -> AsyncGenerator[bytes, None]:
+        """Give what the read loop hands out, until the watcher is ended."""
+        while True:
+            found = await watcher.get(self._heartbeat)
+            if found:
+                sent = found[-1].id
+                yield sse.joined(found, personal=self._personal)
+            elif watcher.ended == "slow":
+                connections.tally.add(self._stream, "live_dropped")
+                yield sse.dropped(sent, limit=MOST_WAITING)
+                return
+            elif watcher.ended:
+                yield sse.bye(sent, _WHY[watcher.ended])
+                return
+            else:
+                sent = watcher.seen
+                yield sse.heartbeat(sent)
+
+    async def _written_page(self, page: Page) -> bytes:
+        """Return the frames of those entries that are wanted, written in turns: many may catch up at once."""
+        found: list[Frame] = []
+        until = 0.0
+        for entry in page.entries:
+            # By a clock that goes on meanwhile: the loop's own may stand still within a turn.
+            if time.monotonic() >= until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
+            watcher = self._fresh_watcher()
+            # Most of what is not wanted is told by its type's own bytes.
+            event_type = type_of_parts(entry.parts)
+            if event_type is None or watcher.wants_type(event_type):
+                frame = render(self._stream, entry)
+                found += [frame] if watcher.wants(frame) else []
+        return sse.joined(found, personal=self._personal)
+
+    def _is_silent(self) -> bool:
+        return _now() - self._written >= self._heartbeat
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

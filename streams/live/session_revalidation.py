@@ -1,0 +1,135 @@
+"""Those who watch are asked again whether they may: a key that is revoked ends its connections, too, and so does a
+person's account that is."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from django.db import Error as DatabaseProblem
+from django.db import close_old_connections
+
+from streams.access import people
+from streams.access.revalidation import rights_now
+from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.problems import Unauthenticated
+
+# How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
+_LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
+# How often the database is asked whether the people who watch are logged in, and what they may do; and after how long
+# they have to come back, whatever it says. Seconds.
+PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
+
+# A person's name, and their session: "" where they came by a ticket that names none.
+Person = tuple[str, str]
+
+logger = logging.getLogger(__name__)
+
+
+class Pass:
+    """What lets one caller watch a stream. `rights` are those of the current catalog."""
+
+    def __init__(self, principal: Principal, stream: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._principal = principal
+        self._stream = stream
+        self._clock = clock
+        self._until = clock() + _PERSON_SECONDS if principal.kind == "person" else float("inf")
+        self._is_gone = False
+        self.rights: Rights = principal.rights
+
+    @property
+    def person(self) -> Person | None:
+        """The person who watches, None when it is none."""
+        return (self._principal.name, self._principal.session) if self._principal.kind == "person" else None
+
+    def renew(self, rights: Rights | None) -> None:
+        """Take up what the person may do by now; None: they logged out, or may not even log in."""
+        self._is_gone = rights is None
+        if rights is not None:
+            self._principal = replace(self._principal, rights=rights)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the caller may still watch."""
+        try:
+            self.rights = rights_now(self._principal)
+        except Unauthenticated:
+            return False
+        return not self._is_gone and self._clock() < self._until and self.rights.may("read", self._stream)
+
+    @property
+    def may_see(self) -> Callable[[str], bool] | None:
+        """What says of which event types the caller may have events; None when of all."""
+        if self.rights.may("read", self._stream, EVERY_TYPE):
+            return None
+        return lambda event_type: sees(self.rights, self._stream, event_type)
+
+
+class Guard:
+    """Calls everybody's check, on the event loop, soon after the catalog changed and once a second; and asks the
+    database about the people among them."""
+
+    def __init__(self) -> None:
+        self._checks: dict[Callable[[], None], Pass] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def calling(self, check: Callable[[], None], pass_: Pass) -> Iterator[None]:
+        """Call `check` for as long as the block lasts. A person's pass is renewed before."""
+        self._checks[check] = pass_
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="guard of the live tails")
+        try:
+            yield
+        finally:
+            del self._checks[check]
+
+    async def _run(self) -> None:
+        seen: Snapshot | None = None
+        asked, renewed = 0.0, time.monotonic()
+        while self._checks:
+            current, now = holder.current(), time.monotonic()
+            if now - renewed >= PEOPLE_EVERY and (self._renewal is None or self._renewal.done()):
+                renewed = now
+                # Beside the checks: a database that is slow keeps no key from being refused.
+                self._renewal = asyncio.create_task(self._renew(), name="rights of those who watch")
+            if current is not seen or now - asked >= _ASK_EVERY:
+                seen, asked = current, now
+                for check in list(self._checks):
+                    check()
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _renew(self) -> None:
+        those = {person for pass_ in self._checks.values() if (person := pass_.person)}
+        if not those:
+            return
+        try:
+            found = await asyncio.to_thread(_rights_of, those)
+        except DatabaseProblem as problem:
+            # They watch on by what was known, until they have to come back.
+            logger.warning("nobody can tell whether those who watch still may: %s", type(problem).__name__)
+            return
+        for check, pass_ in list(self._checks.items()):
+            if (person := pass_.person) in found:
+                pass_.renew(found[person])
+                check()
+
+
+def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
+    close_old_connections()
+    return {person: None if (now := _still(person)) is None else now.rights for person in those}
+
+
+def _still(person: Person) -> Principal | None:
+    name, session = person
+    now = people.logged_in(session) if session else people.named(name)
+    return now if now is not None and now.name == name else None
+
+
+guard = Guard()

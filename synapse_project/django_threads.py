@@ -1,0 +1,130 @@
+"""Django behind the front door: its synchronous handler in small pools of threads, one hop a request.
+
+What takes long by its nature has a thread of its own, so that it never takes those of the other requests: hashing a
+password, which is a third of a second of processor time; writing Python code for a contract, which takes seconds;
+checking schemas and testing them on events, which waits for a child process (`synapse.sandbox`).
+Such requests are told by their path, before Django sees them.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+from django.core.handlers.wsgi import WSGIHandler
+
+from core.process_shares import shares_of
+from synapse.shares import Limits
+from synapse.shares.fair_pool import FairPool
+from synapse_project import gate
+from synapse_project.django_callers import KnownSessions, Sender
+
+# One thread, which any caller may have.
+_ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+# Forms that check or set a password when they are sent.
+_PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
+_PYTHON_CODE = re.compile(r"/admin/contracts/contract/[^/]+/versions/[^/]+/python/")
+
+# Requests that bring a schema, which is checked and compared, and those that test one on events.
+_SCHEMAS = re.compile(
+    r"/registry/compatibility/.*|/registry/subjects/[^/]+/versions/?|/admin/contracts/contract/"
+    r"(?:add/|verdict/|[^/]+/(?:change|verdict|activate)/|[^/]+/versions/[^/]+/restore/)"
+)
+_BACK_TESTS = re.compile(r"/streams/[^/]+/event-types/[^/]+/backtest|/admin/contracts/contract/[^/]+/back-test/")
+
+# Status, headers and body.
+DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class DjangoLane:
+    """Answers a request with Django, through its WSGI handler (PEP 3333)."""
+
+    def __init__(self) -> None:
+        self._handler = WSGIHandler()
+        self.sessions = KnownSessions()
+        self._general = FairPool(
+            "django", threads=shares_of("django-threads").limits, requests=shares_of("django-requests")
+        )
+        self._passwords = FairPool("django-passwords", threads=_ONE, requests=shares_of("password-requests"))
+        self._python_code = FairPool("django-python-code", threads=_ONE, requests=shares_of("code-requests"))
+        self._schemas = FairPool("django-schemas", threads=_ONE, requests=shares_of("schema-requests"))
+        self._back_tests = FairPool("django-back-tests", threads=_ONE, requests=shares_of("back-test-requests"))
+
+    async def __call__(self, scope: Mapping[str, Any], body: bytes, sender: Sender) -> DjangoAnswer:
+        """Return the answer's status, headers and body.
+
+        Raises:
+            ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
+        """
+        environ = _environ(scope, body)
+        answer = await self.pool_of(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
+        self.sessions.learn(environ)
+        return answer
+
+    def pool_of(self, method: str, path: str) -> FairPool:
+        """Return the pool that answers a request."""
+        if method not in _SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
+            return self._passwords
+        if _PYTHON_CODE.fullmatch(path):
+            return self._python_code
+        if method not in _SAFE_METHODS and _BACK_TESTS.fullmatch(path):
+            return self._back_tests
+        if method not in _SAFE_METHODS and _SCHEMAS.fullmatch(path):
+            return self._schemas
+        return self._general
+
+    def _answer(self, environ: dict[str, Any]) -> DjangoAnswer:
+        status = 500
+        headers: list[tuple[bytes, bytes]] = []
+
+        def start_response(line: str, pairs: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
+            nonlocal status
+            status = int(line[:3])
+            headers.extend((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in pairs)
+            return lambda _: None  # the deprecated way to write; Django never uses it
+
+        response = self._handler(environ, start_response)
+        try:
+            content = b"".join(response)
+        finally:
+            response.close()
+        if environ["REQUEST_METHOD"] == "HEAD":
+            content = b""
+        return status, headers, content
+
+
+def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    host, port = scope.get("server") or ("localhost", 80)
+    client = scope.get("client") or ("", 0)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        # PEP 3333: text in the environ is bytes read as Latin-1.
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "RAW_URI": scope.get("raw_path", b"").decode("latin-1") or quote(scope["path"]),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 80),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": client[0],
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        gate.COUNTED: True,
+    }
+    for raw_name, raw_text in scope["headers"]:
+        name, text = raw_name.decode("latin-1").upper().replace("-", "_"), raw_text.decode("latin-1")
+        if b"_" in raw_name or name == "CONTENT_LENGTH":
+            # X_Forwarded_For would look like X-Forwarded-For; the length is that of what was read.
+            continue
+        key = name if name == "CONTENT_TYPE" else f"HTTP_{name}"
+        joint = "; " if name == "COOKIE" else ","
+        environ[key] = environ[key] + joint + text if key in environ else text
+    return environ

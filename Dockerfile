@@ -36,6 +36,7 @@ COPY contracts contracts
 COPY streams streams
 COPY bridges bridges
 COPY synapse_project synapse_project
+COPY chaos chaos
 COPY catalog catalog
 RUN python -m compileall -q .
 

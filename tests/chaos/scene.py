@@ -10,6 +10,7 @@ from pathlib import Path
 
 import redis as redis_py
 
+from chaos.order import KeyOrder
 from synapse.delivery import consumer_name
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.membership import Subscription
@@ -21,7 +22,6 @@ from synapse.redis import SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.script import load
 from synapse.wire.ids import parse
-from synapse_project.chaos.order import KeyOrder
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die
 
 EVENTS, KEYS, ATTEMPTS = 12, 3, 4

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from synapse_project.chaos import report
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.progress import Progress
-from synapse_project.chaos.run import _left_to_do
-from synapse_project.chaos.starting import run_apart
-from synapse_project.chaos.stock import Places
+from chaos import report
+from chaos.inventory import Places
+from chaos.launcher import run_apart
+from chaos.plan import Plan
+from chaos.progress import Progress
+from chaos.run import _left_to_do
 from tests.chaos.engines import EMBEDDED, engines
 from tests.chaos.profile import FULL
 

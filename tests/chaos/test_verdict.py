@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from synapse_project.chaos import fate, report
-from synapse_project.chaos.ledger import Acknowledged, Handled, Ledger
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.stock import Letter, Places, Stock
-from synapse_project.chaos.verdict import judge
+from chaos import fault_plan, report
+from chaos.inventory import Letter, Places, Stock
+from chaos.ledger import Acknowledged, Handled, Ledger
+from chaos.plan import Plan
+from chaos.verdict import judge
 
 PLAN = Plan(order="key", poison=0)
 IDS = ["1-0", "2-0", "10-0"]
@@ -126,11 +126,11 @@ def test_the_ledger_gives_back_what_was_written(tmp_path):
 def test_the_seed_decides_which_events_are_poison_and_which_attempts_fail():
     names = [str(n) for n in range(10_000)]
 
-    poison = [name for name in names if fate.is_poison(1, name, 0.01)]
-    failing = [name for name in names if fate.fails(1, name, 1, 0.15)]
+    poison = [name for name in names if fault_plan.is_poison(1, name, 0.01)]
+    failing = [name for name in names if fault_plan.fails(1, name, 1, 0.15)]
 
     assert 60 < len(poison) < 140
     assert 1300 < len(failing) < 1700
-    assert poison != [name for name in names if fate.is_poison(2, name, 0.01)]
-    assert not any(fate.fails(1, name, 3, 1.0) for name in names)
-    assert not fate.is_poison(1, "5s", 1.0)
+    assert poison != [name for name in names if fault_plan.is_poison(2, name, 0.01)]
+    assert not any(fault_plan.fails(1, name, 3, 1.0) for name in names)
+    assert not fault_plan.is_poison(1, "5s", 1.0)

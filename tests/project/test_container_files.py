@@ -24,7 +24,7 @@ from synapse_project import environment
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-APPS = ("synapse", "core", "contracts", "streams", "bridges", "synapse_project")
+APPS = ("synapse", "core", "contracts", "streams", "bridges", "synapse_project", "chaos")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 # How the platform's own compose files ask for health: with `python`, from a shell.

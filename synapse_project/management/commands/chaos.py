@@ -11,9 +11,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from synapse_project.chaos import report
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.starting import RunFailed, run_apart
+from chaos import report
+from chaos.launcher import RunFailed, run_apart
+from chaos.plan import Plan
 
 EXAMPLES = """
 Everything happens in a temporary folder, with a server and a database of its own: what the settings name is not

@@ -2,14 +2,20 @@
 
 import time
 
+from chaos import fault_plan
+from chaos.ledger import Acknowledged, Ledger
+from chaos.plan import (
+    KEY,
+    KEYS,
+    STREAM,
+    Plan,
+    Start,
+)
+from chaos.process_pool import context_of
 from streams import connections
 from synapse.errors.streams import Unavailable
 from synapse.redis import Command, ReplyError, SyncExecutor
 from synapse.redis.commands.publishing import Once, publish_once
-from synapse_project.chaos import fate
-from synapse_project.chaos.fleet import context_of
-from synapse_project.chaos.ledger import Acknowledged, Ledger
-from synapse_project.chaos.plan import KEY, KEYS, STREAM, Plan, Start
 
 # Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so whatever has to
 # be sent again, those of a key are stored in their order.
@@ -66,7 +72,7 @@ class Publisher:
             self.step(min(AT_ONCE, left))
             time.sleep(max(0.0, began + self._published * each - time.monotonic()))
         self._phases.published()
-        self._kind = fate.SOUND
+        self._kind = fault_plan.SOUND
         while self._plan.poison and not self._phases.over.wait(TRICKLE_EVERY):
             self.step(1)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.verdict import Verdict
+from chaos.plan import Plan
+from chaos.verdict import Verdict
 
 
 def broken(plan: Plan, outcome: dict[str, Any]) -> list[str]:

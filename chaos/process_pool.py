@@ -10,8 +10,8 @@ from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, Spaw
 
 import django
 
+from chaos.plan import USUAL_START, Start
 from streams import connections
-from synapse_project.chaos.plan import USUAL_START, Start
 
 Process = ForkProcess | SpawnProcess
 # What a process may take to end that was told to, as bridges promise.

@@ -6,14 +6,14 @@ import threading
 import time
 
 from bridges.runtime.worker_factory import open_worker
+from chaos import fault_plan
+from chaos.ledger import Handled, HandlingLedger, Ledger
+from chaos.plan import KEY, Plan
 from streams import connections
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sinks.base import OneByOne
 from synapse.errors.delivery import SinkError
-from synapse_project.chaos import fate
-from synapse_project.chaos.ledger import Handled, HandlingLedger, Ledger
-from synapse_project.chaos.plan import KEY, Plan
 
 BLOCK_MS = 500
 
@@ -32,9 +32,9 @@ class Handler(OneByOne):
         self._ledger.write(Handled("began", name, key, delivery.id))
         if plan.work:
             time.sleep(plan.work)
-        if fate.is_poison(plan.seed, name, plan.poison):
+        if fault_plan.is_poison(plan.seed, name, plan.poison):
             raise SinkError("poison")
-        if fate.fails(plan.seed, name, delivery.attempt, plan.failures):
+        if fault_plan.fails(plan.seed, name, delivery.attempt, plan.failures):
             raise SinkError("bad luck")
         self._ledger.write(Handled("done", name, key, delivery.id))
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
+from chaos import fault_plan
+from chaos.inventory import Stock
+from chaos.ledger import Acknowledged, Handled
+from chaos.order import KeyOrder
+from chaos.plan import Plan
 from synapse.wire.ids import parse
-from synapse_project.chaos import fate
-from synapse_project.chaos.ledger import Acknowledged, Handled
-from synapse_project.chaos.order import KeyOrder
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.stock import Stock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
         again=again,
         dead_and_delivered=len(done & dead),
         dead_wrongly=sum(
-            letter.attempts != plan.attempts or not fate.is_poison(plan.seed, letter.name, plan.poison)
+            letter.attempts != plan.attempts or not fault_plan.is_poison(plan.seed, letter.name, plan.poison)
             for letter in stock.letters
         ),
         order_breaks=breaks,

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from chaos.plan import Plan
+from chaos.progress import MARK
 from synapse.redis.embedded import EmbeddedRedis
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.progress import MARK
 from synapse_project.environment import SETTINGS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 class RunFailed(Exception):
@@ -34,7 +34,7 @@ def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="synapse-chaos-") as folder:
         process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "synapse_project.chaos", plan.packed()],
+            [sys.executable, "-m", "chaos", plan.packed()],
             cwd=ROOT,
             env=_environment(folder),
             text=True,

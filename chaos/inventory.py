@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.plan import GROUP, STREAM
 from synapse.errors.streams import Unavailable
 from synapse.redis import (
     Command,
@@ -14,7 +15,6 @@ from synapse.redis import (
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import value
-from synapse_project.chaos.plan import GROUP, STREAM
 
 _PAGE = 1000
 # What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.

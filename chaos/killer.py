@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from synapse_project.chaos.fleet import Fleet
-from synapse_project.chaos.plan import Plan
-from synapse_project.chaos.server import ChaosServer
+from chaos.plan import Plan
+from chaos.process_pool import Fleet
+from chaos.server import ChaosServer
 
 # How long the server stays away at most, in seconds.
 LONGEST_AWAY = 0.5

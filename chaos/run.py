@@ -10,18 +10,23 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connections as databases
 
+from chaos import (
+    inventory,
+    publisher,
+    verdict,
+    worker,
+)
+from chaos.killer import Deeds, Killer
+from chaos.ledger import Ledger
+from chaos.plan import STREAM, Plan
+from chaos.process_pool import Fleet, Stops
+from chaos.progress import Progress
+from chaos.server import ChaosServer
+from chaos.verdict import Verdict
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.redis.commands import streams as stream_commands
-from synapse_project.chaos import publisher, stock, verdict, worker
-from synapse_project.chaos.fleet import Fleet, Stops
-from synapse_project.chaos.killer import Deeds, Killer
-from synapse_project.chaos.ledger import Ledger
-from synapse_project.chaos.plan import STREAM, Plan
-from synapse_project.chaos.progress import Progress
-from synapse_project.chaos.server import ChaosServer
-from synapse_project.chaos.verdict import Verdict
 
 _LOOK_EVERY = 0.02
 # How often to ask how far the workers are, when all that is left is waiting for them.
@@ -97,7 +102,7 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     finally:
         publishers.kill_all()
         workers.kill_all()
-    left = stock.take(connections.executor(), found)
+    left = inventory.take(connections.executor(), found)
     return Outcome(
         engine=_engine(),
         took=healed - began,
@@ -114,7 +119,7 @@ def _published_so_far(plan: Plan, deeds: Deeds, seconds: float) -> str:
     return f"publishing, {seconds:.0f} of {plan.seconds:g} s; {killed}"
 
 
-def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = False) -> stock.Places:
+def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = False) -> inventory.Places:
     """Wait until all is settled, or nothing gets on any more: the verdict will say so.
 
     `trickling`: sound events still come, so that some are done says nothing about the others.
@@ -123,7 +128,7 @@ def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = 
     begun = since
     while True:
         workers.step()
-        found, late = stock.places(connections.executor()), time.monotonic() - since > plan.patience
+        found, late = inventory.places(connections.executor()), time.monotonic() - since > plan.patience
         if found is None:
             if late:
                 raise Stuck("Redis does not answer, or no worker made its group.")
@@ -137,7 +142,7 @@ def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = 
         time.sleep(_ASK_EVERY)
 
 
-def _left_to_do(found: stock.Places | None, seconds: float) -> str:
+def _left_to_do(found: inventory.Places | None, seconds: float) -> str:
     if found is None:
         return f"waiting for {seconds:.0f} s; Redis does not answer, or no worker made its group yet"
     parts = {"pending": found.pending, "waiting to be tried again": found.waiting, "behind their key": found.parked}

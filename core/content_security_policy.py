@@ -13,8 +13,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 Directives = Mapping[str, Sequence[object]]
 
 DATA: Directives = {"default-src": [NONE], "frame-ancestors": [NONE]}
-# The same, as the express lane writes it.
-DATA_HEADER = b"default-src 'none'; frame-ancestors 'none'"
 
 _PAGE: Directives = {
     "default-src": [NONE],

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# RFC 9111, 5.2.2.5: neither the browser nor a proxy keeps the answer.
-NO_STORE = "no-store"
+from synapse.http.headers import NO_STORE
 
 
 def no_store_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

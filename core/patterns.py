@@ -1,11 +1,10 @@
-"""URL patterns that mean the same on both lanes."""
+"""Django's URL patterns of paths that the event loop knows as well."""
 
-import re
 from typing import Any
 
 from django.urls import URLPattern, re_path
 
-_PART = re.compile(r"\{(\w+)\}")
+from synapse.http.route_pattern import expression
 
 
 def route(path: str, view: Any, name: str) -> URLPattern:
@@ -14,10 +13,5 @@ def route(path: str, view: Any, name: str) -> URLPattern:
     A part in braces is one path segment, whatever it holds (the view refuses bad names with a reason); a trailing
     slash is the same route.
     """
-    pattern: URLPattern = re_path("^" + _PART.sub(r"(?P<\1>[^/]+)", path.lstrip("/")) + "/?$", view, name=name)
+    pattern: URLPattern = re_path(f"^{expression(path.lstrip('/'))}$", view, name=name)
     return pattern
-
-
-def compiled(path: str) -> re.Pattern[str]:
-    """Return the same pattern for the front door, which sees the leading slash."""
-    return re.compile(_PART.sub(r"(?P<\1>[^/]+)", path) + "/?")

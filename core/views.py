@@ -21,14 +21,7 @@ from core import database_errors
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.exchange import Request, Response, problem_response
 from synapse.http.hosts import bad_host
-from synapse.problems import (
-    BadRequest,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-    PayloadTooLarge,
-    Problem,
-)
+from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -152,11 +145,6 @@ def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
     for name, text in problem.headers.items():
         page[name] = text
     return page
-
-
-def too_large(limit: int) -> PayloadTooLarge:
-    """Return the problem of a body that is not even read."""
-    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

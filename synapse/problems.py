@@ -145,3 +145,8 @@ def document(problem: Problem) -> dict[str, Any]:
 def render(problem: Problem) -> bytes:
     """Return the problem document as JSON (UTF-8)."""
     return orjson.dumps(document(problem))
+
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """Return the problem of a body that is not even read."""
+    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")

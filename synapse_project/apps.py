@@ -12,9 +12,13 @@ class SynapseConfig(AppConfig):
     name = "synapse_project"
 
     def ready(self) -> None:
-        from synapse_project import hosts, installation, roles  # noqa: PLC0415 - needs the loaded models
+        from synapse_project import (  # noqa: PLC0415 - needs the loaded models
+            host_checks,  # noqa: PLC0415 - needs the loaded models
+            installation,
+            roles,
+        )
 
-        checks.register(hosts.check_allowed_hosts)
+        checks.register(host_checks.check_allowed_hosts)
 
         installation.tell_difference(
             database=installation.database_of(settings.DATABASES["default"]),

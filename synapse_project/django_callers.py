@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -23,6 +23,7 @@ from streams import access
 from streams.access import people
 from synapse.auth.principal import Principal
 from synapse.problems import Problem
+from synapse.server.config import Sender
 from synapse.shares.callers import CallerId, caller_at, caller_of
 
 # Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.
@@ -82,20 +83,6 @@ def _person(user: Any) -> str:
     if isinstance(user, Principal):
         return user.name if user.kind == "person" else ""
     return user.get_username() if user.is_authenticated else ""
-
-
-class Sender(NamedTuple):
-    """Who sends a request, as its head tells before its body is read.
-
-    Attributes:
-        caller: To whom is counted what the request takes.
-        address: Where it comes from.
-        refusal: Why the caller is anonymous, where a key is asked for.
-    """
-
-    caller: CallerId
-    address: str
-    refusal: Problem | None = None
 
 
 def sender_of(path: str, headers: Mapping[str, str], address: str, sessions: KnownSessions) -> Sender:

@@ -15,10 +15,13 @@ from urllib.parse import quote
 from django.core.handlers.wsgi import WSGIHandler
 
 from core.process_shares import shares_of
+from synapse.server import request_guard
+from synapse.server.config import DjangoAnswer, Sender
 from synapse.shares import Limits
+from synapse.shares.callers import CallerId
 from synapse.shares.fair_pool import FairPool
-from synapse_project import gate
-from synapse_project.django_callers import KnownSessions, Sender
+from synapse_project import django_callers
+from synapse_project.django_callers import KnownSessions
 
 # One thread, which any caller may have.
 _ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
@@ -33,9 +36,6 @@ _SCHEMAS = re.compile(
     r"(?:add/|verdict/|[^/]+/(?:change|verdict|activate)/|[^/]+/versions/[^/]+/restore/)"
 )
 _BACK_TESTS = re.compile(r"/streams/[^/]+/event-types/[^/]+/backtest|/admin/contracts/contract/[^/]+/back-test/")
-
-# Status, headers and body.
-DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class DjangoLane:
@@ -62,6 +62,18 @@ class DjangoLane:
         answer = await self.pool_of(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
         self.sessions.learn(environ)
         return answer
+
+    def sender_of(self, path: str, headers: Mapping[str, str], address: str) -> Sender:
+        """Return who sends a request: a service, a person whose session is known, or an address."""
+        return django_callers.sender_of(path, headers, address, self.sessions)
+
+    async def person_of(self, headers: Mapping[str, str], address: str) -> CallerId | None:
+        """Return who is logged in with the session that a request shows; None when nobody is.
+
+        Raises:
+            DatabaseDown: when the database cannot be asked.
+        """
+        return await django_callers.person_of(headers, address)
 
     def pool_of(self, method: str, path: str) -> FairPool:
         """Return the pool that answers a request."""
@@ -117,7 +129,7 @@ def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        gate.COUNTED: True,
+        request_guard.COUNTED: True,
     }
     for raw_name, raw_text in scope["headers"]:
         name, text = raw_name.decode("latin-1").upper().replace("-", "_"), raw_text.decode("latin-1")

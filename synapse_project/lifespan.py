@@ -11,7 +11,9 @@ from streams import background_tasks, connections, health_probe
 from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.runtime import gc_tuning
-from synapse_project import api_docs, proxy_warning
+from synapse.server import proxy_warning
+from synapse_project import api_docs
+from synapse_project.server_config import server_config
 
 
 def load_views() -> None:
@@ -37,7 +39,7 @@ class Lifespan:
                 background_tasks.start()
                 bridges.WORK.start()
                 await asyncio.to_thread(health_probe.start)
-                proxy_warning.warning.write_at_start()
+                proxy_warning.warning.write_at_start(server_config())
                 gc_tuning.spare()
                 gc_tuning.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.

@@ -21,8 +21,8 @@ from streams.live.process_tails import tails
 from synapse.runtime import descriptors
 from synapse.runtime.supervisor import Supervisor
 from synapse.server.acceptor import Acceptor
-from synapse_project.direct_protocol import connection_table_of
-from synapse_project.http_protocol import options
+from synapse.server.fast_path import connection_table_of
+from synapse.server.http_protocol import options
 
 APPLICATION = "synapse_project.asgi:application"
 # Linux allows as many where nothing else is set (net.core.somaxconn); beyond it, clients try again after a second.

@@ -15,9 +15,9 @@ from uvicorn.server import ServerState
 from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.snapshot import holder
-from synapse_project import http_protocol
+from synapse.server import http_protocol
 from synapse_project.async_routes import ROUTES
-from synapse_project.front_door import FrontDoor
+from tests.door import ChangingFrontDoor
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ExpressLane:
     name = "express lane"
 
     def __init__(self) -> None:
-        self.door = FrontDoor(ROUTES)
+        self.door = ChangingFrontDoor(ROUTES)
         self._config = uvicorn.Config(self.door, **http_protocol.options(lifespan="off"))
         self._config.load()
         self._runner = asyncio.Runner()

@@ -10,8 +10,8 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - needs the loaded apps
 
+from synapse.server.http_protocol import options  # noqa: E402
 from synapse_project.front_door import FrontDoor  # noqa: E402
-from synapse_project.http_protocol import options  # noqa: E402
 
 application = FrontDoor(())
 

@@ -1,6 +1,8 @@
 """What a Host header may name (RFC 9112, 3.2), and why one is refused. Pure."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from synapse.problems import BadRequest
 
@@ -10,12 +12,27 @@ _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.]+\])(?:
 _SERVER = re.compile(r"(?:[a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::[0-9]+)?", re.IGNORECASE)
 # What an entry of ALLOWED_HOSTS can be: a name, all names below one, an address, or every host.
 _ALLOWED = re.compile(r"\.?[a-z0-9-][a-z0-9.-]*|\[[a-f0-9]*:[a-f0-9.:]+\]|\*", re.IGNORECASE)
+# A host and its port as Django splits them (`django.http.request.split_domain_port`); a test holds both equal.
+_HOST_AND_PORT = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?")
 _NO_UNDERSCORE = "a host name cannot have an underscore (RFC 1123, 2.1): give the server an alias without one"
 
 
 def is_authority(host: str) -> bool:
     """Say whether a Host header has the form of one; it may be empty."""
     return _AUTHORITY.fullmatch(host) is not None
+
+
+@lru_cache(maxsize=256)
+def is_allowed(host: str, allowed: Sequence[str]) -> bool:
+    """Say whether a Host header names a host that one of the entries allows, whatever its port.
+
+    Args:
+        host: the header's value.
+        allowed: names, “.” and a domain for it and all below it, or “*”. A tuple.
+    """
+    match = _HOST_AND_PORT.fullmatch(host.lower())
+    name = match[1].removesuffix(".") if match else ""
+    return bool(name) and any(entry == "*" or _matches(name, entry.lower()) for entry in allowed)
 
 
 def bad_host(host: str) -> BadRequest:
@@ -39,3 +56,9 @@ def allowed_host_mistake(entry: str) -> str:
     if entry.startswith("*."):
         return f"all names below one are written “{entry[1:]}”"
     return "an entry is a host name, “.” and a domain, an address ([..] around one of IPv6), or “*”: no scheme, no port"
+
+
+def _matches(name: str, entry: str) -> bool:
+    if entry.startswith("."):
+        return name.endswith(entry) or name == entry[1:]
+    return name == entry

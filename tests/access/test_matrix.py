@@ -26,9 +26,9 @@ from synapse.auth.principal import SYSTEM
 from synapse.auth.rights import Rights
 from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
+from synapse.server.body_budget import SMALL
 from synapse.shares import CallerId, Shares
 from synapse_project.async_routes import ROUTES
-from synapse_project.bodies import SMALL
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
 from tests.conftest import using
 from tests.definitions import define

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse_project.direct_protocol import DirectCycle
+from synapse.server.fast_path import DirectCycle
 from synapse_project.front_door import FrontDoor
 from tests.connection import Connection
 from tests.framing.shapes import HOST, JSON, OFFERS, by_chunks, event, publish

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import orjson
 import pytest
 
-from synapse_project.http_protocol import LimitedHttpProtocol
+from synapse.server.http_protocol import LimitedHttpProtocol
 from tests.connection import request
 from tests.framing.client import answers_to
 from tests.framing.proxies import running_haproxy, running_nginx

@@ -9,11 +9,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from synapse.server import framed_protocol, http10
-from synapse_project import direct_protocol, http_protocol
+from synapse.server import fast_path, framed_protocol, http10, http_protocol
 from tests.lanes import Wire
 
-MODULES = (framed_protocol, direct_protocol, http_protocol, http10)
+MODULES = (framed_protocol, fast_path, http_protocol, http10)
 # Names by what has them: some are read, some are set, and some are overridden in the trust that uvicorn calls them.
 NAMES = {
     "HttpToolsProtocol": (
@@ -54,7 +53,7 @@ def owners():
 @pytest.mark.parametrize(("owner", "name"), PAIRS, ids=" ".join)
 def test_uvicorn_has_each_name_that_the_protocol_uses(owners, owner, name):
     assert hasattr(owners[owner], name), (
-        f"uvicorn {uvicorn.__version__} has no {owner}.{name}, which synapse_project/http_protocol.py, "
+        f"uvicorn {uvicorn.__version__} has no {owner}.{name}, which synapse/server/http_protocol.py, "
         "direct_protocol.py, framed_protocol.py or http10.py uses. See what took its place before you raise uvicorn."
     )
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core.process_shares import shares_of
-from synapse_project.bodies import SMALL
+from synapse.server.body_budget import SMALL
 from tests.access.conftest import bearer
 
 MIB = 1024 * 1024

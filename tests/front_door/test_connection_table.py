@@ -7,6 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from synapse.auth.client_ip import proxies
+from synapse.server.connection_table import ConnectionTable
 from synapse.shares import (
     AllInUse,
     CallerId,
@@ -15,7 +17,6 @@ from synapse.shares import (
 )
 from synapse.shares.counter import Limits
 from synapse.shares.resources import RESOURCES
-from synapse_project.connection_table import ConnectionTable
 
 HERE, THERE, FAR = (CallerId("address", f"192.0.2.{number}") for number in (1, 2, 3))
 BILLING, ORDERS = CallerId("service", "billing"), CallerId("service", "orders")
@@ -40,7 +41,7 @@ class House:
     def __init__(self):
         limits = Limits(total=10, per_caller=4, per_address=3, anonymous=5)
         self.shares = Shares(RESOURCES["open-connections"], limits)
-        self.table = ConnectionTable(self.shares)
+        self.table = ConnectionTable(self.shares, proxies([]))
 
     def open(self, caller, count=1, *, busy=False):
         opened = [FakeConnection(busy=busy) for _ in range(count)]

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from streams.snapshot import holder
-from synapse_project.direct_protocol import DirectCycle
+from synapse.server.fast_path import DirectCycle
 from tests.connection import Connection, request
 from tests.live.server import running_server
 from tests.patience import eventually

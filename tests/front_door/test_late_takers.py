@@ -7,7 +7,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from synapse.http.exchange import Response, Route, nobody
-from synapse_project import http_protocol
+from synapse.server import http_protocol
 from synapse_project.front_door import FrontDoor
 
 

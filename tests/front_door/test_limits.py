@@ -9,10 +9,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from synapse.server import http_protocol
+from synapse.server.config import Sender
+from synapse.server.request_body import Body, ClientGone
 from synapse.shares import CallerId
-from synapse_project import http_protocol
-from synapse_project.body_reading import Body, ClientGone
-from synapse_project.django_callers import Sender
 from synapse_project.front_door import FrontDoor
 from tests.patience import eventually
 
@@ -27,7 +27,13 @@ class FakeDoor(FrontDoor):
         if scope["type"] != "http":
             return
         try:
-            with Body(receive, dict(_texts(scope["headers"])), Sender(CallerId("service", "billing"), "")) as reading:
+            with Body(
+                self.config,
+                self.django.person_of,
+                receive,
+                dict(_texts(scope["headers"])),
+                Sender(CallerId("service", "billing"), ""),
+            ) as reading:
                 body = await reading.read()
         except ClientGone:
             return

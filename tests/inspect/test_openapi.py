@@ -13,8 +13,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from bridges.api.urls import urlpatterns as of_bridges
 from contracts.api.urls import urlpatterns as registry
-from core.patterns import compiled
 from streams.api.urls import urlpatterns as of_streams
+from synapse.http.route_pattern import compiled
 from synapse_project import api_docs, lifespan
 from synapse_project.async_routes import ROUTES
 from tests.references import resolved

@@ -3,7 +3,8 @@
 import pytest
 
 from synapse.auth.client_ip import Proxies, one_caller, proxies
-from synapse_project import proxy_warning
+from synapse.server import proxy_warning
+from synapse_project.server_config import server_config
 
 OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
@@ -118,7 +119,7 @@ def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_s
 ):
     settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, proxies(trusted)
 
-    proxy_warning.warning.write_at_start()
+    proxy_warning.warning.write_at_start(server_config())
 
     assert len(warnings()) == lines
 

@@ -1,11 +1,14 @@
 """Which hosts a request may ask for: ours, and any where probes and scrapers ask by an address."""
 
 import pytest
+from django.http.request import split_domain_port, validate_host
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synapse.auth.client_ip import proxies
-from synapse.http.hosts import allowed_host_mistake
-from synapse_project.hosts import check_allowed_hosts, serve_any_host
+from synapse.http.hosts import allowed_host_mistake, is_allowed
+from synapse_project.host_checks import check_allowed_hosts, serve_any_host
 
 BY_ADDRESS = ["10.42.0.7:8002", "[fd00::7]:8002", "synapse_pod:8002", "elsewhere.example", ""]
 HEALTH = ["/health", "/healthz", "/readyz", "/healthz/"]
@@ -172,3 +175,18 @@ def test_what_others_forward_does_not_count(ask, settings):
     settings.ALLOWED_HOSTS = ["synapse.example", "localhost"]
 
     assert ask("GET", "/streams", headers={"host": "10.0.0.7", "x-forwarded-host": "synapse.example"}).status == 400
+
+
+NAMES = st.text(st.sampled_from("aA.-_:[]1 x"), max_size=8)
+
+
+@given(
+    host=st.one_of(NAMES, st.sampled_from(["a.example", "a.example.:80", "[::1]:8002", "A.EXAMPLE"])),
+    allowed=st.lists(st.one_of(NAMES, st.sampled_from([".example", "*", "a.example", "[::1]", ""])), max_size=3).map(
+        tuple
+    ),
+)
+def test_hosts_are_allowed_as_django_allows_them(host, allowed):
+    name, _ = split_domain_port(host)
+
+    assert is_allowed(host, allowed) == (bool(name) and validate_host(name, allowed))

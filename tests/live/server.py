@@ -13,9 +13,10 @@ import orjson
 
 from streams import connections
 from streams.live.process_tails import tails
-from synapse_project import http_protocol, web_server
+from synapse.server import http_protocol
+from synapse_project import web_server
 from synapse_project.async_routes import ROUTES
-from synapse_project.front_door import FrontDoor
+from tests.door import ChangingFrontDoor
 from tests.patience import eventually
 
 
@@ -56,7 +57,7 @@ class RunningServer:
 def running_server() -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts."""
     options = http_protocol.options(lifespan="off", loop="asyncio")
-    config = web_server.uvicorn.Config(FrontDoor(ROUTES), **options)
+    config = web_server.uvicorn.Config(ChangingFrontDoor(ROUTES), **options)
     server = web_server.Server(config, say=lambda _: None, address="")
     listener = socket.create_server(("127.0.0.1", 0))
     # Connections have it from here. asyncio, unlike uvloop, sets it on none that was accepted.

@@ -6,7 +6,7 @@ import pytest
 
 from streams.live.process_tails import tails
 from synapse.live import watcher
-from synapse_project import http_protocol
+from synapse.server import http_protocol
 from tests.live.server import watching
 from tests.patience import eventually
 

@@ -1,14 +1,15 @@
 """Reading the body of a request that becomes ASGI, no further than its sender may send."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Self
 
-from django.conf import settings
-
-from synapse_project import django_callers
-from synapse_project.bodies import SMALL, AnonymousBodyTooLarge, Reservation, is_limited
-from synapse_project.django_callers import Sender
-from synapse_project.http_values import check_announced, check_read
+from synapse.server.body_budget import (
+    SMALL,
+    AnonymousBodyTooLarge,
+    Reservation,
+    is_limited,
+)
+from synapse.server.config import Headers, PersonOf, Receive, Sender, ServerConfig
+from synapse.server.conversion import check_announced, check_read
 
 
 class ClientGone(Exception):
@@ -23,12 +24,13 @@ class Body:
     """
 
     def __init__(
-        self, receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Mapping[str, str], sender: Sender
+        self, config: ServerConfig, person_of: PersonOf, receive: Receive, headers: Headers, sender: Sender
     ) -> None:
+        self._config, self._person_of = config, person_of
         self._receive = receive
         self._headers = headers
         self.sender = sender
-        self._reservation = Reservation(sender.caller)
+        self._reservation = Reservation(config, sender.caller)
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +48,7 @@ class Body:
             ClientGone: as its name says.
         """
         announced = self._headers.get("content-length", "")
-        check_announced(announced, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        check_announced(announced, most=self._config.max_body_bytes)
         if announced.isdigit():
             await self._check_size(int(announced[:20]))
         parts: list[bytes] = []
@@ -59,18 +61,18 @@ class Body:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
-            check_read(size, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            check_read(size, most=self._config.max_body_bytes)
             await self._check_size(size)
             self._reservation.grow(size)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _check_size(self, size: int) -> None:
         """Refuse a large body of an anonymous sender, and look for a session before that."""
-        if size <= SMALL or not is_limited(self.sender.caller):
+        if size <= SMALL or not is_limited(self._config, self.sender.caller):
             return
-        person = await django_callers.person_of(self._headers, self.sender.address)
+        person = await self._person_of(self._headers, self.sender.address)
         if person is None:
             raise self.sender.refusal or AnonymousBodyTooLarge()
         self._reservation.give_back()
         self.sender = Sender(person, self.sender.address)
-        self._reservation = Reservation(person)
+        self._reservation = Reservation(self._config, person)

@@ -2,7 +2,7 @@
 
 import logging
 
-from django.conf import settings
+from synapse.server.config import ServerConfig
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ class ProxyWarning:
                 _MEANS,
             )
 
-    def write_at_start(self) -> None:
+    def write_at_start(self, config: ServerConfig) -> None:
         """Warn when the settings speak of a proxy, and none is trusted."""
-        origins = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if origin.startswith("https://")]
-        if origins and not settings.TRUSTED_PROXIES.networks:
+        origins = [origin for origin in config.csrf_trusted_origins if origin.startswith("https://")]
+        if origins and not config.trusted_proxies.networks:
             logger.warning(
                 "People come by %s, so a proxy speaks TLS, and SYNAPSE_TRUSTED_PROXIES names none: %s. Set it to the "
                 "addresses of your proxies.",

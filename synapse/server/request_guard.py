@@ -1,16 +1,13 @@
 """What is settled before anybody looks at a request: where it comes from, and whether more are taken from there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from django.conf import settings
-
-from streams import access, connections
 from synapse.auth.client_ip import FORWARDING, one_caller
 from synapse.http import origins
 from synapse.problems import ForeignOrigin, Problem
-from synapse.server import rate_limit
-from synapse_project import auth_banner, hosts, proxy_warning
+from synapse.server import hosts, proxy_warning, rate_limit
+from synapse.server.config import ServerConfig
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -19,15 +16,15 @@ Headers = Mapping[str, str]
 COUNTED = "synapse.counted"
 
 
-def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
+def seen(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     """Return the request as it is known here: with the address of who asks, and only with what a trusted proxy says."""
     peer = (scope.get("client") or ("", 0))[0]
     if FORWARDING.isdisjoint(headers):
         return scope, headers
-    if settings.TRUSTED_PROXIES.has(peer):
-        address = settings.TRUSTED_PROXIES.client(peer, headers.get("x-forwarded-for", ""))
+    if config.trusted_proxies.has(peer):
+        address = config.trusted_proxies.client(peer, headers.get("x-forwarded-for", ""))
         scope = {**scope, "client": (address, 0)}
-        if host := hosts.forwarded_host(headers):
+        if host := hosts.forwarded_host(config, headers):
             pairs = [pair for pair in scope["headers"] if pair[0] != b"host"]
             return {**scope, "headers": [(b"host", host.encode()), *pairs]}, {**headers, "host": host}
         return scope, headers
@@ -37,7 +34,7 @@ def seen(scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}
 
 
-def is_foreign(method: str, headers: Headers, *, scheme: str) -> bool:
+def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> bool:
     """Say whether a request is to be refused because a page of another site sent it.
 
     That page needs no key where access is open, and browsers add the credentials of Basic by themselves. A session is
@@ -45,50 +42,52 @@ def is_foreign(method: str, headers: Headers, *, scheme: str) -> bool:
     """
     if origins.BROWSERS_OWN.isdisjoint(headers):
         return False
-    if not auth_banner.is_open(settings.AUTH) and not headers.get("authorization", "").lower().startswith("basic"):
+    if not config.is_open and not headers.get("authorization", "").lower().startswith("basic"):
         return False
-    allowed = (*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS)
+    allowed = (*config.cors_allowed_origins, *config.csrf_trusted_origins)
     return origins.is_foreign(method, headers, scheme=scheme, allowed=allowed)
 
 
-def check_origin(method: str, headers: Headers, *, scheme: str) -> None:
+def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> None:
     """Refuse what `is_foreign` finds.
 
     Raises:
         ForeignOrigin: when a page of another site sent the request.
     """
-    if is_foreign(method, headers, scheme=scheme):
+    if is_foreign(config, method, headers, scheme=scheme):
         raise ForeignOrigin(headers.get(origins.ORIGIN))
 
 
-def counts() -> bool:
+def counts(config: ServerConfig) -> bool:
     """Say whether requests are counted at all."""
-    return settings.RATE_PER_ADDRESS is not None or settings.RATE_PER_KEY is not None
+    return config.rate_per_address is not None or config.rate_per_key is not None
 
 
-async def count(scope: Scope, headers: Headers) -> dict[str, str]:
+async def count(config: ServerConfig, scope: Scope, headers: Headers) -> dict[str, str]:
     """Count a request on the event loop. Return the headers that tell its caller what is left.
 
     Raises:
         TooManyRequests: when nothing is left.
     """
     told: dict[str, str] = {}
-    if not counts():
+    if not counts(config):
         return told
-    for conversation in _counts(scope["path"], (scope.get("client") or ("", 0))[0], headers):
-        _tell(told, await connections.async_executor().run(conversation))
+    for conversation in _counts(config, scope["path"], (scope.get("client") or ("", 0))[0], headers):
+        _tell(told, await config.async_executor().run(conversation))
     return told
 
 
-def count_here(path: str, address: str, headers: Headers) -> dict[str, str]:
+def count_here(
+    config: ServerConfig, path: str, address: str, headers: Headers, run: Callable[[Any], Headers]
+) -> dict[str, str]:
     """Do the same in a thread.
 
     Raises:
         TooManyRequests: when nothing is left.
     """
     told: dict[str, str] = {}
-    for conversation in _counts(path, address, headers):
-        _tell(told, connections.executor().run(conversation))
+    for conversation in _counts(config, path, address, headers):
+        _tell(told, run(conversation))
     return told
 
 
@@ -98,18 +97,18 @@ def _tell(told: dict[str, str], more: Headers) -> None:
         told[name] = f"{told[name]}, {text}" if name in told else text
 
 
-def _counts(path: str, address: str, headers: Headers) -> Iterator[Any]:
+def _counts(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
     """Yield what is counted, one after the other: a key is looked at only when its sender's address may ask."""
     if path.rstrip("/") in hosts.HEALTH_PATHS:
         return  # a probe asks often, and must not take a busy server for a dead one
-    if settings.RATE_PER_ADDRESS is not None:
-        yield rate_limit.take("address", one_caller(address), settings.RATE_PER_ADDRESS)
-    if settings.RATE_PER_KEY is not None and (key := _key(headers)):
-        yield rate_limit.take("key", key, settings.RATE_PER_KEY)
+    if config.rate_per_address is not None:
+        yield rate_limit.take("address", one_caller(address), config.rate_per_address)
+    if config.rate_per_key is not None and (key := _key(config, headers)):
+        yield rate_limit.take("key", key, config.rate_per_key)
 
 
-def _key(headers: Headers) -> str:
+def _key(config: ServerConfig, headers: Headers) -> str:
     try:
-        return access.identify(headers).key
+        return config.identify(headers).key
     except Problem:
         return ""  # refused where it is asked for; its address was counted

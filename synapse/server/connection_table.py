@@ -9,8 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Protocol
 
-from django.conf import settings
-
+from synapse.auth.client_ip import Proxies
 from synapse.problems import Problem
 from synapse.shares import AllInUse, CallerId, Shares
 from synapse.shares.callers import caller_at
@@ -19,11 +18,6 @@ from synapse.shares.callers import caller_at
 _MOST_LOOKS = 16
 # One may have to go for the whole, one for anonymous callers, and one for the caller itself.
 _MOST_RECLAIMED = 3
-
-
-def caller_behind(peer: str) -> CallerId:
-    """Return to whom a new connection from an address is counted."""
-    return CallerId("proxy", peer) if settings.TRUSTED_PROXIES.has(peer) else caller_at(peer)
 
 
 class Connection(Protocol):
@@ -58,16 +52,21 @@ class Seat:
 
 
 class ConnectionTable:
-    """The connections of a process, by caller; `shares` counts them."""
+    """The connections of a process, by caller; `shares` counts them, `proxies` are trusted."""
 
-    def __init__(self, shares: Shares) -> None:
+    def __init__(self, shares: Shares, proxies: Proxies) -> None:
+        self._proxies = proxies
         self.shares = shares
         self._seats: dict[CallerId, OrderedDict[Seat, None]] = {}
         self._anonymous, self._known = _Ranking(), _Ranking()
 
+    def caller_behind(self, peer: str) -> CallerId:
+        """Return to whom a new connection from an address is counted: a trusted proxy is a caller of its own."""
+        return CallerId("proxy", peer) if self._proxies.has(peer) else caller_at(peer)
+
     def has_room(self, peer: str) -> bool:
         """Say whether the table has a place for one more connection from an address without closing another."""
-        return self.shares.has_room(caller_behind(peer))
+        return self.shares.has_room(self.caller_behind(peer))
 
     def admit(self, connection: Connection, caller: CallerId) -> Seat:
         """Give a new connection its place, and close others where that takes it.

@@ -14,10 +14,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httptools
-from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.process_shares import shares_of
 from synapse.auth.principal import ANONYMOUS
 from synapse.http.exchange import (
     Request,
@@ -29,16 +27,12 @@ from synapse.http.exchange import (
 )
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
-from synapse.server.framed_protocol import TRAILERS, FramedHttpProtocol
-from synapse.server.head_cache import Repeated, repeated
-from synapse.server.http10 import without_chunks
-from synapse.shares import CallerId, caller_of
-from synapse_project import gate
-from synapse_project.bodies import SMALL, Reservation
-from synapse_project.connection_table import ConnectionTable, Seat, caller_behind
-from synapse_project.front_door import CONNECTION, FrontDoor
-from synapse_project.hosts import check_host
-from synapse_project.http_values import (
+from synapse.server import request_guard
+from synapse.server.asgi import CONNECTION, FrontDoor
+from synapse.server.body_budget import SMALL, Reservation
+from synapse.server.config import ServerConfig
+from synapse.server.connection_table import ConnectionTable, Seat
+from synapse.server.conversion import (
     HeaderPairs,
     check_announced,
     check_read,
@@ -49,6 +43,11 @@ from synapse_project.http_values import (
     principal_of,
     request_of,
 )
+from synapse.server.framed_protocol import TRAILERS, FramedHttpProtocol
+from synapse.server.head_cache import Repeated, repeated
+from synapse.server.hosts import check_host
+from synapse.server.http10 import without_chunks
+from synapse.shares import CallerId, caller_of
 
 _LENGTH = b"content-length"
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
@@ -117,11 +116,11 @@ class DirectCycle:
             self._protocol.flow.resume_reading()
         head = self._head
         try:
-            check_host(head.path, head.headers, version=self._protocol.version)
-            self._principal = principal_of(head.route, head.headers, address=head.address)
+            check_host(self._protocol.server_config, head.path, head.headers, version=self._protocol.version)
+            self._principal = principal_of(self._protocol.server_config, head.route, head.headers, address=head.address)
             if self._principal.kind != "anonymous" and not self._protocol.is_identified:
                 self._protocol.identify(caller_of(self._principal))
-            self._most = self._protocol.most_bytes if head.route.identify is None else SMALL
+            self._most = self._protocol.server_config.max_body_bytes if head.route.identify is None else SMALL
             check_announced(self._length, most=self._most)
             self._check_size()
         except Problem as problem:
@@ -172,7 +171,7 @@ class DirectCycle:
         check_read(size, most=self._most)
         if size > SMALL or (size and self._most == SMALL):
             if self._reservation is None:
-                self._reservation = Reservation(caller_of(self._principal))
+                self._reservation = Reservation(self._protocol.server_config, caller_of(self._principal))
             self._reservation.grow(size)
 
     def _let_go(self) -> None:
@@ -224,7 +223,7 @@ class DirectCycle:
             self._respond(response)
 
     def _fail(self, request: Request, error: Exception) -> None:
-        self._respond(failed(request, error))
+        self._respond(failed(self._protocol.server_config, request, error))
 
     def _respond(self, response: Response) -> None:
         if self._disconnected or self.response_started:
@@ -241,9 +240,11 @@ class DirectCycle:
         status, body, content_type, headers = response
         default = self._protocol.server_state.default_headers
         if headers or "origin" in self._head.headers:
-            head = STATUS_LINE[status] + _written([*default, *header_pairs(response, self._head.headers)])
+            head = STATUS_LINE[status] + _written(
+                [*default, *header_pairs(self._protocol.server_config, response, self._head.headers)]
+            )
         else:
-            head = _usual_head(status, content_type, self._protocol.hsts_seconds, *default)
+            head = _usual_head(self._protocol.server_config, status, content_type, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
         if len(body) <= _MOST_JOINED:
             transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
@@ -257,7 +258,9 @@ class DirectCycle:
 
 def connection_table_of(app: Any) -> ConnectionTable:
     """Return the table of the connections that an application answers."""
-    return app.connections if isinstance(app, FrontDoor) else ConnectionTable(shares_of("open-connections"))
+    if not isinstance(app, FrontDoor):
+        raise TypeError("this protocol serves a front door")
+    return app.connections
 
 
 class DirectHttpProtocol(FramedHttpProtocol):
@@ -266,16 +269,16 @@ class DirectHttpProtocol(FramedHttpProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         app = self.config.loaded_app
-        self._door = app if isinstance(app, FrontDoor) else None
-        self._table = connection_table_of(app)
+        if not isinstance(app, FrontDoor):
+            raise TypeError("this protocol serves a front door")
+        self._door = app
+        self.server_config = app.config
+        self._table = app.connections
         # The connection's place among all, None before and after.
         self.seat: Seat | None = None
         # Whether it is counted to more than an address.
         self.is_identified = False
-        self._is_counted = gate.counts()
-        # Read once: Python takes longer for a setting of Django than for a request's body.
-        self.most_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        self.hsts_seconds: int = settings.SECURE_HSTS_SECONDS
+        self._is_counted = request_guard.counts(self.server_config)
         # The request that uvicorn's way answers now; `cycle` is the one that came last.
         self._running: Any = None
         # The method, the URL and the headers that came last, and what they mean.
@@ -294,7 +297,7 @@ class DirectHttpProtocol(FramedHttpProtocol):
             ShareUsedUp, AllInUse: when there is none.
         """
         peer = self.client[0] if self.client else ""
-        caller = caller_behind(peer)
+        caller = self._table.caller_behind(peer)
         self.is_identified = not caller.is_anonymous
         self.seat = self._table.admit(self, caller)
 
@@ -351,7 +354,7 @@ class DirectHttpProtocol(FramedHttpProtocol):
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
 
     def _direct_cycle(self) -> DirectCycle | None:
-        if self._door is None or self._is_counted:
+        if self._is_counted:
             return None
         asked = (self.parser.get_method(), self.url, self.headers)
         self._is_like_last = asked == self._asked
@@ -399,9 +402,13 @@ class DirectHttpProtocol(FramedHttpProtocol):
         route, params = door.route(method.decode("ascii"), path)
         if route is None or route.direct is None or route.identify not in (None, nobody):
             return None
-        scope, headers = gate.seen({"client": self.client, "headers": pairs}, headers_of(pairs))
+        scope, headers = request_guard.seen(
+            self.server_config, {"client": self.client, "headers": pairs}, headers_of(pairs)
+        )
         # What is refused for its origin takes the long way, so that it costs the others nothing.
-        if is_for_django(route, headers) or gate.is_foreign(route.method, headers, scheme="http"):
+        if is_for_django(self.server_config, route, headers) or request_guard.is_foreign(
+            self.server_config, route.method, headers, scheme="http"
+        ):
             return None
         address = scope["client"][0] if scope["client"] else ""
         return _Head(route, params, path, url.query or b"", headers, address)
@@ -419,7 +426,7 @@ class DirectHttpProtocol(FramedHttpProtocol):
 
     def waits(self) -> bool:
         """Say whether the request that came last is one whose caller may leave before it is answered."""
-        if self._door is None or self.cycle is None or isinstance(self.cycle, DirectCycle):
+        if self.cycle is None or isinstance(self.cycle, DirectCycle):
             return False
         route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
         return route is not None and route.waits
@@ -505,10 +512,10 @@ class DirectHttpProtocol(FramedHttpProtocol):
 
 
 @lru_cache(maxsize=64)
-def _usual_head(status: int, content_type: str, hsts_seconds: int, *default: tuple[bytes, bytes]) -> bytes:
+def _usual_head(config: ServerConfig, status: int, content_type: str, *default: tuple[bytes, bytes]) -> bytes:
     """Return the beginning of every answer of the kind, for as long as the server's own headers say: a second, for the
-    date is one of them. A header tells `hsts_seconds`."""
-    return STATUS_LINE[status] + _written([*default, *header_pairs(Response(content_type=content_type), {})])
+    date is one of them."""
+    return STATUS_LINE[status] + _written([*default, *header_pairs(config, Response(content_type=content_type), {})])
 
 
 def _written(pairs: HeaderPairs) -> bytes:

@@ -16,8 +16,8 @@ from typing import Any, Literal
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from synapse.problems import Problem
+from synapse.server.fast_path import DirectHttpProtocol
 from synapse.server.framed_protocol import Refused
-from synapse_project.direct_protocol import DirectHttpProtocol
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEADERS = 100

@@ -5,11 +5,8 @@ session sends no more than `SMALL`, and each byte counts; small bodies of all ot
 are connections fit beside the rest.
 """
 
-from django.conf import settings
-
-from core.process_shares import shares_of
-from streams.access.identification import OPEN
 from synapse.problems import PayloadTooLarge
+from synapse.server.config import ServerConfig
 from synapse.shares import CallerId
 
 SMALL = 64 * 1024
@@ -22,19 +19,20 @@ class AnonymousBodyTooLarge(PayloadTooLarge):
         super().__init__(f"Of callers without a good key or session at most {SMALL // 1024} KiB are read.")
 
 
-def is_limited(caller: CallerId) -> bool:
+def is_limited(config: ServerConfig, caller: CallerId) -> bool:
     """Say whether a caller's bodies are small, and counted from the first byte."""
-    return caller.is_anonymous and settings.AUTH != OPEN
+    return caller.is_anonymous and not config.is_open
 
 
 class Reservation:
     """The memory that one request's body takes of its caller's share."""
 
-    __slots__ = ("_caller", "_free", "_taken")
+    __slots__ = ("_caller", "_free", "_shares", "_taken")
 
-    def __init__(self, caller: CallerId) -> None:
+    def __init__(self, config: ServerConfig, caller: CallerId) -> None:
         self._caller = caller
-        self._free = 0 if is_limited(caller) else SMALL
+        self._shares = config.shares_of("body-memory")
+        self._free = 0 if is_limited(config, caller) else SMALL
         self._taken = 0
 
     def grow(self, size: int) -> None:
@@ -44,11 +42,11 @@ class Reservation:
             ShareUsedUp, AllInUse: when that is more than there is for its caller.
         """
         if size > self._free and size > self._taken:
-            shares_of("body-memory").take(self._caller, size - self._taken)
+            self._shares.take(self._caller, size - self._taken)
             self._taken = size
 
     def give_back(self) -> None:
         """Leave the memory to others."""
         if self._taken:
-            shares_of("body-memory").give_back(self._caller, self._taken)
+            self._shares.give_back(self._caller, self._taken)
             self._taken = 0

@@ -4,13 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from django.conf import settings
-
-from core import database_errors
-from core.content_security_policy import DATA_HEADER
-from core.no_store import NO_STORE
-from core.views import too_large
-from streams import access
 from synapse.auth.principal import Principal
 from synapse.auth.rights import NOTHING
 from synapse.http.exchange import (
@@ -21,7 +14,9 @@ from synapse.http.exchange import (
     StreamedResponse,
     problem_response,
 )
-from synapse.problems import Problem
+from synapse.http.headers import DATA_POLICY, NO_STORE
+from synapse.problems import Problem, too_large
+from synapse.server.config import ServerConfig
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
@@ -39,19 +34,19 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def is_for_django(route: Route, headers: Mapping[str, str]) -> bool:
+def is_for_django(config: ServerConfig, route: Route, headers: Mapping[str, str]) -> bool:
     """Say whether a route's caller is a person with a session: who that is takes a query."""
-    return route.identify is None and access.is_a_persons(headers)
+    return route.identify is None and config.is_session(headers)
 
 
-def principal_of(route: Route, headers: Mapping[str, str], *, address: str) -> Principal:
+def principal_of(config: ServerConfig, route: Route, headers: Mapping[str, str], *, address: str) -> Principal:
     """Return who calls, as far as the headers tell: a stranger where the route has a way of its own to find out.
 
     Raises:
         Unauthenticated: when the key is not good, or one is required and none is shown.
     """
     if route.identify is None:
-        return access.identify(headers, address=address)
+        return config.identify(headers, address=address)
     return Principal(kind="anonymous", name="anonymous", address=address, rights=NOTHING)
 
 
@@ -99,31 +94,31 @@ def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
     return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
 
 
-def header_pairs(response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
+def header_pairs(config: ServerConfig, response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
     """Return the headers of an answer, but for its length; `asked` are those of the request."""
     pairs = [
         (b"content-type", response.content_type.encode()),
         (b"x-content-type-options", b"nosniff"),
-        (b"content-security-policy", DATA_HEADER),
+        (b"content-security-policy", DATA_POLICY),
         (b"vary", b"origin"),
     ]
     if "Cache-Control" not in response.headers:
         pairs.append((b"cache-control", NO_STORE.encode()))
     pairs += pairs_of(response.headers)
-    if settings.SECURE_HSTS_SECONDS:
-        pairs.append((b"strict-transport-security", b"max-age=%d" % settings.SECURE_HSTS_SECONDS))
+    if config.hsts_seconds:
+        pairs.append((b"strict-transport-security", b"max-age=%d" % config.hsts_seconds))
     origin = asked.get("origin")
-    if origin is not None and origin in settings.CORS_ALLOWED_ORIGINS:
+    if origin is not None and origin in config.cors_allowed_origins:
         pairs.append((b"access-control-allow-origin", origin.encode("latin-1")))
-        pairs.append((b"access-control-expose-headers", ", ".join(settings.CORS_EXPOSE_HEADERS).encode()))
+        pairs.append((b"access-control-expose-headers", ", ".join(config.cors_expose_headers).encode()))
     return pairs
 
 
-def failed(request: Request, error: Exception) -> Response:
+def failed(config: ServerConfig, request: Request, error: Exception) -> Response:
     """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
     if isinstance(error, Problem):
         return problem_response(error)
-    if (away := database_errors.as_problem(error)) is not None:
+    if (away := config.database_problem(error)) is not None:
         return problem_response(away)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem_response(Problem("Something went wrong inside Synapse; its log says more."))

@@ -1,0 +1,185 @@
+"""The front door: an ASGI application that answers the express lanes on the event loop and hands all else to Django.
+
+Django's own ASGI handler is not used: every synchronous middleware and signal is a thread hop there. Its synchronous
+handler runs in a small pool instead, one hop a request.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from re import Pattern
+
+from synapse.http.exchange import (
+    Caller,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    problem_response,
+)
+from synapse.http.route_pattern import compiled
+from synapse.problems import Problem
+from synapse.server import cors, request_guard
+from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, Sender, ServerConfig
+from synapse.server.connection_table import ConnectionTable
+from synapse.server.conversion import (
+    HeaderPairs,
+    failed,
+    header_pairs,
+    headers_of,
+    is_for_django,
+    pairs_of,
+    principal_of,
+    request_of,
+)
+from synapse.server.hosts import check_host
+from synapse.server.request_body import Body, ClientGone
+from synapse.server.response_stream import streamed
+from synapse.shares import CallerId, caller_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """The routes of one path, by method. `prefix` is the path up to its first named part, to find it fast."""
+
+    pattern: Pattern[str]
+    prefix: str
+    routes: Mapping[str, Route]
+
+
+# Where a scope has the connection that its request came on.
+CONNECTION = "synapse.connection"
+
+
+class FrontDoor:
+    """Finds who answers a request, and turns ASGI's messages into values and back."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        config: ServerConfig,
+        django: Fallback,
+        lifespan: Callable[[Receive, Send], Awaitable[None]],
+    ) -> None:
+        self.config = config
+        self._lanes = _lanes(routes)
+        self.django = django
+        self._lifespan = lifespan
+
+    @cached_property
+    def connections(self) -> ConnectionTable:
+        """The connections of the server that asks here."""
+        return ConnectionTable(self.config.shares_of("open-connections"), self.config.trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        # Any other kind (websocket) is refused by the server when nobody accepts it.
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = headers_of(scope["headers"])
+        told: Mapping[str, str] = {}
+        try:
+            scope, headers = request_guard.seen(self.config, scope, headers)
+            check_host(self.config, scope["path"], headers, version=scope["http_version"])
+            told = await request_guard.count(self.config, scope, headers)
+            request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
+            preflight = cors.preflight(self.config, scope["method"], headers)
+            is_early = preflight is not None
+            response = preflight or await self._answered(scope, headers, receive)
+        except Problem as problem:
+            response, is_early = problem_response(problem), True
+        except ClientGone:
+            return
+        if is_early and "expect" in headers:
+            # The client may not have been told to send the body: it may send the next request in its place.
+            told = {**told, "connection": "close"}
+        if isinstance(response, StreamedResponse):
+            await streamed(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
+        elif isinstance(response, Response):
+            length = (b"content-length", b"%d" % len(response.body))
+            pairs = [*header_pairs(self.config, response, headers), *pairs_of(told), length]
+            await _send(send, response.status, pairs, response.body)
+        else:
+            status, pairs, body = response
+            await _send(send, status, [*pairs, *pairs_of(told)], body)
+
+    async def _answered(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> Response | StreamedResponse | DjangoAnswer:
+        route, params = self.route(scope["method"], scope["path"])
+        address = (scope.get("client") or ("",))[0]
+        if route is None or is_for_django(self.config, route, headers):
+            sender = self.django.sender_of(scope["path"], headers, address)
+            _identify(scope, sender.caller)
+            with Body(self.config, self.django.person_of, receive, headers, sender) as body:
+                return await self.django(scope, await body.read(), body.sender)
+        # Before the body: where it shows no good key, it is not even read.
+        principal = principal_of(self.config, route, headers, address=address)
+        _identify(scope, caller_of(principal))
+        with Body(self.config, self.django.person_of, receive, headers, Sender(caller_of(principal), address)) as body:
+            request = request_of(
+                route,
+                params=params,
+                path=scope["path"],
+                query=scope["query_string"],
+                headers=headers,
+                principal=principal,
+                body=await body.read(),
+            )
+            return await _handled(self.config, route, request, scope, receive)
+
+    def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
+        """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
+        for lane in self._lanes:
+            if path.startswith(lane.prefix) and (match := lane.pattern.fullmatch(path)):
+                # A method that the lane does not serve is Django's to refuse or to answer.
+                return lane.routes.get(method), match.groupdict()
+        return None, {}
+
+
+def _lanes(routes: Iterable[Route]) -> list[_Lane]:
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
+
+
+def _identify(scope: Scope, caller: CallerId) -> None:
+    """Count the connection that a request came on to its caller, if that is more than an address."""
+    if (connection := scope.get(CONNECTION)) is not None:
+        connection.identify(caller)
+
+
+async def _handled(
+    config: ServerConfig, route: Route, request: Request, scope: Scope, receive: Receive
+) -> Response | StreamedResponse:
+    watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
+    try:
+        if route.identify is not None:
+            request = request._replace(principal=await route.identify(request))
+            _identify(scope, caller_of(request.principal))
+        return await route.handler(request)
+    except Problem:
+        raise
+    except Exception as error:
+        return failed(config, request, error)
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _watched(caller: Caller, receive: Receive) -> None:
+    """Wait until the caller leaves. Nothing else is received once the request is whole (ASGI HTTP, Disconnect)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    caller.leave()
+
+
+async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,33 @@
+"""The web server's configuration, made from Django's settings and the apps' functions."""
+
+from django.conf import settings
+
+from core import database_errors
+from core.process_shares import shares_of
+from streams import access, connections
+from synapse.server.config import ServerConfig
+
+
+def server_config() -> ServerConfig:
+    """Return the configuration by the settings as they are now."""
+    return ServerConfig(
+        allowed_hosts=tuple(settings.ALLOWED_HOSTS),
+        trusted_proxies=settings.TRUSTED_PROXIES,
+        is_open=settings.AUTH == "open",
+        max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        hsts_seconds=settings.SECURE_HSTS_SECONDS,
+        cors_allowed_origins=settings.CORS_ALLOWED_ORIGINS,
+        cors_allow_headers=settings.CORS_ALLOW_HEADERS,
+        cors_allow_methods=settings.CORS_ALLOW_METHODS,
+        cors_expose_headers=settings.CORS_EXPOSE_HEADERS,
+        cors_preflight_seconds=settings.CORS_PREFLIGHT_MAX_AGE,
+        csrf_trusted_origins=settings.CSRF_TRUSTED_ORIGINS,
+        rate_per_address=settings.RATE_PER_ADDRESS,
+        rate_per_key=settings.RATE_PER_KEY,
+        identify=access.identify,
+        is_session=access.is_a_persons,
+        shows_metrics_token=access.shows_metrics_token,
+        shares_of=shares_of,
+        async_executor=connections.async_executor,
+        database_problem=database_errors.as_problem,
+    )

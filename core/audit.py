@@ -1,12 +1,17 @@
-"""The record of who changed what."""
+"""The record of who changed what.
 
+The record as lines of JSON, for programs that collect such: the logger `synapse.audit`, which SYNAPSE_AUDIT_LOG
+sends to a file or to standard error.
+"""
+
+import json
+import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django.db import models, transaction
 
-from core import audit_log
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
 
@@ -23,7 +28,7 @@ def record(
     entry = _entry(actor, action, target, before, after)
     entry.save()
     # Not before it is sure to have happened.
-    transaction.on_commit(partial(audit_log.write, entry), robust=True)
+    transaction.on_commit(partial(write, entry), robust=True)
     return entry
 
 
@@ -31,7 +36,7 @@ def record_all(actor: Principal, action: str, targets: Iterable[tuple[models.Mod
     """Write one audit entry for each target, with what it was before and after, in few statements."""
     entries = [_entry(actor, action, target, before, after) for target, before, after in targets]
     for entry in AuditEntry.objects.bulk_create(entries):
-        transaction.on_commit(partial(audit_log.write, entry), robust=True)
+        transaction.on_commit(partial(write, entry), robust=True)
 
 
 def _entry(actor: Principal, action: str, target: models.Model | str, before: Any, after: Any) -> AuditEntry:
@@ -68,3 +73,29 @@ def describe_without(instance: models.Model, *names: str) -> dict[str, Any]:
         value = field.value_from_object(instance)
         described[field.name] = value if isinstance(value, (dict, list, int, bool, type(None))) else str(value)
     return described
+
+
+logger = logging.getLogger("synapse.audit")
+
+
+def write(entry: AuditEntry) -> None:
+    """Write an entry as one line."""
+    if logger.isEnabledFor(logging.INFO):
+        # In ASCII: no character of what others wrote can begin a line of its own, or move a terminal's cursor.
+        logger.info("%s", json.dumps(as_dict(entry), separators=(",", ":")))
+
+
+def as_dict(entry: AuditEntry) -> dict[str, Any]:
+    """Return an entry as JSON, the same in the log and in the API."""
+    return {
+        "id": entry.pk,
+        "at": entry.at.isoformat().replace("+00:00", "Z"),
+        "actor": entry.actor,
+        "kind": entry.kind,
+        "key": entry.key or None,
+        "address": entry.address or None,
+        "action": entry.action,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+    }

@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
-from core import audit, audit_log
+from core import audit
 from core.models import AuditEntry
 from synapse.auth.client_ip import one_caller
 from synapse.auth.principal import Principal
@@ -74,4 +74,4 @@ def _count_up(entry: AuditEntry, names: list[str], now: datetime) -> None:
     entry.save(update_fields=["after"])
     if after["failures"] & (after["failures"] - 1) == 0:
         # The lines that leave the machine tell the second, the fourth, the eighth and so on.
-        transaction.on_commit(lambda: audit_log.write(entry), robust=True)
+        transaction.on_commit(lambda: audit.write(entry), robust=True)

@@ -1,4 +1,7 @@
-"""How Django answers with the values of synapse.http.exchange and synapse.problems."""
+"""How Django answers with the values of synapse.http.exchange and synapse.problems.
+
+Django's URL patterns of paths that the event loop knows as well.
+"""
 
 import logging
 import sys
@@ -11,7 +14,7 @@ from django.core.exceptions import DisallowedHost, RequestDataTooBig, Suspicious
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, re_path, reverse
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
@@ -21,7 +24,19 @@ from core import database_errors
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.exchange import Request, Response, problem_response
 from synapse.http.hosts import bad_host
+from synapse.http.route_pattern import expression
 from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
+
+
+def route(path: str, view: Any, name: str) -> URLPattern:
+    """Return Django's pattern of a path written as `/streams/{stream}/info`.
+
+    A part in braces is one path segment, whatever it holds (the view refuses bad names with a reason); a trailing
+    slash is the same route.
+    """
+    pattern: URLPattern = re_path(f"^{expression(path.lstrip('/'))}$", view, name=name)
+    return pattern
+
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,9 @@ class SynapseConfig(AppConfig):
     name = "synapse_project"
 
     def ready(self) -> None:
-        from synapse_project import (  # noqa: PLC0415 - needs the loaded models
-            host_checks,  # noqa: PLC0415 - needs the loaded models
-            installation,
-            roles,
-        )
+        from synapse_project import installation, request_guard_middleware, roles
 
-        checks.register(host_checks.check_allowed_hosts)
+        checks.register(request_guard_middleware.check_allowed_hosts)
 
         installation.tell_difference(
             database=installation.database_of(settings.DATABASES["default"]),

@@ -7,7 +7,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
 django.setup(set_prefix=False)
 
-from synapse_project.async_routes import ROUTES  # noqa: E402
-from synapse_project.front_door import FrontDoor  # noqa: E402 - needs the loaded apps
+from synapse_project.front_door import (
+    ROUTES,  # noqa: E402
+    FrontDoor,  # noqa: E402 - needs the loaded apps
+)
 
 application = FrontDoor(ROUTES)

@@ -14,7 +14,6 @@ import streams.catalog
 from core import catalog_version
 from synapse.auth.principal import Principal
 from synapse.catalog import yaml as catalog_yaml
-from synapse.catalog import yaml_writer
 from synapse.catalog.file import BadCatalog, CatalogFile, Mistake
 from synapse.catalog.plan import Change
 from synapse.catalog.yaml import Source
@@ -168,7 +167,7 @@ def export() -> str:
     document: dict[str, Any] = {}
     for part in PARTS:
         part.export(document)
-    text = yaml_writer.write(document)
+    text = catalog_yaml.write(document)
     if (size := len(text.encode())) > catalog_yaml.MAX_BYTES:
         raise BadCatalog(f"The catalog would be a file of {size} bytes; at most {catalog_yaml.MAX_BYTES} can be read")
     return text

@@ -16,7 +16,7 @@ import environ
 from synapse.auth.client_ip import Proxies
 from synapse.delivery.webhooks import allow_list
 from synapse.shares.resources import RESOURCES, read_percents
-from synapse_project import redis_address, security_settings, setting_values
+from synapse_project import redis_locator, security_settings, setting_values
 
 
 class BadSetting(Exception):
@@ -44,7 +44,7 @@ SETTINGS = (
     Setting(
         name="REDIS_URL",
         default="",
-        parse=redis_address.checked,
+        parse=redis_locator.checked,
         shown_default="the embedded server",
         meaning="The Redis or Valkey that holds the events.",
     ),

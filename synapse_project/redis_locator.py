@@ -1,9 +1,39 @@
-"""Where Redis is: what `REDIS_URL` says, else where the embedded server was recorded."""
+"""Where Redis is: what `REDIS_URL` says, else where the embedded server was recorded.
+
+The URL of Redis as a setting: refused at the start where it could not work.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
 from synapse.errors.streams import BrokerDown
-from synapse.redis import embedded
+from synapse.redis import address, embedded
+
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def checked(text: str) -> str:
+    """Return the URL as the rest of the program writes it.
+
+    Raises:
+        ValueError: when it cannot be used, or names a file that cannot be read.
+    """
+    address.read(text)
+    parts = urlsplit(text)
+    for name, path in _files(parts.query).items():
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(f"a file that can be read as “{name}” ({error.strerror})") from None
+    # urlsplit has read REDIS:// as redis.
+    return parts.scheme + text[len(parts.scheme) :]
+
+
+def _files(query: str) -> Mapping[str, str]:
+    return {name: texts[-1] for name, texts in parse_qs(query).items() if name in _FILES}
 
 
 def redis_url() -> str:

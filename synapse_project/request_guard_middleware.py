@@ -1,23 +1,53 @@
-"""The gate for servers without a front door: `runserver`, and WSGI servers."""
+"""The gate for servers without a front door: `runserver`, and WSGI servers.
 
-from collections.abc import Callable
+Which hosts a request may ask for, as Django is told.
 
+The headers for pages of other sites, in Django's answers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.core.checks import CheckMessage, Warning
 from django.http import HttpRequest, HttpResponse
 
 from core.views import to_django
 from streams import connections
 from synapse.auth.client_ip import FORWARDING
 from synapse.http.exchange import problem_response
+from synapse.http.hosts import allowed_host_mistake
 from synapse.problems import BadRequest, Problem
-from synapse.server import (
-    cors,
-    hosts,
-    proxy_warning,
-    request_guard,
-)
-from synapse_project import host_checks
+from synapse.server import cors, hosts, proxy_warning, request_guard
+from synapse.server.hosts import may_be_named_otherwise
 from synapse_project.server_config import server_config
+
+
+def serve_any_host(request: HttpRequest) -> None:
+    """Let Django serve a request that may name any host: it asks all views for a host that is ours."""
+    headers = {name.lower(): text for name, text in request.headers.items()}
+    version = request.META.get("SERVER_PROTOCOL", "").removeprefix("HTTP/")
+    if may_be_named_otherwise(server_config(), request.path_info, headers, version=version):
+        request.META["HTTP_HOST"] = "localhost"
+
+
+def check_allowed_hosts(app_configs: Sequence[Any] | None = None, **options: Any) -> list[CheckMessage]:
+    """Warn of each entry of ALLOWED_HOSTS that matches no host (Django's system checks)."""
+    mistakes = ((entry, allowed_host_mistake(entry)) for entry in settings.ALLOWED_HOSTS)
+    return [
+        Warning(f"ALLOWED_HOSTS: “{entry}” matches no host: {mistake}.", id="synapse.W001")
+        for entry, mistake in mistakes
+        if mistake
+    ]
+
+
+class CorsHeaders(CorsMiddleware):
+    """Adds the headers to Django's answers. Preflights are answered behind the gate, which counts them."""
+
+    def check_preflight(self, request: HttpRequest) -> None:
+        return None
+
 
 Answer = Callable[[HttpRequest], HttpResponse]
 _FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
@@ -28,10 +58,10 @@ def gate_middleware(get_response: Answer) -> Answer:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request_guard.COUNTED in request.META:
-            host_checks.serve_any_host(request)
+            serve_any_host(request)
             return get_response(request)
         _see(request)
-        host_checks.serve_any_host(request)
+        serve_any_host(request)
         request.get_host()  # refuses one that is not ours
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
             return to_django(problem_response(BadRequest("The Content-Length is no number.")))

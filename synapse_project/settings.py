@@ -174,11 +174,11 @@ MIDDLEWARE = [
     "core.no_store.no_store_middleware",
     "core.content_security_policy.permissions_middleware",
     "core.content_security_policy.ContentPolicyMiddleware",
-    "synapse_project.cors.CorsHeaders",
+    "synapse_project.request_guard_middleware.CorsHeaders",
     "synapse_project.request_guard_middleware.gate_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Around the session's: a new session has its key when it has been saved.
-    "synapse_project.django_callers.person_middleware",
+    "synapse_project.django_threads.person_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,6 +1,10 @@
-"""The steps of `manage.py up`, one function each. What stops the start is a `CannotStart` with one clear line."""
+"""The steps of `manage.py up`, one function each. What stops the start is a `CannotStart` with one clear line.
+
+Who gets in, as `up` says it: where that is everybody, loudly.
+"""
 
 import http.client
+import ipaddress
 import os
 import secrets
 import sys
@@ -26,7 +30,43 @@ from synapse.redis import ReplyError, Server, SyncExecutor
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import file_lock, long_work, ports, process_table
 from synapse.runtime.supervisor import Child, Supervisor
-from synapse_project import auth_banner, database_lock, installation
+from synapse_project import database_lock, installation
+
+OPEN = "open"
+_CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  prints one (docs/access.md)."
+
+
+def is_open(auth: str) -> bool:
+    """Say whether everybody gets in."""
+    return auth == OPEN
+
+
+def said(auth: str, host: str) -> str:
+    """Return who gets in where the web server listens on `host`, in words."""
+    if not is_open(auth):
+        return _CLOSED
+    lines = [
+        f"OPEN: {_who(host)} may publish, read and change everything, without a key.",
+        "To close it:  make run SYNAPSE_AUTH=required  and a key for each service:  manage.py issue_key SERVICE",
+    ]
+    return "\n".join(f"  !!  {line}" for line in lines)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _who(host: str) -> str:
+    if is_loopback(host):
+        return "every program on this machine"
+    return f"whoever reaches this machine over the network (HOST is {host})"
+
 
 ADMIN = "admin"
 # How long the processes of an `up` that was killed may take to notice it and stop, in seconds.
@@ -200,7 +240,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
 def summary(*, redis: str, login: str) -> str:
     """Return what a person wants to know first: what runs, where, who gets in, and what to try."""
     api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
-    key = "" if auth_banner.is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
+    key = "" if is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
 Synapse is running.
 
@@ -210,7 +250,7 @@ Synapse is running.
   Bridges {_bridges()}
   Data    {settings.VAR_DIR}
 
-{auth_banner.said(settings.AUTH, settings.HOST)}
+{said(settings.AUTH, settings.HOST)}
 
 Try it:
   curl {api}/events/model-events{key} -H 'Content-Type: application/json' \\

@@ -16,7 +16,7 @@ from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.snapshot import holder
 from synapse.server import http_protocol
-from synapse_project.async_routes import ROUTES
+from synapse_project.front_door import ROUTES
 from tests.door import ChangingFrontDoor
 
 

@@ -1,7 +1,7 @@
 """The routes of bridges."""
 
 from bridges.api import dead_letters, groups, pull
-from core.patterns import route
+from core.views import route
 
 _GROUPS = "/streams/{stream}/groups"
 _DEAD_LETTERS = f"{_GROUPS}/{{group}}/dead-letters"

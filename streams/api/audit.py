@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core import audit_log, audit_query
+from core import audit, audit_query
 from core.audit_query import Wanted
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
@@ -68,7 +68,7 @@ class Audit(ApiView):
         found = audit_query.page(
             wanted, by=asked.principal, count=count, before=_before(asked.query.get("before", "").strip())
         )
-        shown = {"entries": [audit_log.as_dict(entry) for entry in found.entries], "next": found.next}
+        shown = {"entries": [audit.as_dict(entry) for entry in found.entries], "next": found.next}
         return to_django(json_response(shown))
 
 

@@ -1,6 +1,6 @@
 """The routes of streams."""
 
-from core.patterns import route
+from core.views import route
 from streams.api import audit, contracts, inspect, keys, live, operations, publish
 
 urlpatterns = [

@@ -4,6 +4,14 @@
 - A number is written as in JSON. What some readers take for a number and others do not (`012`, `0x1F`, `1_000`) is
   refused, and so are tags, keys that are no text, and a key that appears twice.
 - Aliases (`*name`) and merge keys (`<<`) are resolved, within the limits of `yaml_limits`.
+
+How deep a YAML text may be, and how much its aliases may add to it, measured before anything is built.
+
+What a text writes out itself is limited by its bytes alone. A few aliases of aliases make a value of any size, and
+libyaml's composer ends the whole process when nesting is deep. So this looks at the parser's events only: nothing
+recurses, and nothing grows with the size of the value.
+
+YAML as a catalog file is exported: for people to read and to compare line by line, and to be read back the same.
 """
 
 import re
@@ -13,14 +21,80 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from synapse.catalog import yaml_limits
-from synapse.catalog.file import (
-    LARGEST_NUMBER,
-    BadCatalog,
-    Mistake,
-    Place,
-    quoted,
-)
+from synapse.catalog.file import LARGEST_NUMBER, BadCatalog, Mistake, Place, quoted
+
+try:
+    # libyaml, where PyYAML was built with it: ten times faster.
+    from yaml import CSafeLoader as Loader
+except ImportError:
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+
+
+__all__ = ["Loader", "check"]
+
+MAX_DEPTH = 100
+MAX_ALIASED = 200_000
+
+# How many nodes a value has, and how many levels.
+_Extent = tuple[int, int]
+
+
+def check(text: str) -> None:
+    """Hold a text to the limits.
+
+    Raises:
+        BadCatalog: when it breaks one, or an alias stands inside what it names.
+        yaml.YAMLError: when it is not YAML.
+    """
+    measure = _Measure()
+    for event in yaml.parse(text, Loader=Loader):
+        try:
+            measure.take(event)
+        except ValueError as error:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise BadCatalog(f"line {line}: {error}") from None
+
+
+class _Measure:
+    def __init__(self) -> None:
+        # An anchor whose value is still open has no extent yet.
+        self._anchors: dict[str, _Extent | None] = {}
+        self._aliased = 0
+        self._open: list[tuple[str | None, _Extent]] = []
+
+    def take(self, event: yaml.Event) -> None:
+        """Take in the next event; ValueError says which limit it breaks."""
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._open.append((event.anchor, (1, 1)))
+            if event.anchor:
+                self._anchors[event.anchor] = None
+            if len(self._open) > MAX_DEPTH:
+                raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._add(*self._open.pop())
+        elif isinstance(event, yaml.ScalarEvent):
+            self._add(event.anchor, (1, 1))
+        elif isinstance(event, yaml.AliasEvent):
+            # One without an anchor is the composer's to refuse.
+            extent = self._anchors.get(event.anchor or "", (1, 1))
+            if extent is None:
+                raise ValueError(f"the alias *{event.anchor} stands inside what it names")
+            self._aliased += extent[0]
+            if self._aliased > MAX_ALIASED:
+                raise ValueError(f"its aliases add more than {MAX_ALIASED} values")
+            self._add(None, extent)
+
+    def _add(self, anchor: str | None, extent: _Extent) -> None:
+        """Add a whole value to the one that it stands in."""
+        nodes, levels = extent
+        if anchor:
+            self._anchors[anchor] = extent
+        if len(self._open) + levels > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} levels deep, with aliases resolved")
+        if self._open:
+            name, (outer_nodes, outer_levels) = self._open[-1]
+            self._open[-1] = name, (outer_nodes + nodes, max(outer_levels, levels + 1))
+
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -34,7 +108,7 @@ _NUMBERS_OF_1_1 = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _resolve: Callable[[type[Node], str, tuple[bool, bool]], str] = yaml.resolver.Resolver().resolve
 
 
-class _Loader(yaml_limits.Loader):
+class _Loader(Loader):
     """Composes nodes and says of each scalar whether it was written plain; what that means is decided here."""
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
@@ -131,7 +205,7 @@ def read(data: bytes) -> Source:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadCatalog(f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8") from None
     try:
-        yaml_limits.check(text)
+        check(text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -197,3 +271,53 @@ def _inside(node: Node, part: str | int) -> tuple[Node | None, Node | None]:
             if not _is_merge(key) and key.value == part:
                 return key, value
     return None, None
+
+
+_WIDTH = 110
+# A list of words stands on one line when it is as short as this.
+_SHORT = 70
+_TOP_ITEM = re.compile(r"  - ")
+_NO_BLOCK = re.compile(r"[\x85\u2028\u2029]|\n\n\Z|\A\n\Z")
+_SECTION = re.compile(r"\w+:")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, lists indented, nothing shared: no anchors and aliases."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.Node:
+    # The emitter falls back to quotes where a literal block cannot hold the text. What it does not know: what ends a
+    # line in YAML 1.1 alone must be an escape, and an empty line after a block that ends with one would belong to it.
+    style = '"' if _NO_BLOCK.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
+    short = not any(isinstance(value, (dict, list)) for value in values) and len(str(values)) <= _SHORT
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=short)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _list)
+# What reads back as a number, or is refused as one, must be quoted where it is text.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"(?:{JSON_NUMBER.pattern})$"), list("-0123456789"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"(?:{OCTAL.pattern})$"), ["0"])
+
+
+def write(document: dict[str, Any]) -> str:
+    """Return the YAML text of a document whose sections are lists of mappings; an empty line parts the mappings."""
+    text: str = yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=_WIDTH
+    )
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if lines and (_SECTION.match(line) or (_TOP_ITEM.match(line) and not _SECTION.match(lines[-1]))):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines)

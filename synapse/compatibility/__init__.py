@@ -6,11 +6,13 @@ rule.
 """
 
 from synapse.compatibility.checker import check, obstacle
-from synapse.compatibility.modes import Direction, Mode, Policy
 from synapse.compatibility.result import (
     NO_WITNESS,
     Difference,
+    Direction,
     Earlier,
+    Mode,
+    Policy,
     Verdict,
 )
 

@@ -11,10 +11,9 @@ from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
-from synapse.compatibility import json_types
+from synapse.compatibility import keywords
 from synapse.compatibility.budget import Budget
-from synapse.compatibility.facets import Facets, Properties
-from synapse.compatibility.schema_model import Node
+from synapse.compatibility.schema_model import Facets, Node, Properties
 
 _DEEPEST = 3
 _LONGEST_CHAIN = 40
@@ -40,7 +39,7 @@ class Tags:
         parts: if it is an object with such a property, what is certain about that.
     """
 
-    kinds: int = json_types.ANY
+    kinds: int = keywords.ANY
     values: Keys | None = None
     never: Keys = frozenset()
     required: frozenset[str] = frozenset()
@@ -52,7 +51,7 @@ class Tags:
         """Whether no value has them."""
         if not self.kinds or (self.values is not None and not self.values):
             return True
-        if self.kinds != json_types.OBJECT:
+        if self.kinds != keywords.OBJECT:
             return False
         if self.names is not None and not self.required <= self.names:
             return True
@@ -63,7 +62,7 @@ class Tags:
         kinds = self.kinds & other.kinds
         if not kinds or self._lists_nothing_with(other):
             return True
-        if kinds != json_types.OBJECT:
+        if kinds != keywords.OBJECT:
             return False
         if self.names is not None and not other.required <= self.names:
             return True
@@ -112,9 +111,9 @@ class Tags:
         """Return the tags of a value that has one of the two."""
         kinds, never = self.kinds | other.kinds, self.never & other.never
         values = None if self.values is None or other.values is None else self.values | other.values
-        if not other.kinds & json_types.OBJECT:
+        if not other.kinds & keywords.OBJECT:
             return replace(self, kinds=kinds, values=values, never=never)
-        if not self.kinds & json_types.OBJECT:
+        if not self.kinds & keywords.OBJECT:
             return replace(other, kinds=kinds, values=values, never=never)
         return Tags(
             kinds=kinds,
@@ -137,7 +136,7 @@ class Tags:
             if keys is None or self.values is None or not self.values <= keys:
                 return False
         properties = facets.properties
-        if properties is not None and self.kinds & json_types.OBJECT:
+        if properties is not None and self.kinds & keywords.OBJECT:
             if not self.required.issuperset(properties.required):
                 return False
             if not all(self.parts.get(name, ANY_TAGS).imply(part) for name, part in properties.named.items()):
@@ -148,7 +147,7 @@ class Tags:
         """Return where the value certainly has a part for which several values are listed, and these."""
         if self.values is not None and len(self.values) > 1:
             yield path, self.values
-        if self.kinds == json_types.OBJECT:
+        if self.kinds == keywords.OBJECT:
             for name in sorted(self.required.intersection(self.parts)):
                 yield from self.parts[name].choices((*path, name))
 
@@ -199,13 +198,13 @@ class Discriminators:
                 keys = keys_of(facets.values or ())
                 # The type of a listed value adds nothing; a type alone is no list.
                 # An integer can be written as 1.0, which draft 4 refuses.
-                listed = json_types.mask_of_values(facets.values or ())
-                listed |= (json_types.INTEGER | json_types.WHOLE) if listed & json_types.NUMBER else 0
+                listed = keywords.mask_of_values(facets.values or ())
+                listed |= (keywords.INTEGER | keywords.WHOLE) if listed & keywords.NUMBER else 0
                 if not keys or listed & ~facets.types:
                     return ANY_TAGS
                 break
             telling = [name for name, part in properties.named.items() if part.facets != _ANYTHING]
-            is_of_objects = facets.types in (json_types.ANY, json_types.OBJECT) and facets.values is None
+            is_of_objects = facets.types in (keywords.ANY, keywords.OBJECT) and facets.values is None
             if len(telling) != 1 or not is_of_objects or {*properties.required} - {*telling} or len(path) >= _DEEPEST:
                 return ANY_TAGS
             path += telling
@@ -231,11 +230,11 @@ class Discriminators:
         kinds, keys = facets.types, None
         if facets.values is not None:
             keys = keys_of(facets.values)
-            listed = json_types.mask_of_values(facets.values)
-            kinds &= listed | json_types.NUMBER if listed & json_types.NUMBER else listed
+            listed = keywords.mask_of_values(facets.values)
+            kinds &= listed | keywords.NUMBER if listed & keywords.NUMBER else listed
         properties = facets.properties
-        if properties is None or not kinds & json_types.OBJECT:
-            return ANY_TAGS if kinds == json_types.ANY and keys is None else Tags(kinds=kinds, values=keys)
+        if properties is None or not kinds & keywords.OBJECT:
+            return ANY_TAGS if kinds == keywords.ANY and keys is None else Tags(kinds=kinds, values=keys)
         required = frozenset(properties.required)
         parts = {}
         for name, part in properties.named.items():
@@ -251,8 +250,7 @@ def keys_of(values: Sequence[Any]) -> Keys | None:
     if len(values) > _MOST_VALUES or not all(map(_is_simple, values)):
         return None
     return frozenset(
-        (json_types.NUMBER if json_types.kind_of(it) & json_types.NUMBER else json_types.kind_of(it), it)
-        for it in values
+        (keywords.NUMBER if keywords.kind_of(it) & keywords.NUMBER else keywords.kind_of(it), it) for it in values
     )
 
 

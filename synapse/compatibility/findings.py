@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from synapse.compatibility.rules import Rule
 
 if TYPE_CHECKING:
-    from synapse.compatibility.samples import Sampler
+    from synapse.compatibility.witness import Sampler
 
 Candidates = Callable[["Sampler"], Iterator[Any]]
 

@@ -4,35 +4,102 @@
 parts. A question that comes up again while it is being answered, further down, is taken as answered with yes: a
 document is finite, so a counterexample cannot lie ever deeper. What leans on such an assumption is remembered only
 with it.
+
+Is there a value of a shape at all? "Empty" is a proof, "not empty" only means that none was found.
 """
 
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from synapse.compatibility import (
-    arrays,
-    combinations,
-    finite_values,
-    json_types,
-    objects,
-    rules,
-    scalars,
-    strings,
-)
+from synapse.compatibility import arrays, combinations, keywords, objects, rules, scalars, validators
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.equivalence import Sameness
-from synapse.compatibility.findings import (
-    Finding,
-    Findings,
-    are_soft,
-    fewest,
-)
-from synapse.compatibility.satisfiability import Emptiness
+from synapse.compatibility.findings import Finding, Findings, are_soft, fewest
 from synapse.compatibility.schema_model import Node
 from synapse.compatibility.shape import Shape, Shapes
 
-_DEEPEST_CASES = 3
+_DEEPEST_CASES = 2
+_FEW_CHOICES = 4
+
+
+class Emptiness:
+    """Looks for contradictions, and remembers."""
+
+    def __init__(self, prover: "Prover") -> None:
+        self._prover = prover
+        self._known: dict[Shape, bool] = {}
+        self._asked: set[Shape] = set()
+        self._cases = 0
+
+    def is_empty(self, shape: Shape) -> bool:
+        """Say whether no value can be of this shape."""
+        if shape.types == keywords.NOTHING:
+            return True
+        known = self._known.get(shape)
+        if known is not None:
+            return known
+        if shape in self._asked:
+            return False
+        prover = self._prover
+        outer, prover.leans_on = prover.leans_on, math.inf
+        self._asked.add(shape)
+        prover.budget.enter()
+        try:
+            answer = self._is_empty(shape)
+        finally:
+            prover.budget.leave()
+            self._asked.discard(shape)
+            leaned, prover.leans_on = prover.leans_on, min(outer, prover.leans_on)
+        if leaned == math.inf:
+            self._known[shape] = answer
+        return answer
+
+    def _is_empty(self, shape: Shape) -> bool:
+        prover = self._prover
+        allowed = scalars.all_of(prover, shape)
+        if allowed is not None:
+            return not allowed
+        if all(self.has_no(mask, shape) for mask in keywords.EACH if shape.types & mask):
+            return True
+        if shape.refused_by and self._is_refused(shape):
+            return True
+        return self._has_no_case(shape)
+
+    def has_no(self, mask: int, shape: Shape) -> bool:
+        """Say whether no value of one type can be of this shape."""
+        match mask:
+            case keywords.NUMBER:
+                return scalars.are_impossible(shape)
+            case keywords.STRING:
+                return _has_no_strings(shape)
+            case keywords.ARRAY:
+                return arrays.are_impossible(self._prover, shape)
+            case keywords.OBJECT:
+                return objects.are_impossible(self._prover, shape)
+        return False
+
+    def _is_refused(self, shape: Shape) -> bool:
+        """Say whether a schema that accepts the value implies one that refuses it."""
+        return any(not self._prover.within(shape, node) for node in shape.refused_by)
+
+    def _has_no_case(self, shape: Shape) -> bool:
+        if self._cases >= (_DEEPEST_CASES if len(shape.choices) <= _FEW_CHOICES else 1):
+            return False
+        self._cases += 1
+        try:
+            return any(all(map(self.is_empty, shape.cases(choice))) for choice in shape.choices)
+        finally:
+            self._cases -= 1
+
+
+def _has_no_strings(shape: Shape) -> bool:
+    if shape.longest is not None and shape.shortest > shape.longest:
+        return True
+    return shape.longest == 0 and any(not validators.text_matches(pattern, "") for pattern in shape.patterns)
+
+
+_DEEPEST_CHOICES = 3
 """How many open choices of the writer are made one inside the other before giving up."""
 
 Question = tuple[Shape, Node]
@@ -108,7 +175,7 @@ class Prover:
 
     def by_cases(self, shape: Shape, reader: Node, otherwise: Findings) -> Findings:
         """Return the best answer of the reader itself that making one of the shape's choices gives, or `otherwise`."""
-        if self._cases >= _DEEPEST_CASES:
+        if self._cases >= _DEEPEST_CHOICES:
             return otherwise
         self._cases += 1
         try:
@@ -158,11 +225,11 @@ class Prover:
         return []
 
     def _answer(self, shape: Shape, reader: Node) -> Findings:
-        if shape.types == json_types.NOTHING:
+        if shape.types == keywords.NOTHING:
             return []
-        allowed = finite_values.all_of(self, shape)
+        allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
-            return finite_values.within(self, shape, allowed, reader)
+            return scalars.listed_within(self, shape, allowed, reader)
         own, combined = self._directly(shape, reader), combinations.within(self, shape, reader)
         # Whether there are such values at all takes longer to say, and matters only now.
         if not (own or combined) or self.emptiness.is_empty(shape):
@@ -172,11 +239,11 @@ class Prover:
 
     def _answer_case(self, shape: Shape, reader: Node) -> Findings:
         """Return what the reader itself, without the schemas that it combines, has against a case."""
-        if shape.types == json_types.NOTHING or self._says_the_same(shape, reader):
+        if shape.types == keywords.NOTHING or self._says_the_same(shape, reader):
             return []
-        allowed = finite_values.all_of(self, shape)
+        allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
-            return finite_values.within(self, shape, allowed, reader)
+            return scalars.listed_within(self, shape, allowed, reader)
         own = self._directly(shape, reader)
         if not own or self.emptiness.is_empty(shape):
             return []
@@ -194,14 +261,14 @@ class Prover:
             ]
         return (
             self._of_types(shape, reader)
-            + finite_values.listed(self, shape, reader)
+            + scalars.listed(self, shape, reader)
             + self._of_each_type(shape, reader)
             + combinations.exclusions(self, shape, reader)
         )
 
     def _of_types(self, shape: Shape, reader: Node) -> Findings:
         missing = shape.types & ~reader.facets.types
-        for mask in json_types.EACH:
+        for mask in keywords.EACH:
             if missing & mask and self.emptiness.has_no(mask, shape):
                 missing &= ~mask
         if not missing:
@@ -231,23 +298,23 @@ class Prover:
     def _only(self, shape: Shape, mask: int) -> Shape:
         """Return the shape narrowed to one type, so that a choice between types is out of the way."""
         if shape.types & ~mask:
-            return shape.also(Node.made({"type": json_types.names_of(mask)}))
+            return shape.also(Node.made({"type": keywords.names_of(mask)}))
         return shape
 
 
 Look = Callable[[Prover, Shape, Node], Findings]
 
 _LOOKS: tuple[tuple[int, Look], ...] = (
-    (json_types.NUMBER, lambda _, shape, reader: scalars.within(shape, reader)),
-    (json_types.STRING, lambda _, shape, reader: strings.within(shape, reader)),
-    (json_types.ARRAY, arrays.within),
-    (json_types.OBJECT, objects.within),
+    (keywords.NUMBER, lambda _, shape, reader: scalars.numbers_within(shape, reader)),
+    (keywords.STRING, lambda _, shape, reader: scalars.strings_within(shape, reader)),
+    (keywords.ARRAY, arrays.within),
+    (keywords.OBJECT, objects.within),
 )
-_IN_PARTS = (json_types.ARRAY, json_types.OBJECT)
+_IN_PARTS = (keywords.ARRAY, keywords.OBJECT)
 
 
 def _missing_names(missing: int, accepted: int) -> list[str]:
     """Return the types that the reader lacks: “number”, too, when it knows only integers."""
-    if missing & json_types.WHOLE and not missing & json_types.INTEGER and accepted & json_types.INTEGER:
-        missing |= json_types.FRACTION
-    return json_types.names_of(missing)
+    if missing & keywords.WHOLE and not missing & keywords.INTEGER and accepted & keywords.INTEGER:
+        missing |= keywords.FRACTION
+    return keywords.names_of(missing)

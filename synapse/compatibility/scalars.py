@@ -1,27 +1,38 @@
 """Numbers: bounds and multiples.
 
 A bound between two multiples of the step that a writer's numbers have (1 for integers) means the next multiple.
+
+Strings: lengths, patterns, formats.
+
+Of patterns, two things are proof: that the writer has the same one, letter by letter, and that both repeat one class of
+characters from end to end (`^[0-9]{3}$`, `^[0-9]+$`).
+
+Values that are listed one by one, or few enough to be: the real validator is asked about each.
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
-from synapse.compatibility import rules, schema_parser
-from synapse.compatibility.facets import Bound
+import orjson
+
+from synapse.compatibility import keywords, rules, schema_model, validators
 from synapse.compatibility.findings import Finding, Findings
-from synapse.compatibility.schema_model import Node
+from synapse.compatibility.schema_model import Bound, Node
 from synapse.compatibility.shape import Shape
 
 if TYPE_CHECKING:
-    from synapse.compatibility.samples import Sampler
+    from synapse.compatibility.prover import Prover
+    from synapse.compatibility.witness import Sampler
 
 _EXACT = 2**53
 _SIGNS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
 
 
-def within(shape: Shape, reader: Node) -> Findings:
+def numbers_within(shape: Shape, reader: Node) -> Findings:
     """Return what keeps the reader from accepting all numbers of the shape."""
     facets = reader.facets
     found: Findings = []
@@ -62,7 +73,7 @@ def first_multiple(shape: Shape, bound: Bound, *, is_lower: bool) -> Fraction | 
     """
     if shape.step is None or abs(bound.value) >= _EXACT:
         return None
-    times = schema_parser.fraction(bound.value) / shape.step
+    times = schema_model.fraction(bound.value) / shape.step
     nearest = math.ceil(times) if is_lower else math.floor(times)
     if bound.is_exclusive and nearest == times:
         nearest += 1 if is_lower else -1
@@ -116,3 +127,206 @@ def described(bound: Bound) -> str:
 def written(number: Fraction) -> str:
     """Return a number as a schema would have it."""
     return str(number.numerator) if number.denominator == 1 else repr(float(number))
+
+
+_REPEATED = re.compile(
+    r"\^(?P<class>\[[^\[\]\\^]+\]|\\d|[A-Za-z0-9])(?P<times>[*+?]|\{[0-9]{1,6}(,[0-9]{0,6})?\})?\$\Z"
+)
+_TIMES = {"*": (0, math.inf), "+": (1, math.inf), "?": (0, 1)}
+
+
+def strings_within(shape: Shape, reader: Node) -> Findings:
+    """Return what keeps the reader from accepting all strings of the shape."""
+    facets = reader.facets
+    found: Findings = []
+    if shape.shortest < facets.shortest:
+        facts: dict[str, Any] = {"value": facets.shortest, "other": shape.shortest}
+        found.append(_found(rules.MIN_LENGTH_RAISED, shape, reader, length=facets.shortest - 1, **facts))
+    if facets.longest is not None and (shape.longest is None or shape.longest > facets.longest):
+        facts = {"value": facets.longest, "change": raised("maxLength", shape.longest)}
+        found.append(_found(rules.MAX_LENGTH_LOWERED, shape, reader, length=facets.longest + 1, **facts))
+    for pattern in facets.patterns:
+        if pattern not in shape.patterns and not any(_is_implied(own, pattern) for own in shape.patterns):
+            found.append(_found(rules.PATTERN_ADDED, shape, reader, value=pattern))
+    for token in facets.formats:
+        if token not in shape.formats:
+            rule = rules.CONTENT_ADDED if token.startswith("content ") else rules.FORMAT_ADDED
+            found.append(_found(rule, shape, reader, value=validators.name_of(token).removeprefix("content ").strip()))
+    return found
+
+
+def _is_implied(own: str, wanted: str) -> bool:
+    """Say whether a repeated class of characters is repeated as often as another pattern asks."""
+    first, second = _REPEATED.match(own), _REPEATED.match(wanted)
+    if first is None or second is None or _class_of(first) != _class_of(second):
+        return False
+    (least, most), (wanted_least, wanted_most) = _times(first), _times(second)
+    return least >= wanted_least and most <= wanted_most
+
+
+def _class_of(match: re.Match[str]) -> str:
+    return "[0-9]" if match["class"] == r"\d" else match["class"]
+
+
+def _times(match: re.Match[str]) -> tuple[float, float]:
+    times = match["times"] or "{1}"
+    if times in _TIMES:
+        return _TIMES[times]
+    least, comma, most = times[1:-1].partition(",")
+    return int(least), int(most) if most else math.inf if comma else int(least)
+
+
+def raised(keyword: str, limit: int | None) -> str:
+    """Return what to do with a limit that has to grow: "Raise “maxLength” to 9"."""
+    return f"Remove “{keyword}”" if limit is None else f"Raise “{keyword}” to {limit}"
+
+
+def _found(rule: rules.Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
+    def candidates(sampler: "Sampler") -> "Iterator[Any]":
+        yield from sampler.strings(shape, near=length)
+
+    return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)
+
+
+_MOST_INTEGERS = 64
+_MOST_WAYS = 16
+_MOST_SHOWN = 3
+
+
+def all_of(prover: "Prover", shape: Shape) -> list[Any] | None:
+    """Return all values of a shape (perhaps more than these), or `None` when they cannot be listed."""
+    known: list[Any] | None = prover.listed.get(shape, _UNKNOWN)
+    if known is _UNKNOWN:
+        known = _list(prover, shape)
+        prover.listed[shape] = known
+    return known
+
+
+_UNKNOWN: Any = object()
+
+
+def _list(prover: "Prover", shape: Shape) -> list[Any] | None:
+    if shape.values is not None:
+        candidates: Iterable[Any] | None = shape.values
+    else:
+        candidates = _few(shape)
+    if candidates is None:
+        return None
+    found = []
+    for value in candidates:
+        prover.budget.spend()
+        twins = _twins(value) if prover.tells_integers else (value,)
+        if twins is None:
+            return None
+        found += [twin for twin in twins if keywords.kind_of(twin) & shape.types and shape.accepts(twin)]
+    return found
+
+
+def _few(shape: Shape) -> Iterable[Any] | None:
+    """Return the values of a shape that lists none, when its types have few."""
+    parts: list[Iterable[Any]] = []
+    if shape.types & keywords.NULL:
+        parts.append([None])
+    if shape.types & keywords.BOOLEAN:
+        parts.append([False, True])
+    if shape.types & keywords.NUMBER:
+        numbers = _few_numbers(shape)
+        if numbers is None:
+            return None
+        parts.append(numbers)
+    if shape.types & keywords.STRING:
+        if shape.longest != 0:
+            return None
+        parts.append([""])
+    if shape.types & keywords.ARRAY:
+        if all(items.most != 0 for items in shape.items):
+            return None
+        parts.append([[]])
+    if shape.types & keywords.OBJECT:
+        if all(properties.most != 0 for properties in shape.properties):
+            return None
+        parts.append([{}])
+    return chain.from_iterable(parts)
+
+
+def _few_numbers(shape: Shape) -> Iterable[int | float] | None:
+    if are_impossible(shape):
+        return []
+    lower, upper = shape.lower, shape.upper
+    if lower is None or upper is None or not lower.is_exact or not upper.is_exact:
+        return None
+    if lower.value == upper.value:
+        return [lower.value]
+    first = first_multiple(shape, lower, is_lower=True)
+    last = first_multiple(shape, upper, is_lower=False)
+    if shape.types & keywords.FRACTION or shape.step is None or first is None or last is None:
+        return None
+    return range(int(first), int(last) + 1, int(shape.step)) if last - first < _MOST_INTEGERS * shape.step else None
+
+
+def _twins(value: Any) -> Sequence[Any] | None:
+    """Return the value with its numbers written in every way; draft 4 tells 1 from 1.0. `None`: too many ways."""
+    if isinstance(value, list):
+        return _all_ways(value, list)
+    if isinstance(value, dict):
+        return _all_ways(list(value.values()), lambda parts: dict(zip(value, parts, strict=True)))
+    if keywords.kind_of(value) == keywords.WHOLE:
+        return [value, int(value)]
+    if keywords.kind_of(value) == keywords.INTEGER and abs(value) < 2**64 and int(float(value)) == value:
+        return [value, float(value)]
+    return [value]
+
+
+def _all_ways(parts: list[Any], made: Callable[[Any], Any]) -> Sequence[Any] | None:
+    ways = [_twins(part) for part in parts]
+    known = [way for way in ways if way is not None]
+    if len(known) < len(ways) or math.prod(map(len, known)) > _MOST_WAYS:
+        return None
+    return [made(way) for way in product(*known)]
+
+
+def listed_within(prover: "Prover", shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
+    """Return what keeps the reader from accepting each of these values."""
+    refused = [value for value in allowed if not prover.shapes.accepts(reader, value)]
+    if not refused:
+        return []
+    keyword = "" if reader.validator is None else validators.first_keyword(reader.validator, refused[0])
+    rule = rules.VALUES_NARROWED if keyword != "false_schema" else rules.NOTHING_ACCEPTED
+    if reader.facets.values is None and not keywords.kind_of(refused[0]) & reader.facets.types:
+        names = keywords.names_of(keywords.mask_of_values(refused) & ~reader.facets.types)
+        return [_listed_finding(rules.TYPE_NARROWED, shape, reader, refused, types=_enumerated(names))]
+    return [_listed_finding(rule, shape, reader, refused, values=shown(refused))]
+
+
+def listed(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+    """Return what is in the way of the values that a reader lists, for a shape whose values cannot be listed."""
+    if reader.facets.values is None:
+        return []
+
+    def candidates(sampler: "Sampler") -> Iterator[Any]:
+        return sampler.values(shape)
+
+    facts = {"values": "other values"}
+    return [Finding(rule=rules.VALUES_NARROWED, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)]
+
+
+def shown(values: Sequence[Any]) -> str:
+    """Return some values as JSON, for people."""
+    texts = [_text(value) for value in values[:_MOST_SHOWN]]
+    return ", ".join(texts) + (f" and {len(values) - _MOST_SHOWN} more" if len(values) > _MOST_SHOWN else "")
+
+
+def _text(value: Any) -> str:
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError:
+        text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
+
+
+def _listed_finding(rule: rules.Rule, shape: Shape, reader: Node, refused: Sequence[Any], **facts: object) -> Finding:
+    return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=lambda _: iter(refused))

@@ -1,19 +1,241 @@
-"""A place in a schema."""
+"""A place in a schema.
+
+What a schema says, in one form for all drafts.
+
+`unevaluatedProperties` and `unevaluatedItems`, where it is fixed what they leave.
+
+They apply to what no other keyword of the same place has looked at, which can depend on the document (an `anyOf`
+whose branches declare properties). Then they are opaque. Where `properties`, `allOf` and `$ref` alone decide, they
+say the same as `additionalProperties` and `items` would with all names and positions in one place.
+
+A schema of any draft, read into `Facets`.
+"""
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import orjson
 
-from synapse.compatibility import validators
-from synapse.compatibility.facets import Facets
-from synapse.compatibility.keywords import DRAFT_2020, SCHEMA_URIS
-from synapse.compatibility.schema_parser import read
+from synapse.compatibility import keywords, validators
+from synapse.compatibility.keywords import (
+    ANNOTATIONS,
+    DRAFT_4,
+    DRAFT_6,
+    DRAFT_7,
+    DRAFT_2019,
+    DRAFT_2020,
+    SCHEMA_URIS,
+    escaped,
+    is_known,
+)
 
 if TYPE_CHECKING:
     from synapse.compatibility.documents import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An end of a range of numbers. `keyword` is the one that says so."""
+
+    value: int | float
+    is_exclusive: bool
+    keyword: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the validator compares with it exactly: not beyond what 64 bits hold."""
+        return isinstance(self.value, float) or -(2**63) <= self.value < 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """Between `least` and `most` items of an array are accepted by `node`."""
+
+    node: "Node"
+    least: int
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What holds for properties that have none of these names and match none of these patterns."""
+
+    names: frozenset[str]
+    patterns: tuple[str, ...]
+    node: "Node"
+    keyword: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """What a schema says about arrays."""
+
+    prefix: tuple["Node", ...] = ()
+    rest: "Node | None" = None
+    rest_keyword: str = ""
+    least: int = 0
+    most: int | None = None
+    are_unique: bool = False
+    contains: tuple[Contains, ...] = ()
+
+    def node_at(self, index: int) -> "Node | None":
+        """Return the schema of the item at an index, or `None` when nothing is said about it."""
+        return self.prefix[index] if index < len(self.prefix) else self.rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Properties:
+    """What a schema says about objects. `dependents`: a property, and those that have to come with it."""
+
+    named: Mapping[str, "Node"] = field(default_factory=dict)
+    patterns: Mapping[str, "Node"] = field(default_factory=dict)
+    rests: tuple[Rest, ...] = ()
+    names: tuple["Node", ...] = ()
+    required: tuple[str, ...] = ()
+    dependents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: int = 0
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Alternatives: any of the members, or (`is_exclusive`) exactly one."""
+
+    members: tuple["Node", ...]
+    is_exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What holds for values that `when` accepts, and for others."""
+
+    when: "Node"
+    then: "Node | None"
+    otherwise: "Node | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """All that a schema says; what it leaves out says nothing. `opaque`: keywords that could not be read."""
+
+    types: int = keywords.ANY
+    values: tuple[Any, ...] | None = None
+    lower: Bound | None = None
+    upper: Bound | None = None
+    multiples: tuple[Fraction, ...] = ()
+    shortest: int = 0
+    longest: int | None = None
+    patterns: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    items: Items | None = None
+    properties: Properties | None = None
+    conjuncts: tuple["Node", ...] = ()
+    groups: tuple[Group, ...] = ()
+    nots: tuple["Node", ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    opaque: tuple[str, ...] = ()
+
+
+_MAY_DEPEND = ("anyOf", "oneOf", "if", "then", "else", "dependentSchemas", "dependencies")
+_ABOUT_PROPERTIES = frozenset(["properties", "patternProperties", "additionalProperties", "unevaluatedProperties"])
+_ABOUT_ITEMS = frozenset(["items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"])
+
+
+class _DependsOnTheDocument(Exception):
+    """What is evaluated is not fixed."""
+
+
+def rest_of_properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> tuple[Rest, ...]:
+    """Return what `unevaluatedProperties` says, as one rest; nothing where all is evaluated."""
+    keyword = "unevaluatedProperties"
+    try:
+        names: set[str] = set()
+        patterns: dict[str, None] = {}
+        for part in _places(node, _ABOUT_PROPERTIES):
+            if part is not node and ("additionalProperties" in part.schema or keyword in part.schema):
+                return ()
+            names.update(part.schema.get("properties", ()))
+            patterns.update(dict.fromkeys(part.schema.get("patternProperties", ())))
+    except _DependsOnTheDocument:
+        opaque.append(keyword)
+        return ()
+    return (Rest(frozenset(names), tuple(patterns), node.below("/" + keyword, known[keyword]), keyword),)
+
+
+def rest_of_items(
+    node: "Node", known: dict[str, Any], prefix: tuple["Node", ...], opaque: list[str]
+) -> tuple[tuple["Node", ...], "Node | None", str]:
+    """Return prefix, rest and the rest's keyword with what `unevaluatedItems` says."""
+    keyword = "unevaluatedItems"
+    longest = len(prefix)
+    try:
+        for part in _places(node, _ABOUT_ITEMS):
+            if "contains" in part.schema:
+                raise _DependsOnTheDocument
+            if (part is not node and keyword in part.schema) or _evaluates_all_items(part):
+                return prefix, None, ""
+            longest = max(longest, len(part.schema.get("prefixItems" if part.draft >= DRAFT_2020 else "items", ())))
+    except _DependsOnTheDocument:
+        opaque.append(keyword)
+        return prefix, None, ""
+    anything = node.made(True)
+    rest = node.below("/" + keyword, known[keyword])
+    return (*prefix, *[anything] * (longest - len(prefix))), rest, keyword
+
+
+def _evaluates_all_items(node: "Node") -> bool:
+    if node.draft >= DRAFT_2020:
+        return "items" in node.schema
+    items = node.schema.get("items", [])
+    return not isinstance(items, list) or ("items" in node.schema and "additionalItems" in node.schema)
+
+
+def _places(start: "Node", about: frozenset[str]) -> list["Node"]:
+    """Return the schemas that certainly apply where `start` does, itself first.
+
+    Raises:
+        _DependsOnTheDocument: when another one may, and would evaluate something.
+    """
+    places: list[Node] = []
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node in places or isinstance(node.schema, bool):
+            continue
+        places.append(node)
+        if node is not start and node.draft != start.draft:
+            raise _DependsOnTheDocument
+        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if keyword in node.schema:
+                target = node.resolve(keyword)
+                if target is None:
+                    raise _DependsOnTheDocument
+                waiting.append(target)
+        waiting += [node.below(f"/allOf/{index}", it) for index, it in enumerate(node.schema.get("allOf", ()))]
+        for keyword in _MAY_DEPEND:
+            if keyword in node.schema and is_known(keyword, node.draft) and _evaluates(node.schema[keyword], about):
+                raise _DependsOnTheDocument
+    return places
+
+
+def _evaluates(schema: Any, about: frozenset[str]) -> bool:
+    """Say whether one of these keywords, or a reference that may lead to one, is anywhere inside."""
+    waiting = [schema]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, dict):
+            if not about.isdisjoint(here) or any(key.endswith(("$ref", "Ref")) for key in here):
+                return True
+            waiting += here.values()
+        elif isinstance(here, list):
+            waiting += here
+    return False
 
 
 class Node:
@@ -116,3 +338,211 @@ _LEADING_OUT = (b'"$ref"', b'"$dynamicRef"', b'"$recursiveRef"')
 @lru_cache(maxsize=2048)
 def _made(text: str) -> Node:
     return Node(json.loads(text), "", DRAFT_2020)
+
+
+_ABOUT_ARRAYS = frozenset(
+    ["items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems", "contains", "unevaluatedItems"]
+)
+_ABOUT_OBJECTS = frozenset(
+    [
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "propertyNames",
+        "required",
+        "dependencies",
+        "dependentRequired",
+        "minProperties",
+        "maxProperties",
+        "unevaluatedProperties",
+    ]
+)
+_NOTHING = Facets(types=keywords.NOTHING)
+_ANYTHING = Facets()
+
+
+def read(node: "Node") -> Facets:
+    """Return what a schema says. Keywords that its draft does not know say nothing."""
+    if isinstance(node.schema, bool):
+        return _ANYTHING if node.schema else _NOTHING
+    schema = node.schema
+    if node.draft <= DRAFT_7 and "$ref" in schema:
+        schema = {"$ref": schema["$ref"]}
+    known = {word: value for word, value in schema.items() if word not in ANNOTATIONS and is_known(word, node.draft)}
+    opaque: list[str] = []
+    return Facets(
+        **_of_any_type(known, node),
+        **_of_numbers(known, node),
+        **_of_strings(known, node),
+        items=_items(node, known, opaque) if not _ABOUT_ARRAYS.isdisjoint(known) else None,
+        properties=_properties(node, known, opaque) if not _ABOUT_OBJECTS.isdisjoint(known) else None,
+        conjuncts=(*_references(node, known, opaque), *_list(node, known, "allOf")),
+        opaque=tuple(opaque),
+    )
+
+
+def _of_any_type(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "type" in known:
+        named = known["type"]
+        found["types"] = keywords.mask_of([named] if isinstance(named, str) else named, node.draft)
+    if "enum" in known or "const" in known:
+        values = [known["const"]] if "const" in known else known["enum"]
+        found["values"] = tuple(values)
+    groups = [Group(members, word == "oneOf") for word in ("anyOf", "oneOf") if (members := _list(node, known, word))]
+    if groups:
+        found["groups"] = tuple(groups)
+    if "not" in known:
+        found["nots"] = (node.below("/not", known["not"]),)
+    if conditions := _conditions(known, node):
+        found["conditions"] = conditions
+    return found
+
+
+def _conditions(known: dict[str, Any], node: "Node") -> tuple[Condition, ...]:
+    found = []
+    if "if" in known and ("then" in known or "else" in known):
+        when = node.below("/if", known["if"])
+        then = node.below("/then", known["then"]) if "then" in known else None
+        found.append(Condition(when, then, node.below("/else", known["else"]) if "else" in known else None))
+    for keyword in ("dependencies", "dependentSchemas"):
+        for name, schema in known.get(keyword, {}).items():
+            if isinstance(schema, (dict, bool)):
+                then = node.below(f"/{keyword}/{escaped(name)}", schema)
+                found.append(Condition(node.made({"type": "object", "required": [name]}), then, None))
+    return tuple(found)
+
+
+def _of_numbers(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if lower := _bound(known, node.draft, "minimum", "exclusiveMinimum", max):
+        found["lower"] = lower
+    if upper := _bound(known, node.draft, "maximum", "exclusiveMaximum", min):
+        found["upper"] = upper
+    if "multipleOf" in known:
+        found["multiples"] = (fraction(known["multipleOf"]),)
+    return found
+
+
+def fraction(number: int | float) -> Fraction:
+    """Return the number that is written, as the validator takes it: 0.1 is one tenth."""
+    return Fraction(number) if isinstance(number, int) else Fraction(Decimal(repr(number)))
+
+
+def _bound(
+    known: dict[str, Any], draft: int, inclusive: str, exclusive: str, tighter: Callable[..., Any]
+) -> Bound | None:
+    if draft == DRAFT_4:
+        if inclusive not in known:
+            return None
+        return Bound(known[inclusive], known.get(exclusive) is True, inclusive)
+    bounds = [Bound(known[word], word == exclusive, word) for word in (inclusive, exclusive) if word in known]
+    if len(bounds) == 2 and bounds[0].value == bounds[1].value:
+        return bounds[1]
+    result: Bound | None = tighter(bounds, key=lambda bound: bound.value, default=None)
+    return result
+
+
+def _of_strings(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "minLength" in known:
+        found["shortest"] = int(known["minLength"])
+    if "maxLength" in known:
+        found["longest"] = int(known["maxLength"])
+    if "pattern" in known:
+        found["patterns"] = (known["pattern"],)
+    tokens = []
+    name = known.get("format")
+    if isinstance(name, str) and validators.is_checked(name, node.draft):
+        tokens.append(validators.token(name, node.draft))
+    if node.draft in (DRAFT_6, DRAFT_7) and ("contentEncoding" in known or "contentMediaType" in known):
+        # In these two drafts the validator checks contents, in 2019-09 and later it does not.
+        encoding, media_type = known.get("contentEncoding", ""), known.get("contentMediaType", "")
+        tokens.append(f"content {encoding} {media_type}")
+    if tokens:
+        found["formats"] = tuple(tokens)
+    return found
+
+
+def _list(node: "Node", known: dict[str, Any], keyword: str) -> tuple["Node", ...]:
+    if keyword not in known:
+        return ()
+    return tuple(node.below(f"/{keyword}/{index}", item) for index, item in enumerate(known.get(keyword, ())))
+
+
+def _references(node: "Node", known: dict[str, Any], opaque: list[str]) -> list["Node"]:
+    found = []
+    for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        if not isinstance(known.get(keyword), str) or not _is_followed(keyword, node):
+            continue
+        target = node.resolve(keyword)
+        if target is None:
+            opaque.append(keyword)
+        else:
+            found.append(target)
+    return found
+
+
+def _is_followed(keyword: str, node: "Node") -> bool:
+    if keyword == "$ref":
+        return True
+    return node.draft == (DRAFT_2020 if keyword == "$dynamicRef" else DRAFT_2019)
+
+
+def _items(node: "Node", known: dict[str, Any], opaque: list[str]) -> Items:
+    prefix: tuple[Node, ...] = ()
+    rest_keyword = "items"
+    if node.draft >= DRAFT_2020:
+        prefix = _list(node, known, "prefixItems")
+    elif isinstance(known.get("items"), list):
+        prefix, rest_keyword = _list(node, known, "items"), "additionalItems"
+    rest = node.below("/" + rest_keyword, known[rest_keyword]) if rest_keyword in known else None
+    if rest is None and not _is_anything(known.get("unevaluatedItems", True)):
+        prefix, rest, rest_keyword = rest_of_items(node, known, prefix, opaque)
+    contains: tuple[Contains, ...] = ()
+    if "contains" in known:
+        least = int(known.get("minContains", 1)) if node.draft >= DRAFT_2019 else 1
+        most = int(known["maxContains"]) if "maxContains" in known else None
+        contains = (Contains(node.below("/contains", known["contains"]), least, most),)
+    return Items(
+        prefix=prefix,
+        rest=rest,
+        rest_keyword=rest_keyword,
+        least=int(known.get("minItems", 0)),
+        most=int(known["maxItems"]) if "maxItems" in known else None,
+        are_unique=known.get("uniqueItems") is True,
+        contains=contains,
+    )
+
+
+def _is_anything(schema: Any) -> bool:
+    return schema is True or schema == {}
+
+
+def _properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> Properties:
+    named = {name: node.below("/properties/" + escaped(name), it) for name, it in known.get("properties", {}).items()}
+    patterns = {
+        pattern: node.below("/patternProperties/" + escaped(pattern), it)
+        for pattern, it in known.get("patternProperties", {}).items()
+    }
+    rests: tuple[Rest, ...] = ()
+    if "additionalProperties" in known:
+        word = "additionalProperties"
+        rests = (Rest(frozenset(named), tuple(patterns), node.below("/" + word, known[word]), word),)
+    elif not _is_anything(known.get("unevaluatedProperties", True)):
+        rests = rest_of_properties(node, known, opaque)
+    dependents: dict[str, tuple[str, ...]] = {}
+    for word in ("dependencies", "dependentRequired"):
+        for name, needed in known.get(word, {}).items():
+            if isinstance(needed, list):
+                dependents[name] = (*dependents.get(name, ()), *needed)
+    return Properties(
+        named=named,
+        patterns=patterns,
+        rests=rests,
+        names=(node.below("/propertyNames", known["propertyNames"]),) if "propertyNames" in known else (),
+        required=tuple(known.get("required", ())),
+        dependents=dependents,
+        least=int(known.get("minProperties", 0)),
+        most=int(known["maxProperties"]) if "maxProperties" in known else None,
+    )

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
-from synapse.compatibility import json_types
+from synapse.compatibility import keywords
 from synapse.compatibility.budget import Budget
 from synapse.compatibility.discriminators import ANY_TAGS, Discriminators, Tags
-from synapse.compatibility.facets import (
+from synapse.compatibility.schema_model import (
     Bound,
     Condition,
     Facets,
     Group,
     Items,
+    Node,
     Properties,
 )
-from synapse.compatibility.formats import LENGTHS
-from synapse.compatibility.schema_model import Node
+from synapse.compatibility.validators import LENGTHS
 
 _TAGS_A_STEP = 10
 Key = tuple[frozenset[Node], frozenset[Node]]
@@ -40,7 +40,7 @@ class Shape:
     nodes: tuple[Node, ...]
     refused_by: tuple[Node, ...]
     shapes: "Shapes" = field(repr=False)
-    types: int = json_types.ANY
+    types: int = keywords.ANY
     lower: Bound | None = None
     upper: Bound | None = None
     step: Fraction | None = None
@@ -177,7 +177,7 @@ class _Closure:
             tags=self.tags,
         )
         _merge(made, made.nodes[len(self._base.nodes) :], made.refused_by[len(self._base.refused_by) :])
-        made.types &= json_types.NOTHING if self.tags.are_impossible else self.tags.kinds
+        made.types &= keywords.NOTHING if self.tags.are_impossible else self.tags.kinds
         return made
 
     def _take_in(self, waiting: list[tuple[Node, bool]]) -> None:
@@ -228,7 +228,7 @@ class _Closure:
         return [], [choice]
 
 
-_NO_TAGS = Tags(kinds=json_types.NOTHING)
+_NO_TAGS = Tags(kinds=keywords.NOTHING)
 
 
 def _implied(node: Node) -> Iterator[tuple[Node, bool]]:
@@ -248,7 +248,7 @@ def _implied_by_refusal(node: Node) -> Iterator[tuple[Node, bool]]:
         yield facets.nots[0], True
     elif said == ["groups"] and len(facets.groups) == 1 and not facets.groups[0].is_exclusive:
         yield from ((member, False) for member in facets.groups[0].members)
-    elif "properties" in said and facets.properties and facets.types & json_types.OBJECT:
+    elif "properties" in said and facets.properties and facets.types & keywords.OBJECT:
         required = facets.properties.required
         if (
             len(required) == 1
@@ -282,10 +282,10 @@ def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> N
             shape.properties += (facets.properties,)
         if facets.values is not None and (shape.values is None or len(facets.values) < len(shape.values)):
             shape.values = facets.values
-    if not shape.types & json_types.FRACTION:
+    if not shape.types & keywords.FRACTION:
         shape.step = _common_step(shape.step, Fraction(1))
     elif shape.step is not None and shape.step.denominator == 1:
-        shape.types &= ~json_types.FRACTION
+        shape.types &= ~keywords.FRACTION
     for node in refused_by:
         shape.types &= ~_all_of_these_types(node)
 
@@ -318,17 +318,17 @@ def _all_of_these_types(node: Node) -> int:
     """Return the types all of whose values the schema certainly accepts."""
     facets = node.facets
     if facets.values is not None or facets.conjuncts or facets.groups or facets.nots or facets.conditions:
-        return json_types.NOTHING
+        return keywords.NOTHING
     if facets.opaque:
-        return json_types.NOTHING
+        return keywords.NOTHING
     mask = facets.types
     if facets.lower or facets.upper or facets.multiples:
-        mask &= ~json_types.NUMBER
+        mask &= ~keywords.NUMBER
     if facets.shortest or facets.longest is not None or facets.patterns or facets.formats:
-        mask &= ~json_types.STRING
+        mask &= ~keywords.STRING
     if facets.items is not None:
-        mask &= ~json_types.ARRAY
-    return mask if facets.properties is None else mask & ~json_types.OBJECT
+        mask &= ~keywords.ARRAY
+    return mask if facets.properties is None else mask & ~keywords.OBJECT
 
 
 def least_of(one: int | None, other: int | None) -> int | None:

@@ -1,16 +1,236 @@
-"""A document that proves a difference: the writer's schema accepts it, and the reader's refuses it."""
+"""A document that proves a difference: the writer's schema accepts it, and the reader's refuses it.
 
-from collections.abc import Iterator
+Values of a shape: small ones, and those at its edges. They are guesses; the validator has the last word.
+
+Guesses about a part are checked against its own schemas before they are put into the whole.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import jsonschema_rs
 
-from synapse.compatibility import validators
+from synapse.compatibility import keywords, scalars, validators
+from synapse.compatibility.arrays import WrittenArray
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.findings import Finding
+from synapse.compatibility.objects import WrittenObject
 from synapse.compatibility.result import NO_WITNESS
-from synapse.compatibility.samples import Sampler
+from synapse.compatibility.scalar_samples import numbers_of, strings_of
+from synapse.compatibility.schema_model import Properties
+from synapse.compatibility.shape import Shape
+
+if TYPE_CHECKING:
+    from synapse.compatibility.prover import Prover
+
+_MOST_VALUES = 24
+_MOST_TRIES = 60
+_DEEPEST = 14
+_NAMES = ("other", "x", "another", "a1", "name", "zz", "0", "")
+
+
+class Sampler:
+    """Makes values. `NONE` is returned where none was found."""
+
+    NONE: Final = object()
+    MOST_ITEMS: ClassVar[int] = 200
+
+    def __init__(self, prover: "Prover") -> None:
+        self._prover = prover
+        self._depth = 0
+        self._ones: dict[Shape, Any] = {}
+
+    def one(self, shape: Shape) -> Any:
+        """Return a value of the shape, or `NONE`."""
+        if shape not in self._ones:
+            self._ones[shape] = self.NONE
+            self._ones[shape] = next(self.values(shape), self.NONE)
+        return self._ones[shape]
+
+    def values(self, shape: Shape, *, mask: int = keywords.ANY) -> Iterator[Any]:
+        """Return values of the shape that its own schemas accept, of these types."""
+        if self._depth >= _DEEPEST:
+            return
+        self._depth += 1
+        try:
+            found = [value for value in islice(self._guesses(shape, mask), _MOST_TRIES) if self._may_be(shape, value)]
+        finally:
+            self._depth -= 1
+        yield from found[:_MOST_VALUES]
+
+    def _may_be(self, shape: Shape, value: Any) -> bool:
+        self._prover.budget.spend()
+        return shape.accepts(value)
+
+    def _guesses(self, shape: Shape, mask: int) -> Iterator[Any]:
+        listed = scalars.all_of(self._prover, shape)
+        if listed is not None:
+            yield from (value for value in listed if keywords.kind_of(value) & mask)
+            return
+        for plain in islice(self._plain(shape), 12):
+            yield from self._of_types(plain, plain.types & mask)
+
+    def _plain(self, shape: Shape, depth: int = 0) -> Iterator[Shape]:
+        """Return shapes in which the choices are made, one way or another."""
+        self._prover.budget.spend()
+        if self._prover.emptiness.is_empty(shape):
+            return
+        if not shape.choices or depth > 40:
+            yield shape
+            return
+        for case in shape.cases(shape.choices[0]):
+            yield from self._plain(case, depth + 1)
+
+    def _of_types(self, shape: Shape, mask: int) -> Iterator[Any]:
+        makers = (
+            (keywords.OBJECT, self.objects),
+            (keywords.STRING, self.strings),
+            (keywords.NUMBER, self.numbers),
+            (keywords.ARRAY, self.arrays),
+        )
+        found: list[Iterator[Any]] = [iter(maker(shape)) for kind, maker in makers if mask & kind]
+        if mask & keywords.BOOLEAN:
+            found.append(iter((True, False)))
+        if mask & keywords.NULL:
+            found.append(iter((None,)))
+        # The first of each type, then the second of each, and so on.
+        while found:
+            for maker in list(found):
+                value = next(maker, self.NONE)
+                if value is self.NONE:
+                    found.remove(maker)
+                elif keywords.kind_of(value) & mask:
+                    yield value
+
+    def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
+        """Return numbers, those near a bound first."""
+        return numbers_of(shape, near)
+
+    def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
+        """Return strings, those of about a length first."""
+        return strings_of(shape, near)
+
+    def arrays(
+        self,
+        shape: Shape,
+        *,
+        at: Mapping[int, Any] | None = None,
+        each: Shape | None = None,
+        length: int | None = None,
+    ) -> Iterator[list[Any]]:
+        """Return arrays: with given items at some places, all items of a further shape, of a given length."""
+        given = at or {}
+        for plain in islice(self._plain(shape), 4) if shape.choices else (shape,):
+            written = WrittenArray(self._prover, plain)
+            shortest = max(written.least, max(given, default=-1) + 1, *(it.least for it in written.contains), 0)
+            lengths = [length] if length is not None else [shortest, shortest + 1, written.tail, written.most or 0]
+            for size in dict.fromkeys(lengths):
+                if shortest <= size <= self.MOST_ITEMS or (length is not None and 0 <= size <= self.MOST_ITEMS):
+                    items = self._items(written, given, each, size)
+                    if items is not None:
+                        yield items
+
+    def _items(
+        self, written: WrittenArray, given: Mapping[int, Any], each: Shape | None, size: int
+    ) -> list[Any] | None:
+        wanted = [node for it in written.contains for node in [it.node] * it.least]
+        items: list[Any] = []
+        for index in range(size):
+            if index in given:
+                items.append(given[index])
+                continue
+            part = written.part(index)
+            if wanted:
+                part = part.also(wanted.pop(0))
+            if each is not None:
+                part = part.also(*each.nodes, never=each.refused_by)
+            pick = self._different(part, items) if written.are_unique else self.one(part)
+            if pick is self.NONE:
+                return None
+            items.append(pick)
+        return items
+
+    def _different(self, part: Shape, items: list[Any]) -> Any:
+        return next((value for value in self.values(part) if value not in items), self.NONE)
+
+    def doubles(self, shape: Shape) -> Iterator[list[Any]]:
+        """Return arrays with two equal items."""
+        written = WrittenArray(self._prover, shape)
+        second = written.part(0).also(*written.part(1).nodes)
+        for value in islice(self.values(second), 3):
+            yield from self.arrays(shape, at={0: value, 1: value})
+
+    def objects(
+        self,
+        shape: Shape,
+        *,
+        given: Mapping[str, Any] | None = None,
+        having: Iterable[str] = (),
+        without: Iterable[str] = (),
+        count: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Return objects: with given values, having and lacking some names, of a size; small ones first."""
+        given, having, lacking = given or {}, list(having), set(without)
+        for plain in islice(self._plain(shape), 6) if shape.choices else (shape,):
+            written = WrittenObject(self._prover, plain)
+            needed = list(written.with_dependents([*written.required, *given, *having]))
+            if not lacking.isdisjoint(needed):
+                continue
+            spare = [name for name in written.known if name not in needed and name not in lacking]
+            sizes = [count] if count is not None else [max(len(needed), written.least), len(needed) + len(spare)]
+            for size in dict.fromkeys(sizes):
+                made = self._object(written, needed, spare, given, min(size, self.MOST_ITEMS))
+                if made is not None:
+                    yield made
+            if count is None and not given and not having:
+                yield from self._with_each(written, needed, spare)
+
+    def _with_each(self, written: WrittenObject, needed: list[str], spare: list[str]) -> Iterator[dict[str, Any]]:
+        for name in islice(chain(needed, spare), _MOST_VALUES):
+            for value in islice(self.values(written.part(name)), 1, 4):
+                made = self._object(written, needed, [], {name: value}, len(needed))
+                if made is not None:
+                    yield made
+
+    def _object(
+        self, written: WrittenObject, needed: list[str], spare: list[str], given: Mapping[str, Any], size: int
+    ) -> dict[str, Any] | None:
+        made: dict[str, Any] = {}
+        for name in needed:
+            value = given[name] if name in given else self.one(written.part(name))
+            if value is self.NONE:
+                return None
+            made[name] = value
+        for name in chain(spare, self._fresh(written, size - len(needed))):
+            if len(made) >= size:
+                break
+            value = self.one(written.part(name))
+            if value is not self.NONE and name not in made:
+                made[name] = value
+        return {**made, **given}
+
+    def _fresh(self, written: WrittenObject, count: int) -> Iterator[str]:
+        """Return names for properties that nothing is known about."""
+        for pattern in (*written.patterns, None):
+            yield from self.names(written, pattern, None)
+        if not written.names:
+            yield from (f"x{number}" for number in range(count))
+
+    def names(self, written: WrittenObject, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
+        """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
+        shape = written.name(pattern)
+        candidates = self.values(shape) if pattern or written.names else iter(_NAMES)
+        known = {} if pattern else written.known
+        for name in islice(candidates, 8):
+            if name in known or (avoiding and name in avoiding.named):
+                continue
+            if not pattern and any(validators.text_matches(it, name) for it in written.patterns):
+                continue
+            if avoiding and any(validators.text_matches(it, name) for it in avoiding.patterns):
+                continue
+            yield name
+
 
 _MOST_CANDIDATES = 80
 _MOST_SHRINKS = 120

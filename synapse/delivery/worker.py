@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from synapse.catalog.filters import Filter
-from synapse.delivery import consumer_lines, consumer_name
+from synapse.delivery import consumer_name, group_join
 from synapse.delivery.dispatcher import Handover
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.group_join import Joining, Say
@@ -229,7 +229,7 @@ class Worker:
             self._holds_back = ""
             return True
         if not self._holds_back:
-            self._holds_back = consumer_lines.too_many(MAX_WAITING)
+            self._holds_back = group_join.too_many(MAX_WAITING)
             self._say(self._holds_back)
         if not leased.events:
             self.pause = _until_due(leased)
@@ -287,12 +287,12 @@ class Worker:
     def _tell_lost(self, lost: int) -> None:
         if lost:
             self.progress.lost += lost
-            self._say(consumer_lines.lost(lost, self.subscription))
+            self._say(group_join.lost(lost, self.subscription))
 
     def _tell_dead(self, dead: int) -> None:
         if dead:
             self.progress.dead += dead
-            self._say(consumer_lines.dead(dead))
+            self._say(group_join.dead(dead))
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1

@@ -15,7 +15,7 @@ import orjson
 from synapse import problems
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.formats.exact_json import written
-from synapse.formats.nothing import NO_TEXTS
+from synapse.formats.text import NO_TEXTS
 
 JSON = "application/json"
 

@@ -12,7 +12,7 @@ import orjson
 
 from synapse.errors.streams import BadEvent, EventTooLarge
 from synapse.formats import exact_json, json_slices, strict_json
-from synapse.formats.nothing import NO_TEXTS
+from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest, Problem, UnsupportedMediaType
 

@@ -15,7 +15,7 @@ from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import OutcomeUnknown, UnknownStream
-from synapse.formats.nothing import NO_TEXTS
+from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.problems import BadParameter, Problem
 from synapse.publishing import (

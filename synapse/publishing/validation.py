@@ -17,7 +17,7 @@ from synapse.errors.streams import (
     UnknownEventType,
 )
 from synapse.formats.names import RULE, is_name
-from synapse.formats.nothing import NO_TEXTS
+from synapse.formats.text import NO_TEXTS
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
 from synapse.wire import entry

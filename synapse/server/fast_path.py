@@ -330,7 +330,7 @@ class DirectHttpProtocol(FramedHttpProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
-        # A request and its connection hold each other, and the collector seldom comes by (synapse_project.lifespan).
+        # A request and its connection hold each other, and the collector seldom comes by (synapse_project.web_server).
         self.pipeline.clear()
         self._running = None
         self._asked = self._head = self._repeated = None

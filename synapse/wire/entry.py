@@ -15,7 +15,7 @@ import orjson
 
 from synapse.formats import exact_json
 from synapse.formats.names import is_name
-from synapse.formats.nothing import NO_TEXTS
+from synapse.formats.text import NO_TEXTS
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]

@@ -28,7 +28,7 @@ from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
 from synapse.server.body_budget import SMALL
 from synapse.shares import CallerId, Shares
-from synapse_project.async_routes import ROUTES
+from synapse_project.front_door import ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
 from tests.conftest import using
 from tests.definitions import define

@@ -3,7 +3,6 @@
 import pytest
 
 from synapse.catalog import yaml as catalog_yaml
-from synapse.catalog import yaml_limits
 from tests.catalog.files import mistakes
 from tests.patience import that_ends
 
@@ -169,7 +168,7 @@ def test_the_slower_parser_reads_the_same(monkeypatch):
     import yaml
 
     # Where PyYAML comes without libyaml, its own parser does the work.
-    monkeypatch.setattr(yaml_limits, "Loader", yaml.SafeLoader)
+    monkeypatch.setattr(catalog_yaml, "Loader", yaml.SafeLoader)
     slow = type("_Loader", (yaml.SafeLoader,), {"resolve": catalog_yaml._Loader.resolve})
     fast = read("a: [1, x, '1', {b: null}]")
     monkeypatch.setattr(catalog_yaml, "_Loader", slow)

@@ -11,7 +11,6 @@ from contracts.models import Contract
 from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import SYSTEM
 from synapse.catalog import yaml as catalog_yaml
-from synapse.catalog import yaml_writer
 from synapse.catalog.file import BadCatalog
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
@@ -177,7 +176,7 @@ VALUES = st.recursive(
 def test_every_json_value_survives_writing_and_reading(items):
     document = {"streams": items, "services": items}
 
-    source = catalog_yaml.read(yaml_writer.write(document).encode())
+    source = catalog_yaml.read(catalog_yaml.write(document).encode())
 
     assert source.mistakes == []
     assert source.value == document
@@ -187,7 +186,7 @@ def test_a_catalog_of_more_values_than_aliases_may_add_is_read(db):
     schema = {"enum": [f"v{number}" for number in range(5_000)]}
     types = [{"name": f"t{number}", "schema": schema} for number in range(45)]
 
-    text = yaml_writer.write({"streams": [{"name": "orders", "event_types": types}]})
+    text = catalog_yaml.write({"streams": [{"name": "orders", "event_types": types}]})
 
     assert len(catalog.Catalog(text.encode(), name="export").plan()) == 91
 

@@ -18,8 +18,7 @@ from synapse.shares import (
 )
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES
-from synapse_project.django_callers import KnownSessions, sender_of
-from synapse_project.django_threads import DjangoLane
+from synapse_project.django_threads import DjangoLane, KnownSessions, sender_of
 from tests.lanes import ExpressLane
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")

@@ -15,8 +15,8 @@ from bridges.api.urls import urlpatterns as of_bridges
 from contracts.api.urls import urlpatterns as registry
 from streams.api.urls import urlpatterns as of_streams
 from synapse.http.route_pattern import compiled
-from synapse_project import api_docs, lifespan
-from synapse_project.async_routes import ROUTES
+from synapse_project import api_docs, web_server
+from synapse_project.front_door import ROUTES
 from tests.references import resolved
 
 urlpatterns = [*of_streams, *of_bridges]
@@ -73,7 +73,7 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
     # What else the start does needs Redis, the database and threads.
     collecting = ("collector.spare", "collector.keep_large_blocks_apart")
     for name in ("holder.refresh", "background.start", "bridges.WORK.start", "prober.start", *collecting):
-        monkeypatch.setattr(f"synapse_project.lifespan.{name}", lambda: None)
+        monkeypatch.setattr(f"synapse_project.web_server.{name}", lambda: None)
     sent = []
 
     async def receive():
@@ -86,7 +86,7 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
 
     async def start():
         with pytest.raises(asyncio.CancelledError):
-            await lifespan.Lifespan()(receive, send)
+            await web_server.Lifespan()(receive, send)
 
     asyncio.run(start())
 

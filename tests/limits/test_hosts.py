@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from synapse.auth.client_ip import proxies
 from synapse.http.hosts import allowed_host_mistake, is_allowed
-from synapse_project.host_checks import check_allowed_hosts, serve_any_host
+from synapse_project.request_guard_middleware import check_allowed_hosts, serve_any_host
 
 BY_ADDRESS = ["10.42.0.7:8002", "[fd00::7]:8002", "synapse_pod:8002", "elsewhere.example", ""]
 HEALTH = ["/health", "/healthz", "/readyz", "/healthz/"]

@@ -15,7 +15,7 @@ from streams import connections
 from streams.live.process_tails import tails
 from synapse.server import http_protocol
 from synapse_project import web_server
-from synapse_project.async_routes import ROUTES
+from synapse_project.front_door import ROUTES
 from tests.door import ChangingFrontDoor
 from tests.patience import eventually
 

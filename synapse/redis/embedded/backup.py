@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from synapse.redis.embedded import configuration, connection
+from synapse.redis.embedded import configuration, probe
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
 from synapse.runtime import private_files
 
@@ -26,7 +26,7 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
     """
     try:
         _save_snapshot(endpoint, sleep)
-    except (OSError, connection.ErrorReply) as error:
+    except (OSError, probe.ErrorReply) as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot be copied: {error}") from error
     files = target / FOLDER
     for new in (target, files):  # a mode given with `parents` is the last one's alone
@@ -40,14 +40,14 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
 
 def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
     """Let the server write a snapshot that begins after this call, and wait until it is on disk."""
-    while (before := connection.info(endpoint, "persistence"))["rdb_bgsave_in_progress"] == "1":
+    while (before := probe.info(endpoint, "persistence"))["rdb_bgsave_in_progress"] == "1":
         sleep(POLL)
-    with connection.Connection(endpoint) as server:
+    with probe.Connection(endpoint) as server:
         # While the server rewrites its append-only file, the snapshot is next.
         server.call("BGSAVE", "SCHEDULE")
     quiet_since = time.monotonic()
     while time.monotonic() < quiet_since + PATIENCE:
-        now = connection.info(endpoint, "persistence")
+        now = probe.info(endpoint, "persistence")
         # It is counted when it begins.
         is_saving = now["rdb_bgsave_in_progress"] == "1"
         if now["rdb_saves"] != before["rdb_saves"] and not is_saving:

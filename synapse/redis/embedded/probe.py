@@ -1,10 +1,81 @@
-"""Looking at the server from outside: does it answer, is it still reading its data, or is it gone?"""
+"""Looking at the server from outside: does it answer, is it still reading its data, or is it gone?
 
+The few words the supervisor says to its server: AUTH, PING, INFO and SHUTDOWN.
+
+Commands on events go through `synapse.redis`. This is the Redis protocol (RESP2) as far as these four need it.
+"""
+
+import socket
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Self
 
-from synapse.redis.embedded import connection
 from synapse.redis.embedded.endpoint import Endpoint
+
+
+class ErrorReply(Exception):
+    """The server answered, and its answer is an error: `WRONGPASS ...`, `LOADING ...`."""
+
+
+class Connection:
+    """An authenticated connection; use it in a `with`. `timeout` is in seconds, for each answer.
+
+    Raises:
+        OSError: nobody listens, or no answer came in time (TimeoutError), or what came is not Redis's protocol.
+        ErrorReply: the server refuses the password or the command.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 1.0) -> None:
+        self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout)
+        self._replies = self._socket.makefile("rb")
+        try:
+            self.call("AUTH", "default", endpoint.password)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._replies.close()
+        self._socket.close()
+
+    def call(self, *words: str) -> str:
+        """Send one command and return its answer."""
+        parts = [f"*{len(words)}\r\n", *(f"${len(word.encode())}\r\n{word}\r\n" for word in words)]
+        self._socket.sendall("".join(parts).encode())
+        kind, rest = self._line()
+        if kind == "-":
+            raise ErrorReply(rest)
+        if kind == "$" and rest.isdigit():
+            return self._read(int(rest) + 2)[:-2].decode(errors="replace")
+        if kind in ("+", ":"):
+            return rest
+        raise ConnectionError("what listens there does not speak Redis's protocol")
+
+    def _line(self) -> tuple[str, str]:
+        line = self._replies.readline(65_536)
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the connection was closed" if not line else "that is no Redis")
+        text = line[:-2].decode(errors="replace")
+        return text[:1], text[1:]
+
+    def _read(self, size: int) -> bytes:
+        data = self._replies.read(size)
+        if len(data) < size:
+            raise ConnectionError("the connection was closed")
+        return data
+
+
+def info(endpoint: Endpoint, section: str) -> dict[str, str]:
+    """Return one section of the server's INFO. Works while the server is still loading its data."""
+    with Connection(endpoint) as connection:
+        lines = connection.call("INFO", section).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 class State(Enum):
@@ -26,9 +97,9 @@ class Look:
 def look_at(endpoint: Endpoint) -> Look:
     """Ask the server once how it is, with an authenticated PING; takes a second or two at most."""
     try:
-        with connection.Connection(endpoint) as server:
+        with Connection(endpoint) as server:
             server.call("PING")
-    except connection.ErrorReply as error:
+    except ErrorReply as error:
         if str(error).startswith("LOADING"):
             return _look_at_loading(endpoint)
         return Look(state=State.AWAY, said=f"refuses us ({error})")
@@ -41,8 +112,8 @@ def look_at(endpoint: Endpoint) -> Look:
 
 def _look_at_loading(endpoint: Endpoint) -> Look:
     try:
-        persistence = connection.info(endpoint, "persistence")
-    except (OSError, connection.ErrorReply) as error:
+        persistence = info(endpoint, "persistence")
+    except (OSError, ErrorReply) as error:
         return Look(state=State.SILENT, said=f"gives no answer ({error})")
     loaded, percent = persistence.get("loading_loaded_bytes", "0"), persistence.get("loading_loaded_perc", "100")
     return Look(state=State.LOADING, loaded=int(loaded), said=f"is reading its events: {float(percent):.0f} %")

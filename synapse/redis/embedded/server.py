@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse.redis.embedded import configuration, connection, process
+from synapse.redis.embedded import configuration, probe, process
 from synapse.redis.embedded.endpoint import (
     LOOPBACK,
     EmbeddedRedisError,
@@ -187,9 +187,9 @@ class EmbeddedRedis:
 
     def _shut_down(self) -> bool:
         try:
-            with connection.Connection(self._recorded()) as server:
+            with probe.Connection(self._recorded()) as server:
                 server.call("SHUTDOWN")
-        except (ConnectionRefusedError, TimeoutError, connection.ErrorReply, EmbeddedRedisError):
+        except (ConnectionRefusedError, TimeoutError, probe.ErrorReply, EmbeddedRedisError):
             return False  # it cannot be asked this way, or refuses
         except ConnectionError:
             return True  # closing the connection is how it says yes

@@ -7,7 +7,7 @@ from typing import Any
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.documents import Library
 from synapse.compatibility.prover import Prover
-from synapse.compatibility.samples import Sampler
+from synapse.compatibility.witness import Sampler
 from tests.contracts.compatibility.schemas import NAMES, SCALARS, VALUES
 
 

@@ -11,10 +11,11 @@ from benchmarks import machine
 from benchmarks.measures.rate import Failed
 from benchmarks.plan import FULL, QUICK
 from benchmarks.report import files, text
+from benchmarks.row import Outcome, Row
 from benchmarks.rows import ROWS
 from benchmarks.running.program import DidNotStart
 from benchmarks.stage import Stage, staged
-from benchmarks.values import NotMeasured, Outcome, Row
+from benchmarks.values import NotMeasured
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
 """The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
 
 from benchmarks.measures import bridging, contracts, latency, live, many, memory, publishing, reads, size, waiting
-from benchmarks.values import Bar, Row
+from benchmarks.row import Row
+from benchmarks.values import Bar
 
 FASTAPI = "FastAPI + Pydantic + redis.asyncio"
 

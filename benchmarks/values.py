@@ -1,12 +1,8 @@
 """What a benchmark is made of: rows, their bars, and what was measured. Pure values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from benchmarks.stage import Stage
 
 
 class NotMeasured(Exception):
@@ -81,23 +77,3 @@ class Bar:
             ("<= ", self.at_most, ""),
         ]
         return ", ".join(f"{sign}{limit:,g}{unit}" for sign, limit, unit in limits if limit is not None) or "-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what is measured beside what, what is to be reached, and who measures it."""
-
-    name: str
-    work: str
-    peer: str
-    bar: Bar
-    measure: Callable[["Stage"], Measured]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A row and what was measured, or why nothing was."""
-
-    row: Row
-    measured: Measured | None = None
-    why_not: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.plan import Plan
 from benchmarks.report import markdown, plot
-from benchmarks.values import Outcome
+from benchmarks.row import Outcome
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 

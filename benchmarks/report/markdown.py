@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from benchmarks.report import words
-from benchmarks.values import Outcome
+from benchmarks.row import Outcome
 
 
 def document(facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.values import Outcome
+from benchmarks.row import Outcome
 
 _COLOURS = {True: "#2a9d5c", False: "#c8503c", None: "#8a94a0"}
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)

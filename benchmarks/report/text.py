@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.report import words
-from benchmarks.values import Outcome
+from benchmarks.row import Outcome
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmarks.values import Outcome, Samples
+from benchmarks.row import Outcome
+from benchmarks.values import Samples
 
 HEADER = ("work", "beside", "ours", "peer's", "ratio", "to reach", "met")
 

@@ -4,23 +4,19 @@ What is known about the arrays of a shape, position by position.
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synapse.compatibility import rules
-from synapse.compatibility.findings import Candidates, Finding, Findings
+from synapse.compatibility.findings import Candidates, Finding, Findings, ProverLike, SamplerLike
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Contains, Node
 from synapse.compatibility.shape import Shape, least_of
-
-if TYPE_CHECKING:
-    from synapse.compatibility.prover import Prover
-    from synapse.compatibility.witness import Sampler
 
 
 class WrittenArray:
     """What is known about the arrays of a shape. From `tail` on, all positions are alike."""
 
-    def __init__(self, prover: "Prover", shape: Shape) -> None:
+    def __init__(self, prover: ProverLike, shape: Shape) -> None:
         self._prover = prover
         self.shape = shape
         self.layers = shape.items
@@ -55,7 +51,7 @@ def _is_false(node: Node | None) -> bool:
     return node is not None and node.schema is False
 
 
-def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return what keeps the reader from accepting all arrays of the shape."""
     items = reader.facets.items
     written = WrittenArray(prover, shape)
@@ -82,7 +78,7 @@ def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
     return found
 
 
-def _at(prover: "Prover", written: WrittenArray, reader: Node, index: int, node: Node) -> Findings:
+def _at(prover: ProverLike, written: WrittenArray, reader: Node, index: int, node: Node) -> Findings:
     findings = prover.below(written.part(index), node)
     shape = written.shape
     if findings and node.schema is False:
@@ -91,7 +87,7 @@ def _at(prover: "Prover", written: WrittenArray, reader: Node, index: int, node:
     return [it.inside(lambda sampler, value: sampler.arrays(shape, at={index: value})) for it in findings]
 
 
-def _contains(prover: "Prover", written: WrittenArray, reader: Node, wanted: Contains) -> Findings:
+def _contains(prover: ProverLike, written: WrittenArray, reader: Node, wanted: Contains) -> Findings:
     found: Findings = []
     if wanted.least and not _has_enough(prover, written, wanted):
         candidates = _of_items(written.shape, prover.shape((), [wanted.node]), None)
@@ -102,14 +98,14 @@ def _contains(prover: "Prover", written: WrittenArray, reader: Node, wanted: Con
     return found
 
 
-def _has_enough(prover: "Prover", written: WrittenArray, wanted: Contains) -> bool:
+def _has_enough(prover: ProverLike, written: WrittenArray, wanted: Contains) -> bool:
     for own in written.contains:
         if own.least >= wanted.least and not prover.below(written.item(own), wanted.node):
             return True
     return _count(prover, written, written.least, lambda part: not prover.below(part, wanted.node)) >= wanted.least
 
 
-def _has_few(prover: "Prover", written: WrittenArray, node: Node, most: int) -> bool:
+def _has_few(prover: ProverLike, written: WrittenArray, node: Node, most: int) -> bool:
     for own in written.contains:
         if own.most is not None and own.most <= most and not prover.below(prover.shape([node]), own.node):
             return True
@@ -121,7 +117,7 @@ def _has_few(prover: "Prover", written: WrittenArray, node: Node, most: int) -> 
     return _count(prover, written, written.most, lambda part: not prover.excludes_below(part, node)) <= most
 
 
-def _count(prover: "Prover", written: WrittenArray, stop: int, holds: Callable[[Shape], bool]) -> int:
+def _count(prover: ProverLike, written: WrittenArray, stop: int, holds: Callable[[Shape], bool]) -> int:
     """Count the positions before `stop` whose items are such."""
     count = 0
     for index in range(min(stop, written.tail)):
@@ -132,7 +128,7 @@ def _count(prover: "Prover", written: WrittenArray, stop: int, holds: Callable[[
     return count
 
 
-def are_impossible(prover: "Prover", shape: Shape) -> bool:
+def are_impossible(prover: ProverLike, shape: Shape) -> bool:
     """Say whether no array can be of the shape."""
     if not shape.items:
         return False
@@ -151,14 +147,14 @@ def are_impossible(prover: "Prover", shape: Shape) -> bool:
 
 
 def _of_length(shape: Shape, length: int) -> Candidates:
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         yield from sampler.arrays(shape, length=length)
 
     return candidates
 
 
 def _of_items(shape: Shape, each: Shape, length: int | None) -> Candidates:
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         yield from sampler.arrays(shape, each=each, length=length)
         yield from sampler.arrays(shape)
 

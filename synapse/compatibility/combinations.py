@@ -4,26 +4,31 @@ Ways to cut a shape into cases, so that each case can fit another alternative of
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synapse.compatibility import keywords, rules, scalars
 from synapse.compatibility.budget import OutOfBudget
 from synapse.compatibility.discriminators import Key, Path, Tags, values_of
-from synapse.compatibility.findings import Candidates, Finding, Findings, are_soft, candidates_of, fewest
+from synapse.compatibility.findings import (
+    Candidates,
+    Finding,
+    Findings,
+    ProverLike,
+    SamplerLike,
+    are_soft,
+    candidates_of,
+    fewest,
+)
 from synapse.compatibility.objects import nodes_at
 from synapse.compatibility.schema_model import Condition, Group, Node
 from synapse.compatibility.shape import Shape
-
-if TYPE_CHECKING:
-    from synapse.compatibility.prover import Prover
-    from synapse.compatibility.witness import Sampler
 
 _MOST_ANYWAY = 2
 _MOST_CUTS = 12
 _MOST_VALUES = 64
 
 
-def by_discriminator(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> list[Shape] | None:
+def by_discriminator(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> list[Shape] | None:
     """Return the shape in cases each of which fewer of the alternatives may fit, as their constants tell.
 
     `None` when no constant tells them apart.
@@ -57,7 +62,7 @@ def _with_values(path: Path, keys: Iterable[Key]) -> dict[str, Any]:
     return schema
 
 
-def ways(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
+def ways(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
     """Return ways to cut the shape into cases that together are no smaller, the cheapest first."""
     present = [mask for mask in keywords.EACH if shape.types & mask]
     if len(present) > 1:
@@ -81,7 +86,7 @@ def _by_bounds(shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shap
         yield [shape.also(Node.made(schema)) for schema in made]
 
 
-def _by_properties(prover: "Prover", shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
+def _by_properties(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
     """By the value of a property that alternatives speak of, and by whether it is there."""
     required = {name for properties in shape.properties for name in properties.required}
     for name in sorted(_names_in(alternatives))[:_MOST_CUTS]:
@@ -125,7 +130,7 @@ def _parts(alternatives: Iterable[Node]) -> Iterator[Node]:
 _DEEPEST_SPLITS = 4
 
 
-def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return what keeps the schemas that a reader combines from accepting all values of the shape."""
     facets = reader.facets
     findings: Findings = []
@@ -138,7 +143,7 @@ def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
     return findings
 
 
-def exclusions(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return what a reader excludes of the shape, or may exclude by a keyword that could not be read."""
     findings: Findings = []
     for excluded in reader.facets.nots:
@@ -149,7 +154,7 @@ def exclusions(prover: "Prover", shape: Shape, reader: Node) -> Findings:
     return findings
 
 
-def _condition(prover: "Prover", shape: Shape, condition: Condition) -> Findings:
+def _condition(prover: ProverLike, shape: Shape, condition: Condition) -> Findings:
     findings: Findings = []
     if condition.then is not None:
         findings += prover.within(shape.also(condition.when), condition.then)
@@ -158,7 +163,7 @@ def _condition(prover: "Prover", shape: Shape, condition: Condition) -> Findings
     return findings
 
 
-def _alternatives(prover: "Prover", shape: Shape, group: Group, reader: Node) -> Findings:
+def _alternatives(prover: ProverLike, shape: Shape, group: Group, reader: Node) -> Findings:
     if _is_promised(prover, shape, group):
         return []
     result = _one_fits(prover, shape, group, _DEEPEST_SPLITS)
@@ -168,7 +173,7 @@ def _alternatives(prover: "Prover", shape: Shape, group: Group, reader: Node) ->
     return [_found(rule, shape, reader, candidates_of(result))]
 
 
-def _is_promised(prover: "Prover", shape: Shape, group: Group) -> bool:
+def _is_promised(prover: ProverLike, shape: Shape, group: Group) -> bool:
     """Say whether the writer's schema makes the same choice."""
     members = prover.shapes.possible(shape.tags, group.members)
     return any(
@@ -180,7 +185,7 @@ def _is_promised(prover: "Prover", shape: Shape, group: Group) -> bool:
     )
 
 
-def _are_among(prover: "Prover", members: Sequence[Node], others: Sequence[Node]) -> bool:
+def _are_among(prover: ProverLike, members: Sequence[Node], others: Sequence[Node]) -> bool:
     """Say whether each of the members says the same as another one of the others, in any order."""
     left = list(others)
     for member in members:
@@ -191,7 +196,7 @@ def _are_among(prover: "Prover", members: Sequence[Node], others: Sequence[Node]
     return True
 
 
-def _one_fits(prover: "Prover", shape: Shape, group: Group, splits: int) -> Findings:
+def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
     """Return what keeps all values of the shape from fitting some alternative, each its own if need be."""
     possible = prover.shapes.possible(shape.tags, group.members)
     paired = by_discriminator(prover, shape, possible)
@@ -213,7 +218,7 @@ def _one_fits(prover: "Prover", shape: Shape, group: Group, splits: int) -> Find
     return by_cases if are_soft(by_cases) else [_nothing_fits(shape, [*results, by_cases])]
 
 
-def _by_cases(prover: "Prover", shape: Shape, group: Group, splits: int) -> Findings:
+def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
     """Return what is in the way when each case of the shape may fit another alternative."""
     found: Findings = [_nothing_fits(shape, [])]
     try:
@@ -227,7 +232,7 @@ def _by_cases(prover: "Prover", shape: Shape, group: Group, splits: int) -> Find
     return found
 
 
-def _each_fits(prover: "Prover", cases: Sequence[Shape], group: Group, splits: int) -> Findings:
+def _each_fits(prover: ProverLike, cases: Sequence[Shape], group: Group, splits: int) -> Findings:
     """Return what keeps the cases from fitting an alternative each, up to the first that fits none."""
     found: Findings = []
     for case in cases:
@@ -237,7 +242,7 @@ def _each_fits(prover: "Prover", cases: Sequence[Shape], group: Group, splits: i
     return found
 
 
-def _fits(prover: "Prover", shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
+def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
     result = prover.within(shape, member)
     if are_soft(result):
         for other in exclusive:
@@ -248,7 +253,7 @@ def _fits(prover: "Prover", shape: Shape, exclusive: Sequence[Node], member: Nod
 
 
 def _nothing_fits(shape: Shape, results: Sequence[Findings]) -> Finding:
-    def candidates(sampler: "Sampler") -> Iterator[object]:
+    def candidates(sampler: SamplerLike) -> Iterator[object]:
         for result in results:
             yield from candidates_of(result)(sampler)
         yield from sampler.values(shape)
@@ -257,7 +262,7 @@ def _nothing_fits(shape: Shape, results: Sequence[Findings]) -> Finding:
 
 
 def _values_of(*shapes: Shape) -> Candidates:
-    def candidates(sampler: "Sampler") -> Iterator[object]:
+    def candidates(sampler: SamplerLike) -> Iterator[object]:
         for shape in shapes:
             yield from sampler.values(shape)
 

@@ -2,17 +2,113 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from synapse.compatibility import keywords
+from synapse.compatibility.budget import Budget
+from synapse.compatibility.equivalence import Sameness
 from synapse.compatibility.rules import Rule
-
-if TYPE_CHECKING:
-    from synapse.compatibility.witness import Sampler
-
-Candidates = Callable[["Sampler"], Iterator[Any]]
+from synapse.compatibility.schema_model import Node, Properties
+from synapse.compatibility.shape import Shape, Shapes
 
 
-def no_candidates(sampler: "Sampler") -> Iterator[Any]:
+class WrittenNames(Protocol):
+    """The names of the properties that objects can have."""
+
+    names: list[Node]
+
+    @property
+    def known(self) -> dict[str, None]:
+        """The names that are spoken of one by one."""
+
+    @property
+    def patterns(self) -> dict[str, None]:
+        """The patterns of names, when names cannot be listed."""
+
+    def name(self, pattern: str | None = None) -> Shape:
+        """Return what is known about the names, or about those that match a pattern."""
+
+
+class SamplerLike(Protocol):
+    """Makes values that may show what was found."""
+
+    def arrays(
+        self,
+        shape: Shape,
+        *,
+        at: Mapping[int, Any] | None = None,
+        each: Shape | None = None,
+        length: int | None = None,
+    ) -> Iterator[list[Any]]:
+        """Return arrays: with given items at some places, all items of a further shape, of a given length."""
+
+    def doubles(self, shape: Shape) -> Iterator[list[Any]]:
+        """Return arrays with two equal items."""
+
+    def names(self, written: WrittenNames, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
+        """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
+
+    def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
+        """Return numbers, those near a bound first."""
+
+    def objects(
+        self,
+        shape: Shape,
+        *,
+        given: Mapping[str, Any] | None = None,
+        having: Iterable[str] = (),
+        without: Iterable[str] = (),
+        count: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Return objects: with given values, having and lacking some names, of a size; small ones first."""
+
+    def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
+        """Return strings, those of about a length first."""
+
+    def values(self, shape: Shape, *, mask: int = keywords.ANY) -> Iterator[Any]:
+        """Return values of the shape that its own schemas accept, of these types."""
+
+
+class EmptinessLike(Protocol):
+    """Says which shapes have no value."""
+
+    def is_empty(self, shape: Shape) -> bool:
+        """Say whether no value can be of this shape."""
+
+
+class ProverLike(Protocol):
+    """What the modules for each type ask of the prover about parts of a value."""
+
+    budget: Budget
+    listed: dict[Shape, list[Any] | None]
+    sameness: Sameness
+    shapes: Shapes
+    tells_integers: bool
+
+    @property
+    def emptiness(self) -> EmptinessLike:
+        """Which shapes have no value."""
+
+    def below(self, shape: Shape, reader: Node) -> "Findings":
+        """Return the same for a part of the value: a property, an item, a name."""
+
+    def excludes(self, shape: Shape, node: Node) -> bool:
+        """Say whether provably no value of the shape is accepted by the node."""
+
+    def excludes_below(self, shape: Shape, node: Node) -> bool:
+        """Say the same for a part of the value."""
+
+    def shape(self, nodes: Iterable[Node], refused_by: Iterable[Node] = ()) -> Shape:
+        """Return the shape of a value that these nodes accept and refuse."""
+
+    def within(self, shape: Shape, reader: Node) -> "Findings":
+        """Return what keeps the reader from accepting all values of the shape."""
+
+
+Candidates = Callable[["SamplerLike"], Iterator[Any]]
+
+
+def no_candidates(sampler: "SamplerLike") -> Iterator[Any]:
     """Return no values."""
     return iter(())
 
@@ -31,11 +127,11 @@ class Finding:
     facts: Mapping[str, Any] = field(default_factory=dict)
     candidates: Candidates = no_candidates
 
-    def inside(self, place: Callable[["Sampler", Any], Iterable[Any]]) -> "Finding":
+    def inside(self, place: Callable[["SamplerLike", Any], Iterable[Any]]) -> "Finding":
         """Return the finding as seen from above; `place` puts a value where it belongs."""
         inner = self.candidates
 
-        def candidates(sampler: "Sampler") -> Iterator[Any]:
+        def candidates(sampler: "SamplerLike") -> Iterator[Any]:
             for value in inner(sampler):
                 yield from place(sampler, value)
 
@@ -58,7 +154,7 @@ def fewest(results: Iterable[Findings]) -> Findings:
 def candidates_of(findings: Findings) -> Candidates:
     """Return the candidates of all findings."""
 
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: "SamplerLike") -> Iterator[Any]:
         for finding in findings:
             yield from finding.candidates(sampler)
 

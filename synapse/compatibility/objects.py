@@ -6,17 +6,21 @@ What is known about the objects of a shape, property by property.
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synapse.compatibility import keywords, rules, scalars, validators
-from synapse.compatibility.findings import Candidates, Finding, Findings, are_soft, candidates_of
+from synapse.compatibility.findings import (
+    Candidates,
+    Finding,
+    Findings,
+    ProverLike,
+    SamplerLike,
+    are_soft,
+    candidates_of,
+)
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Node, Properties, Rest
 from synapse.compatibility.shape import Shape, least_of
-
-if TYPE_CHECKING:
-    from synapse.compatibility.prover import Prover
-    from synapse.compatibility.witness import Sampler
 
 _LAYERS_A_STEP = 4
 _LITERAL_START = re.compile(r"\^((?:[A-Za-z0-9_/:@-]|\\[./-])+)(?![*+?{])")
@@ -25,7 +29,7 @@ _LITERAL_START = re.compile(r"\^((?:[A-Za-z0-9_/:@-]|\\[./-])+)(?![*+?{])")
 class WrittenObject:
     """The objects of a shape. *Others* are properties that no schema names and no pattern matches."""
 
-    def __init__(self, prover: "Prover", shape: Shape) -> None:
+    def __init__(self, prover: ProverLike, shape: Shape) -> None:
         self._prover = prover
         self.shape = shape
         self.layers = shape.properties
@@ -150,7 +154,7 @@ def exclude_each_other(one: str, other: str) -> bool:
     return a[:length] != b[:length]
 
 
-def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return what keeps the reader from accepting all objects of the shape."""
     wanted = reader.facets.properties
     if wanted is None:
@@ -172,7 +176,7 @@ def within(prover: "Prover", shape: Shape, reader: Node) -> Findings:
     return found
 
 
-def are_impossible(prover: "Prover", shape: Shape) -> bool:
+def are_impossible(prover: ProverLike, shape: Shape) -> bool:
     """Say whether no object can be of the shape."""
     if not shape.properties:
         return False
@@ -209,7 +213,7 @@ def _presence(written: WrittenObject, reader: Node, wanted: Properties) -> Itera
                     yield _found(rules.DEPENDENCY_ADDED, written, reader, candidates, name=name, other=other)
 
 
-def _named(prover: "Prover", written: WrittenObject, wanted: Properties, name: str, node: Node) -> Findings:
+def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name: str, node: Node) -> Findings:
     part = written.part(name)
     is_open = (
         part.is_anything and name not in wanted.required and not (name in written.required or name in written.declared)
@@ -229,15 +233,15 @@ def _named(prover: "Prover", written: WrittenObject, wanted: Properties, name: s
     return [_wrapped(rules.PROPERTY_ADDED_NOT_COVERED, written, node, findings, name=name)]
 
 
-def _put(prover: "Prover", written: WrittenObject, name: str, node: Node) -> Candidates:
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+def _put(prover: ProverLike, written: WrittenObject, name: str, node: Node) -> Candidates:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         findings = _property(prover, written, name, written.part(name), node)
         yield from candidates_of(findings)(sampler)
 
     return candidates
 
 
-def _property(prover: "Prover", written: WrittenObject, name: str, part: Shape, node: Node) -> Findings:
+def _property(prover: ProverLike, written: WrittenObject, name: str, part: Shape, node: Node) -> Findings:
     findings = prover.below(part, node)
     if not findings or not written.may_have(name):
         return []
@@ -245,7 +249,7 @@ def _property(prover: "Prover", written: WrittenObject, name: str, part: Shape, 
     return [it.inside(lambda sampler, value: sampler.objects(shape, given={name: value})) for it in findings]
 
 
-def _pattern(prover: "Prover", written: WrittenObject, pattern: str, node: Node) -> Findings:
+def _pattern(prover: ProverLike, written: WrittenObject, pattern: str, node: Node) -> Findings:
     """Find what is in the way for properties whose names match a pattern of the reader."""
     found: Findings = []
     for name in written.known:
@@ -266,7 +270,7 @@ def _pattern(prover: "Prover", written: WrittenObject, pattern: str, node: Node)
     return found
 
 
-def _rest(prover: "Prover", written: WrittenObject, wanted: Properties, rest: Rest) -> Findings:
+def _rest(prover: ProverLike, written: WrittenObject, wanted: Properties, rest: Rest) -> Findings:
     """Find what is in the way for properties that the reader does not speak of."""
     found: Findings = []
     for name in written.known:
@@ -301,7 +305,7 @@ def _removed(written: WrittenObject, rest: Rest, name: str, findings: Findings) 
     return [_wrapped(rules.PROPERTY_REMOVED_NOT_COVERED, written, rest.node, findings, name=name)]
 
 
-def _names(prover: "Prover", written: WrittenObject, node: Node) -> Findings:
+def _names(prover: ProverLike, written: WrittenObject, node: Node) -> Findings:
     """Find names that the reader does not accept."""
     shape = written.shape
     refused = [name for name in written.known if not prover.shapes.accepts(node, name) and written.may_have(name)]
@@ -318,7 +322,7 @@ def _names(prover: "Prover", written: WrittenObject, node: Node) -> Findings:
 
 
 def _under_names(
-    prover: "Prover",
+    prover: ProverLike,
     written: WrittenObject,
     findings: Findings,
     pattern: str | None,
@@ -326,7 +330,7 @@ def _under_names(
 ) -> Findings:
     """Put values under names that match the pattern, or that nobody speaks of."""
 
-    def place(sampler: "Sampler", value: Any) -> Iterator[Any]:
+    def place(sampler: SamplerLike, value: Any) -> Iterator[Any]:
         for name in sampler.names(written, pattern, avoiding):
             yield from sampler.objects(written.shape, given={name: value})
 
@@ -336,7 +340,7 @@ def _under_names(
 def _objects(
     shape: Shape, *, having: Iterable[str] = (), without: Iterable[str] = (), count: int | None = None
 ) -> Candidates:
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         yield from sampler.objects(shape, having=having, without=without, count=count)
 
     return candidates

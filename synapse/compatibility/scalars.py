@@ -15,18 +15,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from synapse.compatibility import keywords, rules, schema_model, validators
-from synapse.compatibility.findings import Finding, Findings
+from synapse.compatibility.findings import Finding, Findings, ProverLike, SamplerLike
 from synapse.compatibility.schema_model import Bound, Node
 from synapse.compatibility.shape import Shape
-
-if TYPE_CHECKING:
-    from synapse.compatibility.prover import Prover
-    from synapse.compatibility.witness import Sampler
 
 _EXACT = 2**53
 _SIGNS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
@@ -110,7 +106,7 @@ def _bound(rule: rules.Rule, shape: Shape, reader: Node, own: Bound | None, want
         "writer_bound": f" ({described(own)})" if own else "",
     }
 
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         yield from sampler.numbers(shape, near=wanted.value)
 
     return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)
@@ -182,7 +178,7 @@ def raised(keyword: str, limit: int | None) -> str:
 
 
 def _found(rule: rules.Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
-    def candidates(sampler: "Sampler") -> "Iterator[Any]":
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         yield from sampler.strings(shape, near=length)
 
     return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)
@@ -193,7 +189,7 @@ _MOST_WAYS = 16
 _MOST_SHOWN = 3
 
 
-def all_of(prover: "Prover", shape: Shape) -> list[Any] | None:
+def all_of(prover: ProverLike, shape: Shape) -> list[Any] | None:
     """Return all values of a shape (perhaps more than these), or `None` when they cannot be listed."""
     known: list[Any] | None = prover.listed.get(shape, _UNKNOWN)
     if known is _UNKNOWN:
@@ -205,7 +201,7 @@ def all_of(prover: "Prover", shape: Shape) -> list[Any] | None:
 _UNKNOWN: Any = object()
 
 
-def _list(prover: "Prover", shape: Shape) -> list[Any] | None:
+def _list(prover: ProverLike, shape: Shape) -> list[Any] | None:
     if shape.values is not None:
         candidates: Iterable[Any] | None = shape.values
     else:
@@ -285,7 +281,7 @@ def _all_ways(parts: list[Any], made: Callable[[Any], Any]) -> Sequence[Any] | N
     return [made(way) for way in product(*known)]
 
 
-def listed_within(prover: "Prover", shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
+def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
     """Return what keeps the reader from accepting each of these values."""
     refused = [value for value in allowed if not prover.shapes.accepts(reader, value)]
     if not refused:
@@ -298,12 +294,12 @@ def listed_within(prover: "Prover", shape: Shape, allowed: Sequence[Any], reader
     return [_listed_finding(rule, shape, reader, refused, values=shown(refused))]
 
 
-def listed(prover: "Prover", shape: Shape, reader: Node) -> Findings:
+def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return what is in the way of the values that a reader lists, for a shape whose values cannot be listed."""
     if reader.facets.values is None:
         return []
 
-    def candidates(sampler: "Sampler") -> Iterator[Any]:
+    def candidates(sampler: SamplerLike) -> Iterator[Any]:
         return sampler.values(shape)
 
     facts = {"values": "other values"}

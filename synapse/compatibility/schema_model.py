@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import jsonschema_rs
 import orjson
@@ -34,9 +34,6 @@ from synapse.compatibility.keywords import (
     escaped,
     is_known,
 )
-
-if TYPE_CHECKING:
-    from synapse.compatibility.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +235,45 @@ def _evaluates(schema: Any, about: frozenset[str]) -> bool:
     return False
 
 
+class SchemaLibrary(Protocol):
+    """A schema and its references, as their nodes ask for them."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes the schema has, with those that it refers to."""
+
+    @property
+    def has_dynamic_anchors(self) -> bool:
+        """Whether a part may have a name by which dynamic references find it."""
+
+    def resolve(self, node: "Node", keyword: str) -> "Node | None":
+        """Return the node that a reference in `node` leads to, or `None`."""
+
+
+class SchemaDocument(Protocol):
+    """The document of a node, as the node asks for it."""
+
+    name: str
+    has_references: bool
+
+    @property
+    def library(self) -> SchemaLibrary:
+        """The schema that the document belongs to."""
+
+    def node(self, pointer: str, schema: Any) -> "Node":
+        """Return the node at a place: one object for each place."""
+
+    def validator_of(self, node: "Node") -> jsonschema_rs.Validator | None:
+        """Return the real validator of a node of this document."""
+
+
 class Node:
     """A schema at its place in a document. Compared by identity: a place has one node.
 
     A node without a document is one that the comparison made up ("an object that has `a`").
     """
 
-    def __init__(self, schema: Any, pointer: str, draft: int, document: "Document | None" = None) -> None:
+    def __init__(self, schema: Any, pointer: str, draft: int, document: "SchemaDocument | None" = None) -> None:
         self.schema = schema
         self.pointer = pointer
         self.draft = draft

@@ -7,22 +7,19 @@ Guesses about a part are checked against its own schemas before they are put int
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import jsonschema_rs
 
 from synapse.compatibility import keywords, scalars, validators
 from synapse.compatibility.arrays import WrittenArray
 from synapse.compatibility.budget import Budget, OutOfBudget
-from synapse.compatibility.findings import Finding
+from synapse.compatibility.findings import Finding, ProverLike, WrittenNames
 from synapse.compatibility.objects import WrittenObject
 from synapse.compatibility.result import NO_WITNESS
 from synapse.compatibility.scalar_samples import numbers_of, strings_of
 from synapse.compatibility.schema_model import Properties
 from synapse.compatibility.shape import Shape
-
-if TYPE_CHECKING:
-    from synapse.compatibility.prover import Prover
 
 _MOST_VALUES = 24
 _MOST_TRIES = 60
@@ -36,7 +33,7 @@ class Sampler:
     NONE: Final = object()
     MOST_ITEMS: ClassVar[int] = 200
 
-    def __init__(self, prover: "Prover") -> None:
+    def __init__(self, prover: ProverLike) -> None:
         self._prover = prover
         self._depth = 0
         self._ones: dict[Shape, Any] = {}
@@ -217,7 +214,7 @@ class Sampler:
         if not written.names:
             yield from (f"x{number}" for number in range(count))
 
-    def names(self, written: WrittenObject, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
+    def names(self, written: WrittenNames, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
         """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
         shape = written.name(pattern)
         candidates = self.values(shape) if pattern or written.names else iter(_NAMES)

@@ -6,13 +6,11 @@ and the validator is asked. No Django, no I/O.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import Any, Protocol
 
 from synapse.schema.cost import QUICK_STEPS
 from synapse.schema.explanation import Finding, OutOfBudget
-
-if TYPE_CHECKING:
-    from synapse.schema.validator import CompiledSchema
 
 MOST_TRIES = 8
 """So many readings of one event are tried at the most, beside the first."""
@@ -21,8 +19,25 @@ MOST_TRIES = 8
 Readings = Sequence[Sequence[Any]]
 
 
+class TextSchema(Protocol):
+    """A contract, as far as readings of texts are tried on it."""
+
+    def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
+        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
+
+        `length` is how many bytes of JSON the event is at the most: one that is short need not be measured.
+        """
+
+    def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
+        """Return the same without its sentences, for those who look at many events and need few of them.
+
+        Raises:
+            OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
+        """
+
+
 def accepted_reading(
-    schema: "CompiledSchema", event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]
+    schema: TextSchema, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]
 ) -> dict[str, Any]:
     """Return the event as the contract accepts it, else as it came.
 

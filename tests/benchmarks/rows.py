@@ -1,6 +1,7 @@
 """Rows of a table for the tests: what they found is said, not measured."""
 
-from benchmarks.values import Bar, Measured, Outcome, Row, Samples
+from benchmarks.row import Outcome, Row
+from benchmarks.values import Bar, Measured, Samples
 
 
 def row(name, *, measure=None, **bar):

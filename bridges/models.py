@@ -11,7 +11,7 @@ from core.models import CatalogModel
 from core.validators import validate_name
 from streams.models import Stream
 from synapse.catalog import bridge_definitions, filters
-from synapse.delivery import retry_schedule as delivery_retry_schedule
+from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
 from synapse.formats.names import RULE, is_name
 from synapse.wire import start_position

@@ -14,7 +14,7 @@ from streams.snapshot import holder as catalog
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.delivery import retry_schedule
+from synapse.delivery import retry
 from synapse.groups.ownership import Owner, Owners
 from synapse.wire.start_position import start_of
 
@@ -104,7 +104,7 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         attempts=row.max_attempts,
         backoff_base=row.backoff_base_seconds,
         backoff_cap=row.backoff_cap_seconds,
-        schedule=retry_schedule.read(row.retry_schedule),
+        schedule=retry.read(row.retry_schedule),
         opened_by=row.opened_by,
         pk=row.pk,
     )

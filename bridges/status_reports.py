@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from bridges.runtime.supervisor import Report
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.bridge_stats import FRESH_MS
 from synapse.delivery.status import Status, pack
 from synapse.errors.streams import Unavailable
@@ -30,7 +30,7 @@ def reporter(
 
     def note(found: Sequence[Report]) -> None:
         now = clock()
-        asked = [consumer_status_commands.beat(consumer_name.process(), keep_ms=FRESH_MS)]
+        asked = [consumer_status_commands.beat(membership.process(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
             last = told.pop(place, None)

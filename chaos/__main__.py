@@ -13,9 +13,9 @@ def main() -> None:
     """Do what the command line says."""
     django.setup()
     # Models can be imported only now.
+    from chaos.launcher import ChaosServer  # noqa: PLC0415
     from chaos.plan import Plan  # noqa: PLC0415
     from chaos.run import Stuck, run  # noqa: PLC0415
-    from chaos.server import ChaosServer  # noqa: PLC0415
 
     plan = Plan.unpacked(sys.argv[1])
     server = ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from chaos.launcher import ChaosServer
 from chaos.plan import Plan
 from chaos.process_pool import Fleet
-from chaos.server import ChaosServer
 
 # How long the server stays away at most, in seconds.
 LONGEST_AWAY = 0.5

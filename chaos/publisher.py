@@ -2,7 +2,7 @@
 
 import time
 
-from chaos import fault_plan
+from chaos import plan as chaos_plan
 from chaos.ledger import Acknowledged, Ledger
 from chaos.plan import (
     KEY,
@@ -72,7 +72,7 @@ class Publisher:
             self.step(min(AT_ONCE, left))
             time.sleep(max(0.0, began + self._published * each - time.monotonic()))
         self._phases.published()
-        self._kind = fault_plan.SOUND
+        self._kind = chaos_plan.SOUND
         while self._plan.poison and not self._phases.over.wait(TRICKLE_EVERY):
             self.step(1)
 

@@ -17,11 +17,11 @@ from chaos import (
     worker,
 )
 from chaos.killer import Deeds, Killer
+from chaos.launcher import ChaosServer
 from chaos.ledger import Ledger
 from chaos.plan import STREAM, Plan
 from chaos.process_pool import Fleet, Stops
 from chaos.progress import Progress
-from chaos.server import ChaosServer
 from chaos.verdict import Verdict
 from streams import connections
 from streams.models import Stream

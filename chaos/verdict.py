@@ -1,10 +1,14 @@
-"""What became of each event, from the ledger and what Redis holds. Pure."""
+"""What became of each event, from the ledger and what Redis holds. Pure.
+
+A run's outcome for a person.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from typing import Any
 
-from chaos import fault_plan
+from chaos import plan as chaos_plan
 from chaos.inventory import Stock
 from chaos.ledger import Acknowledged, Handled
 from chaos.order import KeyOrder
@@ -79,7 +83,7 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
         again=again,
         dead_and_delivered=len(done & dead),
         dead_wrongly=sum(
-            letter.attempts != plan.attempts or not fault_plan.is_poison(plan.seed, letter.name, plan.poison)
+            letter.attempts != plan.attempts or not chaos_plan.is_poison(plan.seed, letter.name, plan.poison)
             for letter in stock.letters
         ),
         order_breaks=breaks,
@@ -106,3 +110,42 @@ def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set
             else:
                 breaks += order.begin(parse(fact.id), fact.name)
     return done, again, breaks + sum(order.is_unfinished() for order in orders.values())
+
+
+def broken(plan: Plan, outcome: dict[str, Any]) -> list[str]:
+    """Return the promises that were not kept, a sentence each."""
+    promised = Verdict(**outcome["verdict"]).promised(plan)
+    promises = {**promised, "workers crashed": outcome["crashed"], "stops gone wrong": outcome["stops"]["bad"]}
+    return [f"{name}: {count:,}" for name, count in promises.items() if count]
+
+
+def table(plan: Plan, outcome: dict[str, Any]) -> str:
+    """Return what was done and what came of it, as text."""
+    verdict = Verdict(**outcome["verdict"])
+    rows = [*_deeds(plan, outcome), *_counts(plan, verdict)]
+    return "\n".join(f"{name:<24} {text}" for name, text in rows)
+
+
+def _deeds(plan: Plan, outcome: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    deeds, stops = outcome["deeds"], outcome["stops"]
+    yield "engine", outcome["engine"]
+    yield "order", plan.order
+    yield "seconds", f"{outcome['took']:.1f}, and {outcome['drained']:.1f} until all was settled"
+    yield "workers killed", f"{deeds['workers_killed']:,}"
+    yield "servers killed", f"{deeds['servers_killed']:,}"
+    if plan.freeze_worker:
+        yield "workers frozen", f"{deeds['workers_frozen']:,}"
+    yield "workers stopped", f"{stops['count']:,}, the slowest in {stops['slowest']:.2f} s"
+
+
+def _counts(plan: Plan, verdict: Verdict) -> Iterator[tuple[str, str]]:
+    yield "events acknowledged", f"{verdict.acknowledged:,}, of which {verdict.asked_again:,} were asked for again"
+    yield "events handled", f"{verdict.handled:,}"
+    yield "dead letters", f"{verdict.dead:,}"
+    promised = verdict.promised(plan)
+    if "delivered again" not in promised:
+        yield "delivered again", f"{verdict.again:,}"
+    if plan.order != "none" and "order breaks" not in promised:
+        yield "order breaks", f"{verdict.order_breaks:,} (not promised where workers are frozen)"
+    for name, count in promised.items():
+        yield name, f"{count:,}"

@@ -6,7 +6,7 @@ import threading
 import time
 
 from bridges.runtime.worker_factory import open_worker
-from chaos import fault_plan
+from chaos import plan as chaos_plan
 from chaos.ledger import Handled, HandlingLedger, Ledger
 from chaos.plan import KEY, Plan
 from streams import connections
@@ -32,9 +32,9 @@ class Handler(OneByOne):
         self._ledger.write(Handled("began", name, key, delivery.id))
         if plan.work:
             time.sleep(plan.work)
-        if fault_plan.is_poison(plan.seed, name, plan.poison):
+        if chaos_plan.is_poison(plan.seed, name, plan.poison):
             raise SinkError("poison")
-        if fault_plan.fails(plan.seed, name, delivery.attempt, plan.failures):
+        if chaos_plan.fails(plan.seed, name, delivery.attempt, plan.failures):
             raise SinkError("bad luck")
         self._ledger.write(Handled("done", name, key, delivery.id))
 

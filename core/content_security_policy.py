@@ -2,6 +2,8 @@
 
 Answers of the API are data: a browser that is made to show one runs and loads nothing. The admin's pages load files of
 our own only, no inline script runs, and inline styles need the page's nonce.
+
+What answers say of being kept: events, and what is said of them, are for who asked alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from synapse.http.exchange import NO_STORE
+
+
+def no_store_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let nobody keep an answer that does not say itself who may (a Django middleware)."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", NO_STORE)
+        return response
+
+    return middleware
+
 
 Directives = Mapping[str, Sequence[object]]
 

@@ -3,6 +3,8 @@
 django-axes counts a failure after the password was looked at, so guesses that come at once are all looked at. Here an
 attempt is counted before, in one statement of the database: the limit holds whichever processes the guesses reach.
 django-axes asks (AXES_HANDLER), keeps the table, and answers whoever is locked out.
+
+The form that people log in with: what is longer than any name or password is wrong, and no password is hashed.
 """
 
 from datetime import datetime
@@ -11,12 +13,48 @@ from typing import Any
 from axes.handlers.base import AbstractAxesHandler, AxesBaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.forms import AuthenticationForm  # type: ignore[import-untyped]
 
 from synapse.auth.client_ip import one_caller
+
+MOST_NAME_CHARACTERS = User._meta.get_field("username").max_length or 150
+MOST_PASSWORD_CHARACTERS = 4096
+
+
+class LoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no types
+    """Refuses what cannot be right before anything is counted or hashed."""
+
+    def clean(self) -> Any:
+        too_long = (
+            len(self.cleaned_data.get("username") or "") > MOST_NAME_CHARACTERS
+            or len(self.cleaned_data.get("password") or "") > MOST_PASSWORD_CHARACTERS
+        )
+        if too_long:
+            raise self.get_invalid_login_error()
+        return super().clean()
+
+
+class MaximumLengthValidator:
+    """Refuses passwords that the log-in form would not take (AUTH_PASSWORD_VALIDATORS)."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise ValidationError for a password that is too long."""
+        if len(password) > MOST_PASSWORD_CHARACTERS:
+            raise ValidationError(
+                f"This password is too long. It must contain at most {MOST_PASSWORD_CHARACTERS} characters.",
+                code="password_too_long",
+            )
+
+    def get_help_text(self) -> str:
+        """Return what the pages say of it."""
+        return f"Your password must contain at most {MOST_PASSWORD_CHARACTERS} characters."
+
 
 _MOST_CHARACTERS = 255
 

@@ -22,9 +22,8 @@ from rest_framework.views import APIView
 
 from core import database_errors
 from synapse.auth.principal import ANONYMOUS, Principal
-from synapse.http.exchange import Request, Response, problem_response
+from synapse.http.exchange import Request, Response, expression, problem_response
 from synapse.http.hosts import bad_host
-from synapse.http.route_pattern import expression
 from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
 
 

@@ -6,7 +6,7 @@ class StreamsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from contracts.registry import uses  # noqa: PLC0415 - needs the loaded apps
+        from contracts.registry import lookup  # noqa: PLC0415 - needs the loaded apps
         from core import catalog_version  # noqa: PLC0415
         from streams import kept_snapshot, snapshot  # noqa: PLC0415
         from streams.models import EventType  # noqa: PLC0415
@@ -14,4 +14,4 @@ class StreamsConfig(AppConfig):
         catalog_version.on_change(snapshot.holder.heard)
         # Commands end before any background work: a key that one revokes must not come back.
         catalog_version.on_change(lambda: kept_snapshot.file.note(snapshot.holder.current()))
-        uses.register_users(EventType.names_of_users)
+        lookup.register_users(EventType.names_of_users)

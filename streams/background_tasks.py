@@ -7,9 +7,9 @@ import time
 
 from django.db import close_old_connections
 
-from core import failed_log_ins, login_throttle
+from core import login_audit, login_throttle
 from streams import connections, kept_snapshot
-from streams.access import key_usage
+from streams.access import identification
 from streams.live.process_tails import tails
 from streams.snapshot import POLL_SECONDS, holder
 from synapse.live.viewer_count import Audience
@@ -39,7 +39,7 @@ def delete_old_failures() -> None:
     """Delete what is no longer kept of log-ins that failed."""
     close_old_connections()
     login_throttle.delete_expired_attempts()
-    failed_log_ins.delete_old_entries()
+    login_audit.delete_old_entries()
 
 
 _audience = Audience(f"{socket.gethostname()}:{os.getpid()}")
@@ -48,7 +48,7 @@ WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
     Periodic("counters", 1.0, flush_tally),
     Periodic("audience", 1.0, report_audience),
-    Periodic("use of keys", key_usage.EVERY, key_usage.flush),
+    Periodic("use of keys", identification.EVERY, identification.flush),
     Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("failed log-ins", 3600.0, delete_old_failures),
@@ -67,4 +67,4 @@ def stop() -> None:
     for work in WORK:
         work.stop()
     Periodic("counters", 1.0, flush_tally).turn()
-    Periodic("use of keys", key_usage.EVERY, key_usage.flush).turn()
+    Periodic("use of keys", identification.EVERY, identification.flush).turn()

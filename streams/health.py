@@ -1,10 +1,186 @@
-"""Is it well? What health checks are answered, from what the prober knows."""
+"""Is it well? What health checks are answered, from what the prober knows.
 
+Asks Redis whether it takes writes, and the database whether it answers, over and over: a health check only looks at
+what is known.
+
+What is known of something that hangs grows old, and what is older than `FRESH` seconds counts as down. Where no prober
+runs (`runserver`, WSGI), each health check asks by itself and waits `PATIENCE` seconds at the longest.
+"""
+
+import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from streams.health_probe import Problems
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from streams import connections
+from synapse.errors.streams import BrokerDown, Unavailable
 from synapse.http.exchange import Response, json_response
+from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis.server_checks import write_probes
+from synapse.runtime.periodic import Periodic
+
+logger = logging.getLogger(__name__)
+
+EVERY = 0.5
+ANSWER_WITHIN = 0.5
+FRESH = 1.5
+PATIENCE = 1.0
+
+# By part ("redis", "database"): what is wrong with it, "" when nothing is.
+Problems = Mapping[str, str]
+
+
+class Down(Exception):
+    """What was asked does not work; the message is a sentence for the health check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What an answer, or its absence, says: `problem` is "" when all is well. `at` is in monotonic seconds."""
+
+    at: float
+    problem: str
+
+
+class Probe:
+    """One thing that is asked whether it works, and what is known of it. `ask` raises `Down` when it does not."""
+
+    def __init__(self, name: str, ask: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._ask = ask
+        self._clock = clock
+        self._found: Finding | None = None
+
+    def step(self) -> None:
+        """Ask, wait for the answer, and remember it."""
+        try:
+            self._ask()
+        except Down as down:
+            problem = str(down)
+        else:
+            problem = ""
+        if problem and not (self._found and self._found.problem):
+            logger.warning("%s", problem)
+        elif not problem and self._found and self._found.problem:
+            logger.info("%s works again", self._name)
+        self._found = Finding(at=self._clock(), problem=problem)
+
+    def problem(self) -> str:
+        """Return what is wrong, as far as is known now; "" when nothing is."""
+        if self._found is None:
+            return f"{self._name} does not answer."
+        age = self._clock() - self._found.at
+        return f"{self._name} has not answered for {age:.1f} s." if age > FRESH else self._found.problem
+
+
+class Prober:
+    """Asks Redis and the database, each in a thread and on a connection of its own."""
+
+    def __init__(self) -> None:
+        self._server = connections.server()
+        self._executor = SyncExecutor(Server(locate=self._server.locate, timeout=ANSWER_WITHIN))
+        self.redis = Probe("Redis", self._ask_redis)
+        self.database = Probe("The database", _select)
+        self._work = [
+            Periodic("health of Redis", EVERY, self.redis.step),
+            Periodic("health of the database", EVERY, self.database.step),
+        ]
+
+    def start(self) -> None:
+        """Begin to ask; wait for the first answers as long as an answer may take."""
+        self.ask_once()
+        for work in self._work:
+            work.start()
+
+    def stop(self) -> None:
+        """Ask no more, and close the connection."""
+        for work in self._work:
+            work.stop()
+        self._executor.close()
+
+    def ask_once(self) -> None:
+        """Ask both at once, and wait `PATIENCE` seconds at the longest."""
+        probes = (self.redis, self.database)
+        threads = [threading.Thread(target=_ask_alone, args=[probe], daemon=True) for probe in probes]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + PATIENCE
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def problems(self) -> Problems:
+        """Return what is wrong with each, as far as is known now."""
+        return {"redis": self.redis.problem(), "database": self.database.problem()}
+
+    def _ask_redis(self) -> None:
+        try:
+            replies = self._executor.execute(write_probes(self._executor.server))
+        except BrokerDown as problem:
+            raise Down(problem.detail) from problem
+        except Unavailable as problem:
+            raise Down("Redis does not answer.") from problem
+        refused = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
+        if refused is not None:
+            raise Down(f"Redis takes no events: {str(refused).rstrip('.')}.")
+
+
+def _ask_alone(probe: Probe) -> None:
+    try:
+        probe.step()
+    finally:
+        connection.close()
+
+
+def _select() -> None:
+    try:
+        with connection.cursor() as cursor:
+            # From a table: SQLite answers a bare SELECT 1 without looking at its file.
+            cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+            cursor.fetchone()
+    except DatabaseError as error:
+        # A new connection next time. The message could name users and hosts; the log has it.
+        connection.close()
+        logger.debug("the database: %s", error)
+        raise Down(f"The database does not answer ({type(error).__name__}).") from error
+
+
+_running: Prober | None = None
+
+
+def start() -> None:
+    """Run a prober in this process; a second call changes nothing."""
+    global _running  # noqa: PLW0603 - one a process
+    if _running is None:
+        _running = Prober()
+        _running.start()
+
+
+def stop() -> None:
+    """End the prober."""
+    global _running  # noqa: PLW0603
+    if _running is not None:
+        _running.stop()
+        _running = None
+
+
+def watched() -> Problems | None:
+    """Return what is wrong as the running prober knows it, at once; None when none runs."""
+    return None if _running is None else _running.problems()
+
+
+def asked() -> Problems:
+    """Return what is wrong now; without a running prober that takes up to `PATIENCE` seconds."""
+    if (known := watched()) is not None:
+        return known
+    once = Prober()
+    once.ask_once()
+    once.stop()
+    return once.problems()
+
 
 SERVICE = "synapse"
 _STARTED = time.monotonic()

@@ -18,7 +18,7 @@ from django.db import connection
 
 from synapse.redis.embedded import EmbeddedRedisError, recorded_endpoint
 from synapse.redis.embedded import backup as embedded_backup
-from synapse.runtime import file_lock, private_files
+from synapse.runtime import private_files
 
 REDIS, DATABASE = PARTS = ("redis", "database")
 KEY_FILE = "secret-key"
@@ -39,7 +39,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
     _refuse_foreign(parts)
     if target.exists():
         raise BackupFailed(f"{target} is there already; choose a folder that is not.")
-    lock = file_lock.take(settings.VAR_DIR / LOCK)
+    lock = private_files.take(settings.VAR_DIR / LOCK)
     if lock is None:
         raise BackupFailed("Another backup of this installation is being made.")
     partial = target.with_name(f"{target.name}.partial")

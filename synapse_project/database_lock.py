@@ -13,7 +13,7 @@ from pathlib import Path
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from synapse.runtime import file_lock
+from synapse.runtime import private_files
 
 # Tells this lock from those of other programs in the same database: "synapse" in ASCII.
 KEY = int.from_bytes(b"synapse", "big")
@@ -50,7 +50,7 @@ def _take(connection: BaseDatabaseWrapper) -> Release | None:
     if connection.vendor != "sqlite" or "mode=memory" in name or name == ":memory:":
         return lambda: None
     path = Path(name)
-    descriptor = file_lock.take(path.with_name(path.name + ".lock"))
+    descriptor = private_files.take(path.with_name(path.name + ".lock"))
     return None if descriptor is None else (lambda: os.close(descriptor))
 
 

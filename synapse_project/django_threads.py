@@ -32,7 +32,7 @@ from django.http.cookie import parse_cookie
 from core import database_errors
 from core.process_shares import shares_of
 from streams import access
-from streams.access import people
+from streams.access import identification
 from synapse.auth.principal import Principal
 from synapse.problems import Problem
 from synapse.server import request_guard
@@ -131,7 +131,7 @@ async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None
 
 def _of_session(headers: Mapping[str, str], address: str) -> Principal | None:
     close_old_connections()
-    return people.of_session(headers, address=address)
+    return identification.of_session(headers, address=address)
 
 
 # One thread, which any caller may have.

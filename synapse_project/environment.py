@@ -16,7 +16,7 @@ import environ
 from synapse.auth.client_ip import Proxies
 from synapse.delivery.webhooks import allow_list
 from synapse.shares.resources import RESOURCES, read_percents
-from synapse_project import redis_locator, security_settings, setting_values
+from synapse_project import redis_locator, setting_values
 
 
 class BadSetting(Exception):
@@ -89,7 +89,7 @@ SETTINGS = (
     Setting(
         name="SECRET_KEY",
         default="",
-        parse=security_settings.secret_key,
+        parse=setting_values.secret_key,
         shown_default="made once, kept in the data folder",
         meaning="Django's secret key, at least 50 random characters. Machines that share a database must share it.",
     ),
@@ -153,7 +153,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_TRUSTED_PROXIES",
         default=Proxies(),
-        parse=security_settings.trusted,
+        parse=setting_values.trusted,
         shown_default="none",
         meaning="Addresses and networks of the proxies before Synapse, which say who asks; separated by commas.",
     ),
@@ -166,14 +166,14 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_RATE_PER_ADDRESS",
         default=None,
-        parse=security_settings.one_rate,
+        parse=setting_values.one_rate,
         shown_default="none",
         meaning="How often an address may ask, such as `100/s`, `6000/m` or `10000/h`.",
     ),
     Setting(
         name="SYNAPSE_RATE_PER_KEY",
         default=None,
-        parse=security_settings.one_rate,
+        parse=setting_values.one_rate,
         shown_default="none",
         meaning="How often the holder of a key may ask, in the same form.",
     ),

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from synapse.redis.embedded.endpoint import write_private
-from synapse.runtime import file_lock
+from synapse.runtime import private_files
 from synapse.runtime.supervisor import LIFELINE
 from synapse_project.environment import SECRETS_PREFIX, SETTINGS, is_secret, read_env_file
 
@@ -223,7 +223,7 @@ def _read(path: Path) -> Installation | None:
     """Return a recorded installation, None when it does not run any more or nobody can tell."""
     try:
         found = Installation(**json.loads(path.read_text(encoding="utf-8")))
-        return found if file_lock.is_held(Path(found.folder) / UP_LOCK) else None
+        return found if private_files.is_held(Path(found.folder) / UP_LOCK) else None
     except (OSError, ValueError, TypeError):
         return None
 

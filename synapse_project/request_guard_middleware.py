@@ -19,7 +19,7 @@ from synapse.auth.client_ip import FORWARDING
 from synapse.http.exchange import problem_response
 from synapse.http.hosts import allowed_host_mistake
 from synapse.problems import BadRequest, Problem
-from synapse.server import cors, hosts, proxy_warning, request_guard
+from synapse.server import hosts, request_guard
 from synapse.server.hosts import may_be_named_otherwise
 from synapse_project.server_config import server_config
 
@@ -80,7 +80,7 @@ def gate_middleware(get_response: Answer) -> Answer:
             request_guard.check_origin(config, request.method or "", headers, scheme=request.scheme or "http")
         except Problem as problem:
             return to_django(problem_response(problem))
-        preflight = cors.preflight(config, request.method or "", headers)
+        preflight = request_guard.preflight(config, request.method or "", headers)
         response = get_response(request) if preflight is None else to_django(preflight)
         for name, text in told.items():
             response[name] = text
@@ -99,6 +99,6 @@ def _see(request: HttpRequest) -> None:
         ):
             request.META["HTTP_HOST"] = host
     elif not request.META.keys().isdisjoint(_FORWARDING):
-        proxy_warning.warning.write(peer)
+        request_guard.warning.write(peer)
         for name in _FORWARDING:
             request.META.pop(name, None)

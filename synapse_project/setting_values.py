@@ -1,11 +1,21 @@
-"""What settings are read as: from a variable's text to a value. Each raises ValueError with what was expected."""
+"""What settings are read as: from a variable's text to a value. Each raises ValueError with what was expected.
+
+Settings that keep strangers and storms out: their forms, and what Django is told because of them.
+
+Where the record goes as lines of JSON: the setting SYNAPSE_AUDIT_LOG, and what `logging` makes of it.
+"""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from synapse.auth import api_key
+from synapse.auth import api_key, client_ip
 from synapse.delivery.handlers import allow_list
+from synapse.formats import rate
 
 
 def boolean(text: str) -> bool:
@@ -141,3 +151,111 @@ def origins(text: str) -> list[str]:
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or "*" in parts.netloc:
             raise ValueError("origins such as http://localhost:5173, separated by commas")
     return found
+
+
+_SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
+# A key of 50 random characters has fewer different ones than this once in very many lifetimes.
+_FEWEST_CHARACTERS = 12
+# So many characters that come three times are no accident: in 128 hexadecimal digits once in millions of keys. In a
+# much longer key they might be, so no more is looked at.
+_PIECE, _LOOKED_AT = 5, 128
+_YEAR = 365 * 24 * 3600
+
+# Checks of Django's that speak of what is not decided here, and why.
+_NEVER_OURS = [
+    "security.W005",  # HSTS for the other hosts of the domain: only who owns it can promise that.
+    "security.W008",  # Redirecting to https: the key was sent in the clear by then. The proxy has no port for that.
+    "security.W021",  # The browsers' preload list: the same.
+]
+# Without TLS: HSTS, and cookies that are sent over TLS only.
+_WITHOUT_TLS = ["security.W004", "security.W012", "security.W016"]
+
+
+def secret_key(text: str) -> str:
+    """Return a secret key that can be one.
+
+    Raises:
+        ValueError: when it is short, a sample, or not random.
+    """
+    if len(text) < 50:
+        raise ValueError("50 characters or more")
+    if any(sample in text.lower() for sample in _SAMPLES) or not _looks_random(text):
+        raise ValueError("50 random characters or more, not a sample")
+    return text
+
+
+def _looks_random(text: str) -> bool:
+    """Say whether a key could be random: it has many different characters, repeats nothing, and does not just count."""
+    text = text[:_LOOKED_AT]
+    pieces = Counter(text[place : place + _PIECE] for place in range(len(text) - _PIECE + 1))
+    if len(set(text)) < _FEWEST_CHARACTERS or max(pieces.values()) > 2:
+        return False
+    counted = sum(abs(ord(after) - ord(before)) <= 1 for before, after in pairwise(text))
+    return counted < len(text) / 2
+
+
+def trusted(text: str) -> client_ip.Proxies:
+    """Return the proxies that are trusted.
+
+    Raises:
+        ValueError: when one is no address and no network.
+    """
+    try:
+        return client_ip.proxies([part.strip() for part in text.split(",") if part.strip()])
+    except ValueError:
+        raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def one_rate(text: str) -> rate.Rate:
+    """Return the rate.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    return rate.read(text)
+
+
+def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Django's settings that follow from whether a proxy speaks TLS for us.
+
+    Raises:
+        ValueError: when it does, and is not known: then nobody could tell what came over TLS.
+    """
+    # What others than the trusted proxies say of that is thrown away before it is looked at.
+    proxies = values["SYNAPSE_TRUSTED_PROXIES"].networks
+    told_by_proxies = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")} if proxies else {}
+    if not values["SYNAPSE_HTTPS"]:
+        return {"SILENCED_SYSTEM_CHECKS": [*_NEVER_OURS, *_WITHOUT_TLS], **told_by_proxies}
+    if not proxies:
+        raise ValueError("SYNAPSE_HTTPS: set SYNAPSE_TRUSTED_PROXIES to the addresses of the proxy that speaks TLS")
+    return {
+        "SILENCED_SYSTEM_CHECKS": _NEVER_OURS,
+        **told_by_proxies,
+        "SECURE_HSTS_SECONDS": _YEAR,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+    }
+
+
+STDERR = "stderr"
+
+
+def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the handlers that `logging` needs by name, and the logger of the record.
+
+    `target` is a file, "stderr", or "" for nowhere. Each line is written at once and appended, so that several
+    processes can share the file; one that is moved away (logrotate) is made anew.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    if not target:
+        return {}, {"handlers": [], "level": "CRITICAL", "propagate": False}
+    if target == STDERR:
+        handler: dict[str, Any] = {"class": "logging.StreamHandler", "formatter": "bare"}
+    else:
+        # It tells of people: nobody else is to read it.
+        Path(target).touch(mode=0o600)
+        kind = "logging.handlers.WatchedFileHandler"
+        handler = {"class": kind, "formatter": "bare", "filename": str(Path(target).resolve()), "encoding": "utf-8"}
+    return {"audit": handler}, {"handlers": ["audit"], "level": "INFO", "propagate": False}

@@ -16,10 +16,9 @@ from streams.api import schemas
 from synapse.runtime import private_files
 from synapse_project import (
     VERSION,
-    audit_log_file,
     environment,
     installation,
-    security_settings,
+    setting_values,
     sidebar,
 )
 
@@ -28,7 +27,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 try:
     _env = environment.read(BASE_DIR)
     _secrets = environment.secrets()
-    _of_tls = security_settings.of_tls(_env)
+    _of_tls = setting_values.of_tls(_env)
 except (environment.BadSetting, ValueError) as error:
     sys.exit(f"synapse: {error}")
 
@@ -59,7 +58,7 @@ def _secret_key() -> str:
     PRIVATE_FILE_WARNINGS.append(private_files.protect(path))
     text = path.read_text(encoding="utf-8")
     try:
-        return security_settings.secret_key(text)
+        return setting_values.secret_key(text)
     except ValueError:
         sys.exit(f"synapse: {path} does not hold the key that was made there. Bring it back, or set SECRET_KEY.")
 
@@ -171,7 +170,7 @@ INSTALLED_APPS = [
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "core.no_store.no_store_middleware",
+    "core.content_security_policy.no_store_middleware",
     "core.content_security_policy.permissions_middleware",
     "core.content_security_policy.ContentPolicyMiddleware",
     "synapse_project.request_guard_middleware.CorsHeaders",
@@ -233,7 +232,7 @@ TEMPLATES = [
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-] + [{"NAME": "core.login_form.MaximumLengthValidator"}]
+] + [{"NAME": "core.login_throttle.MaximumLengthValidator"}]
 
 # Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
 SESSION_COOKIE_NAME = f"sessionid{environment.cookie_suffix(_env)}"
@@ -323,7 +322,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 try:
-    _audit_handlers, _audit_logger = audit_log_file.logging(_env["SYNAPSE_AUDIT_LOG"])
+    _audit_handlers, _audit_logger = setting_values.logging(_env["SYNAPSE_AUDIT_LOG"])
 except OSError as error:
     sys.exit(f"synapse: SYNAPSE_AUDIT_LOG: cannot write {_env['SYNAPSE_AUDIT_LOG']}: {error.strerror}")
 
@@ -337,7 +336,7 @@ LOGGING = {
     },
     "filters": {
         "refusals": {"()": "synapse.runtime.log_format.WithoutTraceOfRefusals"},
-        "summed": {"()": "synapse.runtime.log_limits.SummedRefusals"},
+        "summed": {"()": "synapse.runtime.log_format.SummedRefusals"},
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"], "filters": ["summed"]},

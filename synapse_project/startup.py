@@ -28,7 +28,12 @@ from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, Server, SyncExecutor
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime import file_lock, long_work, ports, process_table
+from synapse.runtime import (
+    long_work,
+    ports,
+    private_files,
+    process_table,
+)
 from synapse.runtime.supervisor import Child, Supervisor
 from synapse_project import database_lock, installation
 
@@ -92,7 +97,7 @@ def hold_folder(folder: Path, say: Say) -> int:
     path = folder / installation.UP_LOCK
     deadline = time.monotonic() + LEFTOVERS_PATIENCE
     told = False
-    while (lock := file_lock.take(path)) is None:
+    while (lock := private_files.take(path)) is None:
         holder = path.read_text(encoding="ascii").strip()
         if _is_running(holder) or time.monotonic() > deadline:
             raise CannotStart(f"Synapse runs already on {folder} (process {holder}); stop it first: kill {holder}")

@@ -22,12 +22,12 @@ from django.conf import settings
 from django.urls import get_resolver
 
 from bridges import background as bridges
-from streams import background_tasks, connections, health_probe
+from streams import background_tasks, connections, health
 from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.runtime import descriptors, gc_tuning
 from synapse.runtime.supervisor import Supervisor
-from synapse.server import proxy_warning
+from synapse.server import request_guard
 from synapse.server.acceptor import Acceptor
 from synapse.server.fast_path import connection_table_of
 from synapse.server.http_protocol import options
@@ -57,15 +57,15 @@ class Lifespan:
                 await asyncio.to_thread(load_views)
                 background_tasks.start()
                 bridges.WORK.start()
-                await asyncio.to_thread(health_probe.start)
-                proxy_warning.warning.write_at_start(server_config())
+                await asyncio.to_thread(health.start)
+                request_guard.warning.write_at_start(server_config())
                 gc_tuning.spare()
                 gc_tuning.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await asyncio.to_thread(health_probe.stop)
+                await asyncio.to_thread(health.stop)
                 await asyncio.to_thread(bridges.WORK.stop)
                 await asyncio.to_thread(background_tasks.stop)
                 tails().stop()

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from core import catalog_version
 from core.process_shares import shares_of
-from streams import connections, health_probe
+from streams import connections, health
 from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
@@ -131,7 +131,7 @@ def fresh_shares() -> Iterator[None]:
 def patient_prober(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers late, on a machine that is busy with something else, is not down."""
     for name in ("ANSWER_WITHIN", "PATIENCE", "FRESH"):
-        monkeypatch.setattr(health_probe, name, 60.0)
+        monkeypatch.setattr(health, name, 60.0)
 
 
 @pytest.fixture

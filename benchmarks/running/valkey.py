@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
-from synapse.redis.embedded import configuration
+from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded.endpoint import Endpoint
 from synapse.redis.embedded.process import binary
 
@@ -66,7 +66,7 @@ def serving(folder: Path) -> Iterator[Valkey]:
     """Run the server for as long as the block lasts."""
     folder.mkdir()
     endpoint = Endpoint(port=free_port(), password=secrets.token_urlsafe(24))
-    written = configuration.write(folder, endpoint)
+    written = embedded_endpoint.write(folder, endpoint)
     # A rewrite of the append-only file in the middle of a round would slow whoever is measured then: `fresh` does it.
     options = ["--daemonize", "no", "--dir", str(folder), "--auto-aof-rewrite-percentage", "0"]
     client = redis.Redis(host=LOOPBACK, port=endpoint.port, password=endpoint.password, socket_timeout=30)

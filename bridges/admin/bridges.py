@@ -21,7 +21,7 @@ from core.admin.related_filter import RelatedFilter
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.leaving import told_left
-from streams.admin.live_list import LiveList, attach_overviews
+from streams.admin.messages import LiveList, attach_overviews
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL

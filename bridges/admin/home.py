@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from bridges.admin.bridges import overviews
 from bridges.admin.failure_reasons import attach_reasons
 from bridges.models import Bridge
-from streams.admin.live_list import attach_overviews
+from streams.admin.messages import attach_overviews
 
 MOST = 20
 

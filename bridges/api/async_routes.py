@@ -26,7 +26,7 @@ from synapse.http.exchange import (
     json_response,
 )
 from synapse.pull import acknowledgement, requests
-from synapse.pull import publish as pull_publish
+from synapse.pull import requests as pull_publish
 from synapse.pull.cache import memory
 from synapse.pull.requests import Place, Read
 from synapse.wire.entry import TopLevelTypes

@@ -26,7 +26,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.errors.delivery import NobodyPulls
 from synapse.http import exchange
 from synapse.http.exchange import json_response
-from synapse.pull import acknowledgement, publish, requests
+from synapse.pull import acknowledgement, requests
 from synapse.pull.cache import memory
 from synapse.pull.requests import Place
 from synapse.wire.entry import TopLevelTypes
@@ -68,7 +68,7 @@ class Publish(ApiView):
         sent, catalog = _request(request), holder.current()
         asked = requests.publication(sent)
         executor = connections.executor_for(catalog.streams.get(asked.stream))
-        return to_django(executor.run(publish.publish(asked, sent, catalog, connections.tally)))
+        return to_django(executor.run(requests.publish(asked, sent, catalog, connections.tally)))
 
 
 class Read(ApiView):

@@ -15,8 +15,7 @@ from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.dead_letters import action_cursor as cursors
-from synapse.dead_letters.action_cursor import Cursor
+from synapse.dead_letters import filters as cursors
 from synapse.dead_letters.dead_letter import (
     Discarded,
     Edited,
@@ -24,6 +23,7 @@ from synapse.dead_letters.dead_letter import (
     Redriven,
     Wanted,
 )
+from synapse.dead_letters.filters import Cursor
 from synapse.dead_letters.permissions import permit_acting
 from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import BadEdit, TooManyWaiting

@@ -10,8 +10,8 @@ from synapse.dead_letters.dead_letter import (
     ErrorGroup,
     Errors,
     Wanted,
+    pattern,
 )
-from synapse.dead_letters.fingerprint import pattern
 
 
 def by_error(

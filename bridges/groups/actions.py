@@ -15,9 +15,9 @@ from bridges.groups.checks import (
     bridge_of,
     check_at_rest,
     check_stream,
+    last_of,
     standing,
 )
-from bridges.groups.move_plan import last_of
 from bridges.models import Bridge
 from core import audit
 from streams import connections
@@ -32,7 +32,7 @@ from synapse.errors.delivery import (
     UnknownGroup,
 )
 from synapse.formats.names import RULE, is_name
-from synapse.groups import target_position
+from synapse.groups import results
 from synapse.groups.results import (
     Created,
     Deleted,
@@ -65,7 +65,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
-    after = target_position.asked(at, now=datetime.now(UTC))
+    after = results.asked(at, now=datetime.now(UTC))
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
@@ -107,7 +107,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
     """
     permit(by, stream)
-    after = target_position.asked(to, now=datetime.now(UTC))
+    after = results.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
     if after == END:

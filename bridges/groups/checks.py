@@ -1,6 +1,10 @@
-"""What speaks against an action on a group: who reads, and whose it is."""
+"""What speaks against an action on a group: who reads, and whose it is.
+
+What moving a group would do: nothing is changed here.
+"""
 
 import time
+from datetime import UTC, datetime
 
 from bridges.models import Bridge
 from bridges.snapshot import definition_of
@@ -10,10 +14,17 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.bridge_stats import fresh_statuses
 from synapse.errors.delivery import GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
+from synapse.groups import results
+from synapse.groups.results import Plan
 from synapse.inspection.groups import Standing, standings
+from synapse.inspection.scan import Scan
 from synapse.redis import ReplyError
 from synapse.redis.commands import consumer_status as consumer_status_commands
-from synapse.redis.queries import ask
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Conversation
+from synapse.redis.commands.groups import END
+from synapse.redis.queries import answer, ask
+from synapse.wire.ids import EntryId, Range, following, parse
 
 # A consumer that reads is never silent for longer.
 LIVELY_MS = 10_000
@@ -101,3 +112,47 @@ def _at_work(stream: str, group: str) -> list[str]:
 
 def _named(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> Plan:
+    """Say what moving a group to a place would do.
+
+    Raises:
+        BadPosition: when `to` is no place.
+        UnknownStream, UnknownGroup: when there is none.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    after = results.asked(to, now=datetime.now(UTC))
+    found = standing(stream, group)
+    now, then = parse(found.group.last_delivered_id), last_of(stream)
+    if after != END:
+        then = min(then, results.parse_full(after))
+    between = Range(first=following(min(now, then)), last=max(now, then))
+    scan = connections.executor().run(_counted(stream, between))
+    return Plan(
+        before=str(now),
+        after=str(then),
+        skips=scan.entries if then > now else 0,
+        repeats=scan.entries if then < now else 0,
+        exact=scan.exhausted,
+        pending=found.group.pending,
+        waiting=found.waiting,
+        parked=found.parked,
+        dead=found.dead,
+        discards=discard_waiting,
+        hindrance=hindrance(stream, found),
+    )
+
+
+def last_of(stream: str) -> EntryId:
+    """Return the id of the latest entry that a stream had."""
+    (reply,) = connections.executor().run(ask([stream_commands.xinfo_stream(stream)]))
+    return parse(answer(reply, stream, absent={"last-generated-id": "0-0"})["last-generated-id"])
+
+
+def _counted(stream: str, part: Range) -> Conversation[Scan]:
+    scan = Scan(stream, part)
+    while not scan.done:
+        (reply,) = yield from ask([scan.command()])
+        scan.take(answer(reply, stream, absent=[]))
+    return scan

@@ -21,16 +21,14 @@ from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.invocation import Handle
 from synapse.delivery.handlers.pipe_protocol import (
-    Order,
-    pack_fact,
-    text_of,
-    unpack_batch,
-)
-from synapse.delivery.handlers.shared_progress import (
     BEGUN,
     RAISED,
     TAKEN,
     Board,
+    Order,
+    pack_fact,
+    text_of,
+    unpack_batch,
 )
 from synapse.errors.delivery import SinkDisabled, SinkError
 

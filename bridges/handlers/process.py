@@ -18,18 +18,16 @@ from django.conf import settings
 
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers.pipe_protocol import (
-    Order,
-    error_of,
-    pack_batch,
-    unpack_fact,
-)
-from synapse.delivery.handlers.shared_progress import (
     BEGUN,
     RAISED,
     TAKEN,
     UNTOUCHED,
     Board,
+    Order,
+    error_of,
     make_file,
+    pack_batch,
+    unpack_fact,
 )
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkError
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bridges.database_connections import close_stale_connections
 from bridges.models import Bridge, OpenedGroup
-from bridges.pull import reads
+from bridges.pull import permissions
 from bridges.pull.permissions import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
@@ -98,7 +98,7 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
-    reads.note(group.stream, group.group)
+    permissions.note(group.stream, group.group)
     return group
 
 

@@ -11,7 +11,7 @@ from django.db import connections as databases
 from bridges.runtime.worker_factory import open_worker
 from streams import connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.group_join import Say
 from synapse.delivery.shutdown import ThreadStop
 from synapse.delivery.status import Status
@@ -49,7 +49,7 @@ class ThreadRun:
 
     def __init__(self, bridge: BridgeDefinition, *, say: Say, drain: bool = False) -> None:
         self.bridge = bridge
-        self.consumer = consumer_name.fresh()
+        self.consumer = membership.fresh()
         self._say = say
         self._drain = drain
         self._stop = ThreadStop()

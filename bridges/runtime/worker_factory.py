@@ -11,7 +11,7 @@ from bridges.sinks import registry
 from streams import connections
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.group_join import Say
 from synapse.delivery.membership import Subscription
@@ -62,7 +62,7 @@ def open_worker(
     subscription = Subscription(
         stream=bridge.stream,
         group=bridge.group,
-        consumer=consumer or consumer_name.fresh(),
+        consumer=consumer or membership.fresh(),
         start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
         must_be_new=must_be_new,
         owned=bridge.pk is not None,

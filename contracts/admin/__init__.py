@@ -4,10 +4,10 @@
 - `versions`                what was: one version, the difference of two
 - `compatibility_check`     what the compatibility check says of a text, also while somebody writes
 - `version_actions`         what happens to versions: activate, deprecate, discard a draft; each asks first
-- `rollback`                rolling back to an older version's schema
+- `version_actions`         rolling back to an older version's schema
 - `deletion`                hiding a version, and deleting it for good
 - `compatibility_settings`  compatibility, policy and mode, of a contract and of all
-- `downloads`               a version's schema, and Python code made from it
+- `versions`                a version's schema, and Python code made from it
 - `drafts`                  saving and discarding a draft, recorded
 - `usage`                   who uses a contract, told by the apps above
 - `extra_actions`           what else can be done with a contract, offered by the apps above

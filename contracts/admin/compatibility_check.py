@@ -11,8 +11,7 @@ from django.shortcuts import render
 from contracts import registry
 from contracts.models import Contract
 from contracts.registry import Content, settings
-from core.admin.json_field import line_in
-from core.admin.json_positions import line_of
+from core.admin.json_field import line_in, line_of
 from core.templatetags.synapse import json_text
 from synapse.compatibility import Difference, Direction, Mode
 from synapse.errors.contracts import BadSchema

@@ -1,16 +1,56 @@
-"""What a contract was: one version, and the difference of any two."""
+"""What a contract was: one version, and the difference of any two.
+
+A version as a file: its schema, and Python code made from it.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import content_disposition_header
 
 from contracts import registry
 from contracts.admin import drafts
 from contracts.models import Contract, ContractVersion
-from core.admin import text_diff
-from synapse.errors.contracts import UnknownVersion
+from contracts.registry.references import documents_of
+from core.admin import revisions
+from synapse.errors.contracts import NoPythonCode, UnknownVersion
+from synapse.schema import codegen, validator
+
+
+def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Give the schema, as its author wrote it."""
+    contract = admin.found(request, pk)
+    version = numbered(contract, number)
+    name = f"{codegen.module_name(contract.subject)}_v{number}.schema.json"
+    return _file(version.text, name, "application/schema+json")
+
+
+def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Give a module with a model of the events that keep the version."""
+    contract = admin.found(request, pk)
+    version = numbered(contract, number)
+    if version.schema is None:
+        raise Http404
+    try:
+        made = codegen.make(contract.subject, number, validator.parse(version.text), documents_of(version.schema))
+    except NoPythonCode as problem:
+        admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
+        return redirect(admin.page_url("version", pk, number))
+    return _file(made.text, made.file_name, "text/x-python; charset=utf-8")
+
+
+def _file(text: str, name: str, content_type: str) -> HttpResponse:
+    headers = {
+        "Content-Disposition": str(content_disposition_header(True, name)),
+        # Shown as a page it could be read as one, on this host.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return HttpResponse(text, content_type=content_type, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +107,7 @@ def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         new=found[new],
         old_name=old,
         new_name=new,
-        rows=text_diff.difference(drafts.readable(found[old]), drafts.readable(found[new])),
+        rows=revisions.difference(drafts.readable(found[old]), drafts.readable(found[new])),
         is_only_layout=found[old].text != found[new].text,
     )
     return page

@@ -1,4 +1,7 @@
-"""What the registry's views have in common: how they answer, and how they refuse."""
+"""What the registry's views have in common: how they answer, and how they refuse.
+
+Versions and schemas as answers show them.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -9,18 +12,45 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from contracts.api.errors import (
-    BROKEN,
-    FORBIDDEN,
-    INVALID_SUBJECT,
-    SUBJECT_NOT_FOUND,
-    Refused,
-    document,
-)
+from contracts.api.content import JSON
+from contracts.api.errors import BROKEN, FORBIDDEN, INVALID_SUBJECT, SUBJECT_NOT_FOUND, Refused, document
+from contracts.models import ContractVersion, Schema
 from core.views import ApiView, as_problem
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal
 from synapse.problems import Problem
+
+
+def schema(found: Schema) -> dict[str, Any]:
+    """Return a schema as `GET /schemas/ids/{id}` shows it."""
+    shown: dict[str, Any] = {"schema": found.text, "schemaType": JSON, "guid": str(found.guid)}
+    if found.references:
+        shown["references"] = found.references
+    if found.metadata is not None:
+        shown["metadata"] = found.metadata
+    if found.rule_set is not None:
+        shown["ruleSet"] = found.rule_set
+    return shown
+
+
+def version(found: ContractVersion) -> dict[str, Any]:
+    """Return a version as `GET /subjects/{subject}/versions/{version}` shows it."""
+    shown: dict[str, Any] = {"subject": found.contract.subject, "version": found.number, "id": found.schema_id}
+    if found.schema is not None:
+        shown |= schema(found.schema)
+    if found.activated_at is not None:
+        shown["ts"] = int(found.activated_at.timestamp() * 1000)
+    if found.deleted_at is not None:
+        shown["deleted"] = True
+    return shown
+
+
+def registered(found: ContractVersion) -> dict[str, Any]:
+    """Return a version as registering answers it."""
+    shown = version(found)
+    del shown["subject"]
+    return shown
+
 
 # First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from contracts.api import (
+    base,
     openapi,
     request_parser,
-    responses,
     shapes,
 )
 from contracts.api.base import RegistryView, answer, may_see, raw
@@ -58,8 +58,8 @@ class Schemas(RegistryView):
         found = found.order_by("contract__subject", "number")
         if request_parser.flag(asked, "latestOnly", "latest_only"):
             versions = list(_latest(found))
-            return answer(request, [responses.version(version) for version in request_parser.page(asked, versions)])
-        return answer(request, [responses.version(version) for version in request_parser.page(asked, found)])
+            return answer(request, [base.version(version) for version in request_parser.page(asked, versions)])
+        return answer(request, [base.version(version) for version in request_parser.page(asked, found)])
 
 
 class ById(RegistryView):
@@ -75,7 +75,7 @@ class ById(RegistryView):
     def get(self, request: Request, id: str) -> HttpResponse:
         """Also that of a deleted version, as long as it is not deleted for good: what was written with it stays
         readable."""
-        shown = responses.schema(_schema(id))
+        shown = base.schema(_schema(id))
         if request_parser.flag(request._request, "fetchMaxId"):
             shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
         return answer(request, shown)
@@ -139,7 +139,7 @@ class ByGuid(RegistryView):
     )
     def get(self, request: Request, guid: str) -> HttpResponse:
         """The GUID is made of the schema itself: it is the same in every registry."""
-        return answer(request, responses.schema(_by_guid(guid)))
+        return answer(request, base.schema(_by_guid(guid)))
 
 
 class IdsOfGuid(RegistryView):

@@ -6,9 +6,9 @@ from rest_framework.request import Request
 
 from contracts import registry
 from contracts.api import (
+    base,
     openapi,
     request_parser,
-    responses,
     shapes,
 )
 from contracts.api.base import READ, WRITE, RegistryView, answer, may_see, principal
@@ -76,7 +76,7 @@ class Subject(RegistryView):
         found = registry.find(owner, content, deleted=request_parser.flag(request._request, "deleted"))
         if found is None:
             raise UnknownSchema(f"No version of “{subject}” has this schema.")
-        return answer(request, responses.version(found))
+        return answer(request, base.version(found))
 
     @openapi.described(
         "Delete a subject",
@@ -134,7 +134,7 @@ class Versions(RegistryView):
         content = content_of(request._request, subject)
         refuse_given_ids(request._request)
         found = registry.ensure(subject, content, by=principal(request))
-        return answer(request, responses.registered(found))
+        return answer(request, base.registered(found))
 
 
 class LatestWithMetadata(RegistryView):
@@ -154,7 +154,7 @@ class LatestWithMetadata(RegistryView):
             metadata = found.schema and found.schema.metadata
             properties = metadata.get("properties") if metadata else None
             if isinstance(properties, dict) and wanted.items() <= properties.items():
-                return answer(request, responses.version(found))
+                return answer(request, base.version(found))
         raise UnknownSchema(f"No version of “{subject}” has these metadata.")
 
 

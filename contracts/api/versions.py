@@ -5,9 +5,9 @@ from rest_framework.request import Request
 
 from contracts import registry
 from contracts.api import (
+    base,
     openapi,
     request_parser,
-    responses,
     shapes,
 )
 from contracts.api.base import RegistryView, answer, principal, raw
@@ -33,7 +33,7 @@ class Version(RegistryView):
     def get(self, request: Request, subject: str, version: str) -> HttpResponse:
         """`latest` is the highest active version, else the highest that is there."""
         found = version_of(subject, version, deleted=request_parser.flag(request._request, "deleted"))
-        return answer(request, responses.version(found))
+        return answer(request, base.version(found))
 
     @openapi.described(
         "Delete a version",

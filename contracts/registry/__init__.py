@@ -4,20 +4,20 @@
 - `references`     schemas that refer to versions of other contracts
 - `drafts`         write the next version's text
 - `activation`     make a text a version: numbered, with a global id, checked for compatibility
-- `creation`       make many new contracts at once
+- `drafts`         make many new contracts at once
 - `compatibility`  whether a schema may follow the versions that are there
 - `deletion`       hide versions, and delete them for good; delete contracts
-- `uses`           definitions that use contracts
-- `pii_marks`      what versions mark as personal
+- `lookup`         definitions that use contracts
+- `references`     what versions mark as personal
 - `settings`       compatibility, policy and mode, of a contract and of all
 """
 
 from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatibility import judge
 from contracts.registry.content import Content, Reference
-from contracts.registry.creation import create_contracts
 from contracts.registry.deletion import delete_contract, delete_version, refuse_to_remove, remove_contract
 from contracts.registry.drafts import (
+    create_contracts,
     digest_of,
     discard,
     draft,
@@ -25,8 +25,7 @@ from contracts.registry.drafts import (
     written,
 )
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
-from contracts.registry.pii_marks import has_marks, marks
-from contracts.registry.references import compiled
+from contracts.registry.references import compiled, has_marks, marks
 
 __all__ = [
     "Content",

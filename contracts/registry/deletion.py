@@ -10,10 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from contracts.models import Contract, ContractVersion, RemovedContract, SchemaReference
+from contracts.registry import lookup, settings
 from contracts.registry import references as refs
-from contracts.registry import settings, uses
 from contracts.registry.lookup import State, numbered, reread
-from contracts.registry.pii_marks import marks
+from contracts.registry.references import marks
 from core import audit, catalog_version
 from synapse.auth.permission import demand_scope
 from synapse.auth.principal import Principal
@@ -117,7 +117,7 @@ def refuse_to_remove(of: Contract, *, by: Principal) -> None:
         ReadOnly, Referenced, InUse, Forbidden: as `remove_contract` does.
     """
     settings.refuse_unless_writable(of, of.subject)
-    uses.refuse_if_used(of, "it cannot be deleted")
+    lookup.refuse_if_used(of, "it cannot be deleted")
     for version in numbered(of, deleted=True):
         _refuse_if_referenced(version, deleted=True, by_own=False)
         _demand_marks(version, by)
@@ -126,7 +126,7 @@ def refuse_to_remove(of: Contract, *, by: Principal) -> None:
 def _refuse_to_end_checks(of: Contract, versions: Sequence[ContractVersion]) -> None:
     active = set(numbered(of).filter(state=State.ACTIVE).values_list("pk", flat=True))
     if active and active <= {version.pk for version in versions}:
-        uses.refuse_if_used(of, "without an active version, their events would not be checked any more")
+        lookup.refuse_if_used(of, "without an active version, their events would not be checked any more")
 
 
 def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None:

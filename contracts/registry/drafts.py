@@ -1,6 +1,9 @@
-"""The next version's text, before it is one: a draft has no number and can be written again."""
+"""The next version's text, before it is one: a draft has no number and can be written again.
 
-from collections.abc import Sequence
+Making many new contracts in few statements: a catalog file may bring thousands.
+"""
+
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from django.db import transaction
@@ -8,11 +11,60 @@ from django.utils import timezone
 
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
-from contracts.registry.content import Content, Reference
-from contracts.registry.lookup import State, active_version, reread
+from contracts.registry.content import Content, Reference, kept_all
+from contracts.registry.lookup import State, active_version, highest_removed, reread
+from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
 from synapse.auth.principal import Principal
-from synapse.errors.contracts import DraftExists, WrongState
+from synapse.compatibility import Mode, obstacle
+from synapse.errors.contracts import BadSchema, DraftExists, WrongState
+
+
+@transaction.atomic
+def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Principal) -> None:
+    """Save new contracts, each with a first version where it has a content, without references, that was checked.
+
+    Raises:
+        BadSchema: when no later version could be compared with a schema.
+        ReadOnly: when contracts may not be changed.
+    """
+    catalog_version.bump()
+    pairs = list(new)
+    everywhere = of_all()
+    removed = highest_removed(contract.subject for contract, _ in pairs)
+    for contract, content in pairs:
+        if content is None:
+            continue
+        refuse_unless_writable(None, contract.subject, everywhere)
+        if (contract.compatibility or everywhere.compatibility) != Mode.NONE:
+            reason = obstacle(content.document, {})
+            if reason is not None:
+                raise BadSchema(
+                    f"No later version could be compared with the schema of “{contract.subject}”, because {reason}."
+                )
+        contract.highest = removed.get(contract.subject, 0) + 1
+    Contract.objects.bulk_create([contract for contract, _ in pairs])
+    audit.record_all(by, "create", [(contract, None, audit.describe(contract)) for contract, _ in pairs])
+    schemas = kept_all(content for _, content in pairs if content is not None)
+    now = timezone.now()
+    versions = ContractVersion.objects.bulk_create(
+        ContractVersion(
+            contract=contract,
+            number=contract.highest,
+            state=ContractVersion.State.ACTIVE,
+            schema=schemas[content.digest],
+            author=str(by),
+            activated_at=now,
+            activated_by=str(by),
+        )
+        for contract, content in pairs
+        if content is not None
+    )
+    audit.record_all(
+        by,
+        "activate",
+        [(version.contract, None, {"version": version.number, "schema": version.schema_id}) for version in versions],
+    )
 
 
 @transaction.atomic

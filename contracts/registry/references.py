@@ -1,15 +1,23 @@
-"""Schemas that refer to versions of other contracts. Nothing outside the registry is ever asked."""
+"""Schemas that refer to versions of other contracts. Nothing outside the registry is ever asked.
+
+What a kept schema marks as personal, and in which versions marks stand.
+
+A mark holds until the version that has it is deleted for good: hiding the version, or activating another one without
+the mark, unmasks nothing.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from contracts.models import ContractVersion, Schema, SchemaReference
+from contracts.models import Contract, ContractVersion, Schema, SchemaReference
 from contracts.registry.content import Content, Reference
+from contracts.registry.lookup import numbered
 from synapse import sandbox
 from synapse.errors.contracts import BadSchema, UnresolvedReference
 from synapse.schema import validator
+from synapse.schema.pii import MARK, Marks
 from synapse.schema.validator import CompiledSchema
 
 # A schema is at most so large together with all that it refers to, directly or not.
@@ -103,3 +111,19 @@ def _version(reference: Reference, *, deleted: bool) -> ContractVersion:
             "which is not there."
         )
     return found
+
+
+def marks(of: Schema) -> Marks | None:
+    """Return what a schema marks, with all that it refers to; None when nothing.
+
+    Of a schema that cannot be used any more nobody knows what it marks: everything, then.
+    """
+    try:
+        return compiled(of).personal
+    except BadSchema:
+        return validator.compile_schema({MARK: True}).personal
+
+
+def has_marks(of: Contract) -> bool:
+    """Say whether any version of a contract marks something, hidden versions too."""
+    return any(version.schema and marks(version.schema) for version in numbered(of, deleted=True))

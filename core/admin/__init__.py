@@ -4,7 +4,7 @@
 - `pages`       pages of a definition beside its form
 - `home`        the first page, to which each app adds its part
 - `json_field`  JSON in forms: an editor, and mistakes with their line
-- `text_diff`   what differs between two texts
+- `revisions`   what differs between two texts
 """
 
 from core.admin import audit_entries, people

@@ -1,20 +1,84 @@
-"""The record: to be read. Nobody may add to it, change it or delete from it, superusers neither."""
+"""The record: to be read. Nobody may add to it, change it or delete from it, superusers neither.
 
-from collections.abc import Iterable
+What happened, in sentences: the record of the last hour, or of another span, of everybody or of somebody.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 
-from core import audit_format
-from core.admin import audit_timeline
-from core.admin.base import RestrictedAdmin
-from core.admin.text_diff import Row, json_difference
+from core import audit_query
+from core.admin.base import RestrictedAdmin, person
+from core.admin.revisions import Row, json_difference
+from core.audit_query import Wanted
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
+
+PAGE_SIZE = 100
+# How many of the newest entries are looked at for who and what can be chosen.
+LOOKED_AT = 2000
+SPANS: Mapping[str, tuple[str, timedelta | None]] = {
+    "hour": ("The last hour", timedelta(hours=1)),
+    "day": ("The last day", timedelta(days=1)),
+    "week": ("The last seven days", timedelta(days=7)),
+    "all": ("From the beginning", None),
+}
+_FILTERS = ("actor", "action", "target")
+
+
+def story(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Tell what is wanted, the newest first."""
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    span = request.GET.get("span", "") if request.GET.get("span") in SPANS else "hour"
+    query = {name: text for name in _FILTERS if (text := request.GET.get(name, "").replace("\0", "").strip())}
+    length = SPANS[span][1]
+    since = None if length is None else timezone.now() - length
+    wanted = Wanted(
+        actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
+    )
+    found = audit_query.page(wanted, by=person(request), count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
+    more = {**query, "span": span, "before": str(found.next)}
+    request.current_app = admin.admin_site.name
+    return TemplateResponse(
+        request,
+        "core/admin/story.html",
+        {
+            **admin.admin_site.each_context(request),
+            "title": "What happened",
+            "opts": admin.opts,
+            "span": span,
+            "spans": [(name, title) for name, (title, _) in SPANS.items()],
+            "query": query,
+            **_choices(),
+            "rows": [(entry, _sentence(entry)) for entry in found.entries],
+            "more": urlencode(more) if found.next else "",
+        },
+    )
+
+
+def _sentence(entry: AuditEntry) -> str:
+    return audit_query.sentence(entry.action, entry.target, entry.before, entry.after)
+
+
+def _choices() -> dict[str, list[str]]:
+    """Return who and what can be chosen: those of the newest entries."""
+    newest = list(AuditEntry.objects.order_by("-pk").values_list("actor", "action")[:LOOKED_AT])
+    return {"actors": sorted({actor for actor, _ in newest}), "actions": sorted({action for _, action in newest})}
+
+
+def _before(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 class TargetFilter(admin.SimpleListFilter):
@@ -44,11 +108,11 @@ class AuditEntryAdmin(RestrictedAdmin):
     change_form_template = "core/admin/audit_entry.html"
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(partial(audit_timeline.story, self))
+        view = self.admin_site.admin_view(partial(story, self))
         return [path("story/", view, name="core_auditentry_story"), *super().get_urls()]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        words = " ".join(audit_format.searched(word) for word in search_term.split(" "))
+        words = " ".join(audit_query.searched(word) for word in search_term.split(" "))
         return super().get_search_results(request, queryset, words)
 
     @admin.display(description="when", ordering="id")

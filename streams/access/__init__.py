@@ -1,11 +1,11 @@
 """Who is calling, and what they may do.
 
 - `identification`          from that to a principal, without a query
-- `people`                  people who come with a session of the admin, and their rights
+- `identification`          people who come with a session of the admin, and their rights
 - `authentication`          the same for Django REST framework
 - `require_authentication`  Django middleware: what no view has asked about is closed
 - `key_issuance`            keys are issued, rotated and revoked
-- `key_usage`               when each key was last used
+- `identification`          when each key was last used
 - `revalidation`            whether somebody may still do what they were let in for
 
 What a key may do is in `synapse.auth.scopes`, and part of the snapshot.

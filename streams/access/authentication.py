@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
 from streams.access.identification import identify, is_a_persons
-from synapse.auth.credentials import AUTHORIZATION
+from synapse.auth.api_key import AUTHORIZATION
 from synapse.auth.people import person_of
 from synapse.auth.principal import Principal
 from synapse.auth.scopes import ScopesAlone

@@ -1,27 +1,63 @@
-"""From the headers of a request to its principal: a look into the snapshot, and no query."""
+"""From the headers of a request to its principal: a look into the snapshot, and no query.
+
+When each key was last used: noted in memory with each request, written to the database now and then.
+
+People who come with a session of the admin: who they are, and what their Django permissions let them do here.
+"""
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hmac import compare_digest
+from importlib import import_module
 from typing import Literal
 
 from django.conf import settings
+from django.contrib.auth import get_user, get_user_model
+from django.db import close_old_connections
+from django.db.models import Q
+from django.http import HttpRequest
+from django.http.cookie import parse_cookie
 
-from streams.access import key_usage
+from streams.models import Key
 from streams.snapshot import holder
 from synapse.auth import api_key
-from synapse.auth.api_key import PREFIX, NotAKey
-from synapse.auth.credentials import (
-    API_KEY,
-    AUTHORIZATION,
-    CREDENTIALS,
-    shown,
-)
+from synapse.auth.api_key import API_KEY, AUTHORIZATION, CREDENTIALS, PREFIX, NotAKey, shown
+from synapse.auth.people import person_of
 from synapse.auth.principal import Principal
 from synapse.auth.rights import EVERYTHING, Rights
 from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated
+
+# No key's row is written more often than this, in seconds, by all processes together.
+EVERY = 60.0
+
+# Holds no more keys than there are: only those that were found to be good are noted.
+_used: dict[str, float] = {}
+
+
+def note(key_id: str) -> None:
+    """Note that a key is used now."""
+    _used[key_id] = time.time()
+
+
+def flush() -> None:
+    """Write what was noted. It changes nothing of the catalog, so no process is told."""
+    if not _used:
+        return
+    close_old_connections()
+    for key_id in list(_used):
+        moment = datetime.fromtimestamp(_used.pop(key_id), UTC)
+        is_due = Q(last_used_at=None) | Q(last_used_at__lte=moment - timedelta(seconds=EVERY - 1))
+        Key.objects.filter(is_due, key_id=key_id).update(last_used_at=moment)
+
+
+def forget() -> None:
+    """Drop what was noted and not written."""
+    _used.clear()
+
 
 OPEN, REQUIRED = "open", "required"
 _SHOW = "Show a key: Authorization: Bearer KEY, X-API-Key: KEY, or Basic with the key as the password."
@@ -50,7 +86,7 @@ def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
     """
     if key.expires is not None and key.expires <= time.time():
         raise Unauthenticated(f"The key {key.id} of {key.service} has expired.")
-    key_usage.note(key.id)
+    note(key.id)
     return _principal("service", key.service, key.id, address, key.rights)
 
 
@@ -96,3 +132,23 @@ def _why_unknown(text: str) -> str:
     if environment != settings.KEY_ENVIRONMENT:
         return f"The key {id_} is for “{environment}”, and this is “{settings.KEY_ENVIRONMENT}”."
     return f"The key {id_} is not known here: it was revoked, or never issued here."
+
+
+def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | None:
+    """Return who is logged in with the session that the cookies name; None when nobody is. Asks the database."""
+    cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
+    return logged_in(cookie, address=address) if cookie else None
+
+
+def logged_in(session: str, *, address: str = "") -> Principal | None:
+    """Return who is logged in with a session; None when that has ended. Asks the database."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session)
+    user = get_user(request)
+    return replace(person_of(user, address=address), session=session) if user.is_authenticated else None
+
+
+def named(username: str, *, address: str = "") -> Principal | None:
+    """Return the person with this name; None when there is none, or they may not log in any more."""
+    user = get_user_model().objects.filter(username=username, is_active=True).first()
+    return None if user is None else person_of(user, address=address)

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from core import audit, catalog_version
 from streams.models import Key, Service
-from streams.models.key import LONGEST_LABEL
+from streams.models.access import LONGEST_LABEL
 from streams.snapshot import granted_to
-from synapse.auth import api_key, scope_coverage
+from synapse.auth import api_key
 from synapse.auth import scopes as auth_scopes
 from synapse.auth.permission import demand_scope, refused_scope
 from synapse.auth.principal import Principal
@@ -155,8 +155,8 @@ def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
     if by.kind != "service":
         return
     own = Key.objects.filter(key_id=by.key).select_related("service").first()
-    mine = [] if own is None else scope_coverage.surely(granted_to(own.service), own.scopes)
-    more = scope_coverage.outside(mine, scope_coverage.at_most(granted_to(service), scopes))
+    mine = [] if own is None else auth_scopes.surely(granted_to(own.service), own.scopes)
+    more = auth_scopes.outside(mine, auth_scopes.at_most(granted_to(service), scopes))
     if more is not None:
         right = f"{more.action}:{more.stream}"
         raise Forbidden(

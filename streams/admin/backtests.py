@@ -12,7 +12,7 @@ from contracts.admin.extra_actions import Offer
 from contracts.models import Contract
 from contracts.registry import draft_of
 from core.admin import payloads, person
-from core.admin.json_positions import line_of
+from core.admin.json_field import line_of
 from core.admin.pages import Page
 from streams import candidate_schemas
 from streams.models import Stream

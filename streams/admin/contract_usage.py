@@ -8,7 +8,7 @@ from django.urls import reverse
 from contracts.admin import usage
 from contracts.admin.usage import Use
 from contracts.models import Contract
-from streams.admin.examples import mistakes, sentence
+from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType, Stream
 
 _EFFECTS = {

@@ -13,10 +13,10 @@ from contracts.models import Contract
 from contracts.registry import draft_of
 from core.admin import payloads, person
 from core.admin.json_field import JsonText
-from core.admin.text_diff import difference
+from core.admin.revisions import difference
 from streams import candidate_schemas, connections
 from streams.admin import tabs
-from streams.contract_subjects import subject_of
+from streams.candidate_schemas import subject_of
 from streams.models import EventType
 from streams.snapshot import holder
 from synapse.inspection import draft_from_traffic

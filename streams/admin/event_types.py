@@ -13,7 +13,7 @@ from core.admin.json_field import JsonValue, refuse
 from core.admin.pages import Page
 from core.admin.related_filter import RelatedFilter
 from streams.admin import drafts_from_traffic, tabs, test_event
-from streams.admin.examples import mistakes, sentence
+from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType
 from synapse.auth.people import VIEW_PERSONAL
 

@@ -1,9 +1,13 @@
-"""A stream's messages and groups in the admin: what the API answers, made to be read by people."""
+"""A stream's messages and groups in the admin: what the API answers, made to be read by people.
 
-from collections.abc import Mapping
-from typing import Any
+Lists in the admin whose rows say what goes on, and not only how they are defined.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
+from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from core.admin import payloads, person
 from streams.admin import tabs
@@ -15,6 +19,7 @@ from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.inspection import stream_summary
 from synapse.problems import Problem
+from synapse.redis.commands.base import Conversation
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.
@@ -134,3 +139,28 @@ def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any
         **values,
     )
     return page
+
+
+Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
+
+
+def attach_overviews(rows: Sequence[Any], overviews: Overviews) -> Problem | None:
+    """Give each row its `overview` by its name, None where Redis could not tell, and return why it could not."""
+    found = ask_all({"overview": overviews(rows)})["overview"]
+    problem = found if isinstance(found, Problem) else None
+    for row in rows:
+        row.overview = None if problem else found[row.name]
+    return problem
+
+
+class LiveList(ChangeList):  # type: ignore[misc]
+    """A page of the list, with the overview of each row on it: a few round trips, whatever their number."""
+
+    overviews: ClassVar[Overviews]
+    problem: Problem | None = None
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.problem = attach_overviews(self.result_list, type(self).overviews)

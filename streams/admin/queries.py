@@ -9,7 +9,7 @@ from typing import Any
 from streams import connections
 from synapse.problems import Problem
 from synapse.redis.commands.base import Conversation
-from synapse.redis.gather import K, together
+from synapse.redis.queries import K, together
 
 
 def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:

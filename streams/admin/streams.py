@@ -15,7 +15,7 @@ from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, tabs
 from streams.admin.leaving import told_left
-from streams.admin.live_list import LiveList, attach_overviews
+from streams.admin.messages import LiveList, attach_overviews
 from streams.models import EventType, Stream
 from synapse.inspection import stream_summary
 from synapse.redis.commands.base import Conversation

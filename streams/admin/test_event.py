@@ -1,5 +1,9 @@
-"""Publishing a test event: the request a publisher would send, by the person, and the server's answer."""
+"""Publishing a test event: the request a publisher would send, by the person, and the server's answer.
 
+Is an event type's example an event that its stream would take?
+"""
+
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -8,10 +12,11 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
+from contracts import registry
+from contracts.models import Contract
 from core import audit
 from core.admin.base import person
-from core.admin.json_field import JsonText, mark
-from core.admin.json_positions import line_of
+from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
 from streams.admin.queries import ask_all
@@ -21,7 +26,29 @@ from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.inspection import stream_summary
 from synapse.problems import Problem, document
-from synapse.publishing import idempotency, pipeline
+from synapse.publishing import event_files, idempotency, pipeline
+
+# In a catalog file it must be said; here it is asked for.
+_BREAKS = "breaks the schema: "
+
+
+def mistakes(
+    *, stream: str, name: str, example: Any, contract: Contract | None, schema: Mapping[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """Return what is wrong with an example: JSON Pointers and sentences, none when there is no example.
+
+    It is checked against `schema`, or against the contract's active version when none is given.
+    """
+    subject = None if contract is None else contract.subject
+    if schema is None and contract is not None and (active := registry.active_version(contract)):
+        schema = orjson.loads(active.text)
+    values = {"stream": stream, "name": name, "example": example, "contract": subject}
+    return [(pointer, text.removeprefix(_BREAKS)) for pointer, text in event_files.complaints(values, schema)]
+
+
+def sentence(pointer: str, mistake: str) -> str:
+    """Return a mistake with its place."""
+    return f"{pointer}: {mistake}" if pointer else mistake
 
 
 class PublishForm(forms.Form):

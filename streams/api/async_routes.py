@@ -7,12 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from streams import (
-    connections,
-    health,
-    health_probe,
-    live,
-)
+from streams import connections, health, live
 from streams.live import tickets
 from streams.snapshot import holder
 from synapse import inspection
@@ -30,7 +25,7 @@ from synapse.publishing.body import MAX_EVENT_BYTES
 from synapse.redis import AsyncExecutor
 from synapse.redis.commands.base import Conversation
 from synapse.shares import caller_of
-from synapse.shares.fair_queue import FairQueue
+from synapse.shares.fair_pool import FairQueue
 
 # Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
 LARGE_BATCHES = FairQueue("large batches", capacity=body.MAX_BATCH_BYTES, patience=10.0)
@@ -138,7 +133,7 @@ async def say_health(request: Request) -> Response:
 
 def say_health_directly(request: Request, done: Done, failed: Failed) -> bool:
     """Answer the same, when somebody watches Redis and the database."""
-    known = health_probe.watched()
+    known = health.watched()
     if known is not None:
         done(health.health(known))
     return known is not None
@@ -160,9 +155,9 @@ async def say_readiness(request: Request) -> Response:
     return health.readiness(await _problems())
 
 
-async def _problems() -> health_probe.Problems:
-    known = health_probe.watched()
-    return known if known is not None else await asyncio.to_thread(health_probe.asked)
+async def _problems() -> health.Problems:
+    known = health.watched()
+    return known if known is not None else await asyncio.to_thread(health.asked)
 
 
 ROUTES = (

@@ -11,7 +11,7 @@ from streams.access import principal_of
 from streams.api.openapi import STREAM, described, query
 from streams.api.schemas import JSON_SCHEMA
 from streams.api.shapes import contracts as shapes
-from streams.contract_subjects import subject_of
+from streams.candidate_schemas import subject_of
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right
 from synapse.http.exchange import JSON, json_response

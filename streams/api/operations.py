@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from core.process_shares import all_shares
 from core.views import ApiView, to_django, to_request
-from streams import connections, health, health_probe
+from streams import connections, health
 from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
@@ -33,7 +33,7 @@ class Health(ApiView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Always answers within two seconds, whatever hangs."""
-        return to_django(health.health(health_probe.asked()))
+        return to_django(health.health(health.asked()))
 
 
 class Liveness(ApiView):
@@ -63,7 +63,7 @@ class Readiness(ApiView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Publishing takes Redis alone, so that is what is asked for."""
-        return to_django(health.readiness(health_probe.asked()))
+        return to_django(health.readiness(health.asked()))
 
 
 class Metrics(ApiView):

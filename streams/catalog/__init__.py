@@ -2,13 +2,12 @@
 
 - `file`           from the file to definitions
 - `database`       the definitions that the database holds, in the same form
-- `change_plan`    the difference, and what only the database can tell to be wrong
+- `change_writer`  the difference, and what only the database can tell to be wrong
 - `change_writer`  one change, carried out
 - `export`         from the database to the file
 """
 
-from streams.catalog.change_plan import plan
-from streams.catalog.change_writer import apply
+from streams.catalog.change_writer import apply, plan
 from streams.catalog.file import KINDS, SECTIONS, read
 from streams.catalog.file_export import export
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from django.db import Error as DatabaseProblem
 from django.db import close_old_connections
 
-from streams.access import people
+from streams.access import identification
 from streams.access.revalidation import rights_now
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
@@ -128,7 +128,7 @@ def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
 
 def _still(person: Person) -> Principal | None:
     name, session = person
-    now = people.logged_in(session) if session else people.named(name)
+    now = identification.logged_in(session) if session else identification.named(name)
     return now if now is not None and now.name == name else None
 
 

@@ -14,10 +14,10 @@ import orjson
 from django.db import close_old_connections
 
 from streams import connections
-from streams.access import identify, is_a_persons, people
+from streams.access import identification, identify, is_a_persons
 from streams.access.identification import principal_of_key
 from streams.snapshot import holder
-from synapse.auth.credentials import API_KEY, AUTHORIZATION
+from synapse.auth.api_key import API_KEY, AUTHORIZATION
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, Response, json_response
@@ -96,12 +96,14 @@ async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
 
 def _of_session(request: Request) -> Principal | None:
     close_old_connections()
-    return people.of_session(request.headers, address=request.principal.address)
+    return identification.of_session(request.headers, address=request.principal.address)
 
 
 def _person(name: str, session: str, address: str) -> Principal | None:
     close_old_connections()
-    return people.logged_in(session, address=address) if session else people.named(name, address=address)
+    return (
+        identification.logged_in(session, address=address) if session else identification.named(name, address=address)
+    )
 
 
 def _spent() -> Unauthenticated:

@@ -1,8 +1,6 @@
 """Streams and their event types, the services that use them, and what each may do."""
 
-from streams.models.access import Grant
-from streams.models.key import Key
-from streams.models.service import Service
+from streams.models.access import Grant, Key, Service
 from streams.models.stream import EventType, Stream
 
 __all__ = ["EventType", "Grant", "Key", "Service", "Stream"]

@@ -1,7 +1,11 @@
-"""Which dead letters are meant: from the words of a query, a form or a request's body. Pure."""
+"""Which dead letters are meant: from the words of a query, a form or a request's body. Pure.
+
+Where an action on many goes on: past which dead letter, and when those that were sent out before are due. Pure.
+"""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from synapse.dead_letters.dead_letter import Ids, Wanted, is_id
@@ -79,3 +83,31 @@ def _filter(values: dict[str, Any]) -> Wanted:
         if not isinstance(value, str) or not value.strip():
             raise BadParameter(f"“{name}” of the filter is a text that is not empty.", parameter=name)
     return wanted(values)
+
+
+_TEXT = re.compile(r"([0-9-]+)(?:~([0-9]{1,15}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`past` is an id, "" at the beginning. `due_ms` (since 1970): until then all is given to others."""
+
+    past: str = ""
+    due_ms: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.past}~{self.due_ms}" if self.due_ms else self.past
+
+
+def read(text: str) -> Cursor:
+    """Return the cursor that a text is; "" is the beginning.
+
+    Raises:
+        BadParameter: when an earlier answer cannot have given it.
+    """
+    if not text:
+        return Cursor()
+    found = _TEXT.fullmatch(text)
+    if found is None or not is_id(found[1]):
+        raise BadParameter("“cursor” is what the answer before gave as its cursor.", parameter="cursor")
+    return Cursor(found[1], int(found[2] or 0))

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from synapse.delivery import consumer_name
+from synapse.delivery import membership as delivery_membership
 from synapse.delivery.membership import Membership
 from synapse.redis.commands.delivery import Reaped
 from synapse.redis.commands.streams import Consumer
@@ -95,7 +95,7 @@ class Upkeep:
             self._silent.extend(
                 consumer.name
                 for consumer in found
-                if consumer.pending and (consumer.name == self._own or consumer_name.is_generated(consumer.name))
+                if consumer.pending and (consumer.name == self._own or delivery_membership.is_generated(consumer.name))
             )
 
     def _retired(self, consumer: str) -> bool:
@@ -115,12 +115,12 @@ class Upkeep:
 
 def is_dead(consumer: Consumer) -> bool:
     """Say whether a consumer's process ran on this host and does not any more."""
-    return consumer_name.runs_here(consumer.name) is False
+    return delivery_membership.runs_here(consumer.name) is False
 
 
 def is_live(consumer: Consumer) -> bool:
     """Say whether a consumer reads now, as far as can be told."""
-    runs_here = consumer_name.runs_here(consumer.name)
+    runs_here = delivery_membership.runs_here(consumer.name)
     return consumer.idle < _LIVELY_MS if runs_here is None else runs_here
 
 

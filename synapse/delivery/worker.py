@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from synapse.catalog.filters import Filter
-from synapse.delivery import consumer_name, group_join
+from synapse.delivery import group_join
+from synapse.delivery import membership as delivery_membership
+from synapse.delivery.batch_sizer import Rate
 from synapse.delivery.dispatcher import Handover
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.group_join import Joining, Say
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
-from synapse.delivery.progress import Progress
 from synapse.delivery.reclaim import Upkeep
 from synapse.delivery.retry import RECONNECT
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.sinks.base import Sink
-from synapse.delivery.throttle import Rate
+from synapse.delivery.status import Progress
 from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
 from synapse.redis import SyncExecutor
@@ -176,7 +177,7 @@ class Worker:
         self._ahead.close()
         if self._joining.ever_joined:
             self._leave_group(Membership(self.subscription, executor, run=self._run))
-        consumer_name.forget(self.subscription.consumer)
+        delivery_membership.forget(self.subscription.consumer)
         self._membership.reconnect()
 
     def _leave_group(self, membership: Membership) -> None:

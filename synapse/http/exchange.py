@@ -2,8 +2,13 @@
 
 The express lane and the Django views translate to and from these; what decides an answer sees nothing else. What is
 made for each request or each event is a NamedTuple, here and elsewhere: making a frozen dataclass takes thrice as long.
+
+Headers that answers have on the event loop and in Django alike.
+
+Patterns of paths that are written as `/streams/{stream}/info`.
 """
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +21,26 @@ from synapse import problems
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.formats.exact_json import written
 from synapse.formats.text import NO_TEXTS
+
+# RFC 9111, 5.2.2.5: neither the browser nor a proxy keeps the answer.
+NO_STORE = "no-store"
+# An answer that is data runs and loads nothing (Content Security Policy, level 3).
+DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+
+
+_PART = re.compile(r"\{(\w+)\}")
+
+
+def expression(path: str) -> str:
+    """Return a path's regular expression: a part in braces is one path segment, whatever it holds; a trailing slash is
+    the same route."""
+    return _PART.sub(r"(?P<\1>[^/]+)", path) + "/?"
+
+
+def compiled(path: str) -> re.Pattern[str]:
+    """Return the pattern of a path with its leading slash."""
+    return re.compile(expression(path))
+
 
 JSON = "application/json"
 

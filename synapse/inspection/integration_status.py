@@ -19,8 +19,7 @@ from synapse.redis import ReplyError
 from synapse.redis.commands import participants
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.participants import Reader, Readers
-from synapse.redis.gather import together
-from synapse.redis.queries import answer, ask
+from synapse.redis.queries import answer, ask, together
 from synapse.schema.pii import MASK
 from synapse.wire import entry
 from synapse.wire.entry import pairs

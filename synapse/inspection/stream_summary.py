@@ -16,8 +16,7 @@ from synapse.problems import Problem
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Group
-from synapse.redis.gather import together
-from synapse.redis.queries import answer, ask
+from synapse.redis.queries import answer, ask, together
 from synapse.wire.ids import EntryId, parse
 
 LOOKED_AT = 100

@@ -10,7 +10,7 @@ from typing import Any
 
 from synapse.errors.streams import OutcomeUnknown
 from synapse.live import sse
-from synapse.live.read_cursor import Place
+from synapse.live.query import Place
 from synapse.live.sse import Frame
 from synapse.live.wakeup import Bell
 from synapse.live.watcher import Ended, Watcher

@@ -1,21 +1,25 @@
-"""Events in a file: one JSON object, an array, or one a line; in parts that publishing would take. No Django."""
+"""Events in a file: one JSON object, an array, or one a line; in parts that publishing would take. No Django.
 
-from collections.abc import Iterator, Sequence
+An event type's example is an event: it goes through the same checks as one that is published.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from synapse.errors.streams import BadEvent
+import orjson
+
+from synapse.catalog.plan import Values
+from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
+from synapse.errors.streams import BadEvent, ContractViolated
+from synapse.formats import strict_json
 from synapse.http.exchange import Request
 from synapse.problems import Problem
+from synapse.publishing import body, deferred_validation
 from synapse.publishing import body as publishing_body
-from synapse.publishing.body import (
-    JSON,
-    MAX_BATCH_BYTES,
-    MAX_BATCH_ITEMS,
-    NDJSON,
-    Body,
-)
+from synapse.publishing.body import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body
+from synapse.schema import validator
 
 _NAMES_OF_LINES = (".ndjson", ".jsonl")
 
@@ -92,3 +96,37 @@ def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
 
 def _read(data: bytes, kind: str) -> Body:
     return publishing_body.read(Request(method="POST", path="", headers={"content-type": kind}, body=data))
+
+
+def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Give what publishing the example of an event type would be refused for: JSON Pointers and sentences."""
+    example = event_type["example"]
+    if example is None:
+        return
+    data = orjson.dumps(example)
+    if len(data) > body.MAX_EVENT_BYTES:
+        yield "", f"The example is {len(data)} bytes long; an event has at most {body.MAX_EVENT_BYTES}."
+        return
+    try:
+        strict_json.check_size(strict_json.loads(data), len(data))
+        found = deferred_validation.check_in_thread(_stream(event_type, schema), example)
+    except ContractViolated as error:
+        for violation in error.members["violations"]:
+            yield violation["pointer"], f"breaks the schema: {violation['message']}"
+    except (Problem, strict_json.BadJSON) as error:
+        yield "", str(error)
+    else:
+        if found.event_type != event_type["name"]:
+            yield "", f"is an event of type “{found.event_type}”, not “{event_type['name']}”."
+
+
+def _stream(event_type: Values, schema: Mapping[str, Any] | None) -> StreamDefinition:
+    """Return a stream that knows the event type alone, and enforces its contract."""
+    name = event_type["name"]
+    contract = None
+    if schema is not None:
+        contract = ActiveContract(
+            subject=event_type["contract"], version=1, schema=validator.compile_schema(dict(schema))
+        )
+    definition = EventTypeDefinition(name=name, contract=contract)
+    return StreamDefinition(name=event_type["stream"], event_types={name: definition})

@@ -1,4 +1,11 @@
-"""Is the Redis server set up so that it keeps what it is given? Each finding says what follows from it."""
+"""Is the Redis server set up so that it keeps what it is given? Each finding says what follows from it.
+
+Commands that ask each node whether it takes writes, and write nothing.
+
+`PING` is answered by a server that has no memory left, lacks the replicas that it must have, or is a replica itself. So
+a key that is never there is set if it is there (`SET ... XX`): a server refuses that like any other write, before it
+looks for the key (OOM, NOREPLICAS, READONLY, MISCONF). When it takes writes, nothing goes to its disk or replicas.
+"""
 
 import logging
 import re
@@ -6,10 +13,45 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from synapse.errors.streams import Unavailable
-from synapse.redis import ReplyError, SyncExecutor
-from synapse.redis.address import Address
+from synapse.redis import ReplyError, SyncExecutor, keyspace
+from synapse.redis.address import Address, Place
+from synapse.redis.cluster import slots
+from synapse.redis.cluster.topology import topology_of
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.base import Command
 from synapse.redis.commands.server_config import config_get
+from synapse.redis.connection import Server
+
+# So many keys are tried at the most, to find one of each node.
+_MOST_TRIED = 20_000
+
+
+def write_probes(server: Server) -> list[Command]:
+    """Return a command for each node of the server that takes writes.
+
+    Raises:
+        BrokerDown: when the nodes of a cluster are not known, or none has a slot.
+    """
+    if not server.is_cluster():
+        return [_probe(0)]
+    topology = topology_of(server.locate())
+    if topology.is_due:
+        topology.look()
+    missing = set(topology.places())
+    found: dict[Place, Command] = {}
+    for number in range(_MOST_TRIED):
+        command = _probe(number)
+        place = topology.place_of(slots.slot_of(command) or 0)
+        found.setdefault(place, command)
+        missing.discard(place)
+        if not missing:
+            break
+    return list(found.values())
+
+
+def _probe(number: int) -> Command:
+    return Command(("SET", keyspace.probe(number), "", "XX"))
+
 
 logger = logging.getLogger(__name__)
 

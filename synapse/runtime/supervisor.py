@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from synapse.runtime.backoff import Backoff
+from synapse.runtime.periodic import Backoff
 
 # Names the inherited end of the lifeline in a program's environment.
 LIFELINE = "SYNAPSE_LIFELINE_FD"

@@ -15,7 +15,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from synapse.shares.round_robin import RoundRobinQueue
+from synapse.shares.fair_pool import RoundRobinQueue
 
 # How many connections are accepted, and how many get their protocol, before the event loop does something else.
 _ACCEPTED_AT_ONCE = 64

@@ -16,11 +16,12 @@ from synapse.http.exchange import (
     Response,
     Route,
     StreamedResponse,
+    compiled,
     problem_response,
 )
-from synapse.http.route_pattern import compiled
 from synapse.problems import Problem
-from synapse.server import cors, request_guard
+from synapse.server import request_guard
+from synapse.server.body_budget import Body, ClientGone
 from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, Sender, ServerConfig
 from synapse.server.connection_table import ConnectionTable
 from synapse.server.conversion import (
@@ -32,10 +33,9 @@ from synapse.server.conversion import (
     pairs_of,
     principal_of,
     request_of,
+    streamed,
 )
 from synapse.server.hosts import check_host
-from synapse.server.request_body import Body, ClientGone
-from synapse.server.response_stream import streamed
 from synapse.shares import CallerId, caller_of
 
 
@@ -88,7 +88,7 @@ class FrontDoor:
             check_host(self.config, scope["path"], headers, version=scope["http_version"])
             told = await request_guard.count(self.config, scope, headers)
             request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
-            preflight = cors.preflight(self.config, scope["method"], headers)
+            preflight = request_guard.preflight(self.config, scope["method"], headers)
             is_early = preflight is not None
             response = preflight or await self._answered(scope, headers, receive)
         except Problem as problem:

@@ -3,10 +3,15 @@
 Who sends a body is told by the head, before the body is read. Where keys are required, a caller without a good key or
 session sends no more than `SMALL`, and each byte counts; small bodies of all others are not counted: as many as there
 are connections fit beside the rest.
+
+Reading the body of a request that becomes ASGI, no further than its sender may send.
 """
 
+from typing import Self
+
 from synapse.problems import PayloadTooLarge
-from synapse.server.config import ServerConfig
+from synapse.server.config import Headers, PersonOf, Receive, Sender, ServerConfig
+from synapse.server.conversion import check_announced, check_read
 from synapse.shares import CallerId
 
 SMALL = 64 * 1024
@@ -50,3 +55,69 @@ class Reservation:
         if self._taken:
             self._shares.give_back(self._caller, self._taken)
             self._taken = 0
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Body:
+    """The body of one request; what it takes of the memory is given back when the block ends.
+
+    Attributes:
+        sender: Who sends it, after `read` also by a session that was looked up.
+    """
+
+    def __init__(
+        self, config: ServerConfig, person_of: PersonOf, receive: Receive, headers: Headers, sender: Sender
+    ) -> None:
+        self._config, self._person_of = config, person_of
+        self._receive = receive
+        self._headers = headers
+        self.sender = sender
+        self._reservation = Reservation(config, sender.caller)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reservation.give_back()
+
+    async def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            PayloadTooLarge, Unauthenticated: when it is larger than what its sender may send.
+            ShareUsedUp, AllInUse: when there is no memory left for it.
+            DatabaseDown: when its session cannot be looked up.
+            ClientGone: as its name says.
+        """
+        announced = self._headers.get("content-length", "")
+        check_announced(announced, most=self._config.max_body_bytes)
+        if announced.isdigit():
+            await self._check_size(int(announced[:20]))
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            check_read(size, most=self._config.max_body_bytes)
+            await self._check_size(size)
+            self._reservation.grow(size)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _check_size(self, size: int) -> None:
+        """Refuse a large body of an anonymous sender, and look for a session before that."""
+        if size <= SMALL or not is_limited(self._config, self.sender.caller):
+            return
+        person = await self._person_of(self._headers, self.sender.address)
+        if person is None:
+            raise self.sender.refusal or AnonymousBodyTooLarge()
+        self._reservation.give_back()
+        self.sender = Sender(person, self.sender.address)
+        self._reservation = Reservation(self._config, person)

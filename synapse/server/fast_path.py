@@ -43,10 +43,9 @@ from synapse.server.conversion import (
     principal_of,
     request_of,
 )
-from synapse.server.framed_protocol import TRAILERS, FramedHttpProtocol
+from synapse.server.framed_protocol import TRAILERS, FramedHttpProtocol, without_chunks
 from synapse.server.head_cache import Repeated, repeated
 from synapse.server.hosts import check_host
-from synapse.server.http10 import without_chunks
 from synapse.shares import CallerId, caller_of
 
 _LENGTH = b"content-length"

@@ -1,13 +1,79 @@
-"""What is settled before anybody looks at a request: where it comes from, and whether more are taken from there."""
+"""What is settled before anybody looks at a request: where it comes from, and whether more are taken from there.
 
+Which requests of other sites' pages a browser lets through (Fetch standard, 4.8).
+
+Tells the operator, once a process, of a proxy that is not trusted: all its callers would be one address.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from synapse.auth.client_ip import FORWARDING, one_caller
-from synapse.http import origins
+from synapse.http import hosts as http_hosts
+from synapse.http.exchange import Response
 from synapse.problems import ForeignOrigin, Problem
-from synapse.server import hosts, proxy_warning, rate_limit
+from synapse.server import hosts, rate_limit
 from synapse.server.config import ServerConfig
+
+_ASKED_METHOD = "access-control-request-method"
+
+
+def preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> Response | None:
+    """Return the answer to a browser that asks whether a page may send a request; None for any other request.
+
+    The headers that every answer to an allowed page has, such as the origin, are added to it elsewhere.
+    """
+    if method != "OPTIONS" or _ASKED_METHOD not in headers:
+        return None
+    allowed = {
+        "access-control-allow-headers": ", ".join(config.cors_allow_headers),
+        "access-control-allow-methods": ", ".join(config.cors_allow_methods),
+        "access-control-max-age": str(config.cors_preflight_seconds),
+    }
+    is_allowed = headers.get("origin") in config.cors_allowed_origins
+    return Response(content_type="text/plain", headers=allowed if is_allowed else {})
+
+
+logger = logging.getLogger(__name__)
+
+_MEANS = (
+    "what it says of who asks is ignored, so all who come through it are one caller: they have one address, one rate "
+    "and one share of connections, memory and threads together"
+)
+
+
+class ProxyWarning:
+    """Writes one line, however often it is asked to."""
+
+    def __init__(self) -> None:
+        self._is_written = False
+
+    def write(self, peer: str) -> None:
+        """Warn that forwarding headers came from an address that is no trusted proxy."""
+        if not self._is_written:
+            self._is_written = True
+            logger.warning(
+                "A request from %s has forwarding headers (such as X-Forwarded-For), and SYNAPSE_TRUSTED_PROXIES does "
+                "not name that address. If it is a proxy, %s. Set it to the addresses of your proxies.",
+                peer,
+                _MEANS,
+            )
+
+    def write_at_start(self, config: ServerConfig) -> None:
+        """Warn when the settings speak of a proxy, and none is trusted."""
+        origins = [origin for origin in config.csrf_trusted_origins if origin.startswith("https://")]
+        if origins and not config.trusted_proxies.networks:
+            logger.warning(
+                "People come by %s, so a proxy speaks TLS, and SYNAPSE_TRUSTED_PROXIES names none: %s. Set it to the "
+                "addresses of your proxies.",
+                origins[0],
+                _MEANS,
+            )
+
+
+warning = ProxyWarning()
+
 
 Scope = Mapping[str, Any]
 Headers = Mapping[str, str]
@@ -28,7 +94,7 @@ def seen(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[S
             pairs = [pair for pair in scope["headers"] if pair[0] != b"host"]
             return {**scope, "headers": [(b"host", host.encode()), *pairs]}, {**headers, "host": host}
         return scope, headers
-    proxy_warning.warning.write(peer)
+    warning.write(peer)
     names = {name.encode() for name in FORWARDING}
     pairs = [(name, text) for name, text in scope["headers"] if name not in names]
     return {**scope, "headers": pairs}, {name: text for name, text in headers.items() if name not in FORWARDING}
@@ -40,12 +106,12 @@ def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: s
     That page needs no key where access is open, and browsers add the credentials of Basic by themselves. A session is
     safe by Django's CSRF token, and any other key is shown by the page itself.
     """
-    if origins.BROWSERS_OWN.isdisjoint(headers):
+    if http_hosts.BROWSERS_OWN.isdisjoint(headers):
         return False
     if not config.is_open and not headers.get("authorization", "").lower().startswith("basic"):
         return False
     allowed = (*config.cors_allowed_origins, *config.csrf_trusted_origins)
-    return origins.is_foreign(method, headers, scheme=scheme, allowed=allowed)
+    return http_hosts.is_foreign(method, headers, scheme=scheme, allowed=allowed)
 
 
 def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> None:
@@ -55,7 +121,7 @@ def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme:
         ForeignOrigin: when a page of another site sent the request.
     """
     if is_foreign(config, method, headers, scheme=scheme):
-        raise ForeignOrigin(headers.get(origins.ORIGIN))
+        raise ForeignOrigin(headers.get(http_hosts.ORIGIN))
 
 
 def counts(config: ServerConfig) -> bool:

@@ -1,16 +1,164 @@
 """Pools of threads that callers share: each has its part of the threads and of the queue, and all take turns.
 
 The event loop alone keeps the books, so nothing here takes a lock.
+
+A queue in which callers take turns, whatever each of them has waiting.
+
+Work of which a process does only so much at a time, and the order of those who wait for it.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
 
+from synapse.problems import Problem
 from synapse.shares import CallerId, Limits, Shares
-from synapse.shares.round_robin import RoundRobinQueue
+
+Caller = TypeVar("Caller", bound=Hashable)
+Item = TypeVar("Item")
+
+
+class RoundRobinQueue(Generic[Caller, Item]):
+    """Items by caller: the first item of each caller, then the second of each, and so on."""
+
+    def __init__(self) -> None:
+        # The caller whose turn is next stands first; nobody stands here with nothing.
+        self._items: OrderedDict[Caller, deque[Item]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Caller]:
+        """Give the callers who have something waiting, in the order of their turns."""
+        return iter(self._items)
+
+    def add(self, caller: Caller, item: Item) -> None:
+        """Put an item behind the caller's others."""
+        self._items.setdefault(caller, deque()).append(item)
+        self._length += 1
+
+    def first(self, caller: Caller) -> Item:
+        """Return the item of a caller that would be taken next."""
+        return self._items[caller][0]
+
+    def take(self, caller: Caller) -> Item:
+        """Return and remove a caller's first item; the caller's next turn comes after those of all others."""
+        items = self._items[caller]
+        item = items.popleft()
+        self._length -= 1
+        if items:
+            self._items.move_to_end(caller)
+        else:
+            del self._items[caller]
+        return item
+
+    def take_next(self, may_have: Callable[[Caller], bool]) -> tuple[Caller, Item] | None:
+        """Return and remove the first item of the first caller that may have a turn now, with the caller."""
+        for caller in self._items:
+            if may_have(caller):
+                return caller, self.take(caller)
+        return None
+
+    def postpone(self, caller: Caller) -> None:
+        """Let all others have their turns before this caller."""
+        self._items.move_to_end(caller)
+
+    def remove(self, caller: Caller, item: Item) -> None:
+        """Remove an item wherever it stands, if it is there; the caller keeps its turn."""
+        items = self._items.get(caller)
+        if items is None or item not in items:
+            return
+        items.remove(item)
+        self._length -= 1
+        if not items:
+            del self._items[caller]
+
+
+class QueueTooLong(Problem):
+    """It was not the caller's turn within the time that anybody is kept waiting."""
+
+    status = 503
+    slug = "busy"
+    title = "Too much is being answered already"
+
+    def __init__(self, things: str, patience: float) -> None:
+        super().__init__(
+            f"For {patience:g} s it was not the turn of this request: {things} are answered one after the other. Ask "
+            "again later, or for less.",
+            headers={"Retry-After": "1"},
+        )
+
+
+class FairQueue:
+    """Admits work up to a total weight at a time. Callers who wait take turns, whatever each of them has waiting.
+
+    Belongs to one event loop.
+    """
+
+    def __init__(self, things: str, *, capacity: int, patience: float) -> None:
+        """Admit `capacity` at a time; refuse who waited `patience` seconds. `things` are named in the refusal."""
+        self._things = things
+        self._capacity = capacity
+        self._patience = patience
+        self._waiting: RoundRobinQueue[CallerId, tuple[int, asyncio.Future[None]]] = RoundRobinQueue()
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    @asynccontextmanager
+    async def turn(self, caller: CallerId, weight: int = 1) -> AsyncIterator[None]:
+        """Wait for the caller's turn, and have it for as long as the block lasts. What weighs more than the capacity
+        is done alone.
+
+        Raises:
+            QueueTooLong: when that takes too long.
+        """
+        weight = min(weight, self._capacity)
+        if self._waiting or self.running + weight > self._capacity:
+            await self._wait(caller, weight)
+        else:
+            self.running += weight
+        try:
+            yield
+        finally:
+            self.running -= weight
+            self._admit()
+
+    async def _wait(self, caller: CallerId, weight: int) -> None:
+        entry = weight, asyncio.get_running_loop().create_future()
+        self._waiting.add(caller, entry)
+        try:
+            async with asyncio.timeout(self._patience):
+                await entry[1]
+        except BaseException as error:
+            if entry[1].done() and not entry[1].cancelled():
+                self.running -= weight  # admitted in the moment in which it gave up
+            else:
+                self._waiting.remove(caller, entry)
+            self._admit()
+            if isinstance(error, TimeoutError):
+                raise QueueTooLong(self._things, self._patience) from None
+            raise
+
+    def _admit(self) -> None:
+        while self._waiting:
+            caller = next(iter(self._waiting))
+            weight, future = self._waiting.first(caller)
+            # One who goes away at this moment is still in the queue.
+            if not future.done():
+                if self.running + weight > self._capacity:
+                    return
+                self.running += weight
+                future.set_result(None)
+            self._waiting.take(caller)
+
 
 Result = TypeVar("Result")
 _Turn = asyncio.Future[None]

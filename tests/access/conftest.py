@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streams.access import key_usage
+from streams.access import identification
 from tests.lanes import DjangoAlone
 
 
@@ -16,9 +16,9 @@ def required(settings: object) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_used() -> Iterator[None]:
-    key_usage.forget()
+    identification.forget()
     yield
-    key_usage.forget()
+    identification.forget()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.auth import scope_coverage
+from synapse.auth import scopes as auth_scopes
 from synapse.auth.scopes import Granted
 
 
@@ -37,7 +37,7 @@ def grants(*texts):
 def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, is_within):
     (wanted,) = grants(other)
 
-    assert scope_coverage.outside(grants(mine), [wanted]) == (None if is_within else wanted)
+    assert auth_scopes.outside(grants(mine), [wanted]) == (None if is_within else wanted)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, 
 def test_scopes_narrow_it(scopes, surely, at_most):
     granted = grants("read order*", "publish parcels")
 
-    assert scope_coverage.surely(granted, scopes) == grants(*surely)
-    assert scope_coverage.at_most(granted, scopes) == grants(*at_most)
+    assert auth_scopes.surely(granted, scopes) == grants(*surely)
+    assert auth_scopes.at_most(granted, scopes) == grants(*at_most)

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core.models import AuditEntry, Role
-from streams.access import key_issuance, key_usage
+from streams.access import identification, key_issuance
 from streams.models import Key, Service
 from streams.snapshot import holder
 from synapse.auth import api_key
@@ -258,19 +258,19 @@ class TestUse:
         django("POST", "/events/training-events", EVENT, key)
         assert Key.objects.get().last_used_at is None
 
-        key_usage.flush()
+        identification.flush()
 
         first = Key.objects.get().last_used_at
         assert begun <= first <= timezone.now()
         django("POST", "/events/training-events", EVENT, key)
-        key_usage.flush()
+        identification.flush()
         assert Key.objects.get().last_used_at == first
 
     def test_it_changes_nothing_of_the_catalog(self, django, key_of):
         django("POST", "/events/training-events", EVENT, bearer(key_of("helox", publishes=["training-events"])))
         before = holder.refresh().version
 
-        key_usage.flush()
+        identification.flush()
 
         assert holder.refresh().version == before
 
@@ -280,6 +280,6 @@ class TestUse:
         holder.forget()
 
         django("GET", "/streams", headers=bearer(key))
-        key_usage.flush()
+        identification.flush()
 
         assert Key.objects.get().last_used_at is None

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.admin.text_diff import (
+from core.admin.revisions import (
     AROUND,
     GAP,
     difference,

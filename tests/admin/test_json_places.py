@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.admin.json_positions import line_of
+from core.admin.json_field import line_of
 from synapse.schema.violations import json_pointer
 
 TEXT = """{

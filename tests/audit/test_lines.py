@@ -13,7 +13,7 @@ from django.db import transaction
 
 from core import audit
 from synapse.auth.principal import SYSTEM, Principal
-from synapse_project import audit_log_file
+from synapse_project import setting_values
 
 ANNA = Principal(kind="person", name="anna", address="192.0.2.7")
 
@@ -22,7 +22,7 @@ ANNA = Principal(kind="person", name="anna", address="192.0.2.7")
 def log(tmp_path):
     """The file that the record goes to."""
     path = tmp_path / "audit.jsonl"
-    handlers, logger = audit_log_file.logging(str(path))
+    handlers, logger = setting_values.logging(str(path))
     logging.config.dictConfig(
         {
             "version": 1,
@@ -35,7 +35,7 @@ def log(tmp_path):
     yield path
     for handler in logging.getLogger("synapse.audit").handlers:
         handler.close()
-    _, silent = audit_log_file.logging("")
+    _, silent = setting_values.logging("")
     logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": {"synapse.audit": silent}})
 
 

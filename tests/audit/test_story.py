@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from core import audit
-from core.audit_format import sentence
+from core.audit_query import sentence
 from core.models import AuditEntry
 from streams.models import EventType, Stream
 from synapse.auth.principal import SYSTEM, Principal

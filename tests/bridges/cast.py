@@ -7,7 +7,7 @@ from typing import Any
 
 import redis as redis_py
 
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.retry import Backoff, Policy
 from synapse.delivery.sinks.base import (
@@ -95,7 +95,7 @@ def name_of_the_dead() -> str:
     """Return the name of a consumer of this host whose process has ended."""
     process = subprocess.Popen(["true"])
     process.wait()
-    host, _, _ = consumer_name.fresh().rpartition(":")[0].rpartition(":")
+    host, _, _ = membership.fresh().rpartition(":")[0].rpartition(":")
     return f"{host}:{process.pid}:0123abcd"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams import connections
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.membership import Subscription
 from synapse.delivery.webhooks import allow_list
 from synapse.delivery.worker import Worker
@@ -86,7 +86,7 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
             of_worker.setdefault("clock", lambda: 0.0)
             options.setdefault("retry", AT_ONCE)
         subscription = Subscription(
-            **{"stream": STREAM, "group": GROUP, "consumer": consumer_name.fresh(), "block_ms": 0, **options}
+            **{"stream": STREAM, "group": GROUP, "consumer": membership.fresh(), "block_ms": 0, **options}
         )
         worker = Worker(subscription, executor=executor, sink=sink, say=kept.append, **of_worker)
         return Bridge(worker, sink, kept)

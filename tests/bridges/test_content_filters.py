@@ -4,8 +4,8 @@ import pytest
 
 from synapse.catalog import filters
 from synapse.catalog.filters import BadFilter
-from synapse.delivery import retry_schedule
-from synapse.delivery.retry_schedule import BadWait
+from synapse.delivery import retry
+from synapse.delivery.retry import BadWait
 from tests.bridges.cast import STREAM, places
 
 EVENT = {
@@ -114,7 +114,7 @@ def test_what_does_not_meet_all_filters_is_settled_and_counted(redis, bridge):
     [([], ()), ([0, 5, 1.5], (0, 5, 1.5)), (["30s", "5m", "2 h", "1d", "0.5s"], (30, 300, 7200, 86_400, 0.5))],
 )
 def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
-    assert retry_schedule.read(given) == seconds
+    assert retry.read(given) == seconds
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
 )
 def test_what_is_no_list_of_waits_is_told(given):
     with pytest.raises(BadWait):
-        retry_schedule.read(given)
+        retry.read(given)

@@ -17,7 +17,7 @@ from bridges.dead_letters import (
 )
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
-from synapse.dead_letters.fingerprint import fingerprint, pattern
+from synapse.dead_letters.dead_letter import fingerprint, pattern
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import (
     ContractViolated,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from synapse.delivery.webhooks.timeout import TimeLimit
+from synapse.delivery.webhooks.sender import TimeLimit
 
 SOON = 0.01
 NEVER = 3600.0

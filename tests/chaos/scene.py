@@ -11,7 +11,7 @@ from pathlib import Path
 import redis as redis_py
 
 from chaos.order import KeyOrder
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.membership import Subscription
 from synapse.delivery.retry import Backoff, Policy
@@ -111,7 +111,7 @@ class Scene:
         subscription = Subscription(
             stream=STREAM,
             group=GROUP,
-            consumer=consumer_name.fresh(),
+            consumer=membership.fresh(),
             block_ms=0,
             order=self.order,
             order_key="key" if self.order == "key" else "",

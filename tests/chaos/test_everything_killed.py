@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos import report
+from chaos import verdict
 from chaos.inventory import Places
 from chaos.launcher import run_apart
 from chaos.plan import Plan
@@ -35,8 +35,8 @@ def run(capsys):
     def run(plan):
         outcome = run_apart(plan)
         with capsys.disabled():
-            print(f"\n{report.table(plan, outcome)}")
-        return outcome, report.broken(plan, outcome)
+            print(f"\n{verdict.table(plan, outcome)}")
+        return outcome, verdict.broken(plan, outcome)
 
     return run
 
@@ -55,7 +55,7 @@ def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says
 
     outcome = run_apart(replace(CALM, seconds=1, publishers=1, workers=1, rate=100, start="spawn"), said.append)
 
-    assert report.broken(CALM, outcome) == []
+    assert verdict.broken(CALM, outcome) == []
     assert outcome["verdict"]["handled"] > 20
     assert said[0] == "chaos: publishing for 1 s to 1 workers, in the order “none”"
     assert said[-1] == "chaos: all is settled; counting"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from streams import connections
-from synapse.delivery import consumer_name
+from synapse.delivery import membership
 from synapse.delivery.membership import Subscription
 from synapse.delivery.shutdown import ThreadStop
 from synapse.delivery.worker import Worker
@@ -27,7 +27,7 @@ PROMISED = 10.0 if FULL else 180.0
 def delivered(durable_valkey):
     """What a worker has delivered, that runs in a thread as bridges do, and joins whatever comes back."""
     stop, sink = ThreadStop(), KeepingSink()
-    subscription = Subscription(stream=STREAM, group=GROUP, consumer=consumer_name.fresh(), block_ms=500)
+    subscription = Subscription(stream=STREAM, group=GROUP, consumer=membership.fresh(), block_ms=500)
     executor = connections.blocking_executor(0.5)
     worker = Worker(subscription, executor=executor, sink=sink, say=lambda _: None, stop=stop)
     thread = threading.Thread(target=worker.run, daemon=True)

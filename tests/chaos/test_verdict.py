@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from chaos import fault_plan, report
+from chaos import plan as chaos_plan
+from chaos import verdict as chaos_verdict
 from chaos.inventory import Letter, Places, Stock
 from chaos.ledger import Acknowledged, Handled, Ledger
 from chaos.plan import Plan
@@ -108,7 +109,7 @@ def test_a_worker_that_ended_by_itself_is_told():
     verdict = judge(PLAN, TOLD, DEEDS, STOCK)
     outcome["verdict"] = {name: getattr(verdict, name) for name in verdict.__slots__}
 
-    assert report.broken(PLAN, outcome) == ["workers crashed: 1", "stops gone wrong: 2"]
+    assert chaos_verdict.broken(PLAN, outcome) == ["workers crashed: 1", "stops gone wrong: 2"]
 
 
 def test_the_ledger_gives_back_what_was_written(tmp_path):
@@ -126,11 +127,11 @@ def test_the_ledger_gives_back_what_was_written(tmp_path):
 def test_the_seed_decides_which_events_are_poison_and_which_attempts_fail():
     names = [str(n) for n in range(10_000)]
 
-    poison = [name for name in names if fault_plan.is_poison(1, name, 0.01)]
-    failing = [name for name in names if fault_plan.fails(1, name, 1, 0.15)]
+    poison = [name for name in names if chaos_plan.is_poison(1, name, 0.01)]
+    failing = [name for name in names if chaos_plan.fails(1, name, 1, 0.15)]
 
     assert 60 < len(poison) < 140
     assert 1300 < len(failing) < 1700
-    assert poison != [name for name in names if fault_plan.is_poison(2, name, 0.01)]
-    assert not any(fault_plan.fails(1, name, 3, 1.0) for name in names)
-    assert not fault_plan.is_poison(1, "5s", 1.0)
+    assert poison != [name for name in names if chaos_plan.is_poison(2, name, 0.01)]
+    assert not any(chaos_plan.fails(1, name, 3, 1.0) for name in names)
+    assert not chaos_plan.is_poison(1, "5s", 1.0)

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from synapse.errors.contracts import NoPythonCode
-from synapse.schema.codegen.bundle import bundled
+from synapse.schema.codegen.generator import bundled
 from synapse.schema.references import Document, ReferenceResolver, rewrite
 from synapse.schema.validator import DRAFTS, compile_schema
 from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture

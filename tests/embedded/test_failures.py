@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError, recorded_endpoint
-from synapse.redis.embedded import configuration as written
+from synapse.redis.embedded import endpoint as written
 from tests.embedded.machine import client, crash, pid_of
 
 

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError, configuration
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
+from synapse.redis.embedded import endpoint as embedded_endpoint
 from tests.embedded.machine import client, is_running, pid_of
 from tests.patience import eventually
 
@@ -61,7 +62,7 @@ def test_a_server_that_is_still_reading_its_data_can_be_stopped(
             pipeline.set(str(number), "value")
         pipeline.execute()
     embedded.stop()
-    monkeypatch.setattr(configuration, "_TEMPLATE", configuration._TEMPLATE + "key-load-delay 1000\n")
+    monkeypatch.setattr(embedded_endpoint, "_TEMPLATE", embedded_endpoint._TEMPLATE + "key-load-delay 1000\n")
     with pytest.raises(EmbeddedRedisError, match="runs, but"):
         EmbeddedRedis(embedded.folder, patience=0).ensure_running()
 

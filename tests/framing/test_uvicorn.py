@@ -9,10 +9,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from synapse.server import fast_path, framed_protocol, http10, http_protocol
+from synapse.server import fast_path, framed_protocol, http_protocol
 from tests.lanes import Wire
 
-MODULES = (framed_protocol, fast_path, http_protocol, http10)
+MODULES = (framed_protocol, fast_path, http_protocol, framed_protocol)
 # Names by what has them: some are read, some are set, and some are overridden in the trust that uvicorn calls them.
 NAMES = {
     "HttpToolsProtocol": (

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from synapse.shares import CallerId
-from synapse.shares.fair_queue import FairQueue, QueueTooLong
+from synapse.shares.fair_pool import FairQueue, QueueTooLong
 
 SHOP, BILLING, HOSTILE = (CallerId("service", name) for name in ("shop", "billing", "hostile"))
 

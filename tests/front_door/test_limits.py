@@ -10,8 +10,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from synapse.server import http_protocol
+from synapse.server.body_budget import Body, ClientGone
 from synapse.server.config import Sender
-from synapse.server.request_body import Body, ClientGone
 from synapse.shares import CallerId
 from synapse_project.front_door import FrontDoor
 from tests.patience import eventually

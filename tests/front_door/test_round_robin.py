@@ -1,6 +1,6 @@
 """A queue in which callers take turns."""
 
-from synapse.shares.round_robin import RoundRobinQueue
+from synapse.shares.fair_pool import RoundRobinQueue
 
 
 def queue_of(*pairs):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from django.db import connections as databases
 
-from streams import health_probe
-from streams.health_probe import FRESH, Down, Probe
+from streams import health
+from streams.health import FRESH, Down, Probe
 from tests.patience import eventually
 
-AS_IN_LIFE = {name: getattr(health_probe, name) for name in ("ANSWER_WITHIN", "PATIENCE", "FRESH")}
+AS_IN_LIFE = {name: getattr(health, name) for name in ("ANSWER_WITHIN", "PATIENCE", "FRESH")}
 WELL = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}
 
 
@@ -19,15 +19,15 @@ WELL = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "o
 def in_life(monkeypatch):
     """Answers are waited for as long as they are in life, and not for as long as tests do."""
     for name, seconds in AS_IN_LIFE.items():
-        monkeypatch.setattr(health_probe, name, seconds)
+        monkeypatch.setattr(health, name, seconds)
 
 
 @pytest.fixture
 def running_prober(db) -> Iterator[None]:
     """What the web server runs."""
-    health_probe.start()
+    health.start()
     yield
-    health_probe.stop()
+    health.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from streams.api import async_routes
-from synapse.shares.fair_queue import FairQueue
+from synapse.shares.fair_pool import FairQueue
 
 HEADERS = {"host": "localhost"}
 

@@ -14,7 +14,7 @@ from drf_spectacular.generators import SchemaGenerator
 from bridges.api.urls import urlpatterns as of_bridges
 from contracts.api.urls import urlpatterns as registry
 from streams.api.urls import urlpatterns as of_streams
-from synapse.http.route_pattern import compiled
+from synapse.http.exchange import compiled
 from synapse_project import api_docs, web_server
 from synapse_project.front_door import ROUTES
 from tests.references import resolved

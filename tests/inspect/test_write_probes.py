@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from streams import health_probe
+from streams import health as streams_health
 from synapse.redis import ReplyError, Server, SyncExecutor
-from synapse.redis.write_probes import write_probes
+from synapse.redis.server_checks import write_probes
 from tests.cluster.nodes import running_cluster, url_of
 
 EVENT = orjson.dumps({"event_type": "order-placed"})
@@ -61,7 +61,7 @@ def test_redis_is_well_again_when_it_takes_writes_again(ask, own_valkey):
 
 
 def test_the_log_tells_once_that_writes_are_refused_and_once_that_they_are_taken(own_valkey, caplog):
-    asking = health_probe.Prober()
+    asking = streams_health.Prober()
     with own_valkey.client() as client, caplog.at_level("INFO"):
         asking.redis.step()
         full(client)

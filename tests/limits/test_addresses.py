@@ -3,7 +3,7 @@
 import pytest
 
 from synapse.auth.client_ip import Proxies, one_caller, proxies
-from synapse.server import proxy_warning
+from synapse.server import request_guard
 from synapse_project.server_config import server_config
 
 OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
@@ -81,8 +81,8 @@ def test_what_a_stranger_says_of_proxies_is_not_passed_on(tls, ask, settings):
 @pytest.fixture
 def warnings(monkeypatch, caplog):
     """What is logged of proxies by a process that has just begun."""
-    monkeypatch.setattr(proxy_warning, "warning", proxy_warning.ProxyWarning())
-    return lambda: [record.getMessage() for record in caplog.records if record.name == proxy_warning.__name__]
+    monkeypatch.setattr(request_guard, "warning", request_guard.ProxyWarning())
+    return lambda: [record.getMessage() for record in caplog.records if record.name == request_guard.__name__]
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip"])
@@ -119,7 +119,7 @@ def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_s
 ):
     settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, proxies(trusted)
 
-    proxy_warning.warning.write_at_start(server_config())
+    request_guard.warning.write_at_start(server_config())
 
     assert len(warnings()) == lines
 

@@ -5,7 +5,7 @@ import pytest
 
 from streams.snapshot import holder
 from synapse.auth.client_ip import proxies
-from synapse.http.origins import is_foreign
+from synapse.http.hosts import is_foreign
 from tests.connection import Connection, request
 from tests.live.server import running_server
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.conf import settings
 
-from synapse.runtime.log_limits import SummedRefusals
+from synapse.runtime.log_format import SummedRefusals
 
 
 class Log:

@@ -1,6 +1,6 @@
 """Where a read loop stands, when the stream is not what it was."""
 
-from synapse.live.read_cursor import Place
+from synapse.live.query import Place
 from synapse.wire.ids import EntryId
 
 NOTHING = EntryId(0, 0)

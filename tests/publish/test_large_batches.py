@@ -10,7 +10,7 @@ from streams.api import async_routes
 from synapse.formats import json_slices, strict_json
 from synapse.publishing import body as publishing_body
 from synapse.redis.commands.base import Command
-from synapse.shares.fair_queue import FairQueue
+from synapse.shares.fair_pool import FairQueue
 from tests.lanes import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}

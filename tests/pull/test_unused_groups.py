@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from bridges.groups import expiry
 from bridges.models import Bridge, OpenedGroup
-from bridges.pull import reads
+from bridges.pull import permissions
 from core.models import AuditEntry
 from core.process_shares import shares_of
 from streams.models import Service, Stream
@@ -29,9 +29,9 @@ def later(days=31):
 
 @pytest.fixture(autouse=True)
 def nothing_noted():
-    reads._read.clear()
+    permissions._read.clear()
     yield
-    reads._read.clear()
+    permissions._read.clear()
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_read_counts_when_it_is_written(worker):
     OpenedGroup.objects.update(read_at=timezone.now() - timedelta(days=40))
     worker.read()
 
-    reads.flush()
+    permissions.flush()
 
     assert expiry.expire(datetime.now(UTC)) == []
     assert timezone.now() - OpenedGroup.objects.get().read_at < timedelta(minutes=5)
@@ -135,7 +135,7 @@ def test_a_group_that_others_wrote_of_lately_is_not_written_again(worker):
     before = OpenedGroup.objects.get().read_at
     worker.read()
 
-    reads.flush()
+    permissions.flush()
 
     assert OpenedGroup.objects.get().read_at == before
 

@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from streams import background_tasks, connections, health_probe
+from streams import background_tasks, connections, health
 from streams.snapshot import holder
 from synapse.delivery.retry import Policy
 from synapse.redis import keyspace
@@ -132,4 +132,4 @@ def test_the_work_beside_the_requests_is_done(express_lane):
     assert counted["published"] == b"1"
     assert Janitor(connections.executor, lambda: holder.current().streams).step() is True
     assert server_warnings(connections.executor())
-    assert health_probe.asked() == {"redis": "", "database": ""}
+    assert health.asked() == {"redis": "", "database": ""}

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams import health_probe
+from streams import health as streams_health
 from streams.snapshot import holder
 from synapse.redis.cluster import topology
 from tests.bridges.cast import KeepingSink
@@ -99,8 +99,8 @@ def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(sett
         assert ask("GET", "/streams/payments/groups").status == 200
         assert (refused.status, stored.status, listed.status) == (503, 201, 503)
         assert refused.headers["retry-after"] == "1"
-        assert health_probe.asked()["redis"]
-        assert health_probe.asked()["database"] == ""
+        assert streams_health.asked()["redis"]
+        assert streams_health.asked()["database"] == ""
 
 
 @pytest.mark.django_db
@@ -110,7 +110,7 @@ def test_why_a_cluster_is_down_is_told_at_each_look(settings, monkeypatch):
     # No second attempt to find the nodes while the test lasts: what the first one heard is what is known.
     monkeypatch.setattr(topology, "PAUSE", 3600)
 
-    first, second = health_probe.asked()["redis"], health_probe.asked()["redis"]
+    first, second = streams_health.asked()["redis"], streams_health.asked()["redis"]
 
     assert "Connection refused" in first
     assert first == second

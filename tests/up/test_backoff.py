@@ -1,6 +1,6 @@
 """When something that fails is tried again."""
 
-from synapse.runtime.backoff import Backoff
+from synapse.runtime.periodic import Backoff
 from tests.up.programs import Clock
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from streams.models import Stream
-from synapse.runtime import file_lock
+from synapse.runtime import private_files
 
 
 @pytest.mark.django_db(transaction=True)
@@ -57,5 +57,5 @@ def test_a_backup_that_fails_leaves_nothing_behind(settings, tmp_path):
 
 def test_two_backups_at_once_are_refused(settings, tmp_path):
     settings.VAR_DIR = tmp_path
-    with open(file_lock.take(tmp_path / "backup.lock"), "rb"), pytest.raises(CommandError, match="Another backup"):
+    with open(private_files.take(tmp_path / "backup.lock"), "rb"), pytest.raises(CommandError, match="Another backup"):
         call_command("backup", str(tmp_path / "backup"), only="database")

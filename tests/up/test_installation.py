@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from synapse.runtime import file_lock
+from synapse.runtime import private_files
 from synapse_project import installation
 
 SECRET = "a-secret-of-50-characters-that-nobody-must-ever-see"
@@ -33,7 +33,7 @@ def run(tmp_path, records):
         records.parent.parent.mkdir(exist_ok=True)
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        locks.append(file_lock.take(folder / installation.UP_LOCK))
+        locks.append(private_files.take(folder / installation.UP_LOCK))
         installation.record(folder, variables, database=database, redis=redis, records=records)
         return locks[-1]
 

@@ -5,7 +5,7 @@
 - `selection`  the group that a page is about
 """
 
-from bridges.admin.dead_letters import actions, detail, lists
+from bridges.admin.dead_letters import actions, lists
 from core.admin.pages import Page
 
 _OF_GROUP = "dead-letters/<int:pk>/<str:group>/"
@@ -17,5 +17,5 @@ PAGES = (
     Page(path=f"{_OF_GROUP}redrive/", name="dead_letters_redrive", view=actions.redrive),
     Page(path=f"{_OF_GROUP}discard/", name="dead_letters_discard", view=actions.discard),
     # Last: those above are no ids.
-    Page(path=f"{_OF_GROUP}<str:id>/", name="dead_letters_one", view=detail.look),
+    Page(path=f"{_OF_GROUP}<str:id>/", name="dead_letters_one", view=lists.look),
 )

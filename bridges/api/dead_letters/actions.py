@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 from rest_framework.request import Request
 
 from bridges import dead_letters
-from bridges.api.dead_letters import examples, shapes
+from bridges.api.dead_letters import shapes
 from bridges.api.dead_letters.queries import GROUP, ID
 from bridges.api.dead_letters.queries import PROBLEMS as SEEN
 from bridges.dead_letters import Ids, Meant
@@ -46,7 +46,7 @@ class Redrive(ApiView):
         answers={200: PolymorphicProxySerializer("RedrivenOrMeant", [shapes.Redriven, shapes.DeadLettersMeant], None)},
         problems=PROBLEMS,
         examples=[
-            example("named ones", {"ids": [examples.ID]}),
+            example("named ones", {"ids": [shapes.ID]}),
             example("those of one error, ten a second", {"filter": {"fingerprint": "5e5f1b5b8c3d"}, "rate": 10}),
             example("how many that would be", {"all": True, "dry_run": True}),
             example("a part", {"redriven": 1000, "waiting": 0, "broken": 0, **_PART}, status=200),
@@ -94,7 +94,7 @@ class Discard(ApiView):
         },
         problems={**PROBLEMS, 422: "No reason was given."},
         examples=[
-            example("named ones", {"ids": [examples.ID], "reason": "test orders"}),
+            example("named ones", {"ids": [shapes.ID], "reason": "test orders"}),
             example("a part", {"discarded": 1000, **_PART}, status=200),
         ],
     )
@@ -127,8 +127,8 @@ class RedriveOne(ApiView):
         problems={**PROBLEMS, 422: "The event breaks its contract, or does not say what it is."},
         examples=[
             example("as it is", {}),
-            example("edited", {"event": {**examples.EVENT, "confidence": 0.92}}),
-            example("on its way", {"id": examples.ID, "result": "redriven"}, status=200),
+            example("edited", {"event": {**shapes.EVENT, "confidence": 0.92}}),
+            example("on its way", {"id": shapes.ID, "result": "redriven"}, status=200),
         ],
     )
     def post(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:
@@ -169,7 +169,7 @@ class DiscardOne(ApiView):
         problems={**PROBLEMS, 422: "No reason was given."},
         examples=[
             example("why", {"reason": "a test order"}),
-            example("gone for good", {"id": examples.ID, "result": "discarded"}, status=200),
+            example("gone for good", {"id": shapes.ID, "result": "discarded"}, status=200),
         ],
     )
     def post(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, Polymorphic
 from rest_framework.request import Request
 
 from bridges import dead_letters
-from bridges.api.dead_letters import examples, shapes
+from bridges.api.dead_letters import shapes
 from bridges.dead_letters import Wanted
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
@@ -73,8 +73,8 @@ class DeadLetters(ApiView):
         },
         problems=PROBLEMS,
         examples=[
-            example("a page", examples.PAGE, status=200),
-            example("by error", examples.GROUPS, status=200),
+            example("a page", shapes.PAGE, status=200),
+            example("by error", shapes.GROUPS, status=200),
         ],
     )
     def get(self, request: Request, stream: str, group: str) -> HttpResponse:
@@ -121,7 +121,7 @@ class OneDeadLetter(ApiView):
         parameters=[STREAM, GROUP, ID],
         answers={200: shapes.DeadLetter},
         problems=PROBLEMS,
-        examples=[example("a dead letter", examples.WHOLE, status=200)],
+        examples=[example("a dead letter", shapes.WHOLE, status=200)],
     )
     def get(self, request: Request, stream: str, group: str, id: str) -> HttpResponse:
         """The event and its fields, each of the last ten attempts, and what publishing the event now would say."""

@@ -9,11 +9,11 @@ from django.core.management.base import CommandParser
 from contracts.registry import Content
 from core.templatetags.synapse import visible
 from streams import candidate_schemas
-from streams.contract_subjects import event_types_of
+from streams.candidate_schemas import event_types_of
 from streams.management.base import AnsweringCommand, last
 from streams.management.files import opened
 from synapse.auth.principal import SYSTEM
-from synapse.inspection import backtest_report
+from synapse.inspection import backtest
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
 from synapse.schema.validator import MAX_SCHEMA_BYTES
 
@@ -57,7 +57,7 @@ class Command(AnsweringCommand):
             if options["json"]:
                 self.stdout.write(orjson.dumps(tested.as_dict()).decode())
                 continue
-            for line in [*([""] if place else []), *backtest_report.lines(tested, name)]:
+            for line in [*([""] if place else []), *backtest.lines(tested, name)]:
                 self.stdout.write(visible(line))
         return 1 if refused else 0
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from streams import candidate_schemas, connections
-from streams.contract_subjects import is_pointed_at, subject_of
+from streams.candidate_schemas import is_pointed_at, subject_of
 from streams.management import files
 from streams.management.base import AnsweringCommand, last
 from streams.snapshot import holder

@@ -7,6 +7,6 @@
 - `signature`         Standard Webhooks: ids and signatures; pure
 - `request`           an event as a request
 - `sender`            the requests
-- `timeout`           how long each may take
+- `sender`            how long each may take
 - `response`          what an answer means; pure
 """

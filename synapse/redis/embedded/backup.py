@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from synapse.redis.embedded import configuration, probe
+from synapse.redis.embedded import endpoint as embedded_endpoint
+from synapse.redis.embedded import probe
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
 from synapse.runtime import private_files
 
@@ -57,4 +58,4 @@ def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
         if is_saving or now["aof_rewrite_in_progress"] == "1":
             quiet_since = time.monotonic()
         sleep(POLL)
-    raise EmbeddedRedisError(f"The embedded Redis cannot write its snapshot; see {configuration.LOG}.")
+    raise EmbeddedRedisError(f"The embedded Redis cannot write its snapshot; see {embedded_endpoint.LOG}.")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse.redis.embedded import configuration, probe, process
+from synapse.redis.embedded import endpoint as embedded_endpoint
+from synapse.redis.embedded import probe, process
 from synapse.redis.embedded.endpoint import (
     LOOPBACK,
     EmbeddedRedisError,
@@ -18,7 +19,7 @@ from synapse.redis.embedded.endpoint import (
     recorded_endpoint,
 )
 from synapse.redis.embedded.probe import State, look_at
-from synapse.runtime import file_lock, ports, private_files
+from synapse.runtime import ports, private_files
 
 # Held by the server process from before it starts until it is gone, so that no two ever work on one folder.
 SERVER_LOCK = "server.lock"
@@ -93,12 +94,12 @@ class EmbeddedRedis:
             raise EmbeddedRedisError(f"Cannot run the embedded Redis in {self.folder}: {error}") from error
 
     def _take_supervisor_lock(self) -> int:
-        lock = file_lock.take(self.folder / SUPERVISOR_LOCK)
+        lock = private_files.take(self.folder / SUPERVISOR_LOCK)
         if lock is None:
             self.say("Another process is starting or stopping the embedded Redis; waiting for it.")
         while lock is None:
             time.sleep(POLL)
-            lock = file_lock.take(self.folder / SUPERVISOR_LOCK)
+            lock = private_files.take(self.folder / SUPERVISOR_LOCK)
         return lock
 
     def _start(self, lock: int) -> Endpoint:
@@ -123,7 +124,7 @@ class EmbeddedRedis:
             endpoint = self._choose_endpoint()
             # Written before the start: a server that nobody can find could not be adopted.
             record(self.folder, endpoint)
-            path = configuration.write(self.folder, endpoint)
+            path = embedded_endpoint.write(self.folder, endpoint)
             process.run(program, path, keep_open=lock)
         finally:
             os.close(lock)
@@ -166,7 +167,7 @@ class EmbeddedRedis:
         return endpoint
 
     def _take_server_lock(self) -> int | None:
-        return file_lock.take(self.folder / SERVER_LOCK)
+        return private_files.take(self.folder / SERVER_LOCK)
 
     def _is_gone(self) -> bool:
         lock = self._take_server_lock()
@@ -209,12 +210,12 @@ class EmbeddedRedis:
 
     def _pid(self) -> int | None:
         """Return the number of the server's process, or None when that number belongs to a stranger by now."""
-        configured = self.folder / configuration.CONFIGURATION
-        return process.verified_pid(self.folder / configuration.PID, started_with=configured)
+        configured = self.folder / embedded_endpoint.CONFIGURATION
+        return process.verified_pid(self.folder / embedded_endpoint.PID, started_with=configured)
 
     @property
     def _log(self) -> Path:
-        return self.folder / configuration.LOG
+        return self.folder / embedded_endpoint.LOG
 
     def _last_words(self, start: int) -> str:
         """Return the end of what the server logged since `start` bytes."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint
 from synapse.redis.embedded.probe import State, look_at
 from synapse.redis.embedded.server import EmbeddedRedis
-from synapse.runtime.backoff import Backoff
+from synapse.runtime.periodic import Backoff
 
 
 class Watch:

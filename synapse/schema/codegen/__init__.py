@@ -1,7 +1,7 @@
 """Python code for a contract's event: a Pydantic model made from its schema.
 
 - `generator`  asks for the code, within bounds
-- `bundle`     one schema of several that refer to one another
+- `generator`  one schema of several that refer to one another
 - `program`    a program of its own, in which datamodel-code-generator works
 - `safety`     a schema without the generator's own keywords; whether code declares models and does nothing else
 """

@@ -11,7 +11,7 @@ from bridges.catalog import BRIDGE
 from core.templatetags.synapse import visible
 from streams import leftovers
 from streams.catalog.file import STREAM
-from synapse.catalog import report
+from synapse.catalog import plan as catalog_plan
 from synapse.catalog.file import BadCatalog
 from synapse.catalog.plan import Change
 from synapse.errors.streams import Unavailable
@@ -58,9 +58,9 @@ class Command(BaseCommand):
         loaded = catalog.load(options["file"])
         with long_work.told(self._say, "Comparing"):
             changes = loaded.plan(delete=options["delete"])
-        for line in report.difference(changes):
+        for line in catalog_plan.difference(changes):
             self.stdout.write(line)
-        self.stdout.write(report.summary(changes, done=False))
+        self.stdout.write(catalog_plan.summary(changes, done=False))
         for sentence in _left_by(changes):
             self.stdout.write(visible(sentence))
         if changes and options["check"]:
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         with long_work.told(self._say, "Applying the catalog"):
             changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
-            self.stdout.write(report.summary(changes, done=True))
+            self.stdout.write(catalog_plan.summary(changes, done=True))
 
     def _ask(self, left: list[str], *, from_terminal: bool) -> None:
         """Ask whether to delete what leaves events in Redis, where there is somebody to ask."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chaos import report
+from chaos import verdict
 from chaos.launcher import RunFailed, run_apart
 from chaos.plan import Plan
 
@@ -77,11 +77,11 @@ class Command(BaseCommand):
             outcome = run_apart(plan, lambda line: self.stderr.write(line, style_func=str))
         except RunFailed as error:
             raise CommandError(str(error)) from None
-        broken = report.broken(plan, outcome)
+        broken = verdict.broken(plan, outcome)
         if options["json"]:
             self.stdout.write(json.dumps({**outcome, "plan": json.loads(plan.packed()), "broken": broken}))
         else:
-            self.stdout.write(report.table(plan, outcome))
+            self.stdout.write(verdict.table(plan, outcome))
             self.stdout.write("Broken: " + "; ".join(broken) + "." if broken else "Every promise was kept.")
         if broken:
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""The process of a run, as `starting.py` starts it: `python -m chaos PLAN`. Prints the outcome."""
+"""The process of a run, as `launcher.py` starts it: `python -m chaos PLAN`. Prints the outcome."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""Starting a run in a process of its own, with a temporary folder in place of all that the settings name.
+"""Start a chaos run in a process of its own with temporary folders, and the server that the run kills.
 
-The server that a run kills: as `make run` would start it, or another engine's program with that configuration.
+The server starts as `make run` starts it, or from the program of another installation with that configuration.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Whether the events of a key were delivered in their order, as far as their handlers can tell. Pure."""
+"""Whether the events of a key were delivered in their order, as far as their handlers can tell."""
 
 from bisect import bisect_left
 from collections.abc import Set

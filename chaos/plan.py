@@ -1,6 +1,6 @@
-"""What a chaos run does, as a value.
+"""The plan of a chaos run, and the fault that each event meets in it.
 
-What happens to an event by its nature. Pure: the seed decides, so every worker, and the verdict, decide alike.
+The seed decides, so that every worker and the verdict decide alike.
 """
 
 import json

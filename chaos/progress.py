@@ -1,4 +1,4 @@
-"""What a run tells of itself while it goes on: lines on standard error, which `starting.py` passes on."""
+"""What a run tells of itself while it goes on: lines on standard error, which `launcher.py` passes on."""
 
 import sys
 import time

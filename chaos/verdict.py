@@ -1,7 +1,4 @@
-"""What became of each event, from the ledger and what Redis holds. Pure.
-
-A run's outcome for a person.
-"""
+"""Judge a chaos run from its ledger and the contents of Redis, and print the outcome as a table."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set

@@ -1,7 +1,6 @@
-"""The record of who changed what.
+"""Write audit log entries to the database, and as lines of JSON to the logger `synapse.audit`.
 
-The record as lines of JSON, for programs that collect such: the logger `synapse.audit`, which SYNAPSE_AUDIT_LOG
-sends to a file or to standard error.
+SYNAPSE_AUDIT_LOG sends that logger to a file or to standard error.
 """
 
 import json

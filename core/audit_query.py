@@ -1,7 +1,4 @@
-"""Finding audit entries: by who, what was done, to what, when.
-
-What an audit entry tells, as a sentence. Pure.
-"""
+"""Search audit entries by actor, action, target and time, and phrase each as a sentence."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,9 +1,8 @@
-"""What a browser may do with our answers: Content Security Policy, level 3, and Permissions Policy.
+"""Set security headers: Content Security Policy (level 3), Permissions Policy, and `Cache-Control: no-store`.
 
 Answers of the API are data: a browser that is made to show one runs and loads nothing. The admin's pages load files of
-our own only, no inline script runs, and inline styles need the page's nonce.
-
-What answers say of being kept: events, and what is said of them, are for who asked alone.
+this server only, no inline script runs, and inline styles need the page's nonce. Events, and facts about them, are for
+the caller alone, so no cache may keep them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

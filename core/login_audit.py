@@ -1,10 +1,10 @@
-"""Logging in to the admin: recorded, whether it went well or not. `login_throttle` counts attempts, and locks out.
+"""Record log-ins to the admin in the audit log, successful and failed.
 
-Log-ins that failed, in the audit log: one entry for all of a quarter of an hour that a caller tried with one name.
+`login_throttle` counts attempts and locks out.
 
-Whoever tries names that nobody has gets one entry for all of them. So the audit log grows with the people and the
-callers that there are, not with the guesses of one. Such entries are kept for a while only
-(SYNAPSE_FAILED_LOGIN_DAYS): they hold addresses, and who guesses from many addresses still makes many.
+One entry stands for all failures of one name from one caller within a quarter of an hour, and one for all names that
+no user has. So the audit log grows with people and callers, not with guesses. Entries of failures hold addresses and
+are deleted after SYNAPSE_FAILED_LOGIN_DAYS.
 """
 
 from datetime import datetime, timedelta

@@ -1,10 +1,9 @@
-"""The limit on guessing passwords: five attempts for a name from a caller, then none for a quarter of an hour.
+"""Limit password guesses: five attempts for a name from a caller, then none for a quarter of an hour.
 
-django-axes counts a failure after the password was looked at, so guesses that come at once are all looked at. Here an
-attempt is counted before, in one statement of the database: the limit holds whichever processes the guesses reach.
-django-axes asks (AXES_HANDLER), keeps the table, and answers whoever is locked out.
-
-The form that people log in with: what is longer than any name or password is wrong, and no password is hashed.
+django-axes counts a failure after the password was checked, so guesses sent at once would all be checked. Here an
+attempt is counted before, in one database statement: the limit holds across processes. django-axes calls this handler
+(AXES_HANDLER), keeps the table, and answers callers that are locked out. The log-in form refuses names and passwords
+longer than any real one before a password is hashed.
 """
 
 from datetime import datetime

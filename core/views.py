@@ -1,7 +1,4 @@
-"""How Django answers with the values of synapse.http.exchange and synapse.problems.
-
-Django's URL patterns of paths that the event loop knows as well.
-"""
+"""Translate between Django and the engine's HTTP values: URL patterns, requests, responses, and problems as answers."""
 
 import logging
 import sys

@@ -1,7 +1,4 @@
-"""Schemas that are no contract yet, somebody's text or a contract's draft: tested, and saved.
-
-Which event types a subject is about, and which contract is an event type's.
-"""
+"""Test and save candidate schemas, given as text or as a contract's draft, against the event types of their subject."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

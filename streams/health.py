@@ -1,10 +1,8 @@
-"""Is it well? What health checks are answered, from what the prober knows.
+"""Answer health checks from the prober's latest findings.
 
-Asks Redis whether it takes writes, and the database whether it answers, over and over: a health check only looks at
-what is known.
-
-What is known of something that hangs grows old, and what is older than `FRESH` seconds counts as down. Where no prober
-runs (`runserver`, WSGI), each health check asks by itself and waits `PATIENCE` seconds at the longest.
+The prober asks Redis whether it takes writes, and the database whether it answers, over and over. A finding older than
+`FRESH` seconds counts as down, so a hanging dependency is noticed. Where no prober runs (`runserver`, WSGI), each
+health check asks by itself and waits `PATIENCE` seconds at most.
 """
 
 import logging

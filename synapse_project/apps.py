@@ -12,7 +12,7 @@ class SynapseConfig(AppConfig):
     name = "synapse_project"
 
     def ready(self) -> None:
-        from synapse_project import installation, request_guard_middleware, roles
+        from synapse_project import installation, request_guard_middleware, roles  # noqa: PLC0415 - needs the loaded models
 
         checks.register(request_guard_middleware.check_allowed_hosts)
 

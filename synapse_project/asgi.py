@@ -7,9 +7,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
 django.setup(set_prefix=False)
 
-from synapse_project.front_door import (
-    ROUTES,  # noqa: E402
-    FrontDoor,  # noqa: E402 - needs the loaded apps
-)
+from synapse_project.front_door import ROUTES, FrontDoor  # noqa: E402 - needs the loaded apps
 
 application = FrontDoor(ROUTES)

@@ -1,15 +1,12 @@
-"""Django behind the front door: its synchronous handler in small pools of threads, one hop a request.
+"""Run Django's synchronous handler in small pools of threads that callers share fairly, one hop for each request.
 
-What takes long by its nature has a thread of its own, so that it never takes those of the other requests: hashing a
-password, which is a third of a second of processor time; writing Python code for a contract, which takes seconds;
-checking schemas and testing them on events, which waits for a child process (`synapse.sandbox`).
-Such requests are told by their path, before Django sees them.
+Slow work has threads of its own, chosen by path, so that it takes none from other requests: hashing a password (a
+third of a second of processor time), writing Python code for a contract (seconds), and checking schemas or testing
+them on events (waits for a child process of `synapse.sandbox`).
 
-Whose a request is that goes to Django, as far as can be told without asking the database.
-
-A key is looked up in the snapshot. A session is known for a while after Django has answered a request that came with
-it: an invented one never is, and its sender shares what anonymous callers have. Only before a large body is read the
-database is asked.
+The caller is found without a query where possible: a key in the snapshot, a session in the memory of sessions that
+Django has answered. An unknown session shares what anonymous callers have. Only before a large body is read does the
+database decide.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""The web server's application: the engine's, with this project's settings, and Django behind it.
-
-The front door's table: what is answered on the event loop. All else is Django's.
-"""
+"""Build the web server's application: the engine's routes with this project's settings, and Django elsewhere."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
-"""Where Redis is: what `REDIS_URL` says, else where the embedded server was recorded.
+"""Find the address of Redis: `REDIS_URL` if set, else the address that the embedded server recorded.
 
-The URL of Redis as a setting: refused at the start where it could not work.
+A URL that could not work is refused at the start.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,4 @@
-"""The gate for servers without a front door: `runserver`, and WSGI servers.
-
-Which hosts a request may ask for, as Django is told.
-
-The headers for pages of other sites, in Django's answers.
-"""
+"""Guard requests on servers without the front door (`runserver`, WSGI): hosts, CORS, client address, rates."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,8 +1,6 @@
-"""What settings are read as: from a variable's text to a value. Each raises ValueError with what was expected.
+"""Parse the text of settings into values; each parser raises ValueError with the expected form.
 
-Settings that keep strangers and storms out: their forms, and what Django is told because of them.
-
-Where the record goes as lines of JSON: the setting SYNAPSE_AUDIT_LOG, and what `logging` makes of it.
+The settings of security (secret key, proxies, rates, TLS) and of the audit log's file are here too.
 """
 
 import re

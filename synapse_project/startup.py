@@ -1,6 +1,6 @@
-"""The steps of `manage.py up`, one function each. What stops the start is a `CannotStart` with one clear line.
+"""The steps of `manage.py up`, one function each, and its warning about open authentication.
 
-Who gets in, as `up` says it: where that is everybody, loudly.
+A failed step raises `CannotStart` with one clear line.
 """
 
 import http.client

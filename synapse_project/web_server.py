@@ -1,9 +1,7 @@
-"""The web server: uvicorn in this process, or several worker processes on one socket.
+"""Run uvicorn in this process or in several on one socket, and its services for the ASGI lifespan.
 
 uvicorn was chosen by measurement (docs/performance.md): it takes two thirds of the processor time that granian takes
 for the same request, refuses a port that is in use, and runs the application's end also when a request hangs.
-
-What the web server starts before its first request and ends after its last (ASGI lifespan).
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""What the pull protocol takes and gives.
-
-What requests about groups hold, and their answers.
-"""
+"""OpenAPI shapes of requests and answers of the pull protocol and of consumer groups."""
 
 from typing import Any
 

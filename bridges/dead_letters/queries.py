@@ -1,7 +1,4 @@
-"""Looking at dead letters: nothing here changes anything.
-
-Where there are dead letters: the groups of all streams, or of one.
-"""
+"""Read dead letters without changing any: counts by group, pages, single letters and selections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What speaks against an action on a group: who reads, and whose it is.
-
-What moving a group would do: nothing is changed here.
-"""
+"""Check whether an action on a group is allowed now, and plan a move of its position; nothing is changed here."""
 
 import time
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
-"""Who may pull: from which stream, and as which group.
+"""Check which streams and groups a caller may pull from, and note when each group was last read.
 
-When each group was last read: noted in memory with each read, written to the database now and then.
+Reads are noted in memory and written to the database at intervals.
 """
 
 import time

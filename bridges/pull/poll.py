@@ -1,6 +1,6 @@
 """`POST /v1/read`: one look for events of a group. Who asks again while there are none is the edges' matter.
 
-No I/O, no Django: a look is a conversation, so that the event loop and a thread hold the same.
+A look is a conversation, so that the event loop and a thread hold the same.
 """
 
 from collections.abc import Mapping, Sequence

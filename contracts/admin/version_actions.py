@@ -1,6 +1,6 @@
-"""What happens to a contract's versions: each step says what follows from it, and is taken by a POST.
+"""Admin actions on a contract's versions: each page shows the consequence and is confirmed by a POST.
 
-Rolling back: what an older version says becomes the newest version. Numbers only ever rise.
+A rollback makes the text of an older version the newest version; numbers only rise.
 """
 
 from collections.abc import Callable

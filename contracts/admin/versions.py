@@ -1,7 +1,4 @@
-"""What a contract was: one version, and the difference of any two.
-
-A version as a file: its schema, and Python code made from it.
-"""
+"""Admin pages of a contract's versions: one version, a difference of two, downloads as schema or Python code."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,4 @@
-"""What the registry's views have in common: how they answer, and how they refuse.
-
-Versions and schemas as answers show them.
-"""
+"""Base of the registry's views: authentication, answers in its media type, refusals, and the JSON of versions."""
 
 import logging
 from collections.abc import Callable, Mapping

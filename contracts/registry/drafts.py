@@ -1,6 +1,6 @@
-"""The next version's text, before it is one: a draft has no number and can be written again.
+"""Write drafts of a contract's next version, and create many contracts in few statements.
 
-Making many new contracts in few statements: a catalog file may bring thousands.
+A draft has no number and can be written again. A catalog file may bring thousands of contracts.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
-"""Finding contracts and versions.
+"""Find contracts and versions, and refuse to remove those that are in use.
 
-Definitions that use contracts. They live in apps above this one, which register a function that names them.
+Definitions that use contracts live in apps above this one, which register a function that names them.
 """
 
 from collections.abc import Callable, Iterable

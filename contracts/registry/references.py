@@ -1,9 +1,7 @@
-"""Schemas that refer to versions of other contracts. Nothing outside the registry is ever asked.
+"""Resolve a schema's references to versions of other contracts, and its PII marks.
 
-What a kept schema marks as personal, and in which versions marks stand.
-
-A mark holds until the version that has it is deleted for good: hiding the version, or activating another one without
-the mark, unmasks nothing.
+Nothing outside the registry is ever asked. A mark holds until the version that has it is deleted for good: hiding the
+version, or activating another one without the mark, unmasks nothing.
 """
 
 from collections.abc import Iterable, Mapping

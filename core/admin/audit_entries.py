@@ -1,7 +1,4 @@
-"""The record: to be read. Nobody may add to it, change it or delete from it, superusers neither.
-
-What happened, in sentences: the record of the last hour, or of another span, of everybody or of somebody.
-"""
+"""Admin pages of the audit log: entries that nobody can change, and a timeline of sentences."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta

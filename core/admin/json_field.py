@@ -1,7 +1,4 @@
-"""JSON in forms: an editor with line numbers and colours, and mistakes told with their line.
-
-Where in a JSON text a value stands. Pure.
-"""
+"""Form field for JSON: an editor with line numbers and colours, and errors that name their line."""
 
 import json
 import re

@@ -1,10 +1,8 @@
-"""Optimistic locking of forms: a form tells which state of a definition it shows, and is not saved over another one.
+"""Optimistic locking of forms: a form carries digests of the state it shows, and is not saved over a newer one.
 
-The state is what the form can write: the initial values of its fields, and the rows that are edited with it. The page
-holds a digest of each, so that a refusal can name what differs. A column that no person edits, such as the last log-in,
+The state is what the form can write: the initial values of its fields, and the rows edited with it. A digest of each
+lets a refusal name the differences and show them line by line. A column that no person edits, such as the last log-in,
 is no part of it.
-
-What differs between two texts, line by line, made to be read. Pure.
 """
 
 import json

@@ -1,8 +1,7 @@
-"""From the headers of a request to its principal: a look into the snapshot, and no query.
+"""Identify the principal of a request: a key by the snapshot, without a query, or a person by the admin's session.
 
-When each key was last used: noted in memory with each request, written to the database now and then.
-
-People who come with a session of the admin: who they are, and what their Django permissions let them do here.
+The last use of each key is noted in memory and written to the database at intervals. A person's rights follow from
+Django's permissions.
 """
 
 import time

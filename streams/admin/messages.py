@@ -1,7 +1,4 @@
-"""A stream's messages and groups in the admin: what the API answers, made to be read by people.
-
-Lists in the admin whose rows say what goes on, and not only how they are defined.
-"""
+"""Admin pages of a stream's messages and groups, and lists whose rows show live figures beside definitions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar

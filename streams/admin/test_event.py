@@ -1,7 +1,4 @@
-"""Publishing a test event: the request a publisher would send, by the person, and the server's answer.
-
-Is an event type's example an event that its stream would take?
-"""
+"""Admin page that publishes a test event with the person's own rights, and checks of examples."""
 
 from collections.abc import Mapping
 from typing import Any

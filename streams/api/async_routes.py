@@ -1,6 +1,6 @@
 """The express lane: what streams answer on the event loop, without a thread or a database query.
 
-A route's short way (`direct`) begins the same conversation as its handler, and leaves to it what takes a thread.
+A route's fast path (`direct`) begins the same conversation as its handler, and leaves to it what takes a thread.
 """
 
 import asyncio

@@ -1,9 +1,8 @@
-"""Changes of the catalog, carried out. Values were checked when the file was read.
+"""Plan the changes between a catalog file and the database, and apply them.
 
-The difference between a file and the database, and what is wrong with the file that only the database can tell.
-
-What the database holds already is not complained of, so that an export always plans to no change: an example that a
-newer version of its contract made wrong, a grant whose stream was deleted.
+The plan reports errors that only the database can show. It does not complain of what the database already holds, so
+that an export always plans to no change: an example that a newer version of its contract made wrong, a grant whose
+stream was deleted. Values were checked when the file was read.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,6 @@
-"""What a service may do.
+"""Models of services, their API keys and their grants.
 
-The programs that publish and subscribe.
-
-The keys of services. What a key is written like is in `synapse.auth.api_key`; no row holds one.
+`synapse.auth.api_key` says how a key is written; no row holds one.
 """
 
 import re

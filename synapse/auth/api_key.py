@@ -1,15 +1,13 @@
-"""How an API key is written: `syn_<environment>_<id>_<secret><checksum>`. Pure.
+"""API keys, `syn_<environment>_<id>_<secret><checksum>`, and the credentials in a request's headers.
 
 The prefix lets scanners of source code find keys that leaked. The id (8 characters) names the key in records and on
-pages. The secret is 32 random characters of 62, 190 bits. The checksum (6 characters, CRC-32 of all that is before it)
-tells a key that was cut off or mistyped from one that is unknown. Only a SHA-256 digest of the whole is ever kept: what
-cannot be guessed needs no slow hash.
+pages. The secret is 32 random characters of 62, 190 bits. The checksum (6 characters, CRC-32 of everything before it)
+tells a mistyped key from an unknown one. Only a SHA-256 digest of the whole is kept: a secret that cannot be guessed
+needs no slow hash.
 
-What a request shows of who sends it: a key in `Authorization: Bearer`, `X-API-Key` or `Authorization: Basic`. Pure.
-
-Never in the address: addresses end up in logs and histories. Clients of schema registries know Basic alone; theirs has
-the key as its password (the user's name is free), as its user with an empty password, or in two parts as the user and
-the password: the key's id, and what follows the id in the key.
+A request shows a key in `Authorization: Bearer`, `X-API-Key` or `Authorization: Basic`, never in the address, which
+ends up in logs and histories. Clients of schema registries know Basic alone: the key is the password (with any user
+name), the user with an empty password, or divided into its id as user and the rest as password.
 """
 
 import base64

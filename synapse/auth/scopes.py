@@ -1,9 +1,8 @@
-"""What a key may do: what the grants of its service allow, narrowed by the key's own scopes. Pure.
+"""The rights of an API key: the grants of its service, narrowed by the key's own scopes.
 
-A scope of a key is a word of `WORDS`, or `publish:PATTERN` or `read:PATTERN`. Without any scope that begins with
-`publish:` or `read:` a key may do all that the grants allow; with one, only what both allow.
-
-How far the rights of a key reach, as grants, and whether those of another reach further. Pure.
+A scope is a word of `WORDS`, or `publish:PATTERN` or `read:PATTERN`. Without any scope that begins with `publish:` or
+`read:` a key may do all that the grants allow; with one, only what both allow. Coverage compares the rights of two
+keys, so that no key makes one with more rights.
 """
 
 import re

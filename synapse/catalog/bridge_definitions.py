@@ -1,4 +1,4 @@
-"""A bridge's definition as a value: what the runtime works from. No Django."""
+"""A bridge's definition as a value: what the runtime works from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which events a bridge wants, by what they contain: a small fixed grammar, and no expressions. Pure.
+"""Which events a bridge wants, by what they contain: a small fixed grammar, and no expressions.
 
 A filter is a mapping: `{"property": "customer.country", "op": "eq", "value": "DE"}`. Of several, all must hold.
 """

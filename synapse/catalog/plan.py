@@ -1,7 +1,4 @@
-"""What would change: the difference between the definitions that are asked for and those that there are. Pure.
-
-The difference between a catalog file and the database, as a person reads it.
-"""
+"""Compute the changes between wanted and existing definitions, and report them as text."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The catalog's definitions as values: what the hot path reads instead of the database. No Django."""
+"""The catalog's definitions as values: what the hot path reads instead of the database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

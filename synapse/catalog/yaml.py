@@ -1,17 +1,12 @@
-"""YAML as a catalog file may be: only what JSON can say, read so that what stands there is what is meant.
+"""Read and write the YAML of catalog files: JSON's values only, in texts that every reader takes alike.
 
 - Words are text, as in YAML 1.2: `off`, `yes` and `2024-01-15` need no quotes. `true`, `false` and `null` are JSON's.
-- A number is written as in JSON. What some readers take for a number and others do not (`012`, `0x1F`, `1_000`) is
-  refused, and so are tags, keys that are no text, and a key that appears twice.
-- Aliases (`*name`) and merge keys (`<<`) are resolved, within the limits of `yaml_limits`.
+- A number is written as in JSON. Numbers for some readers only (`012`, `0x1F`, `1_000`) are refused, and so are tags,
+  keys that are not text, and duplicate keys.
+- Aliases (`*name`) and merge keys (`<<`) are resolved, within limits on nesting and on the size that aliases add.
 
-How deep a YAML text may be, and how much its aliases may add to it, measured before anything is built.
-
-What a text writes out itself is limited by its bytes alone. A few aliases of aliases make a value of any size, and
-libyaml's composer ends the whole process when nesting is deep. So this looks at the parser's events only: nothing
-recurses, and nothing grows with the size of the value.
-
-YAML as a catalog file is exported: for people to read and to compare line by line, and to be read back the same.
+The limits are measured on the parser's events, before any value is built: a few aliases of aliases make a value of any
+size, and deep nesting ends the process in libyaml's composer.
 """
 
 import re

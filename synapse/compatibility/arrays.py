@@ -1,7 +1,4 @@
-"""Arrays: items by position, lengths, uniqueness, `contains`.
-
-What is known about the arrays of a shape, position by position.
-"""
+"""Compare constraints on arrays: items by position, lengths, uniqueness and `contains`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

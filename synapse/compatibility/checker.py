@@ -1,7 +1,4 @@
-"""Is a new schema safe after the earlier ones?
-
-Two schemas, one reading what the other writes.
-"""
+"""Check that a new schema is safe after the earlier ones, by comparing pairs of a writer's and a reader's schema."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType

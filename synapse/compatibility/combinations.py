@@ -1,6 +1,6 @@
-"""`allOf`, `anyOf`, `oneOf`, `not`, `if` and `$ref` of a reader.
+"""Compare a shape with a reader's `allOf`, `anyOf`, `oneOf`, `not`, `if` and `$ref`.
 
-Ways to cut a shape into cases, so that each case can fit another alternative of the reader.
+A shape is cut into cases, so that each case can fit another alternative of the reader.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

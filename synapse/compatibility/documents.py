@@ -1,12 +1,9 @@
-"""A schema document with those that it refers to: where a `$ref` leads, and which draft each place is read by.
+"""Resolve references between schema documents, and find references that cannot be compared.
 
-What cannot be followed with certainty is not followed: `resolve` answers `None`, and the comparison is undecided there.
-
-References that the validator itself cannot bear, or gives a meaning of its own.
-
-One that leads back to where it is without going down into the value, and references to references so many times over
-that one value is looked at without end. Such schemas are not compared, and their validators not asked. (A tree whose
-branches are trees is fine: it goes down.)
+`resolve` returns `None` where a `$ref` cannot be followed with certainty, and the comparison is undecided there.
+Schemas are not compared, and their validators not asked, when a reference leads back to itself without going down into
+the value, or when references to references multiply so often that one value is looked at without end. A tree whose
+branches are trees is fine: it goes down.
 """
 
 from collections.abc import Iterator, Mapping

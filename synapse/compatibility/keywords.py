@@ -1,8 +1,6 @@
-"""Which keywords hold schemas, which only inform, and which a draft knows.
+"""Sort keywords by purpose and draft, and name the types of JSON values as bits of a mask.
 
-The kinds of JSON values, as bits of a mask.
-
-Numbers are three kinds: drafts from 6 on call `1.0` an integer, and draft 4 does not.
+Numbers have three bits: drafts from 6 on call `1.0` an integer, and draft 4 does not.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,4 @@
-"""Objects: what has to be there, and what each property may be.
-
-What is known about the objects of a shape, property by property.
-"""
+"""Compare constraints on objects: required properties, and the values of each property."""
 
 import re
 from collections.abc import Iterable, Iterator

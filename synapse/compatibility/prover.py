@@ -1,11 +1,9 @@
-"""Does a reader's schema accept all that a shape allows?
+"""Prove that a reader's schema accepts every value of a shape, or that a shape has no value.
 
-`Prover.within` answers with what it finds in the way; nothing found is a proof. The proof goes by cases and down into
-parts. A question that comes up again while it is being answered, further down, is taken as answered with yes: a
-document is finite, so a counterexample cannot lie ever deeper. What leans on such an assumption is remembered only
-with it.
-
-Is there a value of a shape at all? "Empty" is a proof, "not empty" only means that none was found.
+`Prover.within` returns the obstacles it finds; an empty result is a proof. The proof goes by cases and down into
+parts. A question that comes up again further down while it is being answered counts as answered with yes: a document
+is finite, so a counterexample cannot lie ever deeper. Results that rest on such an assumption are remembered only with
+it. "Empty" is a proof, "not empty" only means that no proof was found.
 """
 
 import math

@@ -1,8 +1,6 @@
-"""The answer to "is the new schema safe after the old ones?", as values.
+"""Values of a compatibility check: its mode, and its result with the differences found.
 
-What is compared with what, and how strictly.
-
-The names of the modes are those of schema registries, which clients send and expect to get back.
+The names of the modes are those of schema registries, which clients send and expect in answers.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,7 @@
-"""Numbers and strings at the edges of a shape.
+"""Make numbers and strings at the edges of a shape, to be tried as witnesses.
 
-Texts that match a regular expression: a few, to be tried as witnesses.
-
-Only what is common is understood (literals, classes, groups, alternatives, repetition, anchors at the ends); for the
-rest there is no text. Whoever uses one asks the validator first.
+Of regular expressions the common parts are understood (literals, classes, groups, alternatives, repetition, anchors at
+the ends); other patterns give no text. The validator checks every sample before it is used.
 """
 
 import math

@@ -1,13 +1,8 @@
-"""Numbers: bounds and multiples.
+"""Compare constraints on numbers, strings and listed values.
 
-A bound between two multiples of the step that a writer's numbers have (1 for integers) means the next multiple.
-
-Strings: lengths, patterns, formats.
-
-Of patterns, two things are proof: that the writer has the same one, letter by letter, and that both repeat one class of
-characters from end to end (`^[0-9]{3}$`, `^[0-9]+$`).
-
-Values that are listed one by one, or few enough to be: the real validator is asked about each.
+A bound between two multiples of the writer's step (1 for integers) means the next multiple. Two things are proof for
+patterns: the writer has the identical pattern, or both repeat one class of characters from end to end (`^[0-9]{3}$`,
+`^[0-9]+$`). Values that are listed, or few enough to list, are put to the real validator one by one.
 """
 
 import math

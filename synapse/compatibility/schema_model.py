@@ -1,14 +1,9 @@
-"""A place in a schema.
+"""Read schemas of every draft into one model: `Node`, a place in a document, and `Facets`, the constraints there.
 
-What a schema says, in one form for all drafts.
-
-`unevaluatedProperties` and `unevaluatedItems`, where it is fixed what they leave.
-
-They apply to what no other keyword of the same place has looked at, which can depend on the document (an `anyOf`
-whose branches declare properties). Then they are opaque. Where `properties`, `allOf` and `$ref` alone decide, they
-say the same as `additionalProperties` and `items` would with all names and positions in one place.
-
-A schema of any draft, read into `Facets`.
+`unevaluatedProperties` and `unevaluatedItems` apply to the values that no other keyword of the same place has looked
+at. Where `properties`, `allOf` and `$ref` alone decide, they are read as `additionalProperties` and `items` over all
+names and positions together. Where that depends on the document (an `anyOf` whose branches declare properties), they
+are opaque.
 """
 
 import json

@@ -1,9 +1,7 @@
-"""The real validator, for whole schemas and for single places of them.
+"""Ask the real validator about whole schemas, single places of them, and formats.
 
-The options are those of `synapse.schema.validator`: formats are checked, patterns run in linear time, nothing is
-fetched.
-
-Formats, as the validator checks them in each draft, with texts that have them.
+The options are those of `synapse.schema.validator`: formats are checked, patterns run in linear time, and nothing is
+fetched. For each format there are example texts, and whether a draft checks it.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,7 @@
-"""A document that proves a difference: the writer's schema accepts it, and the reader's refuses it.
+"""Find a document that proves a difference: the writer's schema accepts it, and the reader's refuses it.
 
-Values of a shape: small ones, and those at its edges. They are guesses; the validator has the last word.
-
-Guesses about a part are checked against its own schemas before they are put into the whole.
+Samples of a shape are guesses, small values and those at its edges. A guess about a part is checked against the part's
+own schemas before it is put into the whole, and the validator decides at the end.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,9 +1,7 @@
-"""A dead letter, and what is asked and answered about many, as values.
+"""Values of dead letters, of actions on them, and the fingerprint that groups their errors.
 
-What errors have in common: their text without what differs from event to event. Pure.
-
-The status of an HTTP answer stays: events that a receiver cannot take (500) and events that met an outage (503) are
-dealt with apart, whoever wrote the error.
+A fingerprint is the error's text without the parts that differ from event to event. The status of an HTTP answer
+stays: events that a receiver cannot take (500) and events that met an outage (503) are handled apart.
 """
 
 import hashlib

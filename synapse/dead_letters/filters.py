@@ -1,7 +1,4 @@
-"""Which dead letters are meant: from the words of a query, a form or a request's body. Pure.
-
-Where an action on many goes on: past which dead letter, and when those that were sent out before are due. Pure.
-"""
+"""Parse selections of dead letters from queries, forms and bodies, and the cursor where an action continues."""
 
 import re
 from collections.abc import Mapping

@@ -1,10 +1,8 @@
-"""How many events to take at once, and how long to rest before. Pure: it knows no clock of its own.
+"""Decide how many events to take at once, how long to rest before, and how many a second a bridge delivers at most.
 
-What is taken at once should be done in a fraction of a second: then little is in hand when a process is killed or is
-asked to stop, and nothing waits in a consumer's hand until its lease is half over. While nothing succeeds at all, one
-event is tried now and then: a sink that is broken must not have a whole stream read for it.
-
-How many events a second a bridge delivers, at most.
+A batch should take a fraction of a second: then little is in flight when a process is killed or asked to stop, and no
+event waits until its lease is half over. While nothing succeeds, one event is tried now and then, so that a broken
+sink does not have a whole stream read for it. Time is an argument.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """How bridges are, for people who look: what their processes say, what Redis counts, how far behind they are.
 
-No I/O, no Django: one round trip for any number of bridges, and some more to count what is unread.
+One round trip for any number of bridges, and some more to count what is unread.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

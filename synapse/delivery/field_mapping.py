@@ -1,4 +1,4 @@
-"""What becomes of an event's properties on its way into another stream. Pure."""
+"""What becomes of an event's properties on its way into another stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""Getting a consumer into its group, again after every loss, and saying what a person should know about it.
-
-What a worker says of many events at once. Pure.
-"""
+"""Join a consumer to its group, again after each loss, and describe losses to operators."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

@@ -1,6 +1,6 @@
-"""One consumer's part in a group: each thing it can ask of Redis, with the answer checked.
+"""One consumer's membership in a group: its generated name, and every command it sends, with the reply checked.
 
-Who a consumer is. Its name, `host:pid:run`, lets others see whether its process still lives.
+The name, `host:pid:run`, lets other processes see whether the consumer's process still lives.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""When to try again, and when to give up. Pure: no clock, no chance of its own.
+"""Decide when a failed event is tried again and when it is given up, and parse retry schedules.
 
-How long to wait before an event is tried again, as a person writes it. Pure.
+Time and chance are arguments.
 """
 
 import re

@@ -1,7 +1,4 @@
-"""How a bridge is, as the process says that runs it: a value, and its form in Redis. Pure.
-
-How far a worker is and how it fares. One thread writes it, others may read.
-"""
+"""The status of a bridge as its process reports it: the progress that one thread writes, and its form in Redis."""
 
 import time
 from collections.abc import Callable

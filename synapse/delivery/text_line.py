@@ -1,4 +1,4 @@
-"""A delivered event as one line of text. Pure.
+"""A delivered event as one line of text.
 
 What publishers wrote is data: in neither form can it move the cursor, hide text or start a line of its own.
 """

@@ -1,4 +1,4 @@
-"""Durations as text, in ISO 8601: `P7D` is seven days, `PT1H30M` an hour and a half. Pure.
+"""Durations as text, in ISO 8601: `P7D` is seven days, `PT1H30M` an hour and a half.
 
 Years and months are not read, because their length depends on the calendar.
 """

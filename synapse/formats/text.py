@@ -1,8 +1,4 @@
-"""Texts that are cut. A cut is always marked: who looks for something in the text must know that half of it may be
-there. Pure.
-
-What stands for nothing at all, made once: for defaults that nobody can write into.
-"""
+"""Shorten texts with a visible mark, and share one empty mapping as a default that nobody can write into."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,7 +1,4 @@
-"""What actions on groups came to, and what moving one would.
-
-Where a group is to begin, or to go on, as a person writes it. Pure.
-"""
+"""Results of actions on groups, and the target position of a move as a person writes it."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,11 +1,7 @@
-"""HTTP requests and answers as plain values, so that one function can serve both lanes.
+"""HTTP requests, responses and routes as plain values, so that one function serves the event loop and Django alike.
 
-The express lane and the Django views translate to and from these; what decides an answer sees nothing else. What is
-made for each request or each event is a NamedTuple, here and elsewhere: making a frozen dataclass takes thrice as long.
-
-Headers that answers have on the event loop and in Django alike.
-
-Patterns of paths that are written as `/streams/{stream}/info`.
+Headers that both ways share, and patterns such as `/streams/{stream}/info`, stand here too. Values made for each
+request or event are NamedTuples: making a frozen dataclass takes three times as long.
 """
 
 import re
@@ -132,7 +128,7 @@ class Route:
     is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile. `identify`: how the
     route tells who calls, of whom the request's principal holds no more than the address; without it, it takes a key.
 
-    `direct` is the handler's short way, without a task: it calls one of the two it is given, once, now or later on the
+    `direct` is the handler's fast path, without a task: it calls one of the two it is given, once, now or later on the
     event loop. It returns False, and calls neither, for a request that takes the handler.
     """
 

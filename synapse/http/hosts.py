@@ -1,7 +1,4 @@
-"""What a Host header may name (RFC 9112, 3.2), and why one is refused. Pure.
-
-Whether a browser sent a request on behalf of a page of another site. Pure.
-"""
+"""Check a request's Host header (RFC 9112, 3.2), and whether a page of another site caused the request."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

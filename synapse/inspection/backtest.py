@@ -1,7 +1,4 @@
-"""Back-tests: what a schema would say of the newest real events of a type. No Django; the sandbox looks at events.
-
-A back-test as a person reads it, line by line. Pure.
-"""
+"""Back-tests: run a schema on the newest real events of a type in the sandbox, and report the result line by line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

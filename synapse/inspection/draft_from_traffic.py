@@ -1,4 +1,4 @@
-"""Drafts from traffic: a schema that the newest events of a type suggest. No I/O, no Django."""
+"""Drafts from traffic: a schema that the newest events of a type suggest."""
 
 from dataclasses import dataclass
 from difflib import unified_diff

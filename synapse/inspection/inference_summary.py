@@ -1,4 +1,4 @@
-"""What the last hour's inference events say together: a sample, read at most every few seconds. No I/O, no Django."""
+"""What the last hour's inference events say together: a sample, read at most every few seconds."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Which services take part, as far as Redis tells: the sources of events, and the groups that read them. No I/O.
+"""Which services take part, as far as Redis tells: the sources of events, and the groups that read them.
 
 Web servers note who publishes through them (synapse.publishing.counters). Of streams that others write to, some of the
 newest entries are looked at. Events say their source, and groups have names; neither is proof, and readers over HTTP

@@ -1,4 +1,4 @@
-"""How far groups are behind, counted from the entries themselves. No I/O, no Django.
+"""How far groups are behind, counted from the entries themselves.
 
 Redis' own figure is never used: it is absent before 7.0, null after a deletion, and wrong in some versions.
 """

@@ -1,4 +1,4 @@
-"""Which part of a stream is asked for: from the parameters of a request to a range of entry ids. Pure."""
+"""Which part of a stream is asked for: from the parameters of a request to a range of entry ids."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""The newest events of one type, each shown to whoever wants to learn from them. No I/O, no Django."""
+"""The newest events of one type, each shown to whoever wants to learn from them."""
 
 import time
 from collections.abc import Callable, Mapping

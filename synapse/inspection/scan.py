@@ -1,4 +1,4 @@
-"""Reading a part of a stream in chunks, never more than a bound: one request must not hold up all others. Pure."""
+"""Reading a part of a stream in chunks, never more than a bound: one request must not hold up all others."""
 
 from typing import Literal
 

@@ -1,7 +1,4 @@
-"""What Redis says of streams: how much they hold, their ends, what was counted on them. One pipeline for any number.
-
-No I/O, no Django.
-"""
+"""What Redis says of streams: how much they hold, their ends, what was counted on them. One pipeline for any number."""
 
 import re
 from collections.abc import Iterable, Mapping

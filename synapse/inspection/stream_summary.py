@@ -1,4 +1,4 @@
-"""What goes on in streams, for lists of them: one pipeline for any number. No I/O, no Django.
+"""What goes on in streams, for lists of them: one pipeline for any number.
 
 Only the newest entries of each stream are looked at. What they cannot tell exactly is told as "at least": the page of a
 stream counts further.

@@ -1,4 +1,4 @@
-"""Following streams as they grow: one XREAD loop a stream and process, however many watch it. No Django here.
+"""Following streams as they grow: one XREAD loop a stream and process, however many watch it.
 
 `Tails` is where one begins: `seat()` for those who want the entries, `bell()` for those who only want to be woken.
 """

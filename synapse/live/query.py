@@ -1,7 +1,4 @@
-"""What one who watches asks for: from where, and which event types. Pure.
-
-Where in its stream a read loop stands, and whether it is still the stream that it knew. Pure.
-"""
+"""Parse a request for the live tail, and keep the read loop's position in its stream."""
 
 from collections import deque
 from collections.abc import Iterable, Set

@@ -1,4 +1,4 @@
-"""What is written to those who watch a stream: server-sent events (HTML Living Standard, 9.2). Pure."""
+"""What is written to those who watch a stream: server-sent events (HTML Living Standard, 9.2)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

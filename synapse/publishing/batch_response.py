@@ -1,4 +1,4 @@
-"""The answer to a batch: what became of each event, in their order. No I/O, no Django."""
+"""The answer to a batch: what became of each event, in their order."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

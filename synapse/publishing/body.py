@@ -1,4 +1,4 @@
-"""The first step of publishing: from the body of a request to JSON values. No I/O, no Django.
+"""The first step of publishing: from the body of a request to JSON values.
 
 A large batch is read in slices, each when it is needed, so that the event loop answers others between two of them.
 """

@@ -1,4 +1,4 @@
-"""What their contracts say of events that `synapse.publishing.validation` leaves undecided. No Django.
+"""What their contracts say of events that `synapse.publishing.validation` leaves undecided.
 
 What takes a few milliseconds is found out in place. What could take longer is asked of a child process
 (`synapse.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.

@@ -1,6 +1,7 @@
-"""Events in a file: one JSON object, an array, or one a line; in parts that publishing would take. No Django.
+"""Read events from files in parts of publishable size, and check examples of event types.
 
-An event type's example is an event: it goes through the same checks as one that is published.
+A file holds one JSON object, an array, or one object on each line. An event type's example is an event and goes
+through the checks of a published one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

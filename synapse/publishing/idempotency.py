@@ -1,4 +1,4 @@
-"""Idempotency keys: what a publisher names a request with, so that sending it again stores nothing twice. Pure.
+"""Idempotency keys: what a publisher names a request with, so that sending it again stores nothing twice.
 
 After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header-07).
 """

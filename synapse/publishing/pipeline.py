@@ -1,4 +1,4 @@
-"""The publish pipeline: from a request to commands, and from their replies to the answer. No I/O, no Django.
+"""The publish pipeline: from a request to commands, and from their replies to the answer.
 
 Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `body.py`, what happens to
 one event in `validation.py` and, where that takes long, in `deferred_validation.py`, how events are stored in

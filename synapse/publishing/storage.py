@@ -1,4 +1,4 @@
-"""The storing part of publishing: from entries to commands, and from their replies to what became of them. No I/O.
+"""The storing part of publishing: from entries to commands, and from their replies to what became of them.
 
 Without a key a bare XADD is enough, and the fastest. With one, or where a full stream refuses, the look and the write
 are one script. What must be safe in more than the server's memory is waited for behind the writes, in the same

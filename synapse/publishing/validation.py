@@ -1,4 +1,4 @@
-"""What happens to one published event before it is stored: made canonical, checked, encoded. No I/O, no Django."""
+"""What happens to one published event before it is stored: made canonical, checked, encoded."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

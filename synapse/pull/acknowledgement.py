@@ -1,4 +1,4 @@
-"""`POST /v1/ack`, `/v1/nack` and `/v1/extend`: what became of events in hand. No I/O, no Django."""
+"""`POST /v1/ack`, `/v1/nack` and `/v1/extend`: what became of events in hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What the requests of the pull protocol ask for: from a body to values. Pure.
-
-`POST /v1/publish`: another way to say it, and the publish pipeline itself. No I/O, no Django.
-"""
+"""Parse the bodies of the pull protocol into values, and answer `POST /v1/publish` through the publish pipeline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

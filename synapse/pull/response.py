@@ -1,4 +1,4 @@
-"""An event as `POST /v1/read` gives it. Pure."""
+"""An event as `POST /v1/read` gives it."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Every Redis command that Synapse sends, and nothing else. No Django here, and no `redis` anywhere but here.
+"""Every Redis command that Synapse sends, and nothing else. No other package imports `redis`.
 
-Commands are values (`command.py`): they are built, and their replies parsed, without any I/O. Two executors run them:
+Commands are values (`commands/`): they are built, and their replies parsed, without any I/O. Two executors run them:
 `SyncExecutor` for views, commands and bridges, `AsyncExecutor` for the express lane.
 """
 

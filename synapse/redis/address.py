@@ -1,4 +1,4 @@
-"""Where the events' server is, as a URL says it: one server, the primary that Sentinels name, or a cluster. No I/O."""
+"""Where the events' server is, as a URL says it: one server, the primary that Sentinels name, or a cluster."""
 
 import ipaddress
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""Questions to Redis that change nothing, and what its errors mean for those who asked. No I/O, no Django.
-
-Several conversations with Redis, held at once. No I/O, no Django.
-"""
+"""Run conversations that only read, several at once, and translate errors of Redis into problems."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar

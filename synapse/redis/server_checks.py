@@ -1,10 +1,8 @@
-"""Is the Redis server set up so that it keeps what it is given? Each finding says what follows from it.
+"""Check that the Redis server keeps what it is given and takes writes; each finding names its consequence.
 
-Commands that ask each node whether it takes writes, and write nothing.
-
-`PING` is answered by a server that has no memory left, lacks the replicas that it must have, or is a replica itself. So
-a key that is never there is set if it is there (`SET ... XX`): a server refuses that like any other write, before it
-looks for the key (OOM, NOREPLICAS, READONLY, MISCONF). When it takes writes, nothing goes to its disk or replicas.
+A write probe sets a key that never exists only if it exists (`SET ... XX`): `PING` is answered by servers that are out
+of memory, lack their replicas or are replicas, but such a write is refused before the key is looked up (OOM,
+NOREPLICAS, READONLY, MISCONF). Where writes are taken, nothing reaches disk or replicas.
 """
 
 import logging

@@ -1,9 +1,7 @@
-"""Log records as lines that nobody but the logger can begin: what came from outside is escaped.
+"""Format log records as single lines with outside text escaped, and limit the records about refused requests.
 
-A name with a line break in it must not look like two records, and an escape character must not reach the terminal of
-who reads them (CWE-117).
-
-How much the log says of requests that were refused: anybody who reaches the port can make such records.
+A name with a line break must not look like two records, and an escape character must not reach the reader's terminal
+(CWE-117). Anybody who reaches the port can cause records of refused requests.
 """
 
 import logging

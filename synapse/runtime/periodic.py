@@ -1,7 +1,4 @@
-"""Work that a long-running process repeats: a loop over a step that can be called by hand.
-
-When to try again what keeps failing.
-"""
+"""Repeat a step in a thread, with growing pauses while it fails."""
 
 import logging
 import threading

@@ -1,9 +1,7 @@
-"""Files that only the user that Synapse runs as can reach, whatever the umask and the mode of their folder.
+"""Files that only the user running Synapse can read, whatever the umask, and locks on files.
 
-A lock on a file, held by a process and by every process it hands the descriptor to.
-
-The operating system drops it when the last holder ends, however it ends: a lock can never be stale, and no process
-number has to be trusted. Holders keep the descriptor open; closing the last copy releases.
+A process and every process it hands the descriptor to hold a lock. The operating system drops it when the last holder
+ends, however it ends: a lock is never stale, and no process number has to be trusted.
 """
 
 import contextlib

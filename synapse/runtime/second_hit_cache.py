@@ -1,4 +1,4 @@
-"""Keeping what is made once for all things of a kind, when a second one comes. No I/O, no Django."""
+"""Keeping what is made once for all things of a kind, when a second one comes."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""What a schema would say of events that are there already: how many it would refuse, and why. No I/O, no Django.
+"""What a schema would say of events that are there already: how many it would refuse, and why.
 
 Thousands of refusals usually have a handful of reasons, so what is broken is grouped: by the place in the schema, the
 keyword, and the place in the event, where an item's index and the free name of a property are written `*`.

@@ -1,4 +1,4 @@
-"""What checking one event against a schema can cost. No Django, no I/O.
+"""What checking one event against a schema can cost.
 
 A validator follows every branch, so a schema of a few lines can ask for 2^40 checks of one value, and a leaf such as an
 `enum` of objects can cost as much as thousands of checks, for each item of an array. The cost is reckoned before a

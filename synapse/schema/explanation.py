@@ -1,4 +1,4 @@
-"""Why an event breaks its contract, found within a budget. No Django, no I/O.
+"""Why an event breaks its contract, found within a budget.
 
 The validator's own list of errors grows with the product of a schema's alternatives and an event's levels: it explains
 each alternative of each alternative, mostly to throw that away. Here the parts of the schema are asked one by one

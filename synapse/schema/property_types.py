@@ -1,4 +1,4 @@
-"""The JSON types that a contract gives the properties of an event. No Django, no I/O.
+"""The JSON types that a contract gives the properties of an event.
 
 Fields that other programs write are text; by these types, text is read as the value that the contract asks for. A type
 counts wherever the validator would look for it: in place, behind a reference, or in the parts of `allOf`, `anyOf` and

@@ -1,4 +1,4 @@
-"""Resolution of `$ref`, `$dynamicRef` and `$recursiveRef`. No Django, no I/O.
+"""Resolution of `$ref`, `$dynamicRef` and `$recursiveRef`.
 
 Masking, cost, types, compatibility and generated code must follow a reference to the schema that the validator checks.
 So the validator's own library resolves all of them: jsonschema_rs, which is held to the official test suite of JSON

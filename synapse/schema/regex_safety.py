@@ -1,4 +1,4 @@
-"""Patterns that our validator answers in linear time, and those who backtrack in exponential time. No Django, no I/O.
+"""Patterns that our validator answers in linear time, and those who backtrack in exponential time.
 
 A schema goes to clients of every language, and most of their engines try one way through a pattern after the other. In
 `(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before "no" is

@@ -2,7 +2,7 @@
 
 Other programs write fields of text. `42` can be a number or a string: which of the two can depend on another property
 (`if`, alternatives told apart by a `const`), on a pattern, or on the name (`patternProperties`). So readings are tried,
-and the validator is asked. No Django, no I/O.
+and the validator is asked.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and
 into those that are named with it. `$schema` is one of the published drafts, and patterns run on a linear-time engine,
-so look-around and back-references are refused. No Django here.
+so look-around and back-references are refused.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,10 +1,8 @@
-"""How much of the memory the bodies of requests may take: all together, those of one caller, and of anonymous callers.
+"""Limit the memory of request bodies: in all, for each caller, and for anonymous callers; and read bodies within it.
 
-Who sends a body is told by the head, before the body is read. Where keys are required, a caller without a good key or
-session sends no more than `SMALL`, and each byte counts; small bodies of all others are not counted: as many as there
+The head identifies the caller before the body is read. Where keys are required, a caller without a valid key or
+session sends at most `SMALL`, and each byte counts. Small bodies of other callers are not counted: as many as there
 are connections fit beside the rest.
-
-Reading the body of a request that becomes ASGI, no further than its sender may send.
 """
 
 from typing import Self

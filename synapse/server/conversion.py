@@ -1,7 +1,4 @@
-"""Between the bytes of HTTP and the values of synapse.http.exchange: what the event loop's two ways share.
-
-Writing an answer that goes on and on, until it ends or the client goes.
-"""
+"""Convert between the bytes of HTTP and the values of `synapse.http.exchange`, and write streamed answers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The express lane's short way: a request of the event loop is answered from the parser, and never becomes ASGI.
+"""The express lane's fast path: a request of the event loop is answered from the parser, and never becomes ASGI.
 
 What ASGI asks for is a task, an event and a dozen dictionaries a request: more than all the work of storing an event.
 So a route that has a `direct` way is answered by the callbacks of two connections: the client's, which hands over the

@@ -1,11 +1,10 @@
-"""uvicorn's HTTP protocol in which no header changes where a request ends.
+"""uvicorn's HTTP protocol with framing that no header can change, and answers for HTTP/1.0.
 
-The length of a request follows from its framing alone (RFC 9112, 6.3). The parser ends a request behind its head when
-that offers another protocol (`Upgrade`) or is a CONNECT, and takes what follows for the next request. Here an offer is
-passed over (RFC 9110, 7.8): the head is parsed again without it. What the parser reads in one way and a proxy may read
-in another is refused, and the connection with it.
-
-Answers to clients that speak HTTP/1.0 and know no chunks: the end of the connection ends them (RFC 9112, 6.1).
+The length of a request follows from its framing alone (RFC 9112, 6.3). The parser ends a request after its head when
+that offers another protocol (`Upgrade`) or is a CONNECT, and takes the rest for the next request. Here an offer is
+passed over (RFC 9110, 7.8): the head is parsed again without it. A request that the parser and a proxy may read
+differently is refused, and its connection closed. Clients that speak HTTP/1.0 know no chunks: the end of the
+connection ends their answers (RFC 9112, 6.1).
 """
 
 import logging

@@ -1,8 +1,6 @@
-"""What is settled before anybody looks at a request: where it comes from, and whether more are taken from there.
+"""Guard a request before it is handled: client address, rate limits, CORS (Fetch standard, 4.8), proxies.
 
-Which requests of other sites' pages a browser lets through (Fetch standard, 4.8).
-
-Tells the operator, once a process, of a proxy that is not trusted: all its callers would be one address.
+An untrusted proxy is reported once for each process: all its callers would count as one address.
 """
 
 import logging

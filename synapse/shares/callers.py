@@ -1,4 +1,4 @@
-"""To whom a share is counted. Pure."""
+"""To whom a share is counted."""
 
 from typing import Literal, NamedTuple
 

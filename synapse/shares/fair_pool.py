@@ -1,10 +1,6 @@
-"""Pools of threads that callers share: each has its part of the threads and of the queue, and all take turns.
+"""Queues and pools of threads that callers share: each caller has its part, and all take turns.
 
-The event loop alone keeps the books, so nothing here takes a lock.
-
-A queue in which callers take turns, whatever each of them has waiting.
-
-Work of which a process does only so much at a time, and the order of those who wait for it.
+Only the event loop changes this state, so nothing here takes a lock.
 """
 
 import asyncio

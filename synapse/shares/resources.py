@@ -1,4 +1,4 @@
-"""Every resource that is shared. Settings, their documentation and the metrics follow from this table. Pure."""
+"""Every resource that is shared. Settings, their documentation and the metrics follow from this table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An entry as JSON, the same wherever entries are shown. Pure."""
+"""An entry as JSON, the same wherever entries are shown."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,7 @@
-"""From what Redis answers to events: entries of ours that look alike are read by what they have in common. No I/O, no
-Django.
+"""From what Redis answers to events: entries of ours that look alike are read by what they have in common.
 
-The counterpart of `forms.py`. Of an entry's twenty words half are names, and a third is what Synapse added: which is
-which is the same for all events of a kind, and is found out once, by `entry` itself.
+The counterpart of `fast_encoder.py`. Of an entry's twenty words half are names, and a third is what Synapse added:
+which is which is the same for all events of a kind, and is found out once, by `entry` itself.
 """
 
 from collections.abc import Mapping, Sequence

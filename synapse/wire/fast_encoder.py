@@ -1,4 +1,4 @@
-"""Entries of events that look alike, ready for Redis: what they have in common is packed once. No I/O, no Django.
+"""Entries of events that look alike, ready for Redis: what they have in common is packed once.
 
 Services publish the same few kinds of events over and over. Of an entry's twenty words most are names, and what Synapse
 adds is the same each time: written out for each event, they cost more than its values. The form of such entries is made

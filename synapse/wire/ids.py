@@ -1,4 +1,4 @@
-"""The ids of entries, and ranges of them. Pure."""
+"""The ids of entries, and ranges of them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Entries without what is personal in them, for those who may not see it. Pure.
+"""Entries without what is personal in them, for those who may not see it.
 
 What is personal, a contract says: every version that there is of an event type's, hidden ones too (see
 `streams.pii_marks`). An event without a contract is shown as it is.

@@ -1,4 +1,4 @@
-"""Where in a stream a group begins, as a person writes it. Pure."""
+"""Where in a stream a group begins, as a person writes it."""
 
 import re
 from datetime import UTC, datetime

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from synapse.server import fast_path, framed_protocol, http_protocol
 from tests.lanes import Wire
 
-MODULES = (framed_protocol, fast_path, http_protocol, framed_protocol)
+MODULES = (framed_protocol, fast_path, http_protocol)
 # Names by what has them: some are read, some are set, and some are overridden in the trust that uvicorn calls them.
 NAMES = {
     "HttpToolsProtocol": (
@@ -54,7 +54,7 @@ def owners():
 def test_uvicorn_has_each_name_that_the_protocol_uses(owners, owner, name):
     assert hasattr(owners[owner], name), (
         f"uvicorn {uvicorn.__version__} has no {owner}.{name}, which synapse/server/http_protocol.py, "
-        "direct_protocol.py, framed_protocol.py or http10.py uses. See what took its place before you raise uvicorn."
+        "fast_path.py or framed_protocol.py uses. See what took its place before you raise uvicorn."
     )
 
 

@@ -6,6 +6,8 @@ from urllib.parse import quote
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
+from tests.references import resolved
+
 ROUTES = {
     "/streams": (),
     "/streams/orders": (),
@@ -41,13 +43,14 @@ def test_a_read_refuses_a_parameter_that_it_has_not_and_lists_its_own(ask, path,
 
 
 def test_the_parameters_that_are_known_are_those_of_the_document():
-    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    paths = document["paths"]
 
     for path, known in ROUTES.items():
         (template,) = [
             each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path) and "get" in paths[each]
         ]
-        parameters = paths[template]["get"].get("parameters", [])
+        parameters = [resolved(document, each) for each in paths[template]["get"].get("parameters", [])]
         assert {each["name"] for each in parameters if each["in"] == "query"} == set(known), path
 
 

@@ -20,7 +20,7 @@ HASTY = """
 import django, sys
 django.setup()
 from django.core.management import execute_from_command_line
-from synapse_project import http_protocol
+from synapse.server import http_protocol
 http_protocol.MAX_HEAD_SECONDS = http_protocol.MAX_BODY_SECONDS = http_protocol.MAX_STALL_SECONDS = 1.5
 execute_from_command_line(["manage.py", "serve"])
 """

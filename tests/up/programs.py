@@ -6,14 +6,14 @@ from pathlib import Path
 # Stops when its parent is gone, and leaves a file when it stops by SIGTERM.
 OBEDIENT = """
 import pathlib, signal, sys, time
-from synapse_project import processes
+from synapse.runtime import supervisor
 
 def stop(*_):
     pathlib.Path(sys.argv[1], "stopped").touch()
     sys.exit(0)
 
 signal.signal(signal.SIGTERM, stop)
-processes.stop_with_parent()
+supervisor.stop_with_parent()
 pathlib.Path(sys.argv[1], "started").touch()
 while True:
     time.sleep(60)
@@ -22,10 +22,10 @@ while True:
 # Starts one worker with `multiprocessing`, as a web server does; the worker writes down its number.
 WITH_WORKER = """
 import multiprocessing, os, pathlib, sys, time
-from synapse_project import processes
+from synapse.runtime import supervisor
 
 def work(folder):
-    processes.stop_with_parent()
+    supervisor.stop_with_parent()
     pathlib.Path(folder, "worker.new").write_text(str(os.getpid()))
     pathlib.Path(folder, "worker.new").rename(pathlib.Path(folder, "worker"))
     time.sleep(60)

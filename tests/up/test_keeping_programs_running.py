@@ -71,7 +71,7 @@ def test_a_program_that_keeps_failing_is_started_less_and_less_often(
 
 
 def test_workers_of_a_program_that_was_killed_are_ended_with_it(supervisor: Supervisor, tmp_path: Path) -> None:
-    program = supervisor.add("program", python(WITH_WORKER.replace("processes.stop_with_parent()", ""), tmp_path))
+    program = supervisor.add("program", python(WITH_WORKER.replace("supervisor.stop_with_parent()", ""), tmp_path))
     eventually((tmp_path / "worker").exists)
     worker = int((tmp_path / "worker").read_text())
     assert program.pid is not None

@@ -1,7 +1,4 @@
-"""Where there are dead letters, and those of one group.
-
-One dead letter: all that is known of it, and its event to edit.
-"""
+"""Admin pages of dead letters: groups that have some, the letters of one group, and one letter to edit."""
 
 from typing import Any, cast
 

@@ -1,7 +1,4 @@
-"""One group, and what can be done with it: each on a page that says first what follows.
-
-Making a group.
-"""
+"""Admin pages that create a group or act on one; each shows the consequence before it asks to confirm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What requests about dead letters hold, and their answers.
-
-What is asked of dead letters and answered, once, for the OpenAPI document.
-"""
+"""OpenAPI shapes and examples of requests and answers about dead letters."""
 
 from typing import Any
 

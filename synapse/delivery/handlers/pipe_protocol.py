@@ -1,13 +1,9 @@
-"""What a parent and the child that runs a handler say to each other. Pure.
+"""The pipe and the shared memory between a parent process and the child that runs a handler.
 
-Down the pipe go orders: which handler, then batches, in Python's own serialisation (it is the same Python on both ends,
-and the fastest). Up come facts, as JSON: a handler may write to any file it finds, so nothing that is read here can do
-harm.
-
-What a child notes of each event that it was given, in memory that both processes see.
-
-It outlives the child, kill -9 included: the parent still knows which events were handled and which one was in hand. A
-note costs the child next to nothing, so events are handed over in batches all the same.
+Down the pipe go the handler's name and batches, in Python's own serialisation (one Python on both ends). Up come
+results as JSON: a handler may write to any file it finds, so nothing that is read here can do harm. The child notes
+each event's progress in shared memory that outlives it, kill -9 included: the parent knows which events were handled
+and which one was in flight, at next to no cost for each event.
 """
 
 import marshal

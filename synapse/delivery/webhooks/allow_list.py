@@ -1,4 +1,4 @@
-"""What SYNAPSE_WEBHOOK_ALLOW opens: hosts and networks beside the public internet. Pure."""
+"""What SYNAPSE_WEBHOOK_ALLOW opens: hosts and networks beside the public internet."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which IP addresses belong to the public internet. Pure.
+"""Which IP addresses belong to the public internet.
 
 Written down from IANA's registries of special-purpose addresses (RFC 6890, as of 2026). Python's `is_global` follows
 them by version, and says yes to multicast and to addresses that carry a private IPv4 address inside, which a gateway on

@@ -1,4 +1,4 @@
-"""What a receiver's answer means. Pure."""
+"""What a receiver's answer means."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Requests to a webhook's receiver: many at once, each with an end.
-
-An end for requests that take too long.
-"""
+"""Send many webhook requests at once, each with a deadline."""
 
 import asyncio
 import os

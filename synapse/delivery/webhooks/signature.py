@@ -1,4 +1,4 @@
-"""Standard Webhooks (standardwebhooks.com, specification 1.0): ids and signatures. Pure."""
+"""Standard Webhooks (standardwebhooks.com, specification 1.0): ids and signatures."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Which URLs may be asked for, before anybody resolved a name. Pure.
+"""Which URLs may be asked for, before anybody resolved a name.
 
 The grammar is narrower than RFC 3986, and read here alone: what two readers of a URL could understand differently is
 refused rather than understood.

@@ -1,4 +1,4 @@
-"""A call to a cluster: its commands go to the nodes that have their keys, and its replies come back in order. No I/O.
+"""A call to a cluster: its commands go to the nodes that have their keys, and its replies come back in order.
 
 What a node says it does not have (MOVED, ASK) it has not executed, so it is sent to the node that does.
 """

@@ -1,4 +1,4 @@
-"""Where the key of a command stands, and so which slot of a cluster it belongs to. Pure."""
+"""Where the key of a command stands, and so which slot of a cluster it belongs to."""
 
 from redis.crc import key_slot
 

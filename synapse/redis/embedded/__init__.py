@@ -2,7 +2,7 @@
 
 Only `manage.py up` starts one. It outlives whoever started it, is adopted by the next `up`, and is never doubled: the
 server process itself holds a lock on its folder for as long as it lives. Every other process finds it with
-`recorded_endpoint`. Nothing here knows Django.
+`recorded_endpoint`.
 """
 
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, recorded_endpoint

@@ -1,6 +1,6 @@
-"""Where the embedded server listens: the one fact that other processes need, kept in one file.
+"""Configure the embedded server, and record in one file the address where it listens.
 
-The configuration of the embedded server: nothing acknowledged is ever lost, nobody else can reach it.
+The configuration loses nothing that was acknowledged, and lets no other user connect.
 """
 
 import json

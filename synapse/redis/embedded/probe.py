@@ -1,8 +1,7 @@
-"""Looking at the server from outside: does it answer, is it still reading its data, or is it gone?
+"""Probe the embedded server from outside: whether it answers, still loads its data, or is gone.
 
-The few words the supervisor says to its server: AUTH, PING, INFO and SHUTDOWN.
-
-Commands on events go through `synapse.redis`. This is the Redis protocol (RESP2) as far as these four need it.
+A small RESP2 connection sends the four commands the supervisor needs (AUTH, PING, INFO, SHUTDOWN). Commands on events
+go through `synapse.redis`.
 """
 
 import socket

@@ -1,7 +1,4 @@
-"""Asking for the code of a contract's version, within bounds.
-
-One schema that refers to nothing outside itself, of several that refer to one another. Pure.
-"""
+"""Generate Python code for a contract's version in a limited child process, from one bundled schema."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Python code that declares models and does nothing else, from a schema that somebody else wrote. Pure.
+"""Python code that declares models and does nothing else, from a schema that somebody else wrote.
 
 Whoever downloads the code will import it. The generator has keywords of its own with which a schema says what is
 written into the code (`customTypePath`, `customBasePath`, `x-python-import`, `x-python-type`, `x-enum-varnames` and

@@ -1,4 +1,4 @@
-"""A schema proposed from events: what they have in common, and no more than that. No I/O, no Django.
+"""A schema proposed from events: what they have in common, and no more than that.
 
 `Observation` is shown the events, one by one; `propose` makes the schema that accepts every one of them.
 """

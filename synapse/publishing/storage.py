@@ -39,7 +39,7 @@ _Entries = Sequence[Sequence[str]]
 
 # So many commands are sent at once whatever they hold; of more, so many, and so many bytes of them, at a time.
 _FEW_COMMANDS = 20
-_PART_COMMANDS, _PART_BYTES = 1000, 128 * 1024
+_PART_COMMANDS, _PART_BYTES = 1000, 256 * 1024
 
 
 class Stored(NamedTuple):

@@ -20,6 +20,7 @@ urlpatterns = [*of_streams, *of_bridges]
 # What only those hear of who run bridges, or whose words are those of streams.
 _NOT_OVER_HTTP = {
     "SecretLost",
+    "SecretElsewhere",
     "BadConfig",
     "SinkBroken",
     "NoSuchBridge",

@@ -71,8 +71,8 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
     built = threading.Event()
     monkeypatch.setattr(api_docs, "document", built.set)
     # What else the start does needs Redis, the database and threads.
-    collecting = ("collector.spare", "collector.keep_large_blocks_apart")
-    for name in ("holder.refresh", "background.start", "bridges.WORK.start", "prober.start", *collecting):
+    collecting = ("gc_tuning.spare", "gc_tuning.keep_large_blocks_apart")
+    for name in ("holder.refresh", "background_tasks.start", "bridges.WORK.start", "health.start", *collecting):
         monkeypatch.setattr(f"synapse_project.web_server.{name}", lambda: None)
     sent = []
 

@@ -15,10 +15,12 @@ GREEDY, OTHER = "127.0.0.66", "127.0.0.3"
 class Recorder(asyncio.Protocol):
     """Notes the address of each connection as it is opened."""
 
-    def __init__(self, opened):
+    def __init__(self, opened, transports):
         self._opened = opened
+        self._transports = transports
 
     def connection_made(self, transport):
+        self._transports.append(transport)
         peer = transport.get_extra_info("peername")  # None for one that is gone again
         self._opened.append(peer[0] if peer else None)
 
@@ -48,13 +50,20 @@ def listener():
 def accept(listener, opened, *, until, has_room=lambda _: True, most_waiting=1000):
     """Accept until a condition holds, and close."""
 
+    transports = []
+
     async def run():
-        acceptor = Acceptor(listener, lambda: Recorder(opened), has_room=has_room, most_waiting=most_waiting)
+        acceptor = Acceptor(
+            listener, lambda: Recorder(opened, transports), has_room=has_room, most_waiting=most_waiting
+        )
         async with asyncio.timeout(30):
             while not until():
                 await asyncio.sleep(0.001)
         acceptor.close()
         await acceptor.wait_closed()
+        for transport in transports:
+            transport.abort()
+        await asyncio.sleep(0)  # a transport closes its socket in the loop's next round
 
     asyncio.run(run())
 

@@ -257,6 +257,7 @@ class TestRoom:
         assert self.kept() == [2, 3]
 
 
+@pytest.mark.django_db(transaction=True)  # PostgreSQL counts only rows that are committed
 def test_the_room_of_archived_events_grows_and_shrinks_with_them(archive):
     empty = archive_bytes()
     archive().deliver([own({**EVENT, "text": "x" * 500}, id_=f"17-{n}") for n in range(2000)], always)
@@ -271,7 +272,7 @@ def test_the_room_of_archived_events_grows_and_shrinks_with_them(archive):
 
 
 def analyze():
-    """Let PostgreSQL count its rows: what a transaction has not committed it counts only so."""
+    """Let PostgreSQL count its rows now: else it does so some time later."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE bridges_archivedevent")

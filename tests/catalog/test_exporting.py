@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import SYSTEM
 from synapse.catalog import yaml as catalog_yaml
 from synapse.catalog.file import BadCatalog
+from synapse.schema import validator
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
 from tests.definitions import contract, define
@@ -209,3 +211,16 @@ def test_an_export_that_no_file_may_hold_is_refused(db, monkeypatch):
 
     with pytest.raises(BadCatalog, match="at most 100 can be read"):
         catalog.export()
+
+
+def test_a_schema_that_is_too_long_when_it_is_indented_is_exported_and_read_again(db):
+    schema = {"type": "object", "properties": {f"p{n}": {"const": n} for n in range(20)}}
+    for _ in range(30):
+        schema = {
+            "type": "object",
+            "properties": {"deeper": schema, **{f"p{n}": {"const": n} for n in range(20)}},
+        }
+    registry.register("deep", orjson.dumps(schema).decode(), by=SYSTEM)
+    assert len(orjson.dumps(schema, option=orjson.OPT_INDENT_2)) > validator.MAX_SCHEMA_BYTES
+
+    assert_export_plans_to_nothing()

@@ -94,6 +94,7 @@ class Machines:
 
         Gives their URLs.
         """
+        self.running.clear()
         processes = [self.start(f"machine-{nth}", words) for nth, words in enumerate(options)]
         try:
             for url in self.running:

@@ -256,7 +256,7 @@ def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReferenc
 
 
 def canonical_text(document: Mapping[str, Any]) -> str:
-    """Return the schema as it is kept: in the author's own order of keys, and indented unless that makes it too long."""
+    """Return the schema as it is kept: in the author's own order of keys, indented unless that makes it too long."""
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
     return (text if len(text) <= MAX_SCHEMA_BYTES else orjson.dumps(document)).decode()
 
@@ -277,7 +277,7 @@ def _unknown_draft(draft: Any) -> str:
 
 def _draft_hint(document: Mapping[str, Any]) -> str:
     """Return what to do about a schema that says no draft, and is valid in an older one."""
-    if "$schema" not in document and not jsonschema_rs.meta.is_valid(document):
+    if "$schema" not in document and not jsonschema_rs.meta.is_valid({**document}):
         # Draft 7 first: it is what most others take such a schema for.
         for older in (DRAFTS[2], *DRAFTS[3:], DRAFTS[1]):
             if jsonschema_rs.meta.is_valid({**document, "$schema": older}):

@@ -127,6 +127,14 @@ def test_a_keyword_of_an_older_draft_without_schema_is_refused_with_the_draft_to
     validator.compile_schema({**document, "$schema": f"http://json-schema.org/{draft}"})
 
 
+@pytest.mark.parametrize("schema", [{"$ref": "#/definitions/none"}, {"$ref": "#none"}, {"$dynamicRef": "#x"}])
+def test_no_older_draft_is_named_for_a_reference_that_leads_nowhere(schema):
+    with pytest.raises(BadSchema) as refused:
+        validator.compile_schema(schema)
+
+    assert "$schema" not in refused.value.detail
+
+
 @pytest.mark.parametrize("document", [{"type": "objec"}, {"properties": []}, {"items": [{"type": 5}]}])
 def test_a_schema_that_is_valid_in_no_draft_is_told_nothing_of_drafts(document):
     with pytest.raises(BadSchema) as refused:

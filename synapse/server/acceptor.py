@@ -58,7 +58,6 @@ class Acceptor:
         self._most_waiting = most_waiting
         # By address, each with the time at which it has waited for too long.
         self._waiting: RoundRobinQueue[str, tuple[socket.socket, float]] = RoundRobinQueue()
-        self._count_of: dict[str, int] = {}
         # When the next one may get in that has no room.
         self._next_forced = 0.0
         self._turn: asyncio.Handle | None = None
@@ -76,7 +75,7 @@ class Acceptor:
             if handle is not None:
                 handle.cancel()
         while self._waiting:
-            self._take(next(iter(self._waiting)))[0].close()
+            self._waiting.take(next(iter(self._waiting)))[0].close()
 
     async def wait_closed(self) -> None:
         """Wait until the connections are open that were about to be."""
@@ -105,19 +104,12 @@ class Acceptor:
         self._schedule()
 
     def _add(self, connection: socket.socket, address: str) -> None:
-        count = self._count_of.get(address, 0)
+        count = self._waiting.count_of(address)
         if len(self._waiting) >= self._most_waiting or count >= max(1, self._most_waiting * _SHARE):
             connection.close()
             return
         connection.setblocking(False)
-        self._count_of[address] = count + 1
         self._waiting.add(address, (connection, self._loop.time() + _PATIENCE))
-
-    def _take(self, address: str) -> tuple[socket.socket, float]:
-        self._count_of[address] -= 1
-        if not self._count_of[address]:
-            del self._count_of[address]
-        return self._waiting.take(address)
 
     def _schedule(self, delay: float = 0.0) -> None:
         if self._turn is None and self._waiting:
@@ -136,7 +128,7 @@ class Acceptor:
                     self._waiting.postpone(address)
                     continue
                 self._next_forced = now + _PACE
-            connection, deadline = self._take(address)
+            connection, deadline = self._waiting.take(address)
             opened += 1
             if now > deadline:
                 connection.close()

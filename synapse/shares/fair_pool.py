@@ -32,6 +32,10 @@ class RoundRobinQueue(Generic[Caller, Item]):
         """Give the callers who have something waiting, in the order of their turns."""
         return iter(self._items)
 
+    def count_of(self, caller: Caller) -> int:
+        """Return how many items a caller has waiting."""
+        return len(self._items.get(caller, ()))
+
     def add(self, caller: Caller, item: Item) -> None:
         """Put an item behind the caller's others."""
         self._items.setdefault(caller, deque()).append(item)

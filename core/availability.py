@@ -1,11 +1,12 @@
 """Waiting at the start of a program until what it needs answers."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from django.db import OperationalError, connection
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
+from synapse.runtime.backoff import Backoff
 
 
 class NotThere(Exception):
@@ -16,7 +17,7 @@ def wait_for(
     what: str, ask: Callable[[], None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Call `ask` until it does not raise `NotThere`, with longer and longer waits and a line for each."""
-    for wait in _waits():
+    for wait in map(Backoff().delay, itertools.count(1)):
         try:
             ask()
         except NotThere as error:
@@ -56,10 +57,3 @@ def reason_of(error: BaseException) -> str:
             return bottom.strerror.lower()
         bottom = bottom.__cause__ or bottom.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _waits() -> Iterator[float]:
-    wait = FIRST_WAIT
-    while True:
-        yield wait
-        wait = min(wait * 2, LONGEST_WAIT)

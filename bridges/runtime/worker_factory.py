@@ -15,7 +15,7 @@ from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.group_join import Say
 from synapse.delivery.membership import Subscription
-from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.retry import Policy
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sinks.base import Sink
 from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
@@ -71,11 +71,7 @@ def open_worker(
         block_ms=block_ms,
         order=bridge.order,
         order_key=bridge.order_key,
-        retry=Policy(
-            most_attempts=bridge.attempts,
-            backoff=Backoff(base=bridge.backoff_base, cap=bridge.backoff_cap),
-            schedule=bridge.schedule,
-        ),
+        retry=Policy.of(bridge),
     )
 
     def types_of() -> Mapping[str, TopLevelTypes]:

@@ -7,7 +7,7 @@ sink does not have a whole stream read for it. Time is an argument.
 
 from collections.abc import Callable
 
-from synapse.delivery.retry import Backoff
+from synapse.runtime.backoff import Backoff
 
 # What a batch should take, in seconds: so much work a kill can repeat, and a settling takes about a fiftieth of it.
 _BATCH_SECONDS = 0.05
@@ -18,6 +18,8 @@ MANY_FAILURES = 25
 
 FAILING = Backoff(base=1.0, cap=30.0)
 AWAY = Backoff(base=0.5, cap=10.0)
+# For a Redis that cannot be used.
+RECONNECT = Backoff(base=0.2, cap=5.0)
 
 
 class Pace:

@@ -194,15 +194,14 @@ class Membership:
     ) -> list[Fate]:
         """Say what became of events (ids, with the token of the lease): settle what was taken and what is not wanted,
         give back what was not begun. Return what becomes of those that failed."""
-        consumer, most_attempts = self.subscription.consumer, self.subscription.retry.most_attempts
         asked = [
             command
             for ids, command in (
                 # Before those that were taken: what is not wanted keeps nothing of its key from its turn.
                 (unwanted, delivery_commands.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
                 (taken, self._done(taken)),
-                (unbegun, delivery_commands.release(*self._place, consumer, unbegun)),
-                (failed, delivery_commands.fail(*self._place, failed, most_attempts=most_attempts)),
+                (unbegun, delivery_commands.release(*self._place, self.subscription.consumer, unbegun)),
+                (failed, delivery_commands.fail(*self._place, failed)),
             )
             if ids
         ]

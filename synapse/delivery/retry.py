@@ -5,10 +5,12 @@ Time and chance are arguments.
 
 import re
 from dataclasses import dataclass
+from typing import Self
 
-from synapse.catalog.bridge_definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP
+from synapse.catalog.bridge_definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP, BridgeDefinition
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
+from synapse.runtime.backoff import Backoff
 
 MOST_WAITS = 100
 LONGEST = 604_800.0
@@ -52,24 +54,7 @@ def _seconds(value: object) -> float:
 LONGEST_WAIT = 86_400.0
 # How far what failed at one moment is spread where the waits are written down, as a part of each.
 _SPREAD = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Waits that double from `base` up to `cap`, in seconds."""
-
-    base: float
-    cap: float
-
-    def delay(self, failures: int, chance: float) -> float:
-        """Return how long to wait after so many failures in a row, from 1.
-
-        `chance`, from 0 to 1, spreads those who failed together over half to all of the wait.
-        """
-        # Past this no wait is below any cap, and the power would grow without end.
-        doubled = self.base * 2.0 ** min(failures - 1, 60)
-        wait: float = min(self.cap, doubled) * (0.5 + chance / 2)
-        return wait
+_BACKOFF = Backoff(base=BACKOFF_BASE, cap=BACKOFF_CAP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +66,14 @@ class Policy:
     """
 
     most_attempts: int = ATTEMPTS
-    backoff: Backoff = Backoff(base=BACKOFF_BASE, cap=BACKOFF_CAP)
+    backoff: Backoff = _BACKOFF
     schedule: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, bridge: BridgeDefinition) -> Self:
+        """Return the policy that a bridge's definition asks for."""
+        backoff = Backoff(base=bridge.backoff_base, cap=bridge.backoff_cap)
+        return cls(most_attempts=bridge.attempts, backoff=backoff, schedule=bridge.schedule)
 
     def wait(self, attempt: int, chance: float) -> float:
         """Return how long to wait after this attempt failed, in seconds; `chance` as for Backoff."""
@@ -107,13 +98,10 @@ class GiveUp:
 def decide(policy: Policy, *, attempt: int, error: SinkError, chance: float) -> Retry | GiveUp:
     """Return what is to become of an event whose attempt with this number (from 1) failed.
 
-    Where the receiver says when it wants to be asked again, that is not earlier.
+    Where the receiver says when it wants to be asked again, that is not earlier. Only an attempt
+    whose end nobody told is counted elsewhere: by the script `lease.lua`, in the step that gives out the event again.
     """
     if error.permanent or 0 < policy.most_attempts <= attempt:
         return GiveUp()
     asked = min(error.retry_after or 0.0, LONGEST_WAIT)
     return Retry(after=max(policy.wait(attempt, chance), asked))
-
-
-# For a Redis that cannot be used.
-RECONNECT = Backoff(base=0.2, cap=5.0)

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from synapse.catalog.filters import Filter
 from synapse.delivery import group_join
 from synapse.delivery import membership as delivery_membership
-from synapse.delivery.batch_sizer import Rate
+from synapse.delivery.batch_sizer import RECONNECT, Rate
 from synapse.delivery.dispatcher import Handover
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.group_join import Joining, Say
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
 from synapse.delivery.reclaim import Upkeep
-from synapse.delivery.retry import RECONNECT
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.sinks.base import Sink
 from synapse.delivery.status import Progress

@@ -19,6 +19,7 @@ from synapse.redis import AsyncExecutor, Command
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer
+from synapse.runtime.backoff import Backoff
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.wire.ids import FIRST, EntryId, parse
 
@@ -29,7 +30,7 @@ _BYTES_AT_ONCE = 1024 * 1024
 # The more there are who watch, the longer entries are gathered before they are handed out: waking one costs the same
 # for one entry as for three. Seconds.
 _GATHER_EACH, _GATHER_MOST = 0.00005, 0.025
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_RECONNECT = Backoff(base=0.1, cap=2.0)
 
 logger = logging.getLogger(__name__)
 
@@ -106,18 +107,18 @@ class Tail:
             self._bells.discard(bell)
 
     async def _run(self) -> None:
-        pause = _FIRST_PAUSE
+        failures = 0
         try:
             while True:
                 try:
                     await self._step()
                 except Problem as problem:
                     self._failed(problem)
-                    await asyncio.sleep(pause * random.uniform(0.5, 1))
-                    pause = min(pause * 2, _LONGEST_PAUSE)
+                    failures += 1
+                    await asyncio.sleep(_RECONNECT.delay(failures, random.random()))
                 else:
                     self._failure = ""
-                    pause = _FIRST_PAUSE
+                    failures = 0
         finally:
             self._executor.close()
 

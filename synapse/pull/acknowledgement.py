@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.retry import (
-    Backoff,
-    GiveUp,
-    Policy,
-    decide,
-)
+from synapse.delivery.retry import GiveUp, Policy, decide
 from synapse.errors.delivery import SinkError
 from synapse.pull.requests import (
     Keep,
@@ -50,15 +45,11 @@ def nack(group: BridgeDefinition, asked: Refuse, chance: float) -> Conversation[
     An event that nobody has, or with `consumer` somebody else, is `not_held`; one whose entry was trimmed is `lost`.
     """
     hands = yield from _in_hand(asked)
-    policy = Policy(
-        most_attempts=group.attempts,
-        backoff=Backoff(base=group.backoff_base, cap=group.backoff_cap),
-        schedule=group.schedule,
-    )
+    policy = Policy.of(group)
     failures = [_failure(hand, asked, policy, chance) for hand in hands]
     fates: Sequence[str] = ()
     if failures:
-        (reply,) = yield [delivery_commands.fail(group.stream, group.group, failures, most_attempts=group.attempts)]
+        (reply,) = yield [delivery_commands.fail(group.stream, group.group, failures)]
         fates = _checked(reply, asked)
     by_fate = {fate: [one.id for one, was in zip(failures, fates, strict=True) if was == fate] for fate in set(fates)}
     gone = {*by_fate.get("retry", ()), *by_fate.get("dead", ()), *by_fate.get("lost", ())}

@@ -1,42 +1,40 @@
-"""Repeat a step in a thread, with growing pauses while it fails."""
+"""Repeat a step in a thread, and time the next try of what failed."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 
+from synapse.runtime.backoff import Backoff
 
-class Backoff:
-    """Waits longer after each failure: `first` seconds, then twice as long each time, at most `longest`.
+logger = logging.getLogger(__name__)
+_BACKOFF = Backoff()
 
-    What went well for `calm` seconds after a failure counts as well again.
-    """
+
+class RetryTimer:
+    """Says when the next try is due. A try that went well for `calm` seconds makes the waits begin anew."""
 
     def __init__(
-        self,
-        *,
-        first: float = 0.5,
-        longest: float = 10.0,
-        calm: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, backoff: Backoff = _BACKOFF, *, calm: float = 30.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._first, self._longest, self._calm, self._clock = first, longest, calm, clock
+        self._backoff, self._calm, self._clock = backoff, calm, clock
+        self._failures = 0
         self._due = float("-inf")
-        self.delay = 0.0
+
+    @property
+    def delay(self) -> float:
+        """The seconds between the last failure and the next try."""
+        return self._backoff.delay(self._failures)
 
     def failed(self) -> float:
         """Note a failure now. Return how many seconds to wait before the next try."""
-        is_calm = self._clock() >= self._due + self._calm
-        self.delay = self._first if is_calm else min(self.delay * 2, self._longest)
+        self._failures = 1 if self._clock() >= self._due + self._calm else self._failures + 1
         self._due = self._clock() + self.delay
         return self.delay
 
     def is_due(self) -> bool:
         """Say whether the wait after the last failure is over."""
         return self._clock() >= self._due
-
-
-logger = logging.getLogger(__name__)
 
 
 class Periodic:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from synapse.runtime.periodic import Backoff
+from synapse.runtime.periodic import RetryTimer
 
 # Names the inherited end of the lifeline in a program's environment.
 LIFELINE = "SYNAPSE_LIFELINE_FD"
@@ -44,7 +44,7 @@ class Child:
         self._environment = environment
         self._inherited = inherited
         self._say = say
-        self._backoff = Backoff(clock=clock)
+        self._retry = RetryTimer(clock=clock)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,9 +75,9 @@ class Child:
         if (how := self.ended()) is not None:
             self._kill_rest()
             self._process = None
-            self._say(f"The {self.name} {how}; starting it again in {self._backoff.failed():g} s.")
+            self._say(f"The {self.name} {how}; starting it again in {self._retry.failed():g} s.")
             return True
-        if self._process is None and self._backoff.is_due():
+        if self._process is None and self._retry.is_due():
             self.start()
             return True
         return False

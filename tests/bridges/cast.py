@@ -9,7 +9,7 @@ import redis as redis_py
 
 from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.retry import Policy
 from synapse.delivery.sinks.base import (
     MayBegin,
     OneByOne,
@@ -19,6 +19,7 @@ from synapse.delivery.sinks.base import (
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkError
 from synapse.redis.commands import delivery as delivery_commands
+from synapse.runtime.backoff import Backoff
 
 STREAM, GROUP = "orders", "warehouse"
 PLACE = (STREAM, GROUP)

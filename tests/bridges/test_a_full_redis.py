@@ -46,7 +46,7 @@ def test_a_consumer_joins_and_what_is_there_is_delivered_retried_and_settled(red
     assert not isinstance(send(delivery_commands.join(*PLACE, "me", start="0", mode="any", run="run")), ReplyError)
     assert read_and_die(redis, "me") == ids
     failure = Failure(id=ids[0], token="", error="no", took_ms=1, delay_ms=0)
-    assert send(delivery_commands.fail(*PLACE, [failure], most_attempts=9)) == ["retry"]
+    assert send(delivery_commands.fail(*PLACE, [failure])) == ["retry"]
     assert send(delivery_commands.release(*PLACE, "me", [(ids[1], "")])) == 1
     assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
     assert send(delivery_commands.prolong(*PLACE, ids[3:], lease_ms=60_000)) == [True]
@@ -75,7 +75,7 @@ def test_dead_letters_are_kept_and_given_back(redis, send, full):
     full()
 
     failures = [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True) for id_ in ids]
-    assert send(delivery_commands.fail(*PLACE, failures, most_attempts=9)) == ["dead", "dead"]
+    assert send(delivery_commands.fail(*PLACE, failures)) == ["dead", "dead"]
     found = send(dead_letter_commands.letters(*PLACE, count=9))
     assert send(dead_letter_commands.replay(*PLACE, [(found[0].id, b"")])) == ["retry"]
     assert send(dead_letter_commands.discard(*PLACE, [found[1].id])) == 1

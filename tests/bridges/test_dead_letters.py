@@ -50,7 +50,7 @@ def die(redis, send, orders):
         event_id = redis.xadd(STREAM, {"event_type": "order-placed", "n": "1", **fields}).decode()
         read_and_die(redis, "reader")
         failure = Failure(id=event_id, token="", error=error, took_ms=12, delay_ms=0, fatal=True)
-        send(delivery_commands.fail(*PLACE, [failure], most_attempts=10))
+        send(delivery_commands.fail(*PLACE, [failure]))
         return event_id
 
     return one

@@ -26,12 +26,12 @@ from tests.bridges.cast import (
 
 @pytest.fixture
 def fail(send):
-    """Say that attempts failed: `fail(id, token="", most=3)`."""
+    """Say that attempts failed: `fail(id, token="")`."""
 
-    def say(*ids, token="", most=3, **options):
+    def say(*ids, token="", **options):
         values = {"error": "no stock", "took_ms": 7, "delay_ms": 1000, **options}
         failures = [Failure(id=id_, token=token, **values) for id_ in ids]
-        return send(delivery_commands.fail(*PLACE, failures, most_attempts=most))
+        return send(delivery_commands.fail(*PLACE, failures))
 
     return say
 
@@ -98,7 +98,7 @@ def test_whoever_lost_the_event_to_another_is_stale(redis, send, fail, lease):
     assert mine.token != others.token
     assert fail(id_) == ["stale"]
     assert fail(id_, token=mine.token) == ["stale"]
-    assert fail(id_, token=others.token, most=9) == ["retry"]
+    assert fail(id_, token=others.token) == ["retry"]
 
 
 def test_the_last_attempt_makes_a_dead_letter_with_all_that_is_known(redis, fail, lease, letters):
@@ -109,7 +109,7 @@ def test_the_last_attempt_makes_a_dead_letter_with_all_that_is_known(redis, fail
     fail(id_, token=lease().events[0].token, error="second", took_ms=2)
     make_due(redis)
 
-    assert fail(id_, token=lease().events[0].token, error="third", took_ms=3) == ["dead"]
+    assert fail(id_, token=lease().events[0].token, error="third", took_ms=3, fatal=True) == ["dead"]
 
     assert places(redis) == {"dead": 1}
     (letter,) = letters()
@@ -135,19 +135,19 @@ def test_an_event_that_no_attempt_can_deliver_is_a_dead_letter_at_once(redis, fa
 
 def test_without_a_bound_there_is_always_another_attempt(redis, fail, lease):
     (id_,) = pend(redis, 1)
-    assert fail(id_, most=0) == ["retry"]
+    assert fail(id_) == ["retry"]
     for _ in range(20):
         make_due(redis)
-        assert fail(id_, token=lease(0).events[0].token, most=0) == ["retry"]
+        assert fail(id_, token=lease(0).events[0].token) == ["retry"]
 
 
 def test_the_last_ten_attempts_are_kept_and_the_time_of_the_first(redis, fail, lease, letters):
     (id_,) = pend(redis, 1)
-    fail(id_, error="error 1", most=12)
+    fail(id_, error="error 1")
     first = int(redis.hget(COPIES, f"{id_}:first"))
     for number in range(2, 13):
         make_due(redis)
-        fail(id_, token=lease(12).events[0].token, error=f"error {number}", most=12)
+        fail(id_, token=lease(12).events[0].token, error=f"error {number}", fatal=number == 12)
 
     (letter,) = letters()
 
@@ -224,7 +224,7 @@ def test_an_event_whose_worker_died_every_time_is_a_dead_letter_after_just_so_ma
 
 def test_a_death_after_other_failures_is_told_as_it_was(redis, fail, lease, letters):
     (id_,) = pend(redis, 1)
-    fail(id_, most=2)
+    fail(id_)
     make_due(redis)
     lease(2, lease_ms=0)
 
@@ -236,7 +236,7 @@ def test_a_death_after_other_failures_is_told_as_it_was(redis, fail, lease, lett
 
 def test_fewer_attempts_than_before_end_what_had_more(redis, fail, lease, letters):
     (id_,) = pend(redis, 1)
-    fail(id_, most=9)
+    fail(id_)
     make_due(redis)
 
     assert lease(1).dead == 1

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from streams import connections
-from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.retry import Policy
 from synapse.errors.delivery import SinkAway, SinkDisabled, SinkError
+from synapse.runtime.backoff import Backoff
 from tests.bridges.cast import PLACE, STREAM, KeepingSink, make_due, name_of_the_dead, parked, places, publish
 
 BY_CUSTOMER = {"order": "key", "order_key": "customer"}

@@ -3,7 +3,7 @@
 import pytest
 
 from streams import connections
-from synapse.delivery.retry import RECONNECT
+from synapse.delivery.batch_sizer import RECONNECT
 from synapse.errors.delivery import GroupExists
 from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_due, places, publish, read_and_die
 

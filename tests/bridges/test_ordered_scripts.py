@@ -57,7 +57,7 @@ def lease(send):
 
 def fail(send, id_, token="", **options):
     one = Failure(id=id_, token=token, **{"error": "no", "took_ms": 1, "delay_ms": 1000, **options})
-    return send(delivery_commands.fail(*PLACE, [one], most_attempts=3))[0]
+    return send(delivery_commands.fail(*PLACE, [one]))[0]
 
 
 def test_one_event_of_a_key_is_given_out_and_the_others_wait_for_it(redis, order, read):

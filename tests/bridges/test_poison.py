@@ -4,8 +4,9 @@ import pytest
 
 from bridges.sinks.handler import HandlerConfig, HandlerSink
 from streams import connections
-from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.retry import Policy
 from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.runtime.backoff import Backoff
 from tests.bridges.cast import PLACE, STREAM, places, publish
 from tests.bridges.sinks import definition
 

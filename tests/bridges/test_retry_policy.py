@@ -2,14 +2,9 @@
 
 import pytest
 
-from synapse.delivery.retry import (
-    Backoff,
-    GiveUp,
-    Policy,
-    Retry,
-    decide,
-)
+from synapse.delivery.retry import GiveUp, Policy, Retry, decide
 from synapse.errors.delivery import SinkError
+from synapse.runtime.backoff import Backoff
 
 DOUBLING = Policy(most_attempts=5, backoff=Backoff(base=2, cap=10))
 WRITTEN = Policy(most_attempts=0, schedule=(0, 5, 300))

@@ -4,10 +4,11 @@ import pytest
 
 from streams import connections
 from synapse.delivery import worker as runtime
-from synapse.delivery.retry import Backoff, Policy
+from synapse.delivery.retry import Policy
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.runtime.backoff import Backoff
 from tests.bridges.cast import (
     AT_ONCE,
     COUNTERS,

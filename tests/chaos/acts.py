@@ -39,9 +39,7 @@ def in_every_place(scene: Scene, executor: SyncExecutor) -> Scene:
     (leased,) = executor.execute([delivery_commands.lease(*PLACE, dead, limit=2, lease_ms=60_000)])
     first, second = leased.events
     failure = Failure(id=first.id, token=first.token, error="no", took_ms=1, delay_ms=0, fatal=True)
-    executor.execute(
-        [delivery_commands.fail(*PLACE, [failure], most_attempts=0), delivery_commands.done(*PLACE, [second.id])]
-    )
+    executor.execute([delivery_commands.fail(*PLACE, [failure]), delivery_commands.done(*PLACE, [second.id])])
     if scene.order == "none":
         read_and_die(scene.redis, dead, count=4)
     else:

@@ -50,7 +50,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     make_due(redis)
     (second,) = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
     failure = Failure(id=second.id, token=second.token, error="no", took_ms=1, delay_ms=0, fatal=True)
-    assert send(delivery_commands.fail(*PLACE, [failure], most_attempts=3)) == ["dead"]
+    assert send(delivery_commands.fail(*PLACE, [failure])) == ["dead"]
     (letter,) = send(dead_letter_commands.letters(*PLACE, count=9))
     assert send(dead_letter_commands.replay(*PLACE, [(letter.id, b"")])) == ["retry"]
     send(dead_letter_commands.discard(*PLACE, [letter.id]))

@@ -102,15 +102,16 @@ class Places(RuleBasedStateMachine):
         id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
         held = self.model.waiting.get(id_)
         token = "12 stranger" if stale else (held.token or "12 nobody") if held else ""
+        attempts = held.attempts if held else 1
+        fatal = fatal or attempts >= MOST_ATTEMPTS
         failure = Failure(id=id_, token=token, error="no", took_ms=1, delay_ms=LONG if later else 0, fatal=fatal)
-        command = delivery_commands.fail(*PLACE, [failure], most_attempts=MOST_ATTEMPTS)
+        command = delivery_commands.fail(*PLACE, [failure])
         expected = "stale"
         if not stale and (id_ in self.model.pending or (held and held.token)):
-            attempts = held.attempts if held else 1
             if id_ in self.model.pending and id_ in self.model.deleted:
                 expected = "lost"
                 self.model.lose(id_)
-            elif fatal or attempts >= MOST_ATTEMPTS:
+            elif fatal:
                 expected = "dead"
                 self.model.bury(id_)
             else:

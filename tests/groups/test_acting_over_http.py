@@ -31,7 +31,7 @@ def records():
 class TestShowing:
     def test_a_group_shows_what_it_is_owed_by_place_and_how_old_that_is(self, api, redis, send):
         ids = wait(redis, send, 3)
-        send(delivery_commands.fail(*PLACE, [_dead(send)], most_attempts=1))
+        send(delivery_commands.fail(*PLACE, [_dead(send)]))
         publish(redis, 2)
         redis.hset(f"syn:{{{STREAM}}}:cnt:{GROUP}", mapping={"parked": 4, "lost_trimmed": 7, "lost_silent": 8})
 

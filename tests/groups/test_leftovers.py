@@ -25,7 +25,7 @@ def owed(redis, orders, send):
     read_and_die(redis, "worker", count=3)
     for id_, fatal in ((ids[0], True), (ids[1], False)):
         failure = Failure(id=id_, token="", error="no", took_ms=1, delay_ms=60_000, fatal=fatal)
-        send(delivery_commands.fail(*PLACE, [failure], most_attempts=3))
+        send(delivery_commands.fail(*PLACE, [failure]))
     redis.hset(keyspace.stats(STREAM), "published", 4)
     return Bridge.objects.create(name="orders-to-shop", stream=orders, group=GROUP, sink="console")
 

@@ -127,11 +127,7 @@ def test_what_waits_and_was_trimmed_keeps_waiting_because_its_copy_is_all_there_
 
 def test_dead_letters_stay(redis, send, moved):
     (id_,) = pend(redis, 1)
-    send(
-        delivery_commands.fail(
-            *PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)], most_attempts=1
-        )
-    )
+    send(delivery_commands.fail(*PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)]))
 
     moved(*PLACE, "0-0", forget_owed=True)
 
@@ -145,7 +141,7 @@ def test_a_worker_that_still_had_one_in_hand_settles_nothing_twice(redis, send, 
 
     late = Failure(id=id_, token=held.token, error="no", took_ms=1, delay_ms=0)
 
-    assert send(delivery_commands.fail(*PLACE, [late], most_attempts=3)) == ["stale"]
+    assert send(delivery_commands.fail(*PLACE, [late])) == ["stale"]
     assert send(delivery_commands.done(*PLACE, [id_])) == 0
     assert unread(redis) == [id_]
 

@@ -63,7 +63,7 @@ OF_A_STREAM = [
     delivery_commands.join(*PLACE, "me", start="0", mode="any", run="r"),
     delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"),
     delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000),
-    delivery_commands.fail(*PLACE, [FAILURE], most_attempts=3),
+    delivery_commands.fail(*PLACE, [FAILURE]),
     dead_letter_commands.letters(*PLACE, count=9),
     group_commands.move(*PLACE, "0"),
     consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=1000),

@@ -189,12 +189,12 @@ def done(
     return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
 
 
-def fail(stream: str, group: str, failures: Iterable[Failure], *, most_attempts: int) -> Command:
-    """Say that attempts failed: each event waits, or is set aside after `most_attempts` (0: never for that).
+def fail(stream: str, group: str, failures: Iterable[Failure]) -> Command:
+    """Say that attempts failed: each event waits, or is set aside when it is `fatal`.
 
     The reply has a `Fate` for each. Saying it again changes nothing.
     """
-    arguments: list[Argument] = [most_attempts]
+    arguments: list[Argument] = []
     for one in failures:
         error = cut(one.error, MAX_ERROR).encode("utf-8", "replace")
         took = "-" if one.took_ms is None else max(0, one.took_ms)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint
 from synapse.redis.embedded.probe import State, look_at
 from synapse.redis.embedded.server import EmbeddedRedis
-from synapse.runtime.periodic import Backoff
+from synapse.runtime.periodic import RetryTimer
 
 
 class Watch:
@@ -24,7 +24,7 @@ class Watch:
     ) -> None:
         self._redis = redis
         self._endpoint = endpoint
-        self._backoff = Backoff(clock=clock)
+        self._retry = RetryTimer(clock=clock)
         self._was = State.READY
 
     def step(self) -> bool:
@@ -35,17 +35,17 @@ class Watch:
         self._was = look.state
         if look.state is not State.AWAY:
             return False
-        if self._backoff.is_due():
+        if self._retry.is_due():
             self._bring_back(look.said)
         return True
 
     def _bring_back(self, said: str) -> None:
         self._redis.say(f"The embedded Redis {said}; starting it again.")
-        self._backoff.failed()
+        self._retry.failed()
         try:
             self._endpoint = self._redis.ensure_running()
         except EmbeddedRedisError as error:
-            self._redis.say(f"{error}\nNext try in {self._backoff.delay:g} s.")
+            self._redis.say(f"{error}\nNext try in {self._retry.delay:g} s.")
         else:
             self._redis.say(f"The embedded Redis is back at {self._endpoint}.")
             self._was = State.READY

@@ -1,10 +1,9 @@
 -- Note that attempts failed: each event waits for its next one, or is set aside when there is none.
--- ARGV, after those of group.lua: attempts that an event has (0: any number), then for each event its id, the token of
---       its lease ("" when it was read and is pending), the error, how long the attempt took (milliseconds), after how
---       long the next may begin (milliseconds), and 1 when none is to be made.
+-- ARGV, after those of group.lua: for each event its id, the token of its lease ("" when it was read and is pending),
+--       the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds), and 1
+--       when none is to be made.
 -- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": somebody else has it by now, or the
 --        same was said before, and nothing was changed.
-local most = tonumber(ARGV[3])
 
 -- Take an event from whoever had it. Return how many attempts it had, and its copy; or what became of it instead.
 local function taken(id, token)
@@ -26,7 +25,7 @@ end
 
 even_when_full()
 local answers = {}
-for i = 4, #ARGV, 6 do
+for i = 3, #ARGV, 6 do
   local id, error = ARGV[i], ARGV[i + 2]
   local attempts, body = taken(id, ARGV[i + 1])
   if not attempts then
@@ -36,7 +35,7 @@ for i = 4, #ARGV, 6 do
     answers[#answers + 1] = 'lost'
   else
     note_attempt(id, attempts, ARGV[i + 3], error)
-    if ARGV[i + 5] == '1' or (most > 0 and attempts >= most) then
+    if ARGV[i + 5] == '1' then
       bury(id, body, attempts, error)
       answers[#answers + 1] = 'dead'
     else

@@ -16,7 +16,7 @@ import environ
 from synapse.auth.client_ip import Proxies
 from synapse.delivery.webhooks import allow_list
 from synapse.shares.resources import RESOURCES, read_percents
-from synapse_project import redis_locator, setting_values
+from synapse_project import setting_values
 
 
 class BadSetting(Exception):
@@ -44,7 +44,7 @@ SETTINGS = (
     Setting(
         name="REDIS_URL",
         default="",
-        parse=redis_locator.checked,
+        parse=setting_values.redis_url,
         shown_default="the embedded server",
         meaning="The Redis or Valkey that holds the events.",
     ),

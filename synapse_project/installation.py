@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings as django_settings
+
+from synapse.errors.streams import BrokerDown
+from synapse.redis.embedded import recorded_endpoint
 from synapse.redis.embedded.endpoint import write_private
 from synapse.runtime import private_files
 from synapse.runtime.supervisor import LIFELINE
@@ -163,6 +167,20 @@ def database_of(settings: Mapping[str, Any]) -> str:
     if settings["ENGINE"].endswith("sqlite3"):
         return str(settings["NAME"])
     return f"postgresql://{settings['HOST'] or 'localhost'}:{settings['PORT'] or 5432}/{settings['NAME']}"
+
+
+def redis_url() -> str:
+    """Return the URL of Redis (`settings.REDIS_LOCATOR` names this function): `REDIS_URL`, else the embedded one's.
+
+    Raises:
+        BrokerDown: when none is configured and the embedded one was never started here.
+    """
+    if django_settings.REDIS_URL:
+        return str(django_settings.REDIS_URL)
+    endpoint = recorded_endpoint(django_settings.EMBEDDED_REDIS_DIR)
+    if endpoint is None:
+        raise BrokerDown("No Redis is configured and the embedded one was never started: run `make run` first.")
+    return endpoint.url
 
 
 def redis_of(url: str, embedded: Path) -> str:

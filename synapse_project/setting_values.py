@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from synapse.auth import api_key, client_ip
 from synapse.delivery.handlers import allow_list
 from synapse.formats import rate
+from synapse.redis import address
 
 
 def boolean(text: str) -> bool:
@@ -33,6 +34,20 @@ def between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def redis_url(text: str) -> str:
+    """Read the URL of a Redis, and the files that it names."""
+    address.read(text)
+    parts = urlsplit(text)
+    for name, paths in parse_qs(parts.query).items():
+        if name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+            try:
+                Path(paths[-1]).read_bytes()
+            except OSError as error:
+                raise ValueError(f"a file that can be read as “{name}” ({error.strerror})") from None
+    # urlsplit has read REDIS:// as redis.
+    return parts.scheme + text[len(parts.scheme) :]
 
 
 def redis_port(text: str) -> int:

@@ -86,7 +86,7 @@ CATALOG_FILE = (
 # Events. An empty URL means the embedded server, whose address is recorded in the file.
 REDIS_URL = environment.redis_url(_env)
 EMBEDDED_REDIS_DIR = VAR_DIR / "redis"
-REDIS_LOCATOR = "synapse_project.redis_locator.redis_url"
+REDIS_LOCATOR = "synapse_project.installation.redis_url"
 REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
 LIVE_WATCHERS = _env["SYNAPSE_LIVE_WATCHERS"]

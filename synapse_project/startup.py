@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from bridges import snapshot as bridges
-from core import catalog_version, database_errors
+from core import catalog_version, database_errors, database_lock
 from core.availability import NotThere, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
@@ -35,7 +35,7 @@ from synapse.runtime import (
     process_table,
 )
 from synapse.runtime.supervisor import Child, Supervisor
-from synapse_project import database_lock, installation
+from synapse_project import installation
 
 OPEN = "open"
 _CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  prints one (docs/access.md)."

@@ -25,7 +25,6 @@ from synapse.dead_letters.dead_letter import (
 )
 from synapse.dead_letters.filters import Cursor
 from synapse.dead_letters.permissions import permit_acting
-from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
 from synapse.publishing import validation
@@ -33,7 +32,7 @@ from synapse.redis import keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command
-from synapse.redis.commands.delivery import netstring
+from synapse.redis.commands.delivery import MAX_WAITING, netstring
 from synapse.redis.queries import answer
 from synapse.wire.ids import iso_of, moment_of
 from synapse.wire.masking import mask_of_event

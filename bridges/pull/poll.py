@@ -15,7 +15,6 @@ from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.status import pack
-from synapse.delivery.worker import MAX_WAITING
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
 from synapse.pull import response as pull_response
@@ -39,6 +38,7 @@ from synapse.redis.commands import (
 )
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.delivery import (
+    MAX_WAITING,
     Admitted,
     Held,
     Leased,

@@ -22,12 +22,9 @@ from synapse.delivery.status import Progress
 from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
 from synapse.redis import SyncExecutor
-from synapse.redis.commands.delivery import Held, Leased
+from synapse.redis.commands.delivery import MAX_WAITING, Held, Leased
 from synapse.wire.entry import TopLevelTypes
 
-# While so many events wait to come again, or for their turn, nothing new is read: one broken sink, or one key that does
-# not get on, must not move a whole stream into copies.
-MAX_WAITING = 100_000
 # How often a worker looks around that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0
 # Where nothing was read for so many seconds, and nothing waits, a read waits for up to so many milliseconds: what comes

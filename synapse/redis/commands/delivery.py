@@ -23,6 +23,9 @@ _CHECKPOINT = load("checkpoint", "group")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
+# While so many events of a group wait to come again, or for their turn, nothing new is read: one broken sink, or one
+# key that does not get on, must not move a whole stream into copies.
+MAX_WAITING = 100_000
 # What is kept of an error's text.
 MAX_ERROR = 1000
 

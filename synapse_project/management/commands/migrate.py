@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from synapse_project import database_lock
+from core import database_lock
 
 
 class Command(migrate.Command):

@@ -1,12 +1,16 @@
-"""Looks at what events hold: each that a person takes leaves a line in the record.
+"""Demand the permission to see payloads in the admin, and record in the audit log which events a person was shown.
 
-What programs read is delivered to them, and is no look.
+What programs read is delivered to them, and is not recorded.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
 from core import audit
+from synapse.auth.people import VIEW_PAYLOAD
 from synapse.auth.principal import Principal
 from synapse.auth.rights import PERSONAL
 
@@ -32,3 +36,18 @@ def record_watching(by: Principal, target: str) -> None:
 def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:
     if by.kind == "person":
         audit.record(by, ACTION, target, after={**seen, "personal": by.rights.has(PERSONAL), **more})
+
+
+def may_see(request: HttpRequest) -> bool:
+    """Say whether the person may see what events hold."""
+    return bool(request.user.has_perm(VIEW_PAYLOAD))
+
+
+def check_permission(request: HttpRequest) -> None:
+    """Do nothing when the person may see what events hold.
+
+    Raises:
+        PermissionDenied: when they may not.
+    """
+    if not may_see(request):
+        raise PermissionDenied

@@ -17,7 +17,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
-from core import database_errors
+from core import availability
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.exchange import Request, Response, expression, problem_response
 from synapse.http.hosts import bad_host
@@ -103,7 +103,7 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
         case RequestDataTooBig():
             return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case DatabaseError():
-            return database_errors.as_problem(error)
+            return availability.database_problem(error)
         case Http404():
             return NotFound("Nothing is served under this path.")
         case SuspiciousOperation():
@@ -160,7 +160,7 @@ def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an error that no view answered: 503 when the database cannot be used, else 500, and the log has more."""
-    problem = database_errors.as_problem(sys.exc_info()[1])
+    problem = availability.database_problem(sys.exc_info()[1])
     if problem is not None:
         return _unavailable(request, problem)
     return to_django(problem_response(Problem("Something went wrong inside Synapse; its log says more.")))

@@ -26,7 +26,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
-from core import database_errors
+from core import availability
 from core.process_shares import shares_of
 from streams import access
 from streams.access import identification
@@ -122,7 +122,7 @@ async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None
     try:
         person = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, _of_session, headers, address)
     except DatabaseError as error:
-        raise database_errors.as_problem(error) or error from None
+        raise availability.database_problem(error) or error from None
     return None if person is None else caller_of(person)
 
 

@@ -1,8 +1,39 @@
-"""What the admin is called, and where one can go in it (settings of django-unfold)."""
+"""The admin's name, style files and sidebar (settings of django-unfold), made before any model is known."""
 
+from collections.abc import Callable, Collection
+
+from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from core import theme
+
+def _static_file(path: str) -> Callable[[object], str]:
+    """Return what gives the address of a static file: only when it is asked for are the settings known."""
+    return lambda _: static(path)
+
+
+def _no_colors(_: object) -> dict[str, dict[str, str]]:
+    """Keep the theme from writing its colours into the pages: they are in `core/colors.css`."""
+    return {}
+
+
+def _is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:
+    """Say whether a line of the sidebar is that of the page that is shown.
+
+    The line of a list (`changelist`) is also that of the model's other pages, but for those `apart`; a page's line is
+    also that of the pages below it, whose names begin with its own.
+    """
+    shown = (request.resolver_match.url_name if request.resolver_match else None) or ""
+    name = shown.removeprefix(f"{model}_")
+    if name == shown:
+        return False
+    if page != "changelist":
+        return _is_below(name, page)
+    return not any(_is_below(name, one) for one in apart if one)
+
+
+def _is_below(name: str, page: str) -> bool:
+    return name == page or name.startswith(f"{page}_")
 
 
 def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart: str = "") -> dict[str, object]:
@@ -13,7 +44,7 @@ def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart:
         "icon": icon,
         "link": reverse_lazy(f"admin:{app}_{name}_{page}"),
         "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
-        "active": lambda request: theme.is_shown(request, f"{app}_{name}", page, (apart,)),
+        "active": lambda request: _is_shown(request, f"{app}_{name}", page, (apart,)),
     }
 
 
@@ -30,9 +61,9 @@ UNFOLD: dict[str, object] = {
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ]
     },
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": theme.file("core/favicon.svg")}],
-    "STYLES": [theme.file("core/colors.css"), theme.file("core/admin.css")],
-    "SCRIPTS": [theme.file("core/admin.js")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static_file("core/favicon.svg")}],
+    "STYLES": [_static_file("core/colors.css"), _static_file("core/admin.css")],
+    "SCRIPTS": [_static_file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
     "SIDEBAR": {
@@ -74,5 +105,5 @@ UNFOLD: dict[str, object] = {
             {"title": "People", "items": [_page("People", "group", "auth.user"), _page("Roles", "badge", "core.role")]},
         ],
     },
-    "COLORS": theme.no_colors,
+    "COLORS": _no_colors,
 }

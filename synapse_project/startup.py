@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from bridges import snapshot as bridges
-from core import catalog_version, database_errors, database_lock
+from core import availability, catalog_version, database_lock
 from core.availability import NotThere, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
@@ -168,7 +168,7 @@ def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
             holder.refresh()
         except DatabaseError as error:
             connection.close()
-            if not database_errors.is_away(error):
+            if not availability.is_database_away(error):
                 raise
             reason = reason_of(error)
             try:

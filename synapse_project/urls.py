@@ -5,10 +5,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from contracts.api.server_info import Root
-from core.admin import log_out, password_change
+from core.admin import account
 from synapse_project.api_docs import ApiDocs, ApiDocument
 
-admin.site.extra_urls = lambda: [*log_out.urls(), *password_change.urls()]  # type: ignore[attr-defined]  # the theme's site has it
+admin.site.extra_urls = account.urls  # type: ignore[attr-defined]  # the theme's site has it
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.

@@ -11,9 +11,8 @@ from unfold.views import ChangeList  # type: ignore[import-untyped]
 from bridges import archive
 from bridges.admin import summary
 from bridges.models import ArchivedEvent
-from core.admin import RestrictedAdmin, payloads, person
-from core.admin.pages import Page
-from core.admin.related_filter import MOST_CHOICES, RelatedFilter
+from core import payload_access
+from core.admin.base import MOST_CHOICES, Page, RelatedFilter, RestrictedAdmin, person
 from core.templatetags.synapse import moment, visible
 from streams.models import EventType
 
@@ -68,10 +67,10 @@ class ArchivedEventAdmin(RestrictedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        payloads.check(request)
+        payload_access.check_permission(request)
         archived = self.get_object(request, object_id)
         if archived is not None and self.has_view_permission(request, archived):
-            payloads.record(request, f"archived event {archived}", [archived.entry_id])
+            payload_access.record(person(request), f"archived event {archived}", [archived.entry_id])
             archived = archive.seen_by(archived, person(request))
         shown: HttpResponse = super().change_view(request, object_id, form_url, {"archived": archived})
         return shown

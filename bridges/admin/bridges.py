@@ -15,9 +15,8 @@ from bridges.definition_checks import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.sinks import registry
 from bridges.snapshot import definition_of
-from core.admin import AuditedAdmin
+from core.admin.base import AuditedAdmin, RelatedFilter
 from core.admin.json_field import JsonValue
-from core.admin.related_filter import RelatedFilter
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.leaving import told_left

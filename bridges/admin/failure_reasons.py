@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from bridges import auto_disable
-from core.admin import payloads
+from core import payload_access
 
 HIDDEN = "What went wrong is told to those who may see the payloads of events: it may quote them."
 
@@ -14,7 +14,7 @@ HIDDEN = "What went wrong is told to those who may see the payloads of events: i
 def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
     """Give each bridge, whose overview is there already, `why`: what keeps it from running or went wrong last; "" when
     nothing did, and `payloads_seen`, whether the person is led to its dead letters. One query, when any is disabled."""
-    may_see = payloads.may_see(request)
+    may_see = payload_access.may_see(request)
     disabled = auto_disable.reasons_of([bridge.name for bridge in bridges if not bridge.enabled])
     for bridge in bridges:
         why = _why(bridge, disabled.get(bridge.name, ""))

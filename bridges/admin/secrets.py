@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget  # typ
 
 from bridges import secrets
 from bridges.models import Secret
-from core.admin import AuditedAdmin
+from core.admin.base import AuditedAdmin
 from core.templatetags.synapse import moment
 from synapse.delivery.webhooks import signature
 

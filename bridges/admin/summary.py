@@ -11,8 +11,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from bridges import inference_summary
-from core.admin import person
-from core.admin.pages import Page
+from core.admin.base import Page, person
 
 SPANS = (("The last hour", timedelta(hours=1)), ("The last day", timedelta(days=1)))
 

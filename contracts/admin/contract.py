@@ -12,24 +12,33 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from contracts import registry
-from contracts.admin import (
-    compatibility_check,
-    compatibility_settings,
-    deletion,
-    drafts,
-    extra_actions,
-    usage,
-    version_actions,
-    versions,
-)
+from contracts.admin import compatibility, extensions, version_actions, versions
 from contracts.models import Contract, ContractVersion
-from core.admin import AuditedAdmin, person
+from core.admin.base import AuditedAdmin, Page, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
-from core.admin.pages import Page
 from core.templatetags.synapse import moment, visible
+from synapse.auth.principal import Principal
 from synapse.errors.contracts import BadSchema
 from synapse.problems import Problem
 from synapse.schema import validator
+
+
+def standing_text(contract: Contract) -> str:
+    """Return what a person edits: the draft's text, else that of the active version, else nothing."""
+    version = registry.draft_of(contract) or registry.active_version(contract)
+    return "" if version is None else version.text
+
+
+def _save_draft(contract: Contract, text: str, *, by: Principal) -> ContractVersion | None:
+    """Make the text the contract's draft. Return None when it says what stands already and there is no draft.
+
+    Raises:
+        BadSchema: when the text cannot be a contract's schema.
+    """
+    if text == standing_text(contract):
+        return registry.draft_of(contract)
+    return registry.draft(contract.subject, text, by=by)
+
 
 State = ContractVersion.State
 
@@ -60,7 +69,7 @@ class ContractForm(forms.ModelForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if self.instance.pk:
-            self.initial["schema"] = drafts.standing_text(self.instance)
+            self.initial["schema"] = standing_text(self.instance)
             ask_at = reverse("admin:contracts_contract_verdict", args=[self.instance.pk])
         else:
             ask_at = reverse("admin:contracts_contract_verdict_of_new")
@@ -94,13 +103,13 @@ class ContractAdmin(AuditedAdmin):
         Page(path="<int:pk>/discard/", name="discard", view=version_actions.discard),
         Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=version_actions.deprecate),
         Page(path="<int:pk>/versions/<int:number>/restore/", name="restore", view=version_actions.restore),
-        Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=deletion.delete),
+        Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=version_actions.delete),
         Page(path="<int:pk>/versions/<int:number>/schema/", name="schema", view=versions.schema),
         Page(path="<int:pk>/versions/<int:number>/python/", name="python", view=versions.code),
-        Page(path="<int:pk>/verdict/", name="verdict", view=compatibility_check.live),
-        Page(path="verdict/", name="verdict_of_new", view=compatibility_check.live),
-        Page(path="<int:pk>/rules/", name="rules", view=compatibility_settings.of_contract),
-        Page(path="rules/", name="rules_of_all", view=compatibility_settings.of_all),
+        Page(path="<int:pk>/verdict/", name="verdict", view=compatibility.live),
+        Page(path="verdict/", name="verdict_of_new", view=compatibility.live),
+        Page(path="<int:pk>/rules/", name="rules", view=compatibility.show_contract_settings),
+        Page(path="rules/", name="rules_of_all", view=compatibility.show_general_settings),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contract]:
@@ -157,7 +166,7 @@ class ContractAdmin(AuditedAdmin):
         super().save_model(request, obj, form, change)
         text = form.cleaned_data.get("schema")
         if text and "schema" in form.changed_data:
-            drafts.save(obj, text, by=person(request))
+            _save_draft(obj, text, by=person(request))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         contract = options.get("obj")
@@ -167,9 +176,9 @@ class ContractAdmin(AuditedAdmin):
                 "versions": versions.rows(contract),
                 "draft": registry.draft_of(contract),
                 "active": active,
-                "rules": compatibility_settings.standing(contract),
-                "offers": extra_actions.of(request, contract),
-                "uses": usage.of(contract, None if active is None else validator.parse(active.text)),
+                "rules": compatibility.standing_settings(contract),
+                "offers": extensions.offers_of(request, contract),
+                "uses": extensions.uses_of(contract, None if active is None else validator.parse(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown

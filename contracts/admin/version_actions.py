@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from contracts import registry
-from contracts.admin import compatibility_check, drafts, usage
+from contracts.admin import compatibility, extensions, versions
 from contracts.admin.versions import numbered
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, content_of
@@ -23,6 +23,55 @@ from synapse.auth.principal import Principal
 from synapse.errors.contracts import DraftChanged
 from synapse.problems import Problem
 from synapse.schema import validator
+
+
+def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Ask whether a version is to be hidden, or a hidden one to be deleted for good; then do it.
+
+    The question names which of the two it was: a second click on the first never does the second.
+    """
+    contract = admin.found(request, pk, to="delete")
+    version = numbered(contract, number)
+    for_good = request.POST.get("for_good") == "yes" if request.method == "POST" else version.deleted_at is not None
+    if request.method == "POST":
+        return take(admin, request, contract, lambda: _deleted(version, request, for_good=for_good))
+    page: HttpResponse = admin.show(
+        request,
+        "contracts/admin/delete.html",
+        title=f"Delete version {number}",
+        row=contract,
+        question=f"Delete version {number} of “{contract.subject}” for good?"
+        if for_good
+        else f"Delete version {number} of “{contract.subject}”?",
+        consequences=_of_good(version) if for_good else _of_hiding(version),
+        for_good=for_good,
+        button="Delete for good" if for_good else "Delete",
+        is_dangerous=True,
+        back=admin.page_url("version", pk, number),
+    )
+    return page
+
+
+def _deleted(version: ContractVersion, request: HttpRequest, *, for_good: bool) -> str:
+    number = version.number
+    registry.delete_version(version, by=person(request), permanent=for_good)
+    return f"Version {number} is deleted{' for good' if for_good else ''}."
+
+
+def _of_hiding(version: ContractVersion) -> list[str]:
+    return [
+        instead_of(version),
+        "Nothing is compared with it any more, and clients of the registry no longer find it. By its global id its "
+        "schema can still be read.",
+        "It cannot be undone; its schema can be made a new version.",
+    ]
+
+
+def _of_good(version: ContractVersion) -> list[str]:
+    return [
+        "The version is gone from this page and from the registry; its text stays in the record.",
+        f"The number {version.number} stays taken.",
+    ]
 
 
 def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -36,8 +85,8 @@ def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
         return redirect(admin.page_url("version", pk, number))
     if request.method == "POST":
         return take(admin, request, contract, lambda: _restored(contract, version, content, person(request)))
-    judgement = compatibility_check.judge(contract, version.text, content)
-    users = usage.of(contract, validator.parse(version.text))
+    judgement = compatibility.judge(contract, version.text, content)
+    users = extensions.uses_of(contract, validator.parse(version.text))
     if judgement.is_refused:
         question, consequences = f"“{contract.subject}” cannot go back to version {number}", []
     else:
@@ -60,7 +109,7 @@ def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
         back=admin.page_url("version", pk, number),
         complaining=[use for use in users if use.complaints],
         active=active,
-        rows=difference(drafts.readable(active), drafts.readable(version)),
+        rows=difference(versions.readable(active), versions.readable(version)),
     )
     return page
 
@@ -103,8 +152,8 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
             admin.message_user(request, changed.detail, messages.WARNING)
             return redirect(request.path)
     active = registry.active_version(contract)
-    users = usage.of(contract, validator.parse(draft.draft_text))
-    judgement = compatibility_check.judge(contract, draft.draft_text)
+    users = extensions.uses_of(contract, validator.parse(draft.draft_text))
+    judgement = compatibility.judge(contract, draft.draft_text)
     if judgement.is_refused:
         question, consequences = f"The draft of “{contract.subject}” cannot be activated", []
     else:
@@ -123,7 +172,7 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         digest=registry.digest_of(draft),
         complaining=[use for use in users if use.complaints],
         active=active,
-        rows=difference(drafts.readable(active), drafts.readable(draft)),
+        rows=difference(versions.readable(active), versions.readable(draft)),
     )
     return page
 

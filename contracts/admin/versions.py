@@ -10,12 +10,16 @@ from django.shortcuts import redirect
 from django.utils.http import content_disposition_header
 
 from contracts import registry
-from contracts.admin import drafts
 from contracts.models import Contract, ContractVersion
 from contracts.registry.references import documents_of
 from core.admin import revisions
 from synapse.errors.contracts import NoPythonCode, UnknownVersion
 from synapse.schema import codegen, validator
+
+
+def readable(version: ContractVersion | None) -> str:
+    """Return a version's schema laid out evenly, so that only what it says makes a difference; "" for none."""
+    return "" if version is None else validator.canonical_text(validator.parse(version.text))
 
 
 def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -104,7 +108,7 @@ def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         new=found[new],
         old_name=old,
         new_name=new,
-        rows=revisions.difference(drafts.readable(found[old]), drafts.readable(found[new])),
+        rows=revisions.difference(readable(found[old]), readable(found[new])),
         is_only_layout=found[old].text != found[new].text,
     )
     return page

@@ -1,13 +1,3 @@
-"""What the admin pages of all apps stand on, and the pages of the record and of people.
+"""Base classes and pages of the admin that all apps share: the first page, audit entries, people, own account."""
 
-- `base`        lists that answer only what they declare; pages whose every change is recorded
-- `pages`       pages of a definition beside its form
-- `home`        the first page, to which each app adds its part
-- `json_field`  JSON in forms: an editor, and mistakes with their line
-- `revisions`   what differs between two texts
-"""
-
-from core.admin import audit_entries, people
-from core.admin.base import AuditedAdmin, AuditedInline, RestrictedAdmin, person
-
-__all__ = ["AuditedAdmin", "AuditedInline", "RestrictedAdmin", "audit_entries", "people", "person"]
+from core.admin import audit_entries, people  # noqa: F401 - registers their pages

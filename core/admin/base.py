@@ -1,11 +1,12 @@
 """Base classes of admin pages: lists answer only what they declare, and changes of definitions are recorded."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.filters import SimpleListFilter
 from django.contrib.admin.utils import NestedObjects, get_fields_from_path
 from django.core.exceptions import PermissionDenied
@@ -21,11 +22,32 @@ from unfold.admin import ModelAdmin, TabularInline  # type: ignore[import-untype
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[import-untyped]
 
 from core import audit, catalog_version
-from core.admin.pages import Page
 from core.admin.revisions import RevisedModelForm
 from core.models import CatalogModel
 from synapse.auth.people import VIEW_PERSONAL, person_of
 from synapse.auth.principal import Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page beside a definition's form. `path` follows the list's own address, as in `<int:pk>/messages/`.
+
+    `view` is called with the admin of the model, the request and what the path names; who may see the page is its
+    own business. The page's URL is named `admin:APP_MODEL_NAME`.
+    """
+
+    path: str
+    name: str
+    view: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tab:
+    """One of the pages that belong together, as the row of tabs shows it."""
+
+    title: str
+    url: str
+    active: bool = False
 
 
 def person(request: HttpRequest) -> Principal:
@@ -266,3 +288,20 @@ def _going_with(row: Model) -> Iterator[Model]:
 
 def _stored(row: Model) -> Model | None:
     return type(row)._default_manager.filter(pk=row.pk).first()
+
+
+# To write a link for each of a thousand takes longer than the rest of the page. Others are found by a search.
+MOST_CHOICES = 100
+
+
+class RelatedFilter(admin.RelatedFieldListFilter):
+    """Offers the first related objects, and the one that is filtered for."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Return the keys of the related objects, and how they are shown."""
+        objects = field.related_model._default_manager.all()
+        found = {one.pk: str(one) for one in objects[:MOST_CHOICES]}
+        chosen = [
+            text for text in self.lookup_val or () if text.isdecimal() and text.isascii() and int(text) not in found
+        ]
+        return [*found.items(), *((one.pk, str(one)) for one in objects.filter(pk__in=chosen))]

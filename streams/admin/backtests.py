@@ -7,13 +7,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from contracts.admin import ContractAdmin, extra_actions
-from contracts.admin.extra_actions import Offer
+from contracts.admin import extensions
+from contracts.admin.contract import ContractAdmin
+from contracts.admin.extensions import Offer
 from contracts.models import Contract
 from contracts.registry import draft_of
-from core.admin import payloads, person
+from core import payload_access
+from core.admin.base import Page, person
 from core.admin.json_field import line_of
-from core.admin.pages import Page
 from streams import candidate_schemas
 from streams.models import Stream
 from synapse.auth.people import VIEW_PAYLOAD
@@ -66,7 +67,7 @@ def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[d
     )
     for tested in found:
         place, events = f"stream {tested.stream}", tested.walk.events
-        payloads.record(request, place, tested.example_ids, events=events, back_test=tested.event_type)
+        payload_access.record(person(request), place, tested.example_ids, events=events, back_test=tested.event_type)
     return [_result(tested, text) for tested in found]
 
 
@@ -87,4 +88,4 @@ def _offer(request: HttpRequest, contract: Contract) -> Iterator[Offer]:
 
 
 ContractAdmin.pages.append(Page(path="<int:pk>/back-test/", name="back_test", view=back_test))
-extra_actions.tell(_offer)
+extensions.register_offers(_offer)

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from contracts.admin import usage
-from contracts.admin.usage import Use
+from contracts.admin import extensions
+from contracts.admin.extensions import Use
 from contracts.models import Contract
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType, Stream
@@ -36,4 +36,4 @@ def _complaints(found: EventType, contract: Contract, schema: Mapping[str, Any])
     return [sentence(pointer, mistake) for pointer, mistake in wrong]
 
 
-usage.tell(event_types)
+extensions.register_uses(event_types)

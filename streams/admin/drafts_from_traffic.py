@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from contracts.models import Contract
 from contracts.registry import draft_of
-from core.admin import payloads, person
+from core import payload_access
+from core.admin.base import person
 from core.admin.json_field import JsonText
 from core.admin.revisions import difference
 from streams import candidate_schemas, connections
@@ -79,7 +80,7 @@ def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposa
     stream, by = event_type.stream.name, person(request)
     asked = draft_from_traffic.draft(holder.current(), stream, event_type.name, by=by, last=last)
     proposal = connections.executor().run(asked)
-    payloads.record(request, f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
+    payload_access.record(person(request), f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
     return proposal
 
 

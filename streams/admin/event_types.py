@@ -8,10 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from contracts import registry
-from core.admin import AuditedAdmin
+from core.admin.base import AuditedAdmin, Page, RelatedFilter
 from core.admin.json_field import JsonValue, refuse
-from core.admin.pages import Page
-from core.admin.related_filter import RelatedFilter
 from streams.admin import drafts_from_traffic, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType

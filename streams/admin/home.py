@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from core.admin import payloads
+from core import payload_access
 from streams.admin.queries import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_summary
@@ -34,7 +34,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     known: Mapping[str, Overview] = {} if isinstance(found, Problem) else found
     return {
         "may_see": True,
-        "page": "admin:streams_stream_messages" if payloads.may_see(request) else "admin:streams_stream_groups",
+        "page": "admin:streams_stream_messages" if payload_access.may_see(request) else "admin:streams_stream_groups",
         "may_add": request.user.has_perm("streams.add_stream"),
         "problem": found if isinstance(found, Problem) else None,
         "cards": [(stream, known.get(stream.name)) for stream in streams],

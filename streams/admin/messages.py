@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from django.http import HttpRequest, HttpResponse
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
-from core.admin import payloads, person
+from core import payload_access
+from core.admin.base import person
 from streams.admin import tabs
 from streams.admin.queries import ask_all
 from streams.models import EventType, Stream
@@ -26,7 +27,7 @@ FILTERS = ("event_type", "since", "until", "order", "after", "before")
 def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the stream's messages, newest first unless asked otherwise; the filters are those of the API."""
     stream = admin.found(request, pk)
-    payloads.check(request)
+    payload_access.check_permission(request)
     query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
     asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
@@ -37,7 +38,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     )
     page = _answer(found["messages"])
     if not isinstance(page, Problem):
-        payloads.record(request, f"stream {stream.name}", [found["id"] for found in page["messages"]])
+        payload_access.record(person(request), f"stream {stream.name}", [found["id"] for found in page["messages"]])
     more = None
     if not isinstance(page, Problem) and page["next"]:
         turn = "before" if page["order"] == "newest" else "after"
@@ -60,7 +61,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     """Show one message: the event, and the fields of its entry as they lie in Redis."""
     stream = admin.found(request, pk)
-    payloads.check(request)
+    payload_access.check_permission(request)
     found = ask_all(
         {
             "overview": stream_summary.of([stream.name]),
@@ -69,7 +70,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     )
     answer = _answer(found["message"])
     if not isinstance(answer, Problem):
-        payloads.record(request, f"stream {stream.name}", [answer["id"]])
+        payload_access.record(person(request), f"stream {stream.name}", [answer["id"]])
     return _show(
         admin,
         request,

@@ -7,9 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from core.admin import AuditedAdmin, AuditedInline
-from core.admin.pages import Page
-from core.admin.related_filter import RelatedFilter
+from core.admin.base import AuditedAdmin, AuditedInline, Page, RelatedFilter
 from streams.admin import integration_page, keys, tabs
 from streams.models import Grant, Service
 from synapse.groups import ownership

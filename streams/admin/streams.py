@@ -9,8 +9,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
-from core.admin import AuditedAdmin, AuditedInline, payloads
-from core.admin.pages import Page
+from core import payload_access
+from core.admin.base import AuditedAdmin, AuditedInline, Page
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, tabs
@@ -32,7 +32,7 @@ class StreamList(LiveList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self._page = "messages" if payloads.may_see(request) else "groups"
+        self._page = "messages" if payload_access.may_see(request) else "groups"
 
     def url_for_result(self, result: Stream) -> str:
         return self.model_admin.page_url(self._page, result.pk)  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import reverse
 
-from core.admin.pages import Tab
+from core.admin.base import Tab
 from streams.models import EventType, Service, Stream
 from synapse.auth.people import PUBLISH, VIEW_PAYLOAD
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.admin import related_filter
+from core.admin import base
 from streams.models import EventType, Stream
 from tests.admin.pages import text_of, url
 
@@ -12,7 +12,7 @@ LIST = "streams.eventtype"
 @pytest.fixture
 def event_types(db, monkeypatch):
     """Four streams with an event type each; two choices are offered."""
-    monkeypatch.setattr(related_filter, "MOST_CHOICES", 2)
+    monkeypatch.setattr(base, "MOST_CHOICES", 2)
     streams = [Stream.objects.create(name=f"stream-{number}") for number in range(4)]
     for stream in streams:
         EventType.objects.create(stream=stream, name=f"type-of-{stream.name}")

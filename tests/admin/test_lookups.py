@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from bridges.models import ArchivedEvent
-from core.admin import RestrictedAdmin
+from core.admin.base import RestrictedAdmin
 from core.models import AuditEntry, Role
 from streams.models import EventType, Grant, Service, Stream
 from synapse_project.roles import ROLES

@@ -6,7 +6,7 @@
 """
 
 from bridges.admin.dead_letters import actions, lists
-from core.admin.pages import Page
+from core.admin.base import Page
 
 _OF_GROUP = "dead-letters/<int:pk>/<str:group>/"
 

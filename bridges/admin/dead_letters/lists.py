@@ -13,7 +13,7 @@ from bridges import dead_letters
 from bridges.admin.dead_letters import selection
 from bridges.dead_letters import DeadLetter, Errors, Page, Verdict, Wanted
 from bridges.dead_letters.queries import places
-from core.admin import payloads
+from core import payload_access
 from core.admin.base import person
 from core.admin.json_field import JsonText, line_of, mark
 from core.templatetags.synapse import json_text
@@ -58,7 +58,9 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         selection.check(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
         page = values["page"] = _page(stream, group, request, filters.wanted(query))
-        payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters])
+        payload_access.record(
+            person(request), f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters]
+        )
     except Problem as problem:
         values["refused" if problem.status == 400 else "problem"] = problem
     return selection.show(
@@ -86,7 +88,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except Problem as problem:
         return selection.show(admin, request, "refused", stream, group, refused=problem)
-    payloads.record(request, f"dead letters {stream.name}/{group}", found.ids, exported=True)
+    payload_access.record(person(request), f"dead letters {stream.name}/{group}", found.ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
     return answer
@@ -145,7 +147,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     may_edit = letter.mask is None or request.user.has_perm(VIEW_PERSONAL)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
-    payloads.record(request, f"dead letters {stream.name}/{group}", [letter.id])
+    payload_access.record(person(request), f"dead letters {stream.name}/{group}", [letter.id])
     seen = dead_letters.seen_by(letter, by)
     form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
     verdict, refused = dead_letters.judge(stream.name, dict(letter.event), letter=letter, by=by), None

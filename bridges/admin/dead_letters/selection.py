@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from bridges import dead_letters
 from bridges.dead_letters import Ids, Wanted
 from bridges.models import Bridge
-from core.admin import payloads
+from core import payload_access
 from streams.models import Stream
 from synapse.dead_letters import filters
 from synapse.dead_letters.dead_letter import is_id
@@ -24,7 +24,7 @@ def found_dead(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -
     Raises:
         Http404, PermissionDenied: as `found` does, and when the person may not see payloads.
     """
-    payloads.check(request)
+    payload_access.check_permission(request)
     return found(admin, request, pk, to=to)
 
 

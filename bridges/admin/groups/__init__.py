@@ -5,7 +5,7 @@
 """
 
 from bridges.admin.groups import actions
-from core.admin.pages import Page
+from core.admin.base import Page
 
 _OF_GROUP = "groups/<int:pk>/<str:group>/"
 

@@ -1,0 +1,51 @@
+"""A person's own account in the admin: logging out, and changing the password."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
+
+from core import login_throttle
+from core.login_audit import locked_out
+
+
+@never_cache
+def log_out(request: HttpRequest) -> HttpResponseBase:
+    """Ask a person who opens the address whether to log out, because a GET changes nothing (RFC 9110, 9.2.1).
+
+    A form is Django's to answer.
+    """
+    if request.method not in ("GET", "HEAD"):
+        answer: HttpResponse = admin.site.logout(request)
+        return answer
+    if not request.user.is_authenticated:
+        return redirect("admin:index")
+    return render(request, "core/admin/log_out.html", admin.site.each_context(request))
+
+
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Answer the admin's form, as long as attempts at the old password are left: as few as at the log-in."""
+    if request.method != "POST" or not request.user.is_authenticated:
+        return _changed(request)
+    username = request.user.get_username()
+    if not login_throttle.take_attempt(request, username):
+        return locked_out(request)
+    answer = _changed(request)
+    form = (getattr(answer, "context_data", None) or {}).get("form")
+    if form is None or "old_password" not in form.errors:
+        login_throttle.give_back_attempts(request, username)
+    return answer
+
+
+def urls() -> list[URLPattern]:
+    """Return the routes that come before those of the admin's own (unfold's hook for more)."""
+    return [
+        path("logout/", log_out, name="logout"),
+        path("password_change/", admin.site.admin_view(change_password), name="password_change"),
+    ]
+
+
+def _changed(request: HttpRequest) -> HttpResponse:
+    answer: HttpResponse = admin.site.password_change(request)
+    return answer

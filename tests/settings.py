@@ -1,4 +1,7 @@
-"""Settings of the tests: the project's own, in a data folder of their own and with none of the caller's variables."""
+"""Settings of the tests: the project's own, in a data folder of their own and with none of the caller's variables.
+
+`SYNAPSE_TESTS_DATABASE`, the URL of a PostgreSQL server's database, has them run on that server in place of SQLite.
+"""
 
 import atexit
 import os
@@ -17,6 +20,8 @@ os.environ["SYNAPSE_VAR"] = _folder
 os.environ["SYNAPSE_LOG_LEVEL"] = "WARNING"
 # Tests of access ask for keys themselves; the others are about something else.
 os.environ["SYNAPSE_AUTH"] = "open"
+if url := os.environ.get("SYNAPSE_TESTS_DATABASE"):
+    os.environ["DATABASE_URL"] = url
 
 from synapse_project.settings import *  # noqa: E402, F403
 
@@ -29,6 +34,8 @@ REDIS_TIMEOUT = 60.0
 # Static files are looked for when they are asked for: each test has a server of its own, and none needs them all.
 WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
-# A file, as in life: threads that ask one in memory meet locks that nobody waits for. It need not outlive the machine.
-DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "tests.sqlite3")}  # noqa: F405
-DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"  # noqa: F405
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in life: threads that ask one in memory meet locks that nobody waits for. It need not outlive the
+    # machine.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "tests.sqlite3")}  # noqa: F405
+    DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"  # noqa: F405

@@ -23,6 +23,7 @@ from synapse.catalog.file import (
     quoted,
 )
 from synapse.catalog.plan import Change, Values, compare
+from synapse.formats.numbers import is_integer
 
 BRIDGE = "bridge"
 KINDS = (BRIDGE,)
@@ -214,7 +215,7 @@ def _truth(item: Item, key: str, *, otherwise: bool) -> bool:
 def _text(item: Item, key: str) -> str:
     value = item.values.get(key)
     # An id may be milliseconds alone.
-    if key == "start" and isinstance(value, int) and not isinstance(value, bool):
+    if key == "start" and is_integer(value):
         return str(value)
     return item.text(key) or _default_of(key)
 

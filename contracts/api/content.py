@@ -17,6 +17,7 @@ from contracts.api.errors import (
 from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
 from synapse.errors.contracts import BadSchema, UnresolvedReference
+from synapse.formats.numbers import is_integer
 from synapse.schema.validator import MAX_SCHEMA_BYTES, normal_text
 
 JSON = "JSON"
@@ -93,7 +94,7 @@ def _reference(found: dict[str, Any]) -> Reference:
     number = found.get("version")
     if not 0 < len(name) <= 255 or not subject:
         raise BadSchema("A reference has a “name” of at most 255 characters, and a “subject”.")
-    if isinstance(number, bool) or not isinstance(number, int) or not -1 <= number <= _LARGEST_NUMBER or number == 0:
+    if not is_integer(number, -1, _LARGEST_NUMBER) or number == 0:
         raise BadSchema(f"The reference “{name[:100]}” names no version.")
     return Reference(name=name, subject=subject, version=_latest(name, subject) if number == -1 else number)
 

@@ -157,11 +157,11 @@ class Item:
         return items
 
     def _value(self, key: str, wanted: type[_Type], what: str) -> _Type | None:
-        """Return the value of a key when it is of the type; to Python, true is an int: not to us."""
+        """Return the value of a key when it is of the type itself: true is no whole number."""
         value = self.values.get(key)
         if value is None:
             return None
-        if isinstance(value, wanted) and not isinstance(value, bool):
+        if type(value) is wanted:
             return value
         advice = "; put it in quotes" if wanted is str and isinstance(value, (bool, int, float)) else ""
         self.refuse(key, f"must be {what}, but is {kind_of(value)}{advice}")

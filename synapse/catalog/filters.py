@@ -9,6 +9,7 @@ from typing import Any
 
 from synapse.catalog.file import kind_of, nearest, quoted
 from synapse.catalog.plan import same
+from synapse.formats.numbers import is_number
 
 OPERATORS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "exists", "prefix")
 MOST_FILTERS = 20
@@ -105,7 +106,7 @@ def _complaint(op: str, value: Any) -> str:
     if op == "prefix":
         return "" if isinstance(value, str) else "text"
     if op in ("lt", "le", "gt", "ge"):
-        return "" if _is_number(value) or isinstance(value, str) else "a number or text"
+        return "" if is_number(value) or isinstance(value, str) else "a number or text"
     return ""
 
 
@@ -122,12 +123,9 @@ def _found(event: Mapping[str, Any], path: str) -> Any:
 
 
 def _ordered(op: str, found: Any, value: Any) -> bool:
-    if not (_is_number(found) and _is_number(value)) and not (isinstance(found, str) and isinstance(value, str)):
+    of_one_kind = is_number(found) and is_number(value), isinstance(found, str) and isinstance(value, str)
+    if not any(of_one_kind):
         return False
     if op in ("lt", "le"):
         return bool(found < value or (op == "le" and found == value))
     return bool(found > value or (op == "ge" and found == value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

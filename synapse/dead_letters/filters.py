@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.dead_letters.dead_letter import Ids, Wanted, is_id
+from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 
@@ -61,8 +62,7 @@ def rate(value: Any) -> float | None:
     """
     if value is None:
         return None
-    # The comparison also refuses what is not a number (NaN).
-    if isinstance(value, bool) or not isinstance(value, int | float) or not SLOWEST <= value <= FASTEST:
+    if not is_number(value, SLOWEST, FASTEST):
         raise BadParameter("“rate” is how many a second: a number from 0.1 to 10000.", parameter="rate")
     return float(value)
 

@@ -10,6 +10,7 @@ from typing import Self
 from synapse.catalog.bridge_definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP, BridgeDefinition
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
+from synapse.formats.numbers import is_number
 from synapse.runtime.backoff import Backoff
 
 MOST_WAITS = 100
@@ -39,7 +40,7 @@ def _seconds(value: object) -> float:
     found = _TEXT.fullmatch(value) if isinstance(value, str) else None
     if found:
         seconds = float(found[1]) * _UNITS[found[2]]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif is_number(value):
         seconds = float(value)
     else:
         raise BadWait(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from synapse.formats import strict_json
+from synapse.formats.numbers import is_integer
 from synapse.http.exchange import JSON, Request
 from synapse.problems import BadParameter, BadRequest, UnsupportedMediaType
 
@@ -81,7 +82,7 @@ def seconds(body: Mapping[str, Any], name: str, *, most: timedelta) -> timedelta
     value, longest = body.get(name), int(most.total_seconds())
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= longest:
+    if not is_integer(value, 0, longest):
         raise BadParameter(f"“{name}” is a whole number of seconds, from 0 to {longest}.", parameter=name)
     return timedelta(seconds=value)
 
@@ -95,6 +96,6 @@ def whole_number(body: Mapping[str, Any], name: str, *, most: int) -> int:
     value = body.get(name)
     if value is None:
         return most
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if not is_integer(value, 1, most):
         raise BadParameter(f"“{name}” is a whole number from 1 to {most}.", parameter=name)
     return value

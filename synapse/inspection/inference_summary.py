@@ -7,6 +7,7 @@ from typing import Any
 
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NotAStream
+from synapse.formats.numbers import is_number
 from synapse.inspection.scan import Scan
 from synapse.redis.commands.base import Conversation, ReplyError
 from synapse.redis.commands.streams import Entry
@@ -89,7 +90,7 @@ def _shown(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     """Return a number, or the number that a text is: other publishers write texts."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if not (isinstance(value, str) or is_number(value)):
         return None
     try:
         number = float(value)

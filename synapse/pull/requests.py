@@ -8,6 +8,7 @@ from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.delivery import NotOpen
 from synapse.formats.names import RULE, is_name
+from synapse.formats.numbers import is_integer
 from synapse.http.exchange import Request, Response
 from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
@@ -187,7 +188,7 @@ class _Body:
         value = self.members.get(name)
         if value is None:
             return otherwise
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        if not is_integer(value, least, most):
             raise BadRequest(f"“{name}” is a whole number from {least} to {most}.", parameter=name)
         return value
 
@@ -208,8 +209,7 @@ class _Body:
         """Return what is said about the event and is no part of it."""
         found = {name: self._short(name) for name in ("sender", "recipient")}
         priority = self.members.get("priority")
-        is_number = isinstance(priority, int) and not isinstance(priority, bool)
-        found["priority"] = str(priority) if is_number else self._short("priority")
+        found["priority"] = str(priority) if is_integer(priority) else self._short("priority")
         if ttl := self.number("ttl_sec", 0, LONGEST_TTL, otherwise=0):
             found["ttl_sec"] = str(ttl)
         return {name: found[name] for name in _BESIDE if found.get(name)}

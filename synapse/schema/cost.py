@@ -21,6 +21,7 @@ import orjson
 
 from synapse.errors.contracts import BadSchema
 from synapse.formats import exact_json
+from synapse.formats.numbers import is_number
 from synapse.formats.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
 from synapse.schema.references import CannotFollow, ReferenceResolver
 from synapse.schema.regex_safety import matching_width
@@ -624,7 +625,7 @@ def _weight(cost: Cost) -> float:
 
 
 def _whole_number(value: Any, otherwise: int) -> int:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 else otherwise
+    return int(value) if is_number(value, 0) else otherwise
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

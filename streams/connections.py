@@ -1,5 +1,6 @@
 """The process's connections to Redis, made from Django's settings when first needed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,9 +10,11 @@ from django.utils.module_loading import import_string
 
 from core.process_shares import shares_of
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.problems import Problem
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Server, SyncExecutor
-from synapse.redis.commands.base import Job
+from synapse.redis.commands.base import Conversation, Job
+from synapse.redis.queries import K, together
 from synapse.shares import Limits
 from synapse.shares.fair_pool import FairPool
 
@@ -94,3 +97,15 @@ def close_async_executors() -> None:
 def blocking_executor(seconds: float) -> SyncExecutor:
     """Return an executor of its own for reads that block up to `seconds`: a dead socket is noticed 5 s later."""
     return SyncExecutor(server(), timeout=seconds + 5)
+
+
+def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
+    """Hold the conversations with Redis, and return the result of each, or the problem that ended it.
+
+    A page is shown even when Redis is away.
+    """
+    try:
+        return executor().run(together(conversations))
+    except Problem as problem:
+        # Raised before anything could be asked, such as by a locator that knows of no server.
+        return dict.fromkeys(conversations, problem)

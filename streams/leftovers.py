@@ -5,6 +5,7 @@ may hold PII.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from core import audit
 from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
-from synapse.errors.streams import NotAStream
+from synapse.errors.streams import NotAStream, Unavailable
 from synapse.groups.ownership import owners
 from synapse.inspection.groups import Standing, standings
 from synapse.problems import Problem
@@ -165,3 +166,18 @@ def _or_nothing(reply: object, stream: str, nothing: object) -> Any:
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+_STAYS = (
+    "That stays in Redis. A group is deleted on the page Groups of its stream, before the stream. What nothing leads "
+    "to any more, manage.py leftovers lists and purges."
+)
+
+
+def describe_leftovers(left: Callable[[], list[str]]) -> list[str]:
+    """Return the sentences that `left` gives and where what they tell of can be deleted."""
+    try:
+        said = [sentence for sentence in left() if sentence]
+    except Unavailable as problem:
+        said = [f"What is left in Redis is not known: {problem.detail}"]
+    return [*said, _STAYS] if said else []

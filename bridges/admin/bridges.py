@@ -19,8 +19,8 @@ from core.admin.base import AuditedAdmin, RelatedFilter
 from core.admin.json_field import JsonValue
 from core.templatetags.synapse import number
 from streams import leftovers
-from streams.admin.leaving import told_left
 from streams.admin.messages import LiveList, attach_overviews
+from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
@@ -180,7 +180,7 @@ class BridgeAdmin(AuditedAdmin):
         return form
 
     def said_before_deletion(self, row: Any) -> list[str]:
-        return told_left(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
+        return describe_leftovers(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):

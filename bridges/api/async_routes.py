@@ -11,7 +11,7 @@ from bridges.pull.permissions import demand_group, may_use_any_group, stream_of
 from bridges.pull.poll import Found
 from bridges.snapshot import holder as bridges
 from streams import connections
-from streams.access.revalidation import rights_now
+from streams.access.identification import current_rights
 from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
@@ -125,7 +125,7 @@ class _Poll:
     async def _look(self) -> Found:
         # Somebody may have changed the group, or revoked the key, while we waited.
         group = groups.known(self._asked) or self._group
-        demand_group(group, replace(self._by, rights=rights_now(self._by)))
+        demand_group(group, replace(self._by, rights=current_rights(self._by)))
         types_of = _types_of(self._asked.stream)
         return await connections.async_executor().run(pull_poll.look(group, self._asked, memory(), types_of))
 

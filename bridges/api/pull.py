@@ -18,7 +18,7 @@ from core import payload_access
 from core.views import ApiView, to_django, to_request
 from streams import connections
 from streams.access import principal_of
-from streams.access.revalidation import rights_now
+from streams.access.identification import current_rights
 from streams.api.openapi import described, example
 from streams.api.shapes import publishing as published
 from streams.snapshot import holder
@@ -91,7 +91,7 @@ class Read(ApiView):
         group = groups.opened(asked, by)
         until = time.monotonic() + asked.block_ms / 1000
         while True:
-            demand_group(group, replace(by, rights=rights_now(by)))
+            demand_group(group, replace(by, rights=current_rights(by)))
             found = connections.executor().run(poll.look(group, asked, memory(), _types_of(asked.stream)))
             left = until - time.monotonic()
             if found.held or left <= 0:

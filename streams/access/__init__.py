@@ -1,14 +1,12 @@
-"""Who is calling, and what they may do.
+"""Authentication of callers, and the keys that they show.
 
-- `identification`          from that to a principal, without a query
-- `identification`          people who come with a session of the admin, and their rights
-- `authentication`          the same for Django REST framework
-- `require_authentication`  Django middleware: what no view has asked about is closed
-- `key_issuance`            keys are issued, rotated and revoked
-- `identification`          when each key was last used
-- `revalidation`            whether somebody may still do what they were let in for
+- `identification`          from a key or a session to a principal, without a query; the rights and last use of keys
+- `authentication`          the same for views of Django REST framework
+- `require_authentication`  a middleware that closes all other paths to anonymous callers
+- `key_issuance`            issue, rotate and revoke keys
 
-What a key may do is in `synapse.auth.scopes`, and part of the snapshot.
+What a key may do is in `synapse.auth.scopes`, and part of the snapshot; operations demand it with
+`synapse.auth.permission`.
 """
 
 from streams.access.authentication import (

@@ -1,4 +1,4 @@
-"""Who is calling, for Django REST framework: the principal stands where it keeps the user, in `request.user`."""
+"""Authenticate views of REST framework: the principal stands where it keeps the user, in `request.user`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -151,3 +151,17 @@ def named(username: str, *, address: str = "") -> Principal | None:
     """Return the person with this name; None when there is none, or they may not log in any more."""
     user = get_user_model().objects.filter(username=username, is_active=True).first()
     return None if user is None else person_of(user, address=address)
+
+
+def current_rights(principal: Principal) -> Rights:
+    """Return what a principal may do by the current catalog: a key's rights may have changed since they came.
+
+    Raises:
+        Unauthenticated: when their key was revoked, or has expired.
+    """
+    if not principal.key:
+        return principal.rights
+    key = holder.current().keys_by_id.get(principal.key)
+    if key is None or (key.expires is not None and key.expires <= time.time()):
+        raise Unauthenticated(f"The key {principal.key} was revoked, or has expired.")
+    return key.rights

@@ -1,7 +1,7 @@
-"""What a stranger sees where keys are required: nothing. A page is open because it is named here, by its exact name.
+"""Close all paths to anonymous callers where keys are required; a page is open because it is named here.
 
-Views of the API ask for themselves, as `PrincipalAuthentication` does; the admin's pages lead to its login. All else is
-closed here, paths that are not there included: a new view is not open because somebody forgot to ask.
+Views of the API authenticate by themselves, with `PrincipalAuthentication`; the admin's pages lead to its log-in. All
+else is closed here, paths that are not there included: a new view is not open because somebody forgot to ask.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ OPEN_VIEWS = frozenset({"home", "health", "liveness", "readiness"})
 _ADMIN = "admin"
 
 
-class NoStrangers:
-    """Answers 401 to who is not known, wherever nobody else would ask (Django middleware)."""
+class RequireAuthentication:
+    """Answers 401 to an anonymous caller where no view authenticates by itself (Django middleware)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

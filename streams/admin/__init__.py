@@ -1,27 +1,17 @@
 """Streams, event types, services and grants in the admin.
 
-- `home`                 their part of the first page
-- `streams`              the list with live figures, and a stream's definition
-- `messages`             a stream's messages and groups
-- `event_types`          event types and their examples
-- `test_event`           publishing a test event
-- `backtests`            what a contract's draft would say of the events that are there
-- `drafts_from_traffic`  a contract that an event type's newest events suggest
-- `services`             services and grants
-- `keys`                 the keys of a service
-- `overview`, `together`, `asking`   reading figures for a page in one pipeline
+- `home`               their part of the first page
+- `streams`            the list with live figures, and a stream's definition
+- `messages`           a stream's messages and groups
+- `event_types`        event types and their examples
+- `test_event`         publish a test event
+- `candidate_schemas`  back-test a contract's draft; draft a contract from an event type's newest events
+- `services`           services, grants, and the integration status
+- `keys`               the keys of a service
+- `tabs`               the pages of one stream, service or event type, side by side
 """
 
 from core.admin import home as first_page
-from streams.admin import (
-    backtests,
-    contract_usage,
-    event_types,
-    home,
-    services,
-    streams,
-)
+from streams.admin import candidate_schemas, event_types, home, services, streams  # noqa: F401 - they register their pages
 
 first_page.add(first_page.Part(template="streams/admin/home.html", values=home.values))
-
-__all__ = ["backtests", "contract_usage", "event_types", "services", "streams"]

@@ -1,18 +1,23 @@
 """Event types in the admin: what they are, the contract they keep, an example that keeps it."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 
 from contracts import registry
+from contracts.admin import extensions
+from contracts.admin.extensions import Use
+from contracts.models import Contract
 from core.admin.base import AuditedAdmin, Page, RelatedFilter
 from core.admin.json_field import JsonValue, refuse
-from streams.admin import drafts_from_traffic, tabs, test_event
+from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
-from streams.models import EventType
+from streams.models import EventType, Stream
 from synapse.auth.people import VIEW_PERSONAL
 
 _KEPT = (
@@ -77,7 +82,7 @@ class EventTypeAdmin(AuditedAdmin):
     ]
     pages = (
         Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),
-        Page(path="<int:pk>/draft/", name="draft", view=drafts_from_traffic.draft),
+        Page(path="<int:pk>/draft/", name="draft", view=candidate_schemas.draft_from_newest_events),
     )
 
     @admin.display(description="event type", ordering="name")
@@ -117,3 +122,31 @@ class EventTypeAdmin(AuditedAdmin):
 
 def _has_marks(event_type: EventType) -> bool:
     return event_type.contract is not None and registry.has_marks(event_type.contract)
+
+
+_EFFECTS = {
+    Stream.Enforcement.ENFORCE: "“{stream}” refuses “{name}” events that break it.",
+    Stream.Enforcement.WARN: "“{stream}” takes “{name}” events that break it, and counts them.",
+    Stream.Enforcement.OFF: "“{stream}” checks nothing.",
+}
+
+
+def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[Use]:
+    """Give the event types of a contract, with what is wrong with their examples under a schema."""
+    for found in EventType.objects.filter(contract=contract).select_related("stream"):
+        stream = found.stream
+        complaints = [] if schema is None else _complaints(found, contract, schema)
+        yield Use(
+            name=str(found),
+            url=reverse("admin:streams_eventtype_change", args=[found.pk]),
+            effect=_EFFECTS[Stream.Enforcement(stream.enforcement)].format(stream=stream.name, name=found.name),
+            complaints=complaints,
+        )
+
+
+def _complaints(found: EventType, contract: Contract, schema: Mapping[str, Any]) -> list[str]:
+    wrong = mistakes(stream=found.stream.name, name=found.name, example=found.example, contract=contract, schema=schema)
+    return [sentence(pointer, mistake) for pointer, mistake in wrong]
+
+
+extensions.register_uses(_uses_of)

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from core import payload_access
-from streams.admin.queries import ask_all
+from streams.connections import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_summary
 from synapse.inspection.stream_summary import Overview

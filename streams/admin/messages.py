@@ -9,7 +9,7 @@ from unfold.views import ChangeList  # type: ignore[import-untyped]
 from core import payload_access
 from core.admin.base import person
 from streams.admin import tabs
-from streams.admin.queries import ask_all
+from streams.connections import ask_all
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse import inspection

@@ -14,8 +14,8 @@ from core.admin.base import AuditedAdmin, AuditedInline, Page
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, tabs
-from streams.admin.leaving import told_left
 from streams.admin.messages import LiveList, attach_overviews
+from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from synapse.inspection import stream_summary
 from synapse.redis.commands.base import Conversation
@@ -90,7 +90,7 @@ class StreamAdmin(AuditedAdmin):
         return shown
 
     def said_before_deletion(self, row: Any) -> list[str]:
-        return told_left(lambda: leftovers.left_by_stream(row.name))
+        return describe_leftovers(lambda: leftovers.left_by_stream(row.name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         # The name is the key in Redis: under another one the events would be gone.

@@ -16,7 +16,7 @@ from core.admin.base import person
 from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
-from streams.admin.queries import ask_all
+from streams.connections import ask_all
 from streams.models import EventType
 from streams.snapshot import holder
 from synapse.formats import exact_json

@@ -1,14 +1,10 @@
 """The streams' part of a catalog file: the sections `streams` and `services`.
 
-- `file`           from the file to definitions
-- `database`       the definitions that the database holds, in the same form
-- `change_writer`  the difference, and what only the database can tell to be wrong
-- `change_writer`  one change, carried out
-- `export`         from the database to the file
+- `file`           definitions as a file writes them: read, kept in the database, and exported
+- `change_writer`  the difference to the database, errors that only it can tell, and the changes carried out
 """
 
 from streams.catalog.change_writer import apply, plan
-from streams.catalog.file import KINDS, SECTIONS, read
-from streams.catalog.file_export import export
+from streams.catalog.file import KINDS, SECTIONS, export, read
 
 __all__ = ["KINDS", "SECTIONS", "apply", "export", "plan", "read"]

@@ -13,8 +13,17 @@ from typing import Any
 from contracts import catalog as contracts
 from contracts.models import Contract
 from core import audit, catalog_version
-from streams.catalog import database
-from streams.catalog.file import DURATIONS, EVENT_TYPE, GRANT, SERVICE, STREAM
+from streams.catalog.file import (
+    DURATIONS,
+    EVENT_TYPE,
+    GRANT,
+    SERVICE,
+    STREAM,
+    stored_event_types,
+    stored_grants,
+    stored_services,
+    stored_streams,
+)
 from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.file import CatalogFile, nearest, quoted
@@ -27,7 +36,7 @@ _Definitions = Mapping[str, Values]
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return what would change, and note in the file what is wrong with it."""
-    streams, event_types, grants = database.streams(), database.event_types(), database.grants()
+    streams, event_types, grants = stored_streams(), stored_event_types(), stored_grants()
     delete_streams = delete and file.says("streams")
     delete_services = delete and file.says("services")
     _check_contracts(file, event_types)
@@ -35,7 +44,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     return [
         *compare(STREAM, file.wanted(STREAM), streams, delete=delete_streams),
         *compare(EVENT_TYPE, file.wanted(EVENT_TYPE), event_types, delete=delete_streams),
-        *compare(SERVICE, file.wanted(SERVICE), database.services(), delete=delete_services),
+        *compare(SERVICE, file.wanted(SERVICE), stored_services(), delete=delete_services),
         *compare(GRANT, file.wanted(GRANT), grants, delete=delete_services),
     ]
 

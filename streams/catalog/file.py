@@ -1,12 +1,14 @@
-"""From a catalog file to definitions of streams, event types, services and grants."""
+"""Streams, event types, services and grants as a catalog file writes them: read, kept in the database, exported."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from contracts import catalog as contracts
-from streams.models import EventType, Grant, Stream
+from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Values
@@ -155,3 +157,109 @@ def _is_pattern(text: str) -> bool:
     except ValidationError:
         return False
     return True
+
+
+_COLUMNS = tuple(key for key in STREAM_KEYS if key != "event_types")
+
+
+def stored_streams() -> dict[str, Values]:
+    """Return every stream by name."""
+    rows = Stream.objects.values(*_COLUMNS)
+    return dict(sorted((row.pop("name"), {**row, **_durations(row)}) for row in rows))
+
+
+def stored_event_types() -> dict[str, Values]:
+    """Return every event type by `stream/name`. `contract` is a subject or None."""
+    rows = EventType.objects.order_by().values_list(
+        "stream__name", "name", "description", "contract__subject", "example"
+    )
+    keys = ("stream", "name", "description", "contract", "example")
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=_stream_and_name)}
+
+
+def stored_services() -> dict[str, Values]:
+    """Return every service by name."""
+    rows = Service.objects.values_list("name", "description")
+    return {name: {"description": description} for name, description in sorted(rows)}
+
+
+def stored_grants() -> dict[str, Values]:
+    """Return every grant by the words that name it."""
+    rows = Grant.objects.order_by().values_list("service__name", "action", "stream", "event_type")
+    found = [dict(zip(("service", "action", "stream", "event_type"), row, strict=True)) for row in sorted(rows)]
+    return {grant_name(each): each for each in found}
+
+
+def _durations(row: dict[str, Any]) -> dict[str, str | None]:
+    return {key: None if row[key] is None else iso_duration.text_of(row[key]) for key in DURATIONS}
+
+
+def _stream_and_name(values: dict[str, Any]) -> tuple[str, str]:
+    return values["stream"], values["name"]
+
+
+_Section = list[dict[str, Any]]
+# The order of a stream's keys in the file.
+_STREAM_KEYS = tuple(key for key in STREAM_KEYS if key not in ("name", "purpose", "event_types"))
+
+
+def export(document: dict[str, Any]) -> None:
+    """Add the sections `streams` and `services`.
+
+    The schema of a contract that belongs to one event type alone is written there, and its contract taken out of the
+    section `contracts`, which goes when it is empty.
+    """
+    document["streams"] = _export_streams(document)
+    document["services"] = _export_services()
+    if not document["contracts"]:
+        del document["contracts"]
+
+
+def _export_streams(document: dict[str, Any]) -> _Section:
+    event_types = stored_event_types().values()
+    uses = Counter(values["contract"] for values in event_types)
+    own = {
+        item["subject"]: item["schema"]
+        for item in document["contracts"]
+        if item.keys() == {"subject", "schema"} and uses[item["subject"]] == 1
+    }
+    written: dict[str, _Section] = {}
+    inside = set()
+    for values in event_types:
+        item = _without_defaults({"name": values["name"], "description": values["description"]}, {"description": ""})
+        subject = values["contract"]
+        if subject == f"{values['stream']}.{values['name']}" and subject in own:
+            item["schema"] = own[subject]
+            inside.add(subject)
+        elif subject is not None:
+            item["contract"] = subject
+        if values["example"] is not None:
+            item["example"] = values["example"]
+        written.setdefault(values["stream"], []).append(item)
+    document["contracts"] = [item for item in document["contracts"] if item["subject"] not in inside]
+    return [_export_stream(name, values, written.get(name)) for name, values in stored_streams().items()]
+
+
+def _export_stream(name: str, values: Values, event_types: _Section | None) -> dict[str, Any]:
+    defaults = {"purpose": "", **{key: default_of(key) for key in _STREAM_KEYS}}
+    item = _without_defaults({"name": name, "purpose": values["purpose"]}, defaults)
+    item |= _without_defaults({key: values[key] for key in _STREAM_KEYS}, defaults)
+    return {**item, "event_types": event_types} if event_types else item
+
+
+def _export_services() -> _Section:
+    lists: dict[tuple[str, str], _Section] = {}
+    for values in stored_grants().values():
+        item = _without_defaults({key: values[key] for key in ("stream", "event_type")}, {"event_type": "*"})
+        lists.setdefault((values["service"], values["action"]), []).append(item)
+    services = []
+    for name, values in stored_services().items():
+        service = _without_defaults({"name": name, **values}, {"description": ""})
+        service |= {key: lists[name, action] for key, action in LISTS.items() if (name, action) in lists}
+        services.append(service)
+    return services
+
+
+def _without_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}

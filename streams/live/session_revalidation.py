@@ -12,7 +12,7 @@ from django.db import Error as DatabaseProblem
 from django.db import close_old_connections
 
 from streams.access import identification
-from streams.access.revalidation import rights_now
+from streams.access.identification import current_rights
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.rights import EVERY_TYPE, Rights, sees
@@ -57,7 +57,7 @@ class Pass:
     def is_good(self) -> bool:
         """Whether the caller may still watch."""
         try:
-            self.rights = rights_now(self._principal)
+            self.rights = current_rights(self._principal)
         except Unauthenticated:
             return False
         return not self._is_gone and self._clock() < self._until and self.rights.may("read", self._stream)

@@ -1,16 +1,60 @@
-"""What the commands about contracts and events have in common."""
+"""The base class of commands about contracts and events, and the files that they read and write."""
 
 import sys
 from argparse import ArgumentTypeError
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from core.templatetags.synapse import visible
-from streams.management.files import UNUSABLE
 from synapse.inspection.recent_events import asked_last
 from synapse.problems import BadParameter, Problem
+
+# Of what a command was given, nothing could be used: not the same as an answer that is no.
+UNUSABLE = 2
+
+
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """Open a file for reading, the standard input for “-”.
+
+    Raises:
+        CommandError: when it cannot be opened or read.
+    """
+    try:
+        if name == "-":
+            yield sys.stdin.buffer
+        else:
+            with Path(name).open("rb") as file:
+                yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"{_called(name)} cannot be read: {_reason(error)}.", returncode=UNUSABLE) from None
+
+
+def write(name: str, text: str) -> None:
+    """Write a file, in place of one that is there.
+
+    Raises:
+        CommandError: when it cannot be written.
+    """
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{name} cannot be written: {_reason(error)}.", returncode=UNUSABLE) from None
+
+
+def _called(name: str) -> str:
+    return "The standard input" if name == "-" else name
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 class AnsweringCommand(BaseCommand):

@@ -6,7 +6,7 @@ import pytest
 
 from bridges.models import Bridge
 from streams import background_tasks
-from streams.admin import integration_page
+from streams.admin import services as services_admin
 from streams.models import Grant, Service, Stream
 from synapse.inspection import integration_status
 from synapse.redis import keyspace
@@ -177,7 +177,7 @@ def test_of_many_streams_some_are_looked_at_each_time(admin_client, redis, servi
 
 
 def test_a_service_on_many_streams_shows_those_where_it_was_seen_last(admin_client, redis, services):
-    for number in range(integration_page.MOST_STREAMS + 2):
+    for number in range(services_admin.MOST_STREAMS + 2):
         define(f"stream-{number}")
         redis.xadd(f"stream-{number}", {"event_type": "x", "source": "cyrex"}, id=f"{now() - number * 1000}-0")
         redis.xgroup_create(f"stream-{number}", "cyrex", "0")
@@ -185,13 +185,13 @@ def test_a_service_on_many_streams_shows_those_where_it_was_seen_last(admin_clie
     page = status(admin_client)
 
     row = next(row for row in page.context["rows"] if row.service.name == "cyrex")
-    assert [each.stream for each in row.published] == [f"stream-{n}" for n in range(integration_page.MOST_STREAMS)]
-    assert (len(row.consumed), row.more_published, row.more_consumed) == (integration_page.MOST_STREAMS, 2, 2)
+    assert [each.stream for each in row.published] == [f"stream-{n}" for n in range(services_admin.MOST_STREAMS)]
+    assert (len(row.consumed), row.more_published, row.more_consumed) == (services_admin.MOST_STREAMS, 2, 2)
     assert "and 2 more streams" in text_of(page)
 
 
 def test_services_are_listed_page_by_page(admin_client, redis, services, monkeypatch):
-    monkeypatch.setattr(integration_page, "PAGE_SIZE", 2)
+    monkeypatch.setattr(services_admin, "PAGE_SIZE", 2)
 
     first = status(admin_client)
     second = admin_client.get(url("streams.service", "integration"), {"page": 2})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.admin.queries import ask_all
+from streams.connections import ask_all
 from synapse.errors.streams import BrokerDown, UnknownStream
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.queries import together

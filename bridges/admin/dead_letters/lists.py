@@ -17,7 +17,7 @@ from core import payload_access
 from core.admin.base import person
 from core.admin.json_field import JsonText, line_of, mark
 from core.templatetags.synapse import json_text
-from streams.admin.queries import ask_all
+from streams.connections import ask_all
 from streams.models import EventType, Stream
 from synapse.auth.people import VIEW_PERSONAL
 from synapse.dead_letters import filters

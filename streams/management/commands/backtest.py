@@ -10,8 +10,7 @@ from contracts.registry import Content
 from core.templatetags.synapse import visible
 from streams import candidate_schemas
 from streams.candidate_schemas import event_types_of
-from streams.management.base import AnsweringCommand, last
-from streams.management.files import opened
+from streams.management.base import AnsweringCommand, last, opened
 from synapse.auth.principal import SYSTEM
 from synapse.inspection import backtest
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from streams import candidate_schemas, connections
 from streams.candidate_schemas import is_pointed_at, subject_of
-from streams.management import files
+from streams.management import base
 from streams.management.base import AnsweringCommand, last
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
@@ -47,14 +47,14 @@ class Command(AnsweringCommand):
     def answer(self, options: dict[str, Any]) -> int:
         output, save, replace = options["output"], options["save"], options["replace"]
         if replace and not save:
-            raise CommandError("--replace goes with --save.", returncode=files.UNUSABLE)
+            raise CommandError("--replace goes with --save.", returncode=base.UNUSABLE)
         proposal = connections.executor().run(
             draft_from_traffic.draft(
                 holder.current(), options["stream"], options["event_type"], by=SYSTEM, last=options["last"]
             )
         )
         if output:
-            files.write(output, proposal.text + "\n")
+            base.write(output, proposal.text + "\n")
         if save:
             self._save(proposal, replace=replace)
         elif not output:
@@ -68,7 +68,7 @@ class Command(AnsweringCommand):
             candidate_schemas.save(subject, proposal.text, replace=replace, by=SYSTEM)
         except DraftExists as problem:
             raise CommandError(
-                f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=files.UNUSABLE
+                f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=base.UNUSABLE
             ) from None
         self.say(f"Saved as the draft of “{subject}”.")
         if not is_pointed_at(proposal.stream, proposal.event_type):

@@ -12,8 +12,7 @@ from django.core.management.base import CommandParser
 
 from core.templatetags.synapse import visible
 from streams import connections
-from streams.management.base import AnsweringCommand
-from streams.management.files import opened
+from streams.management.base import AnsweringCommand, opened
 from streams.snapshot import holder
 from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request

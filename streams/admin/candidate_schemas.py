@@ -1,5 +1,6 @@
-"""Drafts from traffic in the admin: a contract that an event type's newest events suggest, to look at and to save."""
+"""Candidate schemas in the admin: back-tests of a contract's draft, and drafts from an event type's newest events."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -9,23 +10,97 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from contracts.admin import extensions
+from contracts.admin.contract import ContractAdmin
+from contracts.admin.extensions import Offer
 from contracts.models import Contract
 from contracts.registry import draft_of
 from core import payload_access
-from core.admin.base import person
-from core.admin.json_field import JsonText
+from core.admin.base import Page, person
+from core.admin.json_field import JsonText, line_of
 from core.admin.revisions import difference
 from streams import candidate_schemas, connections
 from streams.admin import tabs
 from streams.candidate_schemas import subject_of
-from streams.models import EventType
+from streams.models import EventType, Stream
 from streams.snapshot import holder
+from synapse.auth.people import VIEW_PAYLOAD
 from synapse.inspection import draft_from_traffic
+from synapse.inspection.backtest import Tested
 from synapse.inspection.draft_from_traffic import Proposal
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
 from synapse.problems import Problem
 
-TITLE = "Draft from traffic"
+_RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
+
+
+def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask how many events a contract's draft is tested on; a POST tests it. Nothing is changed; that
+    the person looked is recorded."""
+    contract = admin.found(request, pk)
+    if not request.user.has_perms(_RIGHTS):
+        # What a report quotes of events is theirs who may see events.
+        raise PermissionDenied
+    draft = draft_of(contract)
+    last = request.POST.get("last", str(USUAL_EVENTS)).strip()
+    results: list[dict[str, Any]] = []
+    problem = None
+    if request.method == "POST" and draft is not None:
+        try:
+            results = _results(request, contract.subject, draft.text, asked_last(last))
+        except Problem as refused:
+            problem = refused
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/back_test.html",
+        title="Back-test",
+        row=contract,
+        draft=draft,
+        last=last,
+        most=MOST_EVENTS,
+        results=results,
+        problem=problem,
+        back=admin.page_url("change", pk),
+    )
+    return page
+
+
+def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[dict[str, Any]]:
+    """Return what was found for each event type.
+
+    Raises:
+        Problem: when something cannot be used: no event type, the draft, Redis.
+    """
+    found = list(
+        candidate_schemas.back_tests(subject, candidate_schemas.of_draft(subject), by=person(request), last=last)
+    )
+    for tested in found:
+        place, events = f"stream {tested.stream}", tested.walk.events
+        payload_access.record(person(request), place, tested.example_ids, events=events, back_test=tested.event_type)
+    return [_result(tested, text) for tested in found]
+
+
+def _result(tested: Tested, text: str) -> dict[str, Any]:
+    found = tested.as_dict()
+    events, refused = found["events"], found["refused"]
+    return {
+        **found,
+        "stream_pk": Stream.objects.get(name=tested.stream).pk,
+        "share": f"{refused / events:.1%}" if events else "",
+        "reasons": [{**reason, "line": line_of(text, reason["schema_pointer"])} for reason in found["violations"]],
+    }
+
+
+def _offer(request: HttpRequest, contract: Contract) -> Iterator[Offer]:
+    if draft_of(contract) is not None and request.user.has_perms(_RIGHTS):
+        yield Offer(title="Back-test the draft…", url=reverse("admin:contracts_contract_back_test", args=[contract.pk]))
+
+
+ContractAdmin.pages.append(Page(path="<int:pk>/back-test/", name="back_test", view=back_test))
+extensions.register_offers(_offer)
+
+
+DRAFT_TITLE = "Draft from traffic"
 
 
 class ProposalForm(forms.Form):
@@ -35,7 +110,7 @@ class ProposalForm(forms.Form):
     replace = forms.BooleanField(required=False)
 
 
-def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask from how many events; a POST proposes a contract, and another saves what was proposed as the draft."""
     event_type = admin.found(request, pk)
     if not person(request).rights.may("read", event_type.stream.name, event_type.name):
@@ -59,9 +134,9 @@ def draft(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     page: HttpResponse = admin.show(
         request,
         "streams/admin/proposal.html",
-        title=TITLE,
+        title=DRAFT_TITLE,
         row=event_type,
-        tabs=tabs.of_event_type(request, event_type, TITLE),
+        tabs=tabs.of_event_type(request, event_type, DRAFT_TITLE),
         subject=subject,
         contract=contract,
         standing=standing,

@@ -68,41 +68,37 @@ UNFOLD: dict[str, object] = {
     "DASHBOARD_CALLBACK": "core.admin.home.context",
     "SIDEBAR": {
         "navigation": [
-            {"items": [{"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
             {
-                "title": "Streams",
+                "title": "Operate",
                 "items": [
+                    {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
                     _page("Streams", "waves", "streams.stream"),
-                    _page("Event types", "category", "streams.eventtype"),
-                ],
-            },
-            {
-                "title": "Bridges",
-                "items": [
                     _page("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
                     _page("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),
-                    _page("Secrets", "lock", "bridges.secret"),
                     _page("Archived events", "inventory_2", "bridges.archivedevent", apart="inference"),
                     _page("Inference summary", "monitoring", "bridges.archivedevent", "inference"),
-                ],
-            },
-            {"title": "Contracts", "items": [_page("Contracts", "contract", "contracts.contract")]},
-            {
-                "title": "Services",
-                "items": [
-                    _page("Services", "dns", "streams.service", apart="integration"),
-                    _page("Grants", "key", "streams.grant"),
                     _page("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],
             },
             {
-                "title": "Record",
+                "title": "Define",
                 "items": [
+                    _page("Event types", "category", "streams.eventtype"),
+                    _page("Contracts", "contract", "contracts.contract"),
+                    _page("Services", "dns", "streams.service", apart="integration"),
+                    _page("Grants", "key", "streams.grant"),
+                    _page("Secrets", "lock", "bridges.secret"),
+                ],
+            },
+            {
+                "title": "Administer",
+                "items": [
+                    _page("People", "group", "auth.user"),
+                    _page("Roles", "badge", "core.role"),
                     _page("What happened", "history_edu", "core.auditentry", "story"),
                     _page("Audit entries", "history", "core.auditentry", apart="story"),
                 ],
             },
-            {"title": "People", "items": [_page("People", "group", "auth.user"), _page("Roles", "badge", "core.role")]},
         ],
     },
     "COLORS": _no_colors,

@@ -17,6 +17,7 @@ from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
 from synapse.retention.stream_creation import Keeper
 from synapse.runtime.periodic import Periodic
+from synapse.statistics.sampler import Sampler
 
 
 def follow_catalog() -> None:
@@ -51,6 +52,7 @@ WORK = (
     Periodic("use of keys", identification.EVERY, identification.flush),
     Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
+    Periodic("statistics", 1.0, Sampler(connections.executor, lambda: holder.current().streams).step),
     Periodic("failed log-ins", 3600.0, delete_old_failures),
     Periodic("server check", 60.0, ServerCheck(connections.executor).step),
 )

@@ -26,6 +26,7 @@ from synapse.redis import AsyncExecutor
 from synapse.redis.commands.base import Conversation
 from synapse.shares import caller_of
 from synapse.shares.fair_pool import FairQueue
+from synapse.statistics.query import stats
 
 # Large batches that are worked on at a time have so many bytes together, and wait so many seconds for that.
 LARGE_BATCHES = FairQueue("large batches", capacity=body.MAX_BATCH_BYTES, patience=10.0)
@@ -90,6 +91,10 @@ def _streams(request: Request) -> Conversation[Response]:
 
 def _info(request: Request) -> Conversation[Response]:
     return inspection.info(request, holder.current())
+
+
+def _stats(request: Request) -> Conversation[Response]:
+    return stats(request, holder.current())
 
 
 def _asking(path: str, conversation: Callable[[Request], Conversation[Response]]) -> Route:
@@ -165,6 +170,7 @@ ROUTES = (
     Route(method="POST", path="/events/{stream}/validate", handler=validate, direct=validate_directly),
     _asking("/streams", _streams),
     _asking("/streams/{stream}/info", _info),
+    _asking("/stats", _stats),
     Route(method="GET", path="/streams/{stream}/messages", handler=read_messages, direct=read_messages_directly),
     Route(method="GET", path="/streams/{stream}/live", handler=watch, waits=True, identify=tickets.watcher),
     Route(method="GET", path="/health", handler=say_health, identify=nobody, direct=say_health_directly),

@@ -1,7 +1,7 @@
 """The routes of streams."""
 
 from core.views import route
-from streams.api import audit, contracts, inspect, keys, live, operations, publish
+from streams.api import audit, contracts, inspect, keys, live, operations, publish, statistics
 
 urlpatterns = [
     route("/events/{stream}", publish.Publish.as_view(), "publish"),
@@ -22,5 +22,6 @@ urlpatterns = [
     route("/health", operations.Health.as_view(), "health"),
     route("/healthz", operations.Liveness.as_view(), "liveness"),
     route("/readyz", operations.Readiness.as_view(), "readiness"),
+    route("/stats", statistics.Stats.as_view(), "stats"),
     route("/metrics", operations.Metrics.as_view(), "metrics"),
 ]

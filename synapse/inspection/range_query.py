@@ -140,6 +140,12 @@ def parse_id(text: str) -> Range | None:
     return Range(first=EntryId(ms, int(sequence)), last=EntryId(ms, int(sequence)))
 
 
+def asked_moment(text: str) -> int | None:
+    """Return the moment that a text is, in milliseconds since 1970; None when it is none."""
+    found = parse_id(text) or _parse_time(text)
+    return found.first.ms if found else None
+
+
 def _parse_time(text: str) -> Range | None:
     if "T" in text:
         # An offset's plus that nobody escaped arrives as a space.

@@ -66,7 +66,15 @@ def visible(request: Request, catalog: Snapshot) -> StreamDefinition:
         Forbidden: when the caller may do neither.
         UnknownStream: when none of this name is defined.
     """
-    name = request.params["stream"]
+    return visible_name(request, request.params["stream"], catalog)
+
+
+def visible_name(request: Request, name: str, catalog: Snapshot) -> StreamDefinition:
+    """Return the stream of a name, to whom may publish to it, or read from it.
+
+    Raises:
+        Forbidden, UnknownStream: as `visible`.
+    """
     if not is_visible(request.principal.rights, name):
         raise refused_right(request.principal, "read", name)
     return _defined(name, catalog)

@@ -36,6 +36,7 @@ COMMANDS = (
     "lpop",
     "lrange",
     "lrem",
+    "memory|usage",
     "rpush",
     "zadd",
     "zcard",

@@ -68,6 +68,11 @@ def reports(stream: str, group: str) -> str:
     return f"syn:{{{stream}}}:run:{group}"
 
 
+def history(stream: str, seconds: int, name: int | str) -> str:
+    """A block of a stream's statistics in steps of so many seconds, by its number; "" is of the installation."""
+    return f"syn:{{{stream}}}:past:{seconds}:{name}" if stream else f"syn:past:{seconds}:{name}"
+
+
 def idempotency(stream: str, digest: str) -> str:
     """What was stored under an idempotency key, told by a digest of the key and of whose it is."""
     return f"syn:{{{stream}}}:idem:{digest}"
@@ -89,6 +94,7 @@ def probe(number: int) -> str:
 
 
 JANITOR_LEASE = "syn:janitor"
+SAMPLER_LEASE = "syn:sampler"
 # Hash of the processes that run bridges: when each last said that it lives.
 PROCESSES = "syn:processes"
 # Sorted set of who published where: "<stream> <source>" by when that was last seen, in milliseconds.

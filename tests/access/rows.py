@@ -80,6 +80,7 @@ ROWS: dict[tuple[str, str], Rule] = {
     ("GET", "/openapi.json"): KNOWN,
     ("GET", "/docs"): KNOWN,
     ("GET", "/metrics"): Rule(scope="metrics:read"),
+    ("GET", "/stats"): Rule(scope="metrics:read"),
     ("GET", "/audit"): Rule(scope="audit:read"),
     ("POST", "/events/{stream}"): PUBLISH,
     ("POST", "/events/{stream}/validate"): PUBLISH,

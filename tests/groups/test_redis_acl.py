@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "of-the-user"
 BROKER = Path(synapse.redis.__file__).parent
-CONTAINERS = ("XGROUP", "XINFO", "CONFIG")
+CONTAINERS = ("XGROUP", "XINFO", "CONFIG", "MEMORY")
 
 
 def printed(*options):

@@ -12,7 +12,14 @@ PATHS = (
     *("/streams/orders/messages?order=oldest&event_type=order-placed", "/streams/orders/messages?since=%C3%A9"),
     *("/streams/taken/messages", "/streams/%7B%7D/messages", "/streams/orders/messages/1-1", "/health", "/health/"),
     *("/streams/nowhere/live", "/streams/orders/live?since=soon", "/streams/orders/live/?last_event_id=x"),
-    *("/healthz", "/readyz", "/metrics", "/streams/orders/messages?count=1&count=x"),
+    *(
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/stats",
+        "/stats?stream=orders&step=7",
+        "/streams/orders/messages?count=1&count=x",
+    ),
 )
 
 

@@ -1,0 +1,80 @@
+"""The sampler's commands: what is sampled of streams and groups, blocks of history, and one sampler at a time."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from synapse.redis import keyspace
+from synapse.redis.commands.base import Argument, Command
+from synapse.redis.script import load
+
+_SAMPLE = load("sample")
+_COUNT_BETWEEN = load("count_between")
+_HOLD_LEASE = load("hold_lease")
+
+
+class StreamSample(NamedTuple):
+    """What Redis says of a stream; `added` and `memory` are -1 where it does not say."""
+
+    length: int
+    last_id: str
+    added: int
+    deleted_id: str
+    first_id: str
+    memory: int
+
+
+class Between(NamedTuple):
+    """The entries of a range of ids: the id of the first ("" without any), and how many were counted."""
+
+    first_id: str
+    size: int
+
+
+def hold_lease(owner: str, *, ttl_ms: int) -> Command:
+    """Take or renew the right to be the sampler for `ttl_ms`; the reply says whether `owner` has it."""
+    return _HOLD_LEASE.call([keyspace.SAMPLER_LEASE], [owner, ttl_ms], parse=bool)
+
+
+def sample(stream: str, *, memory: bool) -> Command:
+    """Read what is sampled of a stream; the reply is a `StreamSample`. `memory` costs Redis a little more."""
+    return _SAMPLE.call([stream], [int(memory)], parse=_sample)
+
+
+def count_between(stream: str, ranges: Sequence[tuple[str, str, int]]) -> Command:
+    """Count the entries behind an id and up to another, at most so many; the reply has a `Between` for each range."""
+    arguments: list[Argument] = [part for each in ranges for part in each]
+    return _COUNT_BETWEEN.call([stream], arguments, parse=_between)
+
+
+def counters(stream: str, group: str, fields: Sequence[str]) -> Command:
+    """Read counters of a group; the reply has a number for each field, 0 for what is none."""
+    return Command(("HMGET", keyspace.counters(stream, group), *fields), parse=lambda reply: [*map(number, reply)])
+
+
+def block(stream: str, seconds: int, name: int | str) -> Command:
+    """Read a block of a stream's history, None when there is none."""
+    return Command(("GET", keyspace.history(stream, seconds, name)))
+
+
+def has_block(stream: str, seconds: int, name: int | str) -> Command:
+    """Ask whether there is a block of a stream's history."""
+    return Command(("EXISTS", keyspace.history(stream, seconds, name)), parse=bool)
+
+
+def keep_block(stream: str, seconds: int, name: int | str, data: bytes, *, until: int) -> Command:
+    """Write a block of a stream's history, which goes by itself at a moment in seconds since 1970."""
+    return Command(("SET", keyspace.history(stream, seconds, name), data, "EXAT", until))
+
+
+def number(text: bytes | None) -> int:
+    """Return the number that a counter's text is, 0 when it is none: somebody else's text counts nothing."""
+    return int(text) if text and text.isdigit() and len(text) < 19 else 0
+
+
+def _sample(reply: Any) -> StreamSample:
+    length, last_id, added, deleted_id, first_id, memory = reply
+    return StreamSample(length, last_id.decode(), added, deleted_id.decode(), first_id.decode(), memory)
+
+
+def _between(reply: Any) -> list[Between]:
+    return [Between(first.decode(), size) for first, size in zip(reply[::2], reply[1::2], strict=True)]

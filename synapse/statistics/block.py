@@ -1,0 +1,190 @@
+"""A block: what the series of one stream were over sixty steps of time, packed into bytes.
+
+A block holds only what changed. Of each series it has the value before the block, and for each change the step and the
+difference. All numbers are variable-length integers of seven bits a byte, so that a series that changes a little at
+every step takes one byte a step.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from synapse.statistics.series import Key
+
+STEPS = 60
+_FORMAT = 1
+Wanted = Callable[[Key], bool]
+
+
+class Column:
+    """One series within a block.
+
+    Attributes:
+        base: the value before the block, None when the series was not there.
+        value: the value after the last change.
+        step: the step of the last change, from 0; -1 without any.
+        changes: what changed, packed.
+    """
+
+    __slots__ = ("base", "changes", "step", "value")
+
+    def __init__(self, base: int | None) -> None:
+        self.base = self.value = base
+        self.step = -1
+        self.changes = bytearray()
+
+    def put(self, step: int, value: int | None) -> None:
+        """Note another value; None: the series is gone. What comes again for a step counts for the one after it."""
+        difference = None if value is None else value - (self.value or 0)
+        step = max(step, self.step + 1)
+        skipped = step - self.step - 1
+        _write(self.changes, _signed(difference) << 1 | (skipped > 0))
+        if skipped > 0:
+            _write(self.changes, skipped)
+        self.step, self.value = step, value
+
+    def entries(self) -> Iterator[tuple[int, int | None]]:
+        """Yield the step and the new value of each change."""
+        data, end, at = self.changes, len(self.changes), 0
+        step, value = -1, self.base
+        while at < end:
+            code, at = _read(data, at)
+            if code & 1:
+                skipped, at = _read(data, at)
+                step += skipped
+            step += 1
+            difference = _unsigned(code >> 1)
+            value = None if difference is None else (value or 0) + difference
+            yield step, value
+
+    def values(self) -> list[int | None]:
+        """Return the value at each step of the block."""
+        found: list[int | None] = []
+        value = self.base
+        for step, later in self.entries():
+            found += [value] * (min(step, STEPS) - len(found))
+            value = later
+        return found + [value] * (STEPS - len(found))
+
+
+class Block:
+    """The series of one stream over sixty steps."""
+
+    def __init__(self, base: Mapping[Key, int] | None = None) -> None:
+        self.columns = {key: Column(value) for key, value in (base or {}).items()}
+
+    @property
+    def values(self) -> dict[Key, int]:
+        """The latest value of each series that is there."""
+        return {key: column.value for key, column in self.columns.items() if column.value is not None}
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last change, -1 without any."""
+        return max((column.step for column in self.columns.values()), default=-1)
+
+    def record(self, step: int, values: Mapping[Key, int]) -> list[Key]:
+        """Note the values of a step, and return the series that changed."""
+        columns = self.columns
+        changed = []
+        for key, value in values.items():
+            column = columns.get(key)
+            if column is None:
+                column = columns[key] = Column(None)
+            if column.value != value:
+                column.put(step, value)
+                changed.append(key)
+        if len(columns) > len(values):
+            for key in columns.keys() - values.keys():
+                if columns[key].value is not None:
+                    columns[key].put(step, None)
+                    changed.append(key)
+        return changed
+
+    def pack(self) -> bytes:
+        """Return the block as bytes, which `unpack` reads back."""
+        texts: dict[str, int] = {"": 0}
+        body = bytearray()
+        for key, column in self.columns.items():
+            _write(body, key.number)
+            _write(body, texts.setdefault(key.group, len(texts)))
+            _write(body, texts.setdefault(key.label, len(texts)))
+            _write(body, _signed(column.base))
+            _write(body, len(column.changes))
+            body += column.changes
+        head = bytearray((_FORMAT,))
+        _write(head, len(texts))
+        for text in texts:
+            encoded = text.encode()
+            _write(head, len(encoded))
+            head += encoded
+        return bytes(head + body)
+
+
+def unpack(data: bytes, wanted: Wanted | None = None) -> Block | None:
+    """Return the block that bytes hold, or those of its series that are wanted; None when they hold none."""
+    try:
+        return _unpacked(data, wanted)
+    except (IndexError, ValueError):
+        # Somebody else's value in place of ours tells nothing; it is no reason to fail.
+        return None
+
+
+def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
+    if data[0] != _FORMAT:
+        raise ValueError("another format")
+    count, at = _read(data, 1)
+    texts = []
+    for _ in range(count):
+        size, at = _read(data, at)
+        texts.append(data[at : at + size].decode())
+        at += size
+    block = Block()
+    while at < len(data):
+        number, at = _read(data, at)
+        group, at = _read(data, at)
+        label, at = _read(data, at)
+        base, at = _read(data, at)
+        size, at = _read(data, at)
+        key = Key(number, texts[group], texts[label])
+        if wanted is None or wanted(key):
+            column = Column(_unsigned(base))
+            column.changes = bytearray(data[at : at + size])
+            for step, value in column.entries():
+                column.step, column.value = step, value
+            block.columns[key] = column
+        at += size
+    return block
+
+
+def _write(out: bytearray, number: int) -> None:
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+
+
+def _read(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    byte = data[at]
+    at += 1
+    if byte < 128:
+        return byte, at
+    number, shift = byte & 127, 7
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at
+        shift += 7
+
+
+def _signed(value: int | None) -> int:
+    """Return a number that may be negative, or None, as one that is not: small ones stay small."""
+    if value is None:
+        return 0
+    return 2 * value + 1 if value >= 0 else -2 * value
+
+
+def _unsigned(code: int) -> int | None:
+    if code == 0:
+        return None
+    return (code - 1) // 2 if code & 1 else -(code // 2)

@@ -1,0 +1,159 @@
+"""Values over a time range, read from blocks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from synapse.redis.commands import statistics as commands
+from synapse.redis.commands.base import Command, Conversation
+from synapse.redis.cooperative import in_parts
+from synapse.redis.queries import ask
+from synapse.statistics.block import STEPS, Block, unpack
+from synapse.statistics.series import BY_NUMBER, PUBLISHED, ROUNDS, Key
+from synapse.statistics.storage import BASE, INSTALLATION, Resolution
+
+# Blocks of so many streams are read in one round trip.
+_TOGETHER = 10
+Row = list[int | None]
+Rows = dict[Key, Row]
+_PUBLISHED = Key(PUBLISHED.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A time range in steps of a resolution, from `first` to `last`, both included, counted from 1970.
+
+    `together` is how many steps make one value.
+    """
+
+    resolution: Resolution
+    first: int
+    last: int
+    together: int = 1
+
+    @property
+    def step(self) -> int:
+        """Seconds from one value to the next."""
+        return self.resolution.seconds * self.together
+
+    @property
+    def begins(self) -> int:
+        """When the first value's time begins, in seconds since 1970."""
+        return self.first * self.resolution.seconds
+
+    @property
+    def points(self) -> int:
+        """How many values each series has."""
+        return (self.last - self.first + 1) // self.together
+
+
+def read(
+    streams: Sequence[str], span: Span, wanted: Callable[[Key], bool], *, now: int
+) -> Conversation[dict[str, Rows]]:
+    """Return the values of the wanted series of each stream; None at steps at which nothing was sampled.
+
+    A counter's value is by how much it grew in the step, a gauge's the highest one.
+
+    Args:
+        streams: their names.
+        span: the time range.
+        wanted: says which series.
+        now: the time in seconds since 1970.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    # The step before the first one tells from where counters grew; a later block tells what was before it.
+    begin, end = (span.first - 1) // STEPS, max(now // span.resolution.seconds, span.last) // STEPS
+    names = [*range(begin, end + 1), BASE]
+    sampled = _sampled((yield from ask(_reading(INSTALLATION, span, names))), begin, span)
+    found: dict[str, Rows] = {}
+
+    def decode(each: tuple[str, Sequence[object]]) -> None:
+        stream, replies = each
+        found[stream] = _rows(replies, begin, span, sampled, wanted)
+
+    for start in range(0, len(streams), _TOGETHER):
+        some = streams[start : start + _TOGETHER]
+        replies = yield from ask([command for stream in some for command in _reading(stream, span, names)])
+        parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(some))]
+        yield from in_parts(list(zip(some, parts, strict=True)), decode)
+    return found
+
+
+def _reading(stream: str, span: Span, names: Sequence[int | str]) -> list[Command]:
+    return [commands.block(stream, span.resolution.seconds, name) for name in names]
+
+
+def _block(reply: object, wanted: Callable[[Key], bool] | None = None) -> Block | None:
+    return unpack(reply, wanted) if isinstance(reply, bytes) else None
+
+
+def _sampled(replies: Sequence[object], begin: int, span: Span) -> list[bool]:
+    """Say of each step, and of the one before the first, whether a sample was taken."""
+    steps = {
+        (begin + place) * STEPS + step
+        for place, reply in enumerate(replies[:-1])
+        if (block := _block(reply)) is not None and ROUNDS in block.columns
+        for step, _ in block.columns[ROUNDS].entries()
+    }
+    return [step in steps for step in range(span.first - 1, span.last + 1)]
+
+
+def _rows(
+    replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], wanted: Callable[[Key], bool]
+) -> Rows:
+    blocks = [_block(reply, lambda key: key == _PUBLISHED or wanted(key)) for reply in replies]
+    keys = {key: None for block in blocks if block is not None for key in block.columns}
+    values = {key: _values(blocks, key, begin, span) for key in keys}
+    published = values.get(_PUBLISHED, [None] * len(sampled))
+    there = [is_sampled and value is not None for is_sampled, value in zip(sampled, published, strict=True)]
+    rows: Rows = {}
+    for key in filter(wanted, keys):
+        series = BY_NUMBER.get(key.number)
+        if series is None:
+            continue
+        row = [value if is_sampled else None for value, is_sampled in zip(values[key], sampled, strict=True)]
+        is_counter = series.kind == "counter"
+        row = _growth(row, from_nothing=there if key.label else None) if is_counter else row[1:]
+        row = _joined(row, span.together, sum if is_counter else max)
+        if any(value is not None for value in row):
+            rows[key] = row
+    return rows
+
+
+def _values(blocks: Sequence[Block | None], key: Key, begin: int, span: Span) -> Row:
+    """Return the value at each step, and at the one before the first: where there is no block nothing changed."""
+    known = next((block for block in blocks if block is not None), Block())
+    value = known.columns[key].base if key in known.columns else None
+    row: Row = []
+    for block in blocks[:-1]:
+        if block is None:
+            row += [value] * STEPS
+            continue
+        column = block.columns.get(key)
+        row += column.values() if column else [None] * STEPS
+        value = column.value if column else None
+    start = span.first - 1 - begin * STEPS
+    return row[start : start + span.last - span.first + 2]
+
+
+def _growth(row: Row, *, from_nothing: Sequence[bool] | None) -> Row:
+    """Return by how much a counter grew in each step.
+
+    One that is less than before began anew. A label that is new was nothing before, where its stream was sampled then:
+    `from_nothing` tells of each step.
+    """
+    found: Row = []
+    for place, (before, value) in enumerate(pairwise(row)):
+        if before is None and from_nothing is not None and from_nothing[place]:
+            before = 0  # noqa: PLW2901  # what was not there
+        found.append(None if before is None or value is None else value if value < before else value - before)
+    return found
+
+
+def _joined(row: Row, together: int, join: Callable[[Sequence[int]], int]) -> Row:
+    if together == 1:
+        return row
+    parts = ([value for value in row[at : at + together] if value is not None] for at in range(0, len(row), together))
+    return [join(part) if part else None for part in parts]

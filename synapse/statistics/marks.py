@@ -1,0 +1,112 @@
+"""How far groups are behind, without walking through their streams.
+
+Redis counts the entries that were ever added to a stream. A mark says how many had been added by an entry's id. The lag
+of a group is what was added since the mark at or before its last delivered id, less the entries between the two, which
+lie within one interval of sampling. What is near the end of the stream is counted itself.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synapse.redis.commands.statistics import Between, StreamSample
+from synapse.wire.ids import EntryId, parse, preceding
+
+# So many entries are counted one by one for a group at most; and so many marks are kept of a stream: the older half is
+# thinned out when there are more.
+MOST_COUNTED, MOST_MARKS = 1000, 256
+_END = "+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """What a group has not read: how many events, whether that is exact, and when the oldest was added (ms)."""
+
+    events: int
+    exact: bool
+    since: int | None
+
+
+READ_ALL = Lag(events=0, exact=True, since=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The lag of a group that has not read all, before the entries of `ranges` are counted.
+
+    Attributes:
+        ranges: the first is what the group has not read, the second what lies between its mark and the last it read.
+        estimate: how many events the group has not read, by marks; None when there are no marks.
+        is_bounded: whether the estimate is right but for the second range.
+    """
+
+    ranges: Sequence[tuple[str, str, int]]
+    estimate: int | None
+    is_bounded: bool
+
+    def lag(self, counted: Sequence[Between]) -> Lag:
+        """Return the lag, by what was counted."""
+        unread = counted[0]
+        since = parse(unread.first_id).ms if unread.first_id else None
+        if unread.size < self.ranges[0][2] or self.estimate is None:
+            return Lag(events=unread.size, exact=unread.size < self.ranges[0][2], since=since)
+        between = counted[1].size if len(counted) > 1 else 0
+        return Lag(events=max(self.estimate - between, unread.size), exact=self.is_bounded, since=since)
+
+
+class Marks:
+    """The marks of one stream."""
+
+    def __init__(self) -> None:
+        self._ids: list[EntryId] = []
+        self._added: list[int] = []
+
+    def note(self, sample: StreamSample) -> None:
+        """Set a mark at the stream's latest entry. Those of a stream that began anew are forgotten."""
+        if sample.added < 0:
+            return
+        last = parse(sample.last_id)
+        if self._ids and (last < self._ids[-1] or sample.added < self._added[-1]):
+            self._ids, self._added = [], []
+        if not self._ids or last > self._ids[-1]:
+            self._ids.append(last)
+            self._added.append(sample.added)
+        if len(self._ids) > MOST_MARKS:
+            for kept in (self._ids, self._added):
+                del kept[1 : MOST_MARKS // 2 : 2]
+
+    def lag(self, sample: StreamSample, delivered_id: str, *, most: int = MOST_COUNTED) -> Lag | Question:
+        """Return the lag of a group that has read up to an id, or what is to be counted for it.
+
+        Args:
+            sample: the stream at this moment.
+            delivered_id: the last entry that was delivered to the group.
+            most: how many entries may be counted.
+        """
+        delivered, first = parse(delivered_id), parse(sample.first_id)
+        if not sample.length or delivered >= parse(sample.last_id):
+            return READ_ALL
+        if delivered < first:
+            return Lag(events=sample.length, exact=True, since=first.ms)
+        if sample.added < 0:
+            return Question(ranges=[(delivered_id, _END, most)], estimate=None, is_bounded=False)
+        ids, added = self._since(first, sample)
+        place = bisect_right(ids, delivered) - 1
+        begin, end = ids[place], ids[place + 1] if place + 1 < len(ids) else parse(sample.last_id)
+        size = (added[place + 1] if place + 1 < len(ids) else sample.added) - added[place]
+        behind = sample.added - added[place]
+        deleted = parse(sample.deleted_id) > begin
+        if behind - size <= most:
+            # Some of the interval may be read. What is deleted is not counted here, so the count is right.
+            return Question(ranges=[(delivered_id, _END, most)], estimate=behind, is_bounded=False)
+        if size <= most:
+            ranges = [(delivered_id, _END, 1), (str(begin), delivered_id, most)]
+            return Question(ranges=ranges, estimate=behind, is_bounded=not deleted)
+        part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
+        return Question(ranges=[(delivered_id, _END, 1)], estimate=behind - round(size * part), is_bounded=False)
+
+    def _since(self, first: EntryId, sample: StreamSample) -> tuple[list[EntryId], list[int]]:
+        """Return the marks from the stream's first entry on: what lies before it was added and is gone."""
+        place = bisect_right(self._ids, preceding(first))
+        before = sample.added - sample.length
+        return [preceding(first), *self._ids[place:]], [before, *self._added[place:]]

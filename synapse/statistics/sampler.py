@@ -1,0 +1,123 @@
+"""The sampler: every five seconds one process writes down what all series are.
+
+It holds a lease in Redis that ends when it is not renewed, so that another process goes on when it dies. A round is one
+pipeline that reads, and one that writes what changed. A round that fails is not written: its moment is a gap.
+
+Blocks are written whole. So a write whose answer was lost does no harm when it is made again, and of two processes that
+both take themselves for the sampler for a moment, each writes what it saw.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import statistics as commands
+from synapse.redis.commands.base import Command, value
+from synapse.statistics.collection import Collector, Values
+from synapse.statistics.series import ROUNDS
+from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
+
+# A killed sampler is replaced when its lease ends: three turns without a renewal.
+LEASE_MS = 3_000
+# Memory is measured every so many seconds.
+_MEMORY_EVERY = 60
+# Blocks of so many streams are read, or written, in one pipeline: Redis serves nobody else until it has them all.
+_TOGETHER = 100
+
+
+class Sampler:
+    """Samples the streams as long as it holds the lease.
+
+    Args:
+        executor: returns the connection to Redis.
+        streams: returns the names of the streams of the catalog.
+        clock: the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], SyncExecutor],
+        streams: Callable[[], Iterable[str]],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._executor = executor
+        self._streams = streams
+        self._clock = clock
+        self._token = secrets.token_hex(8)
+        self._tick = -1
+        self._measured_at = float("-inf")
+        self._collector = Collector()
+        self._tracks: dict[str, list[Track]] = {}
+
+    def step(self) -> bool:
+        """Take a sample if it is time for one. Return whether this process is the sampler now.
+
+        Raises:
+            Unavailable: when Redis cannot be used.
+            ReplyError: when Redis refuses the lease.
+        """
+        # The process belongs to the name: a forked child has the same token.
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        written = self._tracks[INSTALLATION][0].is_there() if self._tracks else []
+        held, *there = self._executor().execute([commands.hold_lease(owner, ttl_ms=LEASE_MS), *written])
+        if not value(held):
+            self._forget()
+            return False
+        now = int(self._clock())
+        tick = now // FINEST.seconds
+        if tick < self._tick or not all(map(value, there)):
+            # The clock was set back, or Redis lost what was written: then what does not change is to be written too.
+            self._forget()
+        if tick > self._tick:
+            self._tick = tick
+            try:
+                self._sample(now - now % FINEST.seconds)
+            except BaseException:
+                # Some of it may be written, or all.
+                self._tracks = {}
+                raise
+        return True
+
+    def _forget(self) -> None:
+        """Know nothing: another process may have written since."""
+        self._tick = -1
+        self._measured_at = float("-inf")
+        self._collector = Collector()
+        self._tracks = {}
+
+    def _sample(self, now: int) -> None:
+        names = sorted(self._streams())
+        memory = not 0 <= now - self._measured_at < _MEMORY_EVERY
+        found = self._executor().run(self._collector.collect(names, now_ms=int(self._clock() * 1000), memory=memory))
+        self._measured_at = now if memory else self._measured_at
+        self._follow([INSTALLATION, *names], now)
+        finest = self._tracks[INSTALLATION][0]
+        if finest.is_written(now):
+            # By another process, before this one.
+            return
+        samples: Mapping[str, Values] = {**found, INSTALLATION: {ROUNDS: finest.values.get(ROUNDS, 0) + 1}}
+        asked: list[Command] = []
+        for name, (first, *others) in self._tracks.items():
+            values = samples.get(name, {})
+            asked += first.record(now // FINEST.seconds, values)
+            for track in others:
+                asked += track.follow(now, values, first.changed)
+        for start in range(0, len(asked), _TOGETHER):
+            for reply in self._executor().execute(asked[start : start + _TOGETHER]):
+                value(reply)
+
+    def _follow(self, names: Iterable[str], now: int) -> None:
+        """Forget streams that are gone from the catalog, and go on with what was written of those that are new."""
+        self._tracks = {
+            name: self._tracks.get(name) or [Track(name, resolution) for resolution in RESOLUTIONS] for name in names
+        }
+        new = [track for tracks in self._tracks.values() for track in tracks if not track.is_loaded]
+        for start in range(0, len(new), _TOGETHER):
+            some = new[start : start + _TOGETHER]
+            replies = self._executor().execute([command for track in some for command in track.load_commands(now)])
+            for track, block, base in zip(some, replies[::2], replies[1::2], strict=True):
+                track.load(now, block, base)

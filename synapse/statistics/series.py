@@ -1,0 +1,270 @@
+"""Every series that is kept. `SERIES` is the list; the metrics for Prometheus of the same figures refer to it."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One series.
+
+    Attributes:
+        number: what it is called in blocks; never given to another series.
+        name: what callers call it.
+        scope: what has such a series: each stream, or each group of a stream.
+        kind: `counter` for what only grows, `gauge` for what goes up and down.
+        unit: of its values.
+        meaning: one sentence for people.
+        source: the fields of the Redis hash of counters of the stream or group, whose sum it is; empty for what is
+            measured in another way. Where `labelled`, the one prefix of those fields; the rest of each is its label.
+        metric: the Prometheus metric of the same figure; empty where there is none.
+        scale: how many steps of a value one unit has: values are kept as whole numbers.
+        label: what the label tells; empty for a series without labels.
+    """
+
+    number: int
+    name: str
+    scope: Literal["stream", "group"]
+    kind: Literal["counter", "gauge"]
+    unit: str
+    meaning: str
+    source: tuple[str, ...] = ()
+    metric: str = ""
+    scale: int = 1
+    label: str = ""
+
+
+class Key(NamedTuple):
+    """One series of a stream: its number, its group and its label ("" where it has none)."""
+
+    number: int
+    group: str = ""
+    label: str = ""
+
+
+PUBLISHED = Series(
+    number=1,
+    name="published",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    source=("published",),
+    metric="synapse_events_published_total",
+    meaning="Events that were stored through Synapse. What other programs write straight to Redis is not in it.",
+)
+REFUSED = Series(
+    number=2,
+    name="refused",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    source=("refused:",),
+    label="reason",
+    metric="synapse_events_refused_total",
+    meaning="Events that were not stored, by the end of the problem's type, such as `stream-full`.",
+)
+WARNED = Series(
+    number=3,
+    name="warned",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    source=("warned",),
+    metric="synapse_events_warned_total",
+    meaning="Published events that break their contract, on streams that only warn. They are in the published ones too."
+    "",
+)
+REPLAYED = Series(
+    number=4,
+    name="replayed",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    source=("duplicates",),
+    metric="synapse_events_duplicates_total",
+    meaning="Events that were sent again under the same key and are stored once. They are not in the published ones.",
+)
+UNREGISTERED = Series(
+    number=5,
+    name="unregistered",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    source=("unregistered",),
+    metric="synapse_events_unregistered_total",
+    meaning="Published events of a type that their stream does not define. They are in the published ones too.",
+)
+LENGTH = Series(
+    number=6,
+    name="length",
+    scope="stream",
+    kind="gauge",
+    unit="events",
+    metric="synapse_stream_events",
+    meaning="Events that the stream holds now.",
+)
+MEMORY = Series(
+    number=7,
+    name="memory",
+    scope="stream",
+    kind="gauge",
+    unit="bytes",
+    meaning="Memory that Redis uses for the stream, estimated by Redis once a minute.",
+)
+ADDED = Series(
+    number=8,
+    name="added",
+    scope="stream",
+    kind="counter",
+    unit="events",
+    meaning="Entries that any program appended to the stream. Missing before Redis 7.0.",
+)
+LAG_EVENTS = Series(
+    number=20,
+    name="lag_events",
+    scope="group",
+    kind="gauge",
+    unit="events",
+    meaning="Events that the group has not read yet.",
+)
+LAG_SECONDS = Series(
+    number=21,
+    name="lag_seconds",
+    scope="group",
+    kind="gauge",
+    unit="seconds",
+    scale=10,
+    metric="synapse_group_lag_seconds",
+    meaning="Age of the oldest event that the group has not read yet, 0 when it has read all.",
+)
+LAG_INEXACT = Series(
+    number=22,
+    name="lag_inexact",
+    scope="group",
+    kind="gauge",
+    unit="boolean",
+    meaning="1 when `lag_events` is an estimate: entries were deleted, or lie too far back to be counted.",
+)
+IN_FLIGHT = Series(
+    number=23,
+    name="in_flight",
+    scope="group",
+    kind="gauge",
+    unit="events",
+    metric="synapse_group_pending_events",
+    meaning="Events that were delivered to the group and not settled yet.",
+)
+SCHEDULED = Series(
+    number=24,
+    name="scheduled",
+    scope="group",
+    kind="gauge",
+    unit="events",
+    metric="synapse_group_waiting_events",
+    meaning="Events that wait to be delivered to the group again, those that are being delivered again included.",
+)
+BLOCKED = Series(
+    number=25,
+    name="blocked",
+    scope="group",
+    kind="gauge",
+    unit="events",
+    source=("parked",),
+    metric="synapse_group_parked_events",
+    meaning="Events of an ordered group that were read and wait for another one of their key.",
+)
+DEAD = Series(
+    number=26,
+    name="dead",
+    scope="group",
+    kind="gauge",
+    unit="events",
+    metric="synapse_group_dead_letters",
+    meaning="Dead letters that the group has now.",
+)
+ACKNOWLEDGED = Series(
+    number=27,
+    name="acknowledged",
+    scope="group",
+    kind="counter",
+    unit="events",
+    source=("done",),
+    metric="synapse_group_delivered_total",
+    meaning="Events that were delivered to the group and settled.",
+)
+FILTERED = Series(
+    number=28,
+    name="filtered",
+    scope="group",
+    kind="counter",
+    unit="events",
+    source=("filtered",),
+    metric="synapse_group_filtered_total",
+    meaning="Events that were settled because the group's bridge wants others.",
+)
+RETRIED = Series(
+    number=29,
+    name="retried",
+    scope="group",
+    kind="counter",
+    unit="attempts",
+    source=("retried",),
+    metric="synapse_group_retried_total",
+    meaning="Attempts that failed, and another one was to follow.",
+)
+FAILED = Series(
+    number=30,
+    name="failed",
+    scope="group",
+    kind="counter",
+    unit="attempts",
+    source=("retried", "dead"),
+    meaning="Attempts that failed, whether another one was to follow or the event became a dead letter.",
+)
+ATTEMPTS = Series(
+    number=31,
+    name="attempts",
+    scope="group",
+    kind="counter",
+    unit="attempts",
+    source=("done", "retried", "dead"),
+    meaning="Attempts to deliver an event of which the end is known.",
+)
+BURIED = Series(
+    number=32,
+    name="became_dead",
+    scope="group",
+    kind="counter",
+    unit="events",
+    source=("dead",),
+    metric="synapse_group_dead_total",
+    meaning="Events that became dead letters.",
+)
+REDRIVEN = Series(
+    number=33,
+    name="redriven",
+    scope="group",
+    kind="counter",
+    unit="events",
+    source=("replayed",),
+    metric="synapse_group_redriven_total",
+    meaning="Dead letters that were sent out again.",
+)
+LOST = Series(
+    number=34,
+    name="lost",
+    scope="group",
+    kind="counter",
+    unit="events",
+    source=("lost_trimmed", "lost_silent"),
+    meaning="Events that were trimmed or deleted before the group settled them.",
+)
+SERIES = (
+    *(PUBLISHED, REFUSED, WARNED, REPLAYED, UNREGISTERED, LENGTH, MEMORY, ADDED),
+    *(LAG_EVENTS, LAG_SECONDS, LAG_INEXACT, IN_FLIGHT, SCHEDULED, BLOCKED, DEAD),
+    *(ACKNOWLEDGED, FILTERED, RETRIED, FAILED, ATTEMPTS, BURIED, REDRIVEN, LOST),
+)
+BY_NUMBER = {series.number: series for series in SERIES}
+BY_NAME = {series.name: series for series in SERIES}
+# Not shown: counts the rounds of sampling, so that a moment without one is known from a moment without changes.
+ROUNDS = Key(1000)

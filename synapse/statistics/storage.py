@@ -1,0 +1,132 @@
+"""Where history is kept: resolutions, and the block of each stream at each resolution that is being written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from synapse.redis.commands import statistics as commands
+from synapse.redis.commands.base import Command
+from synapse.statistics import series
+from synapse.statistics.block import STEPS, Block, unpack
+from synapse.statistics.series import Key
+
+_DAY = 86_400
+# What a stream was when its last block with changes ended: the values of all the time since.
+BASE = "base"
+# The name of the stream that stands for the installation: no stream is called so.
+INSTALLATION = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Steps of so many seconds, which are kept for so many seconds."""
+
+    seconds: int
+    kept: int
+
+
+RESOLUTIONS = (
+    Resolution(seconds=5, kept=3_600),
+    Resolution(seconds=60, kept=_DAY),
+    Resolution(seconds=900, kept=30 * _DAY),
+)
+FINEST = RESOLUTIONS[0]
+_GAUGES = {each.number for each in series.SERIES if each.kind == "gauge"}
+
+
+class Track:
+    """One stream at one resolution, as it is being written.
+
+    At the finest resolution each sample is a step. At the others, a step has the counters of its last sample and the
+    highest value of each gauge, and is written when it is over.
+    """
+
+    def __init__(self, stream: str, resolution: Resolution) -> None:
+        self.stream = stream
+        self.resolution = resolution
+        # The series that the last step changed.
+        self.changed: list[Key] = []
+        self._block = Block()
+        self._number = -1
+        self._has_changes = False
+        self._base_until = 0
+        self._step: int | None = None
+        self._values: Mapping[Key, int] = {}
+        self._highest: dict[Key, int] = {}
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it goes on with what was written before."""
+        return self._number >= 0
+
+    @property
+    def values(self) -> Mapping[Key, int]:
+        """The values of the last step."""
+        return self._block.values
+
+    def load_commands(self, now: int) -> list[Command]:
+        """Return what reads the block that is being written at a moment (seconds since 1970), and its base."""
+        self._number = now // self.resolution.seconds // STEPS
+        return [commands.block(self.stream, self.resolution.seconds, name) for name in (self._number, BASE)]
+
+    def load(self, now: int, block: object, base: object) -> None:
+        """Go on with what was written before. A block of later steps is from before the clock was set back."""
+        found, known = (unpack(data) if isinstance(data, bytes) else None for data in (block, base))
+        if found is not None and found.last_step <= now // self.resolution.seconds % STEPS:
+            self._block, self._has_changes = found, True
+        else:
+            self._block = Block(known.values if known else {})
+
+    def is_written(self, now: int) -> bool:
+        """Say whether the step of a moment is written already."""
+        number, step = divmod(now // self.resolution.seconds, STEPS)
+        return number == self._number and self._block.last_step >= step
+
+    def is_there(self) -> list[Command]:
+        """Return what asks whether the block that was written last is there; nothing when none was."""
+        return [commands.has_block(self.stream, self.resolution.seconds, self._number)] if self._has_changes else []
+
+    def record(self, step: int, values: Mapping[Key, int]) -> list[Command]:
+        """Note the values of a step, and return what writes them."""
+        asked = self._turn_to(step // STEPS)
+        self.changed = self._block.record(step % STEPS, values)
+        if self.changed:
+            self._has_changes = True
+            until = (self._number + 1) * STEPS * self.resolution.seconds + self.resolution.kept
+            asked.append(self._keep(self._number, self._block, until))
+        return asked
+
+    def follow(self, now: int, values: Mapping[Key, int], changed: Iterable[Key]) -> list[Command]:
+        """Take a sample for a step of a coarser resolution, and return what writes the step before when that is over.
+
+        `changed` are the series that differ from the sample before.
+        """
+        step, asked = now // self.resolution.seconds, []
+        if step != self._step:
+            if self._step is not None:
+                asked = self.record(self._step, {**self._values, **self._highest})
+            self._highest = {}
+        else:
+            for key in changed:
+                if key not in values:
+                    self._highest.pop(key, None)
+                elif key.number in _GAUGES:
+                    known = self._highest.get(key, self._values.get(key, 0))
+                    self._highest[key] = max(known, values[key])
+        self._step, self._values = step, values
+        return asked
+
+    def _turn_to(self, number: int) -> list[Command]:
+        """Begin another block when its time has come, and return what keeps the values before it."""
+        if number == self._number:
+            return []
+        values, begins = self._block.values, number * STEPS * self.resolution.seconds
+        # Renewed once a day where nothing changes: what is not sampled any more goes by itself.
+        is_due = self._has_changes or self._base_until < begins + RESOLUTIONS[-1].kept
+        self._block, self._number, self._has_changes = Block(values), number, False
+        if not is_due or not values:
+            return []
+        self._base_until = begins + RESOLUTIONS[-1].kept + _DAY
+        return [self._keep(BASE, Block(values), self._base_until)]
+
+    def _keep(self, name: int | str, block: Block, until: int) -> Command:
+        return commands.keep_block(self.stream, self.resolution.seconds, name, block.pack(), until=until)

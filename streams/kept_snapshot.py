@@ -11,8 +11,6 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from synapse.catalog.stream_definitions import (
     Snapshot,
     StreamDefinition,
 )
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor
@@ -45,11 +44,6 @@ from synapse.schema.validator import CompiledSchema
 FORMAT = 1
 NOTE_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
-# Columns of a stream that are JSON values; durations are packed as seconds, and the rest follows from others.
-_DURATIONS = ("max_age", "idempotency_window")
-_DERIVED = frozenset((*_DURATIONS, "name", "durable_within", "event_types", "types_of", "marks"))
-_COLUMNS = tuple(field.name for field in fields(StreamDefinition) if field.name not in _DERIVED)
-
 Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]
 
 logger = logging.getLogger(__name__)
@@ -231,8 +225,7 @@ class _Source:
 def _packed_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any]:
     return {
         "name": stream.name,
-        **{column: getattr(stream, column) for column in _COLUMNS},
-        **{column: _seconds(getattr(stream, column)) for column in _DURATIONS},
+        **{field.name: field.to_json(getattr(stream, field.name)) for field in STREAM_FIELDS},
         "event_types": {name: _packed_event_type(each, sources) for name, each in stream.event_types.items()},
         "marks": {name: [sources.number_of(*marks.source) for marks in each] for name, each in stream.marks.items()},
     }
@@ -257,8 +250,7 @@ def _unpacked_stream(packed: Mapping[str, Any], sources: list[_Source]) -> Strea
     }
     return StreamDefinition(
         name=packed["name"],
-        **{column: packed[column] for column in _COLUMNS},
-        **{column: _duration(packed[column]) for column in _DURATIONS},
+        **{field.name: field.from_json(packed[field.name]) for field in STREAM_FIELDS},
         durable_within=patience_of(packed["durability"]),
         event_types=event_types,
         types_of=ContractTypes(event_types),
@@ -272,14 +264,6 @@ def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_So
         for subject, version, number in packed["versions"]
     }
     return EventTypeDefinition(name=name, contract=versions.get(packed["active"]), versions=versions)
-
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
-
-
-def _duration(seconds: float | None) -> Any:
-    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _database() -> list[str]:

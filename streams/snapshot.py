@@ -28,6 +28,7 @@ from synapse.catalog.stream_definitions import (
     Snapshot,
     StreamDefinition,
 )
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
 from synapse.schema.pii import MARK
@@ -207,19 +208,11 @@ def patience_of(durability: str) -> timedelta:
 
 def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], marks: MarksOf) -> StreamDefinition:
     return StreamDefinition(
-        name=row.name,
-        purpose=row.purpose,
-        layout=row.layout,  # type: ignore[arg-type]  # the model's choices are the same words
-        enforcement=row.enforcement,  # type: ignore[arg-type]
-        unknown_event_types=row.unknown_event_types,  # type: ignore[arg-type]
-        max_length=row.max_length or settings.STREAM_MAX_LENGTH,
-        max_age=row.max_age,
-        hard_length=row.hard_length,
-        when_full=row.when_full,  # type: ignore[arg-type]
-        idempotency_window=row.idempotency_window,
-        idempotency_key=row.idempotency_key,  # type: ignore[arg-type]
-        durability=row.durability,  # type: ignore[arg-type]
-        replicas=row.replicas,
+        **{
+            "name": row.name,
+            **{field.name: getattr(row, field.name) for field in STREAM_FIELDS},
+            "max_length": row.max_length or settings.STREAM_MAX_LENGTH,
+        },
         durable_within=patience_of(row.durability),
         event_types=event_types,
         marks=marks.get(row.name, {}),

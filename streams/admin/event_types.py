@@ -17,7 +17,7 @@ from core.admin.base import AuditedAdmin, Page, RelatedFilter
 from core.admin.json_field import JsonValue, refuse
 from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
-from streams.models import EventType, Stream
+from streams.models import EventType
 from synapse.auth.people import VIEW_PERSONAL
 
 _KEPT = (
@@ -125,9 +125,9 @@ def _has_marks(event_type: EventType) -> bool:
 
 
 _EFFECTS = {
-    Stream.Enforcement.ENFORCE: "“{stream}” refuses “{name}” events that break it.",
-    Stream.Enforcement.WARN: "“{stream}” takes “{name}” events that break it, and counts them.",
-    Stream.Enforcement.OFF: "“{stream}” checks nothing.",
+    "enforce": "“{stream}” refuses “{name}” events that break it.",
+    "warn": "“{stream}” takes “{name}” events that break it, and counts them.",
+    "off": "“{stream}” checks nothing.",
 }
 
 
@@ -139,7 +139,7 @@ def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[U
         yield Use(
             name=str(found),
             url=reverse("admin:streams_eventtype_change", args=[found.pk]),
-            effect=_EFFECTS[Stream.Enforcement(stream.enforcement)].format(stream=stream.name, name=found.name),
+            effect=_EFFECTS[stream.enforcement].format(stream=stream.name, name=found.name),
             complaints=complaints,
         )
 

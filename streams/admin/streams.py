@@ -11,12 +11,14 @@ from django.utils.html import format_html
 
 from core import payload_access
 from core.admin.base import AuditedAdmin, AuditedInline, Page
+from core.definition_fields import fieldsets
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, tabs
 from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.inspection import stream_summary
 from synapse.redis.commands.base import Conversation
 
@@ -63,12 +65,7 @@ class StreamAdmin(AuditedAdmin):
     list_before_template = "streams/admin/stream_list_problem.html"
     change_form_template = "streams/admin/stream.html"
     inlines = [EventTypeInline]
-    fieldsets = [
-        (None, {"fields": ["name", "purpose"]}),
-        ("Events", {"fields": ["layout", "enforcement", "unknown_event_types"]}),
-        ("Storing", {"fields": ["idempotency_key", "idempotency_window", "durability", "replicas"]}),
-        ("How long they are kept", {"fields": ["max_length", "max_age", "hard_length", "when_full"]}),
-    ]
+    fieldsets = fieldsets(STREAM_FIELDS, first=["name"])
     pages = (
         Page(path="<int:pk>/messages/", name="messages", view=messages.messages),
         Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),

@@ -14,7 +14,6 @@ from contracts import catalog as contracts
 from contracts.models import Contract
 from core import audit, catalog_version
 from streams.catalog.file import (
-    DURATIONS,
     EVENT_TYPE,
     GRANT,
     SERVICE,
@@ -28,7 +27,7 @@ from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.file import CatalogFile, nearest, quoted
 from synapse.catalog.plan import Change, Values, compare, same
-from synapse.formats import iso_duration
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.publishing.event_files import complaints
 
 _Definitions = Mapping[str, Values]
@@ -103,9 +102,8 @@ def _streams(changes: Sequence[Change]) -> list[_Row]:
     rows = []
     for change in changes:
         columns = dict(change.after or {})
-        for key in DURATIONS:
-            if columns.get(key) is not None:
-                columns[key] = iso_duration.parse(columns[key])
+        changed = (field for field in STREAM_FIELDS if field.name in columns)
+        columns |= {field.name: field.from_file(columns[field.name]) for field in changed}
         rows.append(({"name": change.name}, columns))
     return rows
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,30 +9,17 @@ from django.core.exceptions import ValidationError
 from contracts import catalog as contracts
 from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
+from synapse.catalog.fields import Choice, Count, Duration, Field
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Values
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.formats import iso_duration
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")
 SECTIONS = ("streams", "services")
 
-# The database counts microseconds in 64 bits; this is well below.
 _PATTERN_RULE = "1 to 100 letters, digits, and . _ : - *"
-_CHOICES = {
-    "layout": Stream.Layout,
-    "enforcement": Stream.Enforcement,
-    "unknown_event_types": Stream.UnknownEventTypes,
-    "when_full": Stream.WhenFull,
-    "idempotency_key": Stream.IdempotencyKey,
-    "durability": Stream.Durability,
-}
-# Columns that a file writes in ISO 8601.
-DURATIONS = ("max_age", "idempotency_window")
-STREAM_KEYS = (
-    *("name", "purpose", "layout", "enforcement", "unknown_event_types"),
-    *("max_length", "max_age", "hard_length", "when_full"),
-    *("idempotency_window", "idempotency_key", "durability", "replicas", "event_types"),
-)
+STREAM_KEYS = ("name", *(field.name for field in STREAM_FIELDS), "event_types")
 # The key of a service that lists its grants, for each action.
 LISTS = {"publishes": Grant.Action.PUBLISH.value, "subscribes": Grant.Action.SUBSCRIBE.value}
 
@@ -46,12 +32,6 @@ def read(file: CatalogFile) -> None:
         _read_service(item)
 
 
-def default_of(key: str) -> Any:
-    """Return the value that a stream has when nothing is said, as a file would write it."""
-    value = Stream._meta.get_field(key).get_default()  # type: ignore[union-attr]  # these are columns
-    return iso_duration.text_of(value) if isinstance(value, timedelta) else getattr(value, "value", value)
-
-
 def grant_name(values: Values) -> str:
     """Return how a grant is named, as `str()` of one does."""
     return f"{values['service']} may {values['action']} {values['stream']}/{values['event_type']}"
@@ -59,14 +39,7 @@ def grant_name(values: Values) -> str:
 
 def _read_stream(item: Item) -> None:
     item.only(*STREAM_KEYS)
-    values: dict[str, Any] = {"purpose": item.text("purpose") or ""}
-    for key, choices in _CHOICES.items():
-        values[key] = item.choice(key, choices.values, default_of(key))
-    values["max_length"] = item.count("max_length", None)
-    for key in DURATIONS:
-        values[key] = _duration(item, key)
-    values["hard_length"] = item.count("hard_length", default_of("hard_length"))
-    values["replicas"] = _replicas(item)
+    values = {field.name: _read_field(item, field) for field in STREAM_FIELDS}
     _check_lengths(item, values)
     name = item.name("name")
     if name is not None:
@@ -76,34 +49,33 @@ def _read_stream(item: Item) -> None:
         _read_event_type(event_type, name)
 
 
-def _duration(item: Item, key: str) -> Any:
-    text = item.text(key)
+def _read_field(item: Item, field: Field) -> Any:
+    """Return a setting as a file writes it, its default where the file has none or a wrong one."""
+    default = field.to_file(field.default)
+    match field:
+        case Choice():
+            return item.choice(field.name, field.words, field.default)
+        case Count():
+            return item.count(field.name, default, least=field.least, most=field.most)
+        case Duration():
+            return _read_duration(item, field) or default
+        case _:
+            return item.text(field.name) or default
+
+
+def _read_duration(item: Item, field: Duration) -> str | None:
+    text = item.text(field.name)
     if text is None:
-        return default_of(key)
+        return None
     try:
         duration = iso_duration.parse(text)
-        _check(key, duration)
     except ValueError as error:
-        item.refuse(key, str(error))
-    except ValidationError as error:
-        item.refuse(key, " ".join(error.messages))
-    else:
-        return iso_duration.text_of(duration)
-    return default_of(key)
-
-
-def _replicas(item: Item) -> Any:
-    replicas = item.count("replicas", default_of("replicas"))
-    try:
-        _check("replicas", replicas)
-    except ValidationError as error:
-        item.refuse("replicas", " ".join(error.messages))
-    return replicas
-
-
-def _check(key: str, value: Any) -> None:
-    """Hold a value to the validators of its column."""
-    Stream._meta.get_field(key).run_validators(value)  # type: ignore[union-attr]  # these are columns
+        item.refuse(field.name, str(error))
+        return None
+    if refusal := field.refusal_of(duration):
+        item.refuse(field.name, refusal)
+        return None
+    return field.to_file(duration)
 
 
 def _check_lengths(item: Item, values: dict[str, Any]) -> None:
@@ -159,13 +131,11 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-_COLUMNS = tuple(key for key in STREAM_KEYS if key != "event_types")
-
-
 def stored_streams() -> dict[str, Values]:
     """Return every stream by name."""
-    rows = Stream.objects.values(*_COLUMNS)
-    return dict(sorted((row.pop("name"), {**row, **_durations(row)}) for row in rows))
+    rows = Stream.objects.values("name", *(field.name for field in STREAM_FIELDS))
+    found = {row["name"]: {field.name: field.to_file(row[field.name]) for field in STREAM_FIELDS} for row in rows}
+    return dict(sorted(found.items()))
 
 
 def stored_event_types() -> dict[str, Values]:
@@ -191,17 +161,12 @@ def stored_grants() -> dict[str, Values]:
     return {grant_name(each): each for each in found}
 
 
-def _durations(row: dict[str, Any]) -> dict[str, str | None]:
-    return {key: None if row[key] is None else iso_duration.text_of(row[key]) for key in DURATIONS}
-
-
 def _stream_and_name(values: dict[str, Any]) -> tuple[str, str]:
     return values["stream"], values["name"]
 
 
 _Section = list[dict[str, Any]]
-# The order of a stream's keys in the file.
-_STREAM_KEYS = tuple(key for key in STREAM_KEYS if key not in ("name", "purpose", "event_types"))
+_DEFAULTS = {field.name: field.to_file(field.default) for field in STREAM_FIELDS}
 
 
 def export(document: dict[str, Any]) -> None:
@@ -242,9 +207,7 @@ def _export_streams(document: dict[str, Any]) -> _Section:
 
 
 def _export_stream(name: str, values: Values, event_types: _Section | None) -> dict[str, Any]:
-    defaults = {"purpose": "", **{key: default_of(key) for key in _STREAM_KEYS}}
-    item = _without_defaults({"name": name, "purpose": values["purpose"]}, defaults)
-    item |= _without_defaults({key: values[key] for key in _STREAM_KEYS}, defaults)
+    item = {"name": name, **_without_defaults(values, _DEFAULTS)}
     return {**item, "event_types": event_types} if event_types else item
 
 

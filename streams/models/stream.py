@@ -5,36 +5,30 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from contracts.models import Contract
+from core.definition_fields import column_options
 from core.models import CatalogModel
 from core.validators import validate_name
+from synapse.catalog import stream_fields
+from synapse.catalog.fields import Duration
 from synapse.formats import strict_json
 
-DEFAULT_HARD_LENGTH = 1_000_000
 
-
-LONGEST_AGE = timedelta(days=36_500)
+def _refuse(field: Duration, value: timedelta) -> None:
+    if refusal := field.refusal_of(value):
+        raise ValidationError(refusal)
 
 
 def validate_age(age: timedelta) -> None:
     """Refuse an age that would keep nothing, or that no database can hold (a Django validator)."""
-    if age < timedelta(seconds=1):
-        raise ValidationError("Events must be kept for a second or longer.")
-    if age > LONGEST_AGE:
-        raise ValidationError("A hundred years (36,500 days) are the longest; leave it empty for no limit.")
-
-
-SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=1), timedelta(days=7)
-MOST_REPLICAS = 100
+    _refuse(stream_fields.MAX_AGE, age)
 
 
 def validate_window(window: timedelta) -> None:
     """Refuse a window that no client could use, or whose keys would fill the memory (a Django validator)."""
-    if not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
-        raise ValidationError("Idempotency keys are remembered for a minute to seven days.")
+    _refuse(stream_fields.IDEMPOTENCY_WINDOW, window)
 
 
 def validate_example(example: Any) -> None:
@@ -50,84 +44,21 @@ def validate_example(example: Any) -> None:
 class Stream(CatalogModel):
     """A named Redis Stream: what it is for, how its events lie, and how long they are kept."""
 
-    class Layout(models.TextChoices):
-        FLAT = "flat", "flat: one field a property"
-        DUAL = "dual", "dual: flat, and one typed copy in payload"
-
-    class Enforcement(models.TextChoices):
-        ENFORCE = "enforce", "enforce: refuse what breaks its contract"
-        WARN = "warn", "warn: accept it and count it"
-        OFF = "off", "off: check nothing"
-
-    class UnknownEventTypes(models.TextChoices):
-        ACCEPT = "accept", "accept events of types that are not defined here"
-        REJECT = "reject", "reject them"
-
-    class WhenFull(models.TextChoices):
-        DROP_OLDEST = "drop_oldest", "drop the oldest events, even unread ones"
-        REJECT = "reject", "refuse new events"
-
-    class IdempotencyKey(models.TextChoices):
-        OPTIONAL = "optional", "optional: events may come without one"
-        REQUIRED = "required", "required: events without one are refused"
-
-    class Durability(models.TextChoices):
-        SERVER = "server", "server: as Redis is set up"
-        LOCAL = "local", "local: when it is on Redis' disk"
-        REPLICATED = "replicated", "replicated: when replicas have it"
-
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     purpose = models.TextField(blank=True)
-    layout = models.CharField(
-        max_length=10, choices=Layout, default=Layout.FLAT, help_text="How an event lies in Redis."
-    )
-    enforcement = models.CharField(
-        max_length=10,
-        choices=Enforcement,
-        default=Enforcement.ENFORCE,
-        help_text="What happens to an event that breaks its contract.",
-    )
-    unknown_event_types = models.CharField(max_length=10, choices=UnknownEventTypes, default=UnknownEventTypes.ACCEPT)
-    max_length = models.PositiveBigIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text="How many events are kept; empty for the server's default. Events that a group still owes stay.",
-    )
-    max_age = models.DurationField(
-        null=True,
-        blank=True,
-        validators=[validate_age],
-        help_text="How long events are kept, as “7 00:00:00” for seven days; empty for no limit.",
-    )
-    hard_length = models.PositiveBigIntegerField(
-        default=DEFAULT_HARD_LENGTH,
-        validators=[MinValueValidator(1)],
-        help_text="The length at which “when full” decides, whoever still owes what.",
-    )
-    when_full = models.CharField(max_length=12, choices=WhenFull, default=WhenFull.DROP_OLDEST)
+    layout = models.CharField(max_length=10, **column_options(stream_fields.LAYOUT))
+    enforcement = models.CharField(max_length=10, **column_options(stream_fields.ENFORCEMENT))
+    unknown_event_types = models.CharField(max_length=10, **column_options(stream_fields.UNKNOWN_EVENT_TYPES))
+    max_length = models.PositiveBigIntegerField(**column_options(stream_fields.MAX_LENGTH))
+    max_age = models.DurationField(**column_options(stream_fields.MAX_AGE), validators=[validate_age])
+    hard_length = models.PositiveBigIntegerField(**column_options(stream_fields.HARD_LENGTH))
+    when_full = models.CharField(max_length=12, **column_options(stream_fields.WHEN_FULL))
     idempotency_window = models.DurationField(
-        default=timedelta(days=1),
-        validators=[validate_window],
-        help_text="How long an Idempotency-Key is remembered, a minute to seven days; about 0.25 KB of Redis each.",
+        **column_options(stream_fields.IDEMPOTENCY_WINDOW), validators=[validate_window]
     )
-    idempotency_key = models.CharField(
-        max_length=10,
-        choices=IdempotencyKey,
-        default=IdempotencyKey.OPTIONAL,
-        help_text="Whether publishers must send an Idempotency-Key.",
-    )
-    durability = models.CharField(
-        max_length=10,
-        choices=Durability,
-        default=Durability.SERVER,
-        help_text="When a publisher is told that its event is stored.",
-    )
-    replicas = models.PositiveSmallIntegerField(
-        default=1,
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_REPLICAS)],
-        help_text="How many replicas must have it, where durability is “replicated”.",
-    )
+    idempotency_key = models.CharField(max_length=10, **column_options(stream_fields.IDEMPOTENCY_KEY))
+    durability = models.CharField(max_length=10, **column_options(stream_fields.DURABILITY))
+    replicas = models.PositiveSmallIntegerField(**column_options(stream_fields.REPLICAS))
 
     class Meta:
         ordering = ["name"]

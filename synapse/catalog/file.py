@@ -133,11 +133,12 @@ class Item:
         self.refuse(key, f"must be {' or '.join(choices)}, but is {quoted(word)}")
         return default
 
-    def count(self, key: str, default: int | None) -> int | None:
-        """Return a whole number from 1."""
+    def count(self, key: str, default: int | None, *, least: int = 1, most: int | None = None) -> int | None:
+        """Return a whole number from `least` to `most`, or to the largest that a database holds."""
         number = self._value(key, int, "a whole number")
-        if number is not None and not 1 <= number <= LARGEST_NUMBER:
-            self.refuse(key, f"must be between 1 and {LARGEST_NUMBER}, but is {number}")
+        most = LARGEST_NUMBER if most is None else most
+        if number is not None and not least <= number <= most:
+            self.refuse(key, f"must be between {least} and {most}, but is {number}")
             return default
         return default if number is None else number
 

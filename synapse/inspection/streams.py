@@ -9,6 +9,7 @@ import orjson
 from synapse.auth.permission import demand_right, refused_right
 from synapse.auth.rights import Rights
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.streams import UnknownStream
 from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection import stream_stats
@@ -109,18 +110,7 @@ def _defined(name: str, catalog: Snapshot) -> StreamDefinition:
 def definition(stream: StreamDefinition) -> dict[str, Any]:
     """Return a stream's definition as JSON; durations in seconds."""
     return {
-        "purpose": stream.purpose,
-        "layout": stream.layout,
-        "enforcement": stream.enforcement,
-        "unknown_event_types": stream.unknown_event_types,
-        "max_length": stream.max_length,
-        "max_age": None if stream.max_age is None else stream.max_age.total_seconds(),
-        "hard_length": stream.hard_length,
-        "when_full": stream.when_full,
-        "idempotency_window": stream.idempotency_window.total_seconds(),
-        "idempotency_key": stream.idempotency_key,
-        "durability": stream.durability,
-        "replicas": stream.replicas,
+        **{field.name: field.to_json(getattr(stream, field.name)) for field in STREAM_FIELDS},
         "event_types": [
             {
                 "name": event_type.name,

@@ -99,7 +99,7 @@ NAME_RULE = "1 to 100 letters, digits, and . _ : -, not beginning with â€œsyn:â€
         ),
         (
             "streams: [{name: s, replicas: 101}]",
-            "streams[0].replicas: Ensure this value is less than or equal to 100.",
+            "streams[0].replicas: must be between 1 and 100, but is 101",
         ),
         (
             "streams: [{name: s, durability: safe}]",

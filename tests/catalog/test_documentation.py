@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from streams.catalog.file import STREAM_KEYS
-
 PAGE = Path("docs/catalog.md").resolve()
 BLOCK = re.compile(r"```(yaml|console)\n(.*?)```", re.DOTALL)
 
@@ -39,9 +37,3 @@ def test_the_examples_of_the_page_print_what_it_says(tmp_path, monkeypatch):
         for part in session.split("$ ")[1:]:
             line, printed = part.split("\n", 1)
             assert run(line) == printed
-
-
-def test_every_key_of_a_stream_is_described():
-    text = PAGE.read_text(encoding="utf-8")
-
-    assert [key for key in STREAM_KEYS if f"| `{key}` |" not in text] == []

@@ -10,6 +10,7 @@ from streams.kept_snapshot import NotKept, SnapshotFile
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.redis.commands import catalog_number
 from tests.definitions import define, key_of
 
@@ -48,9 +49,7 @@ def test_a_snapshot_that_is_read_is_the_one_that_was_written(file, catalog):
     assert (read.streams.keys(), read.former.keys()) == (written.streams.keys(), {"former"})
     for name, stream in written.streams.items():
         same = read.streams[name]
-        for column in ("purpose", "layout", "enforcement", "unknown_event_types", "max_length", "max_age", "durability",
-                       "hard_length", "when_full", "idempotency_window", "idempotency_key", "replicas",
-                       "durable_within"):  # fmt: skip
+        for column in (*(field.name for field in STREAM_FIELDS), "durable_within"):
             assert getattr(same, column) == getattr(stream, column), column
         assert same.event_types.keys() == stream.event_types.keys()
         assert same.marks.keys() == stream.marks.keys()

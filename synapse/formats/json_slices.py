@@ -30,6 +30,7 @@ _QUOTE, _COMMA = ord('"'), ord(",")
 # The parser gives up on more.
 _MOST_LEVELS = 1024
 _OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")
+_NO_BRACKETS = bytes(set(range(256)) - _OPENING - _CLOSING)
 # With a number on both sides the parser meets a slice in the state in which it meets it in the whole array.
 _BEFORE, _BEHIND = b"[0,", b",0]"
 
@@ -103,8 +104,9 @@ class _Reading:
 
     def _guess(self, start: int) -> int | None:
         """Return where the last comma between items seems to be in the window: brackets in strings mislead."""
-        count, end = self._data.count, start + SLICE
-        depth = count(b"{", start, end) + count(b"[", start, end) - count(b"}", start, end) - count(b"]", start, end)
+        end = start + SLICE
+        brackets = self._data[start:end].translate(None, _NO_BRACKETS)
+        depth = brackets.count(b"{") + brackets.count(b"[") - brackets.count(b"}") - brackets.count(b"]")
         left = _MOST_TOKENS
         while end > start and left > 0:
             begin = max(start, end - 1024)

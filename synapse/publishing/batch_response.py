@@ -1,6 +1,6 @@
 """The answer to a batch: what became of each event, in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from synapse import problems
@@ -14,10 +14,6 @@ from synapse.publishing.validation import Accepted
 from synapse.redis.commands.base import Conversation
 from synapse.redis.cooperative import MANY, in_parts
 
-# What the checks said of an event, and what became of it when they found it good: None when another one's fault kept it
-# out.
-_Pair = tuple[Accepted | Problem, Fate | None]
-
 
 def answer(
     stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
@@ -29,7 +25,8 @@ def answer(
     Raises:
         Problem: when none was stored. `results` says why, for each.
     """
-    numbered = list(enumerate(_pairs(outcomes, fates)))
+    fates = _fates_of_all(outcomes, fates)
+    numbered = list(zip(range(len(outcomes)), outcomes, fates, strict=True))
     if len(numbered) <= MANY:
         results = [_shown(each) for each in numbered]
     else:
@@ -46,16 +43,19 @@ def answer(
     if accepted:
         headers = {REPLAYED: "true"} if all("replayed" in result for result in results) else {}
         return json_response(body, status=200 if accepted == len(results) else 207, headers=headers)
-    refused = _refusal([_problem(*pair) for pair in _pairs(outcomes, fates)])
+    refused = _refusal([_problem(*pair) for pair in zip(outcomes, fates, strict=True)])
     # What belongs to one event stands in its result.
     refused.members.pop("id", None)
     refused.members.update(body)
     raise refused
 
 
-def _pairs(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Iterator[_Pair]:
+def _fates_of_all(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Sequence[Fate | None]:
+    """Return what became of each event; None for those that the checks kept out, and for those that another one did."""
+    if len(fates) == len(outcomes):
+        return fates
     rest = iter(fates)
-    return ((outcome, None if isinstance(outcome, Problem) else next(rest)) for outcome in outcomes)
+    return [None if isinstance(outcome, Problem) else next(rest) for outcome in outcomes]
 
 
 def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
@@ -66,10 +66,10 @@ def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
     return fate.doubt if isinstance(fate, Stored) else fate
 
 
-def _shown(numbered: tuple[int, _Pair]) -> dict[str, Any]:
+def _shown(numbered: tuple[int, Accepted | Problem, Fate | None]) -> dict[str, Any]:
     """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
     good and is not stored, or not as safe as it is to be."""
-    index, (outcome, fate) = numbered
+    index, outcome, fate = numbered
     shown: dict[str, Any]
     if isinstance(fate, Stored) and fate.doubt is None:
         shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}

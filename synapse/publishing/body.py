@@ -186,7 +186,8 @@ def _within_limits(part: json_slices.Slice) -> Sequence[Item]:
         return Items(values, size)
     if len(values) == 1:
         return [_checked(values[0], size)]
-    sizes = [len(exact_json.dumps(value)) for value in values]
+    # Not by `exact_json.dumps`: this is done for each event.
+    sizes = [len(orjson.dumps(value, default=exact_json.written)) for value in values]
     longest = max(sizes)
     if longest <= strict_json.SMALL:
         return Items(values, longest)

@@ -69,7 +69,7 @@ def decide(stream: StreamDefinition, undecided: Undecided, caller: CallerId) -> 
 class CostlyEvents:
     """The costly events of a batch, and those behind them: all go on in their order. Many are asked about in one job.
 
-    Implements `turns.Backlog`. What is asked for each event of a batch are attributes: a method would cost it more than
+    What is asked for each event of a batch are attributes: a method would cost it more than
     all else here.
 
     Attributes:

@@ -5,10 +5,10 @@ one event in `validation.py` and, where that takes long, in `deferred_validation
 `storage.py`, and the answer to a batch in `batch_response.py`.
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 from synapse.auth.permission import demand_right
@@ -36,7 +36,7 @@ from synapse.publishing.validation import Accepted, Ruling, Undecided
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey
-from synapse.redis.cooperative import in_slices
+from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.wire import fast_encoder
 from synapse.wire.masking import mask_of_event
@@ -132,9 +132,8 @@ def _publish_batch(
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
         # the memory of their text.
-        outcomes = yield from _all_checked(
-            stream, body, version, request.principal, write.add if is_plain else write_entry
-        )
+        checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry)
+        outcomes = yield from checks.run(body)
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
@@ -168,7 +167,7 @@ def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -
     stream = _stream(request, catalog)
     version = publishing_body.contract_version(request)
     body = body or publishing_body.read(request)
-    outcomes = yield from _all_checked(stream, body, version, request.principal)
+    outcomes = yield from _Checks(stream, version, request.principal).run(body)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
@@ -188,77 +187,83 @@ def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
     return stream
 
 
-def _all_checked(
-    stream: StreamDefinition,
-    body: Body,
-    version: int | None,
-    by: Principal,
-    also: Callable[[Accepted, int, Any], None] | None = None,
-) -> Conversation[list[Accepted | Problem]]:
-    """Return what the checks say of each event. What they find good goes to `also`, with the event's place and value;
-    then no more is returned of it than the answer needs.
+class _Checks:
+    """The checks of one request's events, in their order. What they find good goes to `also`, with the event's place
+    and value; then no more is kept of it than the answer needs."""
 
-    Raises:
-        Problem: when the body cannot be read as a whole.
-    """
-    explained = 0
-    rulings: dict[str, Ruling] = {}
-    places = count()
-    decided: dict[int, Accepted | Problem] = {}
+    def __init__(
+        self,
+        stream: StreamDefinition,
+        version: int | None,
+        by: Principal,
+        also: Callable[[Accepted, int, Any], None] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._version = version
+        self._by = by
+        self._also = also
+        self._explained = 0
+        # What was said of each event; None of one that waits.
+        self._outcomes: list[Accepted | Problem | None] = []
 
-    longest: float = 0
+    def run(self, body: Body) -> Conversation[list[Accepted | Problem]]:
+        """Return what the checks say of each event.
 
-    def measured() -> Iterator[Sequence[Item]]:
-        nonlocal longest
+        Raises:
+            Problem: when the body cannot be read as a whole.
+        """
+        stream, version, by = self._stream, self._version, self._by
+        outcomes: list[Any] = self._outcomes
+        rulings: dict[str, Ruling] = {}
+        # No attribute: they would hold each other, and all entries, until the collector comes by.
+        costly = CostlyEvents(stream, caller_of(by), self._note_late)
+        if body.is_large:
+            yield ()  # many may come in the same moment
+        until = time.monotonic() + TURN
         for items in body.slices:
-            longest = publishing_body.longest_of(items)
-            yield items
+            length = publishing_body.longest_of(items)
+            for item in items:
+                found: Item | Undecided = item
+                if not isinstance(item, Problem):
+                    try:
+                        found = validation.check(stream, item, version=version, by=by, rulings=rulings, length=length)
+                        if isinstance(found, Undecided):
+                            found = costly.try_here(found, explain=self._explained < MAX_EXPLAINED)
+                    except Problem as problem:
+                        # Without what raised it: it is kept, and would keep those frames, which keep it.
+                        found = problem.with_traceback(None)
+                if isinstance(found, Undecided) or (costly.waiting and isinstance(found, Accepted)):
+                    costly.add(len(outcomes), item, found)
+                    outcomes.append(None)
+                    if costly.is_full:
+                        yield from costly.work_off()
+                else:
+                    outcomes.append(self._note(len(outcomes), item, found))
+                if time.monotonic() > until:
+                    yield ()
+                    until = time.monotonic() + TURN
+            if time.monotonic() > until:
+                yield ()
+                until = time.monotonic() + TURN
+        yield from costly.work_off()
+        return outcomes
 
-    def check_one(item: Any) -> Accepted | Problem | None:
-        place = next(places)
-        if isinstance(item, Problem):
-            return item
-        try:
-            found = validation.check(stream, item, version=version, by=by, rulings=rulings, length=longest)
-            if isinstance(found, Undecided):
-                found = costly.try_here(found, explain=explained < MAX_EXPLAINED)
-        except Problem as problem:
-            # Without what raised it: it is kept, and would keep those frames, which keep it.
-            return note(place, item, problem.with_traceback(None))
-        if costly.waiting or isinstance(found, Undecided):
-            costly.add(place, item, found)
-            return None
-        if not found.warnings and also is not None:
-            # As `note` does, without a call: most events of most batches come here.
-            also(found, place, item)
-            return _WRITTEN if found.registered else _WRITTEN_UNREGISTERED
-        return note(place, item, found)
-
-    def note(place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
-        nonlocal explained
+    def _note(self, place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
         if isinstance(outcome, Problem):
-            explained += len(outcome.members.get("violations", ()))
+            self._explained += len(outcome.members.get("violations", ()))
             return outcome
-        if outcome.warnings:
-            explained += len(outcome.warnings)
-        if also is not None:
-            also(outcome, place, item)
-            if outcome.warnings:
-                return outcome._replace(event=_NO_EVENT)
-            return _WRITTEN if outcome.registered else _WRITTEN_UNREGISTERED
-        return outcome
+        _, _, _, warnings, registered = outcome
+        self._explained += len(warnings)
+        if self._also is None:
+            return outcome
+        self._also(outcome, place, item)
+        if warnings:
+            return outcome._replace(event=_NO_EVENT)
+        return _WRITTEN if registered else _WRITTEN_UNREGISTERED
 
-    # Does not name `costly`, which has it: they would hold each other, and all entries, until the collector comes by.
-    def note_late(place: int, item: Any, outcome: Accepted | Problem) -> bool:
-        decided[place] = note(place, item, outcome)
-        return explained < MAX_EXPLAINED
-
-    costly = CostlyEvents(stream, caller_of(by), note_late)
-    if body.is_large:
-        yield ()  # many may come in the same moment
-    outcomes = yield from in_slices(measured(), check_one, backlog=costly)
-    yield from costly.work_off()
-    return [decided[place] if outcome is None else outcome for place, outcome in enumerate(outcomes)]
+    def _note_late(self, place: int, item: Any, outcome: Accepted | Problem) -> bool:
+        self._outcomes[place] = self._note(place, item, outcome)
+        return self._explained < MAX_EXPLAINED
 
 
 class _Writer:

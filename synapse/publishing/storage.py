@@ -90,13 +90,16 @@ def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation
     """Append entries by the bare XADDs that are given, and return for each what became of it."""
     if len(appends) <= _FEW_COMMANDS or _size(appends) <= _PART_BYTES:
         replies = yield appends
-        return [Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply) for reply in replies]
+        return [
+            tuple.__new__(Stored, (reply, False, None)) if type(reply) is str else _fate(stream, reply)
+            for reply in replies
+        ]
     replies = yield from _sent(appends)
     return (yield from in_parts(replies, partial(_appended, stream), at_once=50))
 
 
 def _appended(stream: StreamDefinition, reply: Any) -> Fate:
-    return Stored._make((reply, False, None)) if type(reply) is str else _fate(stream, reply)
+    return tuple.__new__(Stored, (reply, False, None)) if type(reply) is str else _fate(stream, reply)
 
 
 def _sent(appends: Sequence[Command], barrier: Command | None = None) -> Conversation[list[Any]]:

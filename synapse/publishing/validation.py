@@ -113,9 +113,9 @@ def check(
     if "event" in event or "payload" in event:
         _demand_further_types(stream, event, event_type, by)
     if contract is None:
-        return Accepted._make((event, event_type, None, (), registered))
+        return tuple.__new__(Accepted, (event, event_type, None, (), registered))
     if contract.schema.accepts_at_once(event, length):
-        return Accepted._make((event, event_type, contract.version, (), registered))
+        return tuple.__new__(Accepted, (event, event_type, contract.version, (), registered))
     return Undecided(event, event_type, contract, registered)
 
 

@@ -1,8 +1,8 @@
 """Long work on the event loop, in turns: others go first every few milliseconds."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from synapse.redis.commands.base import Conversation
 from synapse.runtime.turn_queue import TURN
@@ -25,37 +25,6 @@ def in_parts(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) ->
     until = time.monotonic() + TURN
     for start in range(0, len(items), at_once):
         done += [work(item) for item in items[start : start + at_once]]
-        if time.monotonic() > until:
-            yield ()
-            until = time.monotonic() + TURN
-    return done
-
-
-class Backlog(Protocol):
-    """What the work for items has put off. It is done when there is enough of it."""
-
-    is_full: bool
-
-    def work_off(self) -> Conversation[None]: ...
-
-
-def in_slices(
-    slices: Iterable[Sequence[T]], work: Callable[[T], R], *, backlog: Backlog | None = None
-) -> Conversation[list[R]]:
-    """Do the same for the items of slices that are made as they are needed. A slice may be empty: that is a pause.
-
-    What the work puts off is worked off whenever the `backlog` is full; the caller does the rest of it.
-    """
-    done: list[R] = []
-    until = time.monotonic() + TURN
-    for items in slices:
-        for item in items:
-            done.append(work(item))
-            if backlog is not None and backlog.is_full:
-                yield from backlog.work_off()
-            if time.monotonic() > until:
-                yield ()
-                until = time.monotonic() + TURN
         if time.monotonic() > until:
             yield ()
             until = time.monotonic() + TURN

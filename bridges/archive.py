@@ -8,8 +8,7 @@ import orjson
 
 from bridges.models import ArchivedEvent
 from streams.snapshot import holder
-from synapse.auth.principal import Principal
-from synapse.auth.rights import PERSONAL
+from synapse.auth.principal import PERSONAL, Principal
 from synapse.delivery.event_delivery import Delivery
 from synapse.formats import exact_json
 from synapse.schema.pii import MASK

@@ -13,8 +13,7 @@ from django.db import connection
 
 from bridges.models import ArchivedEvent
 from streams.snapshot import holder
-from synapse.auth.principal import SYSTEM, Principal
-from synapse.auth.rights import PERSONAL
+from synapse.auth.principal import PERSONAL, SYSTEM, Principal
 from synapse.schema.pii import MASK
 from synapse.wire.masking import mask_of_type
 

@@ -13,7 +13,7 @@ from streams.models import Stream
 from synapse.catalog import bridge_definitions, filters
 from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 from synapse.wire import start_position
 
 LONGEST_LEASE = 3600

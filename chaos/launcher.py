@@ -12,17 +12,39 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from chaos.plan import Plan
-from chaos.progress import MARK
 from synapse.redis.embedded import EmbeddedRedis, endpoint, process
 from synapse.redis.embedded.endpoint import LOOPBACK, Endpoint, record
 from synapse.runtime import ports
 from synapse_project.environment import SETTINGS
+
+# How such a line begins: what else is on standard error are complaints.
+MARK = "chaos: "
+TELL_EVERY = 5.0
+
+
+class Progress:
+    """Tells what goes on, at most once in five seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told_at = clock()
+
+    def tell(self, line: str) -> None:
+        """Tell something at once."""
+        self._told_at = self._clock()
+        print(f"{MARK}{line}", file=sys.stderr, flush=True)
+
+    def tell_when_due(self, line: Callable[[], str]) -> None:
+        """Tell something when nothing was told for five seconds."""
+        if self._clock() >= self._told_at + TELL_EVERY:
+            self.tell(line())
 
 
 @dataclass(frozen=True)

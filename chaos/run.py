@@ -10,18 +10,12 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connections as databases
 
-from chaos import (
-    inventory,
-    publisher,
-    verdict,
-    worker,
-)
+from chaos import inventory, verdict, workload
 from chaos.killer import Deeds, Killer
-from chaos.launcher import ChaosServer
+from chaos.launcher import ChaosServer, Progress
 from chaos.ledger import Ledger
 from chaos.plan import STREAM, Plan
 from chaos.process_pool import Fleet, Stops
-from chaos.progress import Progress
 from chaos.verdict import Verdict
 from streams import connections
 from streams.models import Stream
@@ -72,9 +66,9 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
         Stuck: when no worker gets so far as to make its group.
     """
     prepare(server)
-    ledger, phases = Ledger(folder), publisher.Phases(plan.publishers, plan.start)
-    publishers = Fleet(partial(publisher.work, plan, ledger=ledger, phases=phases), plan.publishers, plan.start)
-    workers = Fleet(partial(worker.work, plan, ledger=ledger), plan.workers, plan.start)
+    ledger, phases = Ledger(folder), workload.Phases(plan.publishers, plan.start)
+    publishers = Fleet(partial(workload.be_publisher, plan, ledger=ledger, phases=phases), plan.publishers, plan.start)
+    workers = Fleet(partial(workload.be_worker, plan, ledger=ledger), plan.workers, plan.start)
     killer, progress = Killer(plan, workers, server), Progress()
     try:
         began = time.monotonic()

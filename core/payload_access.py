@@ -11,8 +11,7 @@ from django.http import HttpRequest
 
 from core import audit
 from synapse.auth.people import VIEW_PAYLOAD
-from synapse.auth.principal import Principal
-from synapse.auth.rights import PERSONAL
+from synapse.auth.principal import PERSONAL, Principal
 
 ACTION = "see payloads"
 # The record names so many ids; of more it says how many there were.

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ValidationError
 
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 
 
 def validate_name(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The process's connections to Redis, made from Django's settings when first needed."""
+"""This process's connections to Redis and shares of scarce resources, made from Django's settings when first needed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,15 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from core.process_shares import shares_of
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.problems import Problem
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Server, SyncExecutor
 from synapse.redis.commands.base import Conversation, Job
 from synapse.redis.queries import K, together
-from synapse.shares import Limits
+from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
+from synapse.shares.resources import RESOURCES, Resource
 
 # What a write may take longer when its disk or replicas are waited for, in seconds.
 LONGEST_WAIT = 1.5
@@ -109,3 +109,22 @@ def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
     except Problem as problem:
         # Raised before anything could be asked, such as by a locator that knows of no server.
         return dict.fromkeys(conversations, problem)
+
+
+@cache
+def shares_of(name: str) -> Shares:
+    """Return the counter of a resource, by its name in the table."""
+    resource = RESOURCES[name]
+    return Shares(resource, limits_of(resource))
+
+
+def all_shares() -> list[Shares]:
+    """Return the counters of all resources, for the metrics."""
+    return [shares_of(name) for name in RESOURCES]
+
+
+def limits_of(resource: Resource) -> Limits:
+    """Return the limits of a resource by the settings."""
+    total = getattr(settings, resource.attribute) * resource.unit
+    percents = settings.SHARES.get(resource.name, resource.percents)
+    return limits(total, percents, is_open=settings.AUTH == "open")

@@ -19,7 +19,7 @@ from contracts.models import ContractVersion, Schema
 from core import catalog_version
 from streams.models import EventType, Grant, Key, Service, Stream
 from streams.pii_marks import MarkReader, MarksOf
-from synapse.auth.rights import Action
+from synapse.auth.principal import Action
 from synapse.auth.scopes import Granted, KeyRights
 from synapse.catalog.stream_definitions import (
     ActiveContract,

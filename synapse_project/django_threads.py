@@ -27,9 +27,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
 from core import availability
-from core.process_shares import shares_of
 from streams import access
 from streams.access import identification
+from streams.connections import shares_of
 from synapse.auth.principal import Principal
 from synapse.problems import Problem
 from synapse.server import request_guard

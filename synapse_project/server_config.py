@@ -3,8 +3,8 @@
 from django.conf import settings
 
 from core import availability
-from core.process_shares import shares_of
 from streams import access, connections
+from streams.connections import shares_of
 from synapse.server.config import ServerConfig
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from synapse.auth import api_key, client_ip
 from synapse.delivery.handlers import allow_list
-from synapse.formats import rate
+from synapse.formats import durations
 from synapse.redis import address
 
 
@@ -219,13 +219,13 @@ def trusted(text: str) -> client_ip.Proxies:
         raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
 
 
-def one_rate(text: str) -> rate.Rate:
+def one_rate(text: str) -> durations.Rate:
     """Return the rate.
 
     Raises:
         ValueError: when it is none.
     """
-    return rate.read(text)
+    return durations.parse_rate(text)
 
 
 def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from streams.access import identification
-from synapse.auth.principal import Principal
-from synapse.auth.rights import Rights
+from synapse.auth.principal import Principal, Rights
 
 
 @contextmanager

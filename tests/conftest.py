@@ -11,8 +11,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from core import catalog_version
-from core.process_shares import shares_of
 from streams import connections, health
+from streams.connections import shares_of
 from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory

@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from synapse.auth.permission import demand_personal
-from synapse.auth.principal import Principal
-from synapse.auth.rights import PERSONAL
+from synapse.auth.principal import PERSONAL, Principal
 from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.schema.pii import MASK, redacted
 

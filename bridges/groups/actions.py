@@ -31,7 +31,7 @@ from synapse.errors.delivery import (
     GroupUnowned,
     UnknownGroup,
 )
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 from synapse.groups import results
 from synapse.groups.results import (
     Created,

@@ -14,7 +14,7 @@ from synapse.errors.streams import UnknownStream
 from synapse.groups import results
 from synapse.groups.results import Plan
 from synapse.inspection.groups import Standing, standings
-from synapse.inspection.scan import Scan
+from synapse.inspection.range_query import Scan
 from synapse.redis import ReplyError
 from synapse.redis.commands import consumer_status as consumer_status_commands
 from synapse.redis.commands import streams as stream_commands

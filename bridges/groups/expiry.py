@@ -14,7 +14,7 @@ from django.db import transaction
 from bridges.groups import actions, checks
 from bridges.models import Bridge, OpenedGroup
 from core import audit
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS
 from synapse.errors.delivery import UnknownGroup

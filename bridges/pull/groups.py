@@ -14,7 +14,7 @@ from bridges.pull import permissions
 from bridges.pull.permissions import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition

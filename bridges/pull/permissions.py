@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bridges.models import OpenedGroup
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right, demand_scope
-from synapse.auth.principal import Principal
-from synapse.auth.rights import EVERY_TYPE, PERSONAL
+from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import UnknownStream

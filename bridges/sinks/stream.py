@@ -21,8 +21,7 @@ from synapse.errors.delivery import (
     SinkError,
 )
 from synapse.errors.streams import StreamFull, Unavailable
-from synapse.formats.names import RULE, is_name
-from synapse.formats.text import cut
+from synapse.formats.text import RULE, cut, is_name
 from synapse.problems import Problem
 from synapse.publishing import (
     body,

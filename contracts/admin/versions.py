@@ -14,7 +14,8 @@ from contracts.models import Contract, ContractVersion
 from contracts.registry.references import documents_of
 from core.admin import revisions
 from synapse.errors.contracts import NoPythonCode, UnknownVersion
-from synapse.schema import codegen, validator
+from synapse.schema import validator
+from synapse.schema.codegen import generator
 
 
 def readable(version: ContractVersion | None) -> str:
@@ -26,7 +27,7 @@ def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
     """Give the schema, as its author wrote it."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
-    name = f"{codegen.module_name(contract.subject)}_v{number}.schema.json"
+    name = f"{generator.module_name(contract.subject)}_v{number}.schema.json"
     return _file(version.text, name, "application/schema+json")
 
 
@@ -37,7 +38,7 @@ def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse
     if version.schema is None:
         raise Http404
     try:
-        made = codegen.make(contract.subject, number, validator.parse(version.text), documents_of(version.schema))
+        made = generator.make(contract.subject, number, validator.parse(version.text), documents_of(version.schema))
     except NoPythonCode as problem:
         admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
         return redirect(admin.page_url("version", pk, number))

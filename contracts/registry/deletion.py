@@ -16,8 +16,7 @@ from contracts.registry.lookup import State, numbered, reread
 from contracts.registry.references import marks
 from core import audit, catalog_version
 from synapse.auth.permission import demand_scope
-from synapse.auth.principal import Principal
-from synapse.auth.rights import PERSONAL
+from synapse.auth.principal import PERSONAL, Principal
 from synapse.errors.contracts import (
     AlreadyDeleted,
     NotDeletedYet,

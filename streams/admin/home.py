@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from core import payload_access
 from streams.connections import ask_all
 from streams.models import Stream
-from synapse.inspection import stream_summary
-from synapse.inspection.stream_summary import Overview
+from synapse.inspection import stream_stats
+from synapse.inspection.stream_stats import Overview
 from synapse.problems import Problem
 from synapse.redis import ReplyError
 from synapse.redis.commands import participants
@@ -30,7 +30,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     if len(streams) < MOST < count:
         others = Stream.objects.exclude(pk__in=[stream.pk for stream in streams])
         streams = sorted([*streams, *others[: MOST - len(streams)]], key=lambda stream: stream.name)
-    found = ask_all({"overview": stream_summary.of([stream.name for stream in streams])})["overview"]
+    found = ask_all({"overview": stream_stats.overviews_of([stream.name for stream in streams])})["overview"]
     known: Mapping[str, Overview] = {} if isinstance(found, Problem) else found
     return {
         "may_see": True,

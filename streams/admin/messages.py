@@ -15,7 +15,7 @@ from streams.snapshot import holder
 from synapse import inspection
 from synapse.formats import exact_json
 from synapse.http import exchange
-from synapse.inspection import stream_summary
+from synapse.inspection import stream_stats
 from synapse.problems import Problem
 from synapse.redis.commands.base import Conversation
 
@@ -32,7 +32,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
         {
-            "overview": stream_summary.of([stream.name]),
+            "overview": stream_stats.overviews_of([stream.name]),
             "messages": inspection.messages(asked, holder.current()),
         }
     )
@@ -64,7 +64,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     payload_access.check_permission(request)
     found = ask_all(
         {
-            "overview": stream_summary.of([stream.name]),
+            "overview": stream_stats.overviews_of([stream.name]),
             "message": inspection.message(_asked(request, stream, id=id), holder.current()),
         }
     )
@@ -87,7 +87,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     found = ask_all(
         {
-            "overview": stream_summary.of([stream.name]),
+            "overview": stream_stats.overviews_of([stream.name]),
             "groups": inspection.groups(_asked(request, stream), holder.current()),
         }
     )

@@ -19,12 +19,12 @@ from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.inspection import stream_summary
+from synapse.inspection import stream_stats
 from synapse.redis.commands.base import Conversation
 
 
 def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
-    return stream_summary.of([stream.name for stream in streams])
+    return stream_stats.overviews_of([stream.name for stream in streams])
 
 
 class StreamList(LiveList):

@@ -21,7 +21,7 @@ from streams.models import EventType
 from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
-from synapse.inspection import stream_summary
+from synapse.inspection import stream_stats
 from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
 
@@ -65,7 +65,7 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         answer = _sent(request, event_type, form.cleaned_data["event"])
         mark(form, "event", [found["line"] for found in answer["violations"]])
     stream = event_type.stream
-    found = ask_all({"overview": stream_summary.of([stream.name])})["overview"]
+    found = ask_all({"overview": stream_stats.overviews_of([stream.name])})["overview"]
     page: HttpResponse = admin.show(
         request,
         "streams/admin/test_event.html",

@@ -6,12 +6,12 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
-from core.process_shares import all_shares
 from core.views import ApiView, to_django, to_request
 from streams import connections, health
 from streams.access import MetricsAuthentication, principal_of
 from streams.api.openapi import described, example
 from streams.api.shapes import operations as shapes
+from streams.connections import all_shares
 from streams.snapshot import holder
 from synapse.inspection.inference_summary import Inference
 from synapse.metrics import metrics

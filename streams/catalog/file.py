@@ -13,7 +13,7 @@ from synapse.catalog.fields import Choice, Count, Duration, Field
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Values
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.formats import iso_duration
+from synapse.formats import durations
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")
 SECTIONS = ("streams", "services")
@@ -68,7 +68,7 @@ def _read_duration(item: Item, field: Duration) -> str | None:
     if text is None:
         return None
     try:
-        duration = iso_duration.parse(text)
+        duration = durations.parse(text)
     except ValueError as error:
         item.refuse(field.name, str(error))
         return None

@@ -11,8 +11,8 @@ To watch the entries: see `streams.live`.
 
 from functools import cache
 
-from core.process_shares import shares_of
 from streams import connections
+from streams.connections import shares_of
 from streams.snapshot import holder
 from synapse.live import Frame, Tails, sse
 from synapse.redis.commands.streams import Entry

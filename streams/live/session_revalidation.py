@@ -14,8 +14,7 @@ from django.db import close_old_connections
 from streams.access import identification
 from streams.access.identification import current_rights
 from streams.snapshot import holder
-from synapse.auth.principal import Principal
-from synapse.auth.rights import EVERY_TYPE, Rights, sees
+from synapse.auth.principal import EVERY_TYPE, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.problems import Unauthenticated
 

@@ -8,13 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from synapse.auth.principal import Principal
-from synapse.auth.rights import (
-    EVERYTHING,
-    PERSONAL,
-    Action,
-    Rights,
-)
+from synapse.auth.principal import EVERYTHING, PERSONAL, Action, Principal, Rights
 
 VIEW_PAYLOAD = "streams.view_payload"
 VIEW_PERSONAL = "streams.view_personal"

@@ -1,7 +1,6 @@
 """Refusing what the caller has no right to: operations ask here, so that every edge refuses in the same words."""
 
-from synapse.auth.principal import Principal
-from synapse.auth.rights import EVERY_TYPE, PERSONAL, Action
+from synapse.auth.principal import EVERY_TYPE, PERSONAL, Action, Principal
 from synapse.problems import Forbidden
 
 # How a person without a name is spoken of.

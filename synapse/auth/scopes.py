@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from synapse.auth.rights import PERSONAL, Action
+from synapse.auth.principal import PERSONAL, Action
 
 WORDS = {
     "registry:read": "see contracts and schemas in the registry",
@@ -82,7 +82,7 @@ class Granted:
 
 
 class KeyRights:
-    """The rights of one key (synapse.auth.rights.Rights). Made when the catalog is loaded; asking looks at a few
+    """The rights of one key (synapse.auth.principal.Rights). Made when the catalog is loaded; asking looks at a few
     patterns, and what was asked before is known."""
 
     __slots__ = ("_grants", "_known", "_narrowed", "_words", "granted", "scopes")
@@ -133,7 +133,7 @@ class KeyRights:
 
 
 class ScopesAlone:
-    """The rights of who may do some things and touch no stream (synapse.auth.rights.Rights)."""
+    """The rights of who may do some things and touch no stream (synapse.auth.principal.Rights)."""
 
     __slots__ = ("_words",)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from synapse.formats import iso_duration
+from synapse.formats import durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Duration(Field):
         return None if value is None else timedelta(seconds=value)
 
     def to_file(self, value: timedelta | None) -> str | None:
-        return None if value is None else iso_duration.text_of(value)
+        return None if value is None else durations.text_of(value)
 
     def from_file(self, value: str | None) -> timedelta | None:
-        return None if value is None else iso_duration.parse(value)
+        return None if value is None else durations.parse(value)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from synapse.catalog.plan import Values
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 from synapse.problems import Problem
 
 # Keys and positions from the top of the file: ("streams", 1, "name").

@@ -1,8 +1,7 @@
 """Who may see dead letters, and act on them: who may read all of the stream, and has the scope for it."""
 
 from synapse.auth.permission import demand_right, demand_scope
-from synapse.auth.principal import Principal
-from synapse.auth.rights import EVERY_TYPE
+from synapse.auth.principal import EVERY_TYPE, Principal
 
 READ, WRITE = "dead-letters:read", "dead-letters:write"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 from synapse.wire.entry import OWN_PREFIX
 
 _TYPE_NAMES = ("event_type", "event")

@@ -35,7 +35,7 @@ Problem
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synapse.formats.rate import Rate
+from synapse.formats.durations import Rate
 from synapse.problems import Problem
 
 

@@ -1,7 +1,18 @@
-"""Shorten texts with a visible mark, and share one empty mapping as a default that nobody can write into."""
+"""Names of streams, groups and event types; texts shortened with a visible mark; an empty mapping as a default."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
+
+NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+RESERVED_PREFIX = "syn:"
+RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:”"
+
+
+def is_name(text: str) -> bool:
+    """Say whether `text` can name a stream, a group or an event type."""
+    return NAME.fullmatch(text) is not None and not text.startswith(RESERVED_PREFIX)
+
 
 CUT = "…"
 

@@ -10,7 +10,8 @@ from synapse.errors.streams import NoEvents
 from synapse.inspection.recent_events import Walk, defined, walk
 from synapse.redis.commands.base import Conversation
 from synapse.schema import validator
-from synapse.schema.inference import Observation, propose
+from synapse.schema.inference.observation import Observation
+from synapse.schema.inference.proposal import propose
 from synapse.wire.masking import hiding
 
 

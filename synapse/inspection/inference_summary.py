@@ -8,7 +8,7 @@ from typing import Any
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NotAStream
 from synapse.formats.numbers import is_number
-from synapse.inspection.scan import Scan
+from synapse.inspection.range_query import Scan
 from synapse.redis.commands.base import Conversation, ReplyError
 from synapse.redis.commands.streams import Entry
 from synapse.redis.queries import answer, ask

@@ -13,7 +13,7 @@ from typing import Literal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.inspection import lag
 from synapse.inspection.lag import Lag
-from synapse.inspection.scan import Scan
+from synapse.inspection.range_query import Scan
 from synapse.problems import Problem
 from synapse.redis import ReplyError
 from synapse.redis.commands import participants

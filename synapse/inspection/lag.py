@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synapse.inspection.scan import MOST_ENTRIES, Scan
+from synapse.inspection.range_query import MOST_ENTRIES, Scan
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.streams import Entry

@@ -2,23 +2,19 @@
 
 import orjson
 
-from synapse.auth.rights import (
-    EVERY_TYPE,
-    PERSONAL,
-    Rights,
-    sees,
-)
+from synapse.auth.principal import EVERY_TYPE, PERSONAL, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownEntry
 from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection.range_query import (
+    MOST_ENTRIES,
+    Scan,
     asked_count,
     asked_id,
     asked_order,
     asked_range,
     check_parameters,
 )
-from synapse.inspection.scan import MOST_ENTRIES, Scan
 from synapse.inspection.streams import readable
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.base import Conversation

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownStream
-from synapse.inspection.scan import Scan
+from synapse.inspection.range_query import Scan
 from synapse.problems import BadParameter
 from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from synapse.auth.permission import demand_right, refused_right
-from synapse.auth.rights import Rights
+from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.streams import UnknownStream

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from synapse.auth.permission import demand_scope
-from synapse.auth.rights import Rights
+from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import (
     JSON,

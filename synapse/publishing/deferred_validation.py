@@ -20,7 +20,7 @@ from synapse.publishing.validation import (
     conclude,
 )
 from synapse.redis.commands.base import Conversation, Job
-from synapse.schema.cost import LOOP_STEPS, MAX_STEPS
+from synapse.schema.cost.guard import LOOP_STEPS, MAX_STEPS
 from synapse.schema.explanation import OutOfBudget
 from synapse.schema.violations import Violation
 from synapse.shares import CallerId

@@ -16,8 +16,7 @@ from synapse.errors.streams import (
     UnknownContractVersion,
     UnknownEventType,
 )
-from synapse.formats.names import RULE, is_name
-from synapse.formats.text import NO_TEXTS
+from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
 from synapse.wire import entry

@@ -7,8 +7,8 @@ from typing import Any
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.delivery import NotOpen
-from synapse.formats.names import RULE, is_name
 from synapse.formats.numbers import is_integer
+from synapse.formats.text import RULE, is_name
 from synapse.http.exchange import Request, Response
 from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest

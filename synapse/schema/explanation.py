@@ -20,13 +20,9 @@ from urllib.parse import quote
 
 import jsonschema_rs
 
-from synapse.schema.cost import (
-    CostModel,
-    leaf_cost,
-    length_of,
-    measured,
-    pattern_steps,
-)
+from synapse.schema.cost.guard import length_of, measured
+from synapse.schema.cost.keywords import leaf_cost, pattern_steps
+from synapse.schema.cost.model import CostModel
 from synapse.schema.references import CannotFollow, ReferenceResolver
 from synapse.schema.violations import (
     Violation,

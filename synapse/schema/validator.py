@@ -24,15 +24,8 @@ from synapse.errors.contracts import (
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
 from synapse.schema import regex_safety
-from synapse.schema.cost import (
-    MAX_STEPS,
-    QUICK_STEPS,
-    Cost,
-    CostModel,
-    Guard,
-    checked_cost,
-    copied,
-)
+from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copied
+from synapse.schema.cost.model import CostModel, checked_cost
 from synapse.schema.explanation import (
     Explainer,
     Finding,
@@ -40,9 +33,8 @@ from synapse.schema.explanation import (
     finding_of,
 )
 from synapse.schema.pii.marks import Marks, marks_of
-from synapse.schema.property_types import property_types
 from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
-from synapse.schema.text_readings import Readings, accepted_reading
+from synapse.schema.text_readings import Readings, accepted_reading, property_types
 from synapse.schema.violations import Violation, json_pointer
 
 MAX_SCHEMA_BYTES = 64 * 1024

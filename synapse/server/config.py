@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from synapse.auth.client_ip import Proxies
 from synapse.auth.principal import Principal
-from synapse.formats.rate import Rate
+from synapse.formats.durations import Rate
 from synapse.problems import Problem
 from synapse.redis import AsyncExecutor
 from synapse.shares import CallerId, Shares

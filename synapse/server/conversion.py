@@ -7,8 +7,7 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qsl
 
-from synapse.auth.principal import Principal
-from synapse.auth.rights import NOTHING
+from synapse.auth.principal import NOTHING, Principal
 from synapse.http.exchange import (
     DATA_POLICY,
     NO_STORE,

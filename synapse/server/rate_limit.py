@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from synapse.errors.streams import TooManyRequests, Unavailable
-from synapse.formats.rate import Rate
+from synapse.formats.durations import Rate
 from synapse.redis import Conversation, ReplyError
 from synapse.redis.commands.rate_limits import Taken, take_token
 

@@ -14,8 +14,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from synapse.formats import exact_json
-from synapse.formats.names import is_name
-from synapse.formats.text import NO_TEXTS
+from synapse.formats.text import NO_TEXTS, is_name
 
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from synapse.auth.rights import PERSONAL, Rights
+from synapse.auth.principal import PERSONAL, Rights
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii

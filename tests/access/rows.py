@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from synapse.auth.rights import EVERY_TYPE, Rights
+from synapse.auth.principal import EVERY_TYPE, Rights
 from synapse_project.front_door import ROUTES
 
 STREAM, SUBJECT = "training-events", "training-events.training-complete"

@@ -16,14 +16,13 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
-from core.process_shares import shares_of
 from streams.access import key_issuance
+from streams.connections import shares_of
 from streams.live.process_tails import tails
 from streams.models import Grant, Key, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.people import rights_of
-from synapse.auth.principal import SYSTEM
-from synapse.auth.rights import Rights
+from synapse.auth.principal import SYSTEM, Rights
 from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
 from synapse.server.body_budget import SMALL

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.auth import scopes
-from synapse.auth.rights import EVERY_TYPE
+from synapse.auth.principal import EVERY_TYPE
 from synapse.auth.scopes import (
     BadScope,
     Granted,

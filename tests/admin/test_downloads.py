@@ -12,7 +12,6 @@ from contracts import registry
 from contracts.registry import Reference
 from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import NoPythonCode
-from synapse.schema import codegen
 from synapse.schema.codegen import generator, safety
 from tests.admin.pages import messages_of, url
 from tests.definitions import contract
@@ -109,7 +108,7 @@ def test_a_definition_with_dots_in_its_name_is_a_model_of_the_one_module(importe
     customer = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     schema = {"type": "object", "properties": {"customer": {"$ref": f"#/$defs/{name}"}}, "$defs": {name: customer}}
 
-    code = codegen.make("orders.order-placed", 1, schema, {})
+    code = generator.make("orders.order-placed", 1, schema, {})
 
     model = imported("dotted_names.py", code.text.encode()).OrderPlaced
     assert model.model_validate({"customer": {"n": 7}}).customer.n == 7
@@ -169,8 +168,8 @@ PLACES = {
 
 @pytest.mark.parametrize("where", PLACES)
 def test_the_generators_own_keywords_change_nothing_in_the_code(where):
-    plain = codegen.make("orders.order-placed", 1, PLACES[where]({}), {})
-    asked = codegen.make("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
+    plain = generator.make("orders.order-placed", 1, PLACES[where]({}), {})
+    asked = generator.make("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
 
     assert asked.text == plain.text
     assert "ImportString" not in asked.text
@@ -203,7 +202,7 @@ def test_properties_named_like_what_the_code_imports_are_models_still(imported):
     named = {"Field": {"type": "string", "minLength": 2}, "date": {"type": "string", "format": "date"}}
     more = {"ulid": {"type": "string", "format": "ulid"}, "str": {"type": "string"}}
 
-    code = codegen.make("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
+    code = generator.make("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
 
     module = imported(code.file_name, code.text.encode())
     order = module.OrderPlaced.model_validate({"Field": "ab", "date": "2026-01-02", "ulid": "x", "str": "y"})
@@ -262,8 +261,8 @@ def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept
 
 
 def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
-    placed = codegen.make("orders.order-placed", 1, SCHEMA, {})
-    sent = codegen.make("orders.order-sent", 2, SCHEMA, {})
+    placed = generator.make("orders.order-placed", 1, SCHEMA, {})
+    sent = generator.make("orders.order-sent", 2, SCHEMA, {})
 
     assert "class OrderPlaced(" in placed.text
     assert "class OrderSent(" in sent.text
@@ -272,10 +271,10 @@ def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
 
 def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
     monkeypatch.setattr(generator, "_LARGEST_KEPT", 10)
-    codegen.make("orders.order-placed", 1, SCHEMA, {})
+    generator.make("orders.order-placed", 1, SCHEMA, {})
 
     with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
-        codegen.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+        generator.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
 
 
 def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
@@ -292,7 +291,7 @@ def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
 
 def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     with pytest.raises(NoPythonCode, match=r"more than 0\.01 seconds"):
-        codegen.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
+        generator.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.01)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +305,7 @@ def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     ],
 )
 def test_a_file_has_a_plain_name_whatever_the_subject(subject, module):
-    assert codegen.module_name(subject) == module
+    assert generator.module_name(subject) == module
 
 
 def test_who_may_not_see_contracts_downloads_nothing(client_who_may, owner):

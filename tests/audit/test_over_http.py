@@ -6,8 +6,7 @@ import pytest
 
 from core import audit
 from core.models import AuditEntry
-from synapse.auth.principal import SYSTEM, Principal
-from synapse.auth.rights import NOTHING
+from synapse.auth.principal import NOTHING, SYSTEM, Principal
 from tests.callers import callers_with
 
 SHOP = Principal(kind="service", name="shop", key="k1a2b3c4", address="192.0.2.9")

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synapse.schema import validator
-from synapse.schema.inference import Observation, propose
-from synapse.schema.inference.observation import MOST_NAMES
+from synapse.schema.inference.observation import MOST_NAMES, Observation
+from synapse.schema.inference.proposal import propose
 
 UUIDS = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(60)]
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
 from synapse.redis import (
     AsyncExecutor,

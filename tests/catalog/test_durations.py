@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.formats import iso_duration
+from synapse.formats import durations
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from synapse.formats import iso_duration
     ],
 )
 def test_a_duration_is_read(text, duration):
-    assert iso_duration.parse(text) == duration
+    assert durations.parse(text) == duration
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_a_duration_is_read(text, duration):
 )
 def test_anything_else_is_refused(text):
     with pytest.raises(ValueError, match="a duration is written as"):
-        iso_duration.parse(text)
+        durations.parse(text)
 
 
 @given(st.timedeltas(min_value=timedelta()))
 def test_what_was_written_is_read_back(duration):
-    assert iso_duration.parse(iso_duration.text_of(duration)) == duration
+    assert durations.parse(durations.text_of(duration)) == duration

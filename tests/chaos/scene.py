@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis as redis_py
 
-from chaos.order import KeyOrder
+from chaos.verdict import KeyOrder
 from synapse.delivery import membership
 from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.membership import Subscription

@@ -13,9 +13,8 @@ import pytest
 
 from chaos import verdict
 from chaos.inventory import Places
-from chaos.launcher import run_apart
+from chaos.launcher import Progress, run_apart
 from chaos.plan import Plan
-from chaos.progress import Progress
 from chaos.run import _left_to_do
 from tests.chaos.engines import EMBEDDED, engines
 from tests.chaos.profile import FULL

@@ -8,7 +8,8 @@ from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefiniti
 from synapse.errors.contracts import BadSchema, TooCostly
 from synapse.publishing.deferred_validation import check_in_thread
 from synapse.schema import regex_safety, validator
-from synapse.schema.cost import MAX_STEPS, CostModel, upper_bound
+from synapse.schema.cost.guard import MAX_STEPS
+from synapse.schema.cost.model import CostModel, upper_bound
 from synapse.schema.references import ReferenceResolver
 from tests.patience import that_ends
 

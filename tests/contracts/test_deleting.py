@@ -7,8 +7,7 @@ from contracts.models import ContractVersion, Schema
 from contracts.registry import Reference
 from core.models import AuditEntry
 from streams.models import EventType, Stream
-from synapse.auth.principal import SYSTEM, Principal
-from synapse.auth.rights import NOTHING
+from synapse.auth.principal import NOTHING, SYSTEM, Principal
 from synapse.errors.contracts import (
     AlreadyDeleted,
     BadSchema,

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from synapse.server.body_budget import SMALL
 from tests.access.conftest import bearer
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from synapse.auth.client_ip import proxies
 from synapse.shares.resources import Percents
 from tests.access.conftest import bearer

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from synapse.shares import (
     AllInUse,
     CallerId,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.formats.rate import read
+from synapse.formats.durations import parse_rate
 from tests.lanes import DjangoAlone, ExpressLane
 
 PAGE = "http://localhost:5173"
@@ -69,7 +69,7 @@ def test_a_preflight_for_a_host_that_is_not_ours_is_refused(ask):
 
 
 def test_preflights_count_towards_the_rate_of_an_address(ask, settings):
-    settings.RATE_PER_ADDRESS = read("2/m")
+    settings.RATE_PER_ADDRESS = parse_rate("2/m")
 
     assert [preflight(ask).status for _ in range(3)] == [200, 200, 429]
 

@@ -4,7 +4,7 @@ import pytest
 
 from synapse.auth.client_ip import proxies
 from synapse.errors.streams import TooManyRequests
-from synapse.formats.rate import Rate, read
+from synapse.formats.durations import Rate, parse_rate
 from synapse.redis.commands.rate_limits import take_token
 from synapse.server import rate_limit
 
@@ -176,11 +176,11 @@ def test_a_refusal_says_when_to_come_back(executor, redis):
     ("text", "rate"), [("100/s", Rate(100, 1)), ("6000/m", Rate(6000, 60)), ("1/h", Rate(1, 3600))]
 )
 def test_a_rate_is_written_as_it_is_read(text, rate):
-    assert read(text) == rate
+    assert parse_rate(text) == rate
     assert str(rate) == text
 
 
 @pytest.mark.parametrize("text", ["", "100", "0/s", "-1/s", "1.5/s", "1/d", "1/s ", "9999999999/s"])
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(ValueError, match="a rate such as"):
-        read(text)
+        parse_rate(text)

@@ -3,7 +3,7 @@
 import signal
 from contextlib import ExitStack
 
-from streams.live import catch_up
+from streams.live import session
 from streams.live.process_tails import tails as process_tails
 from synapse.live import tail, tail_registry
 from tests.live.server import watching
@@ -41,7 +41,7 @@ def test_redis_may_restart_and_nothing_is_lost(own_server, own_valkey, settings)
 
 def test_redis_may_go_while_somebody_catches_up(own_server, own_valkey, settings, monkeypatch):
     settings.LIVE_HEARTBEAT = 0.1
-    monkeypatch.setattr(catch_up, "_MOST", 1)
+    monkeypatch.setattr(session, "_MOST", 1)
     own_valkey.options = ("--appendonly", "yes", "--appendfsync", "always")
     own_valkey.kill()
     own_valkey.start()

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from streams.live import catch_up
-from streams.live.catch_up import Pages
+from streams.live import session
 from streams.live.process_tails import tails
+from streams.live.session import Pages
 from synapse.live import Tail
 from synapse.wire.ids import LAST
 from tests.live.server import watching
@@ -39,8 +39,8 @@ def test_nothing_is_missed_by_who_had_received_nothing_yet(server):
 
 @pytest.mark.parametrize("page", [1, 7, 50])
 def test_nothing_is_missed_or_repeated_while_events_are_published_all_the_time(server, redis, monkeypatch, page):
-    monkeypatch.setattr(catch_up, "_FIRST", page)
-    monkeypatch.setattr(catch_up, "_MOST", page)
+    monkeypatch.setattr(session, "_FIRST", page)
+    monkeypatch.setattr(session, "_MOST", page)
     published, enough = [], threading.Event()
 
     def publish():

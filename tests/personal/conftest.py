@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from synapse.auth.rights import Action
+from synapse.auth.principal import Action
 from synapse.schema.pii import MASK
 from tests.callers import callers_with
 from tests.definitions import define

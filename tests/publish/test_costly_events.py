@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request

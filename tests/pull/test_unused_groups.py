@@ -11,7 +11,7 @@ from bridges.groups import expiry
 from bridges.models import Bridge, OpenedGroup
 from bridges.pull import permissions
 from core.models import AuditEntry
-from core.process_shares import shares_of
+from streams.connections import shares_of
 from streams.models import Service, Stream
 from synapse.shares.resources import Percents
 from synapse_project.catalog import load

@@ -14,7 +14,7 @@ from bridges import consume
 from core import availability
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
-from synapse.formats.names import RULE, is_name
+from synapse.formats.text import RULE, is_name
 from synapse.problems import Problem
 from synapse.runtime import descriptors
 

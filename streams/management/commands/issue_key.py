@@ -10,7 +10,7 @@ from streams.access import key_issuance
 from streams.management.base import AnsweringCommand
 from synapse.auth.principal import SYSTEM
 from synapse.auth.scopes import WORDS
-from synapse.formats import iso_duration
+from synapse.formats import durations
 
 
 class Command(AnsweringCommand):
@@ -49,7 +49,7 @@ class Command(AnsweringCommand):
 
 def _life(text: str) -> timedelta:
     try:
-        found = iso_duration.parse(text)
+        found = durations.parse(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
     if found <= timedelta(0):

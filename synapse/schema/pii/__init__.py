@@ -1,16 +1,13 @@
-"""Personal data: which places of an event a schema marks with `"x-pii": true`, and events without what stands there.
+"""PII: places of an event that a schema marks with `"x-pii": true`, and events without what stands there.
 
-- `marks`      which parts of a schema lead to a mark
-- `masking`    an event walked along them, and masked
-- `redaction`  texts that quote what is personal
+- `marks`    which parts of a schema lead to a mark
+- `masking`  an event walked along them, and masked; texts that quote it, redacted
 
-Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak. No
-Django here.
+Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak.
 """
 
 from synapse.schema.pii.marks import MARK, Marks, marks_of
-from synapse.schema.pii.masking import MASK, masked, personal_texts
-from synapse.schema.pii.redaction import redacted
+from synapse.schema.pii.masking import MASK, masked, personal_texts, redacted
 
 __all__ = [
     "MARK",

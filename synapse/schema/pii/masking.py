@@ -1,14 +1,19 @@
-"""An event walked along the marks of its schema.
+"""Mask an event along the marks of its schema, and redact texts that quote what is masked in it.
 
 The form stays: names, lengths of arrays and what is null are seen, values are not. A place that the schema takes for an
 object or an array with something personal inside, and that is a text or a number, is masked as a whole: nobody knows
-what it is.
+what it is. A text alone does not tell what in it is personal; with the event, its personal values are looked for.
 """
 
-from collections.abc import Iterator
+import html
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from synapse.formats import exact_json
+from synapse.formats.text import CUT
 from synapse.schema.pii.marks import Marks
 
 MASK = "•••"
@@ -76,3 +81,104 @@ def _of_item(marks: Marks, number: int) -> Marks | None:
     if marks.is_personal:
         return marks
     return marks.of_item(number) if marks.has_items else marks.everything
+
+
+# A quotation may be cut: from so many characters on, the beginning of a value is enough to be recognised.
+ENOUGH = 12
+# Where nobody says that the text was cut: so much of a value's beginning, at its very end, is taken for one.
+ENOUGH_AT_END = 3
+# Where a text says that it was cut: as we do, and as others might.
+_CUTS = re.compile(rf"{CUT}+|\.{{3,}}")
+# What may stand behind the end of a quotation.
+_CLOSING = " \t\r\n\"'`”»)]}>.,;:!\u2019\u203a"
+# More than so many are not looked for, and not in more places: the text is masked as a whole.
+MOST_VALUES, MOST_CUTS = 1000, 50
+
+
+def redacted(text: str, values: Collection[str]) -> str:
+    """Return the text with `MASK` in place of each of the values, and of their beginnings where the text was cut.
+
+    A value is found as it is, as JSON, Python, an address or HTML would write it, and in capitals or small letters; a
+    short one only where it stands as a word of its own. Of a long one its first `ENOUGH` characters are found
+    anywhere; of each, any beginning before a mark of a cut (`…`), and one of `ENOUGH_AT_END` characters at the end of
+    the text.
+    """
+    if len(values) > MOST_VALUES:
+        return MASK
+    forms = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
+    for form in forms:
+        text = _without(text, form)
+    return _without_beginnings(text, forms)
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield " ".join(value.split())
+    for write in (json.dumps, ascii, repr):
+        yield write(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    # As it stands in an address, in a form and in a page.
+    for write_in_address in (quote, quote_plus):
+        yield write_in_address(value, errors="replace")
+    yield from (quote(value, safe="", errors="replace"), html.escape(value))
+
+
+def _without(text: str, form: str) -> str:
+    form = form.strip()
+    if not form or form == MASK or form[:ENOUGH].lower() not in text.lower():
+        return text
+    if len(form) < ENOUGH:
+        return re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text, flags=re.IGNORECASE)
+    kept: list[str] = []
+    at = 0
+    for found in re.finditer(re.escape(form[:ENOUGH]), text, flags=re.IGNORECASE):
+        if found.start() >= at:
+            kept += [text[at : found.start()], MASK]
+            at = _end(text, found.end(), form)
+    return "".join([*kept, text[at:]])
+
+
+def _end(text: str, at: int, form: str) -> int:
+    """Return where the text stops being the value, of which it has the beginning."""
+    for character in form[ENOUGH:]:
+        if at == len(text) or text[at].lower() != character.lower():
+            break
+        at += 1
+    return at
+
+
+def _without_beginnings(text: str, forms: Sequence[str]) -> str:
+    """Return the text without the beginnings of the forms that stand where it was cut."""
+    small = _small(text)
+    beginnings = [_small(form.strip()) for form in forms if form.strip() not in ("", MASK)]
+    ends = {len(text.rstrip(_CLOSING + CUT)): ENOUGH_AT_END}
+    ends |= {found.start(): 1 for found in _CUTS.finditer(text)}
+    if beginnings and len(ends) > MOST_CUTS:
+        return MASK
+    # From the end, so that the places before stay where they are.
+    for end, least in sorted(ends.items(), reverse=True):
+        found = [at for form in beginnings if (at := _begin(small, end, form, least)) is not None]
+        if found:
+            text = text[: min(found)] + MASK + text[end:]
+            small = _small(text)
+    return text
+
+
+def _begin(text: str, end: int, form: str, least: int) -> int | None:
+    """Return from where on the text, up to `end`, is the beginning of the form; None when it is not."""
+    head = form[:least]
+    at = text.find(head, max(0, end - len(form)), end)
+    while at != -1:
+        is_word = at == 0 or not (text[at - 1].isalnum() and head[0].isalnum())
+        if is_word and form.startswith(text[at:end]):
+            return at
+        at = text.find(head, at + 1, end)
+    return None
+
+
+def _small(text: str) -> str:
+    """Return the text in small letters, each in its place."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(lower if len(lower := character.lower()) == 1 else character for character in text)

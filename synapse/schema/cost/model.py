@@ -1,70 +1,40 @@
-"""What checking one event against a schema can cost.
+"""Bound the cost of checking one event against a schema, of the parts and references together.
 
 A validator follows every branch, so a schema of a few lines can ask for 2^40 checks of one value, and a leaf such as an
 `enum` of objects can cost as much as thousands of checks, for each item of an array. The cost is reckoned before a
 schema is used, as an upper bound: for the largest event that is accepted, and for an ordinary one. What is too much for
 an ordinary event is refused; what is too much for the largest only is checked up to the size for which it is not.
-
-A step is about ten nanoseconds. The costs of keywords are measured with jsonschema_rs: `is_valid` checks a value
-against a part that refers to itself once, however many ways lead there, and everything else as often as it stands
-there.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from math import inf
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any
 
 from synapse.errors.contracts import BadSchema
-from synapse.formats import exact_json
 from synapse.formats.numbers import is_number
-from synapse.formats.strict_json import MAX_KEYS, MAX_NODES, MAX_STRING
+from synapse.formats.strict_json import MAX_KEYS, MAX_NODES
+from synapse.schema.cost.guard import MAX_CHARACTERS, MAX_STEPS, Cost
+from synapse.schema.cost.keywords import DEPENDENTS, VALUE_STEPS, array, leaf_cost, leaf_steps, mapping, pattern_cost
 from synapse.schema.references import CannotFollow, ReferenceResolver
-from synapse.schema.regex_safety import matching_width
 
-MAX_STEPS = 20_000_000
-"""What checking one event may take: some 0.2 seconds."""
-LOOP_STEPS = 500_000
-"""What checking an event, or explaining why it is refused, may take on the event loop: some 5 milliseconds. More is
-done in a child process (`synapse.sandbox`)."""
-QUICK_STEPS = 100_000
-"""What takes no longer than that, some millisecond, is checked at once: before anything else has its turn."""
-MAX_CHARACTERS = 256 * 1024
 ORDINARY_NODES = 1_000
 ORDINARY_CHARACTERS = 16 * 1024
-# Integers that a double cannot hold hash alike, so that each is compared with each other one.
-_BIG = 2**53
-_SHORTEST_BIG = 17
 
-_VALUE = 2.0
-_NUMBER_BOUND = 100.0
-_MULTIPLE = 100.0
-_MULTIPLE_OF_FRACTION = 3_500.0
-_FORMAT, _FORMAT_CHARACTER = 40.0, 0.5
-_FORMAT_OF_OTHER_LETTERS = 4.0
-_PATTERN, _PATTERN_CHARACTER, _PATTERN_POSITION = 4.0, 1.0, 2.0
 _ITEM_HASHED = 10.0
 _CONTAINS = 25.0
-_DEPENDENT = 2.0
 _UNEVALUATED = 15.0
-_OF_OPTION: dict[type, float] = {str: 2, bool: 2, type(None): 2, int: 40, float: 230}
-_OF_CONTAINER = 60.0
 # A part that refers to itself can be met again on each level of an event, and so hash what is below it again.
 _LEVELS = 64
 
 _LISTS = ("allOf", "anyOf", "oneOf")
 _ONES = ("not", "if", "then", "else")
-_DEPENDENTS = ("dependentSchemas", "dependencies")
 _OF_PARTS = (
     *("additionalProperties", "unevaluatedProperties", "propertyNames"),
     *("items", "additionalItems", "unevaluatedItems", "contains"),
 )
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_SAME_VALUE = frozenset((*_LISTS, *_ONES, *_DEPENDENTS, *_REFERENCES))
+_SAME_VALUE = frozenset((*_LISTS, *_ONES, *DEPENDENTS, *_REFERENCES))
 _OF_ITEMS = ("items", "additionalItems", "unevaluatedItems")
 _UNEVALUATED_WORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
 _OBJECT_WORDS = frozenset(
@@ -73,7 +43,7 @@ _OBJECT_WORDS = frozenset(
 _ARRAY_WORDS = frozenset((*_OF_ITEMS, "prefixItems", "contains", "uniqueItems"))
 # A schema with none of these words has no other in it.
 _LEADING_ON = frozenset(
-    (*_LISTS, *_ONES, *_DEPENDENTS, *_OF_PARTS, *_REFERENCES, "properties", "patternProperties", "prefixItems")
+    (*_LISTS, *_ONES, *DEPENDENTS, *_OF_PARTS, *_REFERENCES, "properties", "patternProperties", "prefixItems")
 )
 # Where errors are listed, one value has more of them than steps, or they cost more.
 _LISTING_MORE = frozenset(("anyOf", "oneOf", "propertyNames"))
@@ -100,131 +70,9 @@ _ADVICE = {
 _ADVICE_ELSE = "Use it for fewer values: give the arrays around it “maxItems”."
 
 
-Steps = tuple[float, float]
-
-
-class Cost(NamedTuple):
-    """What a schema costs.
-
-    Attributes:
-        here: steps for the value that it is applied to.
-        here_text: steps for each character of that value, a text, or of its names.
-        below: steps for the value inside that one that costs most.
-        below_text: the same for each character.
-        total: steps for all, when it is applied once to the largest value.
-        unique: in how many ways the items of one array are compared with each other, without a limit to their number.
-    """
-
-    here: float = 0
-    here_text: float = 0
-    below: float = 0
-    below_text: float = 0
-    total: float = 0
-    unique: float = 0
-
-    def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
-        here, here_text, below, below_text, total, unique = self
-        return Cost(
-            here + other.here,
-            here_text + other.here_text,
-            below + other.below,
-            below_text + other.below_text,
-            total + other.total,
-            unique + other.unique,
-        )
-
-    def of_each(self, count: float) -> "Cost":
-        """Return what it costs where it is applied to at most so many values."""
-        return self._replace(total=self.total * count)
-
-    def of_event(self, nodes: float, characters: float, big_numbers: float) -> float:
-        """Return the steps for an event of so many values, characters and numbers beyond 2^53."""
-        a_value, a_character = max(self.here, self.below), max(self.here_text, self.below_text)
-        by_values = nodes * a_value + characters * a_character
-        return min(by_values, self.total) + self.unique * big_numbers * big_numbers / 2
-
-    @property
-    def of_largest(self) -> float:
-        """The steps for the largest event that is accepted."""
-        return self.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
-
-
 _NOTHING = Cost()
-_ONE = Cost(here=_VALUE, total=_VALUE)
+_ONE = Cost(here=VALUE_STEPS, total=VALUE_STEPS)
 _INFINITE = Cost(here=inf, total=inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
-
-    cost: Cost
-    # An event of so many bytes is checked at once, whatever is in it.
-    quick_length: int
-
-    @classmethod
-    def of(cls, cost: Cost) -> "Guard | None":
-        """Return the guard of a schema that costs so much; None when the largest events are checked at once."""
-        if cost.of_largest <= QUICK_STEPS:
-            return None
-        longer = bisect_right(
-            range(MAX_CHARACTERS),
-            float(QUICK_STEPS),
-            # A value takes two bytes and more.
-            key=lambda length: cost.of_event(length / 2, length, length / _SHORTEST_BIG),
-        )
-        return cls(cost, longer - 1)
-
-    def steps(self, event: Any) -> float:
-        """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
-        try:
-            # Not by `exact_json.dumps`: this is asked of each event.
-            if len(orjson.dumps(event, default=exact_json.written)) <= self.quick_length:
-                return 0
-        except orjson.JSONEncodeError:
-            pass  # what other programs wrote may be nested deeper than can be written as JSON
-        return self.cost.of_event(*measured(event))
-
-
-def measured(event: Any) -> tuple[int, int, int]:
-    """Return how many values, characters (those of names too), and integers beyond 2^53 there are in an event."""
-    nodes = characters = big = 0
-    waiting = [event]
-    while waiting:
-        value = waiting.pop()
-        nodes += 1
-        if isinstance(value, dict):
-            characters += sum(map(len, value))
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str):
-            characters += len(value)
-        elif isinstance(value, int) and abs(value) > _BIG:
-            big += 1
-    return nodes, characters, big
-
-
-def copied(event: Any) -> float:
-    """Return what it takes to copy each value of an event with all that is in it, in values: a character is 1/100."""
-    total = 0.0
-    waiting = [(event, 1)]
-    while waiting:
-        value, depth = waiting.pop()
-        total += depth
-        if isinstance(value, dict):
-            total += depth * sum(map(len, value)) / 100
-            waiting += [(each, depth + 1) for each in value.values()]
-        elif isinstance(value, list):
-            waiting += [(each, depth + 1) for each in value]
-        elif isinstance(value, str):
-            total += depth * len(value) / 100
-    return total
-
-
-def length_of(value: Any) -> int:
-    """Return how many values there are in one, itself included."""
-    return measured(value)[0]
 
 
 def checked_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | None:
@@ -247,7 +95,7 @@ def upper_bound(resolver: ReferenceResolver) -> Cost:
     keyword for items. So many times the most costly part is no less than what `CostModel` finds. What a reference
     leads to counts each time; a schema that comes back to itself, or has many parts, is left to the model.
     """
-    ways, here, here_text = 1, _VALUE, 0.0
+    ways, here, here_text = 1, VALUE_STEPS, 0.0
     parts = 0
     entries: list[tuple[Any, tuple[int, ...]]] = [(resolver.root, (id(resolver.root),))]
     while entries:
@@ -258,7 +106,7 @@ def upper_bound(resolver: ReferenceResolver) -> Cost:
             if not isinstance(node, dict):
                 continue
             parts += 1
-            steps, steps_text = _leaf_steps(node)
+            steps, steps_text = leaf_steps(node)
             here, here_text = max(here, steps), max(here_text, steps_text)
             if _LEADING_ON.isdisjoint(node) and "uniqueItems" not in node:
                 continue
@@ -288,10 +136,10 @@ def _parts_at_a_glance(node: dict[str, Any]) -> tuple[list[Any], list[Any], int]
     if not _SAME_VALUE.isdisjoint(node):
         same += [node[word] for word in _ONES if word in node]
         for word in _LISTS:
-            same += _list(node.get(word))
-        for word in _DEPENDENTS:
-            same += _mapping(node.get(word)).values()
-    other = [*_mapping(node.get("properties")).values()]
+            same += array(node.get(word))
+        for word in DEPENDENTS:
+            same += mapping(node.get(word)).values()
+    other = [*mapping(node.get("properties")).values()]
     other.append(node.get("additionalProperties"))
     items = 0
     if not _ARRAY_WORDS.isdisjoint(node):
@@ -337,7 +185,7 @@ class CostModel:
         if self._back and isinstance(schema, Mapping) and not _LEADING_ON.isdisjoint(schema):
             # It may lead to a part that refers to itself, whose cost is that of the whole.
             cost += self.whole
-        return max(_VALUE, cost.here, cost.below) * nodes + max(cost.here_text, cost.below_text) * characters
+        return max(VALUE_STEPS, cost.here, cost.below) * nodes + max(cost.here_text, cost.below_text) * characters
 
     @cached_property
     def whole(self) -> Cost:
@@ -383,19 +231,19 @@ class CostModel:
     def _of_properties(self, node: Mapping[str, Any]) -> Cost:
         count = min(_whole_number(node.get("maxProperties"), MAX_KEYS), MAX_KEYS)
         # A property meets one of these...
-        named = self._one_of(_mapping(node.get("properties")).values())
+        named = self._one_of(mapping(node.get("properties")).values())
         additional, unevaluated = node.get("additionalProperties"), node.get("unevaluatedProperties")
         if isinstance(additional, Mapping):
             named = _largest((named, self._of(additional).of_each(count)))
         # ... and, beside, all of those.
-        patterns = _mapping(node.get("patternProperties"))
+        patterns = mapping(node.get("patternProperties"))
         every = self._all_of((*patterns.values(), *((unevaluated,) if isinstance(unevaluated, Mapping) else ())))
         found = self._below(named + every.of_each(count))
         if not patterns and "propertyNames" not in node:
             return found
         # Names are characters of the object, and one value each. Who else takes a property asks for its name again.
         times = 1 if additional is None and unevaluated is None else 2
-        name = sum((_pattern(pattern) for pattern in patterns for _ in range(times)), _NOTHING)
+        name = sum((pattern_cost(pattern) for pattern in patterns for _ in range(times)), _NOTHING)
         if isinstance(node.get("propertyNames"), Mapping):
             name += self._of(node["propertyNames"])
         total = name.here * count + name.here_text * MAX_CHARACTERS
@@ -404,7 +252,7 @@ class CostModel:
     def _of_items(self, node: Mapping[str, Any]) -> Cost:
         count = min(_whole_number(node.get("maxItems"), MAX_NODES), MAX_NODES)
         items = node.get("items")
-        first = self._one_of((*_list(node.get("prefixItems")), *_list(items)))
+        first = self._one_of((*array(node.get("prefixItems")), *array(items)))
         rest = [node[word] for word in _OF_ITEMS if isinstance(node.get(word), Mapping)]
         every = self._all_of(rest)
         if isinstance(node.get("contains"), (Mapping, bool)):
@@ -439,12 +287,12 @@ class CostModel:
         if _SAME_VALUE.isdisjoint(node):
             return
         for word in _LISTS:
-            yield from _list(node.get(word))
+            yield from array(node.get(word))
         for word in _ONES:
             if word in node:
                 yield node[word]
-        for word in _DEPENDENTS:
-            yield from (each for each in _mapping(node.get(word)).values() if isinstance(each, Mapping))
+        for word in DEPENDENTS:
+            yield from (each for each in mapping(node.get(word)).values() if isinstance(each, Mapping))
         try:
             targets = self._resolver.possible_targets(node)
         except CannotFollow:  # the validator does not look at it either, or it had refused the schema
@@ -453,9 +301,9 @@ class CostModel:
 
     def _for_parts(self, node: Mapping[str, Any]) -> Iterator[Any]:
         for word in ("properties", "patternProperties"):
-            yield from _mapping(node.get(word)).values()
+            yield from mapping(node.get(word)).values()
         for word in ("prefixItems", "items"):
-            yield from _list(node.get(word))
+            yield from array(node.get(word))
         for word in _OF_PARTS:
             if isinstance(node.get(word), Mapping):
                 yield node[word]
@@ -506,7 +354,7 @@ class CostModel:
         share = max(leaf.here, leaf.here_text * ORDINARY_CHARACTERS / ORDINARY_NODES)
         if share * 10 >= max(cost.here, cost.below):
             return text + f"Most of it is “{word}” at “{pointer}”. {_ADVICE.get(word, _ADVICE_ELSE)}"
-        checks = max(cost.here, cost.below) / _VALUE
+        checks = max(cost.here, cost.below) / VALUE_STEPS
         return text + (
             f"One value could have to be checked some {checks:.0f} times, as alternatives and references multiply. "
             "Refer to each definition once for a value, combine fewer alternatives, and give arrays “maxItems”."
@@ -528,96 +376,9 @@ class CostModel:
         return found
 
 
-def leaf_cost(node: Mapping[str, Any]) -> Cost:
-    """Return what the keywords of a schema cost that look at the value alone."""
-    here, here_text = _leaf_steps(node)
-    return Cost(here, here_text, 0, 0, here + here_text * MAX_STRING, 0)
-
-
-def _leaf_steps(node: Mapping[str, Any]) -> Steps:
-    here, here_text = _VALUE, 0.0
-    for word, value in node.items():
-        if (reckon := _LEAVES.get(word)) is not None:
-            steps, steps_text = reckon(value) if callable(reckon) else reckon
-            here += steps
-            here_text += steps_text
-    return here, here_text
-
-
 def _largest(costs: Sequence[Cost]) -> Cost:
     here, here_text, below, below_text, total, unique = zip(*costs, strict=True)
     return Cost(max(here), max(here_text), max(below), max(below_text), sum(total), max(unique))
-
-
-def _options(options: Any) -> Steps:
-    if not isinstance(options, list):
-        return _VALUE, 1
-    kinds = {type(option) for option in options}
-    if kinds <= {str} or (kinds <= {int} and all(abs(option) <= _BIG for option in options)):
-        # The validator has a table of these.
-        return _VALUE, 1
-    return sum(map(_option, options)), 1
-
-
-def _option(option: Any) -> float:
-    """Return the steps for comparing a value with one option, or a part of it."""
-    if not isinstance(option, (dict, list)):
-        return _OF_OPTION[type(option)]
-    parts = option.values() if isinstance(option, dict) else option
-    return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option(each)) for each in parts)
-
-
-def _constant(value: Any) -> Steps:
-    return _options([value])
-
-
-def _pattern_steps(pattern: Any) -> Steps:
-    width = matching_width(pattern) if isinstance(pattern, str) else 0
-    return _PATTERN, _PATTERN_CHARACTER + _PATTERN_POSITION * width
-
-
-@lru_cache(maxsize=1024)
-def pattern_steps(pattern: str, length: int) -> float:
-    """Return the steps for looking for a pattern in a text of so many characters."""
-    here, here_text = _pattern_steps(pattern)
-    return here + here_text * length
-
-
-def _pattern(pattern: str) -> Cost:
-    here, here_text = _pattern_steps(pattern)
-    return Cost(here=here, here_text=here_text)
-
-
-def _format(name: Any) -> Steps:
-    return _FORMAT, _FORMAT_OF_OTHER_LETTERS if str(name).startswith("idn-") else _FORMAT_CHARACTER
-
-
-def _multiple(value: Any) -> Steps:
-    return _MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0
-
-
-def _required(names: Any) -> Steps:
-    # Each name that is missing is an error of its own.
-    return 1.0 + len(_list(names)), 0
-
-
-def _dependent(value: Any) -> Steps:
-    return _DEPENDENT + sum(_DEPENDENT + len(_list(each)) for each in _mapping(value).values()), 0
-
-
-# Steps for the value, and for each of its characters: what the keyword costs, or how that is reckoned of its value.
-_LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_NUMBER_BOUND, 0.0)),
-    **dict.fromkeys(("contentEncoding", "contentMediaType"), (_FORMAT, _FORMAT_CHARACTER)),
-    "format": _format,
-    **dict.fromkeys(("type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
-    "required": _required,
-    **dict.fromkeys(("dependentRequired", *_DEPENDENTS), _dependent),
-    "multipleOf": _multiple,
-    "enum": _options,
-    "const": _constant,
-    "pattern": _pattern_steps,
-}
 
 
 def _weight(cost: Cost) -> float:
@@ -626,11 +387,3 @@ def _weight(cost: Cost) -> float:
 
 def _whole_number(value: Any, otherwise: int) -> int:
     return int(value) if is_number(value, 0) else otherwise
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -1,12 +1,13 @@
-"""Durations as text, in ISO 8601: `P7D` is seven days, `PT1H30M` an hour and a half.
+"""Durations in ISO 8601 as text, such as `P7D` and `PT1H30M`, and rates such as `100/s`.
 
 Years and months are not read, because their length depends on the calendar.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
-_FORM = re.compile(
+_DURATION = re.compile(
     r"P(?!$)(?:(?P<weeks>\d{1,9})W)?(?:(?P<days>\d{1,9})D)?"
     r"(?:T(?!$)(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?"
     r"(?:(?P<seconds>\d{1,9})(?:[.,](?P<fraction>\d{1,6}))?S)?)?",
@@ -20,7 +21,7 @@ def parse(text: str) -> timedelta:
     Raises:
         ValueError: when it is not written so, or is longer than a `timedelta` can hold; the message is a sentence.
     """
-    found = _FORM.fullmatch(text)
+    found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError("a duration is written as P7D (seven days) or PT1H30M (an hour and a half)")
     parts = found.groupdict(default="0")
@@ -40,3 +41,31 @@ def text_of(duration: timedelta) -> str:
     time = (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "")
     time += f"{seconds}{fraction}S" if seconds or fraction else ""
     return f"P{date}" + (f"T{time}" if time else "") if date or time else "PT0S"
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` in `seconds`: as many at once, and then as they come back one by one, evenly."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        unit = next(unit for unit, seconds in _SECONDS.items() if seconds == self.seconds)
+        return f"{self.count}/{unit}"
+
+
+def parse_rate(text: str) -> Rate:
+    """Return the rate of a text such as `100/s`, `6000/m` or `10000/h`.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise ValueError("a rate such as 100/s, 6000/m or 10000/h")
+    return Rate(int(found[1]), _SECONDS[found[2]])

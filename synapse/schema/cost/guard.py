@@ -1,0 +1,141 @@
+"""Cost of a schema as a value, limits to it, and the guard that bounds the cost of one event before it is checked."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from synapse.formats import exact_json
+from synapse.formats.strict_json import MAX_NODES
+
+MAX_STEPS = 20_000_000
+"""What checking one event may take: some 0.2 seconds."""
+LOOP_STEPS = 500_000
+"""What checking an event, or explaining why it is refused, may take on the event loop: some 5 milliseconds. More is
+done in a child process (`synapse.sandbox`)."""
+QUICK_STEPS = 100_000
+"""What takes no longer than that, some millisecond, is checked at once: before anything else has its turn."""
+MAX_CHARACTERS = 256 * 1024
+# Integers that a double cannot hold hash alike, so that each is compared with each other one.
+BIG_INTEGER = 2**53
+_SHORTEST_BIG = 17
+
+
+class Cost(NamedTuple):
+    """What a schema costs.
+
+    Attributes:
+        here: steps for the value that it is applied to.
+        here_text: steps for each character of that value, a text, or of its names.
+        below: steps for the value inside that one that costs most.
+        below_text: the same for each character.
+        total: steps for all, when it is applied once to the largest value.
+        unique: in how many ways the items of one array are compared with each other, without a limit to their number.
+    """
+
+    here: float = 0
+    here_text: float = 0
+    below: float = 0
+    below_text: float = 0
+    total: float = 0
+    unique: float = 0
+
+    def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
+        here, here_text, below, below_text, total, unique = self
+        return Cost(
+            here + other.here,
+            here_text + other.here_text,
+            below + other.below,
+            below_text + other.below_text,
+            total + other.total,
+            unique + other.unique,
+        )
+
+    def of_each(self, count: float) -> "Cost":
+        """Return what it costs where it is applied to at most so many values."""
+        return self._replace(total=self.total * count)
+
+    def of_event(self, nodes: float, characters: float, big_numbers: float) -> float:
+        """Return the steps for an event of so many values, characters and numbers beyond 2^53."""
+        a_value, a_character = max(self.here, self.below), max(self.here_text, self.below_text)
+        by_values = nodes * a_value + characters * a_character
+        return min(by_values, self.total) + self.unique * big_numbers * big_numbers / 2
+
+    @property
+    def of_largest(self) -> float:
+        """The steps for the largest event that is accepted."""
+        return self.of_event(MAX_NODES, MAX_CHARACTERS, MAX_CHARACTERS / _SHORTEST_BIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
+
+    cost: Cost
+    # An event of so many bytes is checked at once, whatever is in it.
+    quick_length: int
+
+    @classmethod
+    def of(cls, cost: Cost) -> "Guard | None":
+        """Return the guard of a schema that costs so much; None when the largest events are checked at once."""
+        if cost.of_largest <= QUICK_STEPS:
+            return None
+        longer = bisect_right(
+            range(MAX_CHARACTERS),
+            float(QUICK_STEPS),
+            # A value takes two bytes and more.
+            key=lambda length: cost.of_event(length / 2, length, length / _SHORTEST_BIG),
+        )
+        return cls(cost, longer - 1)
+
+    def steps(self, event: Any) -> float:
+        """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
+        try:
+            # Not by `exact_json.dumps`: this is asked of each event.
+            if len(orjson.dumps(event, default=exact_json.written)) <= self.quick_length:
+                return 0
+        except orjson.JSONEncodeError:
+            pass  # what other programs wrote may be nested deeper than can be written as JSON
+        return self.cost.of_event(*measured(event))
+
+
+def measured(event: Any) -> tuple[int, int, int]:
+    """Return how many values, characters (those of names too), and integers beyond 2^53 there are in an event."""
+    nodes = characters = big = 0
+    waiting = [event]
+    while waiting:
+        value = waiting.pop()
+        nodes += 1
+        if isinstance(value, dict):
+            characters += sum(map(len, value))
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, int) and abs(value) > BIG_INTEGER:
+            big += 1
+    return nodes, characters, big
+
+
+def copied(event: Any) -> float:
+    """Return what it takes to copy each value of an event with all that is in it, in values: a character is 1/100."""
+    total = 0.0
+    waiting = [(event, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        total += depth
+        if isinstance(value, dict):
+            total += depth * sum(map(len, value)) / 100
+            waiting += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, list):
+            waiting += [(each, depth + 1) for each in value]
+        elif isinstance(value, str):
+            total += depth * len(value) / 100
+    return total
+
+
+def length_of(value: Any) -> int:
+    """Return how many values there are in one, itself included."""
+    return measured(value)[0]

@@ -1,0 +1,127 @@
+"""Costs of keywords that look at a value alone, measured with jsonschema_rs.
+
+Its `is_valid` checks a value against a part that refers to itself once, however many ways lead there, and everything
+else as often as it stands there.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from synapse.formats.strict_json import MAX_STRING
+from synapse.schema.cost.guard import BIG_INTEGER, Cost
+from synapse.schema.regex_safety import matching_width
+
+VALUE_STEPS = 2.0
+_NUMBER_BOUND = 100.0
+_MULTIPLE = 100.0
+_MULTIPLE_OF_FRACTION = 3_500.0
+_FORMAT, _FORMAT_CHARACTER = 40.0, 0.5
+_FORMAT_OF_OTHER_LETTERS = 4.0
+_PATTERN, _PATTERN_CHARACTER, _PATTERN_POSITION = 4.0, 1.0, 2.0
+_DEPENDENT = 2.0
+_OF_OPTION: dict[type, float] = {str: 2, bool: 2, type(None): 2, int: 40, float: 230}
+_OF_CONTAINER = 60.0
+DEPENDENTS = ("dependentSchemas", "dependencies")
+
+Steps = tuple[float, float]
+"""Steps for a value, and for each of its characters."""
+
+
+def leaf_cost(node: Mapping[str, Any]) -> Cost:
+    """Return what the keywords of a schema cost that look at the value alone."""
+    here, here_text = leaf_steps(node)
+    return Cost(here, here_text, 0, 0, here + here_text * MAX_STRING, 0)
+
+
+def leaf_steps(node: Mapping[str, Any]) -> Steps:
+    """Return the steps of the same keywords."""
+    here, here_text = VALUE_STEPS, 0.0
+    for word, value in node.items():
+        if (reckon := _LEAVES.get(word)) is not None:
+            steps, steps_text = reckon(value) if callable(reckon) else reckon
+            here += steps
+            here_text += steps_text
+    return here, here_text
+
+
+def _options(options: Any) -> Steps:
+    if not isinstance(options, list):
+        return VALUE_STEPS, 1
+    kinds = {type(option) for option in options}
+    if kinds <= {str} or (kinds <= {int} and all(abs(option) <= BIG_INTEGER for option in options)):
+        # The validator has a table of these.
+        return VALUE_STEPS, 1
+    return sum(map(_option, options)), 1
+
+
+def _option(option: Any) -> float:
+    """Return the steps for comparing a value with one option, or a part of it."""
+    if not isinstance(option, (dict, list)):
+        return _OF_OPTION[type(option)]
+    parts = option.values() if isinstance(option, dict) else option
+    return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option(each)) for each in parts)
+
+
+def _constant(value: Any) -> Steps:
+    return _options([value])
+
+
+def _pattern_steps(pattern: Any) -> Steps:
+    width = matching_width(pattern) if isinstance(pattern, str) else 0
+    return _PATTERN, _PATTERN_CHARACTER + _PATTERN_POSITION * width
+
+
+@lru_cache(maxsize=1024)
+def pattern_steps(pattern: str, length: int) -> float:
+    """Return the steps for looking for a pattern in a text of so many characters."""
+    here, here_text = _pattern_steps(pattern)
+    return here + here_text * length
+
+
+def pattern_cost(pattern: str) -> Cost:
+    """Return the cost of looking for a pattern in each text."""
+    here, here_text = _pattern_steps(pattern)
+    return Cost(here=here, here_text=here_text)
+
+
+def _format(name: Any) -> Steps:
+    return _FORMAT, _FORMAT_OF_OTHER_LETTERS if str(name).startswith("idn-") else _FORMAT_CHARACTER
+
+
+def _multiple(value: Any) -> Steps:
+    return _MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0
+
+
+def _required(names: Any) -> Steps:
+    # Each name that is missing is an error of its own.
+    return 1.0 + len(array(names)), 0
+
+
+def _dependent(value: Any) -> Steps:
+    return _DEPENDENT + sum(_DEPENDENT + len(array(each)) for each in mapping(value).values()), 0
+
+
+# Steps for the value, and for each of its characters: what the keyword costs, or how that is reckoned of its value.
+_LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_NUMBER_BOUND, 0.0)),
+    **dict.fromkeys(("contentEncoding", "contentMediaType"), (_FORMAT, _FORMAT_CHARACTER)),
+    "format": _format,
+    **dict.fromkeys(("type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
+    "required": _required,
+    **dict.fromkeys(("dependentRequired", *DEPENDENTS), _dependent),
+    "multipleOf": _multiple,
+    "enum": _options,
+    "const": _constant,
+    "pattern": _pattern_steps,
+}
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return the value of a keyword that should be an object, and an empty one for any other."""
+    return value if isinstance(value, dict) else {}
+
+
+def array(value: Any) -> list[Any]:
+    """Return the value of a keyword that should be an array, and an empty one for any other."""
+    return value if isinstance(value, list) else []

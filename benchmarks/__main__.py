@@ -7,15 +7,13 @@ import time
 from collections.abc import Sequence
 from subprocess import CalledProcessError, SubprocessError, TimeoutExpired
 
-from benchmarks import machine
+from benchmarks import machine, report
 from benchmarks.measures.rate import Failed
-from benchmarks.plan import FULL, QUICK
-from benchmarks.report import files, text
 from benchmarks.row import Outcome, Row
 from benchmarks.rows import ROWS
 from benchmarks.running.program import DidNotStart
 from benchmarks.stage import Stage, staged
-from benchmarks.values import NotMeasured
+from benchmarks.values import FULL, QUICK, NotMeasured
 
 
 def main() -> int:
@@ -28,8 +26,8 @@ def main() -> int:
         facts = machine.facts(stage)
         say("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
         outcomes, faults = measure_all(stage, rows)
-    print(f"\n{text.table(outcomes)}\n")
-    for path in files.write(stage.plan, facts, outcomes):
+    print(f"\n{report.text_table(outcomes)}\n")
+    for path in report.write_files(stage.plan, facts, outcomes):
         say(f"wrote benchmarks/results/{path.name}")
     return 1 if faults else 0
 

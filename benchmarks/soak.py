@@ -29,11 +29,11 @@ from benchmarks.load.values import Request, Result
 from benchmarks.measures.live import MEGABYTE, RATE, WATCHERS, watch
 from benchmarks.measures.memory import resident_bytes
 from benchmarks.measures.rate import Failed
-from benchmarks.plan import FULL
-from benchmarks.report.files import RESULTS
+from benchmarks.report import RESULTS
 from benchmarks.running import processor
 from benchmarks.running.program import DidNotStart, Program
 from benchmarks.stage import Stage, staged
+from benchmarks.values import FULL
 
 LOADED, CONNECTIONS = "platform-events", 32
 EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.events import EVENT, JSON, STREAM, compact
 from benchmarks.load import Generator, generator
-from benchmarks.plan import Plan
 from benchmarks.running import fastapi, receiver, synapse, valkey, webdis
 from benchmarks.running.many import Crowd
 from benchmarks.running.program import DidNotStart, Program
 from benchmarks.running.valkey import Valkey
+from benchmarks.values import Plan
 
 
 class Stage:

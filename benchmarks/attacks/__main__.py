@@ -18,9 +18,9 @@ from benchmarks.events import EVENT, STREAM, compact
 from benchmarks.load.values import Request
 from benchmarks.measures.memory import MEGABYTE, resident_bytes
 from benchmarks.measures.publishing import PUBLISHER
-from benchmarks.plan import QUICK
 from benchmarks.running.program import Program
 from benchmarks.stage import Stage, staged
+from benchmarks.values import QUICK
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
 # The service of that catalog whose key the attackers have.

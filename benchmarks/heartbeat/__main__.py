@@ -22,11 +22,11 @@ from benchmarks import machine
 from benchmarks.events import EVENT, STREAM, compact
 from benchmarks.heartbeat.requests import KINDS, LARGE, Kind
 from benchmarks.heartbeat.server import Gaps
-from benchmarks.plan import QUICK
 from benchmarks.running.many import Crowd
 from benchmarks.running.program import LOOPBACK, free_port, running
 from benchmarks.running.synapse import ROOT
 from benchmarks.stage import staged
+from benchmarks.values import QUICK
 
 # No request may hold up the others for longer.
 LIMIT_MS = 25.0

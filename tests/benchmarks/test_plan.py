@@ -7,10 +7,9 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks.measures.rate import Failed
-from benchmarks.plan import FULL, QUICK
 from benchmarks.rows import ROWS
 from benchmarks.running.program import DidNotStart
-from benchmarks.values import Measured, NotMeasured, Samples
+from benchmarks.values import FULL, QUICK, Measured, NotMeasured, Samples
 from tests.benchmarks.rows import row
 
 

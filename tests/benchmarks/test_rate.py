@@ -6,8 +6,7 @@ import pytest
 
 from benchmarks.load.values import Result
 from benchmarks.measures.rate import Contender, Failed, compare
-from benchmarks.plan import Plan
-from benchmarks.values import NotMeasured
+from benchmarks.values import NotMeasured, Plan
 
 PLAN = Plan(name="test", rounds=3, seconds=2, warm_up=0, limit=60, contracts=1, waiting=1)
 

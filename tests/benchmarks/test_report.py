@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.plan import QUICK
-from benchmarks.report import files, markdown, text, words
-from benchmarks.values import Samples
+from benchmarks import report
+from benchmarks.values import QUICK, Samples
 from tests.benchmarks.rows import not_measured, outcome
 
 MACHINE = {"processor": "one", "memory": "8 GiB"}
@@ -17,7 +16,7 @@ MACHINE = {"processor": "one", "memory": "8 GiB"}
     [(0.01234, "0.0123"), (1.5, "1.5"), (12.345, "12.3"), (999.4, "999"), (1000, "1,000"), (25_123.7, "25,124")],
 )
 def test_a_figure_has_as_many_digits_as_it_deserves(value, shown):
-    assert words.figure(value) == shown
+    assert report.figure(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -31,7 +30,7 @@ def test_a_figure_has_as_many_digits_as_it_deserves(value, shown):
     ],
 )
 def test_samples_are_their_median_and_the_range_of_the_rounds(samples, unit, shown):
-    assert words.samples(samples, unit) == shown
+    assert report.samples(samples, unit) == shown
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_samples_are_their_median_and_the_range_of_the_rounds(samples, unit, sho
     ],
 )
 def test_a_line_says_what_was_found_and_whether_that_is_enough(found, cells):
-    assert words.cells(found) == cells
+    assert report.cells(found) == cells
 
 
 def test_notes_are_told_by_the_row_that_they_belong_to():
@@ -66,27 +65,29 @@ def test_notes_are_told_by_the_row_that_they_belong_to():
         not_measured("webdis", "it is not installed"),
     ]
 
-    assert words.notes(outcomes) == ["publish: on one core", "publish: with keys", "webdis: it is not installed"]
+    assert report.notes(outcomes) == ["publish: on one core", "publish: with keys", "webdis: it is not installed"]
 
 
 def test_the_columns_of_the_table_are_aligned():
-    shown = text.table([outcome("publish", [30_000], [10_000]), not_measured("a-long-name", "no time")]).splitlines()
+    shown = report.text_table(
+        [outcome("publish", [30_000], [10_000]), not_measured("a-long-name", "no time")]
+    ).splitlines()
 
     header, rule, first, second, nothing, note = shown
     for line in (first, second):
         assert line[header.index("beside") :].startswith("its peer")
     assert first[header.index("peer's") :].startswith("10,000")
     assert {*rule} == {"-", " "}
-    assert len(rule.split()) == len(words.HEADER)
+    assert len(rule.split()) == len(report.HEADER)
     assert (nothing, note) == ("", "a-long-name: no time")
 
 
 def test_a_table_without_notes_ends_with_its_last_line():
-    assert text.table([outcome("publish", [1])]).splitlines()[-1].startswith("work of publish")
+    assert report.text_table([outcome("publish", [1])]).splitlines()[-1].startswith("work of publish")
 
 
 def test_markdown_has_the_table_the_machine_and_the_notes():
-    shown = markdown.document(MACHINE, [outcome("publish", [30], [10], notes=["on one core"], ratio_at_least=2)])
+    shown = report.markdown(MACHINE, [outcome("publish", [30], [10], notes=["on one core"], ratio_at_least=2)])
 
     assert shown.splitlines() == [
         "| work | beside | ours | peer's | ratio | to reach | met |",
@@ -105,12 +106,12 @@ def test_markdown_has_the_table_the_machine_and_the_notes():
 class TestTheFiles:
     @pytest.fixture
     def results(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(files, "RESULTS", tmp_path / "results")
-        monkeypatch.setattr(files.plot, "draw", lambda *_: False)
+        monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+        monkeypatch.setattr(report, "draw_plot", lambda *_: False)
         return tmp_path / "results"
 
     def test_there_is_json_and_markdown_of_a_name(self, results):
-        written = files.write(QUICK, MACHINE, [outcome("publish", [1])])
+        written = report.write_files(QUICK, MACHINE, [outcome("publish", [1])])
 
         assert {path.suffix for path in written} == {".json", ".md"}
         assert sorted(written) == sorted(results.iterdir())
@@ -118,16 +119,18 @@ class TestTheFiles:
         assert written[0].stem.endswith("-quick")
 
     def test_the_plot_is_named_when_it_was_drawn(self, results, monkeypatch):
-        monkeypatch.setattr(files.plot, "draw", lambda *_: True)
+        monkeypatch.setattr(report, "draw_plot", lambda *_: True)
 
-        written = files.write(QUICK, MACHINE, [outcome("publish", [1])])
+        written = report.write_files(QUICK, MACHINE, [outcome("publish", [1])])
 
         assert [path.suffix for path in written] == [".json", ".md", ".png"]
 
     def test_the_json_has_each_round_and_the_judgement(self, results):
         measured = outcome("publish", [30, 20], [10, 10], notes=["on one core"], ratio_at_least=2)
 
-        path, *_ = files.write(QUICK, MACHINE, [measured, not_measured("webdis", "it is not installed", at_most=5)])
+        path, *_ = report.write_files(
+            QUICK, MACHINE, [measured, not_measured("webdis", "it is not installed", at_most=5)]
+        )
 
         found = json.loads(path.read_text())
         assert (found["machine"], found["plan"]["name"]) == (MACHINE, "quick")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from django.db import transaction
 from django.db.models import Q
 
-from bridges.database_connections import close_stale_connections
+from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from core import audit
 from core.models import AuditEntry

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from django.db import close_old_connections
 
 from bridges.groups import expiry
-from bridges.pull import permissions
+from bridges.pull import groups
 from synapse.runtime.periodic import Periodic
 
 
 def let_unused_groups_expire() -> None:
     """Write which groups were read, and delete those that nobody reads."""
     close_old_connections()
-    permissions.flush()
+    groups.flush()
     expiry.expire(datetime.now(UTC))
 
 

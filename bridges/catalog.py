@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Concat
 
-from bridges.definition_checks import sink_errors, streams_of
 from bridges.models import Bridge, OpenedGroup, validate_event_types
 from bridges.sinks import registry
+from bridges.sinks.registry import sink_errors, streams_of
 from core import audit
 from streams.catalog.file import STREAM
 from streams.models import Stream

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError
 
-from bridges import snapshot, status_reports
-from bridges.pii import mask_of
-from bridges.runtime.bridge_thread import ThreadRun
-from bridges.runtime.supervisor import Supervisor
+from bridges import snapshot
+from bridges.runtime import supervisor
+from bridges.runtime.supervisor import Supervisor, ThreadRun
 from bridges.runtime.worker_factory import open_worker
 from bridges.sinks.console import ConsoleSink
+from bridges.snapshot import mask_of
 from streams import background_tasks, connections
 from synapse.catalog.bridge_definitions import BATCH, BridgeDefinition
 from synapse.catalog.file import nearest, quoted
-from synapse.delivery.group_join import Say
+from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import NoSuchBridge
-from synapse.runtime import gc_tuning
+from synapse.runtime import process
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def consume(worker: Worker) -> None:
         GroupExists: when the group is there and must be new.
     """
     background_tasks.start()
-    gc_tuning.spare()
+    process.tune_garbage_collector()
     try:
         worker.run()
     finally:
@@ -129,15 +129,13 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
         )
 
     said: dict[str, str] = {}
-    return Supervisor(
-        _enabled(names, known), start=start, report=status_reports.reporter(connections.executor), once=drain
-    )
+    return Supervisor(_enabled(names, known), start=start, report=supervisor.reporter(connections.executor), once=drain)
 
 
 def supervise(supervisor: Supervisor, stop: Stop) -> bool:
     """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
     background_tasks.start()
-    gc_tuning.spare()
+    process.tune_garbage_collector()
     try:
         while not (stop.requested or supervisor.is_over):
             supervisor.step()

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from bridges.event_field import EventField
+from bridges.database import EventField
 from core.models import CatalogModel
 from core.validators import validate_name
 from streams.models import Stream
@@ -191,7 +191,7 @@ class Bridge(CatalogModel):
 
 
 class OpenedGroup(models.Model):
-    """A group that is pulled and that a read made: who read first (synapse.shares.callers), and when it was read last.
+    """A group that is pulled and that a read made: who read first (synapse.shares.counter), and when it was read last.
 
     It is no part of the catalog: noting a read changes no definition.
     """

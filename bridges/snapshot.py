@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from bridges.database_connections import close_stale_connections
+from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.delivery import retry
+from synapse.delivery.sink import Delivery
 from synapse.groups.ownership import Owner, Owners
+from synapse.wire import masking
+from synapse.wire.masking import Mask
 from synapse.wire.start_position import start_of
 
 
@@ -111,3 +114,8 @@ def definition_of(row: Bridge) -> BridgeDefinition:
 
 
 holder = BridgeHolder()
+
+
+def mask_of(delivery: Delivery) -> Mask | None:
+    """Return what is personal in the event, by the contracts of its stream; None when nothing is."""
+    return masking.mask_of(catalog.current().shown(delivery.stream), delivery.entry)

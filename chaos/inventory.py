@@ -11,10 +11,10 @@ from synapse.redis import (
     ReplyError,
     SyncExecutor,
     keyspace,
+    value,
 )
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import value
 
 _PAGE = 1000
 # What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.

@@ -20,7 +20,7 @@ from chaos.verdict import Verdict
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
-from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands import server as server_commands
 
 _LOOK_EVERY = 0.02
 # How often to ask how far the workers are, when all that is left is waiting for them.
@@ -145,6 +145,6 @@ def _left_to_do(found: inventory.Places | None, seconds: float) -> str:
 
 
 def _engine() -> str:
-    (info,) = connections.executor().execute([stream_commands.info()])
+    (info,) = connections.executor().execute([server_commands.info()])
     name = info.get("server_name", "redis")
     return f"{name} {info.get(f'{name}_version', info['redis_version'])}"

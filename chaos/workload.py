@@ -17,9 +17,8 @@ from chaos.plan import (
 )
 from chaos.process_pool import context_of
 from streams import connections
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.shutdown import Stop
-from synapse.delivery.sinks.base import OneByOne
+from synapse.delivery.sink import Delivery, OneByOne
 from synapse.errors.delivery import SinkError
 from synapse.errors.streams import Unavailable
 from synapse.redis import Command, ReplyError, SyncExecutor

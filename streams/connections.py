@@ -11,9 +11,8 @@ from django.utils.module_loading import import_string
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.problems import Problem
 from synapse.publishing.counters import Tally
-from synapse.redis import AsyncExecutor, Server, SyncExecutor
-from synapse.redis.commands.base import Conversation, Job
-from synapse.redis.queries import K, together
+from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
+from synapse.redis.conversations import K
 from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES, Resource

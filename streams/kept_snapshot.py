@@ -34,7 +34,7 @@ from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor
-from synapse.redis.commands import catalog_number
+from synapse.redis.commands import shared_values
 from synapse.schema import validator
 from synapse.schema.pii import Marks, marks_of
 from synapse.schema.references import ReferenceResolver
@@ -78,7 +78,7 @@ class SnapshotFile:
         if self._noted and self._noted[0] == snapshot.version and time.monotonic() < self._noted[1]:
             return
         try:
-            (reply,) = self._executor().execute([catalog_number.note(snapshot.version)])
+            (reply,) = self._executor().execute([shared_values.note_catalog_number(snapshot.version)])
         except Unavailable:
             return
         if not isinstance(reply, ReplyError):
@@ -99,7 +99,7 @@ class SnapshotFile:
         if packed["format"] != FORMAT or packed["database"] != _database():
             raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
         try:
-            (noted,) = self._executor().execute([catalog_number.noted()])
+            (noted,) = self._executor().execute([shared_values.catalog_number()])
         except Unavailable as error:
             raise NotKept(f"whether it is the last one is not known: {error.detail}") from error
         if noted != packed["version"]:

@@ -17,10 +17,9 @@ from synapse.errors.streams import NotAStream, Unavailable
 from synapse.groups.ownership import owners
 from synapse.inspection.groups import Standing, standings
 from synapse.problems import Problem
-from synapse.redis import keyspace
+from synapse.redis import answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.key_scan import keys_of
-from synapse.redis.queries import answer, ask
+from synapse.redis.sync_executor import keys_of
 
 _DELETED_AT_ONCE = 100
 

@@ -35,7 +35,7 @@ from synapse.problems import Problem
 from synapse.server import request_guard
 from synapse.server.config import DjangoAnswer, Sender
 from synapse.shares import Limits
-from synapse.shares.callers import CallerId, caller_at, caller_of
+from synapse.shares.counter import CallerId, caller_at, caller_of
 from synapse.shares.fair_pool import FairPool
 
 # Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.

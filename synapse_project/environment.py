@@ -14,7 +14,7 @@ from urllib.parse import quote
 import environ
 
 from synapse.auth.client_ip import Proxies
-from synapse.delivery.webhooks import allow_list
+from synapse.delivery.webhooks import target
 from synapse.shares.resources import RESOURCES, read_percents
 from synapse_project import setting_values
 
@@ -220,8 +220,8 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_WEBHOOK_ALLOW",
-        default=allow_list.Allowed(),
-        parse=lambda text: allow_list.read(setting_values.names(text)),
+        default=target.Allowed(),
+        parse=lambda text: target.read_allowed(setting_values.names(text)),
         shown_default="none",
         meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
     ),

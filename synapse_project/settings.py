@@ -106,7 +106,7 @@ BRIDGE_SINKS = {
     "database": "bridges.sinks.database.DatabaseSink",
     "webhook": "bridges.sinks.webhook.WebhookSink",
     "stream": "bridges.sinks.stream.StreamSink",
-    "pull": "synapse.delivery.sinks.pull.PullSink",
+    "pull": "synapse.delivery.sink.PullSink",
 }
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 1024 * 1024

@@ -28,12 +28,7 @@ from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, Server, SyncExecutor
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime import (
-    long_work,
-    ports,
-    private_files,
-    process_table,
-)
+from synapse.runtime import long_work, ports, private_files, process
 from synapse.runtime.supervisor import Child, Supervisor
 from synapse_project import installation
 
@@ -274,7 +269,7 @@ def _bridges() -> str:
 
 
 def _is_running(pid: str) -> bool:
-    return pid.isascii() and pid.isdigit() and process_table.is_alive(int(pid))
+    return pid.isascii() and pid.isdigit() and process.is_alive(int(pid))
 
 
 def _health() -> str:

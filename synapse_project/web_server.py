@@ -23,7 +23,7 @@ from bridges import background as bridges
 from streams import background_tasks, connections, health
 from streams.live.process_tails import tails
 from streams.snapshot import holder
-from synapse.runtime import descriptors, gc_tuning
+from synapse.runtime import process
 from synapse.runtime.supervisor import Supervisor
 from synapse.server import request_guard
 from synapse.server.acceptor import Acceptor
@@ -57,8 +57,8 @@ class Lifespan:
                 bridges.WORK.start()
                 await asyncio.to_thread(health.start)
                 request_guard.warning.write_at_start(server_config())
-                gc_tuning.spare()
-                gc_tuning.keep_large_blocks_apart()
+                process.tune_garbage_collector()
+                process.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 await send({"type": "lifespan.startup.complete"})
@@ -146,7 +146,7 @@ def run(listener: socket.socket, *, say: Callable[[str], object] = str) -> None:
     # uvicorn raises the signal again after a clean stop; without handlers of ours that would end the process there.
     signal.signal(signal.SIGTERM, _do_nothing)
     signal.signal(signal.SIGINT, _do_nothing)
-    descriptors.take_all()
+    process.raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
     config = uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))
     Server(config, say=say, address=_address(listener)).run(sockets=[listener])

@@ -26,8 +26,8 @@ def main() -> None:
     from streams import connections  # noqa: PLC0415
     from synapse.catalog.bridge_definitions import BridgeDefinition, Order  # noqa: PLC0415 - needs Django
     from synapse.delivery.shutdown import Stop  # noqa: PLC0415
-    from synapse.delivery.sinks.base import OneByOne  # noqa: PLC0415
-    from synapse.runtime import gc_tuning  # noqa: PLC0415
+    from synapse.delivery.sink import OneByOne  # noqa: PLC0415
+    from synapse.runtime import process  # noqa: PLC0415
 
     class Nowhere(OneByOne):
         def take(self, delivery: Any) -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     sink = Nowhere() if in_order else None
     worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True, sink=sink)
     # As `manage.py consume` does.
-    gc_tuning.spare()
+    process.tune_garbage_collector()
     begun = perf_counter()
     worker.run()
     seconds = perf_counter() - begun

@@ -11,9 +11,9 @@ from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untype
 
 from bridges.admin import dead_letters, groups
 from bridges.admin.failure_reasons import attach_reasons
-from bridges.definition_checks import sink_errors, streams_of
 from bridges.models import Bridge
 from bridges.sinks import registry
+from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
 from core.admin.base import AuditedAdmin, RelatedFilter
 from core.admin.json_field import JsonValue
@@ -25,9 +25,9 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
 from synapse.catalog.file import quoted
-from synapse.delivery import bridge_stats
-from synapse.delivery.bridge_stats import Overview
-from synapse.redis.commands.base import Conversation
+from synapse.delivery import status
+from synapse.delivery.status import Overview
+from synapse.redis import Conversation
 from synapse.wire.masking import may_be_personal
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
@@ -41,7 +41,7 @@ _HOLDS_PII = (
 
 def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
     """Ask how bridges are, by their names."""
-    return bridge_stats.of([definition_of(bridge) for bridge in bridges])
+    return status.of([definition_of(bridge) for bridge in bridges])
 
 
 class BridgeList(LiveList):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridges.pull import groups
 from bridges.pull import poll as pull_poll
-from bridges.pull.permissions import demand_group, may_use_any_group, stream_of
+from bridges.pull.groups import demand_group, may_use_any_group, stream_of
 from bridges.pull.poll import Found
 from bridges.snapshot import holder as bridges
 from streams import connections

@@ -10,12 +10,11 @@ from rest_framework.request import Request
 from bridges import groups
 from bridges.api import shapes
 from bridges.api.dead_letters.queries import GROUP
-from bridges.groups import Paused, Plan
+from bridges.groups import Paused, Plan, checks
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api import inspect
 from streams.api.openapi import STREAM, described, example
-from synapse.groups import results
 from synapse.http import json_body as body
 from synapse.http.exchange import json_response
 from synapse.problems import BadParameter
@@ -171,7 +170,7 @@ class Move(ApiView):
         only_count = body.flag(values, "dry_run")
         if not to:
             raise BadParameter("“to” is beginning, end, the id of an event, or a time.", parameter="to")
-        results.asked(to, now=datetime.now(UTC))
+        checks.asked(to, now=datetime.now(UTC))
         if only_count:
             return _answer(_planned(stream, group, groups.plan(stream, group, to, discard_waiting=discards)))
         moved = groups.move(stream, group, to, by=question.principal, discard_waiting=discards)

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from bridges.api import shapes
 from bridges.pull import groups, poll
-from bridges.pull.permissions import demand_group, may_use_any_group, stream_of
+from bridges.pull.groups import demand_group, may_use_any_group, stream_of
 from core import payload_access
 from core.views import ApiView, to_django, to_request
 from streams import connections

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridges.dead_letters import revalidation
+from bridges.dead_letters.permissions import demand_editing, permit_acting
 from bridges.dead_letters.queries import checked, get, scan
-from bridges.dead_letters.redaction import demand_editing
 from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
@@ -24,16 +24,13 @@ from synapse.dead_letters.dead_letter import (
     Wanted,
 )
 from synapse.dead_letters.filters import Cursor
-from synapse.dead_letters.permissions import permit_acting
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.errors.streams import Unavailable
 from synapse.publishing import validation
-from synapse.redis import keyspace
+from synapse.redis import Command, answer, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.redis.commands.delivery import MAX_WAITING, netstring
-from synapse.redis.queries import answer
 from synapse.wire.ids import iso_of, moment_of
 from synapse.wire.masking import mask_of_event
 

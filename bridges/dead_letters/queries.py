@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from bridges import snapshot
-from bridges.dead_letters.redaction import seen_by
+from bridges.dead_letters.permissions import seen_by
 from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
@@ -22,11 +22,10 @@ from synapse.dead_letters.dead_letter import (
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
+from synapse.redis import Command, Conversation, answer, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.dead_letters import StoredLetter
-from synapse.redis.queries import answer, ask
 from synapse.wire import entry, fast_decoder
 from synapse.wire.entry import text_fields
 from synapse.wire.masking import mask_of

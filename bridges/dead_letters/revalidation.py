@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridges.dead_letters.redaction import is_masked, sees_all
+from bridges.dead_letters.permissions import is_masked, sees_all
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition

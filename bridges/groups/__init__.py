@@ -1,8 +1,8 @@
 """What a person can do with a group: make one, pause it, let it go on, give it another place, delete it.
 
 - `actions`  the actions; each is recorded
-- `checks`   what moving it would do
-- `checks`   what speaks against an action: who reads, and whose the group is
+- `checks`   what speaks against an action (who reads, and whose the group is), and what moving it would do
+- `expiry`   groups that a read opened and that nobody reads any more
 
 The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
 is not known here.
@@ -16,14 +16,7 @@ from bridges.groups.actions import (
     permit,
     resume,
 )
-from bridges.groups.checks import plan, standing
-from synapse.groups.results import (
-    Created,
-    Deleted,
-    Moved,
-    Paused,
-    Plan,
-)
+from bridges.groups.checks import Created, Deleted, Moved, Paused, Plan, plan, standing
 
 __all__ = [
     "Created",

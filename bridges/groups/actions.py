@@ -10,8 +10,13 @@ from typing import Any
 from django.db import transaction
 
 from bridges.dead_letters import check_place
+from bridges.groups import checks
 from bridges.groups.checks import (
     LIVELY_MS,
+    Created,
+    Deleted,
+    Moved,
+    Paused,
     bridge_of,
     check_at_rest,
     check_stream,
@@ -32,20 +37,11 @@ from synapse.errors.delivery import (
     UnknownGroup,
 )
 from synapse.formats.text import RULE, is_name
-from synapse.groups import results
-from synapse.groups.results import (
-    Created,
-    Deleted,
-    Moved,
-    Paused,
-)
 from synapse.problems import BadParameter
-from synapse.redis import ReplyError
+from synapse.redis import Command, ReplyError, answer
 from synapse.redis.commands import groups as group_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.redis.commands.groups import END, Deletion
-from synapse.redis.queries import answer
 
 MOST_REASON = 500
 # For how long one call moves a group, in seconds.
@@ -65,7 +61,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
-    after = results.asked(at, now=datetime.now(UTC))
+    after = checks.asked(at, now=datetime.now(UTC))
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
@@ -107,7 +103,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
     """
     permit(by, stream)
-    after = results.asked(to, now=datetime.now(UTC))
+    after = checks.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
     if after == END:

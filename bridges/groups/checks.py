@@ -1,6 +1,7 @@
 """Check whether an action on a group is allowed now, and plan a move of its position; nothing is changed here."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridges.models import Bridge
@@ -8,20 +9,105 @@ from bridges.snapshot import definition_of
 from streams import connections
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.bridge_stats import fresh_statuses
-from synapse.errors.delivery import GroupInUse, UnknownGroup
+from synapse.delivery.status import fresh_statuses
+from synapse.errors.delivery import BadPosition, GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.groups import results
-from synapse.groups.results import Plan
 from synapse.inspection.groups import Standing, standings
 from synapse.inspection.range_query import Scan
-from synapse.redis import ReplyError
-from synapse.redis.commands import consumer_status as consumer_status_commands
+from synapse.redis import Conversation, ReplyError, answer, ask
+from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.groups import END
-from synapse.redis.queries import answer, ask
+from synapse.wire import start_position
 from synapse.wire.ids import EntryId, Range, following, parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """A group that was made: `after` is the id after which it begins."""
+
+    stream: str
+    group: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """Whether a group rests now, and the bridge that says so. `changed`: it did not before."""
+
+    stream: str
+    group: str
+    bridge: str
+    paused: bool
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What moving a group would do.
+
+    `before` and `after` are the ids after which it goes on now and then. `skips` unread events would not be delivered,
+    `repeats` read ones would be unread again; both were counted to 10,000, and are `exact` unless there are more.
+    `pending`, `waiting` and `parked` have not been settled. They stay, but those that would be unread again, and, with
+    `discards`, those up to `after`, which are forgotten. `hindrance` says why it cannot be done now, "" when it can.
+    """
+
+    before: str
+    after: str
+    skips: int
+    repeats: int
+    exact: bool
+    pending: int
+    waiting: int
+    parked: int
+    dead: int
+    discards: bool
+    hindrance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What moving a group did: `skipped` events will not be delivered to it, and `again` ones that it had not settled
+    are unread again. `more`: it takes so long that it is on its way; the same again goes on."""
+
+    before: str
+    after: str
+    skipped: int
+    again: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """What a deleted group was still owed: unread events as far as they were counted."""
+
+    unread: int
+    pending: int
+    waiting: int
+    parked: int
+    dead: int
+
+
+def asked(text: str, *, now: datetime) -> str:
+    """Return the id after which the group goes on, or the `END`.
+
+    `text` is `beginning`, `end` (or `new`), an entry's id, or a time; an entry of that id or time is included.
+
+    Raises:
+        BadPosition: for anything else, and for what is still to come.
+    """
+    if text in ("end", "new"):
+        return END
+    after = start_position.start_of(text, now=now)
+    if parse_full(after).ms > now.timestamp() * 1000 + 1:
+        raise BadPosition(f"“{text[:100]}” is still to come. To go on with what is published from now on: end.")
+    return str(parse_full(after))
+
+
+def parse_full(id_: str) -> EntryId:
+    """Return an id, also one that is written without its second part."""
+    return parse(id_ if "-" in id_ else f"{id_}-0")
+
 
 # A consumer that reads is never silent for longer.
 LIVELY_MS = 10_000
@@ -95,9 +181,9 @@ def _at_work(stream: str, group: str) -> list[str]:
     said, beats, now_ms = connections.executor().run(
         ask(
             [
-                consumer_status_commands.reports(stream, group),
-                consumer_status_commands.beats(),
-                consumer_status_commands.now(),
+                participants.reports(stream, group),
+                participants.beats(),
+                participants.now(),
             ]
         )
     )
@@ -119,11 +205,11 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
         UnknownStream, UnknownGroup: when there is none.
         NotAStream, Unavailable: when Redis cannot be used for this.
     """
-    after = results.asked(to, now=datetime.now(UTC))
+    after = asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     now, then = parse(found.group.last_delivered_id), last_of(stream)
     if after != END:
-        then = min(then, results.parse_full(after))
+        then = min(then, parse_full(after))
     between = Range(first=following(min(now, then)), last=max(now, then))
     scan = connections.executor().run(_counted(stream, between))
     return Plan(

@@ -16,8 +16,7 @@ import django
 import orjson
 from django.contrib import admin
 
-from bridges.database_connections import close_stale_connections
-from synapse.delivery.event_delivery import Delivery
+from bridges.database import close_stale_connections
 from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.invocation import Handle
 from synapse.delivery.handlers.pipe_protocol import (
@@ -30,6 +29,7 @@ from synapse.delivery.handlers.pipe_protocol import (
     text_of,
     unpack_batch,
 )
+from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 
 # Where a handler is not, for a person who looks for the line that raised.

@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers.pipe_protocol import (
     BEGUN,
     RAISED,
@@ -29,6 +28,7 @@ from synapse.delivery.handlers.pipe_protocol import (
     pack_batch,
     unpack_fact,
 )
+from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkError
 
 # How long a handler's module may take to be imported, in seconds.

@@ -2,33 +2,115 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
-from bridges.database_connections import close_stale_connections
+from bridges.database import close_stale_connections
 from bridges.models import Bridge, OpenedGroup
-from bridges.pull import permissions
-from bridges.pull.permissions import demand_opening, owner_of_what_opens
 from bridges.snapshot import definition_of, holder
 from core import audit
 from streams.connections import shares_of
 from streams.models import Stream
-from synapse.auth.principal import Principal
+from streams.snapshot import holder as catalog
+from synapse.auth.permission import demand_right, demand_scope
+from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
-from synapse.errors.delivery import (
-    CatalogAway,
-    GroupDisabled,
-    GroupTaken,
-    NobodyPulls,
-    TooManyGroups,
-)
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
 from synapse.errors.streams import UnknownStream
+from synapse.problems import Forbidden
 from synapse.pull.requests import Place
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import Wanted
+
+# No group's row is written more often than this, by all processes together: what expires does so after days.
+_WRITE_EVERY = timedelta(hours=12)
+
+# When each group was read last through this process, and is not written yet. Only groups that are there are noted.
+_read: dict[tuple[str, str], float] = {}
+
+
+def note(stream: str, group: str) -> None:
+    """Note that a group is read now."""
+    _read[stream, group] = time.time()
+
+
+def flush() -> None:
+    """Write when groups were read. It changes nothing of the catalog, so no process is told."""
+    for place in list(_read):
+        moment = datetime.fromtimestamp(_read.pop(place), UTC)
+        rows = OpenedGroup.objects.filter(bridge__stream__name=place[0], bridge__group=place[1])
+        rows.filter(read_at__lt=moment - _WRITE_EVERY).update(read_at=moment)
+
+
+GROUPS = "groups:write"
+# What is given out is not masked, and what is taken is taken from a program: a person needs both rights.
+_OF_PEOPLE = (PERSONAL, GROUPS)
+
+
+def stream_of(place: Place, by: Principal) -> StreamDefinition:
+    """Return the stream that a caller pulls from.
+
+    Raises:
+        Forbidden: when they may not read from it; when they are a person who may not see what is personal, or may not
+            act on groups.
+        UnknownStream: when none of this name is defined.
+    """
+    demand_right(by, "read", place.stream)
+    for scope in _OF_PEOPLE if by.kind == "person" else ():
+        demand_scope(by, scope)
+    stream = catalog.current().streams.get(place.stream)
+    if stream is None:
+        raise UnknownStream(place.stream)
+    return stream
+
+
+def demand_group(group: BridgeDefinition, by: Principal) -> None:
+    """Make sure that a caller may take and settle whatever the group gives out: it does not choose for whom, and it
+    belongs to the service that opened it.
+
+    Raises:
+        Forbidden: when the group has events of a type that the caller may not read; when another service opened it,
+            and the caller may not act on groups.
+    """
+    _demand_types(group.stream, group.event_types or (EVERY_TYPE,), by)
+    if group.opened_by and not _is(by, group.opened_by) and not by.rights.has(GROUPS):
+        refusal = f"{by} may not use the group “{group.group}” of another service: the scope “{GROUPS}” is missing."
+        raise Forbidden(refusal, missing=GROUPS)
+
+
+def may_use_any_group(place: Place, by: Principal) -> bool:
+    """Say whether a caller may use every group of the stream, whosever it is."""
+    return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
+
+
+def demand_opening(place: Place, by: Principal) -> None:
+    """Make sure that a caller may open a group: it gives out events of all types.
+
+    Raises:
+        Forbidden: when they may not read all of them.
+    """
+    _demand_types(place.stream, (EVERY_TYPE,), by)
+
+
+def owner_of_what_opens(by: Principal) -> str:
+    """Return to which service a group belongs that a caller opens: "" for none."""
+    return by.name if by.kind == "service" else ""
+
+
+def _is(by: Principal, service: str) -> bool:
+    return by.kind == "service" and by.name == service
+
+
+def _demand_types(stream: str, event_types: Iterable[str], by: Principal) -> None:
+    for event_type in event_types:
+        demand_right(by, "read", stream, event_type)
+
 
 # A program that makes up names for its groups must not fill the catalog.
 MOST_GROUPS = 1000
@@ -98,7 +180,7 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
-    permissions.note(group.stream, group.group)
+    note(group.stream, group.group)
     return group
 
 

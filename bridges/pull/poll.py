@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from bridges.status_reports import KEEP_MS
+from bridges.runtime.supervisor import KEEP_MS
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sink import Delivery
 from synapse.delivery.status import pack
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, json_response
@@ -26,17 +26,14 @@ from synapse.pull.cache import (
     Memory,
 )
 from synapse.pull.requests import Read
-from synapse.redis import ReplyError
-from synapse.redis.commands import (
-    consumer_status as consumer_status_commands,
-)
+from synapse.redis import Command, Conversation, ReplyError, answer, ask, in_parts
 from synapse.redis.commands import (
     delivery as delivery_commands,
 )
+from synapse.redis.commands import participants
 from synapse.redis.commands import (
     streams as stream_commands,
 )
-from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.delivery import (
     MAX_WAITING,
     Admitted,
@@ -44,8 +41,6 @@ from synapse.redis.commands.delivery import (
     Leased,
     Reaped,
 )
-from synapse.redis.cooperative import in_parts
-from synapse.redis.queries import answer, ask
 from synapse.wire import start_position
 from synapse.wire.entry import TopLevelTypes
 
@@ -184,7 +179,7 @@ class _Look:
             found.append(delivery_commands.checkpoint(*self._place))
         if due(asked, "report", REPORT_EVERY):
             words = pack(self._memory.status(asked, paused=self._group.paused))
-            found.append(consumer_status_commands.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
+            found.append(participants.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
         return found
 
     def _read(self, room: int) -> Conversation[tuple[list[Held], int]]:

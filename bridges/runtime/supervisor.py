@@ -1,12 +1,127 @@
-"""Many bridges in one process: those that are wanted run, the others do not, and each says how it is."""
+"""Many bridges in one process, each in a thread of its own: those that are wanted run, and each reports how it is.
 
+A bridge whose status stays the same is not reported every second: its process says once a second that it lives.
+"""
+
+import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from bridges.runtime.bridge_thread import Run, Start
+from django.db import connections as databases
+
+from bridges.runtime.worker_factory import open_worker
+from streams import connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.status import Status
+from synapse.delivery import membership
+from synapse.delivery.group_upkeep import Say
+from synapse.delivery.shutdown import ThreadStop
+from synapse.delivery.status import FRESH_MS, Status, pack
+from synapse.delivery.worker import Worker
+from synapse.errors.streams import Unavailable
+from synapse.problems import Problem
+from synapse.redis import SyncExecutor
+from synapse.redis.commands import participants
+
+logger = logging.getLogger(__name__)
+
+# How long a thread waits for events, unless none came for long.
+BLOCK_MS = 1000
+
+
+class Run(Protocol):
+    """What a supervisor needs of a bridge at work."""
+
+    bridge: BridgeDefinition
+    consumer: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works still."""
+
+    def request_stop(self) -> None:
+        """Ask it to finish what it has in hand."""
+
+    def status(self) -> Status:
+        """Say how it is; the last status when it is over."""
+
+
+class ThreadRun:
+    """Runs a bridge until it is stopped, its sink takes no more, or something is wrong with it.
+
+    `drain`: until nothing is left. `say` gets what a person should know, a line each.
+    """
+
+    def __init__(self, bridge: BridgeDefinition, *, say: Say, drain: bool = False) -> None:
+        self.bridge = bridge
+        self.consumer = membership.fresh()
+        self._say = say
+        self._drain = drain
+        self._stop = ThreadStop()
+        self._worker: Worker | None = None
+        self._began = time.time()
+        self._failure = ""
+        self._thread = threading.Thread(target=self._work, name=f"bridge {bridge.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works still."""
+        return self._thread.is_alive()
+
+    def request_stop(self) -> None:
+        """Ask it to finish what it has in hand."""
+        self._stop.request()
+
+    def status(self) -> Status:
+        """Say how it is; the last status when it is over."""
+        worker, failure = self._worker, self._failure
+        status = worker.progress.status() if worker else Status(state="starting", since=self._began)
+        if not failure:
+            return status
+        known: dict[str, Any] = {name: getattr(status, name) for name in Status.__dataclass_fields__}
+        return Status(**{**known, "state": "failed", "since": self._began, "reason": failure})
+
+    def _work(self) -> None:
+        try:
+            self._until_over()
+        except Problem as problem:
+            self._fail(problem.detail)
+        except Exception as error:
+            # A fault of ours, or of a sink's: this bridge says so and is tried again, the others go on.
+            logger.exception("The bridge %s stopped working", self.bridge.name)
+            self._fail(f"{type(error).__name__}: {error}")
+        finally:
+            databases.close_all()
+
+    def _until_over(self) -> None:
+        worker = open_worker(
+            self.bridge,
+            say=self._say,
+            stop=self._stop,
+            consumer=self.consumer,
+            drain=self._drain,
+            block_ms=BLOCK_MS,
+        )
+        self._worker = worker
+        self._stop.interrupt = worker.interrupt
+        try:
+            worker.run()
+        finally:
+            worker.leave(connections.executor())
+        if worker.trouble or (worker.finished and not self._drain):
+            self._fail(worker.trouble or "The sink takes no more.")
+
+    def _fail(self, why: str) -> None:
+        self._began = time.time()
+        self._failure = why
+        self._say(why)
+
+
+Start = Callable[[BridgeDefinition], Run]
+
 
 # A bridge that failed is tried again after so many seconds: whatever is wrong may have been put right elsewhere.
 TRY_AGAIN = 15.0
@@ -107,3 +222,38 @@ class Supervisor:
 
     def _word_of(self, run: Run) -> Report:
         return Report(bridge=run.bridge, consumer=run.consumer, status=run.status())
+
+
+KEEP_MS = 60_000
+# When a report that stayed the same is repeated, in seconds: before Redis forgets it.
+REPEAT_EVERY = 30.0
+
+
+def reporter(
+    executor: Callable[[], SyncExecutor], clock: Callable[[], float] = time.monotonic
+) -> Callable[[Sequence[Report]], None]:
+    """Return a function that notes reports. What Redis does not take while it is away follows in a second.
+
+    `clock` gives seconds.
+    """
+    told: dict[tuple[str, str, str], tuple[Status, float]] = {}
+
+    def note(found: Sequence[Report]) -> None:
+        now = clock()
+        asked = [participants.beat(membership.process(), keep_ms=FRESH_MS)]
+        for one in found:
+            place = (one.bridge.stream, one.bridge.group, one.consumer)
+            last = told.pop(place, None)
+            if one.status is None:
+                asked.append(participants.withdraw(*place))
+            elif last and last[0] == one.status and now - last[1] < REPEAT_EVERY:
+                told[place] = last
+            else:
+                asked.append(participants.report(*place, pack(one.status), keep_ms=KEEP_MS))
+                told[place] = (one.status, now)
+        try:
+            executor().execute(asked)
+        except Unavailable:
+            told.clear()
+
+    return note

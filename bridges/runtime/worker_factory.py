@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from functools import partial
 
 from bridges import auto_disable
-from bridges.pii import mask_of
 from bridges.sinks import registry
+from bridges.snapshot import mask_of
 from streams import connections
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery import membership
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.group_join import Say
+from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Subscription
 from synapse.delivery.retry import Policy
 from synapse.delivery.shutdown import Stop
-from synapse.delivery.sinks.base import Sink
+from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
 from synapse.errors.delivery import NotDefined
 from synapse.wire import start_position

@@ -10,14 +10,11 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from bridges.archive import row_of, row_without_event
-from bridges.archive_size import archive_bytes, delete_oldest
-from bridges.database_connections import close_stale_connections
+from bridges.archive import archive_bytes, delete_oldest, row_of, row_without_event
+from bridges.database import close_stale_connections
 from bridges.models import ArchivedEvent
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
-from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
 from synapse.errors.delivery import (
     NotBegun,
     SinkAway,

@@ -10,11 +10,9 @@ from django.conf import settings
 
 from bridges.handlers.process import HandlerProcess
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers import allow_list
 from synapse.delivery.handlers.pipe_protocol import Order
-from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
-from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
 T = TypeVar("T")

@@ -7,8 +7,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from synapse.catalog.file import nearest, quoted
-from synapse.delivery.sinks.base import Sink
-from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.sink import Sink, SinkConfig
 from synapse.errors.delivery import BadConfig
 
 
@@ -35,3 +34,29 @@ def config_of(name: str, values: Mapping[str, Any]) -> SinkConfig:
         BadConfig: when there is no such sink, or with a sentence for each setting that is wrong.
     """
     return find(name).Config.read(values)
+
+
+def sink_errors(sink: str, config: object, *, stream: str | None = None) -> dict[str, str]:
+    """Return what is wrong with the choice of a sink and its settings, for a bridge that reads `stream`.
+
+    The keys are `sink`, `config`, or `config.NAME` for one setting.
+    """
+    if not isinstance(config, Mapping):
+        return {"config": "must hold the sink's settings by name"}
+    try:
+        read = config_of(sink, dict(config))
+    except BadConfig as problem:
+        return {field if field == "sink" else f"config.{field}": text for field, text in problem.errors.items()}
+    return {
+        f"config.{setting}": "is the stream that the bridge reads: its events would go in circles"
+        for setting, name in read.streams().items()
+        if name == stream
+    }
+
+
+def streams_of(sink: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the streams that a bridge writes to, by the setting that names each; none when it has other mistakes."""
+    try:
+        return dict(config_of(sink, config).streams())
+    except BadConfig:
+        return {}

@@ -9,10 +9,8 @@ from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.field_mapping import FieldMapping
-from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
-from synapse.delivery.sinks.config import SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import (
     NotBegun,

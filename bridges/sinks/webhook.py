@@ -12,19 +12,12 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from bridges import secrets as bridges_secrets
-from bridges.database_connections import close_stale_connections
+from bridges.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.sinks.base import MayBegin, Outcome, Sink
-from synapse.delivery.sinks.config import SinkConfig
-from synapse.delivery.webhooks import signature, target_url
-from synapse.delivery.webhooks.request import (
-    ALWAYS,
-    Form,
-    Messages,
-    is_own_header,
-)
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
+from synapse.delivery.webhooks import signature, target
+from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header
 from synapse.delivery.webhooks.resolver import Lookup, system_lookup
 from synapse.delivery.webhooks.sender import Sender
 from synapse.errors.delivery import (
@@ -63,8 +56,8 @@ class WebhookConfig(SinkConfig):
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         try:
-            target_url.read(self.url, settings.WEBHOOK_ALLOW)
-        except target_url.BadTarget as bad:
+            target.read_target(self.url, settings.WEBHOOK_ALLOW)
+        except target.BadTarget as bad:
             yield "url", str(bad)
         if self.secret.startswith(signature.PREFIX):
             # Refused without being repeated: what is said here may end up in a log.
@@ -231,7 +224,7 @@ class WebhookSink(Sink):
         if before is not None:
             await before.close()
         return Sender(
-            target_url.read(config.url, settings.WEBHOOK_ALLOW),
+            target.read_target(config.url, settings.WEBHOOK_ALLOW),
             settings.WEBHOOK_ALLOW,
             headers={**ALWAYS, **config.headers, **secrets.headers},
             timeout=self._bridge.timeout,

@@ -11,10 +11,8 @@ from streams.models import Stream
 from synapse.inspection import stream_stats
 from synapse.inspection.stream_stats import Overview
 from synapse.problems import Problem
-from synapse.redis import ReplyError
+from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import participants
-from synapse.redis.commands.base import Conversation
-from synapse.redis.queries import ask
 
 # So many cards: the page asks again every few seconds. Where there are more streams, those that were published to last.
 MOST = 24

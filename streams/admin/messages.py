@@ -17,7 +17,7 @@ from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.inspection import stream_stats
 from synapse.problems import Problem
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.

@@ -20,7 +20,7 @@ from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.inspection import stream_stats
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 
 
 def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:

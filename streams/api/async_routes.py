@@ -22,8 +22,7 @@ from synapse.http.exchange import (
 )
 from synapse.publishing import body, pipeline
 from synapse.publishing.body import MAX_EVENT_BYTES
-from synapse.redis import AsyncExecutor
-from synapse.redis.commands.base import Conversation
+from synapse.redis import AsyncExecutor, Conversation
 from synapse.shares import caller_of
 from synapse.shares.fair_pool import FairQueue
 from synapse.statistics.query import stats

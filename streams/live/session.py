@@ -21,10 +21,9 @@ from synapse.live import (
 )
 from synapse.live.query import Asked
 from synapse.live.watcher import MOST_WAITING, Ended
-from synapse.redis import Conversation
+from synapse.redis import Conversation, answer, ask
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
-from synapse.redis.queries import answer, ask
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
 from synapse.wire.fast_decoder import type_of_parts

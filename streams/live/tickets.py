@@ -23,9 +23,8 @@ from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection.streams import readable
 from synapse.problems import Unauthenticated
-from synapse.redis import Conversation
-from synapse.redis.commands import tickets
-from synapse.redis.queries import answer, ask
+from synapse.redis import Conversation, answer, ask
+from synapse.redis.commands import shared_values
 
 PARAMETER = "ticket"
 SECONDS = 30
@@ -48,7 +47,7 @@ def issue(request: Request, catalog: Snapshot) -> Conversation[Response]:
         "key": caller.key,
         "session": _sealed(caller.session.encode(), ticket).hex(),
     }
-    (reply,) = yield from ask([tickets.keep(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
+    (reply,) = yield from ask([shared_values.keep_ticket(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
     answer(reply, stream.name)
     told = {"ticket": ticket, "expires_in": SECONDS, "stream": stream.name}
     return json_response(told, status=201, headers={"Cache-Control": "no-store"})
@@ -70,7 +69,7 @@ async def watcher(request: Request) -> Principal:
     ticket = request.query.get(PARAMETER)
     if ticket is None or shows_key:
         return identify(request.headers, address=address)
-    (reply,) = await connections.async_executor().run(ask([tickets.take(_digest(ticket))]))
+    (reply,) = await connections.async_executor().run(ask([shared_values.take_ticket(_digest(ticket))]))
     value = orjson.loads(answer(reply, request.params["stream"], absent=None) or b"{}")
     if value.get("stream") != request.params["stream"]:
         raise _spent()

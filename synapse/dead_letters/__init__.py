@@ -1,1 +1,1 @@
-"""Dead letters as values: filters, cursors, fingerprints, permissions."""
+"""Dead letters as values: filters, cursors, fingerprints."""

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from synapse.catalog import filters
 from synapse.catalog.filters import Filter
 from synapse.delivery.batch_sizer import Pace
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.group_join import Say
+from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.retry import GiveUp, decide
 from synapse.delivery.shutdown import Stop
-from synapse.delivery.sinks.base import Outcome, Sink
+from synapse.delivery.sink import Delivery, Outcome, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import (
     NotBegun,

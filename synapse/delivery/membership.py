@@ -16,13 +16,12 @@ from synapse.catalog.bridge_definitions import Order
 from synapse.delivery.retry import Policy
 from synapse.errors.delivery import GroupLost, NotAStreamNow
 from synapse.errors.streams import BrokerRefused
-from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis import Command, ReplyError, SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.redis.commands.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
 from synapse.redis.commands.streams import Consumer
-from synapse.runtime import process_table
+from synapse.runtime.process import is_alive
 
 _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()
@@ -59,7 +58,7 @@ def runs_here(name: str) -> bool | None:
     if pid == os.getpid():
         # In a container every run has the same number: an earlier run's name is not one of ours.
         return name in _of_this_process
-    return process_table.is_alive(pid)
+    return is_alive(pid)
 
 
 def _host() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sink import Delivery
 from synapse.formats import exact_json
 from synapse.wire.ids import moment_of
 from synapse.wire.masking import Mask

@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from synapse.catalog.filters import Filter
-from synapse.delivery import group_join
+from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.batch_sizer import RECONNECT, Rate
 from synapse.delivery.dispatcher import Handover
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.group_join import Joining, Say
+from synapse.delivery.group_upkeep import Joining, Say, Upkeep
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
-from synapse.delivery.reclaim import Upkeep
 from synapse.delivery.shutdown import Interrupted, Stop
-from synapse.delivery.sinks.base import Sink
+from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
@@ -226,7 +224,7 @@ class Worker:
             self._holds_back = ""
             return True
         if not self._holds_back:
-            self._holds_back = group_join.too_many(MAX_WAITING)
+            self._holds_back = group_upkeep.too_many(MAX_WAITING)
             self._say(self._holds_back)
         if not leased.events:
             self.pause = _until_due(leased)
@@ -284,12 +282,12 @@ class Worker:
     def _tell_lost(self, lost: int) -> None:
         if lost:
             self.progress.lost += lost
-            self._say(group_join.lost(lost, self.subscription))
+            self._say(group_upkeep.lost(lost, self.subscription))
 
     def _tell_dead(self, dead: int) -> None:
         if dead:
             self.progress.dead += dead
-            self._say(group_join.dead(dead))
+            self._say(group_upkeep.dead(dead))
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1

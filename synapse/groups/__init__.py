@@ -1,1 +1,1 @@
-"""Consumer groups: where they begin, whose they are, what acting on them results in."""
+"""Consumer groups: whose they are."""

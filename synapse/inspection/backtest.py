@@ -8,7 +8,7 @@ from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import NoEvents
 from synapse.inspection.recent_events import Walk, defined, shown_id, walk
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.sandbox import Trial
 from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report

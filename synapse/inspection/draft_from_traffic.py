@@ -8,7 +8,7 @@ from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NoEvents
 from synapse.inspection.recent_events import Walk, defined, walk
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 from synapse.schema import validator
 from synapse.schema.inference.observation import Observation
 from synapse.schema.inference.proposal import propose

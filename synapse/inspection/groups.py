@@ -13,12 +13,10 @@ from synapse.inspection.lag import Lag
 from synapse.inspection.range_query import check_parameters, parse_id
 from synapse.inspection.streams import readable
 from synapse.problems import Problem
-from synapse.redis import keyspace
+from synapse.redis import Command, Conversation, answer, ask, keyspace
 from synapse.redis.commands import groups as broker_groups
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.streams import Consumer, Group
-from synapse.redis.queries import answer, ask
 from synapse.wire.ids import parse
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.

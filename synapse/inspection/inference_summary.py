@@ -9,9 +9,8 @@ from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NotAStream
 from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import Scan
-from synapse.redis.commands.base import Conversation, ReplyError
+from synapse.redis import Conversation, ReplyError, answer, ask
 from synapse.redis.commands.streams import Entry
-from synapse.redis.queries import answer, ask
 from synapse.wire import entry
 from synapse.wire.entry import pairs
 from synapse.wire.ids import EntryId, Range

@@ -15,11 +15,9 @@ from synapse.inspection import lag
 from synapse.inspection.lag import Lag
 from synapse.inspection.range_query import Scan
 from synapse.problems import Problem
-from synapse.redis import ReplyError
+from synapse.redis import Conversation, ReplyError, answer, ask, together
 from synapse.redis.commands import participants
-from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.participants import Reader, Readers
-from synapse.redis.queries import answer, ask, together
 from synapse.schema.pii import MASK
 from synapse.wire import entry
 from synapse.wire.entry import pairs

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.inspection.range_query import MOST_ENTRIES, Scan
+from synapse.redis import Command, Conversation, answer, ask
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.streams import Entry
-from synapse.redis.queries import answer, ask
 from synapse.wire.ids import (
     LAST,
     NOTHING,

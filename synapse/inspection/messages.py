@@ -16,11 +16,9 @@ from synapse.inspection.range_query import (
     check_parameters,
 )
 from synapse.inspection.streams import readable
+from synapse.redis import Conversation, answer, ask, in_parts
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.streams import Entry
-from synapse.redis.cooperative import in_parts
-from synapse.redis.queries import answer, ask
 from synapse.wire import entry
 from synapse.wire.entry import pairs
 from synapse.wire.entry_json import shown

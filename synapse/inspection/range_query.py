@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 from synapse.http.exchange import Request
 from synapse.problems import BadParameter, BadRequest
+from synapse.redis import Command
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.redis.commands.streams import Entry
 from synapse.wire.ids import (
     FIRST,

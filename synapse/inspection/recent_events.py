@@ -9,9 +9,8 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import UnknownStream
 from synapse.inspection.range_query import Scan
 from synapse.problems import BadParameter
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation, answer, ask
 from synapse.redis.commands.streams import Entry
-from synapse.redis.queries import answer, ask
 from synapse.wire import fast_decoder
 from synapse.wire.entry import DecodedEntry, TopLevelTypes
 from synapse.wire.ids import Range, iso_of, moment_of

@@ -16,11 +16,9 @@ from synapse.errors.streams import NotAStream
 from synapse.inspection.lag import Lag
 from synapse.problems import Problem
 from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
-from synapse.redis import keyspace
+from synapse.redis import Conversation, ReplyError, answer, ask, keyspace, together
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Conversation, ReplyError
 from synapse.redis.commands.streams import Entry, Group
-from synapse.redis.queries import answer, ask, together
 from synapse.wire.entry import decode, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import EntryId, parse

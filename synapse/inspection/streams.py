@@ -15,8 +15,7 @@ from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection import stream_stats
 from synapse.inspection.range_query import check_parameters
 from synapse.inspection.stream_stats import Figures, shown_entry
-from synapse.redis.commands.base import Conversation
-from synapse.redis.cooperative import in_parts
+from synapse.redis import Conversation, in_parts
 
 # Redis is asked about so many streams at a time.
 _AT_ONCE = 50

@@ -6,7 +6,6 @@
 from synapse.live.sse import Frame
 from synapse.live.tail import Tail
 from synapse.live.tail_registry import Tails
-from synapse.live.wakeup import Bell
-from synapse.live.watcher import Watcher
+from synapse.live.watcher import Bell, Watcher
 
 __all__ = ["Bell", "Frame", "Tail", "Tails", "Watcher"]

@@ -12,13 +12,11 @@ from synapse.errors.streams import OutcomeUnknown
 from synapse.live import sse
 from synapse.live.query import Place
 from synapse.live.sse import Frame
-from synapse.live.wakeup import Bell
-from synapse.live.watcher import Ended, Watcher
+from synapse.live.watcher import Bell, Ended, Watcher
 from synapse.problems import Problem
-from synapse.redis import AsyncExecutor, Command
+from synapse.redis import AsyncExecutor, Command, answer
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
-from synapse.redis.queries import answer
 from synapse.runtime.backoff import Backoff
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.wire.ids import FIRST, EntryId, parse

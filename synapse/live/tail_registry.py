@@ -9,7 +9,7 @@ from dataclasses import replace
 from synapse.errors.streams import Stopping, TooManyWatchers
 from synapse.live.sse import Frame
 from synapse.live.tail import BLOCK_SECONDS, Tail
-from synapse.live.wakeup import Bell
+from synapse.live.watcher import Bell
 from synapse.redis import AsyncExecutor, Server
 from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares

@@ -6,10 +6,8 @@ What a process said counts for a few seconds: one that was killed is soon not co
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from synapse.redis import keyspace
+from synapse.redis import Conversation, ReplyError, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Conversation, ReplyError
-from synapse.redis.queries import ask
 
 _SECONDS = 5
 

@@ -1,4 +1,4 @@
-"""One of those who watch a stream: a bounded queue, and what ended it."""
+"""Wait for what a stream gets: a bounded queue for those who watch, and a bell for those who only want to wake."""
 
 import asyncio
 from collections import deque
@@ -7,6 +7,32 @@ from typing import Literal
 
 from synapse.live.sse import Frame
 from synapse.wire.ids import FIRST, EntryId
+
+
+class Bell:
+    """Rings when a stream got entries, and when that cannot be known: after a reconnect, when the loop begins.
+
+    Take the bell first, then look, then wait: whatever is stored after the look rings. A ring may be for nothing; no
+    ring for something does not happen while Redis answers.
+    """
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, or who waits next."""
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a ring since the last wait. Return False when there was none in this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
+
 
 # Queues hold the same frames: together they hold no more than the one that holds the most.
 MOST_WAITING = 5000

@@ -10,11 +10,9 @@ from synapse.inspection import lag, stream_stats
 from synapse.inspection.lag import Name
 from synapse.inspection.stream_stats import Figures
 from synapse.live import viewer_count
-from synapse.redis import keyspace
+from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation, ReplyError
 from synapse.redis.commands.streams import Group
-from synapse.redis.queries import answer, ask
 from synapse.shares import Shares
 
 # Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.

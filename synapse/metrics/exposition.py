@@ -22,7 +22,7 @@ from synapse.inspection import stream_stats
 from synapse.inspection.inference_summary import Inference
 from synapse.metrics.collection import Reading, read
 from synapse.metrics.definitions import METRICS
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 from synapse.shares import Shares
 
 _VARY = {"Vary": "Accept"}

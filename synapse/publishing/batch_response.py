@@ -11,8 +11,7 @@ from synapse.problems import Forbidden, Problem
 from synapse.publishing.idempotency import REPLAYED
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
-from synapse.redis.commands.base import Conversation
-from synapse.redis.cooperative import MANY, in_parts
+from synapse.redis import MANY, Conversation, in_parts
 
 
 def answer(

@@ -8,10 +8,9 @@ from threading import Lock
 from typing import Literal
 
 from synapse.errors.streams import OutcomeUnknown, Unavailable
-from synapse.redis import keyspace
+from synapse.redis import Command, Conversation, ReplyError, keyspace
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation, ReplyError
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.

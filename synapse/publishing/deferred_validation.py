@@ -19,7 +19,7 @@ from synapse.publishing.validation import (
     check,
     conclude,
 )
-from synapse.redis.commands.base import Conversation, Job
+from synapse.redis import Conversation, Job
 from synapse.schema.cost.guard import LOOP_STEPS, MAX_STEPS
 from synapse.schema.explanation import OutOfBudget
 from synapse.schema.violations import Violation

@@ -33,8 +33,8 @@ from synapse.publishing.counters import Tally
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, Ruling, Undecided
+from synapse.redis import Command, Conversation
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of

@@ -2,7 +2,7 @@
 
 Without a key a bare XADD is enough, and the fastest. With one, or where a full stream refuses, the look and the write
 are one script. What must be safe in more than the server's memory is waited for behind the writes, in the same
-pipeline (synapse.redis.commands.durability).
+pipeline (synapse.redis.commands.server).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ from synapse.errors.streams import (
     Unavailable,
 )
 from synapse.problems import Problem
-from synapse.redis.commands import durability
+from synapse.redis import Command, Conversation, ReplyError, in_parts
+from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation, ReplyError
 from synapse.redis.commands.publishing import (
     MAX_WORDS,
     IdempotencyKey,
@@ -33,7 +33,6 @@ from synapse.redis.commands.publishing import (
     publish_once,
     publish_together,
 )
-from synapse.redis.cooperative import in_parts
 
 _Entries = Sequence[Sequence[str]]
 
@@ -158,8 +157,8 @@ def barrier_of(stream: StreamDefinition) -> Command | None:
         return None
     within_ms = stream.durable_within // timedelta(milliseconds=1)
     if stream.durability == "local":
-        return durability.wait_for_disk(within_ms=within_ms)
-    return durability.wait(stream.replicas, within_ms=within_ms)
+        return server_commands.wait_for_disk(within_ms=within_ms)
+    return server_commands.wait(stream.replicas, within_ms=within_ms)
 
 
 def shortfall(stream: StreamDefinition, count: int | ReplyError) -> str:

@@ -13,11 +13,9 @@ from synapse.pull.requests import (
     Refuse,
     Settle,
 )
-from synapse.redis import ReplyError
+from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
-from synapse.redis.commands.base import Conversation
 from synapse.redis.commands.delivery import Failure, Pending
-from synapse.redis.queries import answer
 
 # The answer where there is no such group: nobody has anything.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}

@@ -16,7 +16,7 @@ from synapse.publishing import body as publishing_body
 from synapse.publishing import pipeline
 from synapse.publishing.body import Body
 from synapse.publishing.counters import Tally
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 from synapse.wire.ids import EntryId
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000

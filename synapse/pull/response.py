@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sink import Delivery
 from synapse.wire import entry_json
 from synapse.wire.ids import iso_of, moment_of
 

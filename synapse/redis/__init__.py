@@ -5,8 +5,23 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 """
 
 from synapse.redis.async_executor import AsyncExecutor
-from synapse.redis.commands.base import Command, Conversation, ReplyError
+from synapse.redis.command import Command, Conversation, Job, ReplyError, value
 from synapse.redis.connection import Server
+from synapse.redis.conversations import MANY, answer, ask, in_parts, together
 from synapse.redis.sync_executor import SyncExecutor
 
-__all__ = ["AsyncExecutor", "Command", "Conversation", "ReplyError", "Server", "SyncExecutor"]
+__all__ = [
+    "MANY",
+    "AsyncExecutor",
+    "Command",
+    "Conversation",
+    "Job",
+    "ReplyError",
+    "Server",
+    "SyncExecutor",
+    "answer",
+    "ask",
+    "in_parts",
+    "together",
+    "value",
+]

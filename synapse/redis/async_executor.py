@@ -9,12 +9,7 @@ from synapse.errors.streams import BrokerDown, Unavailable
 from synapse.problems import Problem
 from synapse.redis.async_node import MAX_PENDING, AsyncNode
 from synapse.redis.cluster.async_nodes import AsyncCluster
-from synapse.redis.commands.base import (
-    Command,
-    Conversation,
-    Job,
-    ReplyError,
-)
+from synapse.redis.command import Command, Conversation, Job, ReplyError
 from synapse.redis.connection import Server
 from synapse.redis.pipeline import PipelinedConnection
 from synapse.runtime.turn_queue import turn_queue

@@ -8,7 +8,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from synapse.errors.streams import BrokerDown, Busy
-from synapse.redis.commands.base import Command, is_no_primary, missing_scripts
+from synapse.redis.command import Command, is_no_primary, missing_scripts
 from synapse.redis.connection import Server, unreachable
 from synapse.redis.pipeline import PipelinedConnection
 

@@ -1,6 +1,6 @@
 """One connection to Redis on the event loop: all commands of one tick go out in one write, replies come back in order.
 
-Where a barrier is asked for (synapse.redis.commands.durability) there is one for all calls of the tick, and what is
+Where a barrier is asked for (synapse.redis.commands.server) there is one for all calls of the tick, and what is
 asked meanwhile goes out in one write when it has answered: the server would not read it earlier.
 
 redis-py opens the connection and logs in; from then on the bytes are ours. Measured against redis-py's own asyncio
@@ -19,7 +19,7 @@ from typing import Any
 import hiredis
 
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
-from synapse.redis.commands.base import Argument, Command, ReplyError
+from synapse.redis.command import Argument, Command, ReplyError
 
 logger = logging.getLogger(__name__)
 

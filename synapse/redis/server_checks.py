@@ -13,11 +13,10 @@ from typing import Any
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor, keyspace
 from synapse.redis.address import Address, Place
-from synapse.redis.cluster import slots
+from synapse.redis.cluster import routing
 from synapse.redis.cluster.topology import topology_of
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
-from synapse.redis.commands.server_config import config_get
+from synapse.redis.command import Command
+from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
 
 # So many keys are tried at the most, to find one of each node.
@@ -39,7 +38,7 @@ def write_probes(server: Server) -> list[Command]:
     found: dict[Place, Command] = {}
     for number in range(_MOST_TRIED):
         command = _probe(number)
-        place = topology.place_of(slots.slot_of(command) or 0)
+        place = topology.place_of(routing.slot_of(command) or 0)
         found.setdefault(place, command)
         missing.discard(place)
         if not missing:
@@ -69,7 +68,7 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
     Raises:
         Unavailable: when Redis cannot be used.
     """
-    info, fsync = executor.execute([stream_commands.info(), config_get("appendfsync")])
+    info, fsync = executor.execute([server_commands.info(), server_commands.config_get("appendfsync")])
     if isinstance(info, ReplyError):
         return [f"Redis does not tell how it is set up ({info}): whether it keeps its events in a crash is unknown."]
     found = (_persistence(info, fsync), _eviction(info), *_version(info))

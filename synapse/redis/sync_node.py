@@ -24,12 +24,7 @@ from redis.exceptions import (
 )
 
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
-from synapse.redis.commands.base import (
-    Command,
-    ReplyError,
-    is_no_primary,
-    missing_scripts,
-)
+from synapse.redis.command import Command, ReplyError, is_no_primary, missing_scripts
 from synapse.redis.connection import Server, unreachable
 
 # redis-py takes the code off the errors that it has a class for. Some are subclasses of those behind them.

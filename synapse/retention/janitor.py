@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.redis import Command, ReplyError, SyncExecutor
+from synapse.redis import Command, ReplyError, SyncExecutor, value
 from synapse.redis.commands import (
     delivery as delivery_commands,
 )
@@ -36,7 +36,6 @@ from synapse.redis.commands import (
 from synapse.redis.commands import (
     streams as stream_commands,
 )
-from synapse.redis.commands.base import value
 from synapse.redis.commands.retention import Limits, Trimmed
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from synapse.redis import (
     Conversation,
     ReplyError,
     SyncExecutor,
+    answer,
 )
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.queries import answer
 
 logger = logging.getLogger(__name__)
 

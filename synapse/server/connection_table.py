@@ -12,7 +12,7 @@ from typing import Protocol
 from synapse.auth.client_ip import Proxies
 from synapse.problems import Problem
 from synapse.shares import AllInUse, CallerId, Shares
-from synapse.shares.callers import caller_at
+from synapse.shares.counter import caller_at
 
 # How many connections are looked at to find one that waits for its client: the others were used later.
 _MOST_LOOKS = 16

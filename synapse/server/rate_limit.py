@@ -12,7 +12,7 @@ from typing import Literal
 from synapse.errors.streams import TooManyRequests, Unavailable
 from synapse.formats.durations import Rate
 from synapse.redis import Conversation, ReplyError
-from synapse.redis.commands.rate_limits import Taken, take_token
+from synapse.redis.commands.shared_values import Taken, take_token
 
 Kind = Literal["address", "key"]
 

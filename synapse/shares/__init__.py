@@ -1,16 +1,17 @@
 """Fair shares of what there is only so much of: connections, memory for bodies, seats of the live tail, groups.
 
 - `resources`  every resource that is shared: its whole, the share of a caller, the part of anonymous callers
-- `callers`    to whom a share is counted: a service, a person, an address
-- `counter`    what callers hold of one resource, and the refusal of one more
+- `counter`    to whom a share is counted, what callers hold of one resource, and the refusal of one more
+- `fair_pool`  queues and threads that callers take turns at
 """
 
-from synapse.shares.callers import CallerId, caller_of
 from synapse.shares.counter import (
     AllInUse,
+    CallerId,
     Limits,
     Shares,
     ShareUsedUp,
+    caller_of,
 )
 
 __all__ = ["AllInUse", "CallerId", "Limits", "ShareUsedUp", "Shares", "caller_of"]

@@ -1,13 +1,46 @@
-"""What each caller holds of one resource, and the refusal of one more. Pure: the limits are given."""
+"""Count what callers hold of one resource, refuse one more than their share, and say to whom a share is counted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from synapse.auth.client_ip import one_caller
+from synapse.auth.principal import Principal
 from synapse.problems import Problem
-from synapse.shares.callers import CallerId
 from synapse.shares.resources import Percents, Resource
+
+
+class CallerId(NamedTuple):
+    """One caller: a service with all its keys, a person with all their sessions, a trusted proxy, or an address.
+
+    An address is an anonymous caller: one that shows no good key and no good session.
+    """
+
+    kind: Literal["service", "person", "proxy", "address"]
+    name: str
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether no more than the address is known."""
+        return self.kind == "address"
+
+    def __str__(self) -> str:
+        return f"{self.kind} “{self.name}”"
+
+
+def caller_of(principal: Principal) -> CallerId:
+    """Return to whom is counted what a principal takes."""
+    match principal.kind:
+        case "service" | "person":
+            return CallerId(principal.kind, principal.name)
+    return caller_at(principal.address)
+
+
+def caller_at(address: str) -> CallerId:
+    """Return the anonymous caller at an address; the addresses of an IPv6 network (/64) are one caller."""
+    return CallerId("address", one_caller(address))
+
 
 # Where access is open, everybody is anonymous: an address has at least this share of the whole, in percent.
 _OPEN_ADDRESS = 50
@@ -30,20 +63,14 @@ class ShareUsedUp(Problem):
 
 
 class AllInUse(Problem):
-    """All that there is of a resource is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
+    """All that there is of something is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
 
     status = 503
     slug = "busy"
     title = "Too much is being answered already"
 
-    def __init__(self, resource: Resource, most: int, *, anonymous: bool) -> None:
-        whose = "that callers without a good key or session may have together" if anonymous else "that there are"
-        way_out = "Show a key, or ask" if anonymous else "Ask"
-        super().__init__(
-            f"All {_amount(resource, most)} {whose} are in use. {way_out} again in {resource.retry_after} s.",
-            headers={"Retry-After": str(resource.retry_after)},
-            resource=resource.name,
-        )
+    def __init__(self, detail: str, *, retry_after: int = 1, anonymous: bool = False, **members: str) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)}, **members)
         self.is_of_anonymous = anonymous
 
 
@@ -181,12 +208,19 @@ class Shares:
 def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: Wanted) -> Problem | None:
     """Return why a caller may not have what it wants of a resource; None when it may."""
     if wanted.used > limits.total:
-        return AllInUse(resource, limits.total, anonymous=False)
+        return _all_in_use(resource, limits.total, anonymous=False)
     if wanted.held > (most := limits.of(caller)):
         return ShareUsedUp(caller, resource, most)
     if caller.is_anonymous and wanted.anonymous > limits.anonymous:
-        return AllInUse(resource, limits.anonymous, anonymous=True)
+        return _all_in_use(resource, limits.anonymous, anonymous=True)
     return None
+
+
+def _all_in_use(resource: Resource, most: int, *, anonymous: bool) -> AllInUse:
+    whose = "that callers without a good key or session may have together" if anonymous else "that there are"
+    way_out = "Show a key, or ask" if anonymous else "Ask"
+    detail = f"All {_amount(resource, most)} {whose} are in use. {way_out} again in {resource.retry_after} s."
+    return AllInUse(detail, retry_after=resource.retry_after, anonymous=anonymous, resource=resource.name)
 
 
 def _part(whole: int, percent: int) -> int:

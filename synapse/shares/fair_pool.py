@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from synapse.problems import Problem
-from synapse.shares import CallerId, Limits, Shares
+from synapse.shares import AllInUse, CallerId, Limits, Shares
 
 Caller = TypeVar("Caller", bound=Hashable)
 Item = TypeVar("Item")
@@ -78,21 +77,6 @@ class RoundRobinQueue(Generic[Caller, Item]):
             del self._items[caller]
 
 
-class QueueTooLong(Problem):
-    """It was not the caller's turn within the time that anybody is kept waiting."""
-
-    status = 503
-    slug = "busy"
-    title = "Too much is being answered already"
-
-    def __init__(self, things: str, patience: float) -> None:
-        super().__init__(
-            f"For {patience:g} s it was not the turn of this request: {things} are answered one after the other. Ask "
-            "again later, or for less.",
-            headers={"Retry-After": "1"},
-        )
-
-
 class FairQueue:
     """Admits work up to a total weight at a time. Callers who wait take turns, whatever each of them has waiting.
 
@@ -118,7 +102,7 @@ class FairQueue:
         is done alone.
 
         Raises:
-            QueueTooLong: when that takes too long.
+            AllInUse: when that takes too long.
         """
         weight = min(weight, self._capacity)
         if self._waiting or self.running + weight > self._capacity:
@@ -144,7 +128,11 @@ class FairQueue:
                 self._waiting.remove(caller, entry)
             self._admit()
             if isinstance(error, TimeoutError):
-                raise QueueTooLong(self._things, self._patience) from None
+                detail = (
+                    f"For {self._patience:g} s it was not the turn of this request: {self._things} are answered one "
+                    "after the other. Ask again later, or for less."
+                )
+                raise AllInUse(detail) from None
             raise
 
     def _admit(self) -> None:

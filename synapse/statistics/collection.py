@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from synapse.redis import keyspace
+from synapse.redis import Command, Conversation, ReplyError, ask, keyspace
 from synapse.redis.commands import statistics as commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command, Conversation, ReplyError
 from synapse.redis.commands.statistics import StreamSample, number
 from synapse.redis.commands.streams import Group
-from synapse.redis.queries import ask
 from synapse.statistics import series
 from synapse.statistics.marks import MOST_COUNTED, Lag, Marks, Question
 from synapse.statistics.series import SERIES, Key, Series

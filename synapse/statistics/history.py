@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from synapse.redis import Command, Conversation, ask, in_parts
 from synapse.redis.commands import statistics as commands
-from synapse.redis.commands.base import Command, Conversation
-from synapse.redis.cooperative import in_parts
-from synapse.redis.queries import ask
 from synapse.statistics.block import STEPS, Block, unpack
 from synapse.statistics.series import BY_NUMBER, PUBLISHED, ROUNDS, Key
 from synapse.statistics.storage import BASE, INSTALLATION, Resolution

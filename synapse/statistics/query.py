@@ -11,7 +11,7 @@ from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection.range_query import asked_moment, check_parameters
 from synapse.inspection.streams import is_visible, visible_name
 from synapse.problems import BadParameter
-from synapse.redis.commands.base import Conversation
+from synapse.redis import Conversation
 from synapse.statistics import history, series
 from synapse.statistics.history import Rows, Span
 from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Series

@@ -13,9 +13,8 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from synapse.redis import SyncExecutor
+from synapse.redis import Command, SyncExecutor, value
 from synapse.redis.commands import statistics as commands
-from synapse.redis.commands.base import Command, value
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from synapse.redis import Command
 from synapse.redis.commands import statistics as commands
-from synapse.redis.commands.base import Command
 from synapse.statistics import series
 from synapse.statistics.block import STEPS, Block, unpack
 from synapse.statistics.series import Key

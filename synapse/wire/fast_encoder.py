@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from synapse.formats.exact_json import written
+from synapse.redis import Command
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.runtime.second_hit_cache import Kinds
 from synapse.wire import entry
 

@@ -5,7 +5,7 @@ import pytest
 from streams.connections import ask_all
 from synapse.errors.streams import BrokerDown, UnknownStream
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.queries import together
+from synapse.redis.conversations import together
 
 
 def asks(*steps):

@@ -8,14 +8,8 @@ from typing import Any
 import redis as redis_py
 
 from synapse.delivery import membership
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.retry import Policy
-from synapse.delivery.sinks.base import (
-    MayBegin,
-    OneByOne,
-    Outcome,
-    Sink,
-)
+from synapse.delivery.sink import Delivery, MayBegin, OneByOne, Outcome, Sink
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkError
 from synapse.redis.commands import delivery as delivery_commands

@@ -8,7 +8,7 @@ import pytest
 from streams import connections
 from synapse.delivery import membership
 from synapse.delivery.membership import Subscription
-from synapse.delivery.webhooks import allow_list
+from synapse.delivery.webhooks import target
 from synapse.delivery.worker import Worker
 from synapse.redis import SyncExecutor
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
@@ -51,7 +51,7 @@ def handlers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def webhooks(settings: Any) -> None:
     """Webhooks may reach this machine, and there is a secret to sign with."""
-    settings.WEBHOOK_ALLOW = allow_list.read(["127.0.0.1"])
+    settings.WEBHOOK_ALLOW = target.read_allowed(["127.0.0.1"])
     settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET}
 
 

@@ -14,8 +14,7 @@ from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
 from streams.models import Stream
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.event_delivery import Delivery
-from synapse.delivery.sinks.base import OneByOne, Sink
+from synapse.delivery.sink import Delivery, OneByOne, Sink
 from synapse.redis.commands import streams as stream_commands
 from synapse.wire.entry import pairs
 from tests.bridges.receiver import Receiver

@@ -6,7 +6,7 @@ import pytest
 from django.db import DataError, OperationalError, connection
 from django.utils import timezone
 
-from bridges.archive_size import archive_bytes, delete_oldest
+from bridges.archive import archive_bytes, delete_oldest
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import database
 from bridges.sinks.database import DatabaseConfig, DatabaseSink

@@ -17,7 +17,7 @@ from core.models import AuditEntry, Role
 from streams import connections
 from streams.models import EventType
 from synapse.delivery.status import Status, pack
-from synapse.redis.commands import consumer_status as consumer_status_commands
+from synapse.redis.commands import participants
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define
 
@@ -32,9 +32,7 @@ def archive(redis, db):
 
 def say(bridge, **status):
     words = pack(Status(**{"state": "running", "since": 1.0, **status}))
-    connections.executor().execute(
-        [consumer_status_commands.report(bridge.stream.name, bridge.group, "me", words, keep_ms=60_000)]
-    )
+    connections.executor().execute([participants.report(bridge.stream.name, bridge.group, "me", words, keep_ms=60_000)])
 
 
 def form_of(bridge=None, **values):

@@ -11,11 +11,10 @@ import orjson
 import pytest
 
 from bridges.sinks import console
-from bridges.sinks.console import ConsoleSink
-from synapse.delivery.event_delivery import Delivery
+from bridges.sinks.console import ConsoleSink, Outlet
+from synapse.delivery.sink import Delivery
 from synapse.delivery.text_line import json_line, terminal_line
 from synapse.errors.delivery import SinkGone
-from synapse.runtime.nonblocking_writer import Outlet
 from tests.bridges.cast import always
 
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
@@ -197,8 +196,8 @@ class TestSink:
         assert all(isinstance(outcome, SinkGone) for outcome in outcomes[delivered:])
 
     def test_a_stuck_reader_does_not_keep_the_process_from_stopping(self, monkeypatch):
-        monkeypatch.setattr("synapse.runtime.nonblocking_writer.PATIENCE", 0.01)
-        monkeypatch.setattr("synapse.runtime.nonblocking_writer._LOOK_EVERY", 0.01)
+        monkeypatch.setattr("bridges.sinks.console.PATIENCE", 0.01)
+        monkeypatch.setattr("bridges.sinks.console._LOOK_EVERY", 0.01)
         pipe = Pipe(stopping=lambda: True)
         events = [delivery_of({"text": "x" * 1000}) for _ in range(200)]
 

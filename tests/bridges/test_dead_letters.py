@@ -7,14 +7,7 @@ import re
 import pytest
 
 from bridges import dead_letters
-from bridges.dead_letters import (
-    Ids,
-    Meant,
-    Wanted,
-    actions,
-    error_groups,
-    queries,
-)
+from bridges.dead_letters import Ids, Meant, Wanted, actions, queries, summaries
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
 from synapse.dead_letters.dead_letter import fingerprint, pattern
@@ -106,7 +99,7 @@ class TestLooking:
 
     def test_a_page_looks_through_no_more_than_so_many(self, die, monkeypatch):
         monkeypatch.setattr(queries, "MOST_LOOKED_AT", 2)
-        monkeypatch.setattr(error_groups, "MOST_LOOKED_AT", 2)
+        monkeypatch.setattr(summaries, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
 
         first = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridges.runtime.supervisor import Report
-from bridges.status_reports import REPEAT_EVERY, reporter
+from bridges.runtime.supervisor import REPEAT_EVERY, Report, reporter
 from streams import connections
-from synapse.delivery import bridge_stats, membership
+from synapse.delivery import membership
+from synapse.delivery import status as bridge_stats
 from synapse.delivery.status import Status
 from synapse.redis import keyspace
 from tests.bridges.cast import STREAM

@@ -4,17 +4,14 @@ import json
 
 import pytest
 
-from bridges.runtime import bridge_thread
-from bridges.runtime.bridge_thread import ThreadRun
-from bridges.runtime.supervisor import Supervisor
-from bridges.status_reports import reporter
+from bridges.runtime import supervisor as bridge_supervisor
+from bridges.runtime.supervisor import Supervisor, ThreadRun, reporter
 from streams import connections
 from streams.snapshot import holder
-from synapse.delivery import bridge_stats
-from synapse.delivery.bridge_stats import Overview
-from synapse.delivery.status import Status, pack, unpack
+from synapse.delivery import status as bridge_stats
+from synapse.delivery.status import Overview, Status, pack, unpack
 from synapse.redis import keyspace
-from synapse.redis.commands import consumer_status as consumer_status_commands
+from synapse.redis.commands import participants
 from tests.bridges.cast import GROUP, STREAM, made_by_us, now_ms, publish
 from tests.bridges.sinks import definition
 from tests.definitions import define
@@ -26,7 +23,7 @@ def work(redis, db, handlers, monkeypatch, settings):
     """Run bridges until each is as the test expects: `work(bridge, …)` returns the supervisor."""
     define(STREAM)
     settings.BRIDGE_SINKS = {**settings.BRIDGE_SINKS, "nowhere": "tests.bridges.sinks.Nowhere"}
-    monkeypatch.setattr(bridge_thread, "BLOCK_MS", 50)
+    monkeypatch.setattr(bridge_supervisor, "BLOCK_MS", 50)
     supervisors = []
 
     def work(*bridges, **options):
@@ -175,9 +172,7 @@ def test_a_status_of_a_later_version_is_understood_as_far_as_it_goes():
 class TestOverview:
     def say(self, consumer, **status):
         words = pack(Status(**{"since": 1.0, "state": "running", **status}))
-        connections.executor().execute(
-            [consumer_status_commands.report(STREAM, "warehouse", consumer, words, keep_ms=60_000)]
-        )
+        connections.executor().execute([participants.report(STREAM, "warehouse", consumer, words, keep_ms=60_000)])
 
     def look(self, **columns) -> Overview:
         bridge = definition("console", group="warehouse", **columns)

@@ -2,11 +2,9 @@
 
 from synapse.redis import ReplyError
 from synapse.redis.commands import (
-    consumer_status as consumer_status_commands,
-)
-from synapse.redis.commands import (
     delivery as delivery_commands,
 )
+from synapse.redis.commands import participants
 from synapse.redis.commands import (
     streams as stream_commands,
 )
@@ -313,26 +311,26 @@ class TestRelease:
 
 class TestReport:
     def say(self, send, consumer, words, keep_ms=60_000):
-        send(consumer_status_commands.report(*PLACE, consumer, words, keep_ms=keep_ms))
+        send(participants.report(*PLACE, consumer, words, keep_ms=keep_ms))
 
     def heard(self, send):
-        return {name: report.words for name, report in send(consumer_status_commands.reports(*PLACE)).items()}
+        return {name: report.words for name, report in send(participants.reports(*PLACE)).items()}
 
     def test_keeps_the_last_word_of_each_consumer_and_its_time(self, redis, send):
-        begun = send(consumer_status_commands.now())
+        begun = send(participants.now())
         self.say(send, "one", b"I begin")
         self.say(send, "other", b"")
         self.say(send, "one", b"I run")
 
         assert self.heard(send) == {"one": b"I run", "other": b""}
-        assert begun <= send(consumer_status_commands.reports(*PLACE))["one"].at <= send(consumer_status_commands.now())
+        assert begun <= send(participants.reports(*PLACE))["one"].at <= send(participants.now())
 
     def test_forgets_those_that_are_gone_or_silent(self, redis, send):
         self.say(send, "gone", b"I run")
         self.say(send, "silent", b"I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "silent", "5 I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "stranger", "what is this")
-        send(consumer_status_commands.withdraw(*PLACE, "gone"))
+        send(participants.withdraw(*PLACE, "gone"))
 
         self.say(send, "live", b"I run")
 
@@ -392,7 +390,7 @@ def test_every_script_keeps_to_the_keys_of_its_stream(redis, send):
     send(delivery_commands.lease(*PLACE, "me", limit=1, lease_ms=0))
     send(delivery_commands.release(*PLACE, "me", [(ids[0], "")]))
     send(delivery_commands.done(*PLACE, ids))
-    send(consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=0))
+    send(participants.report(*PLACE, "me", b"I run", keep_ms=0))
 
     assert {key.decode() for key in redis.scan_iter()} == {STREAM, COUNTERS}
     assert send(stream_commands.xlen(STREAM)) == 1

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from streams import connections
+from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
-from synapse.delivery import reclaim
 from tests.bridges.cast import (
     COUNTERS,
     DUE,
@@ -231,7 +231,7 @@ def test_a_consumer_that_was_never_in_its_group_leaves_nothing(redis, bridge):
 
 
 def test_names_of_consumers_that_fell_silent_long_ago_are_removed(redis, bridge, consumers, monkeypatch):
-    monkeypatch.setattr(reclaim, "_FORGOTTEN_MS", 0)
+    monkeypatch.setattr(group_upkeep, "_FORGOTTEN_MS", 0)
     made_by_us(redis)
     publish(redis, 1)
     redis.xgroup_createconsumer(STREAM, GROUP, "idle")

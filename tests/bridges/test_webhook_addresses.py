@@ -3,8 +3,8 @@
 import pytest
 
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
-from synapse.delivery.webhooks import allow_list, public_addresses, target_url
-from synapse.delivery.webhooks.allow_list import Allowed
+from synapse.delivery.webhooks import target
+from synapse.delivery.webhooks.target import Allowed
 from synapse.errors.delivery import BadConfig
 from tests.bridges.cast import always
 from tests.bridges.receiver import Receiver
@@ -124,8 +124,8 @@ PUBLIC = [
 
 
 def why_not(text):
-    address = public_addresses.plain(text)
-    return "no address" if address is None else public_addresses.complaint(address)
+    address = target.plain_address(text)
+    return "no address" if address is None else target.address_complaint(address)
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
@@ -246,7 +246,7 @@ def send(receiver, settings):
     settings.WEBHOOK_ALLOW = Allowed()
 
     def send(host, names, allowed=()):
-        settings.WEBHOOK_ALLOW = allow_list.read([*allowed])
+        settings.WEBHOOK_ALLOW = target.read_allowed([*allowed])
         # What is refused when it is saved is tried all the same: a row may be older than a rule.
         config = WebhookConfig(url=f"https://{host}:{receiver.port}/", secret="shop")
         bridge = definition("webhook", timeout=60)
@@ -262,7 +262,7 @@ def send(receiver, settings):
 @pytest.fixture
 def any_port(monkeypatch, receiver):
     """The receiver's port is one of those that the public internet may be asked on."""
-    monkeypatch.setattr(target_url, "PORTS", (*target_url.PORTS, receiver.port))
+    monkeypatch.setattr(target, "PORTS", (*target.PORTS, receiver.port))
 
 
 @pytest.mark.parametrize("answer", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"], ["::1"]])
@@ -304,12 +304,12 @@ def test_a_name_that_resolves_to_something_else_a_moment_later_gains_nothing(sen
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f000001"])
 def test_an_address_in_the_url_of_an_older_row_is_refused_at_each_delivery(receiver, settings, host, monkeypatch):
     # As if it had been saved while it was allowed.
-    target = target_url.Target(
+    allowed_once = target.Target(
         url=f"http://{host}:{receiver.port}/", secure=False, host=host.strip("[]"), port=receiver.port, address=None
     )
     settings.WEBHOOK_ALLOW = Allowed()
-    monkeypatch.setattr(target_url, "read", lambda *_: target)
-    sink = WebhookSink(WebhookConfig(url=target.url, secret="shop"), definition("webhook", timeout=60))
+    monkeypatch.setattr(target, "read_target", lambda *_: allowed_once)
+    sink = WebhookSink(WebhookConfig(url=allowed_once.url, secret="shop"), definition("webhook", timeout=60))
 
     (outcome,) = sink.deliver([delivery({"event_type": "order-placed"})], always)
 
@@ -319,7 +319,7 @@ def test_an_address_in_the_url_of_an_older_row_is_refused_at_each_delivery(recei
 
 
 def test_what_is_allowed_may_have_http_any_port_and_any_address():
-    allowed = allow_list.read(["receiver.internal", "*.deepiri.local", "10.1.0.0/16", "::1"])
+    allowed = target.read_allowed(["receiver.internal", "*.deepiri.local", "10.1.0.0/16", "::1"])
 
     for url in (
         "http://receiver.internal:9000/",
@@ -328,10 +328,10 @@ def test_what_is_allowed_may_have_http_any_port_and_any_address():
         "http://10.1.2.3:5000/",
         "http://[::1]:5000/",
     ):
-        assert target_url.read(url, allowed).url == url
+        assert target.read_target(url, allowed).url == url
     for url in ("http://deepiri.local/", "http://10.2.0.1/", "http://evil-receiver.internal/", "http://internal/"):
-        with pytest.raises(target_url.BadTarget):
-            target_url.read(url, allowed)
+        with pytest.raises(target.BadTarget):
+            target.read_target(url, allowed)
 
 
 @pytest.mark.parametrize(
@@ -339,4 +339,4 @@ def test_what_is_allowed_may_have_http_any_port_and_any_address():
 )
 def test_what_is_no_host_and_no_network_cannot_be_allowed(entry):
     with pytest.raises(ValueError, match="host names"):
-        allow_list.read([entry])
+        target.read_allowed([entry])

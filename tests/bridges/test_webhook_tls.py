@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
-from synapse.delivery.webhooks import allow_list
+from synapse.delivery.webhooks import target
 from tests.bridges.cast import always
 from tests.bridges.receiver import Receiver
 from tests.bridges.sinks import definition, delivery
@@ -57,7 +57,7 @@ def send(receiver, settings, host=HOST):
     async def lookup(name, port):
         return ["127.0.0.1"]
 
-    settings.WEBHOOK_ALLOW = allow_list.read([HOST, "other.example.com"])
+    settings.WEBHOOK_ALLOW = target.read_allowed([HOST, "other.example.com"])
     config = WebhookConfig(url=f"https://{host}:{receiver.port}/", secret="shop")
     sink = WebhookSink(config, definition("webhook", timeout=60), lookup=lookup)
     try:

@@ -15,7 +15,7 @@ from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
 from streams.snapshot import holder
 from synapse.delivery.shutdown import Stop
-from synapse.delivery.webhooks import response, sender, signature
+from synapse.delivery.webhooks import messages, sender, signature
 from synapse.errors.delivery import (
     BadConfig,
     NotBegun,
@@ -214,10 +214,10 @@ NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     [
         ("7", 7.0),
         (" 120 ", 120.0),
-        ("1000000000", response.LONGEST_WAIT),
-        ("9" * 5000, response.LONGEST_WAIT),
+        ("1000000000", messages.LONGEST_WAIT),
+        ("9" * 5000, messages.LONGEST_WAIT),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        ("Sun, 01 Nov 2099 08:00:00 GMT", response.LONGEST_WAIT),
+        ("Sun, 01 Nov 2099 08:00:00 GMT", messages.LONGEST_WAIT),
         (format_datetime(NOW - timedelta(seconds=90), usegmt=True), None),
         ("0", None),
         ("-5", None),
@@ -229,7 +229,7 @@ NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     ],
 )
 def test_how_long_a_receiver_asks_to_wait(header, seconds):
-    assert response.wait_of(header, NOW.timestamp()) == seconds
+    assert messages.wait_of(header, NOW.timestamp()) == seconds
 
 
 def test_a_receiver_that_asks_to_wait_is_heard(receiver, webhook):
@@ -400,7 +400,7 @@ def test_no_more_of_an_answer_is_kept_than_its_beginning(receiver, webhook):
     (outcome,) = webhook().deliver(orders(1), always)
 
     assert str(outcome).endswith("xxx…”")
-    assert len(str(outcome)) < response.KEPT_BYTES
+    assert len(str(outcome)) < messages.KEPT_BYTES
 
 
 def test_a_success_whose_body_never_ends_is_a_success(receiver, webhook, monkeypatch):

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from streams.connections import shares_of
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
 from synapse.redis import (
     AsyncExecutor,
@@ -15,9 +14,8 @@ from synapse.redis import (
     Server,
     SyncExecutor,
 )
+from synapse.redis.command import Job, Script, load
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Job
-from synapse.redis.script import Script, load
 from synapse.shares import AllInUse, CallerId
 from tests.patience import eventually
 from tests.ports import free_port
@@ -228,7 +226,7 @@ def test_a_job_is_done_off_the_event_loop_and_its_result_is_sent_to_the_conversa
 
 def test_a_problem_of_a_job_is_thrown_into_the_conversation(either):
     def fail():
-        raise AllInUse(shares_of("costly-events").resource, 1, anonymous=False)
+        raise AllInUse("All are in use.")
 
     def conversation():
         try:

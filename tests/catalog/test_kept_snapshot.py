@@ -11,7 +11,7 @@ from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.redis.commands import catalog_number
+from synapse.redis.commands import shared_values
 from tests.definitions import define, key_of
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_a_key_that_is_read_may_do_what_it_might(file, catalog):
 def test_a_snapshot_is_not_read_when_another_process_has_loaded_a_later_one(file, catalog):
     snapshot = holder.refresh()
     file.keep(snapshot)
-    connections.executor().execute([catalog_number.note(snapshot.version + 1)])
+    connections.executor().execute([shared_values.note_catalog_number(snapshot.version + 1)])
     file.keep(snapshot)  # one who is late lowers nothing
 
     with pytest.raises(NotKept, match=f"Redis knows of version {snapshot.version + 1}"):

@@ -12,15 +12,14 @@ import redis as redis_py
 
 from chaos.verdict import KeyOrder
 from synapse.delivery import membership
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.membership import Subscription
 from synapse.delivery.retry import Policy
-from synapse.delivery.sinks.base import MayBegin, OneByOne, Outcome
+from synapse.delivery.sink import Delivery, MayBegin, OneByOne, Outcome
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkAway, SinkError
 from synapse.redis import SyncExecutor
+from synapse.redis.command import load
 from synapse.redis.commands import delivery as delivery_commands
-from synapse.redis.script import load
 from synapse.runtime.backoff import Backoff
 from synapse.wire.ids import parse
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, made_by_us, name_of_the_dead, places, publish, read_and_die

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streams import connections
-from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sink import Delivery
 from synapse.redis import Command, SyncExecutor
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL

@@ -2,9 +2,6 @@
 
 from synapse.redis import Command, keyspace
 from synapse.redis.commands import (
-    consumer_status as consumer_status_commands,
-)
-from synapse.redis.commands import (
     dead_letters as dead_letter_commands,
 )
 from synapse.redis.commands import (
@@ -15,12 +12,10 @@ from synapse.redis.commands import (
 )
 from synapse.redis.commands import (
     participants,
+    shared_values,
 )
 from synapse.redis.commands import (
     publishing as publish_commands,
-)
-from synapse.redis.commands import (
-    rate_limits as rate_limit_commands,
 )
 from synapse.redis.commands import (
     retention as retention_commands,
@@ -62,12 +57,12 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     assert send(group_commands.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
     send(retention_commands.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
     assert send(participants.readers(STREAM)).groups
-    send(consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=1000))
+    send(participants.report(*PLACE, "me", b"I run", keep_ms=1000))
     send(delivery_commands.clean(*PLACE, keep="", idle_ms=10**9))
     send(delivery_commands.leave(*PLACE, "me"))
     assert send(group_commands.delete(*PLACE, lively_ms=0, force=True)).deleted
     send(retention_commands.hold_janitor_lease("me", ttl_ms=60_000))
-    token = rate_limit_commands.take_token("key", "me", count=1, seconds=60)
+    token = shared_values.take_token("key", "me", count=1, seconds=60)
     send(token)
     for key in ("syn:janitor", token.words[3]):
         with node_of(cluster, key).client() as home:

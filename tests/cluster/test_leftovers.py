@@ -1,7 +1,7 @@
 """Keys are looked for on every node of a cluster."""
 
 from synapse.redis import Server
-from synapse.redis.key_scan import keys_of
+from synapse.redis.sync_executor import keys_of
 from tests.cluster.conftest import node_of
 from tests.cluster.nodes import url_of
 

@@ -10,7 +10,7 @@ import redis as redis_py
 from redis.crc import key_slot
 
 import synapse.redis
-from synapse.redis.script import load
+from synapse.redis.command import load
 
 # Redis' way to write a word that holds anything: "text", with \" and \\ and \xff inside.
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')

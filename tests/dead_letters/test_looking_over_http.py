@@ -89,10 +89,10 @@ def test_one_whose_event_breaks_the_contract_says_where(api, die, redis, worker)
 
 
 def test_all_come_as_lines_of_json_and_a_link_leads_on(api, die, client, monkeypatch):
-    from bridges.dead_letters import json_lines
+    from bridges.dead_letters import summaries
 
     die("a", "b", "c")
-    monkeypatch.setattr(json_lines, "MOST_BYTES", 1)
+    monkeypatch.setattr(summaries, "MOST_BYTES", 1)
 
     errors, address = [], f"{api.base}?format=ndjson"
     while address:

@@ -19,7 +19,7 @@ def client(endpoint: Endpoint, **options: object) -> redis.Redis:
 
 
 def pid_of(endpoint: Endpoint) -> int:
-    return int(info(endpoint, "server")["process_id"])
+    return int(info(endpoint)["process_id"])
 
 
 def crash(endpoint: Endpoint) -> int:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse.redis.embedded.watchdog import Watch
+from synapse.redis.embedded.server import Watch
 from tests.embedded.machine import client, crash, pid_of
 
 

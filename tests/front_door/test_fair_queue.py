@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from synapse.shares import CallerId
-from synapse.shares.fair_pool import FairQueue, QueueTooLong
+from synapse.shares import AllInUse, CallerId
+from synapse.shares.fair_pool import FairQueue
 
 SHOP, BILLING, HOSTILE = (CallerId("service", name) for name in ("shop", "billing", "hostile"))
 
@@ -82,7 +82,7 @@ def test_a_caller_who_waits_too_long_is_refused_and_leaves_nothing_behind():
         work.begin(SHOP, "first")
         await idle()
 
-        with pytest.raises(QueueTooLong, match="batches"):
+        with pytest.raises(AllInUse, match="batches"):
             await work.do(BILLING, "second")
 
         assert work.queue.waiting == 0

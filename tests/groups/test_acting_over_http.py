@@ -6,8 +6,8 @@ from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.snapshot import holder
 from synapse.delivery.status import Status, pack
-from synapse.redis.commands import consumer_status as consumer_status_commands
 from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import participants
 from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, KeepingSink, made_by_us, pend, publish, wait
 
@@ -206,16 +206,10 @@ class TestMoving:
     def test_not_before_its_processes_know_that_it_is_paused(self, api, redis, send, a_bridge):
         made_by_us(redis)
         a_bridge(paused=True)
-        send(
-            consumer_status_commands.report(
-                *PLACE, "worker-1", pack(Status(state="running", since=1.0)), keep_ms=60_000
-            )
-        )
+        send(participants.report(*PLACE, "worker-1", pack(Status(state="running", since=1.0)), keep_ms=60_000))
 
         assert "worker-1" in api("POST", f"/{GROUP}/move", {"to": "end"})[1]["detail"]
-        send(
-            consumer_status_commands.report(*PLACE, "worker-1", pack(Status(state="paused", since=1.0)), keep_ms=60_000)
-        )
+        send(participants.report(*PLACE, "worker-1", pack(Status(state="paused", since=1.0)), keep_ms=60_000))
         assert api("POST", f"/{GROUP}/move", {"to": "end"})[0] == 200
 
     def test_not_while_other_programs_read(self, api, redis):

@@ -5,7 +5,7 @@ import pytest
 from synapse.auth.client_ip import proxies
 from synapse.errors.streams import TooManyRequests
 from synapse.formats.durations import Rate, parse_rate
-from synapse.redis.commands.rate_limits import take_token
+from synapse.redis.commands.shared_values import take_token
 from synapse.server import rate_limit
 
 ONE_AN_HOUR, THREE_AN_HOUR = Rate(1, 3600), Rate(3, 3600)

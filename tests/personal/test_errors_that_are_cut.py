@@ -3,12 +3,7 @@
 import pytest
 
 from synapse.delivery.handlers.pipe_protocol import text_of
-from synapse.delivery.webhooks.response import (
-    KEPT_BYTES,
-    Answer,
-    beginning,
-    failure,
-)
+from synapse.delivery.webhooks.messages import KEPT_BYTES, Answer, beginning, failure
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut
 from synapse.schema.pii import redacted

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from synapse.runtime import gc_tuning
+from synapse.runtime import process
 
 
 class Ring:
@@ -31,7 +31,7 @@ def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
     old, new = Ring(), Ring()
     before = weakref.ref(old)
 
-    gc_tuning.spare()
+    process.tune_garbage_collector()
     there = {id(one) for one in gc.get_objects()}
     later = Ring()
     after = weakref.ref(later)
@@ -45,7 +45,7 @@ def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
 
 @pytest.mark.usefixtures("as_before")
 def test_few_young_objects_are_looked_at_at_a_time():
-    gc_tuning.spare()
+    process.tune_garbage_collector()
 
     young, middle, _ = gc.get_threshold()
     assert young * middle <= 20_000
@@ -54,7 +54,7 @@ def test_few_young_objects_are_looked_at_at_a_time():
 # In a process of its own: the setting stays.
 ALLOCATE = """
 import ctypes
-from synapse.runtime import gc_tuning
+from synapse.runtime import process
 class Mallinfo(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
     _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
@@ -71,7 +71,7 @@ print(mallinfo().hblkhd - before >= len(block))
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="no glibc 2.33 or later")
 @pytest.mark.parametrize(
-    ("before", "is_apart"), [("", "False"), ("gc_tuning.keep_large_blocks_apart()", "True")], ids=["unset", "set"]
+    ("before", "is_apart"), [("", "False"), ("process.keep_large_blocks_apart()", "True")], ids=["unset", "set"]
 )
 def test_a_large_block_is_taken_from_the_system_by_itself_also_after_a_larger_one(before, is_apart):
     said = subprocess.run(

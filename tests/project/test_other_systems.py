@@ -8,39 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from synapse.runtime import descriptors, process_table
+from synapse.runtime import process
 from synapse_project import startup
 from tests.acceptance.hub import ROOT
 
 
 @pytest.fixture
 def zombie():
-    process = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    yield process.pid
-    process.wait()
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    yield ended.pid
+    ended.wait()
 
 
 @pytest.fixture(params=["the system's own way", "ps"])
 def way(request, monkeypatch):
     """Ask as on this system, and as where there is no /proc."""
     if request.param == "ps":
-        monkeypatch.setattr(process_table, "_PROCESSES", Path("/nowhere"))
+        monkeypatch.setattr(process, "_PROCESSES", Path("/nowhere"))
 
 
 def test_a_process_that_ended_and_was_not_waited_for_is_not_alive(zombie, way):
-    assert not process_table.is_alive(zombie)
+    assert not process.is_alive(zombie)
     assert not startup._is_running(str(zombie))
 
 
 def test_a_process_that_runs_is_alive_whoever_owns_it(way):
-    assert process_table.is_alive(os.getpid())
-    assert process_table.is_alive(1)
+    assert process.is_alive(os.getpid())
+    assert process.is_alive(1)
 
 
 @pytest.mark.parametrize("pid", [2**22 + 1, 2**31, 10**20])
 def test_a_number_that_no_process_has_is_not_alive(pid, way):
-    assert not process_table.is_alive(pid)
+    assert not process.is_alive(pid)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_as_many_descriptors_are_taken_as_the_system_gives(monkeypatch, highest,
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
     monkeypatch.setattr(resource, "setrlimit", set_limit)
 
-    descriptors.take_all()
+    process.raise_descriptor_limit()
 
     assert limits == [wanted, resource.RLIM_INFINITY]
 

@@ -14,7 +14,7 @@ from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
 from synapse.publishing import pipeline
 from synapse.publishing.deferred_validation import check_in_thread
-from synapse.redis.commands.base import Job
+from synapse.redis.command import Job
 from synapse.sandbox import process
 from synapse.sandbox.messages import Limits
 from synapse.schema.validator import compile_schema

@@ -10,7 +10,7 @@ from synapse.errors.streams import BrokerDown, OutcomeUnknown, Unavailable
 from synapse.http.exchange import Request
 from synapse.publishing.counters import Tally
 from synapse.publishing.pipeline import publish
-from synapse.redis.commands.base import ReplyError
+from synapse.redis.command import ReplyError
 from tests.admin.pages import text_of, url
 
 PLACED = {"event_type": "order-placed", "n": 1}

@@ -4,7 +4,7 @@ import pytest
 
 from bridges.archive import row_of
 from bridges.models import ArchivedEvent
-from synapse.delivery.webhooks.request import Messages
+from synapse.delivery.webhooks.messages import Messages
 from tests.bridges.sinks import delivery
 
 TEXTS = ["0.1234567890123456789", "12345678901234567.89", "9007199254740993.0", "1e-400"]

@@ -9,7 +9,7 @@ import pytest
 from streams.api import async_routes
 from synapse.formats import json_slices, strict_json
 from synapse.publishing import body as publishing_body
-from synapse.redis.commands.base import Command
+from synapse.redis.command import Command
 from synapse.shares.fair_pool import FairQueue
 from tests.lanes import Wire
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from bridges.groups import expiry
 from bridges.models import Bridge, OpenedGroup
-from bridges.pull import permissions
+from bridges.pull import groups as permissions
 from core.models import AuditEntry
 from streams.connections import shares_of
 from streams.models import Service, Stream

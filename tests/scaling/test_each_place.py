@@ -9,9 +9,8 @@ from streams import background_tasks, connections, health
 from streams.snapshot import holder
 from synapse.delivery.retry import Policy
 from synapse.redis import keyspace
-from synapse.redis.commands import rate_limits as rate_limit_commands
+from synapse.redis.commands import shared_values
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands import tickets
 from synapse.redis.server_checks import server_warnings
 from synapse.retention.janitor import Janitor
 from synapse.retention.stream_creation import ensure_streams
@@ -109,9 +108,9 @@ def test_events_come_live(server):
 
 
 def test_what_belongs_to_no_stream_lies_somewhere_too():
-    kept = [tickets.keep(f"digest-{n}", b"what it stands for", seconds=30) for n in range(9)]
-    taken = [tickets.take(f"digest-{n}") for n in range(9)]
-    tokens = [rate_limit_commands.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]
+    kept = [shared_values.keep_ticket(f"digest-{n}", b"what it stands for", seconds=30) for n in range(9)]
+    taken = [shared_values.take_ticket(f"digest-{n}") for n in range(9)]
+    tokens = [shared_values.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]
 
     replies = connections.executor().execute([*kept, *taken, *taken, *tokens, *tokens])
 

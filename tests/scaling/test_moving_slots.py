@@ -16,8 +16,8 @@ from synapse.redis import (
 )
 from synapse.redis.cluster.routing import MOST_HOPS, Call
 from synapse.redis.cluster.topology import Topology
-from synapse.redis.commands import durability
 from synapse.redis.commands import publishing as publish_commands
+from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
 from tests.scaling.cluster import clustered
 
@@ -166,7 +166,7 @@ def test_a_barrier_waits_where_the_write_went(place, execute):
     with moving(place, "orders"):
         pass
 
-    id_, count = execute([add("orders"), durability.wait(1, within_ms=50)])
+    id_, count = execute([add("orders"), server_commands.wait(1, within_ms=50)])
 
     assert isinstance(id_, str)
     assert count == 0
@@ -174,7 +174,7 @@ def test_a_barrier_waits_where_the_write_went(place, execute):
 
 def test_a_barrier_that_held_less_on_one_of_two_nodes_counts():
     topology = Topology("redis+cluster://127.0.0.1:1")
-    call = Call([add("orders"), add("orders"), durability.wait(1, within_ms=50)], topology)
+    call = Call([add("orders"), add("orders"), server_commands.wait(1, within_ms=50)], topology)
     moved = ReplyError(f"MOVED {key_slot(b'orders')} 127.0.0.1:2")
 
     call.take(call.whole(("127.0.0.1", 1)), [b"1-1", moved, 0])

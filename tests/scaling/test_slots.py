@@ -5,10 +5,7 @@ from redis.cluster import RedisCluster
 from redis.crc import key_slot
 
 from synapse.redis import Command, acl, keyspace
-from synapse.redis.cluster import slots
-from synapse.redis.commands import (
-    consumer_status as consumer_status_commands,
-)
+from synapse.redis.cluster import routing
 from synapse.redis.commands import (
     dead_letters as dead_letter_commands,
 )
@@ -18,22 +15,15 @@ from synapse.redis.commands import (
 from synapse.redis.commands import (
     groups as group_commands,
 )
-from synapse.redis.commands import (
-    participants,
-    tickets,
-)
+from synapse.redis.commands import participants, shared_values
 from synapse.redis.commands import (
     publishing as publish_commands,
 )
 from synapse.redis.commands import (
-    rate_limits as rate_limit_commands,
-)
-from synapse.redis.commands import (
     retention as retention_commands,
 )
-from synapse.redis.commands import (
-    streams as stream_commands,
-)
+from synapse.redis.commands import server as server_commands
+from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import Failure
 from synapse.redis.commands.retention import Limits
 from tests.bridges.cast import PLACE, STREAM
@@ -66,21 +56,21 @@ OF_A_STREAM = [
     delivery_commands.fail(*PLACE, [FAILURE]),
     dead_letter_commands.letters(*PLACE, count=9),
     group_commands.move(*PLACE, "0"),
-    consumer_status_commands.report(*PLACE, "me", b"I run", keep_ms=1000),
+    participants.report(*PLACE, "me", b"I run", keep_ms=1000),
     participants.readers(STREAM),
     publish_commands.publish_once(STREAM, [b"n", b"1"], who="w", key="k", fingerprint="f", window_ms=1),
     retention_commands.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
 ]
 ON_THEIR_OWN = [
     retention_commands.hold_janitor_lease("me", ttl_ms=1),
-    consumer_status_commands.beat("host:1", keep_ms=1000),
-    consumer_status_commands.beats(),
+    participants.beat("host:1", keep_ms=1000),
+    participants.beats(),
     participants.note_publishers({(STREAM, "shop"): 1}),
     participants.publishers(),
     participants.forget_publishers([b"orders shop"]),
-    rate_limit_commands.take_token("key", "me", count=1, seconds=1),
-    tickets.keep("digest", b"v", seconds=1),
-    tickets.take("digest"),
+    shared_values.take_token("key", "me", count=1, seconds=1),
+    shared_values.keep_ticket("digest", b"v", seconds=1),
+    shared_values.take_ticket("digest"),
 ]
 
 
@@ -99,26 +89,26 @@ def name_of(command: Command) -> str:
 
 @pytest.mark.parametrize("command", OF_A_STREAM, ids=name_of)
 def test_what_belongs_to_a_stream_lies_where_the_stream_lies(cluster, command):
-    assert slots.slot_of(command) == cluster.determine_slot(*command.words) == key_slot(STREAM.encode())
+    assert routing.slot_of(command) == cluster.determine_slot(*command.words) == key_slot(STREAM.encode())
     if command.otherwise:
-        assert slots.slot_of(command.otherwise) == slots.slot_of(command)
+        assert routing.slot_of(command.otherwise) == routing.slot_of(command)
 
 
 @pytest.mark.parametrize("command", ON_THEIR_OWN, ids=name_of)
 def test_what_belongs_to_no_stream_lies_by_its_own_name(cluster, command):
-    assert slots.slot_of(command) == cluster.determine_slot(*command.words)
+    assert routing.slot_of(command) == cluster.determine_slot(*command.words)
 
 
 @pytest.mark.parametrize(
-    "command", [stream_commands.ping(), stream_commands.info(), stream_commands.multi()], ids=name_of
+    "command", [stream_commands.ping(), server_commands.info(), stream_commands.multi()], ids=name_of
 )
 def test_what_speaks_of_no_key_has_no_slot(command):
-    assert slots.slot_of(command) is None
+    assert routing.slot_of(command) is None
 
 
 def test_what_one_node_cannot_answer_alone_is_not_sent():
     with pytest.raises(ValueError, match="SCAN"):
-        slots.slot_of(stream_commands.scan(b"0", count=1))
+        routing.slot_of(stream_commands.scan(b"0", count=1))
 
 
 def test_every_command_without_a_key_is_known_to_have_none(cluster):
@@ -126,4 +116,4 @@ def test_every_command_without_a_key_is_known_to_have_none(cluster):
     told = cluster.command(target_nodes=cluster.get_random_node())
     keyless = {name for name in acl.COMMANDS if name in told and told[name]["first_key_pos"] == 0}
 
-    assert {name.upper() for name in keyless} - {"SCAN", "EVAL", "EVALSHA", "XREAD", "XREADGROUP"} <= slots.KEYLESS
+    assert {name.upper() for name in keyless} - {"SCAN", "EVAL", "EVALSHA", "XREAD", "XREADGROUP"} <= routing.KEYLESS

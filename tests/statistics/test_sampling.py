@@ -4,7 +4,7 @@ import pytest
 
 from synapse.problems import Problem
 from synapse.redis import keyspace
-from synapse.redis.commands.base import ReplyError
+from synapse.redis.command import ReplyError
 from synapse.statistics.collection import MOST_GROUPS
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from synapse.runtime.second_hit_cache import Kinds
 from synapse.wire import entry, fast_decoder
-from tests.wire.test_round_trip import EVENTS, written
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]
 OURS += [b"timestamp", b"2026-01-02T03:04:05.678Z", b"source", b"shop"]
@@ -29,13 +28,6 @@ def general(monkeypatch):
 
 def read_thrice(parts):
     return [fast_decoder.decode_parts(parts, types_of={}) for _ in range(3)]
-
-
-@given(event=EVENTS, layout=st.sampled_from(["flat", "dual"]))
-def test_what_we_wrote_is_read_alike_each_time(event, layout):
-    parts = written(entry.canonical(event), layout)
-
-    assert read_thrice(parts) == [entry.decode(entry.pairs(parts))] * 3
 
 
 @given(

@@ -10,14 +10,14 @@ from rest_framework.request import Request
 
 from bridges import dead_letters
 from bridges.api.dead_letters import shapes
-from bridges.dead_letters import Wanted
+from bridges.dead_letters import Wanted, summaries
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
 from core.views import ApiView, to_django, to_request
 from streams.access import principal_of
 from streams.api.openapi import STREAM, described, example, query
 from synapse.auth.principal import Principal
-from synapse.dead_letters import filters, serialization
+from synapse.dead_letters import filters
 from synapse.http import exchange
 from synapse.http.exchange import json_response
 from synapse.inspection.range_query import (
@@ -103,7 +103,7 @@ class DeadLetters(ApiView):
             "stream": stream,
             "group": group,
             "total": page.total,
-            "dead_letters": [serialization.summary(letter) for letter in page.letters],
+            "dead_letters": [summaries.summary(letter) for letter in page.letters],
             "order": order,
             "next": page.next,
             "complete": page.complete,
@@ -133,7 +133,7 @@ class OneDeadLetter(ApiView):
         by = principal_of(request)
         _record(by, stream, group, [letter.id])
         verdict = dead_letters.judge(stream, dict(letter.event), letter=letter, by=by)
-        shown = serialization.whole(dead_letters.seen_by(letter, by))
+        shown = summaries.whole(dead_letters.seen_by(letter, by))
         return to_django(json_response({**shown, "check": verdict.as_dict()}))
 
 
@@ -145,7 +145,7 @@ def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[st
         "stream": stream,
         "group": group,
         "total": dead_letters.count(stream, group),
-        "groups": [serialization.error_group(found) for found in errors.groups],
+        "groups": [summaries.error_group(found) for found in errors.groups],
         "complete": errors.complete,
     }
 

@@ -16,7 +16,7 @@ from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
 from synapse.formats.text import RULE, is_name
 from synapse.problems import Problem
-from synapse.runtime import descriptors
+from synapse.runtime import process
 
 EXAMPLES = """
 Each event goes to one consumer of each group, and is settled once it is printed or handled. A group keeps its place: a
@@ -65,7 +65,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         _check(options)
         import_string(settings.STOP_WITH_PARENT)()
-        descriptors.take_all()
+        process.raise_descriptor_limit()
         stop = Stop()
         stop.on_signals()
         try:

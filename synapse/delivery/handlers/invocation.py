@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from synapse.delivery.event_delivery import Delivery
 from synapse.delivery.handlers import allow_list
+from synapse.delivery.sink import Delivery
 
 Handle = Callable[[Sequence[Delivery]], None]
 

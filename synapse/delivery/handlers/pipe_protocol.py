@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from synapse.delivery.event_delivery import Delivery
+from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import cut

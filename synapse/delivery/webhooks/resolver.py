@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from synapse.delivery.webhooks import public_addresses
-from synapse.delivery.webhooks.allow_list import Allowed
+from synapse.delivery.webhooks import target
+from synapse.delivery.webhooks.target import Allowed
 from synapse.errors.delivery import SinkError
 
 # A host's name and a port to the texts of its addresses. Raises OSError.
@@ -53,10 +53,10 @@ def check(text: str, allowed: Allowed, *, host: str = "") -> None:
     """
     if host and allowed.host(host):
         return
-    address = public_addresses.plain(text)
+    address = target.plain_address(text)
     if address is None:
         raise SinkError(f"Nothing was sent: {text[:100]} is no address that can be checked")
-    if not allowed.address(address) and (why := public_addresses.complaint(address)):
+    if not allowed.address(address) and (why := target.address_complaint(address)):
         name = f"{host} resolves to what must not be used: " if host else ""
         raise SinkError(f"Nothing was sent: {name}{why}")
 

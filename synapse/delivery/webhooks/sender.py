@@ -28,11 +28,10 @@ from aiohttp import (
 from yarl import URL
 
 from synapse.delivery.text_line import harmless
-from synapse.delivery.webhooks import response as webhooks_response
-from synapse.delivery.webhooks.allow_list import Allowed
+from synapse.delivery.webhooks import messages
+from synapse.delivery.webhooks.messages import Answer
 from synapse.delivery.webhooks.resolver import CheckedResolver, Lookup, guarded_socket, system_lookup
-from synapse.delivery.webhooks.response import Answer
-from synapse.delivery.webhooks.target_url import Target
+from synapse.delivery.webhooks.target import Allowed, Target
 from synapse.errors.delivery import SinkError
 
 
@@ -135,7 +134,7 @@ class Sender:
                 timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
-                read_bufsize=webhooks_response.MOST_BYTES // 2,
+                read_bufsize=messages.MOST_BYTES // 2,
                 trust_env=False,
                 trace_configs=[_noting_reuse()] if keeps_connections else [],
             )
@@ -154,14 +153,14 @@ class Sender:
         try:
             with self._limit:
                 response = await self._response(headers, body)
-                if response.content.at_eof() and webhooks_response.is_taken(response.status):
+                if response.content.at_eof() and messages.is_taken(response.status):
                     # The connection went back already, with the last byte.
                     return
                 answer = await self._answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             raise SinkError(self._explained(error)) from error
         if answer is not None:
-            raise webhooks_response.failure(answer, permanent=self._permanent, now=time.time())
+            raise messages.failure(answer, permanent=self._permanent, now=time.time())
 
     async def close(self) -> None:
         """Close all connections."""
@@ -188,11 +187,11 @@ class Sender:
         """Return the answer when it is no success; it began after so many milliseconds."""
         async with response:
             text = b"" if response.content.at_eof() else await _beginning(response)
-            if webhooks_response.is_taken(response.status):
+            if messages.is_taken(response.status):
                 return None
             return Answer(
                 status=response.status,
-                text=webhooks_response.beginning(text, is_all=response.content.at_eof()),
+                text=messages.beginning(text, is_all=response.content.at_eof()),
                 ms=ms,
                 retry_after=response.headers.get("Retry-After", ""),
             )
@@ -242,7 +241,7 @@ async def _beginning(response: ClientResponse) -> bytes:
     text = b""
     try:
         async with asyncio.timeout(REST_SECONDS):
-            while len(text) < webhooks_response.MOST_BYTES and not response.content.at_eof():
+            while len(text) < messages.MOST_BYTES and not response.content.at_eof():
                 text += await response.content.readany()
     except (TimeoutError, ClientError, OSError):
         response.close()

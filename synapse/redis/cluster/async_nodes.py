@@ -15,7 +15,7 @@ from synapse.redis.cluster.routing import (
     words_of,
 )
 from synapse.redis.cluster.topology import topology_of
-from synapse.redis.commands.base import Command
+from synapse.redis.command import Command
 from synapse.redis.connection import Server
 from synapse.redis.pipeline import PipelinedConnection
 

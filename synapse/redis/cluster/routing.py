@@ -7,11 +7,52 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.crc import key_slot
+
 from synapse.errors.streams import Busy, OutcomeUnknown, Unavailable
 from synapse.redis.address import Place
-from synapse.redis.cluster import slots
 from synapse.redis.cluster.topology import Topology
-from synapse.redis.commands.base import Command, ReplyError
+from synapse.redis.command import Argument, Command, ReplyError
+
+# They speak of no key. Any node can answer the first; PING is asked of all, because each has to answer; the others
+# belong to the commands that stand beside them.
+ANY_NODE = frozenset(("TIME", "INFO", "CONFIG"))
+EVERY_NODE = frozenset(("PING",))
+WITH_THE_NEXT = frozenset(("MULTI",))
+WITH_THE_LAST = frozenset(("EXEC", "WAIT", "WAITAOF"))
+# Those whose key is not their second word.
+_THIRD = frozenset(("XGROUP", "XINFO"))
+_SCRIPTS = frozenset(("EVALSHA", "EVAL"))
+# We read one stream at a time: its name and the id stand at the end.
+_READS = frozenset(("XREAD", "XREADGROUP"))
+_NOT_IN_A_CLUSTER = frozenset(("SCAN",))
+KEYLESS = ANY_NODE | EVERY_NODE | WITH_THE_NEXT | WITH_THE_LAST
+
+
+def slot_of(command: Command) -> int | None:
+    """Return the slot of the command's first key, None for a command without any.
+
+    All keys of a command of ours have the same slot: those that belong to a stream have its name as their hash tag.
+
+    Raises:
+        ValueError: for a command that one node alone cannot answer.
+    """
+    words = command.words
+    name = words[0]
+    if name in KEYLESS:
+        return None
+    if name in _NOT_IN_A_CLUSTER:
+        raise ValueError(f"{name} is not sent to a cluster")
+    if name in _SCRIPTS:
+        return _slot(words[3])
+    if name in _READS:
+        return _slot(words[-2])
+    return _slot(words[2] if name in _THIRD else words[1])
+
+
+def _slot(key: Argument) -> int:
+    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+
 
 # How often a command is sent on. Each node that it comes to may know a later one; more than this is a circle.
 MOST_HOPS = 5
@@ -32,9 +73,9 @@ class Batch:
 
 def only_node(commands: Sequence[Command], topology: Topology) -> Place | None:
     """Return the one node that has all keys of the commands, None when there are several, or none at all."""
-    found = {slot for command in commands if (slot := slots.slot_of(command)) is not None}
+    found = {slot for command in commands if (slot := slot_of(command)) is not None}
     nodes = {topology.place_of(slot) for slot in found}
-    return nodes.pop() if len(nodes) == 1 and slots.EVERY_NODE.isdisjoint(c.words[0] for c in commands) else None
+    return nodes.pop() if len(nodes) == 1 and EVERY_NODE.isdisjoint(c.words[0] for c in commands) else None
 
 
 class Call:
@@ -114,27 +155,27 @@ class Call:
         nearby: list[Place] = []
         for place, command in enumerate(self._commands):
             name = command.words[0]
-            if name in slots.EVERY_NODE:
+            if name in EVERY_NODE:
                 found.append(self._topology.places())
                 continue
-            if name in slots.WITH_THE_NEXT:
+            if name in WITH_THE_NEXT:
                 nearby = [self._place_of(self._commands[place + 1])]
-            elif name in slots.ANY_NODE:
+            elif name in ANY_NODE:
                 found.append(nearby or [self._any_place()])
                 continue
-            elif name not in slots.WITH_THE_LAST:
+            elif name not in WITH_THE_LAST:
                 nearby = [self._place_of(command)]
             found.append(nearby)
         return found
 
     def _any_place(self) -> Place:
         """Return a node that is asked anyway, if there is one: another may be down."""
-        with_keys = (slot for command in self._commands if (slot := slots.slot_of(command)) is not None)
+        with_keys = (slot for command in self._commands if (slot := slot_of(command)) is not None)
         slot = next(with_keys, None)
         return self._topology.places()[0] if slot is None else self._topology.place_of(slot)
 
     def _place_of(self, command: Command) -> Place:
-        slot = slots.slot_of(command)
+        slot = slot_of(command)
         if slot is None:
             raise ValueError(f"{command.words[0]!r} cannot stand there in a call to a cluster")
         return self._topology.place_of(slot)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from synapse.redis import keyspace
+from synapse.redis.command import Argument, Command, load
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Argument, Command
 from synapse.redis.commands.delivery import call, netstrings
 from synapse.redis.commands.streams import Entry
-from synapse.redis.script import load
 
 _REPLAY, _DISCARD = load("replay", "group"), load("discard", "group")
 

@@ -12,8 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from synapse.formats.text import cut
 from synapse.redis import keyspace
-from synapse.redis.commands.base import Argument, Command, as_it_is
-from synapse.redis.script import Script, load
+from synapse.redis.command import Argument, Command, Script, as_it_is, load
 
 _JOIN, _LEAVE, _CLEAN = load("join", "group"), load("leave"), load("clean", "group")
 _READ, _DONE, _FAIL = load("read", "group"), load("done", "group"), load("fail", "group")

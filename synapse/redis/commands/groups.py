@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
+from synapse.redis.command import Command, load
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.base import Command
 from synapse.redis.commands.delivery import call
-from synapse.redis.script import load
 
 _MOVE, _DELETE = load("move", "group"), load("delete", "group")
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from synapse.redis import keyspace
-from synapse.redis.commands.base import Argument, Command
-from synapse.redis.script import load
+from synapse.redis.command import Argument, Command, load
 
 _ONCE = load("publish_once")
 _TOGETHER = load("publish_together")

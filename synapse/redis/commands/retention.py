@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.commands.base import Argument, Command
-from synapse.redis.script import load
+from synapse.redis.command import Argument, Command, load
 
 _TRIM = load("trim")
 _HOLD_LEASE = load("hold_lease")

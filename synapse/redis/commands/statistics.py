@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from synapse.redis import keyspace
-from synapse.redis.commands.base import Argument, Command
-from synapse.redis.script import load
+from synapse.redis.command import Argument, Command, load
 
 _SAMPLE = load("sample")
 _COUNT_BETWEEN = load("count_between")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import hiredis
 
-from synapse.redis.commands.base import Command
+from synapse.redis.command import Command
 
 FIRST, LAST = "-", "+"
 
@@ -160,11 +160,6 @@ def execute(parsers: Sequence[Command]) -> Command:
     return Command(("EXEC",), parse=lambda reply: _transaction(parsers, reply))
 
 
-def info() -> Command:
-    """Read the server's INFO as a dictionary of texts."""
-    return Command(("INFO",), parse=_info)
-
-
 def entries(reply: Any) -> list[Entry]:
     """Parse a list of entries."""
     return [Entry(_text(row[0]), row[1] or []) for row in reply or [] if row is not None]
@@ -208,8 +203,3 @@ def _only_stream(reply: Any) -> list[Entry]:
 
 def _transaction(parsers: Sequence[Command], reply: Any) -> list[Any]:
     return [command.read(part) for command, part in zip(parsers, reply, strict=True)]
-
-
-def _info(reply: Any) -> dict[str, str]:
-    lines = (line.partition(":") for line in _text(reply).splitlines() if ":" in line)
-    return {name: content for name, _, content in lines}

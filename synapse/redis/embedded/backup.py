@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from synapse.errors.streams import Unavailable
+from synapse.redis.command import Command, ReplyError
 from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded import probe
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
@@ -27,7 +29,7 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
     """
     try:
         _save_snapshot(endpoint, sleep)
-    except (OSError, probe.ErrorReply) as error:
+    except (Unavailable, ReplyError) as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot be copied: {error}") from error
     files = target / FOLDER
     for new in (target, files):  # a mode given with `parents` is the last one's alone
@@ -41,14 +43,13 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
 
 def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
     """Let the server write a snapshot that begins after this call, and wait until it is on disk."""
-    while (before := probe.info(endpoint, "persistence"))["rdb_bgsave_in_progress"] == "1":
+    while (before := probe.info(endpoint))["rdb_bgsave_in_progress"] == "1":
         sleep(POLL)
-    with probe.Connection(endpoint) as server:
-        # While the server rewrites its append-only file, the snapshot is next.
-        server.call("BGSAVE", "SCHEDULE")
+    # While the server rewrites its append-only file, the snapshot is next.
+    probe.ask(endpoint, Command(("BGSAVE", "SCHEDULE")))
     quiet_since = time.monotonic()
     while time.monotonic() < quiet_since + PATIENCE:
-        now = probe.info(endpoint, "persistence")
+        now = probe.info(endpoint)
         # It is counted when it begins.
         is_saving = now["rdb_bgsave_in_progress"] == "1"
         if now["rdb_saves"] != before["rdb_saves"] and not is_saving:

@@ -1,80 +1,21 @@
-"""Probe the embedded server from outside: whether it answers, still loads its data, or is gone.
+"""Probe the embedded server from outside: whether it answers, still loads its data, or is gone."""
 
-A small RESP2 connection sends the four commands the supervisor needs (AUTH, PING, INFO, SHUTDOWN). Commands on events
-go through `synapse.redis`.
-"""
-
-import socket
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Self
+from typing import Any
 
+import redis.exceptions
+
+from synapse.errors.streams import Unavailable
+from synapse.redis.command import Command, ReplyError, value
+from synapse.redis.commands import server as server_commands
+from synapse.redis.connection import Server
 from synapse.redis.embedded.endpoint import Endpoint
+from synapse.redis.sync_executor import SyncExecutor
 
-
-class ErrorReply(Exception):
-    """The server answered, and its answer is an error: `WRONGPASS ...`, `LOADING ...`."""
-
-
-class Connection:
-    """An authenticated connection; use it in a `with`. `timeout` is in seconds, for each answer.
-
-    Raises:
-        OSError: nobody listens, or no answer came in time (TimeoutError), or what came is not Redis's protocol.
-        ErrorReply: the server refuses the password or the command.
-    """
-
-    def __init__(self, endpoint: Endpoint, *, timeout: float = 1.0) -> None:
-        self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout)
-        self._replies = self._socket.makefile("rb")
-        try:
-            self.call("AUTH", "default", endpoint.password)
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._replies.close()
-        self._socket.close()
-
-    def call(self, *words: str) -> str:
-        """Send one command and return its answer."""
-        parts = [f"*{len(words)}\r\n", *(f"${len(word.encode())}\r\n{word}\r\n" for word in words)]
-        self._socket.sendall("".join(parts).encode())
-        kind, rest = self._line()
-        if kind == "-":
-            raise ErrorReply(rest)
-        if kind == "$" and rest.isdigit():
-            return self._read(int(rest) + 2)[:-2].decode(errors="replace")
-        if kind in ("+", ":"):
-            return rest
-        raise ConnectionError("what listens there does not speak Redis's protocol")
-
-    def _line(self) -> tuple[str, str]:
-        line = self._replies.readline(65_536)
-        if not line.endswith(b"\r\n"):
-            raise ConnectionError("the connection was closed" if not line else "that is no Redis")
-        text = line[:-2].decode(errors="replace")
-        return text[:1], text[1:]
-
-    def _read(self, size: int) -> bytes:
-        data = self._replies.read(size)
-        if len(data) < size:
-            raise ConnectionError("the connection was closed")
-        return data
-
-
-def info(endpoint: Endpoint, section: str) -> dict[str, str]:
-    """Return one section of the server's INFO. Works while the server is still loading its data."""
-    with Connection(endpoint) as connection:
-        lines = connection.call("INFO", section).splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
+# How long an answer may take, in seconds.
+PATIENCE = 1.0
 
 
 class State(Enum):
@@ -93,26 +34,46 @@ class Look:
     loaded: int = 0
 
 
+def ask(endpoint: Endpoint, command: Command) -> Any:
+    """Return the reply to one command, on a connection of its own.
+
+    Raises:
+        Unavailable: when the server cannot be reached, or its answer does not come in time.
+        ReplyError: when the server refuses the command.
+    """
+    with closing(SyncExecutor(Server(locate=lambda: endpoint.url, timeout=PATIENCE))) as executor:
+        return value(executor.execute([command])[0])
+
+
+def info(endpoint: Endpoint) -> dict[str, str]:
+    """Return the server's INFO. Works while the server is still loading its data; raises as `ask` does."""
+    known: dict[str, str] = ask(endpoint, server_commands.info())
+    return known
+
+
 def look_at(endpoint: Endpoint) -> Look:
-    """Ask the server once how it is, with an authenticated PING; takes a second or two at most."""
+    """Ask the server once how it is; takes a second or two at most."""
     try:
-        with Connection(endpoint) as server:
-            server.call("PING")
-    except ErrorReply as error:
-        if str(error).startswith("LOADING"):
-            return _look_at_loading(endpoint)
+        known = info(endpoint)
+    except ReplyError as error:
         return Look(state=State.AWAY, said=f"refuses us ({error})")
-    except TimeoutError:
-        return Look(state=State.SILENT, said="gives no answer")
-    except OSError as error:
-        return Look(state=State.AWAY, said=f"is not there ({error.strerror or error})")
-    return Look(state=State.READY, said="answers")
-
-
-def _look_at_loading(endpoint: Endpoint) -> Look:
-    try:
-        persistence = info(endpoint, "persistence")
-    except (OSError, ErrorReply) as error:
-        return Look(state=State.SILENT, said=f"gives no answer ({error})")
-    loaded, percent = persistence.get("loading_loaded_bytes", "0"), persistence.get("loading_loaded_perc", "100")
+    except Unavailable as problem:
+        if was_late(problem):
+            return Look(state=State.SILENT, said="gives no answer")
+        bottom = _bottom_of(problem)
+        return Look(state=State.AWAY, said=f"is not there ({getattr(bottom, 'strerror', None) or bottom})")
+    if known["loading"] == "0":
+        return Look(state=State.READY, said="answers")
+    loaded, percent = known.get("loading_loaded_bytes", "0"), known.get("loading_loaded_perc", "100")
     return Look(state=State.LOADING, loaded=int(loaded), said=f"is reading its events: {float(percent):.0f} %")
+
+
+def was_late(problem: Unavailable) -> bool:
+    """Say whether the server was there, and its answer did not come in time."""
+    return isinstance(_bottom_of(problem), TimeoutError | redis.exceptions.TimeoutError)
+
+
+def _bottom_of(error: BaseException) -> BaseException:
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error

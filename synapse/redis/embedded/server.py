@@ -1,4 +1,4 @@
-"""Starting, adopting and stopping the embedded server."""
+"""Starting, adopting and stopping the embedded server, and bringing it back when it dies."""
 
 import contextlib
 import os
@@ -9,17 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from synapse.errors.streams import OutcomeUnknown, Unavailable
+from synapse.redis.command import Command, ReplyError
 from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded import probe, process
-from synapse.redis.embedded.endpoint import (
-    LOOPBACK,
-    EmbeddedRedisError,
-    Endpoint,
-    record,
-    recorded_endpoint,
-)
+from synapse.redis.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
 from synapse.redis.embedded.probe import State, look_at
 from synapse.runtime import ports, private_files
+from synapse.runtime.periodic import RetryTimer
 
 # Held by the server process from before it starts until it is gone, so that no two ever work on one folder.
 SERVER_LOCK = "server.lock"
@@ -188,12 +185,11 @@ class EmbeddedRedis:
 
     def _shut_down(self) -> bool:
         try:
-            with probe.Connection(self._recorded()) as server:
-                server.call("SHUTDOWN")
-        except (ConnectionRefusedError, TimeoutError, probe.ErrorReply, EmbeddedRedisError):
+            probe.ask(self._recorded(), Command(("SHUTDOWN",)))
+        except OutcomeUnknown as problem:
+            return not probe.was_late(problem)  # closing the connection is how it says yes
+        except (Unavailable, ReplyError, EmbeddedRedisError):
             return False  # it cannot be asked this way, or refuses
-        except ConnectionError:
-            return True  # closing the connection is how it says yes
         return False
 
     def _kill(self) -> bool:
@@ -240,3 +236,45 @@ def _is_free(port: int) -> bool:
         return ports.is_free("::1", port)
     except OSError:
         return True  # no IPv6 here, so nobody listens there
+
+
+class Watch:
+    """Watches one running server: a step looks at it once, and starts it again when it is gone.
+
+    It comes back at the same address, or, if its port was taken meanwhile, where `recorded_endpoint` says.
+    """
+
+    def __init__(
+        self,
+        redis: EmbeddedRedis,
+        endpoint: Endpoint,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._endpoint = endpoint
+        self._retry = RetryTimer(clock=clock)
+        self._was = State.READY
+
+    def step(self) -> bool:
+        """Look once. Return False when the server was well and there was nothing to do."""
+        look = look_at(self._endpoint)
+        if look.state is not self._was and look.state is not State.AWAY:
+            self._redis.say(f"The embedded Redis {look.said}.")
+        self._was = look.state
+        if look.state is not State.AWAY:
+            return False
+        if self._retry.is_due():
+            self._bring_back(look.said)
+        return True
+
+    def _bring_back(self, said: str) -> None:
+        self._redis.say(f"The embedded Redis {said}; starting it again.")
+        self._retry.failed()
+        try:
+            self._endpoint = self._redis.ensure_running()
+        except EmbeddedRedisError as error:
+            self._redis.say(f"{error}\nNext try in {self._retry.delay:g} s.")
+        else:
+            self._redis.say(f"The embedded Redis is back at {self._endpoint}.")
+            self._was = State.READY

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from core import availability
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse.redis.embedded.endpoint import RECORD
-from synapse.redis.embedded.watchdog import Watch
+from synapse.redis.embedded.server import Watch
 from synapse.runtime.supervisor import Supervisor
 from synapse_project import installation, startup
 

@@ -1,10 +1,10 @@
-"""A column for an event as JSON, whose numbers stay what they are."""
+"""The database as bridges use it: a column for an event whose numbers stay what they are, and lasting connections."""
 
 import json
 from typing import Any
 
 import orjson
-from django.db import models
+from django.db import connections, models
 
 from synapse.formats import exact_json
 
@@ -33,3 +33,13 @@ class EventField(models.JSONField):
         name, _, args, options = super().deconstruct()
         del options["encoder"], options["decoder"]
         return name, "django.db.models.JSONField", args, options
+
+
+def close_stale_connections() -> None:
+    """Close this thread's connections that are broken or too old, but for one in the middle of a transaction.
+
+    Django does it around each request; whoever works without requests has to do it.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()

@@ -1,13 +1,42 @@
-"""Dead letters as somebody may see them: without the right to see PII with the mask, in the event, in its fields and in
-the errors that quote it."""
+"""Who may see dead letters and act on them, and dead letters as somebody may see them.
+
+Without the right to see PII with the mask, in the event, in its fields and in the errors that quote it.
+"""
 
 from dataclasses import replace
 from typing import Any
 
-from synapse.auth.permission import demand_personal
-from synapse.auth.principal import PERSONAL, Principal
+from synapse.auth.permission import demand_personal, demand_right, demand_scope
+from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
 from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.schema.pii import MASK, redacted
+
+READ, WRITE = "dead-letters:read", "dead-letters:write"
+
+
+def permit_reading(by: Principal, stream: str) -> None:
+    """Make sure that a caller may see the dead letters of a stream's groups.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    _demand(by, stream, READ)
+
+
+def permit_acting(by: Principal, stream: str) -> None:
+    """Make sure that a caller may redrive, edit and discard the dead letters of a stream's groups, or learn what that
+    would do.
+
+    Raises:
+        Forbidden: when they may not.
+    """
+    _demand(by, stream, WRITE)
+
+
+def _demand(by: Principal, stream: str, scope: str) -> None:
+    demand_right(by, "read", stream)
+    demand_right(by, "read", stream, EVERY_TYPE)
+    demand_scope(by, scope)
 
 
 def sees_all(by: Principal) -> bool:

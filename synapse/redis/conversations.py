@@ -1,11 +1,16 @@
-"""Run conversations that only read, several at once, and translate errors of Redis into problems."""
+"""Conversations that only read, several at once, and long work in turns: others go first every few milliseconds.
 
-from collections.abc import Hashable, Mapping, Sequence
+Errors of Redis become problems here.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from synapse.errors.streams import BrokerDown, BrokerRefused, NotAStream, OutcomeUnknown
 from synapse.problems import Problem
-from synapse.redis.commands.base import Command, Conversation, ReplyError
+from synapse.redis.command import Command, Conversation, ReplyError
+from synapse.runtime.turn_queue import TURN
 
 
 def ask(commands: Sequence[Command]) -> Conversation[list[Any]]:
@@ -72,3 +77,27 @@ def together(conversations: Mapping[K, Conversation[Any]]) -> Conversation[dict[
             go_on(key, replies[: len(commands)])
             replies = replies[len(commands) :]
     return {key: found[key] for key in conversations}
+
+
+# Work for so many items is not begun before it is its turn: many such may come in the same moment.
+MANY = 200
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_parts(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
+    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them.
+
+    The clock is looked at after every `at_once` items: for light work that look is much of it.
+    """
+    if len(items) > MANY:
+        yield ()
+    done: list[R] = []
+    until = time.monotonic() + TURN
+    for start in range(0, len(items), at_once):
+        done += [work(item) for item in items[start : start + at_once]]
+        if time.monotonic() > until:
+            yield ()
+            until = time.monotonic() + TURN
+    return done

@@ -1,0 +1,176 @@
+"""Dead letters together by what their errors have in common, and as lines of JSON in parts that fit into memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from bridges.dead_letters.permissions import seen_by
+from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, walk
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.dead_letters.dead_letter import DeadLetter, ErrorGroup, Errors, Wanted, pattern
+from synapse.formats import exact_json
+from synapse.wire.ids import iso_of, moment_of_ms
+
+
+def summary(letter: DeadLetter) -> dict[str, Any]:
+    """Return what a list shows of one: all but the event and the attempts."""
+    return {
+        "id": letter.id,
+        "event_id": letter.event_id,
+        "event_type": letter.event_type or None,
+        "source": letter.source,
+        "error": letter.error,
+        "fingerprint": letter.fingerprint,
+        "attempts": letter.count,
+        "first_failed_at": time_of(letter.first_ms),
+        "last_failed_at": time_of(letter.last_ms),
+    }
+
+
+def whole(letter: DeadLetter) -> dict[str, Any]:
+    """Return all that is known of one. `data` are the fields that a redrive delivers, as text."""
+    return {
+        **summary(letter),
+        "stream": letter.stream,
+        "group": letter.group,
+        "event": _writable(letter.event, otherwise=letter.data),
+        "timestamp": letter.timestamp,
+        "contract_version": letter.contract_version,
+        "layout": letter.layout,
+        "data": dict(letter.data),
+        "last_attempts": [
+            {"at": time_of(one.at_ms), "number": one.number, "took_ms": one.took_ms, "error": one.error}
+            for one in letter.attempts
+        ],
+    }
+
+
+def error_group(found: ErrorGroup) -> dict[str, Any]:
+    """Return those with one fingerprint together."""
+    return {
+        "fingerprint": found.fingerprint,
+        "pattern": found.pattern,
+        "count": found.count,
+        "event_types": [name or None for name in found.event_types],
+        "newest": found.newest,
+        "example": found.example,
+        "first_failed_at": time_of(found.first_ms),
+        "last_failed_at": time_of(found.last_ms),
+    }
+
+
+def time_of(ms: int) -> str | None:
+    """Return a moment in ISO 8601 (UTC), None for what no calendar has."""
+    return iso_of(moment_of_ms(ms))
+
+
+def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
+    """Return the event as JSON; of one that another program nested deeper than JSON can be written, the fields."""
+    try:
+        return orjson.Fragment(exact_json.dumps(event))
+    except orjson.JSONEncodeError:
+        return otherwise
+
+
+MOST_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Lines of JSON, each with its end, of which dead letters, and past which id there may be more (None: that was
+    all)."""
+
+    lines: bytes
+    ids: Sequence[str]
+    next: str | None
+
+
+def export(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    order: Order = "newest",
+    past: str = "",
+    by: Principal = SYSTEM,
+) -> Export:
+    """Return those that are wanted with all that `by` may see of them: as many as fit into 32 MiB, of ten thousand.
+
+    Raises:
+        NoSuchDeadLetter: when `past` is no id.
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    lines = bytearray()
+    ids: list[str] = []
+    following = None
+    for looked_at, letter in enumerate(walk(stream, group, order=order, past=past)):
+        if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
+            return Export(lines=bytes(lines), ids=ids, next=following)
+        following = letter.id
+        if wanted.holds(letter):
+            lines += orjson.dumps(whole(seen_by(letter, by)), option=orjson.OPT_APPEND_NEWLINE)
+            ids.append(letter.id)
+    return Export(lines=bytes(lines), ids=ids, next=None)
+
+
+def by_error(
+    stream: str,
+    group: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    by: Principal = SYSTEM,
+) -> Errors:
+    """Return what went wrong with those that are wanted, the most frequent first; the newest ten thousand are counted.
+
+    Raises:
+        NotAStream, Unavailable: when Redis cannot be used for this.
+    """
+    found: dict[str, _Counted] = {}
+    complete = True
+    for looked_at, letter in enumerate(walk(stream, group)):
+        if looked_at == MOST_LOOKED_AT:
+            complete = False
+            break
+        if wanted.holds(letter):
+            if letter.fingerprint not in found:
+                found[letter.fingerprint] = _Counted(letter.id, seen_by(letter, by).error, _pattern(letter))
+            found[letter.fingerprint].add(letter)
+    groups = [counted.group(name) for name, counted in found.items()]
+    return Errors(groups=tuple(sorted(groups, key=lambda one: (-one.count, -one.last_ms))), complete=complete)
+
+
+def _pattern(letter: DeadLetter) -> str:
+    return pattern(letter.mask.text(letter.error, letter.event) if letter.mask else letter.error)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What is kept of those with one fingerprint: none of their events, of which each may be large."""
+
+    newest: str
+    example: str
+    pattern: str
+    count: int = 0
+    event_types: set[str] = field(default_factory=set)
+    first_ms: int = 0
+    last_ms: int = 0
+
+    def add(self, letter: DeadLetter) -> None:
+        self.first_ms = min(self.first_ms, letter.first_ms) if self.count else letter.first_ms
+        self.last_ms = max(self.last_ms, letter.last_ms)
+        self.count += 1
+        self.event_types.add(letter.event_type)
+
+    def group(self, fingerprint: str) -> ErrorGroup:
+        return ErrorGroup(
+            fingerprint=fingerprint,
+            pattern=self.pattern,
+            newest=self.newest,
+            example=self.example,
+            count=self.count,
+            event_types=tuple(sorted(self.event_types)),
+            first_ms=self.first_ms,
+            last_ms=self.last_ms,
+        )

@@ -1,0 +1,244 @@
+"""What every sink is: a place that takes events and says, for each, whether it did; its settings; an event on its way.
+
+Settings are a frozen dataclass beside the sink, read from JSON, with each mistake told by its field.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from types import UnionType
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.file import kind_of, nearest
+from synapse.errors.delivery import BadConfig, NotBegun, SinkBroken, SinkError
+from synapse.wire import entry, fast_decoder
+from synapse.wire.entry import DecodedEntry, TopLevelTypes
+
+_NO_TYPES: Mapping[str, TopLevelTypes] = {}
+
+
+class Delivery:
+    """One event of a stream, as a group gets it.
+
+    `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
+    are the names and values of its entry in turn, as they lie in Redis; `types_of` says how those of foreign entries
+    are read. Decoded only when somebody asks, and once: a sink may do that in a process of its own. `token` names the
+    lease under which the event is in hand; it is the runtime's, and means nothing to a sink.
+    """
+
+    __slots__ = ("_entry", "attempt", "id", "parts", "stream", "token", "types_of")
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        id: str,
+        attempt: int,
+        parts: Sequence[bytes],
+        types_of: Mapping[str, TopLevelTypes] = _NO_TYPES,
+        token: str = "",
+    ) -> None:
+        self.stream = stream
+        self.id = id
+        self.attempt = attempt
+        self.parts = parts
+        self.types_of = types_of
+        self.token = token
+        self._entry: DecodedEntry | None = None
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.stream} {self.id}, attempt {self.attempt})"
+
+    @property
+    def entry(self) -> DecodedEntry:
+        """The event as it was read, and what its entry says about it."""
+        if self._entry is None:
+            self._entry = fast_decoder.decode_parts(self.parts, types_of=self.types_of)
+        return self._entry
+
+    @entry.setter
+    def entry(self, read: DecodedEntry) -> None:
+        self._entry = read
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The fields of the entry, as they lie in Redis."""
+        return entry.pairs(self.parts)
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The canonical event."""
+        return self.entry.event
+
+    @property
+    def event_type(self) -> str:
+        """The event's type, "" when the entry names none."""
+        return self.entry.event_type
+
+    @property
+    def timestamp(self) -> str | None:
+        """When it happened (ISO 8601), as its publisher says, or when it was published; None when nobody said."""
+        return self.entry.timestamp
+
+    @property
+    def source(self) -> str | None:
+        """Who published it, as far as somebody said."""
+        return self.entry.source
+
+
+_WORDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "nothing",
+    list: "a list",
+    dict: "values by their names",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkConfig:
+    """What a sink can be told. Its fields are texts, numbers, true or false, lists of these, mappings of names to these
+    or to anything, or (`| None`) nothing."""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Return the settings.
+
+        Raises:
+            BadConfig: with a sentence for each field that is wrong.
+        """
+        errors = dict(cls._errors(values))
+        if not errors:
+            config = cls(**values)
+            errors = dict(config.mistakes())
+        if errors:
+            raise BadConfig(errors)
+        return config
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        """Give what is wrong beyond the types: the field, and a sentence."""
+        return iter(())
+
+    def streams(self) -> Mapping[str, str]:
+        """Return the streams that the sink writes to, by the setting that names each."""
+        return {}
+
+    @classmethod
+    def _errors(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        hints = get_type_hints(cls)
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                yield name[:100], f"there is no such setting; {nearest(name, known)}"
+        for field in fields(cls):
+            if field.name not in values:
+                if field.default is MISSING and field.default_factory is MISSING:
+                    yield field.name, "is missing"
+            elif wrong := _mistyped(hints[field.name], values[field.name]):
+                yield field.name, wrong
+
+
+def _mistyped(hint: Any, value: Any) -> str:
+    """Return how a value is not of a type, "" when it is."""
+    alternatives = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    kinds = {get_origin(one) or one: get_args(one) for one in alternatives}
+    if type(value) not in kinds:
+        return f"must be {' or '.join(_WORDS[kind] for kind in kinds)}, but is {kind_of(value)}"
+    inner = kinds[type(value)][-1] if kinds[type(value)] else Any
+    if inner is Any:
+        return ""
+    parts = value.values() if isinstance(value, dict) else value
+    wrong = [part for part in parts if type(part) is not inner]
+    return f"must hold nothing but {_WORDS[inner]}, but holds {kind_of(wrong[0])}" if wrong else ""
+
+
+# None: the sink has taken the event, and the bridge settles it.
+Outcome = SinkError | None
+MayBegin = Callable[[], bool]
+
+
+class Sink(ABC):
+    """Takes events, many at once."""
+
+    # What it can be told: a subclass of SinkConfig.
+    Config: ClassVar[type[SinkConfig]] = SinkConfig
+    # How many events it has in work at once, where its own settings say so; None: as many as its bridge says.
+    at_once: int | None = None
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        """Return the sink of a bridge, ready to take events. `config` is a `cls.Config`.
+
+        `stopping` says whether the process was asked to stop: then nothing is to be waited for. `bridge.concurrency`
+        is how many events the sink may have in work at once; it gets at least so many where there are.
+
+        Raises:
+            BadConfig: when it cannot be set up like this after all.
+            SinkBroken: when it cannot be opened.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        """Take the events, in this order. Return the outcome of each.
+
+        Once `may_begin` says no, nothing more is begun: the rest is NotBegun. Work on an event that was begun before
+        is finished. An exception means that none was taken, and that trying again may help. SinkDisabled as an outcome
+        disables the bridge.
+
+        Raises:
+            SinkAway: when the sink can take nothing now. None of the events was begun then.
+        """
+
+    def is_gone(self) -> bool:
+        """Say whether the sink takes nothing any more: then nothing is read for it."""
+        return False
+
+    def close(self) -> None:
+        """Let go of what the sink holds."""
+        return
+
+
+class OneByOne(Sink):
+    """A sink that takes one event at a time; what becomes of one is nothing to the others."""
+
+    @abstractmethod
+    def take(self, delivery: Delivery) -> None:
+        """Take one event.
+
+        Raises:
+            SinkError: when it was not taken. Any other exception means the same, and that trying again may help.
+        """
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        return [self._outcome(delivery) if may_begin() else NotBegun() for delivery in batch]
+
+    def _outcome(self, delivery: Delivery) -> Outcome:
+        try:
+            self.take(delivery)
+        except SinkError as error:
+            return error
+        except Exception as error:
+            return SinkError(f"{type(error).__name__}: {error}")
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullConfig(SinkConfig):
+    """Nothing: who reads says what it wants with each request."""
+
+
+class PullSink(Sink):
+    """Holds the place of those who ask. It is never opened, since nothing is brought anywhere."""
+
+    Config = PullConfig
+
+    @classmethod
+    def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
+        raise SinkBroken("Its events are asked for with POST /v1/read: there is nothing to run.")
+
+    def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        return [NotBegun() for _ in batch]

@@ -1,1 +1,0 @@
-"""Sinks: the class they share, their configuration, and those that need no app."""

@@ -8,9 +8,9 @@ class BridgesConfig(AppConfig):
     def ready(self) -> None:
         from bridges import snapshot  # noqa: PLC0415 - needs the loaded apps
         from bridges.pull.groups import rename_owner  # noqa: PLC0415
-        from synapse.groups import ownership  # noqa: PLC0415
+        from synapse.inspection.groups import on_owners, on_renamed_service  # noqa: PLC0415
         from synapse.retention import janitor  # noqa: PLC0415
 
         janitor.on_durable_groups(snapshot.holder.durable_groups)
-        ownership.on_owners(snapshot.holder.owners)
-        ownership.on_renamed_service(rename_owner)
+        on_owners(snapshot.holder.owners)
+        on_renamed_service(rename_owner)

@@ -16,7 +16,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition, Order
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.delivery import retry
 from synapse.delivery.sink import Delivery
-from synapse.groups.ownership import Owner, Owners
+from synapse.inspection.groups import Owner, Owners
 from synapse.wire import masking
 from synapse.wire.masking import Mask
 from synapse.wire.start_position import start_of

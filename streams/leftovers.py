@@ -14,8 +14,7 @@ from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.errors.streams import NotAStream, Unavailable
-from synapse.groups.ownership import owners
-from synapse.inspection.groups import Standing, standings
+from synapse.inspection.groups import Standing, owners, standings
 from synapse.problems import Problem
 from synapse.redis import answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from synapse.auth import api_key, client_ip
-from synapse.delivery.handlers import allow_list
+from synapse.delivery.handlers import invocation
 from synapse.formats import durations
 from synapse.redis import address
 
@@ -84,7 +84,7 @@ def cookie_suffix(text: str) -> str:
 def handlers(text: str) -> list[str]:
     """Read the functions that bridges may call."""
     for name in (found := names(text)):
-        if not allow_list.is_entry(name):
+        if not invocation.is_entry(name):
             raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
     return found
 

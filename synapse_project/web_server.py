@@ -19,7 +19,7 @@ import uvicorn
 from django.conf import settings
 from django.urls import get_resolver
 
-from bridges import background as bridges
+from bridges.groups import expiry
 from streams import background_tasks, connections, health
 from streams.live.process_tails import tails
 from streams.snapshot import holder
@@ -54,7 +54,7 @@ class Lifespan:
                 # Before the collector is told what stays: the first requests would load it.
                 await asyncio.to_thread(load_views)
                 background_tasks.start()
-                bridges.WORK.start()
+                expiry.WORK.start()
                 await asyncio.to_thread(health.start)
                 request_guard.warning.write_at_start(server_config())
                 process.tune_garbage_collector()
@@ -64,7 +64,7 @@ class Lifespan:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(health.stop)
-                await asyncio.to_thread(bridges.WORK.stop)
+                await asyncio.to_thread(expiry.WORK.stop)
                 await asyncio.to_thread(background_tasks.stop)
                 tails().stop()
                 connections.close_async_executors()

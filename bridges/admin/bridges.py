@@ -41,7 +41,7 @@ _HOLDS_PII = (
 
 def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
     """Ask how bridges are, by their names."""
-    return status.of([definition_of(bridge) for bridge in bridges])
+    return status.overviews([definition_of(bridge) for bridge in bridges])
 
 
 class BridgeList(LiveList):

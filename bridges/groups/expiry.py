@@ -1,23 +1,24 @@
 """Groups that a read opened and that nobody reads any more: they expire, so that made-up names do not stay for ever.
 
 A group that somebody defined, in a catalog file or by changing it in the admin, never expires, nor does one with events
-that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters.
-"""
+that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters."""
 
 import contextlib
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import close_old_connections, transaction
 
 from bridges.groups import actions, checks
 from bridges.models import Bridge, OpenedGroup
+from bridges.pull import groups
 from core import audit
 from streams.connections import shares_of
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS
 from synapse.errors.delivery import UnknownGroup
+from synapse.runtime.periodic import Periodic
 
 # What opening sets; all other columns have their defaults.
 _OPENED_WITH = {"sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
@@ -71,3 +72,13 @@ def _holds_events(stream: str, group: str) -> bool:
     except UnknownGroup:
         return False
     return bool(found.group.pending or found.waiting or found.parked or found.dead)
+
+
+def let_unused_groups_expire() -> None:
+    """Write which groups were read, and delete those that nobody reads."""
+    close_old_connections()
+    groups.flush()
+    expire(datetime.now(UTC))
+
+
+WORK = Periodic("unused groups", 600.0, let_unused_groups_expire)

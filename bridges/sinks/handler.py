@@ -10,7 +10,7 @@ from django.conf import settings
 
 from bridges.handlers.process import HandlerProcess
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.handlers import allow_list
+from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.pipe_protocol import Order
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
@@ -29,7 +29,7 @@ class HandlerConfig(SinkConfig):
     batch: bool = False
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        if complaint := allow_list.complaint(self.handler, settings.BRIDGE_HANDLERS):
+        if complaint := invocation.complaint(self.handler, settings.BRIDGE_HANDLERS):
             yield "handler", complaint
 
 

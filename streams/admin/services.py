@@ -18,7 +18,7 @@ from streams.admin import keys, tabs
 from streams.connections import ask_all
 from streams.models import Grant, Service, Stream
 from streams.snapshot import holder
-from synapse.groups import ownership
+from synapse.inspection.groups import rename_service
 from synapse.inspection.integration_status import (
     ACTIVE_SECONDS,
     LOOKED_AT,
@@ -162,7 +162,7 @@ class ServiceAdmin(AuditedAdmin):
         before = Service.objects.get(pk=obj.pk).name if change else obj.name
         super().save_model(request, obj, form, change)
         if before != obj.name:
-            ownership.rename_service(before, obj.name)
+            rename_service(before, obj.name)
 
     @admin.display(description="service", ordering="name")
     def named(self, service: Service) -> str:

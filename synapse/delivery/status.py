@@ -209,7 +209,7 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
     return found
 
 
-def of(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
+def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
     """Find out how the bridges are, by name. What is wrong with one is its own `problem`.
 
     Raises:

@@ -1,12 +1,11 @@
 """The consumer groups of a stream: who reads, what they still have to settle, and how far behind they are."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.groups.ownership import Owner, owners
 from synapse.http.exchange import Request, Response, json_response
 from synapse.inspection import lag
 from synapse.inspection.lag import Lag
@@ -18,6 +17,50 @@ from synapse.redis.commands import groups as broker_groups
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Consumer, Group
 from synapse.wire.ids import parse
+
+# A stream and a group of it.
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What a group belongs to: a bridge that brings its events somewhere, or one that is pulled over HTTP."""
+
+    kind: Literal["bridge", "pull"]
+    name: str
+    enabled: bool
+    paused: bool
+
+
+Owners = Mapping[Place, Owner]
+
+_providers: list[Callable[[], Owners]] = []
+_renamers: list[Callable[[str, str], None]] = []
+
+
+def on_owners(provider: Callable[[], Owners]) -> None:
+    """Register who knows of owners: called whenever groups are shown, so it answers from memory."""
+    _providers.append(provider)
+
+
+def owners() -> Owners:
+    """Return the owners that are known. A group without one is some other program's."""
+    found: dict[Place, Owner] = {}
+    for provider in _providers:
+        found |= provider()
+    return found
+
+
+def on_renamed_service(listener: Callable[[str, str], None]) -> None:
+    """Register who is called with a service's old and new name, in the transaction that renames it."""
+    _renamers.append(listener)
+
+
+def rename_service(before: str, after: str) -> None:
+    """Let a service keep what belongs to it under its old name."""
+    for listener in _renamers:
+        listener(before, after)
+
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.
 MOST_WAITING = 1000

@@ -111,7 +111,7 @@ class Script:
         )
 
 
-def load(name: str, *parts: str) -> Script:
+def load_script(name: str, *parts: str) -> Script:
     """Return the script of the file `scripts/<name>.lua` of this package, after those of `scripts/parts`."""
     files = [f"parts/{part}.lua" for part in parts] + [f"{name}.lua"]
     folder = resources.files(__package__).joinpath("scripts")

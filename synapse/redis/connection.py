@@ -24,7 +24,7 @@ from synapse.redis import address
 from synapse.redis.address import Address, Place
 
 # How long one Sentinel may take, in seconds: when some of them are away, the next ones are asked within a request.
-TIMEOUT = 0.25
+SENTINEL_TIMEOUT = 0.25
 
 
 class Primary:
@@ -76,8 +76,8 @@ class Primary:
             **tls,
             "retry": retry,
             "protocol": 2,
-            "socket_connect_timeout": TIMEOUT,
-            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": SENTINEL_TIMEOUT,
+            "socket_timeout": SENTINEL_TIMEOUT,
         }
 
 

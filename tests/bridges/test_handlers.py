@@ -8,7 +8,7 @@ import pytest
 
 from bridges.handlers import process
 from bridges.sinks.handler import HandlerConfig, HandlerSink
-from synapse.delivery.handlers import allow_list, invocation
+from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.pipe_protocol import pack_batch, unpack_batch
 from synapse.errors.delivery import (
     BadConfig,
@@ -227,7 +227,7 @@ LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
 
 @pytest.mark.parametrize("path", ["shop.handlers.on_order", "shop.alerts.on_error"])
 def test_what_the_settings_list_may_be_a_handler(path):
-    assert allow_list.complaint(path, LISTED) == ""
+    assert invocation.complaint(path, LISTED) == ""
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_the_settings_list_may_be_a_handler(path):
     ],
 )
 def test_nothing_else_may(path):
-    assert allow_list.complaint(path, LISTED)
+    assert invocation.complaint(path, LISTED)
 
 
 def test_a_handler_that_is_not_on_the_list_is_refused_by_its_field(handlers):

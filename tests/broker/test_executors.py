@@ -14,7 +14,7 @@ from synapse.redis import (
     Server,
     SyncExecutor,
 )
-from synapse.redis.command import Job, Script, load
+from synapse.redis.command import Job, Script, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.shares import AllInUse, CallerId
 from tests.patience import eventually
@@ -102,7 +102,7 @@ def test_asking_nothing_is_answered_at_once(either):
 
 
 def test_a_script_that_the_server_forgot_is_sent_again_and_runs_once(either, redis):
-    script = load("publish_together")
+    script = load_script("publish_together")
     append = script.call(["s"], [100, 0, "", 2, b"n", b"1"])
     either.execute([append])
     redis.script_flush()

@@ -18,7 +18,7 @@ from synapse.delivery.sink import Delivery, MayBegin, OneByOne, Outcome
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import SinkAway, SinkError
 from synapse.redis import SyncExecutor
-from synapse.redis.command import load
+from synapse.redis.command import load_script
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.runtime.backoff import Backoff
 from synapse.wire.ids import parse
@@ -32,7 +32,7 @@ DEEDS = "deeds"
 ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
 ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
 _ALONE = ("leave", "trim")
-_SCRIPTS = {name: load(name, *(() if name in _ALONE else ("group",))) for name in (*ASKED, *ASKED_BY_OTHERS)}
+_SCRIPTS = {name: load_script(name, *(() if name in _ALONE else ("group",))) for name in (*ASKED, *ASKED_BY_OTHERS)}
 _BY_DIGEST = {script.digest: name for name, script in _SCRIPTS.items()}
 _BY_TEXT = {script.text: name for name, script in _SCRIPTS.items()}
 

@@ -10,7 +10,7 @@ import redis as redis_py
 from redis.crc import key_slot
 
 import synapse.redis
-from synapse.redis.command import load
+from synapse.redis.command import load_script
 
 # Redis' way to write a word that holds anything: "text", with \" and \\ and \xff inside.
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
@@ -85,7 +85,7 @@ def _scripts() -> dict[bytes, str]:
     """Every script by its digest and by its text, with what stands before it and without."""
     known = {}
     for name in script_names():
-        for script in (load(name), load(name, "group")):
+        for script in (load_script(name), load_script(name, "group")):
             known[script.digest.encode()] = known[script.text.encode()] = name
     return known
 

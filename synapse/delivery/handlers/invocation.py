@@ -1,13 +1,46 @@
-"""A handler as the child calls it: whatever kind of function it is, it takes deliveries and returns when it is done."""
+"""Which functions may be handlers, and a handler as the child calls it.
+
+The functions are those that the settings list. Whatever kind of function a handler is, it takes deliveries and returns
+when it is done.
+"""
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from synapse.delivery.handlers import allow_list
+from synapse.catalog.file import quoted
 from synapse.delivery.sink import Delivery
+
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_ENTRY = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.(?:\*|[A-Za-z_]\w*)", re.ASCII)
+
+
+def is_entry(text: str) -> bool:
+    """Say whether a text can stand in the list: a function's dotted path, or `package.module.*`."""
+    return _ENTRY.fullmatch(text) is not None
+
+
+def complaint(path: str, listed: Sequence[str]) -> str:
+    """Return why this is no handler that may be used, "" when it may.
+
+    `package.module.*` allows the functions of that module, but for those that begin with `_`.
+    """
+    if not _PATH.fullmatch(path):
+        return f"must be the dotted path of a function, such as shop.handlers.on_order, but is {quoted(path)}"
+    module, _, function = path.rpartition(".")
+    if path in listed or (f"{module}.*" in listed and not function.startswith("_")):
+        return ""
+    return f"{quoted(path)} is not on the list of SYNAPSE_HANDLERS, which allows {', '.join(listed) or 'nothing'}"
+
+
+def must_be_its_modules_own(path: str, listed: Sequence[str]) -> bool:
+    """Say whether only a function that its module defines itself may be used: what a `*` allows must not reach what
+    the module merely imported."""
+    return path not in listed
+
 
 Handle = Callable[[Sequence[Delivery]], None]
 
@@ -23,13 +56,13 @@ def load(path: str, listed: Sequence[str]) -> Callable[..., Any]:
         BadHandler: when it may not be used or is no function.
         Exception: whatever importing its module raises.
     """
-    if complaint := allow_list.complaint(path, listed):
-        raise BadHandler(complaint)
+    if why := complaint(path, listed):
+        raise BadHandler(why)
     module, _, name = path.rpartition(".")
     function = getattr(import_module(module), name, None)
     if not callable(function):
         raise BadHandler(f"the module {module} has no function {name}")
-    if allow_list.must_be_its_modules_own(path, listed) and getattr(function, "__module__", None) != module:
+    if must_be_its_modules_own(path, listed) and getattr(function, "__module__", None) != module:
         raise BadHandler(f"{module} only imports {name}; to be used, SYNAPSE_HANDLERS must name {path} in full")
     found: Callable[..., Any] = function
     return found

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from synapse.redis import keyspace
-from synapse.redis.command import Argument, Command, load
+from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call, netstrings
 from synapse.redis.commands.streams import Entry
 
-_REPLAY, _DISCARD = load("replay", "group"), load("discard", "group")
+_REPLAY, _DISCARD = load_script("replay", "group"), load_script("discard", "group")
 
 Replayed = Literal["retry", "gone", "waiting", "broken"]
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.command import Command, load
+from synapse.redis.command import Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call
 
-_MOVE, _DELETE = load("move", "group"), load("delete", "group")
+_MOVE, _DELETE = load_script("move", "group"), load_script("delete", "group")
 
 # How many entries one call skips at most, and how many that are not settled it looks at: Redis serves nobody else
 # meanwhile.

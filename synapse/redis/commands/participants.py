@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.command import Command, load
+from synapse.redis.command import Command, load_script
 
-_READERS = load("readers")
+_READERS = load_script("readers")
 
 # A stream and a source.
 Publisher = tuple[str, str]
@@ -90,7 +90,7 @@ def _readers(reply: Any) -> Readers:
     )
 
 
-_REPORT = load("report")
+_REPORT = load_script("report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

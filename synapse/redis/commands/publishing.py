@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from synapse.redis import keyspace
-from synapse.redis.command import Argument, Command, load
+from synapse.redis.command import Argument, Command, load_script
 
-_ONCE = load("publish_once")
-_TOGETHER = load("publish_together")
+_ONCE = load_script("publish_once")
+_TOGETHER = load_script("publish_together")
 # Redis takes no command of more words than this.
 MAX_WORDS = 1024 * 1024
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.command import Argument, Command, load
+from synapse.redis.command import Argument, Command, load_script
 
-_TRIM = load("trim")
-_HOLD_LEASE = load("hold_lease")
+_TRIM = load_script("trim")
+_HOLD_LEASE = load_script("hold_lease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.command import Command, load
+from synapse.redis.command import Command, load_script
 
 
 def note_catalog_number(number: int) -> Command:
@@ -26,7 +26,7 @@ def _number(reply: Any) -> int | None:
     return None if reply is None else int(float(reply))
 
 
-_TAKE = load("take_token")
+_TAKE = load_script("take_token")
 _MICROSECONDS = 1_000_000
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from synapse.redis import keyspace
-from synapse.redis.command import Argument, Command, load
+from synapse.redis.command import Argument, Command, load_script
 
-_SAMPLE = load("sample")
-_COUNT_BETWEEN = load("count_between")
-_HOLD_LEASE = load("hold_lease")
+_SAMPLE = load_script("sample")
+_COUNT_BETWEEN = load_script("count_between")
+_HOLD_LEASE = load_script("hold_lease")
 
 
 class StreamSample(NamedTuple):

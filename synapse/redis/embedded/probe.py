@@ -61,7 +61,8 @@ def look_at(endpoint: Endpoint) -> Look:
         if was_late(problem):
             return Look(state=State.SILENT, said="gives no answer")
         bottom = _bottom_of(problem)
-        return Look(state=State.AWAY, said=f"is not there ({getattr(bottom, 'strerror', None) or bottom})")
+        how = "refuses us" if isinstance(bottom, redis.exceptions.AuthenticationError) else "is not there"
+        return Look(state=State.AWAY, said=f"{how} ({getattr(bottom, 'strerror', None) or str(bottom).rstrip('.')})")
     if known["loading"] == "0":
         return Look(state=State.READY, said="answers")
     loaded, percent = known.get("loading_loaded_bytes", "0"), known.get("loading_loaded_perc", "100")

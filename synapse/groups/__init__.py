@@ -1,1 +1,0 @@
-"""Consumer groups: whose they are."""

@@ -91,7 +91,16 @@ def test_every_script_of_delivery_is_described():
     described = (ROOT / "docs/consuming.md").read_text(encoding="utf-8")
     scripts = {path.stem for path in Path(ROOT / "synapse/redis/scripts").glob("*.lua")}
 
-    others = {"trim", "readers", "hold_lease", "publish_together", "publish_once", "take_token"}
+    others = {
+        "trim",
+        "readers",
+        "hold_lease",
+        "publish_together",
+        "publish_once",
+        "take_token",
+        "sample",
+        "count_between",
+    }
     assert {name for name in scripts if f"| `{name}` |" not in described} == others
 
 

@@ -11,7 +11,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from synapse.http.exchange import NO_STORE
+from synapse.http.exchange import DATA_POLICY, NO_STORE
 
 
 def no_store_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -60,6 +60,13 @@ PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
 
 class ContentPolicyMiddleware(CSPMiddleware):
     """Sends the policy of the admin with its pages, and that of data with all other answers that name none."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if getattr(response, "_csp_config", None) is None and not _is_admin_page(request):
+            # Written as the event loop does: the parent writes directives in any order.
+            response.headers.setdefault("Content-Security-Policy", DATA_POLICY.decode())
+            return response
+        return super().process_response(request, response)
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

@@ -1,4 +1,4 @@
-"""What drf-spectacular does not know of our routes."""
+"""Complete the OpenAPI document that drf-spectacular writes."""
 
 import json
 from collections import Counter, defaultdict

@@ -12,6 +12,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.problems import Problem
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
+from synapse.redis.async_executor import do_in_a_thread
 from synapse.redis.conversations import K
 from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
@@ -54,6 +55,8 @@ async def do_job(job: Job) -> list[Any]:
     Raises:
         ShareUsedUp, AllInUse: when too many wait already, of this caller or of all.
     """
+    if job.caller is None:
+        return await do_in_a_thread(job)
     return await job_pool().run(job.caller, job.work)
 
 

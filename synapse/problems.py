@@ -42,11 +42,11 @@ class BadRequest(Problem):
 
 
 class Unauthenticated(Problem):
-    """Nobody is let in like this: no credential was shown, or one that is not good (RFC 9110, 15.5.2)."""
+    """No credential was shown, or one that is not good (RFC 9110, 15.5.2)."""
 
     status = 401
     slug = "unauthenticated"
-    title = "Show who you are"
+    title = "Authentication required"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": CHALLENGE})

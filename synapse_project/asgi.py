@@ -7,6 +7,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
 django.setup(set_prefix=False)
 
-from synapse_project.front_door import ROUTES, FrontDoor  # noqa: E402 - needs the loaded apps
+from synapse_project.endpoints import ROUTES  # noqa: E402 - needs the loaded apps
+from synapse_project.front_door import FrontDoor  # noqa: E402
 
 application = FrontDoor(ROUTES)

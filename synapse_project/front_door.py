@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable
 
-from bridges.api import async_routes as bridges
-from streams.api import async_routes as streams
 from synapse.http.exchange import Route
 from synapse.server import asgi
 from synapse_project.django_threads import DjangoLane
 from synapse_project.server_config import server_config
 from synapse_project.web_server import Lifespan
-
-ROUTES: tuple[Route, ...] = (*streams.ROUTES, *bridges.ROUTES)
 
 
 class FrontDoor(asgi.FrontDoor):

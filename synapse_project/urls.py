@@ -13,8 +13,7 @@ admin.site.extra_urls = account.urls  # type: ignore[attr-defined]  # the theme'
 urlpatterns = [
     # Who opens the address in a browser wants to look around.
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
-    path("", include("streams.api.urls")),
-    path("", include("bridges.api.urls")),
+    path("", include("synapse_project.endpoints")),
     path("registry/", include("contracts.api.urls")),
     path("registry", Root.as_view()),
     path("openapi.json", ApiDocument.as_view(), name="openapi"),

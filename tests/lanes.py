@@ -16,7 +16,8 @@ from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.snapshot import holder
 from synapse.server import http_protocol
-from synapse_project.front_door import ROUTES
+from synapse_project.endpoints import ROUTES
+from tests.documented import hold_to_model
 from tests.door import ChangingFrontDoor
 
 
@@ -31,6 +32,15 @@ class Answer:
     @property
     def json(self) -> Any:
         return orjson.loads(self.body)
+
+
+# Headers in which the ways in may differ: the web server's own, of which Django alone sends none.
+OF_THE_WEB_SERVER = frozenset(("date", "content-length", "connection"))
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    """Return the headers that both ways in have to send alike."""
+    return {name: text for name, text in answer.headers.items() if name not in OF_THE_WEB_SERVER}
 
 
 class ExpressLane:
@@ -49,7 +59,9 @@ class ExpressLane:
     ) -> Answer:
         _load()
         sent = {"host": "localhost", "content-type": "application/json", **(headers or {})}
-        return self._runner.run(self.ask(method, path, _bytes(body), sent))
+        answer = self._runner.run(self.ask(method, path, _bytes(body), sent))
+        hold_to_model(method, path, answer.status, answer.headers.get("content-type", ""), answer.body)
+        return answer
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Ask on a running loop: for several questions at once."""
@@ -107,6 +119,7 @@ class DjangoAlone:
         # The test client names no content type when there is no body; callers over a wire do.
         response = self._client.generic(method, path, _bytes(body), headers=sent, CONTENT_TYPE=kind)
         pairs = {name.lower(): text for name, text in response.headers.items()}
+        hold_to_model(method, path, response.status_code, pairs.get("content-type", ""), response.content)
         return Answer(response.status_code, pairs, response.content)
 
     def close(self) -> None:

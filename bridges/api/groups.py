@@ -1,190 +1,226 @@
-"""Acting on groups through Django REST framework."""
+"""Acting on groups over HTTP."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
-from django.http import HttpResponse
-from drf_spectacular.utils import PolymorphicProxySerializer
-from rest_framework.request import Request
+from pydantic import Field
 
 from bridges import groups
-from bridges.api import shapes
-from bridges.api.dead_letters.queries import GROUP
 from bridges.groups import Paused, Plan, checks
-from core.views import ApiView, to_django, to_request
-from streams.access import principal_of
-from streams.api import inspect
-from streams.api.openapi import STREAM, described, example
-from synapse.http import json_body as body
-from synapse.http.exchange import json_response
-from synapse.problems import BadParameter
+from bridges.groups.actions import REQUIRES
+from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, either, endpoint, maybe
 
-PROBLEMS = {
-    400: "The request cannot be used: `parameter` says what of it, or it names no place.",
+_PATH = "/streams/{stream}/groups"
+_PROBLEMS = {
+    400: "The request cannot be used: `parameter` names the member, or the stream or group has no good name.",
     404: "There is no such stream or group.",
-    409: "It cannot be done as things are: `type` says why.",
+    409: "It cannot be done in the group's present state: `type` says why.",
     413: "The request is too large.",
     415: "The request is not JSON.",
     503: "Redis cannot be used now. The same request again does no harm.",
 }
-_PLACE = {"stream": "inference-events", "group": "analytics-service"}
+_GROUP = {"stream": "inference-events", "group": "analytics-service"}
 _UNSETTLED = {"pending": 0, "waiting": 4, "parked": 0, "dead": 1}
+_WHERE = "beginning, end, the id of an event, or a time; an event of that id or time is included."
 
 
-class Groups(inspect.Groups):
-    """The groups of a stream: read as streams shows them, and made."""
+class CreateAsked(Body):
+    """The name, and where it begins."""
 
-    @described(
-        "Create a group",
-        name="create_group",
-        tag="groups",
-        parameters=[STREAM],
-        request=shapes.CreateAsked,
-        answers={201: shapes.CreatedGroup},
-        problems=PROBLEMS,
-        examples=[
-            example("from the first event on", {"name": "analytics-service"}),
-            example("from a time on", {"name": "analytics-service", "at": "2026-11-23T10:00:00Z"}),
-            example("made", {**_PLACE, "last_delivered_id": "0-0"}, status=201),
-        ],
+    name: str
+    at: str | None = maybe(f"{_WHERE} Without it: beginning.")
+
+
+class CreatedGroup(Answer):
+    """A group that was made."""
+
+    stream: str
+    group: str
+    last_delivered_id: str = about("The id after which it begins.")
+
+
+class DeleteAsked(Body):
+    """Nothing, or why it is deleted although it has unacknowledged events."""
+
+    optional: ClassVar[bool] = True
+    force: bool | None = maybe()
+    reason: str | None = maybe("For the audit log. Needed with `force`.")
+
+
+class DeletedGroup(Answer):
+    """The events that a deleted group had not acknowledged."""
+
+    stream: str
+    group: str
+    deleted: bool
+    unread: int = about("Counted to 10,000.")
+    pending: int
+    waiting: int
+    parked: int
+    dead: int
+
+
+class PausedGroup(Answer):
+    """Whether a group is paused now."""
+
+    stream: str
+    group: str
+    bridge: str = about("The bridge that reads as the group, or is pulled as it.")
+    paused: bool
+
+
+class MoveAsked(Body):
+    """Where to, and how."""
+
+    to: Annotated[str, Sentence("“{name}” is beginning, end, the id of an event, or a time.")] = about(
+        _WHERE, min_length=1
     )
-    def post(self, request: Request, stream: str) -> HttpResponse:
-        """A group that no bridge owns: any program may read as it. The groups of bridges, and those that are pulled,
-        make themselves."""
-        question = to_request(request._request, principal_of(request))
-        groups.permit(question.principal, stream)
-        values = body.read(question, known=("name", "at"))
-        name, at = body.text(values, "name"), body.text(values, "at") or "beginning"
-        made = groups.create(stream, name, at, by=question.principal)
-        shown = {"stream": made.stream, "group": made.group, "last_delivered_id": made.after}
-        return to_django(json_response(shown, status=201))
+    discard_waiting: bool | None = maybe("Drop unacknowledged events before the new position; else they stay.")
+    dry_run: bool | None = maybe("Only say what it would do.")
 
 
-class OneGroup(ApiView):
-    """One group."""
-
-    @described(
-        "Delete a group",
-        name="delete_group",
-        tag="groups",
-        parameters=[STREAM, GROUP],
-        request=shapes.DeleteAsked,
-        answers={200: shapes.DeletedGroup},
-        problems=PROBLEMS,
-        examples=[
-            example("one that is owed nothing", {}),
-            example("one that nobody needs", {"force": True, "reason": "the service was retired"}),
-            example("gone", {**_PLACE, "deleted": True, "unread": 12, **_UNSETTLED}, status=200),
-        ],
-    )
-    def delete(self, request: Request, stream: str, group: str) -> HttpResponse:
-        """It goes with all that is kept of it, dead letters too. Refused while it has live consumers or is owed events,
-        unless `force` is true, which needs a `reason`; and while an enabled bridge reads as it, in any case."""
-        question = to_request(request._request, principal_of(request))
-        groups.permit(question.principal, stream)
-        values = body.read(question, known=("force", "reason"), required=False)
-        force, reason = body.flag(values, "force"), body.text(values, "reason")
-        gone = groups.delete(stream, group, by=question.principal, force=force, reason=reason)
-        return _answer(
-            {
-                "stream": stream,
-                "group": group,
-                "deleted": True,
-                "unread": gone.unread,
-                "pending": gone.pending,
-                "waiting": gone.waiting,
-                "parked": gone.parked,
-                "dead": gone.dead,
-            }
-        )
+class _FromTo(Answer):
+    stream: str
+    group: str
+    start: str = Field(alias="from", description="The id after which it went on before.")
+    to: str = about("The id after which it goes on then.")
 
 
-class Pause(ApiView):
-    """Let a group rest."""
+class MovedGroup(_FromTo):
+    """Result of moving a group."""
 
-    @described(
-        "Pause a group",
-        name="pause_group",
-        tag="groups",
-        parameters=[STREAM, GROUP],
-        answers={200: shapes.PausedGroup},
-        problems=[404, 409, 503],
-        examples=[example("it rests", {**_PLACE, "bridge": "analytics", "paused": True}, status=200)],
-    )
-    def post(self, request: Request, stream: str, group: str) -> HttpResponse:
-        """The bridge that reads as the group, or those who pull as it, get nothing until it goes on. Its processes
-        notice within seconds. 409 where Synapse does not read for the group."""
-        question = to_request(request._request, principal_of(request))
-        groups.permit(question.principal, stream)
-        return _paused(groups.pause(stream, group, by=question.principal))
+    skipped: int = about("Events that the group will not get.")
+    unread_again: int = about("Events that it had not acknowledged, and that are unread again.")
+    more: bool = about("True: the move is not complete; the same request goes on.")
 
 
-class Resume(ApiView):
-    """Let a group go on."""
+class MovePlan(_FromTo):
+    """Result of moving a group that was only planned."""
 
-    @described(
-        "Resume a group",
-        name="resume_group",
-        tag="groups",
-        parameters=[STREAM, GROUP],
-        answers={200: shapes.PausedGroup},
-        problems=[404, 409, 503],
-        examples=[example("it goes on", {**_PLACE, "bridge": "analytics", "paused": False}, status=200)],
-    )
-    def post(self, request: Request, stream: str, group: str) -> HttpResponse:
-        """The other way round."""
-        question = to_request(request._request, principal_of(request))
-        groups.permit(question.principal, stream)
-        return _paused(groups.resume(stream, group, by=question.principal))
+    dry_run: bool
+    skips: int = about("Unread events that would not be delivered.")
+    repeats: int = about("Events before its position that would be delivered again.")
+    exact: bool = about("False when there are more: the counting stops at 10,000.")
+    pending: int = about("In flight now.")
+    waiting: int = about("Scheduled for retry now.")
+    parked: int = about("Blocked by another event of their key now.")
+    dead: int = about("Dead letters: they stay.")
+    hindrance: str | None = about("Why it cannot be moved now; null when it can.")
 
 
-class Move(ApiView):
-    """Give a group another place."""
+MovedOrPlan = either(MovedGroup, MovePlan, name="MovedOrPlan")
 
-    @described(
-        "Move a group",
-        name="move_group",
-        tag="groups",
-        parameters=[STREAM, GROUP],
-        request=shapes.MoveAsked,
-        answers={200: PolymorphicProxySerializer("MovedOrPlan", [shapes.MovedGroup, shapes.MovePlan], None)},
-        problems=PROBLEMS,
-        examples=[
-            example("what it would do", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
-            example("past all that is there", {"to": "end", "discard_waiting": True}),
-            example(
-                "moved",
-                {**_PLACE, "from": "0-0", "to": "1795432838408-0", "skipped": 3, "unread_again": 0, "more": False},
-                status=200,
-            ),
-        ],
-    )
-    def post(self, request: Request, stream: str, group: str) -> HttpResponse:
-        """Only while nobody delivers its events: its bridge is paused or disabled, or, of a group that no bridge owns,
-        no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
-        same again."""
-        question = to_request(request._request, principal_of(request))
-        groups.permit(question.principal, stream)
-        values = body.read(question, known=("to", "discard_waiting", "dry_run"))
-        to, discards = body.text(values, "to"), body.flag(values, "discard_waiting")
-        only_count = body.flag(values, "dry_run")
-        if not to:
-            raise BadParameter("“to” is beginning, end, the id of an event, or a time.", parameter="to")
-        checks.asked(to, now=datetime.now(UTC))
-        if only_count:
-            return _answer(_planned(stream, group, groups.plan(stream, group, to, discard_waiting=discards)))
-        moved = groups.move(stream, group, to, by=question.principal, discard_waiting=discards)
-        return _answer(
-            {
-                "stream": stream,
-                "group": group,
-                "from": moved.before,
-                "to": moved.after,
-                "skipped": moved.skipped,
-                "unread_again": moved.again,
-                "more": moved.more,
-            }
-        )
+
+_groups = partial(endpoint, tag="groups", requires=REQUIRES)
+
+
+@_groups(
+    "POST",
+    _PATH,
+    "Create a group",
+    {201: CreatedGroup},
+    body=CreateAsked,
+    problems=_PROBLEMS,
+    examples=[
+        Example("from the first event on", {"name": "analytics-service"}),
+        Example("from a time on", {"name": "analytics-service", "at": "2026-11-23T10:00:00Z"}),
+        Example("made", {**_GROUP, "last_delivered_id": "0-0"}, 201),
+    ],
+)
+def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
+    """A group that no bridge owns: any program may read as it. The groups of bridges, and those that are pulled, are
+    made by themselves."""
+    made = groups.create(call.params["stream"], call.body.name, call.body.at or "beginning", by=call.by)
+    return {"stream": made.stream, "group": made.group, "last_delivered_id": made.after}
+
+
+@_groups(
+    "DELETE",
+    f"{_PATH}/{{group}}",
+    "Delete a group",
+    DeletedGroup,
+    body=DeleteAsked,
+    problems=_PROBLEMS,
+    examples=[
+        Example("one without unacknowledged events", {}),
+        Example("one that nobody needs", {"force": True, "reason": "the service was retired"}),
+        Example("gone", {**_GROUP, "deleted": True, "unread": 12, **_UNSETTLED}, 200),
+    ],
+)
+def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
+    """The group goes with all that is kept of it, dead letters too. Refused while it has live consumers or
+    unacknowledged events, unless `force` is true, which needs a `reason`; and while an enabled bridge reads as it, in
+    any case."""
+    stream, group = call.params["stream"], call.params["group"]
+    gone = groups.delete(stream, group, by=call.by, force=bool(call.body.force), reason=call.body.reason or "")
+    return {"stream": stream, "group": group, "deleted": True, **asdict(gone)}
+
+
+@_groups(
+    "POST",
+    f"{_PATH}/{{group}}/pause",
+    "Pause a group",
+    PausedGroup,
+    problems=[404, 409, 503],
+    examples=[Example("paused", {**_GROUP, "bridge": "analytics", "paused": True}, 200)],
+)
+def pause_group(call: Call[None, None]) -> dict[str, Any]:
+    """Delivery to the bridge that reads as the group, or to the programs that pull as it, stops until the group is
+    resumed. Its processes notice within seconds. 409 where Synapse does not read for the group."""
+    return _paused(groups.pause(call.params["stream"], call.params["group"], by=call.by))
+
+
+@_groups(
+    "POST",
+    f"{_PATH}/{{group}}/resume",
+    "Resume a group",
+    PausedGroup,
+    problems=[404, 409, 503],
+    examples=[Example("resumed", {**_GROUP, "bridge": "analytics", "paused": False}, 200)],
+)
+def resume_group(call: Call[None, None]) -> dict[str, Any]:
+    """Delivery to a paused group goes on where it stopped."""
+    return _paused(groups.resume(call.params["stream"], call.params["group"], by=call.by))
+
+
+@_groups(
+    "POST",
+    f"{_PATH}/{{group}}/move",
+    "Move a group",
+    MovedOrPlan,
+    body=MoveAsked,
+    problems=_PROBLEMS,
+    examples=[
+        Example("what it would do", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
+        Example("past all that is there", {"to": "end", "discard_waiting": True}),
+        Example(
+            "moved",
+            {**_GROUP, "from": "0-0", "to": "1795432838408-0", "skipped": 3, "unread_again": 0, "more": False},
+            200,
+        ),
+    ],
+)
+def move_group(call: Call[None, MoveAsked]) -> dict[str, Any]:
+    """Only while its events are not being delivered: its bridge is paused or disabled, or, of a group that no bridge
+    owns, no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
+    same request again."""
+    stream, group, asked = call.params["stream"], call.params["group"], call.body
+    checks.asked(asked.to, now=datetime.now(UTC))
+    discards = bool(asked.discard_waiting)
+    if asked.dry_run:
+        return _planned(stream, group, groups.plan(stream, group, asked.to, discard_waiting=discards))
+    moved = groups.move(stream, group, asked.to, by=call.by, discard_waiting=discards)
+    return {
+        "stream": stream,
+        "group": group,
+        "from": moved.before,
+        "to": moved.after,
+        "skipped": moved.skipped,
+        "unread_again": moved.again,
+        "more": moved.more,
+    }
 
 
 def _planned(stream: str, group: str, plan: Plan) -> dict[str, Any]:
@@ -194,21 +230,10 @@ def _planned(stream: str, group: str, plan: Plan) -> dict[str, Any]:
         "group": group,
         "from": plan.before,
         "to": plan.after,
-        "skips": plan.skips,
-        "repeats": plan.repeats,
-        "exact": plan.exact,
-        "pending": plan.pending,
-        "waiting": plan.waiting,
-        "parked": plan.parked,
-        "dead": plan.dead,
+        **{name: getattr(plan, name) for name in ("skips", "repeats", "exact", "pending", "waiting", "parked", "dead")},
         "hindrance": plan.hindrance or None,
     }
 
 
-def _paused(found: Paused) -> HttpResponse:
-    shown = {"stream": found.stream, "group": found.group, "bridge": found.bridge, "paused": found.paused}
-    return _answer(shown)
-
-
-def _answer(value: dict[str, Any]) -> HttpResponse:
-    return to_django(json_response(value))
+def _paused(found: Paused) -> dict[str, Any]:
+    return {"stream": found.stream, "group": found.group, "bridge": found.bridge, "paused": found.paused}

@@ -1,195 +1,304 @@
-"""The pull protocol through Django REST framework: the express lane's twin. A long poll takes a thread here, and looks
-now and then."""
+"""The pull protocol over HTTP. A long poll waits on the event loop; in a thread it looks now and then."""
 
+import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiResponse
-from rest_framework.request import Request
-
-from bridges.api import shapes
 from bridges.pull import groups, poll
-from bridges.pull.groups import demand_group, may_use_any_group, stream_of
+from bridges.pull.groups import REQUIRES, demand_group, may_use_any_group, stream_of
+from bridges.pull.poll import Found
+from bridges.snapshot import holder as bridges
 from core import payload_access
-from core.views import ApiView, to_django, to_request
 from streams import connections
-from streams.access import principal_of
 from streams.access.identification import current_rights
-from streams.api.openapi import described, example
-from streams.api.shapes import publishing as published
+from streams.api.publish import Published
+from streams.live.process_tails import tails
 from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
 from synapse.errors.delivery import NobodyPulls
-from synapse.http import exchange
-from synapse.http.exchange import json_response
+from synapse.errors.streams import Stopping, Unavailable
+from synapse.http.exchange import Caller, Request, Response
 from synapse.pull import acknowledgement, requests
 from synapse.pull.cache import memory
-from synapse.pull.requests import Place
+from synapse.pull.requests import Place, PullAck, PullExtend, PullNack, PullPublish, PullRead
+from synapse.redis import Conversation, Job
 from synapse.wire.entry import TopLevelTypes
 
-LOOK_EVERY = 0.1
-_PLACE = {"stream": "inference-events", "consumer_group": "dashboard"}
-_IDS = {**_PLACE, "entry_ids": ["1705314600000-0"]}
+# Another process may give events back, and only Redis knows: how often a waiting read looks, in seconds.
+LOOK_EVERY = 1.0
+# How often it looks in a thread, where nothing wakes it.
+LOOK_EVERY_IN_A_THREAD = 0.1
+# What is due now is looked for in a moment, and not without one.
+_SHORTEST = 0.005
 _REFUSED = [400, 403, 404, 409, 413, 415, 503]
+_GROUP = {"stream": "inference-events", "consumer_group": "dashboard"}
+_IDS = {**_GROUP, "entry_ids": ["1705314600000-0"]}
+_EVENT = {
+    "stream": "inference-events",
+    "event_type": "inference-complete",
+    "sender": "cyrex",
+    "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
+}
+_NOT_HELD = "Those that were not in flight, or in flight to another consumer."
 
 
-def _body(shape: dict[str, Any]) -> dict[str, Any]:
-    return {exchange.JSON: shape}
+class PulledEvent(Answer):
+    """An event in flight."""
+
+    stream: str
+    entry_id: str
+    fields: dict[str, Any] = about("The entry's fields as text; `payload` is an object where it can be one.")
+    event: dict[str, Any] = about("The event, with its types.")
+    attempt: int = about("From 1.")
 
 
-class Publish(ApiView):
-    """Publish one event."""
+class Pulled(Answer):
+    """Events in flight, oldest first; none when there were none in time."""
 
-    @described(
-        "Publish an event, as clients of the sidecar do",
-        name="pull_publish",
-        tag="pull",
-        request=_body(shapes.PUBLISH),
-        answers={200: OpenApiResponse(published.Published, "The event is stored.")},
-        problems=[400, 403, 409, 413, 415, 422, 503],
-        examples=[
-            example(
-                "an event",
-                {
-                    "stream": "inference-events",
-                    "event_type": "inference-complete",
-                    "sender": "cyrex",
-                    "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
-                },
-            )
-        ],
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """The same as `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
-        sent, catalog = _request(request), holder.current()
-        asked = requests.publication(sent)
-        executor = connections.executor_for(catalog.streams.get(asked.stream))
-        return to_django(executor.run(requests.publish(asked, sent, catalog, connections.tally)))
+    events: list[PulledEvent]
 
 
-class Read(ApiView):
-    """Take events of a group."""
+class Acked(Answer):
+    """How many events were still to be acknowledged."""
 
-    @described(
-        "Take events of a group",
-        name="pull_read",
-        tag="pull",
-        request=_body(shapes.READ),
-        answers={200: shapes.Pulled},
-        problems=_REFUSED,
-        examples=[example("a long poll", {**_PLACE, "consumer_name": "dashboard-1", "count": 10, "block_ms": 1000})],
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from
-        the beginning of the stream. What is not settled before the group's lease is over is given out again."""
-        asked, by = requests.read(_request(request)), principal_of(request)
-        _enter(asked, request)
-        group = groups.opened(asked, by)
-        until = time.monotonic() + asked.block_ms / 1000
-        while True:
-            demand_group(group, replace(by, rights=current_rights(by)))
-            found = connections.executor().run(poll.look(group, asked, memory(), _types_of(asked.stream)))
-            left = until - time.monotonic()
-            if found.held or left <= 0:
-                payload_access.record(
-                    by, f"stream {asked.stream}", [one.id for one in found.held], pulled_as=asked.group
-                )
-                return to_django(found.response())
-            if not found.more:
-                time.sleep(min(left, LOOK_EVERY))
+    acked: int
 
 
-class Ack(ApiView):
-    """Settle events."""
+class Nacked(Answer):
+    """Result of giving events back."""
 
-    @described(
-        "Settle events",
-        name="pull_ack",
-        tag="pull",
-        request=_body(shapes.ACK),
-        answers={200: shapes.Acked},
-        problems=_REFUSED,
-        examples=[example("one event", _IDS)],
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """They were handled, and are not given out again. What was settled already is not counted."""
-        asked = requests.ack(_request(request))
-        if not _may_settle(asked, request):
-            return to_django(json_response(acknowledgement.NOTHING_ACKED))
-        return to_django(json_response(connections.executor().run(acknowledgement.ack(asked))))
+    nacked: int = about("How many were given back, dead letters included.")
+    dead: list[str] = about("Those that are dead letters now.")
+    lost: list[str] = about("Those that were trimmed from the stream meanwhile.")
+    not_held: list[str] = about(_NOT_HELD)
 
 
-class Nack(ApiView):
-    """Give events back."""
+class Extended(Answer):
+    """The events that stay in flight."""
 
-    @described(
-        "Give events back that could not be handled",
-        name="pull_nack",
-        tag="pull",
-        request=_body(shapes.NACK),
-        answers={200: shapes.Nacked},
-        problems=_REFUSED,
-        examples=[example("in a minute again", {**_IDS, "delay_ms": 60_000, "reason": "the printer is out of paper"})],
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """Each comes again, when the request or the group's settings say, or is a dead letter."""
-        asked = requests.nack(_request(request))
-        conversation = acknowledgement.nack(_group(asked, request), asked, random.random())
-        return to_django(json_response(connections.executor().run(conversation)))
+    extended: int
+    lease_ms: int = about("For how long from now on.")
+    not_held: list[str] = about(_NOT_HELD)
 
 
-class Extend(ApiView):
-    """Keep events for longer."""
-
-    @described(
-        "Keep events in hand for longer",
-        name="pull_extend",
-        tag="pull",
-        request=_body(shapes.EXTEND),
-        answers={200: shapes.Extended},
-        problems=_REFUSED,
-        examples=[example("ten minutes", {**_IDS, "lease_ms": 600_000})],
-    )
-    def post(self, request: Request) -> HttpResponse:
-        """For work that takes longer than the group's lease. Nobody else gets the events meanwhile."""
-        asked = requests.extend(_request(request))
-        conversation = acknowledgement.extend(_group(asked, request), asked)
-        return to_django(json_response(connections.executor().run(conversation)))
+_pull = partial(endpoint, tag="pull")
 
 
-def _request(request: Request) -> exchange.Request:
-    return to_request(request._request, principal_of(request))
+@_pull(
+    "POST",
+    "/v1/publish",
+    "Publish an event, as clients of the sidecar do",
+    Published,
+    body=PullPublish,
+    problems=[409, 422],
+    requires=Requirement(publish=True, is_checked_later=True),
+    stores=lambda call: call.body.stream,
+    on_event_loop=True,
+    examples=[Example("an event", _EVENT)],
+)
+def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
+    """Like `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
+    return (yield from requests.publish(call.body, call.request, call.catalog, connections.tally))
 
 
-def _enter(place: Place, request: Request) -> None:
-    stream_of(place, principal_of(request))
-    groups.follow()
+async def _read(request: Request) -> Response:
+    """Answer with events at once, or as soon as there are any, or with none after `block_ms`."""
+    asked = pull_read.call(request, holder.current()).body
+    group = await connections.async_executor().run(_opened(asked, request.principal))
+    return (await _Poll(group, asked, request.caller or Caller(), request.principal).found()).response()
 
 
-def _group(place: Place, request: Request) -> BridgeDefinition:
-    """Return the group in which the caller settles events."""
-    _enter(place, request)
-    group = groups.find(place)
-    demand_group(group, principal_of(request))
+@_pull(
+    "POST",
+    "/v1/read",
+    "Take events of a group",
+    Pulled,
+    body=PullRead,
+    problems=_REFUSED,
+    requires=REQUIRES,
+    on_event_loop=EventLoop(handler=_read, waits=True),
+    examples=[Example("a long poll", {**_GROUP, "consumer_name": "dashboard-1", "count": 10, "block_ms": 1000})],
+)
+def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
+    """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from the
+    beginning of the stream. An event that is not acknowledged before the group's lease is over is delivered again."""
+    asked, by = call.body, call.by
+    group = yield from _opened(asked, by)
+    until = time.monotonic() + asked.block_ms / 1000
+    while True:
+        demand_group(group, replace(by, rights=current_rights(by)))
+        found = yield from poll.look(group, asked, memory(), _types_of(asked.stream))
+        left = until - time.monotonic()
+        if found.held or left <= 0:
+            ids = [one.id for one in found.held]
+            payload_access.record(by, f"stream {asked.stream}", ids, pulled_as=asked.group)
+            return found.response()
+        if not found.more:
+            yield _job(time.sleep, min(left, LOOK_EVERY_IN_A_THREAD))
+
+
+@_pull(
+    "POST",
+    "/v1/ack",
+    "Acknowledge events",
+    Acked,
+    body=PullAck,
+    problems=_REFUSED,
+    requires=REQUIRES,
+    on_event_loop=True,
+    examples=[Example("one event", _IDS)],
+)
+def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
+    """They were handled, and are not delivered again. Events that were acknowledged before are not counted."""
+    asked = call.body
+    if not (yield from _may_acknowledge(asked, call.by)):
+        return acknowledgement.NOTHING_ACKED
+    answer = yield from acknowledgement.ack(asked)
+    # The next event of a key may be due now.
+    memory().ring(asked)
+    return answer
+
+
+@_pull(
+    "POST",
+    "/v1/nack",
+    "Give events back that could not be handled",
+    Nacked,
+    body=PullNack,
+    problems=_REFUSED,
+    requires=REQUIRES,
+    on_event_loop=True,
+    examples=[Example("in a minute again", {**_IDS, "delay_ms": 60_000, "reason": "the printer is out of paper"})],
+)
+def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
+    """Each is delivered again, when the request or the group's settings say, or is a dead letter."""
+    asked = call.body
+    group = yield from _group(asked, call.by)
+    answer = yield from acknowledgement.nack(group, asked, random.random())
+    memory().ring(asked)
+    return answer
+
+
+@_pull(
+    "POST",
+    "/v1/extend",
+    "Keep events in flight for longer",
+    Extended,
+    body=PullExtend,
+    problems=_REFUSED,
+    requires=REQUIRES,
+    on_event_loop=True,
+    examples=[Example("ten minutes", {**_IDS, "lease_ms": 600_000})],
+)
+def pull_extend(call: Call[None, PullExtend]) -> Conversation[dict[str, Any]]:
+    """For work that takes longer than the group's lease. No other consumer gets the events meanwhile."""
+    group = yield from _group(call.body, call.by)
+    return (yield from acknowledgement.extend(group, call.body))
+
+
+def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
+    """Return the group that a caller reads as, made now if it was not there."""
+    yield from _enter(asked, by)
+    group = groups.known(asked)
+    if group is None:
+        (group,) = yield _job(groups.opened, asked, by)
+    demand_group(group, by)
+    return groups.readable(group)
+
+
+def _group(place: Place, by: Principal) -> Conversation[BridgeDefinition]:
+    """Return the group in which a caller acknowledges events."""
+    yield from _enter(place, by)
+    group = groups.known(place)
+    if group is None:
+        (group,) = yield _job(groups.find, place)
+    demand_group(group, by)
     return group
 
 
-def _may_settle(place: Place, request: Request) -> bool:
-    """Say whether there is a group to settle events in, for a caller who may. Who may in all of them is not asked."""
-    _enter(place, request)
-    if groups.known(place) is None and may_use_any_group(place, principal_of(request)):
+def _may_acknowledge(place: Place, by: Principal) -> Conversation[bool]:
+    """Say whether there is a group to acknowledge events in. A caller who may use all of them is not asked for it."""
+    yield from _enter(place, by)
+    if groups.known(place) is None and may_use_any_group(place, by):
         return True
     try:
-        _group(place, request)
+        yield from _group(place, by)
     except NobodyPulls:
         return False
     return True
 
 
+def _enter(place: Place, by: Principal) -> Conversation[None]:
+    """Check the caller's rights on the stream, and see to it that the bridges are those of the current catalog."""
+    stream_of(place, by)
+    if not bridges.is_current:
+        yield _job(groups.follow)
+
+
+def _job(work: Callable[..., Any], *arguments: Any) -> Job:
+    return Job(None, lambda: [partial(work, *arguments)()])
+
+
 def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
     defined = holder.current().streams.get(stream)
     return defined.types_of if defined else {}
+
+
+class _Poll:
+    """A read that waits for events on the event loop."""
+
+    def __init__(self, group: BridgeDefinition, asked: PullRead, caller: Caller, by: Principal) -> None:
+        self._group = group
+        self._asked = asked
+        self._caller = caller
+        self._by = by
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + asked.block_ms / 1000
+
+    async def found(self) -> Found:
+        """Return events; none when the time is over, the caller has gone, or the server is about to stop."""
+        found = await self._look()
+        if not found.held and self._asked.block_ms:
+            found = await self._wait()
+        if found.held and self._caller.left:
+            await self._give_back(found)
+        return found
+
+    async def _wait(self) -> Found:
+        try:
+            with (
+                tails().bell(self._asked.stream) as bell,
+                memory().ringing(self._asked, partial(self._loop.call_soon_threadsafe, bell.ring)),
+                self._caller.telling(bell.ring),
+            ):
+                while True:
+                    found = Found() if self._caller.left else await self._look()
+                    left = self._until - self._loop.time()
+                    if found.held or left <= 0 or self._caller.left or tails().stopping:
+                        return found
+                    if not found.more:
+                        due = LOOK_EVERY if found.next_due_ms is None else found.next_due_ms / 1000
+                        await bell.wait(min(left, max(due, _SHORTEST), LOOK_EVERY))
+        except Stopping:
+            return Found()
+
+    async def _look(self) -> Found:
+        # The group may have been changed, or the key revoked, while we waited.
+        group = groups.known(self._asked) or self._group
+        demand_group(group, replace(self._by, rights=current_rights(self._by)))
+        types_of = _types_of(self._asked.stream)
+        return await connections.async_executor().run(poll.look(group, self._asked, memory(), types_of))
+
+    async def _give_back(self, found: Found) -> None:
+        try:
+            await connections.async_executor().run(poll.give_back(self._group, self._asked, found))
+        except Unavailable:
+            return
+        memory().ring(self._asked)

@@ -6,12 +6,14 @@ Without the right to see PII with the mask, in the event, in its fields and in t
 from dataclasses import replace
 from typing import Any
 
-from synapse.auth.permission import demand_personal, demand_right, demand_scope
-from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
+from synapse.auth.permission import demand_personal
+from synapse.auth.principal import PERSONAL, Principal
+from synapse.auth.requirement import Requirement
 from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.schema.pii import MASK, redacted
 
-READ, WRITE = "dead-letters:read", "dead-letters:write"
+READING = Requirement(read=True, read_all=True, scope="dead-letters:read")
+ACTING = Requirement(read=True, read_all=True, scope="dead-letters:write")
 
 
 def permit_reading(by: Principal, stream: str) -> None:
@@ -20,7 +22,7 @@ def permit_reading(by: Principal, stream: str) -> None:
     Raises:
         Forbidden: when they may not.
     """
-    _demand(by, stream, READ)
+    READING.demand(by, stream)
 
 
 def permit_acting(by: Principal, stream: str) -> None:
@@ -30,13 +32,7 @@ def permit_acting(by: Principal, stream: str) -> None:
     Raises:
         Forbidden: when they may not.
     """
-    _demand(by, stream, WRITE)
-
-
-def _demand(by: Principal, stream: str, scope: str) -> None:
-    demand_right(by, "read", stream)
-    demand_right(by, "read", stream, EVERY_TYPE)
-    demand_scope(by, scope)
+    ACTING.demand(by, stream)
 
 
 def sees_all(by: Principal) -> bool:

@@ -26,8 +26,8 @@ from bridges.groups.checks import (
 from bridges.models import Bridge
 from core import audit
 from streams import connections
-from synapse.auth.permission import demand_right, demand_scope
 from synapse.auth.principal import Principal
+from synapse.auth.requirement import Requirement
 from synapse.errors.delivery import (
     GroupExists,
     GroupInUse,
@@ -44,6 +44,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.groups import END, Deletion
 
 MOST_REASON = 500
+REQUIRES = Requirement(read=True, scope="groups:write")
 # For how long one call moves a group, in seconds.
 _BUDGET = 5.0
 
@@ -172,8 +173,7 @@ def permit(by: Principal, stream: str) -> None:
     Raises:
         Forbidden: when they may not.
     """
-    demand_right(by, "read", stream)
-    demand_scope(by, "groups:write")
+    REQUIRES.demand(by, stream)
 
 
 def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:

@@ -19,6 +19,7 @@ from streams.models import Stream
 from streams.snapshot import holder as catalog
 from synapse.auth.permission import demand_right, demand_scope
 from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
+from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
@@ -50,7 +51,7 @@ def flush() -> None:
 
 GROUPS = "groups:write"
 # What is given out is not masked, and what is taken is taken from a program: a person needs both rights.
-_OF_PEOPLE = (PERSONAL, GROUPS)
+REQUIRES = Requirement(read=True, read_all=True, of_people=(PERSONAL, GROUPS), is_checked_later=True)
 
 
 def stream_of(place: Place, by: Principal) -> StreamDefinition:
@@ -62,7 +63,7 @@ def stream_of(place: Place, by: Principal) -> StreamDefinition:
         UnknownStream: when none of this name is defined.
     """
     demand_right(by, "read", place.stream)
-    for scope in _OF_PEOPLE if by.kind == "person" else ():
+    for scope in REQUIRES.of_people if by.kind == "person" else ():
         demand_scope(by, scope)
     stream = catalog.current().streams.get(place.stream)
     if stream is None:

@@ -25,7 +25,7 @@ from synapse.pull.cache import (
     REPORT_EVERY,
     Memory,
 )
-from synapse.pull.requests import Read
+from synapse.pull.requests import PullRead
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, in_parts
 from synapse.redis.commands import (
     delivery as delivery_commands,
@@ -69,7 +69,7 @@ class Found:
 
 
 def look(
-    group: BridgeDefinition, asked: Read, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+    group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
 ) -> Conversation[Found]:
     """Take events of the group, and take back what others had too long; without waiting for any.
 
@@ -89,7 +89,7 @@ def look(
     return found
 
 
-def give_back(group: BridgeDefinition, asked: Read, found: Found) -> Conversation[None]:
+def give_back(group: BridgeDefinition, asked: PullRead, found: Found) -> Conversation[None]:
     """Let others have events whose reader went away before it could be told of them. That was no attempt.
 
     Raises:
@@ -101,7 +101,7 @@ def give_back(group: BridgeDefinition, asked: Read, found: Found) -> Conversatio
 
 class _Look:
     def __init__(
-        self, group: BridgeDefinition, asked: Read, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+        self, group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
     ) -> None:
         self._group = group
         self._asked = asked

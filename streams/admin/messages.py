@@ -33,7 +33,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     found = ask_all(
         {
             "overview": stream_stats.overviews_of([stream.name]),
-            "messages": inspection.messages(asked, holder.current()),
+            "messages": inspection.list_messages(asked, holder.current()),
         }
     )
     page = _answer(found["messages"])
@@ -65,7 +65,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     found = ask_all(
         {
             "overview": stream_stats.overviews_of([stream.name]),
-            "message": inspection.message(_asked(request, stream, id=id), holder.current()),
+            "message": inspection.show_message(_asked(request, stream, id=id), holder.current()),
         }
     )
     answer = _answer(found["message"])
@@ -88,7 +88,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     found = ask_all(
         {
             "overview": stream_stats.overviews_of([stream.name]),
-            "groups": inspection.groups(_asked(request, stream), holder.current()),
+            "groups": inspection.list_groups(_asked(request, stream), holder.current()),
         }
     )
     answer = _answer(found["groups"])

@@ -1,24 +1,19 @@
-"""The audit record over HTTP, to be read."""
+"""The audit log over HTTP, to be read."""
 
 from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from pydantic import BeforeValidator
 
 from core import audit, audit_query
 from core.audit_query import Wanted
-from core.views import ApiView, to_django, to_request
-from streams.access import principal_of
-from streams.api.openapi import described, example, query
-from streams.api.shapes import audit as shapes
-from synapse.http.exchange import json_response
-from synapse.inspection.range_query import asked_count, asked_range, check_parameters
+from synapse.auth.requirement import Requirement
+from synapse.endpoints import Answer, Call, Example, Query, QueryInt, Sentence, about, endpoint
+from synapse.inspection.range_query import QueryTime
 from synapse.problems import BadParameter
-from synapse.wire.ids import FIRST, LAST
 
 MOST, USUAL = 1000, 50
 _MOMENT = "Milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
-_COUNT = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
 _ENTRY = {
     "id": 812,
     "at": "2026-11-23T16:20:01.512340Z",
@@ -31,45 +26,72 @@ _ENTRY = {
     "before": {"name": "orders", "max_length": 1000},
     "after": {"name": "orders", "max_length": 5000},
 }
+_STATE = "As a JSON value; null when there was nothing."
 
 
-class Audit(ApiView):
-    """Who did what."""
+class AuditEntry(Answer):
+    """An action, its actor and its target."""
 
-    @described(
-        "Read the audit record",
-        name="list_audit_entries",
-        tag="audit",
-        parameters=[
-            query("actor", "Only what this one did, such as `person:anna`, `service:shop`, `anonymous`, `synapse`."),
-            query("action", "Only this action, such as `change`."),
-            query("target", "Only what was done to something whose name holds this, such as `stream orders`."),
-            query("key", "Only what was done with the API key of this id."),
-            query("since", f"Only then or later. {_MOMENT}"),
-            query("until", f"Only then or earlier. {_MOMENT}"),
-            query("count", "How many.", _COUNT),
-            query("before", "`next` of the page before."),
-        ],
-        answers={200: shapes.AuditPage},
-        problems=[400, 403],
-        examples=[example("a page", {"entries": [_ENTRY], "next": None}, status=200)],
+    id: int
+    at: datetime
+    actor: str = about("`person:…`, `service:…`, `anonymous`, or `synapse` itself.")
+    kind: str = about("person, service, anonymous, system; empty in old entries.")
+    key: str | None = about("The id of the API key that was shown.")
+    address: str | None = about("The IP address from which it was done.")
+    action: str
+    target: str
+    before: Any = about(f"The target before the action. {_STATE}")
+    after: Any = about(f"The target after the action. {_STATE}")
+
+
+class AuditPage(Answer):
+    """A page of the audit log, newest first."""
+
+    entries: list[AuditEntry]
+    next: int | None = about("The value of `before` for the next page.")
+
+
+def _stripped(text: Any) -> Any:
+    return (text.strip() or None) if isinstance(text, str) else text
+
+
+class AuditQuery(Query):
+    """Which entries are asked for."""
+
+    actor: str = about(
+        "Only actions of this actor, such as `person:anna`, `service:shop`, `anonymous`, `synapse`.", default=""
     )
-    def get(self, request: Request) -> HttpResponse:
-        """The newest entries first; for the next page send the same question with `before` set to `next`."""
-        asked = to_request(request._request, principal_of(request))
-        check_parameters(asked, "actor", "action", "target", "key", "since", "until", "count", "before")
-        span = asked_range({name: asked.query.get(name, "").strip() for name in ("since", "until")})
-        wanted = Wanted(
-            **{name: asked.query.get(name, "").replace("\0", "") for name in ("actor", "action", "target", "key")},
-            since=None if span.first == FIRST else _moment(span.first.ms, "since"),
-            until=None if span.last == LAST else _moment(span.last.ms + 1, "until"),
-        )
-        count = asked_count(asked.query, most=MOST, otherwise=USUAL)
-        found = audit_query.page(
-            wanted, by=asked.principal, count=count, before=_before(asked.query.get("before", "").strip())
-        )
-        shown = {"entries": [audit.as_dict(entry) for entry in found.entries], "next": found.next}
-        return to_django(json_response(shown))
+    action: str = about("Only this action, such as `change`.", default="")
+    target: str = about("Only targets whose name holds this, such as `stream orders`.", default="")
+    key: str = about("Only what was done with the API key of this id.", default="")
+    since: QueryTime = about(f"Only then or later. {_MOMENT}", default=None)
+    until: QueryTime = about(f"Only then or earlier. {_MOMENT}", default=None)
+    count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
+    before: Annotated[
+        QueryInt | None, BeforeValidator(_stripped), Sentence("“{name}” is what the page before gave as its next.")
+    ] = about("`next` of the page before.", default=None)
+
+
+@endpoint(
+    "GET",
+    "/audit",
+    "Read the audit log",
+    AuditPage,
+    tag="audit",
+    query=AuditQuery,
+    requires=Requirement(scope=audit_query.SCOPE),
+    examples=[Example("a page", {"entries": [_ENTRY], "next": None}, 200)],
+)
+def list_audit_entries(call: Call[AuditQuery, None]) -> dict[str, Any]:
+    """The newest entries first; for the next page send the same query with `before` set to `next`."""
+    query = call.query
+    wanted = Wanted(
+        **{name: getattr(query, name).replace("\0", "") for name in ("actor", "action", "target", "key")},
+        since=None if query.since is None else _moment(query.since.first.ms, "since"),
+        until=None if query.until is None else _moment(query.until.last.ms + 1, "until"),
+    )
+    found = audit_query.page(wanted, by=call.by, count=query.count, before=query.before)
+    return {"entries": [audit.as_dict(entry) for entry in found.entries], "next": found.next}
 
 
 def _moment(ms: int, parameter: str) -> datetime:
@@ -77,11 +99,3 @@ def _moment(ms: int, parameter: str) -> datetime:
         return datetime.fromtimestamp(ms / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         raise BadParameter(f"“{parameter}” is no time that a calendar has.", parameter=parameter) from None
-
-
-def _before(text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise BadParameter("“before” is what the page before gave as its next.", parameter="before")
-    return int(text)

@@ -1,96 +1,142 @@
-"""Contracts and the events that are there: testing one, and drafting one. On Django's lane alone: both take a while."""
+"""Contracts and the events that are there: testing one, and drafting one. On Django's way alone: both take a while."""
 
-from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter
-from rest_framework.request import Request
+from functools import partial
+from typing import Any
+
+from pydantic import Field
 
 from core import payload_access
-from core.views import ApiView, to_django, to_request
 from streams import candidate_schemas, connections
-from streams.access import principal_of
-from streams.api.openapi import STREAM, described, query
-from streams.api.schemas import JSON_SCHEMA
-from streams.api.shapes import contracts as shapes
 from streams.candidate_schemas import subject_of
-from streams.snapshot import holder
-from synapse.auth.permission import demand_right
-from synapse.http.exchange import JSON, json_response
-from synapse.inspection import backtest, draft_from_traffic
-from synapse.inspection.range_query import check_parameters
-from synapse.inspection.recent_events import (
-    MOST_EVENTS,
-    USUAL_EVENTS,
-    asked_last,
-    defined,
-)
+from synapse.auth.requirement import Requirement
+from synapse.endpoints import JSON_SCHEMA, Answer, Call, JsonSchema, Query, QueryInt, about, endpoint
+from synapse.http.exchange import JSON, Request
+from synapse.inspection import backtest
+from synapse.inspection import draft_from_traffic as drafts
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, defined
 from synapse.problems import UnsupportedMediaType
 
 _SCHEMA_JSON = "application/schema+json"
-_EVENT_TYPE = OpenApiParameter("event_type", str, OpenApiParameter.PATH, description="The event type's name.")
-_LAST = query(
-    "last",
-    "How many of the newest events of the type are looked at.",
-    {"type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": USUAL_EVENTS},
+_PATH = "/streams/{stream}/event-types/{event_type}"
+
+
+class Moment(Answer):
+    """An entry, and when it came."""
+
+    id: str
+    time: str | None = about("ISO 8601, UTC; null where the id tells no time.")
+
+
+class ExampleEvent(Answer):
+    """An event that would be refused."""
+
+    id: str
+    pointer: str = about("JSON Pointer (RFC 6901) into this event.")
+    message: str
+    path: str = about("Where it can be read.")
+
+
+class BrokenRule(Answer):
+    """A rule of the schema, and the events that break it at one place."""
+
+    schema_pointer: str = about("JSON Pointer into the schema.")
+    keyword: str
+    pointer: str = about("JSON Pointer into the events; `*` stands for any item, and for any free name.")
+    message: str = about("The sentence about the first example.")
+    events: int = about("How many events break it there.")
+    first_seen: Moment
+    last_seen: Moment
+    examples: list[ExampleEvent] = about("The newest of them.")
+
+
+class LookedAt(Answer):
+    """Which events were looked at."""
+
+    stream: str
+    event_type: str
+    active_version: int | None = about("The version that events are checked against now.")
+    events: int = about("How many events of the type were looked at.")
+    foreign: int = about("How many of them other programs wrote, past Synapse.")
+    oldest: Moment | None
+    newest: Moment | None
+    scanned: int = about("How many entries of all types were looked at for that.")
+    complete: bool = about("False when a limit ended the search early.")
+    stopped: str | None = about("Which limit that was.")
+    masked: bool = about("True when PII was masked before it was looked at.")
+    note: str | None = about("What that means, in a sentence; null otherwise.")
+
+
+class BackTested(LookedAt):
+    """Result of testing a schema on the newest events."""
+
+    refused: int = about("How many of them the schema would refuse.")
+    newly_refused: int = about("How many of these are accepted now.")
+    refused_by_active: int | None = about("How many the active version refuses; null when there is none.")
+    explained: int = about("How many of the refused are counted in `violations`.")
+    violations: list[BrokenRule] = about("The rules that they break, the commonest first.")
+    more_violations: bool = about("True when there are further ones.")
+
+
+class Drafted(LookedAt):
+    """A schema that the newest events suggest."""
+
+    subject: str = about("The subject of the contract that it would be a draft of.")
+    document: JsonSchema = Field(alias="schema")
+    difference: list[str] = about("A unified diff from the active version, line by line.")
+
+
+class LastQuery(Query):
+    """How many events are looked at."""
+
+    last: QueryInt = about(
+        "How many of the newest events of the type are looked at.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS
+    )
+
+
+_tries = partial(endpoint, tag="contracts", query=LastQuery, requires=Requirement(read=True))
+
+
+@_tries(
+    "POST",
+    f"{_PATH}/backtest",
+    "Test a schema on the events that are there",
+    BackTested,
+    problems=[404, 409, 413, 415, 422, 503],
+    documented_body={JSON: JSON_SCHEMA, _SCHEMA_JSON: JSON_SCHEMA},
 )
-
-
-class BackTest(ApiView):
-    @described(
-        "Test a schema on the events that are there",
-        name="back_test",
-        tag="contracts",
-        parameters=[STREAM, _EVENT_TYPE, _LAST],
-        request={JSON: JSON_SCHEMA, _SCHEMA_JSON: JSON_SCHEMA},
-        answers={200: shapes.BackTested},
-        problems=[400, 404, 409, 413, 415, 422, 503],
+def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
+    """How many of the newest events the schema would refuse, grouped by the rules they break. Without a body, the draft
+    of the event type's contract is tested. Nothing is changed. Where the caller may not see PII, it is masked in the
+    events that are tested, and `masked` is true."""
+    stream, event_type = call.params["stream"], call.params["event_type"]
+    subject = subject_of(defined(call.catalog, stream).name, event_type)
+    text = _schema_of(call.request)
+    candidate = candidate_schemas.of_text(subject, text) if text else candidate_schemas.of_draft(subject)
+    with candidate_schemas.trial(candidate) as trial:
+        test = backtest.back_test(call.catalog, stream, event_type, trial, by=call.by, last=call.query.last)
+        tested = connections.executor().run(test)
+    payload_access.record(
+        call.by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type
     )
-    def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
-        """How many of the newest events the schema would refuse, grouped by what they break. Without a body, the draft
-        of the event type's contract is tested. Nothing is changed. Who may not see what is personal has masked events
-        tested, and `masked` says so."""
-        check_parameters(to_request(request._request), "last")
-        last = asked_last(request._request.GET.get("last", ""))
-        by = principal_of(request)
-        demand_right(by, "read", stream, event_type)
-        catalog = holder.current()
-        subject = subject_of(defined(catalog, stream).name, event_type)
-        text = _text(request)
-        candidate = candidate_schemas.of_text(subject, text) if text else candidate_schemas.of_draft(subject)
-        with candidate_schemas.trial(candidate) as trial:
-            test = backtest.back_test(catalog, stream, event_type, trial, by=by, last=last)
-            tested = connections.executor().run(test)
-        payload_access.record(
-            by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type
-        )
-        return to_django(json_response(tested.as_dict()))
+    return tested.as_dict()
 
 
-class Draft(ApiView):
-    @described(
-        "Propose a contract from the events that are there",
-        name="draft_from_traffic",
-        tag="contracts",
-        parameters=[STREAM, _EVENT_TYPE, _LAST],
-        answers={200: shapes.Drafted},
-        problems=[400, 404, 409, 503],
-    )
-    def post(self, request: Request, stream: str, event_type: str) -> HttpResponse:
-        """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
-        active version. Nothing is saved."""
-        check_parameters(to_request(request._request), "last")
-        last = asked_last(request._request.GET.get("last", ""))
-        by = principal_of(request)
-        demand_right(by, "read", stream, event_type)
-        proposal = connections.executor().run(
-            draft_from_traffic.draft(holder.current(), stream, event_type, by=by, last=last)
-        )
-        payload_access.record(by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
-        return to_django(json_response({**proposal.as_dict(), "subject": subject_of(stream, event_type)}))
+@_tries(
+    "POST", f"{_PATH}/draft", "Propose a contract from the events that are there", Drafted, problems=[404, 409, 503]
+)
+def draft_from_traffic(call: Call[LastQuery, None]) -> dict[str, Any]:
+    """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
+    active version. Nothing is saved."""
+    stream, event_type = call.params["stream"], call.params["event_type"]
+    conversation = drafts.draft(call.catalog, stream, event_type, by=call.by, last=call.query.last)
+    proposal = connections.executor().run(conversation)
+    payload_access.record(call.by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
+    return {**proposal.as_dict(), "subject": subject_of(stream, event_type)}
 
 
-def _text(request: Request) -> bytes:
-    body = request._request.body.strip()
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def _schema_of(request: Request) -> bytes:
+    body = request.body.strip()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and kind not in (JSON, _SCHEMA_JSON):
         raise UnsupportedMediaType(f"Send a schema with Content-Type {JSON} or {_SCHEMA_JSON}.")
     return body

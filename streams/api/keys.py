@@ -1,27 +1,21 @@
-"""The keys of a service over HTTP. On Django's lane alone."""
+"""The keys of a service over HTTP. On Django's way alone."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
-from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter
-from rest_framework.request import Request
 
-from core.views import ApiView, to_django, to_request
-from streams.access import key_issuance, principal_of
-from streams.api.openapi import described, example
-from streams.api.shapes import keys as shapes
-from streams.models import Key
-from synapse.http import json_body
-from synapse.http.exchange import json_response
+from streams.access import key_issuance
+from streams.models import Key as Row
+from synapse.auth.requirement import Requirement
+from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, endpoint, maybe
 
 LONGEST_LIFE = timedelta(days=3650)
-_SERVICE = OpenApiParameter("service", str, OpenApiParameter.PATH, description="The service's name.")
-_ID = OpenApiParameter("key_id", str, OpenApiParameter.PATH, description="The key's id.")
+_REQUIRES = Requirement(scope=key_issuance.SCOPE)
 _NOT_FOUND = {404: "There is no such service or key."}
 _PROBLEMS = {
-    400: "The request cannot be used: `parameter` says what of it.",
+    400: "The request cannot be used: `parameter` names the member.",
     **_NOT_FOUND,
     409: "Two keys of the service that the caller issued are live already, or the key is not good any more.",
     413: "The request is too large.",
@@ -39,104 +33,131 @@ _KEY = {
     "last_used_at": None,
     "issued_by": "",
 }
+_NO_STORE = {"Cache-Control": "no-store"}
+_SECONDS = Sentence("“{name}” is a whole number of seconds, from {least} to {most}.")
 
 
-class Keys(ApiView):
+class Key(Answer):
+    """Facts about a key; never the key itself."""
+
+    id: str = about("The part of the key that names it.")
+    service: str
+    label: str
+    scopes: list[str]
+    state: str = about("live, expired or revoked.")
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = about("Written at most once a minute.")
+    issued_by: str = about("The other service that issued it; empty when none did.")
+
+
+class Keys(Answer):
     """The keys of a service."""
 
-    @described(
-        "List a service's keys",
-        name="list_keys",
-        tag="keys",
-        parameters=[_SERVICE],
-        answers={200: shapes.Keys},
-        problems=_NOT_FOUND,
-        examples=[example("one key", {"keys": [_KEY]}, status=200)],
-    )
-    def get(self, request: Request, service: str) -> HttpResponse:
-        """The newest first, with those that were revoked. The keys themselves are not kept."""
-        keys = key_issuance.keys_of(service, by=principal_of(request))
-        return to_django(json_response({"keys": [_shown(key) for key in keys]}))
+    keys: list[Key]
 
-    @described(
-        "Issue a key",
-        name="issue_key",
-        tag="keys",
-        parameters=[_SERVICE],
-        request=shapes.IssueAsked,
-        answers={201: shapes.IssuedKey},
-        problems=_PROBLEMS,
-        examples=[
-            example("for all that the service may", {"label": "training cluster"}),
-            example("for a part of it", {"scopes": ["publish:training-*"], "expires_in": 7776000}),
-        ],
+
+class IssuedKey(Key):
+    """A new key. `key` is shown this once."""
+
+    key: str
+
+
+class IssueAsked(Body):
+    """A new key's label, scopes and life."""
+
+    optional: ClassVar[bool] = True
+    label: str | None = maybe("For people: where the key is used.")
+    scopes: list[str] | None = maybe("Words, and publish: or read: with a stream's name or pattern.")
+    expires_in: Annotated[int | None, _SECONDS] = maybe(
+        "Seconds; without it the key does not expire.", ge=0, le=int(LONGEST_LIFE.total_seconds())
     )
-    def post(self, request: Request, service: str) -> HttpResponse:
-        """The answer is the only place where the key is shown, ever. A service has two live keys at most, and
-        two more of each other service that issues keys for it."""
-        caller = principal_of(request)
-        key_issuance.permit(caller)
-        body = json_body.read(
-            to_request(request._request, caller), known=("label", "scopes", "expires_in"), required=False
+
+
+class RotateAsked(Body):
+    """How a key is rotated."""
+
+    optional: ClassVar[bool] = True
+    overlap: Annotated[int, _SECONDS] = about(
+        "For how many seconds the old key stays good.",
+        default=int(key_issuance.OVERLAP.total_seconds()),
+        ge=0,
+        le=int(key_issuance.LONGEST_OVERLAP.total_seconds()),
+    )
+
+
+_keys = partial(endpoint, tag="keys", requires=_REQUIRES)
+
+
+@_keys(
+    "GET",
+    "/services/{service}/keys",
+    "List a service's keys",
+    Keys,
+    problems=_NOT_FOUND,
+    examples=[Example("one key", {"keys": [_KEY]}, 200)],
+)
+def list_keys(call: Call[None, None]) -> dict[str, Any]:
+    """The newest first, with those that were revoked. The keys themselves are not kept."""
+    return {"keys": [_shown(key) for key in key_issuance.keys_of(call.params["service"], by=call.by)]}
+
+
+@_keys(
+    "POST",
+    "/services/{service}/keys",
+    "Issue a key",
+    {201: IssuedKey},
+    body=IssueAsked,
+    problems=_PROBLEMS,
+    headers=_NO_STORE,
+    examples=[
+        Example("for all that the service may", {"label": "training cluster"}),
+        Example("for a part of it", {"scopes": ["publish:training-*"], "expires_in": 7776000}),
+    ],
+)
+def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
+    """The answer is the only place where the key is shown, ever. A service has two live keys at most, and two more of
+    each other service that issues keys for it."""
+    asked = call.body
+    return _new(
+        key_issuance.issue(
+            call.params["service"],
+            by=call.by,
+            label=asked.label or "",
+            scopes=asked.scopes or [],
+            expires_at=None if asked.expires_in is None else timezone.now() + timedelta(seconds=asked.expires_in),
         )
-        life = json_body.seconds(body, "expires_in", most=LONGEST_LIFE)
-        issued = key_issuance.issue(
-            service,
-            by=caller,
-            label=json_body.text(body, "label"),
-            scopes=json_body.texts(body, "scopes"),
-            expires_at=None if life is None else timezone.now() + life,
-        )
-        return _new(issued)
-
-
-class OneKey(ApiView):
-    """One key."""
-
-    @described(
-        "Revoke a key",
-        name="revoke_key",
-        tag="keys",
-        parameters=[_SERVICE, _ID],
-        answers={200: shapes.Key},
-        problems=_NOT_FOUND,
     )
-    def delete(self, request: Request, service: str, key_id: str) -> HttpResponse:
-        """It is good for nothing any more, in every process within a second; connections that watch live end, too."""
-        return to_django(json_response(_shown(key_issuance.revoke(service, key_id, by=principal_of(request)))))
 
 
-class Rotate(ApiView):
-    """Replace a key."""
-
-    @described(
-        "Rotate a key",
-        name="rotate_key",
-        tag="keys",
-        parameters=[_SERVICE, _ID],
-        request=shapes.RotateAsked,
-        answers={201: shapes.IssuedKey},
-        problems=_PROBLEMS,
-        examples=[example("in an hour", {"overlap": 3600})],
-    )
-    def post(self, request: Request, service: str, key_id: str) -> HttpResponse:
-        """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
-        caller = principal_of(request)
-        key_issuance.permit(caller)
-        body = json_body.read(to_request(request._request, caller), known=("overlap",), required=False)
-        overlap = json_body.seconds(body, "overlap", most=key_issuance.LONGEST_OVERLAP)
-        issued = key_issuance.rotate(
-            service, key_id, by=caller, overlap=key_issuance.OVERLAP if overlap is None else overlap
-        )
-        return _new(issued)
+@_keys("DELETE", "/services/{service}/keys/{key_id}", "Revoke a key", Key, problems=_NOT_FOUND)
+def revoke_key(call: Call[None, None]) -> dict[str, Any]:
+    """It is refused from now on, in every process within a second; connections that watch live end, too."""
+    return _shown(key_issuance.revoke(call.params["service"], call.params["key_id"], by=call.by))
 
 
-def _new(issued: key_issuance.Issued) -> HttpResponse:
-    shown = {**_shown(issued.key), "key": issued.text}
-    return to_django(json_response(shown, status=201, headers={"Cache-Control": "no-store"}))
+@_keys(
+    "POST",
+    "/services/{service}/keys/{key_id}/rotate",
+    "Rotate a key",
+    {201: IssuedKey},
+    body=RotateAsked,
+    problems=_PROBLEMS,
+    headers=_NO_STORE,
+    examples=[Example("in an hour", {"overlap": 3600})],
+)
+def rotate_key(call: Call[None, RotateAsked]) -> dict[str, Any]:
+    """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
+    overlap = timedelta(seconds=call.body.overlap)
+    return _new(key_issuance.rotate(call.params["service"], call.params["key_id"], by=call.by, overlap=overlap))
 
 
-def _shown(key: Key) -> dict[str, Any]:
+def _new(issued: key_issuance.Issued) -> dict[str, Any]:
+    return {**_shown(issued.key), "key": issued.text}
+
+
+def _shown(key: Row) -> dict[str, Any]:
     return {
         "id": key.key_id,
         "service": key.service.name,

@@ -1,93 +1,158 @@
-"""Health checks and metrics through Django REST framework."""
+"""Health checks and metrics."""
 
-from functools import cache
+import asyncio
+from functools import cache, partial
 
-from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiResponse
-from rest_framework.request import Request
-
-from core.views import ApiView, to_django, to_request
 from streams import connections, health
-from streams.access import MetricsAuthentication, principal_of
-from streams.api.openapi import described, example
-from streams.api.shapes import operations as shapes
 from streams.connections import all_shares
-from streams.snapshot import holder
+from synapse.auth.requirement import ANYBODY, Requirement
+from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, about, endpoint, maybe
+from synapse.http.exchange import JSON, Done, Failed, Request, Response
+from synapse.inspection.answers import Figures
 from synapse.inspection.inference_summary import Inference
-from synapse.metrics import metrics
-from synapse.redis import SyncExecutor
+from synapse.metrics import metrics as collected
+from synapse.redis import Conversation, SyncExecutor
 
 
-class Health(ApiView):
-    authentication_classes = []
+class Health(Answer):
+    """Whether Synapse works."""
 
-    @described(
-        "Say whether Synapse works",
-        name="health",
-        to_strangers=True,
-        tag="operations",
-        answers={200: shapes.Health, 503: OpenApiResponse(shapes.Health, "Redis or the database is down.")},
-        examples=[
-            example("healthy", {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}, status=200)
-        ],
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """Always answers within two seconds, whatever hangs."""
-        return to_django(health.health(health.asked()))
+    status: str = about("healthy or unhealthy.")
+    service: str
+    redis: str = about("ok or down.")
+    database: str = about("ok or down.")
+    error: str = maybe()
 
 
-class Liveness(ApiView):
-    authentication_classes = []
+class Liveness(Answer):
+    """That the process answers."""
 
-    @described(
-        "Say that the process answers",
-        name="liveness",
-        tag="operations",
-        to_strangers=True,
-        answers={200: shapes.Liveness},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """Says nothing about Redis or the database: restarting Synapse would not bring them back."""
-        return to_django(health.liveness())
+    healthy: bool
+    service: str
+    uptime: int = about("Seconds.")
 
 
-class Readiness(ApiView):
-    authentication_classes = []
+class Readiness(Answer):
+    """Whether events can be published."""
 
-    @described(
-        "Say whether events can be published",
-        name="readiness",
-        to_strangers=True,
-        tag="operations",
-        answers={200: shapes.Readiness, 503: OpenApiResponse(shapes.Readiness, "Redis is down.")},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """Publishing takes Redis alone, so that is what is asked for."""
-        return to_django(health.readiness(health.asked()))
+    ready: bool
+    redis_status: str = about("ok or down.")
 
 
-class Metrics(ApiView):
-    authentication_classes = [MetricsAuthentication]
+class InferenceMetrics(Answer):
+    """Sums over the newest inference events."""
 
-    @described(
-        "Show the metrics",
-        name="metrics",
-        tag="operations",
-        answers={
-            (200, "application/json"): shapes.Metrics,
-            (200, "text/plain"): OpenApiResponse(str, "Prometheus' text format."),
-            (200, "application/openmetrics-text"): OpenApiResponse(str, "OpenMetrics."),
-        },
-        problems=[503],
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
-        asked = to_request(request._request, principal_of(request))
-        executor = connections.executor()
-        return to_django(executor.run(metrics(asked, holder.current(), _inference_of(executor), all_shares())))
+    total_inferences: int
+    avg_latency_ms: float
+    total_tokens: int
+    time_window_minutes: int
+    sampled: bool = about("At most the newest 1,000 entries of the window are looked at.")
+
+
+class Metrics(Answer):
+    """The figures of all streams."""
+
+    total_streams: int
+    streams: dict[str, Figures]
+    inference_metrics: InferenceMetrics
+
+
+async def _health(request: Request) -> Response:
+    return health.health(await _problems())
+
+
+def _health_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer where a prober watches Redis and the database."""
+    known = health.watched()
+    if known is not None:
+        done(health.health(known))
+    return known is not None
+
+
+async def _readiness(request: Request) -> Response:
+    return health.readiness(await _problems())
+
+
+async def _liveness(request: Request) -> Response:
+    return health.liveness()
+
+
+def _liveness_directly(request: Request, done: Done, failed: Failed) -> bool:
+    """Answer without a task: a probe waits for fewer turns of a busy event loop."""
+    done(health.liveness())
+    return True
+
+
+async def _problems() -> health.Problems:
+    known = health.watched()
+    return known if known is not None else await asyncio.to_thread(health.asked)
+
+
+_HEALTHY = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}
+
+
+_operation = partial(endpoint, tag="operations")
+
+
+@_operation(
+    "GET",
+    "/health",
+    "Say whether Synapse works",
+    {200: Health, 503: Meaning(Health, "Redis or the database is down.")},
+    name="health",
+    requires=ANYBODY,
+    on_event_loop=EventLoop(handler=_health, direct=_health_directly),
+    examples=[Example("healthy", _HEALTHY, 200)],
+)
+def show_health(call: Call[None, None]) -> Response:
+    """Always answers within two seconds, whatever hangs."""
+    return health.health(health.asked())
+
+
+@_operation(
+    "GET",
+    "/healthz",
+    "Say that the process answers",
+    Liveness,
+    requires=ANYBODY,
+    on_event_loop=EventLoop(handler=_liveness, direct=_liveness_directly),
+)
+def liveness(call: Call[None, None]) -> Response:
+    """Says nothing about Redis or the database: restarting Synapse would not bring them back."""
+    return health.liveness()
+
+
+@_operation(
+    "GET",
+    "/readyz",
+    "Say whether events can be published",
+    {200: Readiness, 503: Meaning(Readiness, "Redis is down.")},
+    requires=ANYBODY,
+    on_event_loop=EventLoop(handler=_readiness),
+)
+def readiness(call: Call[None, None]) -> Response:
+    """Looks at Redis alone: publishing takes no more."""
+    return health.readiness(health.asked())
+
+
+@_operation(
+    "GET",
+    "/metrics",
+    "Show the metrics",
+    {
+        (200, JSON): Metrics,
+        (200, "text/plain"): Meaning({"type": "string"}, "Prometheus' text format."),
+        (200, "application/openmetrics-text"): Meaning({"type": "string"}, "OpenMetrics."),
+    },
+    requires=Requirement(scope="metrics:read"),
+)
+def metrics(call: Call[None, None]) -> Conversation[Response]:
+    """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
+    inference = _inference_of(connections.executor())
+    return (yield from collected(call.request, call.catalog, inference, all_shares()))
 
 
 @cache
 def _inference_of(executor: SyncExecutor) -> Inference:
-    """What is remembered of a server's events; another server has others."""
+    """Return the sums over a server's events that are remembered; another server has others."""
     return Inference()

@@ -1,123 +1,186 @@
-"""Publishing through Django REST framework: the express lane's twin, for WSGI, `runserver` and the test client."""
+"""Publishing and validating. Their bodies are read by `synapse.publishing`: its speed is measured."""
 
+from functools import partial
 from typing import Any
 
-from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
-from rest_framework.request import Request
-
-from core.views import ApiView, to_django, to_request
 from streams import connections
-from streams.access import principal_of
-from streams.api.openapi import STREAM, described, example, query
-from streams.api.schemas import EVENT
-from streams.api.shapes import publishing as shapes
-from streams.snapshot import holder
+from synapse.auth.requirement import Requirement
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
+from synapse.http.exchange import Request, Response
 from synapse.publishing import idempotency, pipeline
-from synapse.publishing.body import CONTRACT_VERSION, JSON, NDJSON
+from synapse.publishing.body import CONTRACT_VERSION, JSON, MAX_EVENT_BYTES, NDJSON
+from synapse.redis import Conversation
+
+
+class Published(Answer):
+    """An event that is stored."""
+
+    id: str
+    entry_id: str = about("The id again, as other clients name it.")
+    message_id: str = about("The id again, as other clients name it.")
+    stream: str
+    event_type: str
+    contract_version: int | None = about("Null when the event was checked against no contract.")
+    warnings: list[Violation] = maybe("On a stream that only warns.")
+
+
+class ItemError(Answer):
+    """An error in an event of a batch."""
+
+    type: str
+    message: str
+    pointer: str = maybe()
+    keyword: str = maybe()
+    schema_pointer: str = maybe()
+    id: str = maybe("Of an event that may be stored all the same.")
+
+
+class ItemResult(Answer):
+    """Result of one event of a batch."""
+
+    index: int
+    id: str | None
+    status: str = about("accepted, rejected, or aborted: good itself, but not stored.")
+    errors: list[ItemError]
+    replayed: bool = maybe("True when it was stored before, under the same key.")
+    warnings: list[Violation] = maybe()
+
+
+class Batch(Answer):
+    """Result of a batch."""
+
+    stream: str
+    accepted: int
+    rejected: int
+    aborted: int
+    results: list[ItemResult]
+
+
+class Validated(Answer):
+    """An event that would be stored."""
+
+    valid: bool
+    stream: str
+    event_type: str
+    contract_version: int | None
+    warnings: list[Violation] = maybe()
+
+
+PublishedOrBatch = either(Published, Batch, name="PublishedOrBatch")
+ValidatedOrBatch = either(Validated, Batch, name="ValidatedOrBatch")
 
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
     NDJSON: {"type": "string", "description": "One event a line."},
 }
-_EXAMPLE = {
+_EVENT = {
     "event_type": "inference-complete",
     "request_id": "req_123",
     "model_name": "task-classifier-v2",
     "latency_ms": 45,
     "confidence": 0.92,
 }
-_REQUESTS = [
-    example("one event", _EXAMPLE),
-    example("a batch", [_EXAMPLE, {**_EXAMPLE, "request_id": "req_124"}]),
-    example("a batch in lines", '{"event_type":"model-loaded","model_name":"m"}\n', media_type=NDJSON),
+_EXAMPLES = [
+    Example("one event", _EVENT),
+    Example("a batch", [_EVENT, {**_EVENT, "request_id": "req_124"}]),
+    Example("a batch in lines", '{"event_type":"model-loaded","model_name":"m"}\n', media_type=NDJSON),
 ]
-_ATOMIC = query("atomic", "Store all events of a batch or none.", bool, default=False)
-_TRACE = OpenApiParameter(
-    "traceparent", str, OpenApiParameter.HEADER, description="W3C Trace Context; kept with the event."
-)
-_VERSION = OpenApiParameter(
+_STORED = {
+    **dict.fromkeys(("id", "entry_id", "message_id"), "1705314600000-0"),
+    "stream": "inference-events",
+    "event_type": "inference-complete",
+    "contract_version": 1,
+}
+
+
+def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"in": "header", "name": name, "schema": schema, "description": description}
+
+
+_ATOMIC = {
+    "in": "query",
+    "name": "atomic",
+    "schema": {"type": "boolean", "default": False},
+    "description": "Store all events of a batch or none.",
+}
+_VERSION = _header(
     CONTRACT_VERSION,
-    {"type": "integer", "minimum": 1},
-    OpenApiParameter.HEADER,
-    description="The version of their contracts that the events are checked against; without it, the active one.",
+    "The version of their contracts that the events are checked against; without it, the active one.",
+    type="integer",
+    minimum=1,
 )
-_KEY = OpenApiParameter(
+_KEY = _header(
     idempotency.HEADER,
-    {"type": "string", "pattern": "^[!-~]{1,128}$"},
-    OpenApiParameter.HEADER,
-    description="Names the request: sent again under the same key, nothing is stored twice.",
+    "Names the request: sent again under the same key, nothing is stored twice.",
+    type="string",
+    pattern="^[!-~]{1,128}$",
 )
-_REPLAYED = OpenApiParameter(
-    idempotency.REPLAYED,
-    {"type": "string", "enum": ["true"]},
-    OpenApiParameter.HEADER,
-    response=[200],
-    description="All of it was stored before, under the same key.",
+_TRACE = _header("traceparent", "W3C Trace Context; kept with the event.", type="string")
+_REPLAYED = {
+    idempotency.REPLAYED: {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "All of it was stored before, under the same key.",
+    }
+}
+_REFUSED = [400, 404, 413, 415, 422]
+
+
+def _large_batch(request: Request) -> int:
+    """Return how many bytes a large batch has, 0 for any other body."""
+    return len(request.body) if len(request.body) > MAX_EVENT_BYTES else 0
+
+
+_LOOP = EventLoop(queue="large batches", size=_large_batch)
+
+
+_events = partial(
+    endpoint,
+    tag="events",
+    requires=Requirement(publish=True, is_checked_later=True),
+    takes_request=True,
+    on_event_loop=_LOOP,
+    documented_body=_BODY,
 )
-_STORED = PolymorphicProxySerializer("PublishedOrBatch", [shapes.Published, shapes.Batch], None)
-_VALIDATED = PolymorphicProxySerializer("ValidatedOrBatch", [shapes.Validated, shapes.Batch], None)
-_REFUSED = [400, 404, 413, 415, 422, 503]
 
 
-class Publish(ApiView):
-    """Publish one event, a JSON array of events, or NDJSON."""
-
-    @described(
-        "Publish events",
-        name="publish",
-        tag="events",
-        parameters=[STREAM, _ATOMIC, _KEY, _VERSION, _TRACE, _REPLAYED],
-        request=_BODY,
-        answers={
-            201: OpenApiResponse(shapes.Published, "The event is stored."),
-            200: OpenApiResponse(
-                _STORED, "All events of the batch are stored, or the one event was stored before, under the same key."
-            ),
-            207: OpenApiResponse(shapes.Batch, "Some events of the batch are stored; the results say which."),
-        },
-        problems=_REFUSED,
-        examples=[
-            *_REQUESTS,
-            example(
-                "stored",
-                {
-                    **dict.fromkeys(("id", "entry_id", "message_id"), "1705314600000-0"),
-                    "stream": "inference-events",
-                    "event_type": "inference-complete",
-                    "contract_version": 1,
-                },
-                status=201,
-            ),
-        ],
-    )
-    def post(self, request: Request, stream: str) -> HttpResponse:
-        """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its
-        contract, or the one that the request asks for. When no event of a batch was stored, the answer is a problem
-        document with the same `results`. With an Idempotency-Key it can be sent again, and nothing is stored twice."""
-        asked = to_request(request._request, principal_of(request), stream=stream)
-        catalog = holder.current()
-        executor = connections.executor_for(catalog.streams.get(stream))
-        return to_django(executor.run(pipeline.publish(asked, catalog, connections.tally)))
+@_events(
+    "POST",
+    "/events/{stream}",
+    "Publish events",
+    {
+        201: Meaning(Published, "The event is stored."),
+        200: Meaning(
+            PublishedOrBatch,
+            "All events of the batch are stored, or the one event was stored before, under the same key.",
+            _REPLAYED,
+        ),
+        207: Meaning(Batch, "Some events of the batch are stored; the results say which."),
+    },
+    problems=[*_REFUSED, 503],
+    stores=lambda request: request.params["stream"],
+    parameters=[_ATOMIC, _KEY, _VERSION, _TRACE],
+    examples=[*_EXAMPLES, Example("stored", _STORED, 201)],
+)
+def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its contract,
+    or the one that the request asks for. When no event of a batch was stored, the answer is a problem document with the
+    same `results`. With an Idempotency-Key it can be sent again, and nothing is stored twice."""
+    return pipeline.publish(request, catalog, connections.tally)
 
 
-class Validate(ApiView):
-    """Check events as publishing would, and store nothing."""
-
-    @described(
-        "Check events without storing them",
-        name="validate",
-        tag="events",
-        parameters=[STREAM, _ATOMIC, _VERSION],
-        request=_BODY,
-        answers={
-            200: OpenApiResponse(_VALIDATED, "The event, or each event of the batch, would be stored."),
-            207: OpenApiResponse(shapes.Batch, "Some events of the batch would be stored."),
-        },
-        problems=[status for status in _REFUSED if status != 503],
-        examples=_REQUESTS,
-    )
-    def post(self, request: Request, stream: str) -> HttpResponse:
-        """What publishing would answer to the same body."""
-        asked = to_request(request._request, principal_of(request), stream=stream)
-        return to_django(connections.executor().run(pipeline.validate(asked, holder.current())))
+@_events(
+    "POST",
+    "/events/{stream}/validate",
+    "Check events without storing them",
+    {
+        200: Meaning(ValidatedOrBatch, "The event, or each event of the batch, would be stored."),
+        207: Meaning(Batch, "Some events of the batch would be stored."),
+    },
+    problems=_REFUSED,
+    parameters=[_ATOMIC, _VERSION],
+    examples=_EXAMPLES,
+)
+def validate(request: Request, catalog: Snapshot) -> Conversation[Response]:
+    """Answers as publishing the same body would."""
+    return pipeline.validate(request, catalog)

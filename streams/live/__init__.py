@@ -9,10 +9,9 @@ from core import payload_access
 from streams.live.process_tails import tails
 from streams.live.session import Following
 from synapse.auth.principal import Principal
-from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import Request, StreamedResponse
-from synapse.inspection.streams import readable
-from synapse.live.query import asked
+from synapse.endpoints import Call
+from synapse.http.exchange import StreamedResponse
+from synapse.live.query import LiveQuery, asked
 
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
@@ -22,7 +21,7 @@ HEADERS = {
 }
 
 
-async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
+async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     """Answer `GET /streams/{stream}/live`: what is stored from now on, or from where the request says.
 
     Raises:
@@ -30,8 +29,8 @@ async def live(request: Request, catalog: Snapshot) -> StreamedResponse:
         Forbidden, UnknownStream, NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names
                 say.
     """
-    stream, by = readable(request, catalog), request.principal
-    following = Following(stream.name, asked(request), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
+    stream, by = call.stream, call.by
+    following = Following(stream.name, asked(call), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
     if by.kind == "person":
         await asyncio.to_thread(_record, by, stream.name)
     chunks = following.chunks()

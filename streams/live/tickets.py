@@ -19,9 +19,7 @@ from streams.access.identification import principal_of_key
 from streams.snapshot import holder
 from synapse.auth.api_key import API_KEY, AUTHORIZATION
 from synapse.auth.principal import Principal
-from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import Request, Response, json_response
-from synapse.inspection.streams import readable
+from synapse.http.exchange import Request
 from synapse.problems import Unauthenticated
 from synapse.redis import Conversation, answer, ask
 from synapse.redis.commands import shared_values
@@ -31,26 +29,23 @@ SECONDS = 30
 _BYTES = 32
 
 
-def issue(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `POST /streams/{stream}/live-ticket`.
+def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
+    """Return a new ticket with which a caller may watch a stream.
 
     Raises:
-        Forbidden, UnknownStream, Unavailable: as their names say.
+        Unavailable: when Redis cannot be used.
     """
-    stream = readable(request, catalog)
     ticket = secrets.token_urlsafe(_BYTES)
-    caller = request.principal
     value = {
-        "stream": stream.name,
-        "kind": caller.kind,
-        "name": caller.name,
-        "key": caller.key,
-        "session": _sealed(caller.session.encode(), ticket).hex(),
+        "stream": stream,
+        "kind": by.kind,
+        "name": by.name,
+        "key": by.key,
+        "session": _sealed(by.session.encode(), ticket).hex(),
     }
     (reply,) = yield from ask([shared_values.keep_ticket(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
-    answer(reply, stream.name)
-    told = {"ticket": ticket, "expires_in": SECONDS, "stream": stream.name}
-    return json_response(told, status=201, headers={"Cache-Control": "no-store"})
+    answer(reply, stream)
+    return {"ticket": ticket, "expires_in": SECONDS, "stream": stream}
 
 
 async def watcher(request: Request) -> Principal:

@@ -1,10 +1,10 @@
 """What is there? Streams, their entries and their groups, as HTTP shows them.
 
-Conversations without I/O or Django: the express lane and the Django views run the same ones.
+Endpoints without I/O or Django: the event loop and Django hold the same conversations.
 """
 
-from synapse.inspection.groups import groups
-from synapse.inspection.messages import is_long, message, messages
-from synapse.inspection.streams import info, one_stream, streams
+from synapse.inspection.groups import list_groups
+from synapse.inspection.messages import list_messages, show_message
+from synapse.inspection.streams import list_streams, show_stream, stream_info
 
-__all__ = ["groups", "info", "is_long", "message", "messages", "one_stream", "streams"]
+__all__ = ["list_groups", "list_messages", "list_streams", "show_message", "show_stream", "stream_info"]

@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import Request, Response, json_response
-from synapse.inspection import lag
+from synapse.auth.requirement import Requirement
+from synapse.endpoints import Call, Query, endpoint
+from synapse.inspection import answers, lag
 from synapse.inspection.lag import Lag
-from synapse.inspection.range_query import check_parameters, parse_id
-from synapse.inspection.streams import readable
+from synapse.inspection.range_query import parse_id
 from synapse.problems import Problem
 from synapse.redis import Command, Conversation, answer, ask, keyspace
 from synapse.redis.commands import groups as broker_groups
@@ -116,13 +115,22 @@ class Standing:
         }
 
 
-def groups(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams/{stream}/groups`."""
-    stream = readable(request, catalog, otherwise="streams:read")
-    check_parameters(request)
-    found = yield from standings(stream.name)
+@endpoint(
+    "GET",
+    "/streams/{stream}/groups",
+    "List a stream's consumer groups",
+    answers.Groups,
+    tag="streams",
+    query=Query,
+    of_stream=True,
+    requires=Requirement(read=True, otherwise="streams:read"),
+)
+def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """Its readers, what they have not acknowledged yet, and how far behind they are. Lag is counted up to 10,000
+    events; `lag_exact` is false when there are more."""
+    found = yield from standings(call.stream.name)
     now_ms = time.time() * 1000
-    return json_response({"stream": stream.name, "groups": [one.shown(now_ms) for one in found]})
+    return {"stream": call.stream.name, "groups": [one.shown(now_ms) for one in found]}
 
 
 def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:

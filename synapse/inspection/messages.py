@@ -1,21 +1,18 @@
 """The entries of a stream: a page of them, or one."""
 
+from functools import partial
+from typing import Any
+
 import orjson
 
 from synapse.auth.principal import EVERY_TYPE, PERSONAL, Rights, sees
-from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownEntry
-from synapse.http.exchange import Request, Response, json_response
-from synapse.inspection.range_query import (
-    MOST_ENTRIES,
-    Scan,
-    asked_count,
-    asked_id,
-    asked_order,
-    asked_range,
-    check_parameters,
-)
-from synapse.inspection.streams import readable
+from synapse.http.exchange import Request
+from synapse.inspection import answers
+from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
+from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, in_parts
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
@@ -28,75 +25,113 @@ from synapse.wire.masking import mask_of
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.
 FEW_MESSAGES = 99
+_MESSAGE = {
+    "id": "1705314600000-0",
+    "data": {
+        "event_type": "inference-complete",
+        "latency_ms": "45",
+        "event": "inference-complete",
+        "timestamp": "2024-01-15T10:30:00.000Z",
+        "source": "anonymous",
+        "synapse_version": "1",
+        "synapse_added": "ets",
+    },
+    "event": {"event_type": "inference-complete", "latency_ms": 45},
+    "event_type": "inference-complete",
+    "timestamp": "2024-01-15T10:30:00.000Z",
+    "source": "anonymous",
+    "contract_version": 1,
+    "layout": "flat",
+}
+_PAGE = {
+    "stream": "inference-events",
+    "messages": [_MESSAGE],
+    "order": "newest",
+    "next": None,
+    "scanned": 1,
+    "complete": True,
+}
 
 
-def messages(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams/{stream}/messages`: the entries that the query asks for, in pages.
+class MessagesQuery(Query):
+    """Which messages are asked for."""
 
-    `next` is where the next page begins: the value for `before` (newest first) or `after` (oldest first), None when
-    there is no more. `complete` is False when the page ended early because enough had been looked at.
+    count: QueryInt = about("How many.", default=USUAL_MESSAGES, ge=1, le=MOST_MESSAGES)
+    order: Order = about("Which come first.", default="newest")
+    event_type: str = about("Only messages of this event type.", default="")
+    since: QueryTime = about(f"From here on, this one included. {MOMENT}", default=None)
+    until: QueryTime = about(f"Up to here, this one included. {MOMENT}", default=None)
+    after: QueryTime = about(f"Later than this. {MOMENT}", default=None)
+    before: QueryTime = about(f"Earlier than this. {MOMENT}", default=None)
 
-    Raises:
-        BadParameter: when a query parameter cannot be used.
-        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
-    """
-    stream = readable(request, catalog)
-    check_parameters(request, "count", "order", "event_type", "since", "until", "after", "before")
-    order = asked_order(request.query)
-    page = _Page(
-        stream,
-        count=asked_count(request.query, most=MOST_MESSAGES, otherwise=USUAL_MESSAGES),
-        event_type=request.query.get("event_type", ""),
-        rights=request.principal.rights,
-    )
+
+def long_read(request: Request) -> int:
+    """Return 1 for a request that may have to look at many entries, else 0."""
+    rights = request.principal.rights
+    if request.query.get("event_type") or not rights.may("read", request.params["stream"], EVERY_TYPE):
+        return 1
+    return int(len(request.query.get("count", "")) > len(str(FEW_MESSAGES)))
+
+
+_reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
+
+
+@_reads(
+    "GET",
+    "/streams/{stream}/messages",
+    "Read a stream's messages",
+    answers.Messages,
+    query=MessagesQuery,
+    on_event_loop=EventLoop(queue="reads of many messages", size=long_read),
+    reveals=lambda page: [each["id"] for each in page["messages"]],
+    examples=[Example("a page", _PAGE, 200)],
+)
+def list_messages(call: Call[MessagesQuery, None]) -> Conversation[dict[str, Any]]:
+    """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
+    (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are looked at for
+    one page: `complete` is false when that was not enough, and `next` goes on from there."""
+    stream, query = call.stream, call.query
+    page = _Page(stream, count=query.count, event_type=query.event_type, rights=call.by.rights)
     # Without a filter one entry more than the page holds tells whether there is a next one.
     most = MOST_ENTRIES if page.is_choosy else page.count + 1
-    scan = Scan(stream.name, asked_range(request.query), order=order, most=most)
+    part = intersection(since=query.since, until=query.until, after=query.after, before=query.before)
+    scan = Scan(stream.name, part, order=query.order, most=most)
     while not scan.done and not page.full:
         (reply,) = yield from ask([scan.command()])
         yield ()  # many may have been answered at once
         yield from in_parts(scan.take(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
-    return json_response(
-        {
-            "stream": stream.name,
-            "messages": page.messages,
-            "order": order,
-            "next": None if ended else page.position,
-            "scanned": page.scanned,
-            "complete": ended or page.full,
-        }
-    )
+    return {
+        "stream": stream.name,
+        "messages": page.messages,
+        "order": query.order,
+        "next": None if ended else page.position,
+        "scanned": page.scanned,
+        "complete": ended or page.full,
+    }
 
 
-def is_long(request: Request) -> bool:
-    """Say whether `messages` may have to look at many entries."""
-    rights = request.principal.rights
-    if request.query.get("event_type") or not rights.may("read", request.params["stream"], EVERY_TYPE):
-        return True
-    text = request.query.get("count", "")
-    return len(text) > len(str(FEW_MESSAGES))
-
-
-def message(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams/{stream}/messages/{id}`.
-
-    Raises:
-        BadRequest: when the id is none.
-        UnknownEntry: when the stream holds no such entry, or none that the caller may read.
-        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
-    """
-    stream = readable(request, catalog)
-    check_parameters(request)
-    id_ = str(asked_id(request.params["id"]))
+@_reads(
+    "GET",
+    "/streams/{stream}/messages/{id}",
+    "Read one message",
+    answers.OneMessage,
+    query=Query,
+    reveals=lambda message: [message["id"]],
+    examples=[Example("a message", {"stream": "inference-events", **_MESSAGE}, 200)],
+)
+def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """The message with this entry id."""
+    stream, rights = call.stream, call.by.rights
+    id_ = str(asked_id(call.params["id"]))
     (reply,) = yield from ask([stream_commands.xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
     fields = pairs(found[0].parts) if found else {}
     decoded = entry.decode(fields, types_of=stream.types_of)
-    if not found or not sees(request.principal.rights, stream.name, decoded.event_type):
+    if not found or not sees(rights, stream.name, decoded.event_type):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    mask = None if request.principal.rights.has(PERSONAL) else mask_of(stream, decoded)
-    return json_response({"stream": stream.name, **shown(id_, fields, decoded, mask=mask)})
+    mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
+    return {"stream": stream.name, **shown(id_, fields, decoded, mask=mask)}
 
 
 class _Page:

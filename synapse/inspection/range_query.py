@@ -4,12 +4,12 @@ A scan never reads more than a bound: one request must not hold up all others.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
-from urllib.parse import parse_qsl
+from typing import Annotated, Literal
 
-from synapse.http.exchange import Request
+from pydantic import BeforeValidator, SkipValidation, WithJsonSchema
+
 from synapse.problems import BadParameter, BadRequest
 from synapse.redis import Command
 from synapse.redis.commands import streams as stream_commands
@@ -104,52 +104,32 @@ _ID = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_parameters(request: Request, *known: str, repeatable: Collection[str] = ()) -> None:
-    """Refuse a query with a parameter that the route has not, or with one that is given twice.
-
-    The answer would look like one to the question that was meant. Names that begin with “_” mean nothing: clients add
-    them to get around caches.
-
-    Args:
-        known: the route's parameters.
-        repeatable: those of them that can be given several times.
-
-    Raises:
-        BadParameter: when there is one.
-    """
-    if not request.raw_query:
-        return
-    seen = set()
-    for name, _ in parse_qsl(request.raw_query, keep_blank_values=True):
-        if name.startswith("_"):
-            continue
-        if name not in known:
-            listed = f"Known are {', '.join(known)}." if known else "This route takes none."
-            raise BadParameter(f"There is no parameter “{name[:100]}” here. {listed}", parameter=name[:100])
-        if name in seen and name not in repeatable:
-            raise BadParameter(f"“{name}” is given more than once. Send it once.", parameter=name)
-        seen.add(name)
-
-
 def asked_range(query: Mapping[str, str]) -> Range:
-    """Return the range that `since` and `until` (included), `after` and `before` (left out) agree on.
-
-    Each is an entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC). A time means its
-    whole millisecond.
+    """Return the range that `since`, `until`, `after` and `before` of a query agree on, as `intersection` does.
 
     Raises:
-        BadParameter: when one of them is none of these.
+        BadParameter: when one of them is no time.
     """
-    first, last = FIRST, LAST
-    if since := _bounds(query, "since"):
-        first = since.first
-    if until := _bounds(query, "until"):
-        last = until.last
-    if after := _bounds(query, "after"):
+    return intersection(
+        **{name: parse_moment(query.get(name, ""), name) for name in ("since", "until", "after", "before")}
+    )
+
+
+def intersection(
+    *,
+    since: Range | None = None,
+    until: Range | None = None,
+    after: Range | None = None,
+    before: Range | None = None,
+) -> Range:
+    """Return the range that all agree on: `since` and `until` are included, `after` and `before` left out."""
+    first = FIRST if since is None else since.first
+    last = LAST if until is None else until.last
+    if after is not None:
         if after.last == LAST:
             return NOTHING
         first = max(first, following(after.last))
-    if before := _bounds(query, "before"):
+    if before is not None:
         if before.first == FIRST:
             return NOTHING
         last = min(last, preceding(before.first))
@@ -170,18 +150,6 @@ def asked_order(query: Mapping[str, str]) -> Order:
     raise BadParameter("“order” is newest or oldest.", parameter="order")
 
 
-def asked_count(query: Mapping[str, str], *, most: int, otherwise: int) -> int:
-    """Return `count`, from 1 to `most`.
-
-    Raises:
-        BadParameter: when it is not such a number.
-    """
-    text = query.get("count") or str(otherwise)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise BadParameter(f"“count” is a whole number from 1 to {most}.", parameter="count")
-    return int(text)
-
-
 def asked_id(text: str) -> EntryId:
     """Return the entry id that a path names.
 
@@ -194,9 +162,16 @@ def asked_id(text: str) -> EntryId:
     return found.first
 
 
-def _bounds(query: Mapping[str, str], parameter: str) -> Range | None:
-    """Return the ids that a parameter's value means: one, or those of a whole millisecond."""
-    text = query.get(parameter, "").strip()
+MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
+
+
+def parse_moment(text: str, parameter: str) -> Range | None:
+    """Return the ids that a parameter's text means: one, or those of a whole millisecond; None for a blank one.
+
+    Raises:
+        BadParameter: when it is neither an entry id, nor milliseconds since 1970, nor a time in ISO 8601.
+    """
+    text = text.strip()
     if not text:
         return None
     found = parse_id(text) or _parse_time(text)
@@ -206,6 +181,14 @@ def _bounds(query: Mapping[str, str], parameter: str) -> Range | None:
             parameter=parameter,
         )
     return found
+
+
+# A moment in a query, such as `since`: the ids that it means.
+QueryTime = Annotated[
+    SkipValidation[Range | None],
+    BeforeValidator(lambda text, info: parse_moment(text, info.field_name) if isinstance(text, str) else text),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 def parse_id(text: str) -> Range | None:

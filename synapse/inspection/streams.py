@@ -6,14 +6,12 @@ from typing import Any
 
 import orjson
 
-from synapse.auth.permission import demand_right, refused_right
 from synapse.auth.principal import Rights
+from synapse.auth.requirement import Requirement, is_visible
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.errors.streams import UnknownStream
-from synapse.http.exchange import Request, Response, json_response
-from synapse.inspection import stream_stats
-from synapse.inspection.range_query import check_parameters
+from synapse.endpoints import Call, Query, endpoint
+from synapse.inspection import answers, stream_stats
 from synapse.inspection.stream_stats import Figures, shown_entry
 from synapse.redis import Conversation, in_parts
 
@@ -21,10 +19,18 @@ from synapse.redis import Conversation, in_parts
 _AT_ONCE = 50
 
 
-def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams`: every defined stream that the caller has to do with, by name."""
-    check_parameters(request)
-    rights = request.principal.rights
+READ = Requirement(read=True)
+_VISIBLE = Requirement(visible=True)
+
+
+_reads = partial(endpoint, tag="streams", query=Query)
+
+
+@_reads("GET", "/streams", "List the streams", answers.Streams, on_event_loop=True)
+def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """Every defined stream that is visible to the caller, with its definition and its figures, by name. A stream that
+    Redis cannot tell of says why in `error`; the others are there all the same."""
+    catalog, rights = call.catalog, call.by.rights
     visible = sorted(name for name in catalog.streams if is_visible(rights, name))
     found: list[orjson.Fragment] = []
     for begin in range(0, len(visible), _AT_ONCE):
@@ -33,22 +39,30 @@ def streams(request: Request, catalog: Snapshot) -> Conversation[Response]:
         yield ()  # many may have been answered at once
         described = partial(_written, catalog, of_names, rights)
         found += yield from in_parts(names, described)
-    return json_response({"streams": found})
+    return {"streams": found}
 
 
-def one_stream(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams/{stream}`: its definition and its figures."""
-    stream = visible(request, catalog)
-    check_parameters(request)
-    found = yield from _figures(stream)
-    return json_response(_described(stream, found, request.principal.rights))
+@_reads("GET", "/streams/{stream}", "Show a stream", answers.Stream, requires=_VISIBLE, of_stream=True)
+def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """A stream's definition and its figures."""
+    found = yield from _figures(call.stream)
+    return _described(call.stream, found, call.by.rights)
 
 
-def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /streams/{stream}/info`: XINFO STREAM by Redis' own names, and what Synapse knows beside it."""
-    stream = visible(request, catalog)
-    check_parameters(request)
-    found = (yield from _figures(stream)).seen_by(request.principal.rights, stream.name)
+@_reads(
+    "GET",
+    "/streams/{stream}/info",
+    "Show what Redis knows of a stream",
+    answers.Info,
+    requires=_VISIBLE,
+    of_stream=True,
+    on_event_loop=True,
+)
+def stream_info(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """The answer of XINFO STREAM by Redis' own names, and what Synapse knows of the stream in `synapse`. Older servers
+    leave some of the names out; they are 0 here then."""
+    stream = call.stream
+    found = (yield from _figures(stream)).seen_by(call.by.rights, stream.name)
     ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}
     about = {
         "name": stream.name,
@@ -56,54 +70,7 @@ def info(request: Request, catalog: Snapshot) -> Conversation[Response]:
         "counters": found.counters,
         "refused_by_reason": found.refused_by_reason,
     }
-    return json_response({**found.info, **ends, "synapse": about})
-
-
-def visible(request: Request, catalog: Snapshot) -> StreamDefinition:
-    """Return the stream that the path names, to whom may publish to it, or read from it.
-
-    Raises:
-        Forbidden: when the caller may do neither.
-        UnknownStream: when none of this name is defined.
-    """
-    return visible_name(request, request.params["stream"], catalog)
-
-
-def visible_name(request: Request, name: str, catalog: Snapshot) -> StreamDefinition:
-    """Return the stream of a name, to whom may publish to it, or read from it.
-
-    Raises:
-        Forbidden, UnknownStream: as `visible`.
-    """
-    if not is_visible(request.principal.rights, name):
-        raise refused_right(request.principal, "read", name)
-    return _defined(name, catalog)
-
-
-def readable(request: Request, catalog: Snapshot, *, otherwise: str = "") -> StreamDefinition:
-    """Return the stream that the path names, to whom may read from it: some of its event types at least. The scope
-    `otherwise` does instead.
-
-    Raises:
-        Forbidden: when the caller may not.
-        UnknownStream: when none of this name is defined.
-    """
-    name = request.params["stream"]
-    if not (otherwise and request.principal.rights.has(otherwise)):
-        demand_right(request.principal, "read", name)
-    return _defined(name, catalog)
-
-
-def is_visible(rights: Rights, stream: str) -> bool:
-    """Say whether a stream's definition and figures are for a caller with these rights."""
-    return rights.may("read", stream) or rights.may("publish", stream) or rights.has("streams:read")
-
-
-def _defined(name: str, catalog: Snapshot) -> StreamDefinition:
-    stream = catalog.streams.get(name)
-    if stream is None:
-        raise UnknownStream(name)
-    return stream
+    return {**found.info, **ends, "synapse": about}
 
 
 def definition(stream: StreamDefinition) -> dict[str, Any]:

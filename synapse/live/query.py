@@ -1,11 +1,12 @@
 """Parse a request for the live tail, and keep the read loop's position in its stream."""
 
 from collections import deque
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
+from typing import ClassVar
 
-from synapse.http.exchange import Request
-from synapse.inspection.range_query import asked_range, check_parameters, parse_id
+from synapse.endpoints import Call, Query, about
+from synapse.inspection.range_query import QueryTime, parse_id
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, EntryId, preceding
 
@@ -49,10 +50,21 @@ class Place:
 
 
 LAST_EVENT_ID = "last-event-id"
-_PARAMETER = "last_event_id"
-# As event sources in place of the browser's own send it, of which a page of another origin can set no header.
-_OTHER_NAME = "lastEventId"
-PARAMETERS = ("event_type", "ticket", _PARAMETER, _OTHER_NAME, "since")
+_ID = "The id of the last event that was received: later ones come, nothing twice. 0 is everything there is."
+
+
+class LiveQuery(Query):
+    """Which events are watched."""
+
+    repeatable: ClassVar[Collection[str]] = ("event_type",)
+    event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
+    ticket: str = about("What `POST /streams/{stream}/live-ticket` gave; instead of a key.", default="")
+    last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {_ID}", default="")
+    # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
+    lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
+    since: QueryTime = about(
+        "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,28 +80,20 @@ class Asked:
     was_seen: bool = False
 
 
-def asked(request: Request) -> Asked:
-    """Return what the request asks for. The header `Last-Event-ID` counts before the parameter of that name, and both
+def asked(call: Call[LiveQuery, None]) -> Asked:
+    """Return what a call asks for. The header `Last-Event-ID` counts before the parameters of that name, and these
     before `since`: a browser that comes back sends the header, and its first address again.
 
     Raises:
-        BadParameter: when an id or a time cannot be used.
+        BadParameter: when an id cannot be used.
     """
-    check_parameters(request, *PARAMETERS, repeatable=("event_type",))
-    types = frozenset(text for text in request.values("event_type") if text)
-    given = request.headers.get(LAST_EVENT_ID, "").strip() or _parameter(request, _PARAMETER, _OTHER_NAME)
-    if given:
+    query = call.query
+    types = frozenset(query.event_type)
+    named = (call.request.headers.get(LAST_EVENT_ID, ""), query.last_event_id, query.lastEventId)
+    if given := next(filter(None, map(str.strip, named)), ""):
         after = _whole_id(given)
         return Asked(event_types=types, after=after, was_seen=after != FIRST)
-    since = request.query.get("since", "").strip()
-    if not since:
-        return Asked(event_types=types)
-    return Asked(event_types=types, after=preceding(asked_range({"since": since}).first))
-
-
-def _parameter(request: Request, *names: str) -> str:
-    """Return the first of these parameters that is given, "" when none is."""
-    return next(filter(None, (request.query.get(name, "").strip() for name in names)), "")
+    return Asked(event_types=types, after=None if query.since is None else preceding(query.since.first))
 
 
 def _whole_id(text: str) -> EntryId:
@@ -97,6 +101,6 @@ def _whole_id(text: str) -> EntryId:
     if found is None:
         raise BadParameter(
             "“Last-Event-ID” is the id of an entry, such as 1705314600000-0, or 0 for all there is.",
-            parameter=_PARAMETER,
+            parameter="last_event_id",
         )
     return found.first

@@ -7,12 +7,7 @@ from typing import Any
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.retry import GiveUp, Policy, decide
 from synapse.errors.delivery import SinkError
-from synapse.pull.requests import (
-    Keep,
-    Place,
-    Refuse,
-    Settle,
-)
+from synapse.pull.requests import Place, PullAck, PullExtend, PullNack
 from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending
@@ -31,13 +26,13 @@ class _InHand:
     took_ms: int | None
 
 
-def ack(asked: Settle) -> Conversation[dict[str, Any]]:
+def ack(asked: PullAck) -> Conversation[dict[str, Any]]:
     """Settle events. Saying it twice settles nothing twice; so does saying it late, when the event went to another."""
     (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids)]
     return {"acked": _checked(settled, asked)}
 
 
-def nack(group: BridgeDefinition, asked: Refuse, chance: float) -> Conversation[dict[str, Any]]:
+def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversation[dict[str, Any]]:
     """Give events back: each waits to come again, or is a dead letter. `chance` as for Backoff.
 
     An event that nobody has, or with `consumer` somebody else, is `not_held`; one whose entry was trimmed is `lost`.
@@ -59,7 +54,7 @@ def nack(group: BridgeDefinition, asked: Refuse, chance: float) -> Conversation[
     }
 
 
-def extend(group: BridgeDefinition, asked: Keep) -> Conversation[dict[str, Any]]:
+def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str, Any]]:
     """Let events stay in hand for longer. Those that nobody has, or somebody else, are `not_held`."""
     lease_ms = round(group.lease * 1000) if asked.lease_ms is None else asked.lease_ms
     (reply,) = yield [
@@ -73,7 +68,7 @@ def extend(group: BridgeDefinition, asked: Keep) -> Conversation[dict[str, Any]]
     }
 
 
-def _in_hand(asked: Refuse) -> Conversation[list[_InHand]]:
+def _in_hand(asked: PullNack) -> Conversation[list[_InHand]]:
     leases, *pending = yield delivery_commands.holding(asked.stream, asked.group, asked.ids)
     found = [
         _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
@@ -94,13 +89,14 @@ def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: s
     return hand if consumer in ("", holder) else None
 
 
-def _failure(hand: _InHand, asked: Refuse, policy: Policy, chance: float) -> Failure:
-    next_ = decide(policy, attempt=hand.attempt, error=SinkError(asked.reason, permanent=asked.dead), chance=chance)
+def _failure(hand: _InHand, asked: PullNack, policy: Policy, chance: float) -> Failure:
+    reason = asked.reason or "refused by the consumer"
+    next_ = decide(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
     delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
     return Failure(
         id=hand.id,
         token=hand.token,
-        error=asked.reason,
+        error=reason,
         took_ms=hand.took_ms,
         delay_ms=delay_ms if asked.delay_ms is None else asked.delay_ms,
         fatal=isinstance(next_, GiveUp),

@@ -26,7 +26,7 @@ class _Known:
     due: dict[str, float] = field(default_factory=dict)
     given_out: int = 0
     last_at: float | None = None
-    bells: set[Callable[[], None]] = field(default_factory=set)
+    bells: set[Callable[[], object]] = field(default_factory=set)
 
 
 class Memory:
@@ -83,8 +83,9 @@ class Memory:
         )
 
     @contextmanager
-    def ringing(self, place: Place, bell: Callable[[], None]) -> Iterator[None]:
-        """Call `bell` while the block lasts, whenever something of the group may be due that was not before."""
+    def ringing(self, place: Place, bell: Callable[[], object]) -> Iterator[None]:
+        """Call `bell`, in any thread, while the block lasts, whenever something of the group may be due that was not
+        before."""
         bells = self._of(place).bells
         bells.add(bell)
         try:
@@ -93,7 +94,7 @@ class Memory:
             bells.discard(bell)
 
     def ring(self, place: Place) -> None:
-        """Wake those of the event loop who wait for the group's events. Only for callers on it."""
+        """Wake all who wait for the group's events."""
         known = self._groups.get((place.stream, place.group))
         for bell in list(known.bells) if known else ():
             bell()

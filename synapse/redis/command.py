@@ -51,11 +51,11 @@ class Job(NamedTuple):
     """Work that takes longer than the event loop may be kept, and that waits for something else than Redis.
 
     Attributes:
-        caller: whose share of such work it takes.
+        caller: whose share of such work it takes; None: of nobody's, because it is soon done.
         work: what is to be called, in any thread; it may raise a Problem.
     """
 
-    caller: CallerId
+    caller: CallerId | None
     work: Callable[[], list[Any]]
 
 

@@ -2,14 +2,15 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
-from synapse.auth.permission import demand_scope
-from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import Request, Response, json_response
-from synapse.inspection.range_query import asked_moment, check_parameters
-from synapse.inspection.streams import is_visible, visible_name
+from pydantic import Field
+
+from synapse.auth.requirement import Requirement, is_visible
+from synapse.endpoints import Answer, Call, Example, Query, about, endpoint, maybe
+from synapse.errors.streams import UnknownStream
+from synapse.inspection.range_query import asked_moment
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 from synapse.statistics import history, series
@@ -17,7 +18,6 @@ from synapse.statistics.history import Rows, Span
 from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 
-SCOPE = "metrics:read"
 # Values that a series has, unless a step is asked for: of one stream, and of all streams; and those it has at most.
 USUAL_POINTS, USUAL_POINTS_OF_ALL, MOST_POINTS = 720, 60, 3_000
 # Values of all series of an answer at most.
@@ -28,21 +28,80 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
 _KEPT = RESOLUTIONS[-1].kept
 
 
-def stats(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """Answer `GET /stats`.
+_MOMENT = (
+    "`now`, a time before now such as `-1h`, milliseconds since 1970, or a time in ISO 8601 (without an offset: UTC)."
+)
+_PUBLISHED = {
+    "name": "published",
+    "stream": "inference-events",
+    "kind": "counter",
+    "unit": "events",
+    "values": [12, None, 14],
+}
+_ANSWER = {"from": 1764460800, "to": 1764460815, "step": 5, "series": [_PUBLISHED]}
 
-    Raises:
-        BadParameter: when a parameter cannot be used, or asks for too much; it says what can be asked.
-        Forbidden: when the caller has not the scope, or may not see the stream.
-        UnknownStream: when none of this name is defined.
-        Unavailable: when Redis cannot be used.
-    """
-    demand_scope(request.principal, SCOPE)
-    check_parameters(request, "stream", "group", "from", "to", "step", "series", repeatable=["series"])
-    streams = _streams(request, catalog)
-    wanted = _wanted(request)
+
+class StatsQuery(Query):
+    """Which series are asked for, and over which time range."""
+
+    repeatable: ClassVar[Collection[str]] = ("series",)
+    stream: str = about(
+        "The series of this stream and of its groups; without it the streams' own, of all streams.", default=""
+    )
+    group: str = about("Only those of this group of the stream.", default="")
+    begin: str = Field("-1h", alias="from", description=f"The begin of the time range. {_MOMENT}")
+    end: str = Field("now", alias="to", description=f"Its end. {_MOMENT}")
+    step: str = about(
+        "Seconds from one value to the next, or `30s`, `1m`, `2h`, `1d`. Longer ranges have longer ones.", default=""
+    )
+    series: list[str] = about(
+        "Only the series of this name; can be given several times.",
+        default=[],
+        json_schema_extra={"items": {"type": "string", "enum": [each.name for each in SERIES]}},
+    )
+
+
+class StreamSeries(Answer):
+    """One series of a stream or of one of its groups."""
+
+    name: str
+    stream: str
+    group: str = maybe("Missing where the series is the stream's own.")
+    reason: str = maybe("Of `refused`: the last part of the problem's type.")
+    exact: bool = maybe("Of `lag_events`: whether no value is an estimate.")
+    kind: Literal["counter", "gauge"]
+    unit: str
+    values: list[float | None] = about("One for each step; null where nothing was sampled.")
+
+
+class Statistics(Answer):
+    """Series over a time range."""
+
+    begin: int = Field(alias="from", description="When the first step begins, in seconds since 1970.")
+    end: int = Field(alias="to", description="When the last step ends.")
+    step: int = about("Seconds from one value to the next.")
+    series: list[StreamSeries]
+
+
+@endpoint(
+    "GET",
+    "/stats",
+    "Show statistics over time",
+    Statistics,
+    tag="operations",
+    query=StatsQuery,
+    problems=[404],
+    requires=Requirement(scope="metrics:read"),
+    on_event_loop=True,
+    examples=[Example("published events", _ANSWER, 200)],
+)
+def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
+    """What was sampled every five seconds in the last 30 days. A counter's value is by how much it grew in the step, a
+    gauge's is the highest one in it; null where nothing was sampled."""
+    streams, wanted = _streams(call), _wanted(call.query)
     now = int(time.time())
-    span = asked_span(request.query, now=now, usual=USUAL_POINTS if "stream" in request.query else USUAL_POINTS_OF_ALL)
+    usual = USUAL_POINTS if call.query.stream else USUAL_POINTS_OF_ALL
+    span = asked_span(call.request.query, now=now, usual=usual)
     found: dict[str, Rows] = {}
     if len(streams) * span.points > MOST_VALUES // 10:
         raise _too_much(len(streams) * span.points * 10)
@@ -50,14 +109,12 @@ def stats(request: Request, catalog: Snapshot) -> Conversation[Response]:
     values = span.points * sum(map(len, found.values()))
     if values > MOST_VALUES:
         raise _too_much(values)
-    return json_response(
-        {
-            "from": span.begins,
-            "to": span.begins + span.points * span.step,
-            "step": span.step,
-            "series": [each for stream, rows in found.items() for each in shown(stream, rows)],
-        }
-    )
+    return {
+        "from": span.begins,
+        "to": span.begins + span.points * span.step,
+        "step": span.step,
+        "series": [each for stream, rows in found.items() for each in shown(stream, rows)],
+    }
 
 
 def shown(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
@@ -123,29 +180,32 @@ def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
     return Span(resolution=resolution, first=last - points * together + 1, last=last, together=together)
 
 
-def _streams(request: Request, catalog: Snapshot) -> list[str]:
-    if "stream" in request.query:
-        return [visible_name(request, request.query["stream"], catalog).name]
-    if "group" in request.query:
+def _streams(call: Call[StatsQuery, None]) -> list[str]:
+    name, streams = call.query.stream, call.catalog.streams
+    if name:
+        Requirement(visible=True).demand(call.by, name)
+        if name not in streams:
+            raise UnknownStream(name)
+        return [name]
+    if call.query.group:
         raise BadParameter("“group” is a group of one stream. Name it with “stream”.", parameter="group")
-    return sorted(name for name in catalog.streams if is_visible(request.principal.rights, name))
+    return sorted(each for each in streams if is_visible(call.by.rights, each))
 
 
-def _wanted(request: Request) -> Callable[[Key], bool]:
+def _wanted(query: StatsQuery) -> Callable[[Key], bool]:
     """Return what says which series are asked for: those named; else all of a stream, or the streams' own of all."""
-    names = request.values("series")
+    names = query.series
     if unknown := [name for name in names if name not in BY_NAME]:
         known = ", ".join(BY_NAME)
         raise BadParameter(f"There is no series “{unknown[0][:100]}”. Known are {known}.", parameter="series")
-    of_groups = "stream" in request.query
+    of_groups = bool(query.stream)
     listed = [BY_NAME[name] for name in names] or [each for each in SERIES if each.scope == "stream" or of_groups]
     numbers = {each.number for each in listed}
     if series.LAG_EVENTS in listed:
         numbers.add(series.LAG_INEXACT.number)
-    group = request.query.get("group")
-    if group is None:
+    if not query.group:
         return lambda key: key.number in numbers
-    return lambda key: key.number in numbers and key.group == group
+    return lambda key: key.number in numbers and key.group == query.group
 
 
 def _moment(query: Mapping[str, str], parameter: str, otherwise: str, now: int) -> int:

@@ -23,11 +23,12 @@ from streams.models import Grant, Key, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.people import rights_of
 from synapse.auth.principal import SYSTEM, Rights
+from synapse.auth.requirement import Requirement
 from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
 from synapse.server.body_budget import SMALL
 from synapse.shares import CallerId, Shares
-from synapse_project.front_door import ROUTES
+from synapse_project.endpoints import ENDPOINTS, ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
 from tests.conftest import using
 from tests.definitions import define
@@ -186,6 +187,15 @@ def found(status: int, body: bytes) -> str:
 
 def test_every_route_has_a_row_and_no_row_is_for_a_route_that_is_gone():
     assert routes() == set(ROWS)
+
+
+def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
+    open_to_all = {each.name for each in ENDPOINTS if each.requires.open_to_all}
+    with_any_key = {each.name for each in ENDPOINTS if each.requires == Requirement()}
+
+    assert open_to_all == {"health", "liveness", "readiness"}
+    # It lists the streams that are visible to its caller.
+    assert with_any_key == {"list_streams"}
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)

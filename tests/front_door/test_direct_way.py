@@ -261,7 +261,7 @@ def test_a_handler_that_fails_is_a_500_and_the_connection_goes_on(connection, mo
         raise ZeroDivisionError
         yield
 
-    monkeypatch.setattr("synapse.inspection.info", broken)
+    monkeypatch.setattr("synapse.inspection.streams._figures", broken)
     connection.send(request("GET", "/streams/orders/info") + publishing(1))
 
     status, headers, _ = connection.answer()

@@ -11,15 +11,11 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from bridges.api.urls import urlpatterns as of_bridges
 from contracts.api.urls import urlpatterns as registry
-from streams.api.urls import urlpatterns as of_streams
 from synapse.http.exchange import compiled
 from synapse_project import api_docs, web_server
-from synapse_project.front_door import ROUTES
+from synapse_project.endpoints import ROUTES, urlpatterns
 from tests.references import resolved
-
-urlpatterns = [*of_streams, *of_bridges]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,7 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
     monkeypatch.setattr(api_docs, "document", built.set)
     # What else the start does needs Redis, the database and threads.
     collecting = ("gc_tuning.spare", "gc_tuning.keep_large_blocks_apart")
-    for name in ("holder.refresh", "background_tasks.start", "bridges.WORK.start", "health.start", *collecting):
+    for name in ("holder.refresh", "background_tasks.start", "expiry.WORK.start", "health.start", *collecting):
         monkeypatch.setattr(f"synapse_project.web_server.{name}", lambda: None)
     sent = []
 

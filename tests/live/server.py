@@ -15,7 +15,7 @@ from streams import connections
 from streams.live.process_tails import tails
 from synapse.server import http_protocol
 from synapse_project import web_server
-from synapse_project.front_door import ROUTES
+from synapse_project.endpoints import ROUTES
 from tests.door import ChangingFrontDoor
 from tests.patience import eventually
 

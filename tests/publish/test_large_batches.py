@@ -6,7 +6,7 @@ import gc
 import orjson
 import pytest
 
-from streams.api import async_routes
+from streams.api import event_loop
 from synapse.formats import json_slices, strict_json
 from synapse.publishing import body as publishing_body
 from synapse.redis.command import Command
@@ -138,7 +138,9 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
         return found._replace(slices=slices())
 
     monkeypatch.setattr(publishing_body, "read", counted)
-    monkeypatch.setattr(async_routes, "LARGE_BATCHES", FairQueue("large batches", capacity=len(body) * 2, patience=60))
+    monkeypatch.setitem(
+        event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=len(body) * 2, patience=60)
+    )
 
     async def ask_all():
         path = "/events/orders/validate"
@@ -152,7 +154,7 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
 
 def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(express_lane, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
-    monkeypatch.setattr(async_routes, "LARGE_BATCHES", FairQueue("large batches", capacity=1, patience=0))
+    monkeypatch.setitem(event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=1, patience=0))
 
     async def ask_both():
         return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, HEADERS) for _ in range(2)))

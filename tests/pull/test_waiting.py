@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from bridges.api import async_routes
+from bridges.api import pull
 from streams.live.process_tails import tails
 from synapse.pull.cache import memory
 from synapse.redis import keyspace
@@ -39,7 +39,7 @@ def pool():
 
 
 def test_a_publish_wakes_who_waits(server, pool, monkeypatch):
-    monkeypatch.setattr(async_routes, "LOOK_EVERY", 600.0)  # so that only being woken makes one look
+    monkeypatch.setattr(pull, "LOOK_EVERY", 600.0)  # so that only being woken makes one look
     for n in range(5):
         found = pool.submit(read, server)
         eventually(lambda: waiting() == 1)
@@ -88,9 +88,7 @@ def test_what_was_taken_for_one_who_left_meanwhile_is_given_back(server, redis, 
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     (id_,) = server.publish(1)
 
-    import bridges.api.async_routes
-
-    original = bridges.api.async_routes._Poll._look
+    original = pull._Poll._look
 
     async def look(poll):
         found = await original(poll)
@@ -99,7 +97,7 @@ def test_what_was_taken_for_one_who_left_meanwhile_is_given_back(server, redis, 
             poll._caller.leave()
         return found
 
-    monkeypatch.setattr(bridges.api.async_routes._Poll, "_look", look)
+    monkeypatch.setattr(pull._Poll, "_look", look)
     connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
     assert left.wait(60)
 

@@ -1,0 +1,326 @@
+"""Models and examples of requests and answers about dead letters."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, StringConstraints
+
+from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
+from synapse.dead_letters import filters
+from synapse.dead_letters.dead_letter import Ids, Wanted, is_id
+from synapse.dead_letters.filters import FASTEST, FILTERS, MOST_IDS, SLOWEST
+from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
+from synapse.inspection.answers import Texts
+from synapse.problems import BadParameter
+
+ID = "1795432911042-0"
+EVENT = {"event_type": "inference-complete", "request_id": "req_123", "model_name": "ranker", "latency_ms": 45}
+SUMMARY: dict[str, Any] = {
+    "id": ID,
+    "event_id": "1795432838408-0",
+    "event_type": "inference-complete",
+    "source": "cyrex",
+    "error": "https://hooks.example.com/ answered 500 Internal Server Error",
+    "fingerprint": "5e5f1b5b8c3d",
+    "attempts": 10,
+    "first_failed_at": "2026-11-23T11:20:38.512Z",
+    "last_failed_at": "2026-11-23T11:21:51.042Z",
+}
+CHECK = {
+    "state": "broken",
+    "contract_version": 2,
+    "detail": "The event breaks version 2 of the contract “inference-events.inference-complete” in one place: "
+    "The event must have the property “confidence”.",
+    "violations": [
+        {
+            "pointer": "",
+            "keyword": "required",
+            "schema_pointer": "/required",
+            "message": "The event must have the property “confidence”.",
+        }
+    ],
+}
+PLACE = {"stream": "inference-events", "group": "hooks"}
+PAGE = {
+    **PLACE,
+    "total": 1,
+    "dead_letters": [SUMMARY],
+    "order": "newest",
+    "next": None,
+    "complete": True,
+}
+GROUPS = {
+    **PLACE,
+    "total": 12,
+    "groups": [
+        {
+            "fingerprint": SUMMARY["fingerprint"],
+            "pattern": "https://hooks.example.com/ answered N Internal Server Error",
+            "count": 12,
+            "event_types": ["inference-complete"],
+            "newest": ID,
+            "example": SUMMARY["error"],
+            "first_failed_at": SUMMARY["first_failed_at"],
+            "last_failed_at": SUMMARY["last_failed_at"],
+        }
+    ],
+    "complete": True,
+}
+WHOLE = {
+    **SUMMARY,
+    **PLACE,
+    "event": EVENT,
+    "timestamp": "2026-11-23T11:20:38.406Z",
+    "contract_version": 1,
+    "layout": "flat",
+    "data": {"event_type": "inference-complete", "request_id": "req_123", "latency_ms": "45"},
+    "last_attempts": [
+        {"at": SUMMARY["last_failed_at"], "number": 10, "took_ms": 212, "error": SUMMARY["error"]},
+    ],
+    "check": CHECK,
+}
+
+
+OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_RESULT = "redriven, gone (it is not there, or not any more), waiting (scheduled for retry already) or broken."
+
+
+class DeadLetterSummary(Answer):
+    """A dead letter in a list."""
+
+    id: str = about("The dead letter's own id.")
+    event_id: str = about("The id of the event's entry in its stream.")
+    event_type: str | None
+    source: str | None
+    error: str = about("Why the last attempt failed.")
+    fingerprint: str = about(
+        "Equal for errors that differ in ids, quotations and numbers alone, other than an HTTP status."
+    )
+    attempts: int = about("How many there were.")
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+
+
+class FailedAttempt(Answer):
+    """An attempt that failed."""
+
+    at: datetime | None
+    number: int
+    took_ms: int | None = about("Null where it is not known.")
+    error: str
+
+
+class EventCheck(Answer):
+    """Result of checking the event as publishing it now would."""
+
+    state: Literal["kept", "broken", "unchecked"]
+    contract_version: int | None = about("The active version of its contract.")
+    detail: str | None = about("Why it would be refused.")
+    violations: list[Violation]
+
+
+class DeadLetter(DeadLetterSummary):
+    """All that is known of a dead letter."""
+
+    stream: str
+    group: str
+    event: dict[str, Any] = about("The event that would be delivered.")
+    timestamp: str | None
+    contract_version: int | None = about("The version that it was checked against when it was published.")
+    layout: str
+    data: Texts = about("The fields that a redrive delivers, as text.")
+    last_attempts: list[FailedAttempt] = about("The last ten, oldest first.")
+    check: EventCheck
+
+
+class DeadLetterPage(Answer):
+    """A page of dead letters."""
+
+    stream: str
+    group: str
+    total: int = about("How many the group has, whatever was asked for.")
+    dead_letters: list[DeadLetterSummary]
+    order: Literal["newest", "oldest"]
+    next: str | None = about("The value of `before` (newest first) or `after` (oldest first) for the next page.")
+    complete: bool = about("False when the page ended early because enough had been looked at.")
+
+
+class DeadLettersOfError(Answer):
+    """Dead letters whose errors have all in common but ids, numbers and quotations."""
+
+    fingerprint: str
+    pattern: str = about("The text that their errors have in common.")
+    count: int
+    event_types: list[str | None]
+    newest: str = about("The id of the newest of them.")
+    example: str = about("Its error.")
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+
+
+class DeadLettersByError(Answer):
+    """Dead letters by the text that their errors have in common, the most frequent first."""
+
+    stream: str
+    group: str
+    total: int
+    groups: list[DeadLettersOfError]
+    complete: bool = about("False when only the newest 10,000 were counted.")
+
+
+DeadLettersOrGroups = either(DeadLetterPage, DeadLettersByError, name="DeadLettersOrGroups")
+
+
+_FilterText = Annotated[
+    str, StringConstraints(pattern=r"\S"), Sentence("“{name}” of the filter is a text that is not empty.")
+]
+
+
+class DeadLetterFilter(Body):
+    """Dead letters that match all of these."""
+
+    model_config = ConfigDict(extra="forbid")
+    event_type: _FilterText = maybe()
+    fingerprint: _FilterText = maybe()
+    since: _FilterText = maybe("Of the last failure, as in the list.")
+    until: _FilterText = maybe()
+
+
+def _check_id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("not an id of a dead letter")
+    return text
+
+
+def _check_filter(found: DeadLetterFilter | None) -> DeadLetterFilter | None:
+    if found is not None and not found.model_fields_set:
+        raise ValueError("empty")
+    return found
+
+
+def _check_true(value: bool | None) -> bool | None:
+    if value is False:
+        raise ValueError("not true")
+    return value
+
+
+class WhichAsked(Body):
+    """One of `ids`, `filter` and `all`; how many at a time, and where to go on."""
+
+    ids: Annotated[
+        list[Annotated[str, AfterValidator(_check_id)]] | None,
+        Sentence(f"“{{name}}” are 1 to {MOST_IDS} ids of dead letters, such as 1766570400000-0."),
+    ] = maybe(min_length=1, max_length=MOST_IDS)
+    filter: Annotated[
+        DeadLetterFilter | None,
+        AfterValidator(_check_filter),
+        Sentence(f"“{{name}}” is an object with some of {', '.join(FILTERS)}, and no others."),
+    ] = maybe()
+    all: Annotated[bool | None, AfterValidator(_check_true), Sentence("“{name}” is true.")] = maybe(
+        "True: all of the group."
+    )
+    dry_run: bool | None = maybe("Only say how many it would be.")
+    count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
+    cursor: str = about("The cursor of the answer before: go on there.", default="")
+
+    def which(self) -> Ids | Wanted:
+        """Return the dead letters that are asked for.
+
+        Raises:
+            BadParameter: when none, or more than one, of `ids`, `filter` and `all` is given.
+        """
+        given = [name for name in ("ids", "filter", "all") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise BadParameter("Say which: one of “ids”, “filter” and “all”.", parameter=given[0] if given else "ids")
+        if self.ids is not None:
+            return Ids(tuple(self.ids))
+        return filters.wanted({} if self.filter is None else self.filter.model_dump(exclude_none=True))
+
+
+class RedriveAsked(WhichAsked):
+    """One of `ids`, `filter` and `all`, and how."""
+
+    rate: Annotated[float | None, Sentence("“{name}” is how many a second: a number from 0.1 to 10000.")] = maybe(
+        "So many a second; without it all are due now.", ge=SLOWEST, le=FASTEST
+    )
+
+
+class DiscardAsked(WhichAsked):
+    """One of `ids`, `filter` and `all`, and why."""
+
+    reason: str = about(f"For the audit log: its first {MOST_REASON} characters. Not needed for a dry run.", default="")
+
+
+class DeadLettersMeant(Answer):
+    """Result of a dry run."""
+
+    dry_run: bool
+    count: int = about("How many it would be.")
+    exact: bool = about("False when there may be more: 10,000 were looked at.")
+    gone: int = about("How many of the `ids` are not there.")
+    sample: list[str] = about("The first ten of them.")
+
+
+class RedriveResult(Answer):
+    """Result of redriving one dead letter of several."""
+
+    id: str
+    result: str = about(_RESULT)
+
+
+class Redriven(Answer):
+    """Result of redriving a part of the dead letters."""
+
+    redriven: int
+    gone: int
+    waiting: int
+    broken: int
+    results: list[RedriveResult] = maybe("With `ids`: the result of each.")
+    left: int = about("How many dead letters the group has now.")
+    cursor: str | None = about("To go on with; null when all of them were looked at.")
+
+
+class Discarded(Answer):
+    """Result of discarding a part of the dead letters."""
+
+    discarded: int
+    gone: int
+    left: int
+    cursor: str | None
+
+
+RedrivenOrMeant = either(Redriven, DeadLettersMeant, name="RedrivenOrMeant")
+DiscardedOrMeant = either(Discarded, DeadLettersMeant, name="DiscardedOrMeant")
+
+
+class RedriveOneAsked(Body):
+    """Nothing, or another event."""
+
+    optional: ClassVar[bool] = True
+    nullable: ClassVar[tuple[str, ...]] = ("event",)
+    event: Any = maybe("Delivered in place of the old one, if its contract lets it.", json_schema_extra=OBJECT)
+    dry_run: bool | None = maybe("Only check it.")
+
+
+class RedrivenOne(Answer):
+    """Result of redriving one dead letter."""
+
+    id: str
+    result: str = maybe(f"{_RESULT} Not there in a dry run.")
+    dry_run: bool = maybe()
+    check: EventCheck = maybe("Of the event that was sent, or would be in a dry run.")
+
+
+class DiscardOneAsked(Body):
+    """The reason for discarding a dead letter."""
+
+    # Without it the answer is that of a reason that is empty.
+    model_config = ConfigDict(json_schema_extra={"required": ["reason"]})
+    reason: str = about("For the audit log.", default="")
+
+
+class DiscardedOne(Answer):
+    """Result of discarding one dead letter."""
+
+    id: str
+    result: str = about("discarded or gone.")

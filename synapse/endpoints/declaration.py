@@ -1,0 +1,254 @@
+"""Declare an endpoint once: routes, authorisation, parsing and documentation follow from the declaration."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from synapse.auth.principal import Principal
+from synapse.auth.requirement import KNOWN, Requirement
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.endpoints.models import Body, Query
+from synapse.errors.streams import UnknownStream
+from synapse.http.exchange import Direct, Handler, Identify, Request, Response, json_response
+from synapse.redis import Conversation
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+# What is documented of an answer: a model, or a JSON schema; with what it means, where that is not plain.
+Documented = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """A request that passed its endpoint's checks.
+
+    Attributes:
+        request: The request itself.
+        query: Its parameters, where the endpoint has a model of them.
+        body: Its body, where the endpoint has a model of it.
+        stream: The stream that its path names, where the endpoint is one of a stream.
+        catalog: All definitions.
+    """
+
+    request: Request
+    query: Q
+    body: B
+    stream: StreamDefinition
+    catalog: Snapshot
+
+    @property
+    def by(self) -> Principal:
+        """The caller."""
+        return self.request.principal
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The parts that the path names."""
+        return self.request.params
+
+
+class Example(NamedTuple):
+    """A request, or with a `status` an answer, for the documentation."""
+
+    name: str
+    value: Any
+    status: int | None = None
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLoop:
+    """How an endpoint is answered on the event loop, where that is more than holding its conversation.
+
+    Attributes:
+        handler: Answers in place of the conversation.
+        direct: The handler's fast path.
+        waits: Whether the answer may take its time, and the caller may leave meanwhile.
+        is_endless: Whether the answer goes on for as long as the connection.
+        identify: Finds the caller, where that takes more than a key.
+        queue: The name of a queue in which large requests wait for their turn.
+        size: How much of that queue's capacity a request takes; 0: it does not wait.
+    """
+
+    handler: Handler | None = None
+    direct: Direct | None = None
+    waits: bool = False
+    is_endless: bool = False
+    identify: Identify | None = None
+    queue: str = ""
+    size: Callable[[Request], int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Endpoint:
+    """A method and a path, and what is declared of them.
+
+    Attributes:
+        name: What generated clients call it.
+        tag: The group of the documentation it stands in.
+        handler: Takes a call and returns the answer, or a conversation that does.
+        returns: Answers by status, or by status and media type; the first one's status is the usual one.
+        problems: Refusals by status, and what they mean where that is not the usual.
+        requires: Which rights the caller needs.
+        query: The model of its parameters. Without one, the query is passed over.
+        body: The model of its body. Without one, the body is passed over.
+        of_stream: Whether the path names a stream that has to be defined.
+        takes_request: Whether the handler takes the request, unchecked, and the catalog: it parses it by itself.
+        reveals: Returns the ids of the events that an answer shows; where a person reads them, that is recorded.
+        stores: Returns the name of the stream in which events are stored, given what the handler takes.
+        on_event_loop: How the event loop answers it; None: Django alone does.
+        documented_body: The documented body, where there is no model of it: schemas by media type.
+        parameters: Further documented parameters (OpenAPI, Parameter Object).
+        examples: Of requests and answers.
+        headers: Of every good answer.
+    """
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    description: str
+    handler: Callable[..., Any]
+    returns: Mapping[int | tuple[int, str], Documented]
+    problems: Mapping[int, str]
+    requires: Requirement = KNOWN
+    query: type[Query] | None = None
+    body: type[Body] | None = None
+    of_stream: bool = False
+    takes_request: bool = False
+    reveals: Callable[[Any], Sequence[str]] | None = None
+    stores: Callable[[Any], str] | None = None
+    on_event_loop: EventLoop | None = None
+    documented_body: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Sequence[Mapping[str, Any]] = ()
+    examples: Sequence[Example] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The status of a good answer."""
+        first = next(iter(self.returns))
+        return first if isinstance(first, int) else first[0]
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether the handler's answer takes questions to Redis."""
+        return inspect.isgeneratorfunction(self.handler)
+
+    def call(self, request: Request, catalog: Snapshot) -> Call[Any, Any]:
+        """Return the request as its handler takes it: first the caller's rights are checked, then the rest.
+
+        Raises:
+            Problem: when it is refused.
+        """
+        name = request.params.get("stream", "")
+        if not self.requires.is_checked_later:
+            self.requires.demand(request.principal, name, request.params.get("event_type"))
+        stream = catalog.streams.get(name)
+        if self.of_stream and stream is None:
+            raise UnknownStream(name)
+        query = None if self.query is None else self.query.of(request)
+        body = None if self.body is None else self.body.of(request)
+        return Call(request, query, body, stream, catalog)  # type: ignore[arg-type]  # of those that are `of_stream` it is there
+
+    def __call__(self, request: Request, catalog: Snapshot) -> Conversation[Response]:
+        """Answer a request whose handler holds a conversation."""
+        return (yield from self.answer(self.call(request, catalog)))
+
+    def answer(self, call: Call[Any, Any]) -> Conversation[Response]:
+        """Answer a call whose handler holds a conversation."""
+        return self.response((yield from self.handler(call)))
+
+    def conversation(self, request: Request, catalog: Snapshot) -> Conversation[Response]:
+        """Return the conversation that answers a request."""
+        found: Conversation[Response] = (self.handler if self.takes_request else self)(request, catalog)
+        return found
+
+    def response(self, answer: Any) -> Response:
+        """Return an answer as HTTP has it."""
+        if isinstance(answer, Response):
+            return answer
+        return json_response(answer, status=self.status, headers=self.headers)
+
+
+# What a status usually means.
+MEANINGS = {
+    400: "The request or one of its parameters cannot be used.",
+    401: "No key was shown where one is needed, or it is not good.",
+    403: "The caller may not do this; `missing` names the right.",
+    404: "There is no such stream or entry.",
+    409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
+    413: "The body, or an event in it, is too large.",
+    415: "The content type is not one that is read here.",
+    422: "What was sent breaks a contract, or does not say what it is.",
+    501: "This server does not answer this route: it is served on the event loop only.",
+    503: "Redis cannot be used now.",
+}
+
+
+# Refusals that follow from what is declared.
+_PROBLEMS = {"query": (400,), "body": (400, 413, 415), "of_stream": (404, 409)}
+
+
+def endpoint(
+    method: str,
+    path: str,
+    summary: str,
+    returns: Documented,
+    *,
+    tag: str,
+    problems: Sequence[int] | Mapping[int, str] = (),
+    on_event_loop: bool | EventLoop = False,
+    name: str = "",
+    **declared: Any,
+) -> Callable[[Callable[..., Any]], Endpoint]:
+    """Declare the decorated function, whose name and docstring are the operation's, as an endpoint's handler.
+
+    Args:
+        returns: A model of the answer of status 200, or answers as `Endpoint` has them.
+        problems: Statuses of refusals beside those that follow from the rest: 400 from a query, 400, 413 and 415 from a
+            body, 404 and 409 from a stream, 503 from a conversation; or statuses with what they mean here.
+        on_event_loop: Whether the event loop answers it too, or how.
+        name: The operation's, where the function's would be another thing's.
+        declared: As `Endpoint` has it.
+    """
+    loop = EventLoop() if on_event_loop is True else on_event_loop or None
+    own = problems if isinstance(problems, Mapping) else {status: MEANINGS[status] for status in problems}
+
+    def declare(handler: Callable[..., Any]) -> Endpoint:
+        usual = [status for each, statuses in _PROBLEMS.items() if declared.get(each) for status in statuses]
+        if inspect.isgeneratorfunction(handler) or declared.get("takes_request"):
+            usual.append(503)
+        meanings = {**{status: MEANINGS[status] for status in usual}, **own}
+        return Endpoint(
+            method=method,
+            path=path,
+            name=name or handler.__name__,
+            tag=tag,
+            summary=summary,
+            description=inspect.cleandoc(handler.__doc__ or ""),
+            handler=handler,
+            returns=returns if isinstance(returns, Mapping) else {200: returns},
+            problems=dict(sorted(meanings.items())),
+            on_event_loop=loop,
+            **declared,
+        )
+
+    return declare
+
+
+def endpoints_of(*modules: ModuleType) -> tuple[Endpoint, ...]:
+    """Return the endpoints that modules declare, in their order."""
+    found = (value for module in modules for value in vars(module).values() if isinstance(value, Endpoint))
+    return tuple(dict.fromkeys(found))
+
+
+def by_path(endpoints: Iterable[Endpoint]) -> dict[str, dict[str, Endpoint]]:
+    """Return endpoints by path and method; a path with fewer named parts comes before one that would match it too."""
+    found: dict[str, dict[str, Endpoint]] = {}
+    for each in sorted(endpoints, key=lambda each: each.path.count("{")):
+        found.setdefault(each.path, {})[each.method] = each
+    return found

@@ -1,0 +1,214 @@
+"""Describe endpoints as OpenAPI 3.1 operations, and their models as its schemas."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, RootModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
+
+from synapse.endpoints.declaration import MEANINGS, Endpoint, Example
+from synapse.endpoints.models import Answer, about, maybe
+from synapse.http.exchange import JSON
+from synapse.problems import PROBLEM_JSON
+
+_REFERENCE = "#/components/schemas/{model}"
+# What the named parts of paths are.
+_PARTS = {
+    "stream": "The stream's name.",
+    "group": "The consumer group's name.",
+    "event_type": "The event type's name.",
+    "service": "The service's name.",
+    "key_id": "The key's id.",
+}
+
+
+_EVENT_TYPE = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"}
+_WRITTEN_BY_HAND: dict[str, Any] = {
+    "Event": {
+        "type": "object",
+        "description": "Any JSON object that names its event type, whose contract says which other properties it has.",
+        "properties": {
+            "event_type": _EVENT_TYPE,
+            "event": {**_EVENT_TYPE, "description": "What other publishers call `event_type`; either will do."},
+        },
+        "anyOf": [{"required": ["event_type"]}, {"required": ["event"]}],
+        # What holds without it, too; but generated clients let nothing else be sent.
+        "additionalProperties": True,
+    },
+}
+EVENT = {"$ref": "#/components/schemas/Event"}
+JSON_SCHEMA = {"$ref": "#/components/schemas/JsonSchema"}
+
+
+class Meaning(NamedTuple):
+    """An answer, what it means, and the headers that it can have (OpenAPI, Header Objects)."""
+
+    answer: Any
+    description: str
+    headers: Mapping[str, Any] = MappingProxyType({})
+
+
+class JsonSchema(RootModel[dict[str, Any]]):
+    """A JSON Schema, draft 4 to 2020-12."""
+
+
+class Violation(Answer):
+    """A place of an event that breaks its contract."""
+
+    pointer: str = about("JSON Pointer (RFC 6901) into the event.")
+    keyword: str = about("The keyword of JSON Schema that is broken.")
+    schema_pointer: str = about("JSON Pointer into the contract's schema.")
+    message: str
+
+
+class Problem(Answer):
+    """A problem document (RFC 9457). Further members depend on its type."""
+
+    type: str = about("`urn:synapse:problem:…`, one for each kind of problem.")
+    title: str
+    status: int
+    detail: str = about("One sentence for a person.")
+    error: str = about("The detail again, for clients that look for this key.")
+    parameter: str = maybe("The parameter that cannot be used.")
+    violations: list[Violation] = maybe()
+
+
+class _Schemas(GenerateJsonSchema):
+    """Leaves out what says nothing: titles made of names, empty defaults, and null where it counts as not given.
+
+    Answers may get further members in later versions.
+    """
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        found.pop("title", None)
+        if self.mode == "serialization" and found.get("additionalProperties") is False:
+            del found["additionalProperties"]
+        return found
+
+    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
+        if self.mode == "validation":
+            return self.generate_inner(schema["schema"])
+        inner = self.generate_inner(schema["schema"])
+        if isinstance(kind := inner.get("type"), str) and "enum" not in inner:
+            return {**inner, "type": [kind, "null"]}
+        return {"oneOf": [inner, {"type": "null"}]}
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        if not found.get("default", True) and found["default"] is not False:
+            del found["default"]
+        return found
+
+
+def schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the schemas of all models, and those that are written by hand, by name.
+
+    Raises:
+        ValueError: when two models have one name.
+    """
+    used: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
+        (Problem, "serialization"): None,
+        (JsonSchema, "serialization"): None,
+    }
+    for each in endpoints:
+        if each.body is not None:
+            used[each.body, "validation"] = None
+        for answer in each.returns.values():
+            if isinstance(model := answer_of(answer), type) and issubclass(model, BaseModel):
+                used[model, "serialization"] = None
+    _, found = models_json_schema(
+        list(used), ref_template=_REFERENCE, union_format="primitive_type_array", schema_generator=_Schemas
+    )
+    definitions: dict[str, Any] = found["$defs"]
+    # Of two models with one name Pydantic makes names of their modules.
+    if twice := [name for name in definitions if "__" in name]:
+        raise ValueError(f"Two models of the API have one name: {', '.join(twice)}")
+    return definitions | _WRITTEN_BY_HAND
+
+
+def operation(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the operation that describes an endpoint, without its security."""
+    found: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "description": endpoint.description,
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+    }
+    if parameters := sorted(_parameters(endpoint), key=lambda each: str(each["name"])):
+        found["parameters"] = parameters
+    if contents := _contents_of_body(endpoint):
+        found["requestBody"] = {"content": contents}
+        if endpoint.body is not None and not endpoint.body.optional:
+            found["requestBody"]["required"] = True
+    return {**found, "responses": _responses(endpoint)}
+
+
+def _parameters(endpoint: Endpoint) -> Iterable[Mapping[str, Any]]:
+    named = {each["name"] for each in endpoint.parameters}
+    for part in re.findall(r"\{(\w+)\}", endpoint.path):
+        if part not in named:
+            described = {"description": _PARTS[part]} if part in _PARTS else {}
+            yield {"in": "path", "name": part, "schema": {"type": "string"}, **described, "required": True}
+    if endpoint.query is not None:
+        schema = endpoint.query.model_json_schema(schema_generator=_Schemas, union_format="primitive_type_array")
+        for name, each in schema.get("properties", {}).items():
+            described = {"description": each.pop("description")} if "description" in each else {}
+            yield {"in": "query", "name": name, "schema": each, **described}
+    yield from endpoint.parameters
+
+
+def _contents_of_body(endpoint: Endpoint) -> dict[str, Any]:
+    contents = endpoint.documented_body
+    if endpoint.body is not None:
+        contents = {JSON: {"$ref": _REFERENCE.format(model=endpoint.body.__name__)}}
+    examples = [each for each in endpoint.examples if each.status is None]
+    return {media_type: _content(schema, media_type, examples) for media_type, schema in contents.items()}
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, answer in endpoint.returns.items():
+        status, media_type = (key, JSON) if isinstance(key, int) else key
+        examples = [each for each in endpoint.examples if each.status == status]
+        response = found.setdefault(str(status), {"content": {}, "description": ""})
+        response["content"][media_type] = _content(_schema(answer_of(answer)), media_type, examples)
+        if isinstance(answer, Meaning):
+            response["description"] = answer.description
+            response.update({"headers": dict(answer.headers)} if answer.headers else {})
+    refused = {} if endpoint.requires.open_to_all else {status: MEANINGS[status] for status in (401, 403)}
+    problem = {PROBLEM_JSON: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}
+    for status, meaning in {**refused, **endpoint.problems}.items():
+        found[str(status)] = {"content": problem, "description": meaning}
+    return found
+
+
+def answer_of(answer: Any) -> Any:
+    """Return what is documented of an answer: a model, or a JSON schema."""
+    return answer.answer if isinstance(answer, Meaning) else answer
+
+
+def _schema(answer: Any) -> Any:
+    return answer if isinstance(answer, Mapping) else {"$ref": _REFERENCE.format(model=answer.__name__)}
+
+
+def _content(schema: Any, media_type: str, examples: Iterable[Example]) -> dict[str, Any]:
+    shown = {
+        "".join(map(str.capitalize, each.name.replace(",", "").split())): {"value": each.value, "summary": each.name}
+        for each in examples
+        if each.media_type == media_type
+    }
+    return {"schema": schema, **({"examples": shown} if shown else {})}
+
+
+def either(*models: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return a model of the given name for answers of one of several forms."""
+    union: Any = models[0]
+    for model in models[1:]:
+        union = union | model
+    return type(name, (RootModel[union],), {"__module__": __name__})

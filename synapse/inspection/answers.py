@@ -1,0 +1,173 @@
+"""Models of what is answered about streams, their messages and their groups."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from synapse.endpoints import Answer, about, maybe
+
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+_ENTRY = {
+    "type": ["array", "null"],
+    "prefixItems": [{"type": "string"}, _TEXTS],
+    "minItems": 2,
+    "maxItems": 2,
+    "description": "The id of an entry and its fields as text; null when there is none.",
+}
+EntryPair = Annotated[list[Any] | None, WithJsonSchema(_ENTRY)]
+Texts = Annotated[dict[str, str], WithJsonSchema(_TEXTS)]
+_REASONS = "The refused events by the last part of the problem's type, such as `stream-full`."
+
+
+class EventType(Answer):
+    """An event type of a stream."""
+
+    name: str
+    contract: str | None = about("The subject of its contract.")
+    contract_version: int | None = about("The version that events are checked against.")
+
+
+class Counters(Answer):
+    """What Synapse counted since the stream was defined."""
+
+    published: int
+    refused: int
+    warned: int
+    unregistered: int
+    duplicates: int
+
+
+class Definition(Answer):
+    """A stream's definition."""
+
+    name: str
+    purpose: str
+    layout: str = about("flat or dual.")
+    enforcement: str = about("enforce, warn or off.")
+    unknown_event_types: str = about("accept or reject.")
+    max_length: int
+    max_age: float | None = about("Seconds.")
+    hard_length: int
+    when_full: str = about("drop_oldest or reject.")
+    idempotency_window: float = about("Seconds that an Idempotency-Key is remembered.")
+    idempotency_key: str = about("optional or required.")
+    durability: str = about("server, local or replicated.")
+    replicas: int = about("How many replicas must have an event, where durability is replicated.")
+    event_types: list[EventType]
+    counters: Counters
+    refused_by_reason: dict[str, int] = about(_REASONS)
+
+
+class Figures(Answer):
+    """What Redis says of a stream."""
+
+    name: str
+    length: int = about("How many entries the stream holds.")
+    groups: int = about("How many consumer groups it has.")
+    first_entry: EntryPair
+    last_entry: EntryPair
+    counters: Counters = about("What Synapse counted on it.")
+    refused_by_reason: dict[str, int] = about(_REASONS)
+    error: str = maybe("Why Redis could not tell of this stream.")
+
+
+class Stream(Figures, Definition):
+    """A stream's definition and figures."""
+
+
+class Streams(Answer):
+    """All streams, by name."""
+
+    streams: list[Stream]
+
+
+class Info(Answer):
+    """XINFO STREAM by Redis' own names, and what Synapse knows."""
+
+    length: int
+    groups: int
+    radix_tree_keys: int = Field(alias="radix-tree-keys")
+    radix_tree_nodes: int = Field(alias="radix-tree-nodes")
+    entries_added: int = Field(alias="entries-added")
+    last_generated_id: str = Field(alias="last-generated-id")
+    max_deleted_entry_id: str = Field(alias="max-deleted-entry-id")
+    recorded_first_entry_id: str = Field(alias="recorded-first-entry-id")
+    first_entry: EntryPair = Field(alias="first-entry")
+    last_entry: EntryPair = Field(alias="last-entry")
+    synapse: Definition
+
+
+class Message(Answer):
+    """An entry of a stream, and the event that it means."""
+
+    id: str
+    data: Texts = about("The entry's fields, as they lie in Redis.")
+    event: dict[str, Any] = about("The event that the entry means.")
+    event_type: str | None
+    timestamp: str | None
+    source: str | None
+    contract_version: int | None
+    layout: str = about("flat or dual (written by Synapse), envelope or foreign (by other programs).")
+
+
+class OneMessage(Message):
+    """An entry of a stream, and the event that it means."""
+
+    stream: str
+
+
+class Messages(Answer):
+    """A page of messages."""
+
+    stream: str
+    messages: list[Message]
+    order: str = about("newest or oldest first.")
+    next: str | None = about("The value of `before` (newest first) or `after` (oldest first) for the next page.")
+    scanned: int = about("How many entries were looked at.")
+    complete: bool = about("False when the page ended early because enough had been looked at.")
+
+
+class Member(Answer):
+    """A consumer of a group."""
+
+    name: str
+    pending: int
+    idle_seconds: float
+
+
+class Owner(Answer):
+    """What a group belongs to."""
+
+    kind: Literal["bridge", "pull"] = about("bridge: one brings its events; pull: programs fetch them.")
+    name: str = about("The bridge's name.")
+    enabled: bool
+    paused: bool
+
+
+class Group(Answer):
+    """A consumer group, what it is owed, and how far behind it is."""
+
+    name: str
+    belongs_to: Owner | None = about("Null: an external program's.")
+    consumers: int
+    last_delivered_id: str
+    lag: int = about("Events that the group has not read yet.")
+    lag_exact: bool = about("False when there are more: the counting stopped.")
+    lag_seconds: float = about("Age of the oldest of them.")
+    pending: int = about("Read, and in flight.")
+    waiting: int = about("Scheduled for retry, or being retried.")
+    parked: int = about("Blocked by another event of their key.")
+    dead: int = about("Dead letters.")
+    oldest_seconds: float = about("Age of the oldest event that is unread, pending or waiting; 0: none is.")
+    oldest_exact: bool = about("False when more than 1,000 wait: only the first of them were looked at.")
+    lost_trimmed: int = about("Events that were gone from the stream before the group had acknowledged them.")
+    lost_silent: int = about("Events that were trimmed while the group was silent for too long.")
+    skipped: int = about("Events that the group was moved past.")
+    members: list[Member]
+
+
+class Groups(Answer):
+    """The consumer groups of a stream."""
+
+    stream: str
+    groups: list[Group]

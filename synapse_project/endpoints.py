@@ -1,0 +1,12 @@
+"""All endpoints that are declared, and the routes of both ways in that follow from them."""
+
+from bridges.api import ENDPOINTS as BRIDGES
+from streams.api import ENDPOINTS as STREAMS
+from streams.api.event_loop import routes_of
+from streams.api.views import urls_of
+from synapse.endpoints import Endpoint
+from synapse.http.exchange import Route
+
+ENDPOINTS: tuple[Endpoint, ...] = (*STREAMS, *BRIDGES)
+ROUTES: tuple[Route, ...] = routes_of(ENDPOINTS)
+urlpatterns = urls_of(ENDPOINTS)

@@ -28,19 +28,11 @@ _WHITE = b" \t\n\r"
 Item = Any | Problem
 
 
-class Items(list[Item]):
-    """Values in their order, with the length in bytes of the longest one's text: it says of all that they are short."""
+class Slice(NamedTuple):
+    """Some values in their order, and how long the longest one's text is at the most, in bytes."""
 
-    __slots__ = ("longest",)
-
-    def __init__(self, values: Iterable[Item], longest: int) -> None:
-        super().__init__(values)
-        self.longest = longest
-
-
-def longest_of(items: Sequence[Item]) -> float:
-    """Return how long the longest text of some values is at the most, in bytes."""
-    return items.longest if isinstance(items, Items) else inf
+    items: Sequence[Item]
+    longest: float = inf
 
 
 class Body(NamedTuple):
@@ -51,7 +43,7 @@ class Body(NamedTuple):
     `beside` is what was said about a single event and is no part of it, as `entry.encode` takes it.
     """
 
-    slices: Iterable[Sequence[Item]]
+    slices: Iterable[Slice]
     batch: bool
     beside: Mapping[str, str] = NO_TEXTS
 
@@ -62,7 +54,7 @@ class Body(NamedTuple):
 
     def items(self) -> list[Item]:
         """Read all that is left, at once."""
-        return [item for items in self.slices for item in items]
+        return [item for items, _ in self.slices for item in items]
 
 
 def read(request: Request) -> Body:
@@ -77,7 +69,7 @@ def read(request: Request) -> Body:
     kind = _content_type(request.headers.get("content-type", ""))
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
-        return Body((Items((_value(body),), len(body)),), batch=False)
+        return Body((Slice((_value(body),), len(body)),), batch=False)
     _check_batch(body)
     slices = _lines(body) if kind == NDJSON else _array(body)
     if len(body) <= json_slices.SLICE:
@@ -160,7 +152,7 @@ def within_limits(event: Any) -> Any:
         raise BadEvent(f"The event cannot be written as JSON: {error}.") from None
 
 
-def _array(body: bytes) -> Iterator[Sequence[Item]]:
+def _array(body: bytes) -> Iterator[Slice]:
     count = 0
     try:
         if len(body) <= json_slices.SLICE:
@@ -179,19 +171,19 @@ def _array(body: bytes) -> Iterator[Sequence[Item]]:
     _check_count(count)
 
 
-def _within_limits(part: json_slices.Slice) -> Sequence[Item]:
+def _within_limits(part: json_slices.Slice) -> Slice:
     """Return the items of a slice, with a problem in place of each that is over a limit."""
     values, size = part
     if size <= strict_json.SMALL or not values:
-        return Items(values, size)
+        return Slice(values, size)
     if len(values) == 1:
-        return [_checked(values[0], size)]
+        return Slice([_checked(values[0], size)])
     # Not by `exact_json.dumps`: this is done for each event.
     sizes = [len(orjson.dumps(value, default=exact_json.written)) for value in values]
     longest = max(sizes)
     if longest <= strict_json.SMALL:
-        return Items(values, longest)
-    return [_checked(value, size) for value, size in zip(values, sizes, strict=True)]
+        return Slice(values, longest)
+    return Slice([_checked(value, size) for value, size in zip(values, sizes, strict=True)])
 
 
 def _checked(value: Any, size: int) -> Item:
@@ -206,17 +198,17 @@ def _checked(value: Any, size: int) -> Item:
     return value
 
 
-def _lines(body: bytes) -> Iterator[Sequence[Item]]:
+def _lines(body: bytes) -> Iterator[Slice]:
     count = 0
     for lines in _stretches(body):
         count += len(lines)
         if count > MAX_BATCH_ITEMS:
             raise _too_many()
-        yield ()
+        yield Slice(())
     _check_count(count)
     for lines in _stretches(body):
         for line in lines:
-            yield Items((_line(line),), len(line))
+            yield Slice((_line(line),), len(line))
 
 
 def _stretches(body: bytes) -> Iterator[list[bytes]]:

@@ -19,7 +19,7 @@ from synapse.http.exchange import Request
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation
 from synapse.publishing import body as publishing_body
-from synapse.publishing.body import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body
+from synapse.publishing.body import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body, Slice
 from synapse.schema import validator
 
 _NAMES_OF_LINES = (".ndjson", ".jsonl")
@@ -47,7 +47,7 @@ def parts(file: BinaryIO, name: str) -> Iterator[Part]:
         return
     data = b"".join(head) + file.read(MAX_BATCH_BYTES + 1)
     body = _read(data, JSON)
-    yield Part(body=Body((body.items(),), batch=True), lines=None)
+    yield Part(body=Body((Slice(body.items()),), batch=True), lines=None)
 
 
 def _head(file: BinaryIO) -> list[bytes]:
@@ -91,7 +91,7 @@ def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
         body = _read(b"\n".join(line.rstrip(b"\n") for line in lines), NDJSON)
     except Problem as problem:
         # One line alone that is longer than a whole batch.
-        body = Body(((problem,),), batch=True)
+        body = Body((Slice((problem,)),), batch=True)
     return Part(body=body, lines=numbers)
 
 

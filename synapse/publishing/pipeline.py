@@ -74,12 +74,9 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
 def _publish_one(
     stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
 ) -> Conversation[Response]:
-    (items,) = body.slices
-    (event,) = items
+    (((event,), length),) = body.slices
     try:
-        found = validation.check(
-            stream, event, version=version, by=request.principal, length=publishing_body.longest_of(items)
-        )
+        found = validation.check(stream, event, version=version, by=request.principal, length=length)
         if isinstance(found, Accepted):
             accepted = found
         else:
@@ -220,8 +217,7 @@ class _Checks:
         if body.is_large:
             yield ()  # many may come in the same moment
         until = time.monotonic() + TURN
-        for items in body.slices:
-            length = publishing_body.longest_of(items)
+        for items, length in body.slices:
             for item in items:
                 found: Item | Undecided = item
                 if not isinstance(item, Problem):
@@ -252,14 +248,15 @@ class _Checks:
         if isinstance(outcome, Problem):
             self._explained += len(outcome.members.get("violations", ()))
             return outcome
-        _, _, _, warnings, registered = outcome
-        self._explained += len(warnings)
+        warnings = outcome.warnings
+        if warnings:
+            self._explained += len(warnings)
         if self._also is None:
             return outcome
         self._also(outcome, place, item)
         if warnings:
             return outcome._replace(event=_NO_EVENT)
-        return _WRITTEN if registered else _WRITTEN_UNREGISTERED
+        return _WRITTEN if outcome.registered else _WRITTEN_UNREGISTERED
 
     def _note_late(self, place: int, item: Any, outcome: Accepted | Problem) -> bool:
         self._outcomes[place] = self._note(place, item, outcome)
@@ -350,18 +347,26 @@ def _count(
     sources: Mapping[str, str],
 ) -> None:
     """Count what Redis took, be it in doubt, and what it did not. What it had already, it has counted itself."""
-    pairs = zip(good, fates, strict=True)
-    stored = [(accepted, fate.id) for accepted, fate in pairs if isinstance(fate, Stored) and not fate.repeated]
-    if len(stored) < len(good):
+    published = warned = unregistered = 0
+    last = ""
+    for accepted, fate in zip(good, fates, strict=True):
+        if isinstance(fate, Stored) and not fate.repeated:
+            published += 1
+            last = fate.id
+            if accepted.warnings:
+                warned += 1
+            if not accepted.registered:
+                unregistered += 1
+    if published < len(good):
         _count_unstored(tally, stream, [fate for fate in fates if isinstance(fate, Problem)])
-    if not stored:
+    if not published:
         return
-    tally.add(stream.name, "published", len(stored))
+    tally.add(stream.name, "published", published)
     if sources:
-        tally.note_sources(stream.name, sources, stored[-1][1])
-    if warned := sum(1 for accepted, _ in stored if accepted.warnings):
+        tally.note_sources(stream.name, sources, last)
+    if warned:
         tally.add(stream.name, "warned", warned)
-    if unregistered := sum(1 for accepted, _ in stored if not accepted.registered):
+    if unregistered:
         tally.add(stream.name, "unregistered", unregistered)
 
 

@@ -16,7 +16,7 @@ from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
 from synapse.publishing import body as publishing_body
 from synapse.publishing import pipeline
-from synapse.publishing.body import Body
+from synapse.publishing.body import Body, Slice
 from synapse.publishing.counters import Tally
 from synapse.redis import Conversation
 
@@ -172,6 +172,6 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
         request._replace(params={"stream": asked.stream}),
         catalog,
         tally,
-        body=Body(((asked.event,),), batch=False, beside=asked.beside),
+        body=Body((Slice((asked.event,)),), batch=False, beside=asked.beside),
     )
     return stored._replace(status=200)

@@ -95,7 +95,7 @@ class CompiledSchema:
         """
         if self._guard is not None and self._guard.steps(event) > MAX_STEPS:
             raise TooCostly
-        return self._is_valid(event)
+        return self._validator.is_valid(exact_json.with_plain_numbers(event))
 
     def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
         """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
@@ -124,7 +124,7 @@ class CompiledSchema:
             raise TooCostly
         if steps is not None and needed > steps:
             raise OutOfBudget(needed)
-        if self._is_valid(event):
+        if self._validator.is_valid(exact_json.with_plain_numbers(event)):
             return None
         return [finding.as_violation() for finding in self.findings(event, steps=steps)] if explain else []
 
@@ -140,9 +140,6 @@ class CompiledSchema:
     def violations(self, event: Any) -> list[Violation]:
         """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
         return [finding.as_violation() for finding in self.findings(event)]
-
-    def _is_valid(self, event: Any) -> bool:
-        return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
 
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
         """Return the same without its sentences, for those who look at many events and need few of them.

@@ -93,10 +93,11 @@ def test_an_array_read_in_slices_gives_what_the_whole_text_gives(text, sizes):
         [{"event_type": "order-placed", "lines": [{"n": 1}, {"n": 2}]}] * 20,
         [{"text": "}, {" * 9, "list": ["]", "[", "\\", '"']}] * 20,
         [{}] * 50,
+        [{"lines": [{"n": 1}, {"n": 2}] * 3}, {"n": 3}] * 9,
         [[[[1, 2], [3]], []]] * 9,
         ["x" * 400, {"y": "\\" * 400}, 1.5, None],
     ],
-    ids=["events", "brackets in texts", "empty objects", "nested", "long texts"],
+    ids=["events", "brackets in texts", "empty objects", "arrays of objects", "nested", "long texts"],
 )
 @pytest.mark.parametrize("indent", [None, 2])
 def test_all_items_come_in_their_order_whatever_the_size_of_a_slice(items, indent, size):

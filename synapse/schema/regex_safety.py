@@ -19,6 +19,7 @@ from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the
 from typing import Any
 
 from synapse.errors.contracts import BadSchema
+from synapse.schema import ecma_patterns
 from synapse.schema.violations import json_pointer
 
 # Repetitions up to so many turns are no danger.
@@ -96,35 +97,19 @@ def refuse_large(document: Mapping[str, Any]) -> None:
         )
 
 
-# What a pattern holds that our engine or ECMA 262 (with the flag u) does not take, and what to write in its place.
-_REASONS = (
-    (r"\(\?<?[=!]", "look-around is not taken, because it cannot be matched in linear time"),
-    (r"\\[1-9]|\\k<", "references to groups are not taken, because they cannot be matched in linear time"),
-    (r"\[\^\]", "“[^]” (any character) is written [\\s\\S]"),
-    (r"\\u[dD][89a-fA-F]", "half of a surrogate pair stands for no character: write the code point, as \\u{1F600}"),
-    (r"\{,\d+\}", "a repetition has a lower bound: write {0,3} in place of {,3}"),
-    (
-        r"\[(?:[^\]\\]|\\.)*(?:\\[wdsWDS]-[^\]]|[^\]\\]-\\[wdsWDS])",
-        "a range cannot begin or end with a class: write the hyphen as \\-",
-    ),
-    (r"(?<!\\)(?:^|[\^(|])\{", "a brace that repeats nothing is written \\{"),
-)
-_FOREIGN = (
-    (r"\\[AzZ]", "\\A, \\z and \\Z are letters there: write ^ and $"),
-    (r"(?<!\\)\(\?[imsxuRU-]+[:)]", "there are no flags in a pattern: write both cases, as [aA]"),
-    (r"(?<!\\)\(\?P[<=>]", "a group is named (?<name>…)"),
-    (r"\[\[:\w+:\]", "there are no POSIX classes: write [A-Za-z] and the like"),
-)
 _LARGEST_COUNT = 1000
 
 
 def reason_of_refusal(pattern: str) -> str:
     """Return in a sentence why the validator does not take a pattern."""
     shown = f"The pattern “{pattern[:200]}” cannot be used"
+    try:
+        beyond = ecma_patterns.parts_beyond_the_engine(pattern)
+    except ecma_patterns.NotEcma as error:
+        return f"{shown}: {error}."
+    if beyond:
+        return f"{shown}: {beyond[0]}."
     places = _places(pattern)
-    for form, reason in _REASONS:
-        if re.search(form, pattern):
-            return f"{shown}: {reason}."
     if places > _LARGEST_COUNT:
         return (
             f"{shown}: written out, its repetitions have {places} places, more than the validator's limit of memory "
@@ -134,21 +119,20 @@ def reason_of_refusal(pattern: str) -> str:
 
 
 def refuse_foreign(document: Mapping[str, Any]) -> None:
-    """Do nothing when no pattern of a valid schema has a meaning of its own in our engine (2020-12 core, 6.4).
+    """Do nothing when all patterns of a valid schema are of the recommended grammar (2020-12 core, 6.4).
 
     Raises:
-        BadSchema: when one has, with its place: contracts go to validators of every language.
+        BadSchema: when one is not, with its place: contracts go to validators of every language.
     """
     for pattern, place in _patterns(document):
-        # An escaped backslash begins nothing.
-        plain = pattern.replace("\\\\", "__")
-        for form, reason in _FOREIGN:
-            if re.search(form, plain):
-                raise BadSchema(
-                    f"The pattern “{pattern[:200]}” is no ECMA 262, so validators of other languages would take it "
-                    f"otherwise: {reason}.",
-                    pointer=json_pointer(place),
-                )
+        try:
+            ecma_patterns.parts_beyond_the_engine(pattern)
+        except ecma_patterns.NotEcma as error:
+            raise BadSchema(
+                f"The pattern “{pattern[:200]}” is no ECMA 262, so validators of other languages would take it "
+                f"otherwise, or not at all: {error}.",
+                pointer=json_pointer(place),
+            ) from None
 
 
 def matching_width(pattern: str) -> int:

@@ -13,6 +13,7 @@ def main() -> None:
     try:
         import django  # noqa: PLC0415 - a missing venv is explained below
         from django.core.management import execute_from_command_line  # noqa: PLC0415
+        from django.db import Error as DatabaseError  # noqa: PLC0415
     except ImportError:
         sys.exit("synapse: Django is not installed for this Python. Run `make install` and use .venv/bin/python.")
     from synapse_project import VERSION, installation  # noqa: PLC0415 - needs what a venv holds
@@ -25,6 +26,19 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then
         sys.exit(130)
+    except DatabaseError as error:
+        from core import availability  # noqa: PLC0415 - needs settings, which a command has loaded by then
+
+        if "--traceback" in sys.argv:
+            raise
+        if availability.lacks_tables(error):
+            sys.exit(
+                "synapse: The database lacks tables or columns. Run `manage.py migrate` first, or `manage.py up`, "
+                f"which does it. ({error})"
+            )
+        if availability.is_database_away(error):
+            sys.exit(f"synapse: The database cannot be used now, and the command did not end: {error}")
+        raise
 
 
 if __name__ == "__main__":

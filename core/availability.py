@@ -84,6 +84,8 @@ _SQLITE_AWAY = frozenset(
 )
 # PostgreSQL's for a transaction that cannot write: a standby, or a server that was made read-only.
 _READ_ONLY = "25006"
+# undefined_table and undefined_column
+_UNDEFINED = ("42P01", "42703")
 _LOG_AGAIN_SECONDS = 60.0
 
 
@@ -101,6 +103,14 @@ class _Log:
 
 
 _log = _Log()
+
+
+def lacks_tables(error: BaseException | None) -> bool:
+    """Say whether an error means that migrations were not applied: a table or column is not there."""
+    cause = getattr(error, "__cause__", None)
+    if isinstance(cause, sqlite3.OperationalError):
+        return str(cause).startswith(("no such table", "no such column"))
+    return getattr(cause, "sqlstate", None) in _UNDEFINED
 
 
 def database_problem(error: BaseException | None) -> DatabaseDown | None:

@@ -67,6 +67,8 @@ class Taken:
 
 # What this process took; None where it is on its own.
 taken: Taken | None = None
+# Those that run here while a command has settings of its own.
+others: Sequence[Installation] = ()
 
 
 def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str, records: Path = RECORDS) -> None:
@@ -102,16 +104,18 @@ def forget(folder: Path, records: Path = RECORDS) -> None:
 
 def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records: Path = RECORDS) -> None:
     """Add to a command's environment the settings of the installation that runs here. What it says itself stays."""
-    global taken  # noqa: PLW0603 - what is told when the settings are loaded
-    taken = None
+    global taken, others  # noqa: PLW0603 - what is told when the settings are loaded
+    taken, others = None, ()
     command = arguments[1] if len(arguments) > 1 else "help"
     # What `up` starts has its environment.
     if command in _APART or command.startswith("-") or LIFELINE in variables:
         return
     explicit = frozenset(variables)
     read_env_file(ROOT)
-    installation = _chosen([found for path in sorted(records.glob("*.json")) if (found := _read(path))], variables)
+    running = [found for path in sorted(records.glob("*.json")) if (found := _read(path))]
+    installation = _chosen(running, variables)
     if installation is None:
+        others = running
         return
     names = [name for name in installation.settings if not _is_said(name.removesuffix("_FILE"), explicit)]
     changed = [name for name in names if variables.get(name) != installation.settings[name] and name not in _UNTOLD]
@@ -134,16 +138,19 @@ def secrets_elsewhere() -> frozenset[str]:
 
 
 def difference(*, database: str, redis: str) -> str:
-    """Return what a command that acts on this database and Redis has to say of the running installation, in a line; ""
-    when it has all in common with it."""
+    """Return what a command that acts on this database and Redis has to say of each running installation, in a line; ""
+    when it has all in common with them."""
     if taken is None:
-        return ""
-    running = taken.installation
+        return "\n".join(filter(None, (_difference_to(other, [], database, redis) for other in others)))
     parts = []
     if taken.names:
         parts.append(f"Taken from there: {', '.join(taken.names)}.")
     if taken.lacking:
         parts.append(f"Secret, and to be set here where it matters: {', '.join(taken.lacking)}.")
+    return _difference_to(taken.installation, parts, database, redis)
+
+
+def _difference_to(running: Installation, parts: list[str], database: str, redis: str) -> str:
     for what, here, there in (("database", database, running.database), ("Redis", redis, running.redis)):
         if here != there:
             parts.append(f"This command acts on another {what}, {here}; there it is {there}.")

@@ -212,8 +212,9 @@ CSRF_FAILURE_VIEW = "core.views.csrf_failure"
 
 ROOT_URLCONF = "synapse_project.urls"
 WSGI_APPLICATION = "synapse_project.wsgi.application"
-# The API answers with and without a trailing slash and never redirects: a redirect loses the body of a POST.
-APPEND_SLASH = False
+# For pages of the admin. The API has its routes with and without a slash, and never redirects: that would lose the
+# body of a POST.
+APPEND_SLASH = True
 
 TEMPLATES = [
     {

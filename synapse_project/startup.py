@@ -252,13 +252,27 @@ Synapse is running.
 
 {said(settings.AUTH, settings.HOST)}
 
-Try it:
-  curl {api}/events/model-events{key} -H 'Content-Type: application/json' \\
-       -d '{{"event_type": "model-deprecated", "model_name": "task-classifier-v1"}}'
-  curl{key} '{api}/streams/model-events/messages?count=10'
+{_first_steps(api, key)}
 
 Ctrl-C stops all of it.
 """
+
+
+def _first_steps(api: str, key: str) -> str:
+    """Return what to try with the streams that there are."""
+    streams = holder.current().streams
+    if not streams:
+        return f"""There is no stream yet. Define one: {api}/admin/streams/stream/add/
+  or apply a file:  manage.py catalog apply FILE"""
+    if (models := streams.get("model-events")) is None or "model-deprecated" not in models.event_types:
+        return f"""Try it:
+  curl{key} '{api}/streams'
+  curl{key} '{api}/streams/{min(streams)}/messages?count=10'
+What a stream takes, and a form that sends a test event: {api}/admin/streams/stream/"""
+    return f"""Try it:
+  curl {api}/events/model-events{key} -H 'Content-Type: application/json' \\
+       -d '{{"event_type": "model-deprecated", "model_name": "task-classifier-v1"}}'
+  curl{key} '{api}/streams/model-events/messages?count=10'"""
 
 
 def _bridges() -> str:

@@ -19,6 +19,7 @@ urlpatterns = [
     path("openapi.json", ApiDocument.as_view(), name="openapi"),
     path("docs", ApiDocs.as_view(), name="docs"),
     path("docs/", ApiDocs.as_view()),
+    path("admin", RedirectView.as_view(pattern_name="admin:index"), name="admin-without-slash"),
     path("admin/", admin.site.urls),
 ]
 

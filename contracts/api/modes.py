@@ -100,7 +100,10 @@ class OfSubject(RegistryView):
 
 def _asked(request: Request) -> str:
     request_parser.flag(request._request, "force")
-    word = request_parser.body(request._request).get("mode")
+    body = request_parser.body(request._request)
+    if unknown := sorted(name for name, value in body.items() if name != "mode" and value is not None):
+        raise Refused(INVALID_MODE, f"“{unknown[0][:100]}” goes with no mode; nothing was set. Send “mode” alone.")
+    word = body.get("mode")
     mode = word.upper() if isinstance(word, str) else ""
     if mode == _IMPORT:
         raise Refused(

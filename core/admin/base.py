@@ -50,6 +50,10 @@ class Tab:
     active: bool = False
 
 
+# Of how many rows that are deleted together it is said what stays.
+_MOST_TOLD = 100
+
+
 def person(request: HttpRequest) -> Principal:
     """Return the person who uses the admin, with the rights that their permissions give."""
     return person_of(request.user, address=request.META.get("REMOTE_ADDR", ""))
@@ -221,6 +225,17 @@ class AuditedAdmin(RestrictedAdmin):
         said = self.said_before_deletion(context["object"])
         shown: HttpResponse = super().render_delete_form(request, {**context, "said": said})
         return shown
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        response: HttpResponse | None = super().response_action(request, queryset)
+        context = getattr(response, "context_data", None) or {}
+        if "deletable_objects" in context:
+            rows = context["queryset"]
+            said = [sentence for row in rows[:_MOST_TOLD] for sentence in self.said_before_deletion(row)]
+            if said and (further := rows.count() - _MOST_TOLD) > 0:
+                said.append(f"Of {further} more it was not asked.")
+            context["said"] = list(dict.fromkeys(said))
+        return response
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:

@@ -19,7 +19,7 @@ from synapse.http.exchange import problem_response
 from synapse.problems import Problem
 
 # By name: the health checks, and the way to the admin.
-OPEN_VIEWS = frozenset({"home", "health", "liveness", "readiness"})
+OPEN_VIEWS = frozenset({"home", "admin-without-slash", "health", "liveness", "readiness"})
 _ADMIN = "admin"
 
 

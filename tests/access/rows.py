@@ -75,6 +75,7 @@ def _rule(requires: Requirement) -> Rule:
 
 ROWS: dict[tuple[str, str], Rule] = {
     ("GET", "/"): STRANGERS,
+    ("GET", "/admin"): STRANGERS,
     ("GET", "/openapi.json"): KNOWN,
     ("GET", "/docs"): KNOWN,
     **{(each.method, each.path): _rule(each.requires) for each in ENDPOINTS},
@@ -147,7 +148,7 @@ def _paths(patterns: Any, before: str) -> Iterator[str]:
 def _methods(found: URLPattern) -> list[str]:
     view = getattr(found.callback, "cls", None) or getattr(found.callback, "view_class", None)
     assert view is not None, f"{found}: of a function nobody knows which methods it serves"
-    if found.name == "home":
+    if found.name in ("home", "admin-without-slash"):
         return ["GET"]
     names = ("get", "post", "put", "patch", "delete")
     return [name.upper() for name in names if hasattr(view, name) and name in view.http_method_names]

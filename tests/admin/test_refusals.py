@@ -26,6 +26,24 @@ def test_a_log_in_that_names_no_page_leads_to_the_overview(client):
         assert (answer.status_code, answer["location"]) == (302, "/admin/")
 
 
+@pytest.mark.parametrize("auth", ["open", "required"])
+def test_the_admin_without_its_slash_leads_to_it(client, settings, auth):
+    settings.AUTH = auth
+
+    assert client.get("/admin")["location"] == "/admin/"
+    assert client.get("/admin/login", follow=True).redirect_chain[-1][0].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("path", ["/admin/login", "/admin/auth/user", "/admin/streams/stream/add", "/admin/logout"])
+def test_a_page_without_its_slash_leads_to_it(admin_client, path):
+    assert admin_client.get(f"{path}?a=b")["location"] == f"{path}/?a=b"
+
+
+@pytest.mark.parametrize("path", ["/admin/nowhere", "/admin/auth/users", "/adminx", "/events"])
+def test_a_path_that_is_none_with_a_slash_either_leads_nowhere(admin_client, path):
+    assert admin_client.get(path, headers=BROWSER).status_code in (404, 405)
+
+
 def test_a_page_that_is_not_there_says_so(admin_client):
     answer = admin_client.get("/admin/nowhere/", headers=BROWSER)
 

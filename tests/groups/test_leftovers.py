@@ -171,6 +171,29 @@ def test_the_admin_says_what_stays_before_it_deletes(admin_client, owed):
     assert "The stream “orders” holds 4 events." in page
 
 
+def test_the_admin_says_what_stays_of_each_before_it_deletes_several(admin_client, owed, redis, orders):
+    other = Bridge.objects.create(name="orders-to-log", stream=orders, group="log", sink="console")
+    chosen = {"action": "delete_selected", "_selected_action": [owed.pk, other.pk]}
+
+    page = admin_client.post("/admin/bridges/bridge/", chosen).content.decode()
+
+    assert page.count("is owed events: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead letter.") == 1
+    assert page.count("manage.py leftovers") == 1
+    assert Bridge.objects.count() == 2
+    chosen["_selected_action"] = [orders.pk]
+    page = admin_client.post("/admin/streams/stream/", chosen).content.decode()
+    assert "The stream “orders” holds 4 events." not in page  # it is protected by its bridges
+    Bridge.objects.all().delete()
+    page = admin_client.post("/admin/streams/stream/", chosen).content.decode()
+    assert "The stream “orders” holds 4 events." in page
+
+
+def test_the_admin_says_nothing_of_several_where_nothing_stays(admin_client, redis, orders):
+    chosen = {"action": "delete_selected", "_selected_action": [orders.pk]}
+
+    assert "manage.py leftovers" not in admin_client.post("/admin/streams/stream/", chosen).content.decode()
+
+
 def test_the_admin_says_nothing_where_nothing_stays(admin_client, redis, orders):
     page = admin_client.get(f"/admin/streams/stream/{orders.pk}/delete/").content.decode()
 

@@ -32,6 +32,19 @@ def test_the_version_is_that_of_synapse(hub, words):
     assert (re.match(r"Synapse ([\d.]+) \(Django [\d.]+, Python [\d.]+\)\n", out)[1], err) == (VERSION, "")
 
 
+@pytest.mark.parametrize(
+    "words", [("createsuperuser", "--noinput", "--username=anna", "--email="), ("changepassword", "anna")]
+)
+def test_a_command_on_a_database_without_tables_says_what_to_run(hub, words):
+    process = hub.command(*words)
+
+    _, err = process.communicate(timeout=120)
+
+    assert process.returncode == 1
+    assert "Run `manage.py migrate` first" in err
+    assert "Traceback" not in err
+
+
 def test_a_server_on_a_database_without_tables_says_what_to_run(hub):
     process = hub.command("serve")
 

@@ -16,7 +16,7 @@ WITHHELD = {"REDIS_PASSWORD", "SECRET_KEY", "SYNAPSE_METRICS_TOKEN", "SYNAPSE_SE
 @pytest.fixture(autouse=True)
 def nothing_is_taken():
     yield
-    installation.taken = None
+    installation.taken, installation.others = None, ()
 
 
 @pytest.fixture
@@ -148,6 +148,36 @@ def test_a_command_on_another_database_says_which(run, records):
 
     assert "Secret, and to be set here where it matters: DATABASE_URL." in said()
     assert "another database, /data/synapse.sqlite3; there it is postgresql://db:5432/synapse." in said()
+
+
+def test_a_command_with_a_data_folder_of_its_own_says_what_it_does_not_act_on(run, records, tmp_path):
+    run(PORT="9002")
+
+    found = adopted(records, SYNAPSE_VAR=str(tmp_path / "elsewhere"))
+
+    assert found == {"SYNAPSE_VAR": str(tmp_path / "elsewhere")}
+    assert said(database="/elsewhere/synapse.sqlite3", redis="the embedded one of elsewhere") == (
+        f"synapse: An installation runs here (process {os.getpid()}, data in {tmp_path / 'var'}). "
+        "This command acts on another database, /elsewhere/synapse.sqlite3; there it is /data/synapse.sqlite3. "
+        "This command acts on another Redis, the embedded one of elsewhere; there it is the embedded one."
+    )
+
+
+def test_a_command_that_none_of_several_installations_is_meant_by_names_them_all(run, records):
+    run("one", database="/one.sqlite3")
+    run("two", database="/two.sqlite3")
+
+    adopted(records)
+
+    assert [line.rpartition(" ")[2] for line in said().splitlines()] == ["/one.sqlite3.", "/two.sqlite3."]
+
+
+def test_a_data_folder_of_its_own_with_the_same_database_and_redis_is_not_told(run, records, tmp_path):
+    run()
+
+    adopted(records, SYNAPSE_VAR=str(tmp_path / "elsewhere"))
+
+    assert said() == ""
 
 
 def test_the_record_of_a_stopped_installation_is_passed_over_and_deleted_by_the_next(run, records):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 
 from core import availability
 from streams.models import Stream
+from streams.snapshot import holder
 from synapse_project import startup
 
 SILENCE = [].append
@@ -188,3 +189,28 @@ def test_an_installation_without_a_catalog_file_starts_empty(settings) -> None:
     startup.apply_catalog()
 
     assert not Stream.objects.exists()
+
+
+@pytest.fixture
+def hints(db):
+    """Return what the start says to try, with the streams that there are."""
+    holder.forget()
+    return lambda: startup.summary(redis="", login="")
+
+
+def test_a_start_without_streams_says_how_to_define_one(hints) -> None:
+    assert "/admin/streams/stream/add/" in hints()
+    assert "curl" not in hints()
+
+
+def test_a_start_with_other_streams_says_how_to_read_one_of_them(hints) -> None:
+    Stream.objects.create(name="orders")
+
+    assert "/streams/orders/messages" in hints()
+    assert "model-events" not in hints()
+
+
+def test_a_start_with_the_platforms_catalog_says_how_to_publish(hints) -> None:
+    call_command("catalog", "apply", "catalog/deepiri.yaml")
+
+    assert "/events/model-events" in hints()

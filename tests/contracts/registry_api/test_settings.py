@@ -76,6 +76,11 @@ def test_a_mode_is_set_and_taken_back(registry, path):
 def test_modes_that_are_none_or_would_let_callers_give_ids_are_refused(registry):
     assert registry.error("PUT", "/mode", {"mode": "WRITEONLY"}) == (422, 42204)
     assert registry.error("PUT", "/mode", {}) == (422, 42204)
+    for path in ("/mode", "/mode/a"):
+        assert registry.error("PUT", path, {"mode": "READONLY", "Mode": "READWRITE"}) == (422, 42204)
+        assert registry.error("PUT", path, {"mode": "READONLY", "compatibility": "NONE"}) == (422, 42204)
+    assert registry("GET", "/mode").json == {"mode": "READWRITE"}
+    assert registry("PUT", "/mode", {"mode": "READWRITE", "force": None}).status == 200
     assert registry.error("PUT", "/mode?force=true", {"mode": "IMPORT"}) == (422, 42205)
     assert registry.error("GET", "/mode/a") == (404, 40409)
     assert registry.error("DELETE", "/mode/a") == (404, 40409)

@@ -123,7 +123,7 @@ class Prober:
             raise Down("Redis does not answer.") from problem
         refused = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
         if refused is not None:
-            raise Down(f"Redis takes no events: {str(refused).rstrip('.')}.")
+            raise Down(f"Redis takes no events: {refused}.")
 
 
 def _ask_alone(probe: Probe) -> None:

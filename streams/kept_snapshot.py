@@ -11,6 +11,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class SnapshotFile:
         try:
             (reply,) = self._executor().execute([shared_values.note_catalog_number(snapshot.version)])
         except Unavailable:
+            # Nobody could say later that the file is old: a key that was revoked must not come back with it.
+            with suppress(NotKept, OSError):
+                if self._packed()["version"] < snapshot.version:
+                    self._path.unlink(missing_ok=True)
             return
         if not isinstance(reply, ReplyError):
             self._noted = snapshot.version, time.monotonic() + NOTE_AGAIN_SECONDS
@@ -90,14 +95,7 @@ class SnapshotFile:
         Raises:
             NotKept: when there is none, or it is not known to be the last one.
         """
-        try:
-            packed = signing.loads(self._path.read_text("ascii"), salt=_SALT, serializer=_Serializer)
-        except FileNotFoundError:
-            raise NotKept(f"{self._path} is not there") from None
-        except (OSError, ValueError, zlib.error, signing.BadSignature) as error:
-            raise NotKept(f"{self._path} was not written by this installation ({error})") from error
-        if packed["format"] != FORMAT or packed["database"] != _database():
-            raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
+        packed = self._packed()
         try:
             (noted,) = self._executor().execute([shared_values.catalog_number()])
         except Unavailable as error:
@@ -105,6 +103,18 @@ class SnapshotFile:
         if noted != packed["version"]:
             raise NotKept(f"it is version {packed['version']}, and Redis knows of version {noted}")
         return unpack(packed)
+
+    def _packed(self) -> Mapping[str, Any]:
+        """Return what the file holds; NotKept when it is not one of this installation."""
+        try:
+            packed: Mapping[str, Any] = signing.loads(self._path.read_text("ascii"), salt=_SALT, serializer=_Serializer)
+        except FileNotFoundError:
+            raise NotKept(f"{self._path} is not there") from None
+        except (OSError, ValueError, zlib.error, signing.BadSignature) as error:
+            raise NotKept(f"{self._path} was not written by this installation ({error})") from error
+        if packed["format"] != FORMAT or packed["database"] != _database():
+            raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
+        return packed
 
     def _write(self, snapshot: Snapshot) -> None:
         text = signing.dumps(

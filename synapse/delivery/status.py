@@ -174,6 +174,11 @@ class Overview:
         return self.worst.state if self.worst else "not running"
 
     @property
+    def was_read(self) -> bool:
+        """Whether anybody was given an event of its group."""
+        return bool(self.last_done_ms or self.pending or self.waiting or self.dead or any(self.counters.values()))
+
+    @property
     def worst(self) -> Status | None:
         """The status of the process that fares worst, None when there is none."""
         by_state = sorted(self.statuses.values(), key=lambda status: _WORST_FIRST.index(status.state))

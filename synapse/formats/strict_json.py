@@ -10,6 +10,7 @@ changed, so only the byte scans remain. Everything else takes the exact parser.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ MAX_DECIMAL_PLACES = 1_000
 SMALL = 4 * 1024
 # Up to this many bytes parsing takes no time that anybody would notice, whatever they are.
 LONG = 32 * 1024
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 TOO_MANY_PARTS = f"The value has more than {MAX_NODES} parts."
 
 
@@ -137,6 +139,10 @@ def _explained(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
     reason = error.msg.split(": line ")[0]
     if "recursion" in reason or "depth" in reason:
         return too_deep(stage=BadJSON.TEXT)
+    if "infinity" in reason:
+        found = _NUMBER.match(error.doc, error.pos)
+        shown = f" {_shown(found[0])}" if found else ""
+        reason = f"the number{shown} is larger than a double can hold; send it as a string"
     return Malformed(reason, at=error.pos, line=error.lineno, column=error.colno)
 
 
@@ -194,7 +200,7 @@ def _integer(text: str) -> int:
 def _number(to_number: Callable[[str], float], text: str) -> float:
     value = to_number(text)
     if math.isinf(value):
-        raise BadJSON(f"The number {_shown(text)} is larger than a double can hold.")
+        raise BadJSON(f"The number {_shown(text)} is larger than a double can hold; send it as a string.")
     if type(value) is ExactNumber and exact_json.decimal_places(value) > MAX_DECIMAL_PLACES:
         raise BadJSON(
             f"The number {_shown(text)} has over {MAX_DECIMAL_PLACES} digits behind the point; send it as a string."

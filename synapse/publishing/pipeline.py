@@ -63,11 +63,12 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream)
         body = body or publishing_body.read(request)
+        together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
     if body.batch:
-        return (yield from _publish_batch(stream, body, request, tally, version=version, key=key))
+        return (yield from _publish_batch(stream, body, request, tally, version=version, key=key, together=together))
     return (yield from _publish_one(stream, body, request, tally, version=version, key=key))
 
 
@@ -115,8 +116,8 @@ def _publish_batch(
     *,
     version: int | None,
     key: str | None,
+    together: bool,
 ) -> Conversation[Response]:
-    together = _is_true(request, "atomic")
     write = _Writer(stream, request, tally)
     is_plain = storage.is_plain(stream, together=together, keyed=key is not None)
     keys: list[IdempotencyKey] = []

@@ -16,7 +16,13 @@ T = TypeVar("T")
 
 
 class ReplyError(Exception):
-    """Redis answered one command with an error. `code` is its first word, such as WRONGTYPE, OOM or NOSCRIPT."""
+    """Redis answered one command with an error. `code` is its first word, such as WRONGTYPE, OOM or NOSCRIPT.
+
+    Some of Redis' errors end with a full stop; here none does, so that each can stand in a sentence.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rstrip("."))
 
     @property
     def code(self) -> str:

@@ -81,7 +81,8 @@ def _named_by(findings: Sequence[Finding]) -> set[str]:
     return found - {""}
 
 
-_ALL = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_ALL = frozenset(TYPES)
 _NUMBER = frozenset(("integer", "number"))
 _COMPOSED = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"))
 _MOST_PARTS = 500

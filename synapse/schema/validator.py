@@ -7,6 +7,7 @@ so look-around and back-references are refused.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
 from math import inf
@@ -34,13 +35,22 @@ from synapse.schema.explanation import (
 )
 from synapse.schema.pii.marks import Marks, marks_of
 from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
-from synapse.schema.text_readings import Readings, accepted_reading, property_types
+from synapse.schema.text_readings import TYPES, Readings, accepted_reading, property_types
 from synapse.schema.violations import Violation, json_pointer
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
 _LISTED_STEPS = 200_000
 """For how many steps, by the costs of `synapse.schema.cost`, the validator lists all errors of an event by itself."""
+# What the types are called elsewhere, and is not spelled like them.
+_OTHER_NAMES = {
+    **dict.fromkeys(("list", "tuple", "set"), "array"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("dict", "map", "record", "struct"), "object"),
+    **dict.fromkeys(("none", "nil", "undefined"), "null"),
+    **dict.fromkeys(("date", "datetime", "time", "uuid", "text", "char"), "string"),
+    **dict.fromkeys(("long", "short"), "integer"),
+}
 DRAFTS = (
     DRAFT_2020_12,
     "https://json-schema.org/draft/2019-09/schema",
@@ -277,8 +287,23 @@ def _draft_hint(document: Mapping[str, Any]) -> str:
     return ""
 
 
+def _unknown_type(given: Any) -> str:
+    """Return what is wrong with the value of “type”, and what was probably meant."""
+    unknown = next((each for each in (given if isinstance(given, list) else [given]) if each not in TYPES), None)
+    if unknown is None:
+        return "Not a valid JSON Schema: “type” is one type, or a list of different ones."
+    word = unknown.lower() if isinstance(unknown, str) else ""
+    near = _OTHER_NAMES.get(word) or next(iter(get_close_matches(word, TYPES, n=1)), "")
+    return (
+        f"Not a valid JSON Schema: there is no type {orjson.dumps(unknown).decode()[:100]}. There are "
+        f"{', '.join(TYPES)}.{f' “{near}” may be meant.' if near else ''}"
+    )
+
+
 def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
         return regex_safety.reason_of_refusal(str(error.instance))
+    if error.kind.name == "anyOf" and list(error.instance_path)[-1:] == ["type"]:
+        return _unknown_type(error.instance) + _draft_hint(document)
     message = error.message.splitlines()[0]
     return f"Not a valid JSON Schema: {message[:300]}.{_draft_hint(document)}"

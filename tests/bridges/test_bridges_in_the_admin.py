@@ -96,6 +96,17 @@ def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archiv
     assert (status or {}).get("reason", shown) in page
 
 
+def test_a_group_that_is_pulled_and_was_never_read_says_so(admin_client, redis, archive):
+    Bridge.objects.update(sink="pull")
+    redis.xgroup_create("inference-events", "archive", id="0", mkstream=True)
+
+    assert "not read yet" in text_of(admin_client.get(url(BRIDGE)))
+    redis.xadd("inference-events", {"event": "a"})
+    redis.xreadgroup("archive", "somebody", {"inference-events": ">"})
+    assert "not read now" in text_of(admin_client.get(url(BRIDGE)))
+    assert "not running" not in text_of(admin_client.get(url(BRIDGE, "change", archive.pk)))
+
+
 @pytest.fixture
 def viewer(db):
     """Somebody who sees bridges, but nothing of what events hold."""

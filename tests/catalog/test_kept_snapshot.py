@@ -7,10 +7,11 @@ import pytest
 from contracts import registry
 from streams import connections
 from streams.kept_snapshot import NotKept, SnapshotFile
-from streams.models import EventType, Stream
+from streams.models import EventType, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.errors.streams import BrokerDown
 from synapse.redis.commands import shared_values
 from tests.definitions import define, key_of
 
@@ -168,3 +169,25 @@ def test_a_snapshot_that_was_adopted_is_replaced_as_soon_as_the_database_answers
 
     assert holder.current() is kept
     assert holder.refresh() is not kept
+
+
+def without_redis():
+    raise BrokerDown("Redis is away.")
+
+
+def test_a_command_that_cannot_tell_redis_of_its_change_deletes_the_older_file(file, catalog, tmp_path):
+    file.keep(holder.refresh())
+    Key.objects.all().delete()
+
+    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).note(holder.refresh())
+
+    with pytest.raises(NotKept, match="is not there"):
+        file.read()
+
+
+def test_a_server_that_cannot_tell_redis_of_the_version_that_it_wrote_keeps_the_file(file, catalog, tmp_path):
+    file.keep(holder.refresh())
+
+    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).note(holder.refresh())
+
+    assert file.read().version == holder.refresh().version

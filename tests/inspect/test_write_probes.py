@@ -74,6 +74,7 @@ def test_the_log_tells_once_that_writes_are_refused_and_once_that_they_are_taken
 
     refused, works = [record.getMessage() for record in caplog.records]
     assert refused.startswith("Redis takes no events: OOM ")
+    assert refused.endswith("'maxmemory'.")
     assert works == "Redis works again"
 
 

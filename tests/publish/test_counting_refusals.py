@@ -54,6 +54,24 @@ def test_all_events_of_an_atomic_batch_for_which_there_is_no_room_are_counted(as
     assert counted(ask) == (3, {"stream-full": 3})
 
 
+def test_a_batch_with_a_parameter_that_cannot_be_read_is_counted(ask):
+    post(ask, [PLACED], "/events/orders?atomic=perhaps")
+    post(ask, PLACED, "/events/orders?atomic=perhaps")
+
+    assert counted(ask) == (1, {"bad-parameter": 1})
+
+
+def test_the_reason_of_redis_ends_with_one_full_stop(ask, own_valkey):
+    with own_valkey.client() as client:
+        client.config_set("maxmemory", 1)
+
+    for headers in ({}, KEYED):
+        detail = post(ask, PLACED, **headers).json["detail"]
+        assert detail.startswith("Redis did not store the event: OOM ")
+        assert detail.endswith(".")
+        assert not detail.endswith("..")
+
+
 def test_an_event_that_is_sent_again_under_its_key_is_not_refused(ask):
     post(ask, PLACED, **KEYED)
     post(ask, PLACED, **KEYED)

@@ -40,9 +40,10 @@ class Emptiness:
         if shape in self._asked:
             return False
         prover = self._prover
+        # Before it counts as asked: where this is one step too many, the proof may go on without it, and ask again.
+        prover.budget.enter()
         outer, prover.leans_on = prover.leans_on, math.inf
         self._asked.add(shape)
-        prover.budget.enter()
         try:
             answer = self._is_empty(shape)
         finally:
@@ -129,10 +130,10 @@ class Prover:
             return known
         if question in self._asked:
             return self._assume(question, reader, shape)
+        self.budget.enter()
         own, outer = len(self._asked), self.leans_on
         self._asked[question] = own, self._level
         self.leans_on = math.inf
-        self.budget.enter()
         try:
             findings = self._answer(shape, reader)
         finally:

@@ -10,6 +10,9 @@ from synapse.compatibility import (
     Policy,
     check,
 )
+from synapse.compatibility.budget import Budget, OutOfBudget
+from synapse.compatibility.documents import Library
+from synapse.compatibility.prover import Prover
 from tests.patience import that_ends
 
 
@@ -120,3 +123,16 @@ def test_the_same_hostile_schema_again_is_compatible_at_once():
     verdict = check(LOOP, [Earlier(version=1, document=LOOP)], mode=Mode.FULL_TRANSITIVE, policy=Policy.STRICT)
 
     assert verdict.is_compatible
+
+
+def test_a_question_that_the_work_ran_out_for_is_not_taken_for_answered():
+    writer, reader = Library({"type": ["string", "number"]}, {}), Library({"type": "string"}, {})
+    prover = Prover(Budget(1_000), tells_integers=False)
+    shape = prover.shapes.of([writer.main.root])
+    with pytest.raises(OutOfBudget), prover.budget.limited(0):
+        prover.within(shape, reader.main.root)
+    with pytest.raises(OutOfBudget), prover.budget.limited(0):
+        prover.emptiness.is_empty(prover.shapes.of([reader.main.root]))
+
+    # Further down, a question that is being asked counts as answered with yes.
+    assert [finding.rule.name for finding in prover.below(shape, reader.main.root)] == ["TYPE_NARROWED"]

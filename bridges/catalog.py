@@ -15,13 +15,9 @@ from streams.catalog.file import STREAM
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import PULL
-from synapse.catalog.file import (
-    CatalogFile,
-    Item,
-    kind_of,
-    nearest,
-    quoted,
-)
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, START
+from synapse.catalog.fields import Field
+from synapse.catalog.file import CatalogFile, Item, nearest, quoted
 from synapse.catalog.plan import Change, Values, compare
 from synapse.formats.numbers import is_integer
 
@@ -29,22 +25,13 @@ BRIDGE = "bridge"
 KINDS = (BRIDGE,)
 SECTIONS = ("bridges",)
 
-_NUMBERS = (
-    *("concurrency", "rate_limit", "batch_size", "lease_seconds", "handler_timeout_seconds"),
-    *("max_attempts", "backoff_base_seconds", "backoff_cap_seconds"),
-)
 # What no two bridges share. While bridges take over each other's, each has a name and a group of its own.
 _UNIQUE = ("name", "stream", "group")
 _UNTAKEN = Concat(Value("syn:moving:"), F("pk"), output_field=CharField())
 
-_LISTS = ("filters", "retry_schedule")
-_TEXTS = ("start", "order_key")
-# What is said of several keys together is checked with the columns that say it.
-_CHECKED = (*_NUMBERS, *_LISTS, *_TEXTS, "order")
-BRIDGE_KEYS = (
-    *("name", "stream", "group", "event_types", "filters", "sink", "config", "enabled", "paused", "start"),
-    *("order", "order_key", *_NUMBERS, "retry_schedule"),
-)
+BRIDGE_KEYS = ("name", "stream", "group", "sink", "config", *(field.name for field in BRIDGE_FIELDS))
+# Columns whose own validators say what is wrong, and those that the model checks together.
+_CHECKED = tuple(field.name for field in BRIDGE_FIELDS if field is not EVENT_TYPES)
 
 
 def read(file: CatalogFile) -> None:
@@ -55,17 +42,13 @@ def read(file: CatalogFile) -> None:
         values = {
             "stream": stream,
             "group": group,
-            "event_types": _event_types(item),
-            "enabled": _truth(item, "enabled", otherwise=True),
-            # An operator's switch: where the file does not name it, it stays as somebody put it.
-            **({"paused": _truth(item, "paused", otherwise=False)} if item.has("paused") else {}),
-            "order": item.choice("order", Bridge.Order.values, _default_of("order")),
             **_sink(item, stream),
-            **{key: _text(item, key) for key in _TEXTS},
-            **{key: item.values[key] if item.has(key) else [] for key in _LISTS},
-            **{key: _number(item, key) for key in _NUMBERS},
+            **{field.name: _setting(item, field) for field in BRIDGE_FIELDS},
         }
         _check(item, values)
+        if not item.has("paused"):
+            # An operator's switch: where the file does not name it, it stays as somebody put it.
+            del values["paused"]
         if None not in (name, stream, group):
             file.add(BRIDGE, str(name), values, item.place)
 
@@ -153,16 +136,7 @@ def export(document: dict[str, Any]) -> None:
         ]
 
 
-def _default_of(key: str) -> Any:
-    value = Bridge._meta.get_field(key).get_default()  # type: ignore[union-attr]  # these are columns
-    return getattr(value, "value", value)
-
-
-_DEFAULTS = {
-    **{key: _default_of(key) for key in ("start", "enabled", "paused", "order", "order_key", *_NUMBERS)},
-    **{key: [] for key in ("event_types", *_LISTS)},
-    "config": {},
-}
+_DEFAULTS = {**{field.name: field.to_file(field.default) for field in BRIDGE_FIELDS}, "config": {}}
 
 
 def _current() -> dict[str, Values]:
@@ -204,26 +178,13 @@ def _event_types(item: Item) -> list[str]:
     return sorted(names)
 
 
-def _truth(item: Item, key: str, *, otherwise: bool) -> bool:
-    value = item.values.get(key)
-    if value is None or isinstance(value, bool):
-        return otherwise if value is None else value
-    item.refuse(key, f"must be true or false, but is {kind_of(value)}")
-    return False
-
-
-def _text(item: Item, key: str) -> str:
-    value = item.values.get(key)
+def _setting(item: Item, field: Field) -> Any:
+    if field is EVENT_TYPES:
+        return _event_types(item)
     # An id may be milliseconds alone.
-    if key == "start" and is_integer(value):
+    if field is START and is_integer(value := item.values.get(field.name)):
         return str(value)
-    return item.text(key) or _default_of(key)
-
-
-def _number(item: Item, key: str) -> int | None:
-    """Return a whole number. One that may be 0 is told so by its column."""
-    value = item.values.get(key)
-    return 0 if value == 0 and value is not False else item.count(key, _default_of(key))
+    return item.setting(field)
 
 
 def _sink(item: Item, stream: str | None) -> dict[str, Any]:

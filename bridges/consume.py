@@ -13,7 +13,8 @@ from bridges.runtime.worker_factory import open_worker
 from bridges.sinks.console import ConsoleSink
 from bridges.snapshot import mask_of
 from streams import background_tasks, connections
-from synapse.catalog.bridge_definitions import BATCH, BridgeDefinition
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.bridge_fields import BATCH_SIZE
 from synapse.catalog.file import nearest, quoted
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import Interrupted, Stop
@@ -62,7 +63,7 @@ class Wanted:
             sink="handler" if self.handler else "console",
             config={"handler": self.handler} if self.handler else {},
             start=self.begin or "beginning",
-            batch=BATCH if self.handler else CONSOLE_BATCH,
+            batch=BATCH_SIZE.default if self.handler else CONSOLE_BATCH,
         )
 
 

@@ -3,23 +3,18 @@
 from datetime import UTC, datetime
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from bridges.database import EventField
+from core.definition_fields import column_options
 from core.models import CatalogModel
 from core.validators import validate_name
 from streams.models import Stream
-from synapse.catalog import bridge_definitions, filters
+from synapse.catalog import bridge_fields, filters
 from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
 from synapse.formats.text import RULE, is_name
 from synapse.wire import start_position
-
-LONGEST_LEASE = 3600
-MOST_ATTEMPTS = 1000
-MOST_TOGETHER = 64
-LONGEST_BASE, LONGEST_CAP = 86_400, 604_800
 
 
 def validate_event_types(names: object) -> None:
@@ -72,11 +67,6 @@ def validate_order_key(name: str) -> None:
 class Bridge(CatalogModel):
     """Carries the events of a stream, as one consumer group, into a sink."""
 
-    class Order(models.TextChoices):
-        NONE = "none", "none: as fast as it goes"
-        KEY = "key", "key: events with the same key one after the other"
-        STREAM = "stream", "stream: all events one after the other"
-
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="bridges")
     group = models.CharField(
@@ -84,85 +74,28 @@ class Bridge(CatalogModel):
         validators=[validate_name],
         help_text="The consumer group that the bridge reads as. It belongs to the bridge alone.",
     )
-    event_types = models.JSONField(
-        default=list, blank=True, validators=[validate_event_types], help_text="Only these; an empty list means all."
-    )
-    filters = models.JSONField(
-        default=list,
-        blank=True,
-        validators=[validate_filters],
-        help_text="Only events that meet all of these; an empty list means all.",
-    )
+    event_types = models.JSONField(**column_options(bridge_fields.EVENT_TYPES), validators=[validate_event_types])
+    filters = models.JSONField(**column_options(bridge_fields.FILTERS), validators=[validate_filters])
     sink = models.CharField(max_length=50, help_text="Where the events go.")
     config = models.JSONField(
         default=dict, blank=True, validators=[validate_config], help_text="The sink's settings: see docs/bridges.md."
     )
-    enabled = models.BooleanField(default=True, help_text="Whether anybody works for it. Its group keeps its place.")
-    paused = models.BooleanField(
-        default=False, help_text="Whether it rests for now: its consumers stay in the group, and read nothing."
-    )
-    start = models.CharField(
-        max_length=50,
-        default="beginning",
-        validators=[validate_start],
-        help_text="Where the group begins when it is made: beginning, new, an id, or a time.",
-    )
-    order = models.CharField(
-        max_length=10, choices=Order, default=Order.NONE, help_text="Which events wait for the one before them."
-    )
+    enabled = models.BooleanField(**column_options(bridge_fields.ENABLED))
+    paused = models.BooleanField(**column_options(bridge_fields.PAUSED))
+    start = models.CharField(max_length=50, **column_options(bridge_fields.START), validators=[validate_start])
+    order = models.CharField(max_length=10, **column_options(bridge_fields.ORDER))
     order_key = models.CharField(
-        max_length=100,
-        blank=True,
-        validators=[validate_order_key],
-        help_text="The top-level property that is the key, with the order “key”.",
+        max_length=100, blank=True, help_text=bridge_fields.ORDER_KEY.help, validators=[validate_order_key]
     )
-    concurrency = models.PositiveIntegerField(
-        default=1,
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_TOGETHER)],
-        help_text="How many events the sink may have in work at once, in each process.",
-    )
-    rate_limit = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text="How many events a second each process delivers at most; empty means any number.",
-    )
-    batch_size = models.PositiveIntegerField(
-        default=bridge_definitions.BATCH,
-        validators=[MinValueValidator(1), MaxValueValidator(bridge_definitions.LARGEST_BATCH)],
-        help_text="How many events are read at once, at most.",
-    )
-    lease_seconds = models.PositiveIntegerField(
-        default=bridge_definitions.LEASE_SECONDS,
-        validators=[MinValueValidator(2), MaxValueValidator(LONGEST_LEASE)],
-        help_text="How long a consumer may have an event before another one gets it.",
-    )
-    handler_timeout_seconds = models.PositiveIntegerField(
-        default=bridge_definitions.TIMEOUT_SECONDS,
-        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_LEASE)],
-        help_text="How long a handler may take; at most half the lease.",
-    )
-    max_attempts = models.PositiveIntegerField(
-        default=bridge_definitions.ATTEMPTS,
-        validators=[MaxValueValidator(MOST_ATTEMPTS)],
-        help_text="How often an event is tried before it is a dead letter; 0: for ever.",
-    )
-    backoff_base_seconds = models.PositiveIntegerField(
-        default=bridge_definitions.BACKOFF_BASE,
-        validators=[MaxValueValidator(LONGEST_BASE)],
-        help_text="How long to wait after the first failure; each further wait is twice as long.",
-    )
-    backoff_cap_seconds = models.PositiveIntegerField(
-        default=bridge_definitions.BACKOFF_CAP,
-        validators=[MaxValueValidator(LONGEST_CAP)],
-        help_text="How long to wait at most.",
-    )
-    retry_schedule = models.JSONField(
-        default=list,
-        blank=True,
-        validators=[validate_schedule],
-        help_text="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
-    )
+    concurrency = models.PositiveIntegerField(**column_options(bridge_fields.CONCURRENCY))
+    rate_limit = models.PositiveIntegerField(**column_options(bridge_fields.RATE_LIMIT))
+    batch_size = models.PositiveIntegerField(**column_options(bridge_fields.BATCH_SIZE))
+    lease_seconds = models.PositiveIntegerField(**column_options(bridge_fields.LEASE_SECONDS))
+    handler_timeout_seconds = models.PositiveIntegerField(**column_options(bridge_fields.HANDLER_TIMEOUT_SECONDS))
+    max_attempts = models.PositiveIntegerField(**column_options(bridge_fields.MAX_ATTEMPTS))
+    backoff_base_seconds = models.PositiveIntegerField(**column_options(bridge_fields.BACKOFF_BASE_SECONDS))
+    backoff_cap_seconds = models.PositiveIntegerField(**column_options(bridge_fields.BACKOFF_CAP_SECONDS))
+    retry_schedule = models.JSONField(**column_options(bridge_fields.RETRY_SCHEDULE), validators=[validate_schedule])
 
     # The service that read first as a group that is pulled: others may not, unless they may act on groups.
     opened_by = models.CharField(max_length=100, blank=True, editable=False)
@@ -182,9 +115,9 @@ class Bridge(CatalogModel):
         base, cap = self.backoff_base_seconds, self.backoff_cap_seconds
         if None not in (base, cap) and base > cap:
             errors["backoff_cap_seconds"] = "Not less than the first wait."
-        if self.order == self.Order.KEY and not self.order_key:
+        if self.order == "key" and not self.order_key:
             errors["order_key"] = "The order “key” needs one: the name of a top-level property."
-        if self.order != self.Order.KEY and self.order_key:
+        if self.order != "key" and self.order_key:
             errors["order_key"] = "Only the order “key” has one."
         if errors:
             raise ValidationError(errors)

@@ -1,11 +1,11 @@
 """Columns and forms of definitions, from their declarations in `synapse.catalog`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-from synapse.catalog.fields import Choice, Count, Field
+from synapse.catalog.fields import Choice, Count, Field, Rows
 
 
 def column_options(field: Field) -> dict[str, Any]:
@@ -13,20 +13,29 @@ def column_options(field: Field) -> dict[str, Any]:
     options: dict[str, Any] = {"help_text": field.help}
     if field.default is None:
         options |= {"null": True, "blank": True}
+    elif isinstance(field, Rows):
+        options |= {"default": list, "blank": True}
     else:
         options["default"] = field.default
     if isinstance(field, Choice):
         options["choices"] = list(field.choices.items())
     if isinstance(field, Count):
-        options["validators"] = [MinValueValidator(field.least)]
-        if field.most is not None:
-            options["validators"].append(MaxValueValidator(field.most))
+        # That a number is not negative is the column's own rule.
+        least = [MinValueValidator(field.least)] if field.least else []
+        options["validators"] = least if field.most is None else [*least, MaxValueValidator(field.most)]
     return options
 
 
-def fieldsets(fields: Iterable[Field], first: Iterable[str]) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, a section after the other; `first` stand before the fields without a section."""
-    sections: dict[str | None, list[str]] = {None: list(first)}
+def fieldsets(
+    fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return the admin's fieldsets, by their headings (None: no heading).
+
+    Args:
+        fields: the settings; each stands below the heading that it names, in this order.
+        first: the columns that are no settings, by heading; headings come in this order, before further ones.
+    """
+    sections = {title: list(names) for title, names in first.items()}
     for field in fields:
         sections.setdefault(field.section or None, []).append(field.name)
     return [(title, {"fields": names}) for title, names in sections.items()]

@@ -17,6 +17,7 @@ from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
 from core.admin.base import AuditedAdmin, RelatedFilter
 from core.admin.json_field import JsonValue
+from core.definition_fields import fieldsets
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin.messages import LiveList, attach_overviews
@@ -24,6 +25,7 @@ from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS
 from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
@@ -155,21 +157,9 @@ class BridgeAdmin(AuditedAdmin):
     list_before_template = "bridges/admin/bridge_list.html"
     change_form_template = "bridges/admin/bridge.html"
     pages = (*dead_letters.PAGES, *groups.PAGES)
-    fieldsets = [
-        (None, {"fields": ["name", "enabled", "paused", "stream", "group"]}),
-        ("Which events", {"fields": ["start", "event_types", "filters"]}),
-        ("Sink", {"fields": ["sink", "config"]}),
-        ("Order and speed", {"fields": ["order", "order_key", "concurrency", "rate_limit", "batch_size"]}),
-        (
-            "When it fails",
-            {
-                "fields": [
-                    *("max_attempts", "backoff_base_seconds", "backoff_cap_seconds", "retry_schedule"),
-                    *("lease_seconds", "handler_timeout_seconds"),
-                ]
-            },
-        ),
-    ]
+    fieldsets = fieldsets(
+        BRIDGE_FIELDS, {None: ["name", "stream", "group"], "Which events": [], "Sink": ["sink", "config"]}
+    )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
         return BridgeList

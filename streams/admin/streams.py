@@ -65,7 +65,7 @@ class StreamAdmin(AuditedAdmin):
     list_before_template = "streams/admin/stream_list_problem.html"
     change_form_template = "streams/admin/stream.html"
     inlines = [EventTypeInline]
-    fieldsets = fieldsets(STREAM_FIELDS, first=["name"])
+    fieldsets = fieldsets(STREAM_FIELDS, {None: ["name"]})
     pages = (
         Page(path="<int:pk>/messages/", name="messages", view=messages.messages),
         Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),

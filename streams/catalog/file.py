@@ -9,11 +9,9 @@ from django.core.exceptions import ValidationError
 from contracts import catalog as contracts
 from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
-from synapse.catalog.fields import Choice, Count, Duration, Field
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Values
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.formats import durations
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")
 SECTIONS = ("streams", "services")
@@ -39,7 +37,7 @@ def grant_name(values: Values) -> str:
 
 def _read_stream(item: Item) -> None:
     item.only(*STREAM_KEYS)
-    values = {field.name: _read_field(item, field) for field in STREAM_FIELDS}
+    values = {field.name: item.setting(field) for field in STREAM_FIELDS}
     _check_lengths(item, values)
     name = item.name("name")
     if name is not None:
@@ -47,35 +45,6 @@ def _read_stream(item: Item) -> None:
     # Read even without a name: what is wrong inside is to be told at once.
     for event_type in item.items("event_types"):
         _read_event_type(event_type, name)
-
-
-def _read_field(item: Item, field: Field) -> Any:
-    """Return a setting as a file writes it, its default where the file has none or a wrong one."""
-    default = field.to_file(field.default)
-    match field:
-        case Choice():
-            return item.choice(field.name, field.words, field.default)
-        case Count():
-            return item.count(field.name, default, least=field.least, most=field.most)
-        case Duration():
-            return _read_duration(item, field) or default
-        case _:
-            return item.text(field.name) or default
-
-
-def _read_duration(item: Item, field: Duration) -> str | None:
-    text = item.text(field.name)
-    if text is None:
-        return None
-    try:
-        duration = durations.parse(text)
-    except ValueError as error:
-        item.refuse(field.name, str(error))
-        return None
-    if refusal := field.refusal_of(duration):
-        item.refuse(field.name, refusal)
-        return None
-    return field.to_file(duration)
 
 
 def _check_lengths(item: Item, values: dict[str, Any]) -> None:

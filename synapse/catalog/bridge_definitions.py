@@ -4,15 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synapse.catalog import bridge_fields
 from synapse.catalog.filters import Filter
-
-LEASE_SECONDS = 60
-TIMEOUT_SECONDS = 15
-BATCH = 500
-LARGEST_BATCH = 1000
-# Ten attempts with waits of 5 s, 10 s, and so on: what is broken may take half an hour to be put right.
-ATTEMPTS = 10
-BACKOFF_BASE, BACKOFF_CAP = 5, 3600
 
 # The sink of a bridge that nobody runs: whoever wants its events asks for them over HTTP.
 PULL = "pull"
@@ -57,12 +50,12 @@ class BridgeDefinition:
     order_key: str = ""
     concurrency: int = 1
     rate: int | None = None
-    batch: int = BATCH
-    lease: float = LEASE_SECONDS
-    timeout: float = TIMEOUT_SECONDS
-    attempts: int = ATTEMPTS
-    backoff_base: float = BACKOFF_BASE
-    backoff_cap: float = BACKOFF_CAP
+    batch: int = bridge_fields.BATCH_SIZE.default
+    lease: float = bridge_fields.LEASE_SECONDS.default
+    timeout: float = bridge_fields.HANDLER_TIMEOUT_SECONDS.default
+    attempts: int = bridge_fields.MAX_ATTEMPTS.default
+    backoff_base: float = bridge_fields.BACKOFF_BASE_SECONDS.default
+    backoff_cap: float = bridge_fields.BACKOFF_CAP_SECONDS.default
     schedule: tuple[float, ...] = ()
     opened_by: str = ""
     pk: int | None = None

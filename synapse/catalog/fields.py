@@ -53,6 +53,23 @@ class Text(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag(Field):
+    """True or false."""
+
+    default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(Field):
+    """A list of JSON values, empty by default; their form is checked where they are read."""
+
+    default: tuple[()] = ()
+
+    def to_file(self, value: Any) -> list[Any]:
+        return list(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
     """One word of several. `choices`: each word with the label that forms show."""
 

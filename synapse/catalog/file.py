@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from synapse.catalog.fields import Choice, Count, Duration, Field, Flag, Rows
 from synapse.catalog.plan import Values
+from synapse.formats import durations
 from synapse.formats.text import RULE, is_name
 from synapse.problems import Problem
 
@@ -142,6 +144,31 @@ class Item:
             return default
         return default if number is None else number
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return true or false."""
+        value = self._value(key, bool, "true or false")
+        return default if value is None else value
+
+    def setting(self, field: Field) -> Any:
+        """Return a declared setting as a file writes it; its default where the file has none, or a wrong one.
+
+        The entries of a list are not checked.
+        """
+        default = field.to_file(field.default)
+        match field:
+            case Choice():
+                return self.choice(field.name, field.words, field.default)
+            case Count():
+                return self.count(field.name, default, least=field.least, most=field.most)
+            case Duration():
+                return self._duration(field) or default
+            case Flag():
+                return self.flag(field.name, default=field.default)
+            case Rows():
+                return self.values[field.name] if self.has(field.name) else default
+            case _:
+                return self.text(field.name) or default
+
     def mapping(self, key: str) -> dict[str, Any] | None:
         """Return a mapping as it stands; None when it is left out."""
         return self._value(key, dict, "a mapping")
@@ -156,6 +183,20 @@ class Item:
             else:
                 self.file.refuse(place, f"must be a mapping, but is {kind_of(value)}")
         return items
+
+    def _duration(self, field: Duration) -> str | None:
+        text = self.text(field.name)
+        if text is None:
+            return None
+        try:
+            duration = durations.parse(text)
+        except ValueError as error:
+            self.refuse(field.name, str(error))
+            return None
+        if refusal := field.refusal_of(duration):
+            self.refuse(field.name, refusal)
+            return None
+        return field.to_file(duration)
 
     def _value(self, key: str, wanted: type[_Type], what: str) -> _Type | None:
         """Return the value of a key when it is of the type itself: true is no whole number."""

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from synapse.catalog.bridge_definitions import ATTEMPTS, BACKOFF_BASE, BACKOFF_CAP, BridgeDefinition
+from synapse.catalog import bridge_fields
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
 from synapse.formats.numbers import is_number
@@ -55,7 +56,7 @@ def _seconds(value: object) -> float:
 LONGEST_WAIT = 86_400.0
 # How far what failed at one moment is spread where the waits are written down, as a part of each.
 _SPREAD = 0.1
-_BACKOFF = Backoff(base=BACKOFF_BASE, cap=BACKOFF_CAP)
+_BACKOFF = Backoff(base=bridge_fields.BACKOFF_BASE_SECONDS.default, cap=bridge_fields.BACKOFF_CAP_SECONDS.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Policy:
     last one repeats. Without one, `backoff` says.
     """
 
-    most_attempts: int = ATTEMPTS
+    most_attempts: int = bridge_fields.MAX_ATTEMPTS.default
     backoff: Backoff = _BACKOFF
     schedule: tuple[float, ...] = ()
 

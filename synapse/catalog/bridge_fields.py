@@ -1,0 +1,96 @@
+"""The settings of a bridge, beside its name, stream, group and sink, in the order of files and forms."""
+
+from synapse.catalog.fields import Choice, Count, Field, Flag, Rows, Text
+
+_EVENTS, _ORDER, _FAILURE = "Which events", "Order and speed", "When it fails"
+
+EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
+FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
+ENABLED = Flag(name="enabled", default=True, help="Whether anybody works for it. Its group keeps its place.")
+PAUSED = Flag(
+    name="paused", default=False, help="Whether it rests for now: its consumers stay in the group, and read nothing."
+)
+START = Text(
+    name="start",
+    section=_EVENTS,
+    default="beginning",
+    help="Where the group begins when it is made: beginning, new, an id, or a time.",
+)
+ORDER = Choice(
+    name="order",
+    section=_ORDER,
+    default="none",
+    choices={
+        "none": "none: as fast as it goes",
+        "key": "key: events with the same key one after the other",
+        "stream": "stream: all events one after the other",
+    },
+    help="Which events wait for the one before them.",
+)
+ORDER_KEY = Text(name="order_key", section=_ORDER, help="The top-level property that is the key, with the order “key”.")
+CONCURRENCY = Count(
+    name="concurrency",
+    section=_ORDER,
+    default=1,
+    most=64,
+    help="How many events the sink may have in work at once, in each process.",
+)
+RATE_LIMIT = Count(
+    name="rate_limit",
+    section=_ORDER,
+    help="How many events a second each process delivers at most; empty means any number.",
+)
+BATCH_SIZE = Count(
+    name="batch_size", section=_ORDER, default=500, most=1000, help="How many events are read at once, at most."
+)
+LEASE_SECONDS = Count(
+    name="lease_seconds",
+    section=_FAILURE,
+    default=60,
+    least=2,
+    most=3600,
+    help="How long a consumer may have an event before another one gets it.",
+)
+HANDLER_TIMEOUT_SECONDS = Count(
+    name="handler_timeout_seconds",
+    section=_FAILURE,
+    default=15,
+    most=3600,
+    help="How long a handler may take; at most half the lease.",
+)
+# Ten attempts with waits of 5 s, 10 s, and so on: what is broken may take half an hour to be put right.
+MAX_ATTEMPTS = Count(
+    name="max_attempts",
+    section=_FAILURE,
+    default=10,
+    least=0,
+    most=1000,
+    help="How often an event is tried before it is a dead letter; 0: for ever.",
+)
+BACKOFF_BASE_SECONDS = Count(
+    name="backoff_base_seconds",
+    section=_FAILURE,
+    default=5,
+    least=0,
+    most=86_400,
+    help="How long to wait after the first failure; each further wait is twice as long.",
+)
+BACKOFF_CAP_SECONDS = Count(
+    name="backoff_cap_seconds",
+    section=_FAILURE,
+    default=3600,
+    least=0,
+    most=604_800,
+    help="How long to wait at most.",
+)
+RETRY_SCHEDULE = Rows(
+    name="retry_schedule",
+    section=_FAILURE,
+    help="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
+)
+
+BRIDGE_FIELDS: tuple[Field, ...] = (
+    *(EVENT_TYPES, FILTERS, ENABLED, PAUSED, START, ORDER, ORDER_KEY),
+    *(CONCURRENCY, RATE_LIMIT, BATCH_SIZE),
+    *(LEASE_SECONDS, HANDLER_TIMEOUT_SECONDS, MAX_ATTEMPTS, BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, RETRY_SCHEDULE),
+)

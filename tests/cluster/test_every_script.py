@@ -20,6 +20,9 @@ from synapse.redis.commands import (
 from synapse.redis.commands import (
     retention as retention_commands,
 )
+from synapse.redis.commands import (
+    statistics as statistics_commands,
+)
 from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
@@ -61,6 +64,9 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     send(delivery_commands.clean(*PLACE, keep="", idle_ms=10**9))
     send(delivery_commands.leave(*PLACE, "me"))
     assert send(group_commands.delete(*PLACE, lively_ms=0, force=True)).deleted
+    assert send(statistics_commands.sample(STREAM, memory=True)).length
+    (between,) = send(statistics_commands.count_between(STREAM, [("0", "+", 9)]))
+    assert between.size
     send(retention_commands.hold_janitor_lease("me", ttl_ms=60_000))
     token = shared_values.take_token("key", "me", count=1, seconds=60)
     send(token)

@@ -19,7 +19,7 @@ _SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 _LINE = re.compile(rb"[\d.]+ \[\d+ (\S+)\] (.*)", re.DOTALL)
 _END = b"that is all"
 # The second word of these is the key; where each has its own, the place of the key.
-_CONTAINERS = (b"XGROUP", b"XINFO")
+_CONTAINERS = (b"XGROUP", b"XINFO", b"MEMORY")
 _KEYLESS = (b"TIME",)
 
 

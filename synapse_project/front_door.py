@@ -1,15 +1,59 @@
 """Build the web server's application: the engine's routes with this project's settings, and Django elsewhere."""
 
+import asyncio
 from collections.abc import Iterable
 
+from django.urls import get_resolver
+
+from bridges.groups import expiry
+from streams import background_tasks, connections, health
+from streams.live.process_tails import tails
+from streams.snapshot import holder
 from synapse.http.exchange import Route
-from synapse.server import asgi
+from synapse.runtime import process
+from synapse.server import front_door, request_guard
+from synapse.server.config import Receive, Send
+from synapse_project import api_docs
 from synapse_project.django_threads import DjangoLane
 from synapse_project.server_config import server_config
-from synapse_project.web_server import Lifespan
 
 
-class FrontDoor(asgi.FrontDoor):
+def load_views() -> None:
+    """Import every view, and what they import."""
+    get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
+
+
+class Lifespan:
+    """Answers the server's start and stop messages."""
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                # In a thread: Django refuses queries on the event loop.
+                await asyncio.to_thread(holder.current)
+                # Before the collector is told what stays: the first requests would load it.
+                await asyncio.to_thread(load_views)
+                background_tasks.start()
+                expiry.WORK.start()
+                await asyncio.to_thread(health.start)
+                request_guard.warning.write_at_start(server_config())
+                process.tune_garbage_collector()
+                process.keep_large_blocks_apart()
+                # Beside the first requests, which need not wait for it.
+                asyncio.get_running_loop().run_in_executor(None, api_docs.document)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(health.stop)
+                await asyncio.to_thread(expiry.WORK.stop)
+                await asyncio.to_thread(background_tasks.stop)
+                tails().stop()
+                connections.close_async_executors()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+class FrontDoor(front_door.FrontDoor):
     """Answers the routes on the event loop, and hands all other requests to Django."""
 
     django: DjangoLane

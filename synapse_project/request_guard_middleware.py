@@ -14,8 +14,7 @@ from synapse.auth.client_ip import FORWARDING
 from synapse.http.exchange import problem_response
 from synapse.http.hosts import allowed_host_mistake
 from synapse.problems import BadRequest, Problem
-from synapse.server import hosts, request_guard
-from synapse.server.hosts import may_be_named_otherwise
+from synapse.server import request_guard
 from synapse_project.server_config import server_config
 
 
@@ -23,7 +22,7 @@ def serve_any_host(request: HttpRequest) -> None:
     """Let Django serve a request that may name any host: it asks all views for a host that is ours."""
     headers = {name.lower(): text for name, text in request.headers.items()}
     version = request.META.get("SERVER_PROTOCOL", "").removeprefix("HTTP/")
-    if may_be_named_otherwise(server_config(), request.path_info, headers, version=version):
+    if request_guard.may_be_named_otherwise(server_config(), request.path_info, headers, version=version):
         request.META["HTTP_HOST"] = "localhost"
 
 
@@ -89,7 +88,7 @@ def _see(request: HttpRequest) -> None:
     if settings.TRUSTED_PROXIES.has(peer):
         forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
         request.META["REMOTE_ADDR"] = settings.TRUSTED_PROXIES.client(peer, forwarded_for)
-        if host := hosts.forwarded_host(
+        if host := request_guard.forwarded_host(
             server_config(), {name.lower(): text for name, text in request.headers.items()}
         ):
             request.META["HTTP_HOST"] = host

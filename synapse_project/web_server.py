@@ -1,78 +1,31 @@
-"""Run uvicorn in this process or in several on one socket, and its services for the ASGI lifespan.
+"""Run uvicorn in this process, or in several on one socket, with the protocol and the acceptor of `synapse.server`.
 
 uvicorn was chosen by measurement (docs/performance.md): it takes two thirds of the processor time that granian takes
 for the same request, refuses a port that is in use, and runs the application's end also when a request hangs.
 """
 
-import asyncio
 import contextlib
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.urls import get_resolver
 
-from bridges.groups import expiry
-from streams import background_tasks, connections, health
 from streams.live.process_tails import tails
-from streams.snapshot import holder
 from synapse.runtime import process
 from synapse.runtime.supervisor import Supervisor
-from synapse.server import request_guard
 from synapse.server.acceptor import Acceptor
-from synapse.server.fast_path import connection_table_of
+from synapse.server.connection_table import ConnectionTable
 from synapse.server.http_protocol import options
-from synapse_project import api_docs
-from synapse_project.server_config import server_config
+from synapse_project.endpoints import ROUTES
+from synapse_project.front_door import FrontDoor
 
-
-def load_views() -> None:
-    """Import every view, and what they import."""
-    get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
-
-
-class Lifespan:
-    """Answers the server's start and stop messages."""
-
-    async def __call__(
-        self,
-        receive: Callable[[], Awaitable[Mapping[str, Any]]],
-        send: Callable[[Mapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                # In a thread: Django refuses queries on the event loop.
-                await asyncio.to_thread(holder.current)
-                # Before the collector is told what stays: the first requests would load it.
-                await asyncio.to_thread(load_views)
-                background_tasks.start()
-                expiry.WORK.start()
-                await asyncio.to_thread(health.start)
-                request_guard.warning.write_at_start(server_config())
-                process.tune_garbage_collector()
-                process.keep_large_blocks_apart()
-                # Beside the first requests, which need not wait for it.
-                asyncio.get_running_loop().run_in_executor(None, api_docs.document)
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await asyncio.to_thread(health.stop)
-                await asyncio.to_thread(expiry.WORK.stop)
-                await asyncio.to_thread(background_tasks.stop)
-                tails().stop()
-                connections.close_async_executors()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
-
-APPLICATION = "synapse_project.asgi:application"
 # Linux allows as many where nothing else is set (net.core.somaxconn); beyond it, clients try again after a second.
 BACKLOG = 4096
 # How long requests that are being answered may take to finish after SIGTERM, in seconds.
@@ -111,21 +64,19 @@ class Server(uvicorn.Server):
     listens, and when it stops.
     """
 
-    def __init__(self, config: uvicorn.Config, *, say: Callable[[str], object], address: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, table: ConnectionTable, *, say: Callable[[str], object], address: str
+    ) -> None:
         super().__init__(config)
+        self._table = table
         self._say = say
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
-        protocol: Any = self.config.http_protocol_class
-        make_protocol = partial(
-            protocol,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-        table = connection_table_of(self.config.loaded_app)
+        protocol: Any = self.config.http
+        make_protocol = partial(protocol, server_state=self.server_state)
+        table = self._table
         acceptors: list[Any] = [
             Acceptor(each, make_protocol, has_room=table.has_room, most_waiting=table.shares.limits.total)
             for each in sockets or ()
@@ -148,8 +99,9 @@ def run(listener: socket.socket, *, say: Callable[[str], object] = str) -> None:
     signal.signal(signal.SIGINT, _do_nothing)
     process.raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    config = uvicorn.Config(APPLICATION, **options(timeout_graceful_shutdown=GRACE))
-    Server(config, say=say, address=_address(listener)).run(sockets=[listener])
+    door = FrontDoor(ROUTES)
+    config = uvicorn.Config(door, **options(door, timeout_graceful_shutdown=GRACE))
+    Server(config, door.connections, say=say, address=_address(listener)).run(sockets=[listener])
 
 
 def run_workers(

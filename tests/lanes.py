@@ -8,14 +8,13 @@ from urllib.parse import quote
 
 import httptools
 import orjson
-import uvicorn
 from django.test import Client
 from uvicorn.server import ServerState
 
 from bridges.snapshot import holder as bridges
 from streams import connections
 from streams.snapshot import holder
-from synapse.server import http_protocol
+from synapse.server.http_protocol import HttpProtocol
 from synapse_project.endpoints import ROUTES
 from tests.documented import hold_to_model
 from tests.door import ChangingFrontDoor
@@ -50,8 +49,6 @@ class ExpressLane:
 
     def __init__(self) -> None:
         self.door = ChangingFrontDoor(ROUTES)
-        self._config = uvicorn.Config(self.door, **http_protocol.options(lifespan="off"))
-        self._config.load()
         self._runner = asyncio.Runner()
 
     def __call__(
@@ -86,7 +83,7 @@ class ExpressLane:
     def connect(self, method: str, address: str) -> tuple["Wire", Any]:
         """Open a connection from an address on a running loop, on which an answer to this method is read."""
         wire = Wire(method, address)
-        protocol = http_protocol.LimitedHttpProtocol(self._config, ServerState(), {})
+        protocol = HttpProtocol(self.door, self.door.config, server_state=ServerState())
         protocol.connection_made(wire)
         return wire, protocol
 

@@ -65,7 +65,7 @@ def main(path: Path) -> None:
     from django.conf import settings  # noqa: PLC0415 - needs Django, as all imports here
 
     from synapse_project import web_server  # noqa: PLC0415
-    from synapse_project.web_server import Lifespan  # noqa: PLC0415
+    from synapse_project.front_door import Lifespan  # noqa: PLC0415
 
     gaps = Gaps(path)
     answer: Any = Lifespan.__call__

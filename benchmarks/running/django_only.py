@@ -16,4 +16,4 @@ from synapse_project.front_door import FrontDoor  # noqa: E402
 application = FrontDoor(())
 
 if __name__ == "__main__":
-    uvicorn.run(application, host=settings.HOST, port=settings.PORT, **options())
+    uvicorn.run(application, host=settings.HOST, port=settings.PORT, **options(application))

@@ -1,10 +1,7 @@
-"""Convert between the bytes of HTTP and the values of `synapse.http.exchange`, and write streamed answers."""
+"""Convert between the bytes of HTTP and the values of `synapse.http.exchange`."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from synapse.auth.principal import NOTHING, Principal
@@ -18,7 +15,7 @@ from synapse.http.exchange import (
     StreamedResponse,
     problem_response,
 )
-from synapse.problems import Problem, too_large
+from synapse.problems import Problem
 from synapse.server.config import ServerConfig
 
 HeaderPairs = list[tuple[bytes, bytes]]
@@ -86,18 +83,6 @@ def request_of(
     )
 
 
-def check_announced(length: str | bytes, *, most: int) -> None:
-    """Refuse a body that is larger than `most` by its header Content-Length, before any of it is read."""
-    if length.isdigit():
-        check_read(int(length[:20]), most=most)
-
-
-def check_read(size: int, *, most: int) -> None:
-    """Refuse a body of which so many bytes are there, when they are more than `most`."""
-    if size > most:
-        raise too_large(most)
-
-
 def _query(query_string: bytes) -> dict[str, str]:
     return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
 
@@ -133,45 +118,3 @@ def failed(config: ServerConfig, request: Request, error: Exception) -> Response
         return problem_response(away)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
-
-
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-logger = logging.getLogger(__name__)
-
-
-async def streamed(
-    response: StreamedResponse, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send
-) -> None:
-    """Write the answer. `send` waits while the client reads slower than we write, so nothing piles up here."""
-    writing = asyncio.create_task(_write(response, headers, send))
-    going = asyncio.create_task(_gone(receive))
-    try:
-        await asyncio.wait({writing, going}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        # Whichever is left has nothing more to do; an answer that was cut off closes its chunks.
-        ended = await _ended(writing, going)
-    if isinstance(ended, Exception):
-        logger.error("an answer broke off", exc_info=ended)
-
-
-async def _write(response: StreamedResponse, headers: list[tuple[bytes, bytes]], send: Send) -> None:
-    async with aclosing(response.chunks) as chunks:
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.first, "more_body": True})
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _ended(writing: asyncio.Task[None], going: asyncio.Task[None]) -> BaseException | None:
-    for task in (writing, going):
-        task.cancel()
-    found, _ = await asyncio.gather(writing, going, return_exceptions=True)
-    return found

@@ -1,53 +1,77 @@
-"""uvicorn's HTTP protocol with limits that it lacks: how many connections there may be, how large a request's head may
-be, how long a request may take to arrive, and how long a client may leave an answer lie.
+"""HTTP/1.1 for a client's connection: requests are parsed, answered in their order, and not waited for too long.
 
-Without them a client can fill the memory with headers that never end, or hold thousands of connections open by
-sending, or taking, a byte now and then. Refusals are those of RFC 6585, 5 (431) and RFC 9110, 15.5.9 (408).
+The parser (`request_parser`) hands over heads and bodies; each request becomes a `DirectCycle` (`fast_path`) or goes
+through ASGI to the front door. The order of the answers is that of the requests (RFC 9112, 9.3.2). So what ends a
+connection, a refusal or the client's own end, waits for the answers that are owed before.
 
-Answers have the order of their requests (RFC 9112, 9.3.2). So what ends a connection, a refusal or the client's own
-end, waits for the answers that are owed before.
+Without the limits of time a client can hold thousands of connections open by sending, or taking, a byte now and then
+(RFC 9110, 15.5.9).
 """
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+import httptools
 
 from synapse.problems import Problem
-from synapse.server.fast_path import DirectHttpProtocol
-from synapse.server.framed_protocol import Refused
+from synapse.server.asgi_cycle import AsgiCycle, written_head
+from synapse.server.client_connection import ClientConnection, ServerState
+from synapse.server.config import ServerConfig
+from synapse.server.fast_path import DirectCycle, FastPath
+from synapse.server.front_door import CONNECTION, FrontDoor
+from synapse.server.request_parser import Refused, RequestParser
 
-MAX_HEAD_BYTES = 16 * 1024
-MAX_HEADERS = 100
 MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
 # How long a client may take nothing of an answer while more of it waits.
 MAX_STALL_SECONDS = 30.0
+# How long a connection stays between two requests.
+KEEP_ALIVE_SECONDS = 75.0
 
 
-class LimitedHttpProtocol(DirectHttpProtocol):
-    """Closes a connection whose next request is too large in its head, or does not arrive in time.
+Cycle = DirectCycle | AsgiCycle
 
-    A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.
+
+class HttpProtocol(ClientConnection):
+    """Answers the requests of a connection by a front door.
+
+    Attributes:
+        cycle: The request that came last, None before the first and behind the end.
     """
+
+    def __init__(
+        self,
+        door: FrontDoor,
+        server_config: ServerConfig,
+        *,
+        server_state: ServerState,
+        _loop: asyncio.AbstractEventLoop | None = None,
+        **_: Any,
+    ) -> None:
+        """Make the protocol of one connection; `server_state` and what follows is what uvicorn hands over."""
+        super().__init__(door.connections, server_config, server_state, _loop or asyncio.get_running_loop())
+        self._door = door
+        self.requests = RequestParser(self)
+        self.fast_path = FastPath(door, server_config)
+        self.cycle: Cycle | None = None
+        # The request that is answered while others wait for their turn, and those, the latest first.
+        self._answering: Cycle | None = None
+        self._waiting: deque[Cycle] = deque()
+        # What ends the connection when all that is owed has been answered. Nothing more is read then.
+        self._last: Callable[[], None] | None = None
+        # When the connection's last answer was written, by the loop's clock; something came since when infinite.
+        self._idle_since = math.inf
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._reading: Literal["head", "body"] | None = "head"
-        self._head_bytes = 0
-        # The bytes of the piece that is being read, and of all pieces that the request's head is in: it has no more.
-        self._piece = self._at_most = 0
-        # How many bytes have come behind the last of a body in chunks, and whether any of a body came in this piece.
-        self._behind_body = 0
-        self._has_body = False
-        # Whether the piece that came last was the end of a request.
-        self._ended_one = False
-        # What ends the connection when all that is owed has been answered. Nothing more is read then.
-        self._last: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
         try:
             self.take_seat()
         except Problem as problem:
@@ -56,131 +80,196 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             self._watch_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        self._unstall()
-        self._last = None
+        for timer in (self._timer, self._stalled, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stalled = self._idle_timer = self._last = None
+        for cycle in (self._answering, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnect()
         super().connection_lost(exc)
+        # A request and its connection hold each other, and the collector seldom comes by (synapse.runtime.process).
+        self._waiting.clear()
+        self.cycle = self._answering = None
+        self.requests.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._last is not None or (self._reading is None and self.begin_again(data)):
+        requests = self.requests
+        before = requests.part
+        if self._last is not None or (before is None and self._begin_again(data)):
             return
-        before, self._ended_one = self._reading, False
-        self._piece = len(data)
-        self._at_most += self._piece
-        super().data_received(data)
-        if self._reading is None and not self._ended_one:
-            self._reading, self._head_bytes = "head", 0  # blank lines: the parser begins a request after them
-        elif self._reading is None and before is None:
-            self.learn(data)
-        if self.transport.is_closing() or self._last is not None or self._reading is None:
+        self._idle_since = math.inf
+        try:
+            requests.feed(data)
+        except Refused as refused:
+            self._refuse_request(refused)
+            return
+        if before is None and requests.part is None:
+            self.fast_path.learn(requests, data)
+        # A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.
+        if self.transport.is_closing() or requests.part is None:
             self._unwatch()
-        elif self._ended_one or self._reading != before or self._timer is None:
+        elif requests.has_ended or requests.part != before or self._timer is None:
             self._watch_request()
-        if self._reading == "body":
-            self._count_behind_body(0 if self._has_body or self._ended_one or before != "body" else len(data))
-        # A piece that ended a request as well is not counted: how much of it is the next one's is not known.
-        if self._reading == "head" and not self._ended_one:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431)
 
-    def _count_behind_body(self, size: int) -> None:
-        """Count a piece of so many bytes that brought nothing of a body, 0 for one that did. What stands behind the
-        last chunk may be as large as a head: the parser keeps it, and takes the longer for each piece."""
-        self._has_body = False
-        self._behind_body = self._behind_body + size if size else 0
-        if self._behind_body > MAX_HEAD_BYTES:
-            self._give_up_body(431)
-
-    def waits_for_client(self) -> bool:
-        if self._last is not None or self.transport.is_closing():
-            return False  # it ends already
-        if self.flow.write_paused:
-            return True
-        if self._reading is None:
-            return self.cycle is None or self.cycle.response_complete
-        return not self._is_behind()
-
-    def reclaim(self) -> None:
-        self.seat = None
-        if self.flow.write_paused:
-            self.transport.abort()
-        elif self._reading == "body":
-            self._give_up_body(503)
-        elif self._reading == "head" and self._head_bytes:
-            self._refuse(503)
-        else:
-            self._close()
-
-    def eof_received(self) -> bool:  # type: ignore[override]
+    def eof_received(self) -> bool:
         """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
 
         It is all that is heard of who has gone, too, so where an answer waits for something that counts as leaving.
         """
-        if self.waits():
-            return False
+        if isinstance(self.cycle, AsgiCycle):
+            route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
+            if route is not None and route.waits:
+                return False
         self._in_turn(self._close)
         return not self.transport.is_closing()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._reading = "head"
-        self._head_bytes = 0
-        self._at_most = self._piece
-
-    def on_headers_complete(self) -> None:
-        if len(self.headers) > MAX_HEADERS or (self._at_most > MAX_HEAD_BYTES and self.head_size() > MAX_HEAD_BYTES):
-            raise Refused(431, "")
-        if not self.check_framing():
-            return
-        before, self._reading = self.cycle, "body"
-        try:
-            super().on_headers_complete()
-        except Exception:
-            if self.cycle is before:
-                self._reading = "head"  # such as a target that is no URL: there is no request to answer in its place
-            raise
-
-    def on_body(self, body: bytes) -> None:
-        self._has_body = True
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        if self.is_offer():
-            return
-        self._reading = None
-        self._ended_one = True
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        is_all = not self.pipeline
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._limit_stall()
-        if is_all and self._last is not None and not self.transport.is_closing():
-            self._last()
-
-    def refuse(self, status: int, text: str) -> None:
-        if not status:
-            self._in_turn(self._close)
-        elif self._reading == "body":
-            self._give_up_body(status, text)
-        else:
-            self._refuse(status, text)
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._limit_stall()
 
     def resume_writing(self) -> None:
-        self._unstall()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
         super().resume_writing()
         if self.transport.is_closing():
             self._limit_stall()
 
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._limit_stall()
+    def shutdown(self) -> None:
+        """End the connection behind the answers that are owed: the server stops."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._close()
+        else:
+            self.cycle.keep_alive = False
+
+    # Called by the parser.
+
+    def is_over(self) -> bool:
+        return self.cycle is not None and not self.cycle.keep_alive
+
+    def accept_head(self) -> Cycle:
+        return self.fast_path.cycle(self, self.requests) or self._asgi_cycle()
+
+    def begin_request(self, request: Cycle) -> None:
+        before, self.cycle = self.cycle, request
+        if before is None or before.response_complete:
+            request.start()
+        else:
+            self.pause_reading()
+            if not self._waiting:
+                self._answering = before
+            self._waiting.appendleft(request)
+
+    def take_body(self, part: bytes) -> None:
+        if self.cycle is not None:
+            self.cycle.take(part)
+
+    def end_request(self) -> None:
+        if self.cycle is not None:
+            self.cycle.end()
+            if self.cycle.response_complete:
+                self._idle_since = self.loop.time()  # answered before it was whole: nothing else tells that it is over
+
+    def _begin_again(self, piece: bytes) -> bool:
+        """Begin the request that a piece holds, when it is like one before it but for its body, and nothing is owed."""
+        if self.cycle is None or not self.cycle.response_complete:
+            return False
+        cycle = self.fast_path.again(self, self.requests, piece)
+        if cycle is None:
+            return False
+        self._idle_since = math.inf
+        self.cycle = cycle
+        cycle.start()
+        return True
+
+    def _asgi_cycle(self) -> AsgiCycle:
+        requests = self.requests
+        url = httptools.parse_url(requests.url)
+        path = url.path.decode("ascii")
+        length = [(b"content-length", requests.length)] if requests.length else []
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": requests.version,
+            "method": requests.method.decode("ascii"),
+            "scheme": "http",  # TLS is a proxy's
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "root_path": "",
+            "headers": [*requests.headers, *length],
+            "client": self.client,
+            "server": self.server,
+            CONNECTION: self,
+        }
+        return AsgiCycle(
+            self, self._door, scope, keep_alive=requests.keeps_alive, expects_continue=requests.expects_continue
+        )
+
+    def begin_next(self) -> None:
+        is_last = not self._waiting
+        if not self.transport.is_closing():
+            self._go_on()
+        if self.transport.is_closing():
+            self._limit_stall()
+        elif is_last and self._last is not None:
+            self._last()
+
+    def _go_on(self) -> None:
+        following = self._waiting.pop() if self._waiting else None
+        if not self._waiting:
+            # Not before the last one's turn: nobody counts what its body takes of the memory until it begins.
+            self.resume_reading()
+        if following is not None:
+            self._answering = following
+            # Not at once: of many that came together each would begin inside the one before it.
+            self.loop.call_soon(following.start)
+            return
+        if self.seat is not None:
+            self.seat.use()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._wait_idly(KEEP_ALIVE_SECONDS)
+
+    # One timer for all pauses between requests, instead of a new one for each.
+
+    def _wait_idly(self, seconds: float) -> None:
+        self._idle_timer = self.loop.call_later(seconds, self._check_idle)
+
+    def _check_idle(self) -> None:
+        self._idle_timer = None
+        if self.transport.is_closing():
+            return
+        left = self._idle_since + KEEP_ALIVE_SECONDS - self.loop.time()
+        if left > 0:
+            self._wait_idly(min(left, KEEP_ALIVE_SECONDS))
+        else:
+            self._close()
+
+    # When another connection needs the place.
+
+    def waits_for_client(self) -> bool:
+        if self._last is not None or self.transport.is_closing():
+            return False  # it ends already
+        if self.is_write_paused:
+            return True
+        if self.requests.part is None:
+            return self.cycle is None or self.cycle.response_complete
+        return not self._is_behind()
+
+    def reclaim(self) -> None:
+        self.seat = None
+        if self.is_write_paused:
+            self.transport.abort()
+        elif self.requests.part == "body":
+            self._give_up_body(503)
+        elif self.requests.part == "head" and self.requests.head_bytes:
+            self._refuse(503)
+        else:
+            self._close()
+
+    # Ends of the connection.
 
     def _close(self) -> None:
         self.transport.close()
@@ -192,16 +281,9 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         if self._stalled is None:
             self._stalled = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
 
-    def _unstall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
     def _watch_request(self) -> None:
-        self._watch(MAX_HEAD_SECONDS if self._reading == "head" else MAX_BODY_SECONDS)
-
-    def _watch(self, seconds: float) -> None:
         self._unwatch()
+        seconds = MAX_HEAD_SECONDS if self.requests.part == "head" else MAX_BODY_SECONDS
         self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _unwatch(self) -> None:
@@ -213,10 +295,18 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._timer = None
         if self._is_behind():
             self._watch_request()  # it may be us for whom the client waits
-        elif self._reading == "body":
+        elif self.requests.part == "body":
             self._give_up_body(408)
         else:
             self._close()
+
+    def _refuse_request(self, refused: Refused) -> None:
+        if not refused.status:
+            self._in_turn(self._close)
+        elif self.requests.part == "body":
+            self._give_up_body(refused.status, refused.text)
+        else:
+            self._refuse(refused.status, refused.text)
 
     def _give_up_body(self, status: int, text: str = "") -> None:
         if self.cycle is not None and not self.cycle.response_started:
@@ -228,10 +318,11 @@ class LimitedHttpProtocol(DirectHttpProtocol):
         self._in_turn(partial(self._write_refusal, status, text.encode()))
 
     def _write_refusal(self, status: int, text: bytes) -> None:
-        head = STATUS_LINE[status] + (b"retry-after: 1\r\n" if status in (429, 503) else b"")
+        pairs = [(b"retry-after", b"1")] if status in (429, 503) else []
         if text:
-            head += b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
-        self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(text), text))
+            pairs += [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
+        pairs += [(b"content-length", b"%d" % len(text)), (b"connection", b"close")]
+        self.transport.write(written_head(status, pairs) + b"\r\n" + text)
         self._close()
 
     def _in_turn(self, last: Callable[[], None]) -> None:
@@ -243,21 +334,21 @@ class LimitedHttpProtocol(DirectHttpProtocol):
             last()
             return
         self._last = last
-        if self._reading == "body":
-            self.pipeline.popleft()  # the one that is not whole
+        if self.requests.part == "body":
+            self._waiting.popleft()  # the one that is not whole
 
     def _is_behind(self) -> bool:
         """Say whether what is being read comes after requests that are not answered yet."""
-        if self._reading == "body":
-            return bool(self.pipeline) and self.pipeline[0][0] is self.cycle
+        if self.requests.part == "body":
+            return bool(self._waiting) and self._waiting[0] is self.cycle
         return self.cycle is not None and not self.cycle.response_complete
 
 
-def options(**others: Any) -> dict[str, Any]:
-    """Return uvicorn's settings that have to do with HTTP."""
+def options(door: FrontDoor, **others: Any) -> dict[str, Any]:
+    """Return uvicorn's settings that have to do with HTTP: the protocol, with the door's configuration bound to it."""
     return {
         "loop": "uvloop",
-        "http": LimitedHttpProtocol,
+        "http": partial(HttpProtocol, door, door.config),
         "ws": "none",
         "interface": "asgi3",
         "lifespan": "on",
@@ -265,6 +356,5 @@ def options(**others: Any) -> dict[str, Any]:
         "log_config": None,
         "proxy_headers": False,
         "server_header": False,
-        "timeout_keep_alive": 75,
         **others,
     }

@@ -1,18 +1,90 @@
-"""Guard a request before it is handled: client address, rate limits, CORS (Fetch standard, 4.8), proxies.
+"""Guard a request before it is handled: host, client address, rate limits, CORS (Fetch standard, 4.8), proxies.
 
-An untrusted proxy is reported once for each process: all its callers would count as one address.
+Hosts: a page of another site whose name leads to this machine (DNS rebinding) names its own host, and is refused.
+Health checks and scrapers ask by an address that nobody knows before. The health routes tell nothing of events, and a
+page of another site shows no key: these requests may name any host.
+
+Rates: a bucket of tokens for each address, and one for each key, in Redis. One round trip counts a request, wherever it
+arrives; where no rate is set nothing is asked at all. When Redis does not answer nobody is refused for that: what needs
+it is refused by itself, and the rest must not depend on it. The headers are those of
+draft-ietf-httpapi-ratelimit-headers, 10; the status is that of RFC 6585, 4.
+
+Proxies: an untrusted one is reported once for each process, for all its callers would count as one address.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from synapse.auth.client_ip import FORWARDING, one_caller
-from synapse.http import hosts as http_hosts
+from synapse.errors.streams import TooManyRequests, Unavailable
+from synapse.formats.durations import Rate
 from synapse.http.exchange import Response
+from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_authority
+from synapse.http.hosts import is_foreign as is_foreign_page
 from synapse.problems import ForeignOrigin, Problem
-from synapse.server import hosts, rate_limit
-from synapse.server.config import ServerConfig
+from synapse.redis import Conversation, ReplyError
+from synapse.redis.commands.shared_values import Taken, take_token
+from synapse.server.config import Headers, Scope, ServerConfig
+
+logger = logging.getLogger(__name__)
+
+HEALTH_PATHS = frozenset(("/health", "/healthz", "/readyz"))
+_METRICS_PATH = "/metrics"
+
+
+def check_host(config: ServerConfig, path: str, headers: Headers, *, version: str = "1.1") -> None:
+    """Refuse a request for a host that is not ours.
+
+    Args:
+        headers: by lower-case names.
+        version: of HTTP: 1.1 has to name a host (RFC 9112, 3.2), 1.0 has no such header.
+
+    Raises:
+        BadRequest: when its host is not in ALLOWED_HOSTS, and it is not one that may name any.
+    """
+    host = headers.get("host", "")
+    if not _is_ours(config, host) and not may_name_any_host(config, path, headers, version=version):
+        raise bad_host(host)
+
+
+def may_name_any_host(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
+    """Say whether a request is a probe or a scrape, and names a host in good form where it has to."""
+    if version != "1.0" and "host" not in headers:
+        return False
+    if not is_authority(headers.get("host", "")):
+        return False  # such as two of them
+    path = path.removesuffix("/")
+    return path in HEALTH_PATHS or (path == _METRICS_PATH and _shows_credentials(config, headers))
+
+
+def forwarded_host(config: ServerConfig, headers: Headers) -> str:
+    """Return the host that the request had before a trusted proxy changed it, "" when that is not ours either."""
+    host = headers.get("x-forwarded-host", "").partition(",")[0].strip()
+    return host if _is_ours(config, host) and is_authority(headers.get("host", " ")) else ""
+
+
+def may_be_named_otherwise(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
+    """Say whether a request for a host that is not ours is a probe or a scrape all the same."""
+    bare = path.removesuffix("/")
+    if bare not in HEALTH_PATHS and bare != _METRICS_PATH:
+        return False
+    return not _is_ours(config, headers.get("host", "")) and may_name_any_host(config, bare, headers, version=version)
+
+
+def _is_ours(config: ServerConfig, host: str) -> bool:
+    return is_allowed(host, config.allowed_hosts)
+
+
+def _shows_credentials(config: ServerConfig, headers: Headers) -> bool:
+    if config.shows_metrics_token(headers):
+        return True
+    try:
+        return bool(config.identify(headers).key)
+    except Problem:
+        return False
+
 
 _ASKED_METHOD = "access-control-request-method"
 
@@ -32,8 +104,6 @@ def preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> 
     is_allowed = headers.get("origin") in config.cors_allowed_origins
     return Response(content_type="text/plain", headers=allowed if is_allowed else {})
 
-
-logger = logging.getLogger(__name__)
 
 _MEANS = (
     "what it says of who asks is ignored, so all who come through it are one caller: they have one address, one rate "
@@ -73,9 +143,6 @@ class ProxyWarning:
 warning = ProxyWarning()
 
 
-Scope = Mapping[str, Any]
-Headers = Mapping[str, str]
-
 # Tells Django's middleware that the front door has counted the request.
 COUNTED = "synapse.counted"
 
@@ -88,7 +155,7 @@ def seen(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[S
     if config.trusted_proxies.has(peer):
         address = config.trusted_proxies.client(peer, headers.get("x-forwarded-for", ""))
         scope = {**scope, "client": (address, 0)}
-        if host := hosts.forwarded_host(config, headers):
+        if host := forwarded_host(config, headers):
             pairs = [pair for pair in scope["headers"] if pair[0] != b"host"]
             return {**scope, "headers": [(b"host", host.encode()), *pairs]}, {**headers, "host": host}
         return scope, headers
@@ -104,12 +171,12 @@ def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: s
     That page needs no key where access is open, and browsers add the credentials of Basic by themselves. A session is
     safe by Django's CSRF token, and any other key is shown by the page itself.
     """
-    if http_hosts.BROWSERS_OWN.isdisjoint(headers):
+    if BROWSERS_OWN.isdisjoint(headers):
         return False
     if not config.is_open and not headers.get("authorization", "").lower().startswith("basic"):
         return False
     allowed = (*config.cors_allowed_origins, *config.csrf_trusted_origins)
-    return http_hosts.is_foreign(method, headers, scheme=scheme, allowed=allowed)
+    return is_foreign_page(method, headers, scheme=scheme, allowed=allowed)
 
 
 def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> None:
@@ -119,7 +186,7 @@ def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme:
         ForeignOrigin: when a page of another site sent the request.
     """
     if is_foreign(config, method, headers, scheme=scheme):
-        raise ForeignOrigin(headers.get(http_hosts.ORIGIN))
+        raise ForeignOrigin(headers.get(ORIGIN))
 
 
 def counts(config: ServerConfig) -> bool:
@@ -163,12 +230,12 @@ def _tell(told: dict[str, str], more: Headers) -> None:
 
 def _counts(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
     """Yield what is counted, one after the other: a key is looked at only when its sender's address may ask."""
-    if path.rstrip("/") in hosts.HEALTH_PATHS:
+    if path.rstrip("/") in HEALTH_PATHS:
         return  # a probe asks often, and must not take a busy server for a dead one
     if config.rate_per_address is not None:
-        yield rate_limit.take("address", one_caller(address), config.rate_per_address)
+        yield take_request("address", one_caller(address), config.rate_per_address)
     if config.rate_per_key is not None and (key := _key(config, headers)):
-        yield rate_limit.take("key", key, config.rate_per_key)
+        yield take_request("key", key, config.rate_per_key)
 
 
 def _key(config: ServerConfig, headers: Headers) -> str:
@@ -176,3 +243,31 @@ def _key(config: ServerConfig, headers: Headers) -> str:
         return config.identify(headers).key
     except Problem:
         return ""  # refused where it is asked for; its address was counted
+
+
+Kind = Literal["address", "key"]
+
+
+def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
+    """Count a request of a caller. Return the headers that tell how much is left, none when nobody could count.
+
+    Raises:
+        TooManyRequests: when nothing is left.
+    """
+    try:
+        (taken,) = yield [take_token(kind, whose, count=rate.count, seconds=rate.seconds)]
+    except Unavailable:
+        return {}
+    if isinstance(taken, ReplyError):
+        return {}
+    headers = _rate_headers(kind, rate, taken)
+    if not taken.allowed:
+        raise TooManyRequests(kind, rate, after=math.ceil(taken.again), headers=headers)
+    return headers
+
+
+def _rate_headers(kind: Kind, rate: Rate, taken: Taken) -> Headers:
+    return {
+        "ratelimit-policy": f'"{kind}";q={rate.count};w={rate.seconds}',
+        "ratelimit": f'"{kind}";r={taken.left};t={math.ceil(taken.full)}',
+    }

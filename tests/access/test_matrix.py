@@ -26,7 +26,7 @@ from synapse.auth.principal import SYSTEM, Rights
 from synapse.auth.requirement import Requirement
 from synapse.auth.scopes import WORDS
 from synapse.http.exchange import nobody
-from synapse.server.body_budget import SMALL
+from synapse.server.body_limits import SMALL
 from synapse.shares import CallerId, Shares
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes

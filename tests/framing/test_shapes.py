@@ -6,7 +6,8 @@ from contextlib import ExitStack
 import orjson
 import pytest
 
-from synapse.server.http_protocol import LimitedHttpProtocol
+from synapse.server.fast_path import FastPath
+from synapse.server.http_protocol import HttpProtocol
 from tests.connection import request
 from tests.framing.client import answers_to
 from tests.framing.proxies import running_haproxy, running_nginx
@@ -78,7 +79,7 @@ def report(title, crowd):
 @pytest.mark.parametrize("way", ["on the fast path", "by the front door"])
 def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, server, redis, monkeypatch):
     if way == "by the front door":
-        monkeypatch.setattr(LimitedHttpProtocol, "_direct_cycle", lambda _: None)
+        monkeypatch.setattr(FastPath, "cycle", lambda *_: None)
     crowd = Crowd(server.port, redis)
 
     for index, shape in enumerate(SHAPES):
@@ -95,8 +96,8 @@ def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, ser
 def test_nobody_else_is_answered_otherwise_when_the_shapes_come_through_a_proxy(
     proxy, server, redis, tmp_path, monkeypatch
 ):
-    connections, begin = [], LimitedHttpProtocol.connection_made
-    monkeypatch.setattr(LimitedHttpProtocol, "connection_made", lambda *given: connections.append(1) or begin(*given))
+    connections, begin = [], HttpProtocol.connection_made
+    monkeypatch.setattr(HttpProtocol, "connection_made", lambda *given: connections.append(1) or begin(*given))
     with ExitStack() as stack:
         crowd = Crowd(stack.enter_context(PROXIES[proxy](tmp_path, server.port)), redis)
 

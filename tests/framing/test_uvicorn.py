@@ -1,83 +1,76 @@
-"""What Synapse's protocol uses of uvicorn that uvicorn promises nobody, as uvicorn has it now."""
+"""What the web server uses of uvicorn that uvicorn promises nobody, as uvicorn has it now."""
 
 import asyncio
 import inspect
 import re
+import socket
+from pathlib import Path
 
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-from synapse.server import fast_path, framed_protocol, http_protocol
-from tests.lanes import Wire
+from synapse.server import client_connection
+from synapse_project import web_server
 
-MODULES = (framed_protocol, fast_path, http_protocol)
-# Names by what has them: some are read, some are set, and some are overridden in the trust that uvicorn calls them.
-NAMES = {
-    "HttpToolsProtocol": (
-        "_start_asgi_task _unset_keepalive_if_required app client config connection_lost connection_made connections "
-        "cycle data_received eof_received expect_100_continue flow headers loop on_body on_header on_headers_complete "
-        "on_message_begin on_message_complete on_response_complete parser pause_writing pipeline resume_writing scope "
-        "server_state tasks timeout_keep_alive timeout_keep_alive_handler timeout_keep_alive_task transport url"
-    ),
-    "RequestResponseCycle": (
-        "body chunked_encoding disconnected expected_content_length keep_alive message_event more_body "
-        "response_complete response_started scope waiting_for_100_continue"
-    ),
-    "FlowControl": "drain pause_reading resume_reading write_paused",
-    "ServerState": "connections default_headers tasks total_requests",
-}
-PAIRS = [(owner, name) for owner, names in NAMES.items() for name in names.split()]
+SERVER = Path(inspect.getfile(client_connection)).parent
 
 
-async def _nothing(scope, receive, send):
-    pass
+async def application(scope, receive, send):
+    raise AssertionError("the protocol answers nothing here")
 
 
-@pytest.fixture(scope="module")
-def owners():
-    async def connect():
-        config = uvicorn.Config(_nothing, http=HttpToolsProtocol, ws="none", lifespan="off", log_config=None)
-        protocol = HttpToolsProtocol(config, ServerState(), {})
-        protocol.connection_made(Wire("GET"))
-        protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        found = protocol, protocol.cycle, protocol.flow, protocol.server_state
-        protocol.connection_lost(None)
-        await asyncio.gather(*protocol.tasks)
-        return found
+class Protocol(asyncio.Protocol):
+    """Does of a protocol what uvicorn needs to count its connections, and notes what it is told."""
 
-    return dict(zip(NAMES, asyncio.run(connect()), strict=True))
+    def __init__(self, *, server_state, **_):
+        self.state, self.told = server_state, []
 
+    def connection_made(self, transport):
+        self.transport = transport
+        self.state.connections.add(self)
+        transport.write(b"!")
 
-@pytest.mark.parametrize(("owner", "name"), PAIRS, ids=" ".join)
-def test_uvicorn_has_each_name_that_the_protocol_uses(owners, owner, name):
-    assert hasattr(owners[owner], name), (
-        f"uvicorn {uvicorn.__version__} has no {owner}.{name}, which synapse/server/http_protocol.py, "
-        "fast_path.py or framed_protocol.py uses. See what took its place before you raise uvicorn."
-    )
+    def connection_lost(self, exc):
+        self.told.append("lost")
+        self.state.connections.discard(self)
+
+    def shutdown(self):
+        self.told.append("shutdown")
+        self.transport.close()
 
 
-@pytest.mark.parametrize("name", ["_start_asgi_task", "on_response_complete", "timeout_keep_alive_handler"])
-def test_uvicorn_calls_what_the_protocol_overrides(name):
-    source = inspect.getsource(inspect.getmodule(HttpToolsProtocol))
+def test_uvicorn_shares_its_state_with_each_protocol_and_shuts_it_down_when_it_stops():
+    async def serve():
+        listener = socket.create_server(("127.0.0.1", 0))
+        options = {"ws": "none", "lifespan": "off", "log_config": None}
+        server = uvicorn.Server(uvicorn.Config(application, http=Protocol, **options))
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup([listener])
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        await reader.read(1)
+        (protocol,) = server.server_state.connections
+        await server.on_tick(0)
+        await server.shutdown([listener])
+        writer.close()
+        return protocol
 
-    assert re.search(rf"self\.{name}[(,\n )]", source), f"uvicorn {uvicorn.__version__} no longer calls {name}"
+    protocol = asyncio.run(serve())
+
+    assert protocol.told == ["shutdown", "lost"]
+    assert [name for name, _ in protocol.state.default_headers if name == b"date"] == [b"date"]
+    assert vars(protocol.state).keys() >= client_connection.ServerState.__annotations__.keys()
 
 
-def test_each_name_of_uvicorn_that_the_protocol_uses_is_in_the_table(owners):
-    source = "".join(map(inspect.getsource, MODULES))
-    written = {
-        "HttpToolsProtocol": r"\bself\.(\w+)",
-        "RequestResponseCycle": r"cycle\.(\w+)",
-        "FlowControl": r"flow\.(\w+)",
-    }
+@pytest.mark.parametrize("name", ["startup", "shutdown"])
+def test_uvicorn_calls_what_the_server_overrides(name):
+    assert re.search(rf"await self\.{name}\(sockets=sockets\)", inspect.getsource(uvicorn.Server._serve))
+    assert name in vars(web_server.Server)
 
-    missing = {
-        (owner, name)
-        for owner, pattern in written.items()
-        for name in re.findall(pattern, source)
-        if hasattr(owners[owner], name) and name not in NAMES[owner].split()
-    }
 
-    assert missing == set()
+def test_the_engine_imports_no_part_of_uvicorn():
+    found = [
+        path.name for path in SERVER.glob("*.py") if re.search(r"^\s*(from|import) uvicorn", path.read_text(), re.M)
+    ]
+
+    assert found == []

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from streams.connections import shares_of
-from synapse.server.body_budget import SMALL
+from synapse.server.body_limits import SMALL
 from tests.access.conftest import bearer
 
 MIB = 1024 * 1024

@@ -3,11 +3,10 @@
 import asyncio
 from unittest import mock
 
-import uvicorn
 from uvicorn.server import ServerState
 
 from synapse.http.exchange import Response, Route, nobody
-from synapse.server import http_protocol
+from synapse.server.http_protocol import HttpProtocol
 from synapse_project.front_door import FrontDoor
 
 
@@ -21,9 +20,8 @@ class Desk:
         self.transport.get_extra_info.return_value = None
         self.transport.is_closing.side_effect = lambda: self.transport.close.called
         route = Route(method="GET", path="/{name}", handler=self._never, identify=nobody, direct=self._take)
-        config = uvicorn.Config(FrontDoor([route]), **http_protocol.options(lifespan="off"))
-        config.load()
-        self.protocol = http_protocol.LimitedHttpProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        door = FrontDoor([route])
+        self.protocol = HttpProtocol(door, door.config, server_state=ServerState())
         self.protocol.connection_made(self.transport)
 
     async def _never(self, request):
@@ -127,6 +125,6 @@ def test_who_goes_without_taking_it_leaves_nothing_behind():
         desk.protocol.connection_lost(ConnectionResetError())
         await desk.hear()
         assert desk.begun == ["large"]
-        assert desk.protocol.tasks == set()
+        assert desk.protocol.state.tasks == set()
 
     at_a_desk(story)

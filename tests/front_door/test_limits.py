@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from synapse.server import http_protocol
-from synapse.server.body_budget import Body, ClientGone
+from synapse.server import http_protocol, request_parser
+from synapse.server.body_limits import Body, ClientGone
 from synapse.server.config import Sender
 from synapse.shares import CallerId
 from synapse_project.front_door import FrontDoor
@@ -49,8 +49,8 @@ def _texts(headers):
 def address(monkeypatch):
     monkeypatch.setattr(http_protocol, "MAX_HEAD_SECONDS", 60)
     monkeypatch.setattr(http_protocol, "MAX_BODY_SECONDS", 60)
-    options = http_protocol.options(lifespan="off", loop="asyncio")
-    server = uvicorn.Server(uvicorn.Config(FakeDoor(), **options))
+    door = FakeDoor()
+    server = uvicorn.Server(uvicorn.Config(door, **http_protocol.options(door, lifespan="off", loop="asyncio")))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
@@ -156,6 +156,10 @@ class Clock:
         self.timers.append(timer)
         return timer
 
+    def create_task(self, work):
+        work.close()
+        return mock.Mock()
+
     def get_debug(self):
         return False
 
@@ -172,14 +176,11 @@ class Clock:
 @pytest.fixture
 def connected():
     """A connection whose requests nobody answers: its clock, its protocol, its transport."""
-    config = uvicorn.Config(FakeDoor(), **http_protocol.options(lifespan="off"))
-    config.load()
-    clock, transport = Clock(), mock.Mock(asyncio.Transport)
+    door, clock, transport = FakeDoor(), Clock(), mock.Mock(asyncio.Transport)
     transport.get_extra_info.return_value = None
     transport.is_closing.side_effect = lambda: transport.close.called
-    protocol = http_protocol.LimitedHttpProtocol(config, ServerState(), {}, _loop=clock)
+    protocol = http_protocol.HttpProtocol(door, door.config, server_state=ServerState(), _loop=clock)
     protocol.connection_made(transport)
-    protocol._start_asgi_task = mock.Mock()
     return clock, protocol, transport
 
 
@@ -189,7 +190,7 @@ def idle(connected):
     clock, protocol, transport = connected
     protocol.data_received(HEAD + b"\r\n")
     protocol.cycle.response_complete = True
-    protocol.on_response_complete()
+    protocol.begin_next()
     return clock, protocol, transport
 
 
@@ -219,7 +220,7 @@ def test_an_answer_that_closes_the_connection_does_not_hold_it_while_nothing_is_
     protocol.data_received(HEAD + b"connection: close\r\n\r\n")
     transport.close()
     protocol.cycle.response_complete = True
-    protocol.on_response_complete()
+    protocol.begin_next()
     assert not transport.abort.called
 
     clock.go_on(http_protocol.MAX_STALL_SECONDS)
@@ -227,7 +228,7 @@ def test_an_answer_that_closes_the_connection_does_not_hold_it_while_nothing_is_
     assert transport.abort.called
 
 
-@pytest.mark.parametrize("said", [b"no HTTP\r\n\r\n", HEAD + b"x: " + b"x" * http_protocol.MAX_HEAD_BYTES, None])
+@pytest.mark.parametrize("said", [b"no HTTP\r\n\r\n", HEAD + b"x: " + b"x" * request_parser.MAX_HEAD_BYTES, None])
 def test_a_refusal_or_an_end_does_not_hold_the_connection_while_nothing_is_taken(connected, said):
     clock, protocol, transport = connected
     if said is None:
@@ -264,7 +265,7 @@ def test_who_asks_again_is_not_idle_until_that_is_answered(idle):
         assert not transport.close.called
 
     protocol.cycle.response_complete = True
-    protocol.on_response_complete()
+    protocol.begin_next()
     clock.go_on(74)
     assert not transport.close.called
     clock.go_on(75)
@@ -275,7 +276,7 @@ def test_who_was_answered_before_the_end_is_let_go_as_anybody_else(connected):
     clock, protocol, transport = connected
     protocol.data_received(HEAD + b"content-length: 2\r\n\r\n")
     protocol.cycle.response_complete = True
-    protocol.on_response_complete()
+    protocol.begin_next()
     clock.go_on(8)
     protocol.data_received(b"hi")
     clock.go_on(74)
@@ -301,7 +302,7 @@ def test_what_stands_behind_a_body_is_no_larger_than_a_head(connected):
     _, protocol, transport = connected
     protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
     for _ in range(4):
-        protocol.data_received(b"y" * (http_protocol.MAX_HEAD_BYTES // 4))
+        protocol.data_received(b"y" * (request_parser.MAX_HEAD_BYTES // 4))
     assert not transport.close.called
 
     protocol.data_received(b"y")
@@ -315,7 +316,7 @@ def test_who_was_answered_before_the_end_is_not_answered_again(connected):
     protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
     protocol.cycle.response_started = True
 
-    protocol.data_received(b"y" * (http_protocol.MAX_HEAD_BYTES + 1))
+    protocol.data_received(b"y" * (request_parser.MAX_HEAD_BYTES + 1))
 
     assert not transport.write.called
     assert transport.close.called
@@ -323,7 +324,7 @@ def test_who_was_answered_before_the_end_is_not_answered_again(connected):
 
 def test_a_body_is_as_large_as_it_likes_whatever_pieces_it_comes_in(connected):
     _, protocol, transport = connected
-    long = b"y" * (http_protocol.MAX_HEAD_BYTES - 100)
+    long = b"y" * (request_parser.MAX_HEAD_BYTES - 100)
     protocol.data_received(CHUNKED)
     for _ in range(3):
         for piece in (b"%x;%b" % (len(long), long), b"\r\n" + long, b"\r\n"):
@@ -331,10 +332,10 @@ def test_a_body_is_as_large_as_it_likes_whatever_pieces_it_comes_in(connected):
     protocol.data_received(b"0\r\n\r\n")
 
     assert not transport.close.called
-    assert not protocol.cycle.more_body
+    assert protocol.requests.part is None
 
 
 def test_a_request_with_too_many_headers_is_refused(address):
-    many = b"".join(b"x%d: a\r\n" % number for number in range(http_protocol.MAX_HEADERS + 1))
+    many = b"".join(b"x%d: a\r\n" % number for number in range(request_parser.MAX_HEADERS + 1))
 
     assert ask(address, HEAD + many + b"\r\n").startswith(b"HTTP/1.1 431")

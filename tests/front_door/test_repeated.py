@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.server.head_cache import repeated
+from synapse.server.request_parser import repeated
 
 HEAD = b"POST /events/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\nX-API-Key: k\r\n\r\n"
 LIST = b"GET /streams/orders/messages HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -13,7 +13,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from contracts.api.urls import urlpatterns as registry
 from synapse.http.exchange import compiled
-from synapse_project import api_docs, web_server
+from synapse_project import api_docs, front_door
 from synapse_project.endpoints import ROUTES, urlpatterns
 from tests.references import resolved
 
@@ -67,9 +67,9 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
     built = threading.Event()
     monkeypatch.setattr(api_docs, "document", built.set)
     # What else the start does needs Redis, the database and threads.
-    collecting = ("gc_tuning.spare", "gc_tuning.keep_large_blocks_apart")
+    collecting = ("process.tune_garbage_collector", "process.keep_large_blocks_apart")
     for name in ("holder.refresh", "background_tasks.start", "expiry.WORK.start", "health.start", *collecting):
-        monkeypatch.setattr(f"synapse_project.web_server.{name}", lambda: None)
+        monkeypatch.setattr(f"synapse_project.front_door.{name}", lambda: None)
     sent = []
 
     async def receive():
@@ -82,7 +82,7 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
 
     async def start():
         with pytest.raises(asyncio.CancelledError):
-            await web_server.Lifespan()(receive, send)
+            await front_door.Lifespan()(receive, send)
 
     asyncio.run(start())
 

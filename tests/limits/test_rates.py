@@ -6,7 +6,7 @@ from synapse.auth.client_ip import proxies
 from synapse.errors.streams import TooManyRequests
 from synapse.formats.durations import Rate, parse_rate
 from synapse.redis.commands.shared_values import take_token
-from synapse.server import rate_limit
+from synapse.server import request_guard
 
 ONE_AN_HOUR, THREE_AN_HOUR = Rate(1, 3600), Rate(3, 3600)
 EVENT = '{"event_type": "order-placed"}'
@@ -130,7 +130,7 @@ def test_when_nobody_can_count_nobody_is_refused(ask, settings, own_valkey):
 def test_a_redis_that_is_full_refuses_nobody(executor, redis):
     redis.config_set("maxmemory", 1)
     try:
-        found = [executor.run(rate_limit.take("address", "192.0.2.1", ONE_AN_HOUR)) for _ in range(2)]
+        found = [executor.run(request_guard.take_request("address", "192.0.2.1", ONE_AN_HOUR)) for _ in range(2)]
     finally:
         redis.config_set("maxmemory", 0)
 
@@ -164,10 +164,10 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting_longer_than_an_empty_buc
 
 
 def test_a_refusal_says_when_to_come_back(executor, redis):
-    executor.run(rate_limit.take("key", "one", ONE_AN_HOUR))
+    executor.run(request_guard.take_request("key", "one", ONE_AN_HOUR))
 
     with pytest.raises(TooManyRequests, match="This key may ask 1 times in 3600 s") as refusal:
-        executor.run(rate_limit.take("key", "one", ONE_AN_HOUR))
+        executor.run(request_guard.take_request("key", "one", ONE_AN_HOUR))
 
     assert 3500 < int(refusal.value.headers["Retry-After"]) <= 3600
 

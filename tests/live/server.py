@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import orjson
+import uvicorn
 
 from streams import connections
 from streams.live.process_tails import tails
-from synapse.server import http_protocol
 from synapse_project import web_server
 from synapse_project.endpoints import ROUTES
 from tests.door import ChangingFrontDoor
@@ -56,9 +56,9 @@ class RunningServer:
 @contextmanager
 def running_server() -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts."""
-    options = http_protocol.options(lifespan="off", loop="asyncio")
-    config = web_server.uvicorn.Config(ChangingFrontDoor(ROUTES), **options)
-    server = web_server.Server(config, say=lambda _: None, address="")
+    door = ChangingFrontDoor(ROUTES)
+    config = uvicorn.Config(door, **door.options(lifespan="off", loop="asyncio"))
+    server = web_server.Server(config, door.connections, say=lambda _: None, address="")
     listener = socket.create_server(("127.0.0.1", 0))
     # Connections have it from here. asyncio, unlike uvloop, sets it on none that was accepted.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

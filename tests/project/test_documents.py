@@ -99,6 +99,16 @@ def test_every_room_in_the_picture_of_the_house_is_there(path):
     assert (ROOT / path).is_dir() == path.endswith("/")
 
 
+@pytest.mark.parametrize("page", ["architecture.md", "request-life.md"])
+def test_every_module_that_a_page_of_the_design_names_is_there(page):
+    named = re.findall(
+        r"`((?:synapse|synapse_project|streams|bridges|tests)/[\w/.]+)`", (ROOT / "docs" / page).read_text()
+    )
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert named
+
+
 def test_no_floor_is_missing_from_the_picture_of_the_house():
     floors = {path.parent.name for path in ROOT.glob("*/apps.py")} | {
         "synapse",

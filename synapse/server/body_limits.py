@@ -7,12 +7,23 @@ are connections fit beside the rest.
 
 from typing import Self
 
-from synapse.problems import PayloadTooLarge
+from synapse.problems import PayloadTooLarge, too_large
 from synapse.server.config import Headers, PersonOf, Receive, Sender, ServerConfig
-from synapse.server.conversion import check_announced, check_read
 from synapse.shares import CallerId
 
 SMALL = 64 * 1024
+
+
+def check_announced(length: str | bytes, *, most: int) -> None:
+    """Refuse a body that is larger than `most` by its header Content-Length, before any of it is read."""
+    if length.isdigit():
+        check_read(int(length[:20]), most=most)
+
+
+def check_read(size: int, *, most: int) -> None:
+    """Refuse a body of which so many bytes are there, when they are more than `most`."""
+    if size > most:
+        raise too_large(most)
 
 
 class AnonymousBodyTooLarge(PayloadTooLarge):

@@ -5,7 +5,9 @@ handler runs in a small pool instead, one hop a request.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
 from re import Pattern
@@ -21,7 +23,7 @@ from synapse.http.exchange import (
 )
 from synapse.problems import Problem
 from synapse.server import request_guard
-from synapse.server.body_budget import Body, ClientGone
+from synapse.server.body_limits import Body, ClientGone
 from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, Sender, ServerConfig
 from synapse.server.connection_table import ConnectionTable
 from synapse.server.conversion import (
@@ -33,10 +35,10 @@ from synapse.server.conversion import (
     pairs_of,
     principal_of,
     request_of,
-    streamed,
 )
-from synapse.server.hosts import check_host
 from synapse.shares import CallerId, caller_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class FrontDoor:
         told: Mapping[str, str] = {}
         try:
             scope, headers = request_guard.seen(self.config, scope, headers)
-            check_host(self.config, scope["path"], headers, version=scope["http_version"])
+            request_guard.check_host(self.config, scope["path"], headers, version=scope["http_version"])
             told = await request_guard.count(self.config, scope, headers)
             request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
             preflight = request_guard.preflight(self.config, scope["method"], headers)
@@ -99,7 +101,7 @@ class FrontDoor:
             # The client may not have been told to send the body: it may send the next request in its place.
             told = {**told, "connection": "close"}
         if isinstance(response, StreamedResponse):
-            await streamed(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
+            await _stream(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
         elif isinstance(response, Response):
             length = (b"content-length", b"%d" % len(response.body))
             pairs = [*header_pairs(self.config, response, headers), *pairs_of(told), length]
@@ -174,12 +176,45 @@ async def _handled(
 
 
 async def _watched(caller: Caller, receive: Receive) -> None:
+    await _wait_for_end(receive)
+    caller.leave()
+
+
+async def _wait_for_end(receive: Receive) -> None:
     """Wait until the caller leaves. Nothing else is received once the request is whole (ASGI HTTP, Disconnect)."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    caller.leave()
 
 
 async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(response: StreamedResponse, headers: HeaderPairs, receive: Receive, send: Send) -> None:
+    """Write the answer. `send` waits while the client reads slower than we write, so nothing piles up here."""
+    writing = asyncio.create_task(_write(response, headers, send))
+    going = asyncio.create_task(_wait_for_end(receive))
+    try:
+        await asyncio.wait({writing, going}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Whichever is left has nothing more to do; an answer that was cut off closes its chunks.
+        ended = await _ended(writing, going)
+    if isinstance(ended, Exception):
+        logger.error("an answer broke off", exc_info=ended)
+
+
+async def _write(response: StreamedResponse, headers: HeaderPairs, send: Send) -> None:
+    async with aclosing(response.chunks) as chunks:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.first, "more_body": True})
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _ended(writing: asyncio.Task[None], going: asyncio.Task[None]) -> BaseException | None:
+    for task in (writing, going):
+        task.cancel()
+    found, _ = await asyncio.gather(writing, going, return_exceptions=True)
+    return found

@@ -1,0 +1,131 @@
+"""A client's connection without its protocol: transport, flow control, and place in the connection table."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from synapse.server.config import ServerConfig
+from synapse.server.connection_table import ConnectionTable, Seat
+from synapse.shares import CallerId
+
+
+class ServerState(Protocol):
+    """What a server shares with its connections. uvicorn hands it to every protocol; a test holds that.
+
+    Attributes:
+        connections: All that are open: the server calls `shutdown` of each when it stops.
+        tasks: The work that it waits for then.
+        default_headers: Headers of every answer, made anew each second: the date is one of them.
+    """
+
+    connections: set[Any]
+    tasks: set[asyncio.Task[None]]
+    default_headers: list[tuple[bytes, bytes]]
+
+
+class ClientConnection(asyncio.Protocol):
+    """What a request sees of the connection that it is answered on.
+
+    Attributes:
+        client, server: The addresses of both ends, None where the transport knows none.
+        seat: Its place among all, None before and after.
+        is_identified: Whether it is counted to more than an address.
+        is_write_paused: Whether the client leaves so much of an answer lying that nothing more should be written.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self, table: ConnectionTable, config: ServerConfig, state: ServerState, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.server_config = config
+        self.state = state
+        self.loop = loop
+        self.client: tuple[str, int] | None = None
+        self.server: tuple[str, int] | None = None
+        self.seat: Seat | None = None
+        self.is_identified = False
+        self.is_write_paused = False
+        self._table = table
+        self._is_read_paused = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.state.connections.add(self)
+        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.state.connections.discard(self)
+        if self.seat is not None:
+            self._table.remove(self.seat)
+            self.seat = None
+        self.transport.close()
+        self._writable.set()
+
+    def take_seat(self) -> None:
+        """Take a place for the connection.
+
+        Raises:
+            ShareUsedUp, AllInUse: when there is none.
+        """
+        caller = self._table.caller_behind(self.client[0] if self.client else "")
+        self.is_identified = not caller.is_anonymous
+        self.seat = self._table.admit(self, caller)
+
+    def identify(self, caller: CallerId) -> None:
+        """Count the connection to the caller of a request that came on it, once and for all.
+
+        Raises:
+            ShareUsedUp: when the caller has as many as one caller may, and all are in use.
+        """
+        if self.seat is not None and not self.is_identified and not caller.is_anonymous:
+            self._table.identify(self.seat, caller)
+            self.is_identified = True
+
+    def waits_for_client(self) -> bool:
+        """Say whether all that is owed to the client is what it does not take, and the rest of a request is missing."""
+        raise NotImplementedError
+
+    def reclaim(self) -> None:
+        """Close the connection for another one."""
+        raise NotImplementedError
+
+    def begin_next(self) -> None:
+        """Go on to the connection's next request: an answer is complete."""
+        raise NotImplementedError
+
+    def pause_reading(self) -> None:
+        """Leave what the client sends in the system's buffers."""
+        if not self._is_read_paused:
+            self._is_read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._is_read_paused:
+            self._is_read_paused = False
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self.is_write_paused = True
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self.is_write_paused = False
+        self._writable.set()
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was written, or is gone."""
+        await self._writable.wait()
+
+    def run_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in a task; the server waits for it when it stops."""
+        task = self.loop.create_task(work)
+        self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
+
+
+def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
+    found = transport.get_extra_info(end)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -4,12 +4,17 @@ A secret is a variable of the environment, or a row of the database, where it is
 what it was before is the variable of the same name with _PREVIOUS.
 """
 
+import base64
 import re
+from collections.abc import Sequence
+from functools import cache
 
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from bridges.models import Secret
-from synapse.auth import encryption
 from synapse.catalog.file import quoted
 from synapse.errors.delivery import SecretElsewhere, SecretLost
 
@@ -38,8 +43,8 @@ def values_of(name: str) -> list[str]:
             )
         raise SecretLost(f"There is no secret {quoted(name)}, in the database or as {variable_of(name)}.")
     try:
-        return [encryption.unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
-    except encryption.Unreadable:
+        return [unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
+    except Unreadable:
         raise SecretLost(
             f"The secret {quoted(name)} was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY than there is now."
         ) from None
@@ -48,4 +53,37 @@ def values_of(name: str) -> list[str]:
 def change(row: Secret, value: str, *, keep_previous: bool) -> None:
     """Give a secret a value, in memory: who calls saves it. Where `keep_previous`, the old one is used beside it."""
     row.previous = row.value if keep_previous else ""
-    row.value = encryption.seal(value, settings.SECRETS_KEYS)
+    row.value = seal(value, settings.SECRETS_KEYS)
+
+
+_PURPOSE = b"synapse: secrets at rest"
+
+
+class Unreadable(ValueError):
+    """A sealed text was sealed with another key."""
+
+
+def seal(text: str, passphrases: Sequence[str]) -> str:
+    """Return the text, encrypted with the first of the passphrases."""
+    return _fernet_of(tuple(passphrases)).encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str, passphrases: Sequence[str]) -> str:
+    """Return the text that was sealed with any of the passphrases.
+
+    Raises:
+        Unreadable: when it was none of them.
+    """
+    try:
+        return _fernet_of(tuple(passphrases)).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise Unreadable("It was encrypted with another key.") from None
+
+
+@cache
+def _fernet_of(passphrases: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive_key(one.encode()))) for one in passphrases])
+
+
+def _derive_key(passphrase: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(passphrase)

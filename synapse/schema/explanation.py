@@ -23,7 +23,7 @@ import jsonschema_rs
 from synapse.schema.cost.guard import length_of, measured
 from synapse.schema.cost.keywords import leaf_cost, pattern_steps
 from synapse.schema.cost.model import CostModel
-from synapse.schema.references import CannotFollow, ReferenceResolver
+from synapse.schema.references import CannotFollow, ReferenceResolver, list_of, mapping_of
 from synapse.schema.violations import (
     Violation,
     json_pointer,
@@ -315,12 +315,12 @@ class _Explanation:
     def _check_required(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
         """Find the properties that are missing. The validator would copy the object for each of them."""
         node = place.schema
-        wanted = [("required", name) for name in _list(node.get("required"))]
+        wanted = [("required", name) for name in list_of(node.get("required"))]
         for word in ("dependentRequired", "dependencies"):
             if not self._is_known(place, word):
                 continue
-            dependent = (each for name, each in _mapping(node.get(word)).items() if name in value)
-            wanted += [(word, name) for names in dependent for name in _list(names)]
+            dependent = (each for name, each in mapping_of(node.get(word)).items() if name in value)
+            wanted += [(word, name) for names in dependent for name in list_of(names)]
         for word, name in wanted:
             if name not in value:
                 message = f"{name_of(at.path)} must have the property “{name}”."
@@ -344,7 +344,7 @@ class _Explanation:
     def _follow_conditions(self, place: _Place, at: _Value) -> None:
         """Look into the schemas for the same value that all have to accept it."""
         node = place.schema
-        for number, each in enumerate(_list(node.get("allOf"))):
+        for number, each in enumerate(list_of(node.get("allOf"))):
             self._follow(place.under(each, "allOf", number), at.by("allOf", number))
         if "if" in node and self._is_known(place, "if"):
             word = "then" if self._accepts(place.under(node["if"], "if"), at.value) else "else"
@@ -352,7 +352,7 @@ class _Explanation:
                 self._follow(place.under(node[word], word), at.by(word))
         if isinstance(at.value, dict):
             for word in filter(partial(self._is_known, place), ("dependentSchemas", "dependencies")):
-                for name, each in _mapping(node.get(word)).items():
+                for name, each in mapping_of(node.get(word)).items():
                     if name in at.value and isinstance(each, (Mapping, bool)):
                         self._follow(place.under(each, word, name), at.by(word, name))
 
@@ -368,7 +368,7 @@ class _Explanation:
 
     def _follow_alternatives(self, place: _Place, at: _Value) -> None:
         for word in ("anyOf", "oneOf"):
-            places = [place.under(each, word, n) for n, each in enumerate(_list(place.schema.get(word)))]
+            places = [place.under(each, word, n) for n, each in enumerate(list_of(place.schema.get(word)))]
             if not places:
                 continue
             fitting = [each for each in places if self._is_of_kind(each, at.value)]
@@ -400,7 +400,7 @@ class _Explanation:
             return False
         if not isinstance(value, dict):
             return True
-        properties = _mapping(place.schema.get("properties"))
+        properties = mapping_of(place.schema.get("properties"))
         for name, each in properties.items():
             marks = (
                 {word: each[word] for word in ("const", "enum") if word in each} if isinstance(each, Mapping) else {}
@@ -408,7 +408,7 @@ class _Explanation:
             if marks and name in value:
                 if not self._accepts_marks(place.under(each, "properties", name), marks, value[name]):
                     return False
-            elif marks and name in _list(place.schema.get("required")):
+            elif marks and name in list_of(place.schema.get("required")):
                 return False
         return True
 
@@ -421,11 +421,11 @@ class _Explanation:
     def _schemas_of_property(self, place: _Place, name: str) -> Iterator[tuple[_Place, Path]]:
         node = place.schema
         is_known = False
-        properties = _mapping(node.get("properties"))
+        properties = mapping_of(node.get("properties"))
         if name in properties:
             is_known = True
             yield place.under(properties[name], "properties", name), ("properties", name)
-        for pattern, each in _mapping(node.get("patternProperties")).items():
+        for pattern, each in mapping_of(node.get("patternProperties")).items():
             validator = self._part(place.under(each, "patternProperties", pattern), {"pattern": pattern}, "name")
             self._spend(pattern_steps(pattern, len(name)))
             if validator is not None and validator.is_valid(name):
@@ -505,7 +505,7 @@ class _Explanation:
         return Finding(
             keyword=word,
             path=at.path,
-            schema_path=(*place.path, word) if word in _mapping(place.schema) else place.path,
+            schema_path=(*place.path, word) if word in mapping_of(place.schema) else place.path,
             evaluation_path=(*at.way, word),
             missing=missing,
             message=message,
@@ -525,7 +525,7 @@ def _leaves(place: _Place) -> dict[str, Any]:
     if node.get("additionalProperties") is False:
         found["additionalProperties"] = False
         for word in ("properties", "patternProperties"):
-            found[word] = {name: {} for name in _mapping(node.get(word))}
+            found[word] = {name: {} for name in mapping_of(node.get(word))}
     for word, first in (("items", "prefixItems"), ("additionalItems", "items")):
         if node.get(word) is False:
             found[word] = False
@@ -538,7 +538,7 @@ def _schemas_of_item(place: _Place, number: int) -> Iterator[tuple[_Place, Path]
     node = place.schema
     items = node.get("items")
     word, rest = ("items", "additionalItems") if isinstance(items, list) else ("prefixItems", "items")
-    first = _list(node.get(word))
+    first = list_of(node.get(word))
     if number < len(first):
         yield place.under(first[number], word, number), (word, number)
     elif isinstance(node.get(rest), Mapping):
@@ -552,14 +552,6 @@ def _alone(schema: Any) -> Mapping[str, Any] | None:
 
 def _retrieve_nothing(address: str) -> Any:
     raise ValueError("nothing is ever fetched")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 class _Bounded(OrderedDict[Any, Any]):

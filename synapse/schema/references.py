@@ -49,6 +49,16 @@ _POINTER_SAFE = "/~!$&'()*+,;=:@-._"
 Document = Mapping[str, Any]
 
 
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return the value of a keyword that should be an object, and an empty one in place of any other value."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return the value of a keyword that should be an array, and an empty one in place of any other value."""
+    return value if isinstance(value, list) else []
+
+
 class CannotFollow(Exception):
     """A reference leads to a place that cannot be told with certainty; the text says which reference."""
 

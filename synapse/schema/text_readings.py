@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from synapse.schema.cost.guard import QUICK_STEPS
 from synapse.schema.explanation import Finding, OutOfBudget
-from synapse.schema.references import CannotFollow, Document, ReferenceResolver
+from synapse.schema.references import CannotFollow, Document, ReferenceResolver, list_of, mapping_of
 
 MOST_TRIES = 8
 """So many readings of one event are tried at the most, beside the first."""
@@ -112,7 +112,7 @@ class _Reader:
         above = (*above, id(part))
         found: dict[str, Types] = {}
         if not self._resolver.ignores_siblings(part):
-            found = {name: self._of_property(each) for name, each in _mapping(part.get("properties")).items()}
+            found = {name: self._of_property(each) for name, each in mapping_of(part.get("properties")).items()}
         if _COMPOSED.isdisjoint(part):
             return found
         for each in self._all(part):
@@ -155,17 +155,17 @@ class _Reader:
             targets = []
         # Which of several targets is meant depends on the value.
         found = [target.schema for target in targets] if len(targets) == 1 else []
-        return found if self._resolver.ignores_siblings(part) else [*found, *_list(part.get("allOf"))]
+        return found if self._resolver.ignores_siblings(part) else [*found, *list_of(part.get("allOf"))]
 
     def _alternatives(self, part: Document) -> list[list[Any]]:
         if self._resolver.ignores_siblings(part):
             return []
-        return [alternatives for word in ("anyOf", "oneOf") if (alternatives := _list(part.get(word)))]
+        return [alternatives for word in ("anyOf", "oneOf") if (alternatives := list_of(part.get(word)))]
 
 
 def _own_types(part: Document) -> Types:
     named = part.get("type")
-    types = _BY_NAME.get(named, _ALL) if named is None or isinstance(named, str) else _with_integers(_list(named))
+    types = _BY_NAME.get(named, _ALL) if named is None or isinstance(named, str) else _with_integers(list_of(named))
     if "const" in part:
         types &= _BY_NAME[_type_of(part["const"])]
     if isinstance(values := part.get("enum"), list):
@@ -197,11 +197,3 @@ def _type_of(value: Any) -> str:
     if isinstance(value, (int, float)):
         return "integer" if isinstance(value, int) or value.is_integer() else "number"
     return "object" if isinstance(value, Mapping) else "array"
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

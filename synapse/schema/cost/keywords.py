@@ -10,6 +10,7 @@ from typing import Any
 
 from synapse.formats.strict_json import MAX_STRING
 from synapse.schema.cost.guard import BIG_INTEGER, Cost
+from synapse.schema.references import list_of, mapping_of
 from synapse.schema.regex_safety import matching_width
 
 VALUE_STEPS = 2.0
@@ -95,11 +96,11 @@ def _multiple(value: Any) -> Steps:
 
 def _required(names: Any) -> Steps:
     # Each name that is missing is an error of its own.
-    return 1.0 + len(array(names)), 0
+    return 1.0 + len(list_of(names)), 0
 
 
 def _dependent(value: Any) -> Steps:
-    return _DEPENDENT + sum(_DEPENDENT + len(array(each)) for each in mapping(value).values()), 0
+    return _DEPENDENT + sum(_DEPENDENT + len(list_of(each)) for each in mapping_of(value).values()), 0
 
 
 # Steps for the value, and for each of its characters: what the keyword costs, or how that is reckoned of its value.
@@ -115,13 +116,3 @@ _LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
     "const": _constant,
     "pattern": _pattern_steps,
 }
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return the value of a keyword that should be an object, and an empty one for any other."""
-    return value if isinstance(value, dict) else {}
-
-
-def array(value: Any) -> list[Any]:
-    """Return the value of a keyword that should be an array, and an empty one for any other."""
-    return value if isinstance(value, list) else []

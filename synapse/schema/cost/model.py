@@ -15,8 +15,8 @@ from synapse.errors.contracts import BadSchema
 from synapse.formats.numbers import is_number
 from synapse.formats.strict_json import MAX_KEYS, MAX_NODES
 from synapse.schema.cost.guard import MAX_CHARACTERS, MAX_STEPS, Cost
-from synapse.schema.cost.keywords import DEPENDENTS, VALUE_STEPS, array, leaf_cost, leaf_steps, mapping, pattern_cost
-from synapse.schema.references import CannotFollow, ReferenceResolver
+from synapse.schema.cost.keywords import DEPENDENTS, VALUE_STEPS, leaf_cost, leaf_steps, pattern_cost
+from synapse.schema.references import CannotFollow, ReferenceResolver, list_of, mapping_of
 
 ORDINARY_NODES = 1_000
 ORDINARY_CHARACTERS = 16 * 1024
@@ -136,10 +136,10 @@ def _parts_at_a_glance(node: dict[str, Any]) -> tuple[list[Any], list[Any], int]
     if not _SAME_VALUE.isdisjoint(node):
         same += [node[word] for word in _ONES if word in node]
         for word in _LISTS:
-            same += array(node.get(word))
+            same += list_of(node.get(word))
         for word in DEPENDENTS:
-            same += mapping(node.get(word)).values()
-    other = [*mapping(node.get("properties")).values()]
+            same += mapping_of(node.get(word)).values()
+    other = [*mapping_of(node.get("properties")).values()]
     other.append(node.get("additionalProperties"))
     items = 0
     if not _ARRAY_WORDS.isdisjoint(node):
@@ -231,12 +231,12 @@ class CostModel:
     def _of_properties(self, node: Mapping[str, Any]) -> Cost:
         count = min(_whole_number(node.get("maxProperties"), MAX_KEYS), MAX_KEYS)
         # A property meets one of these...
-        named = self._one_of(mapping(node.get("properties")).values())
+        named = self._one_of(mapping_of(node.get("properties")).values())
         additional, unevaluated = node.get("additionalProperties"), node.get("unevaluatedProperties")
         if isinstance(additional, Mapping):
             named = _largest((named, self._of(additional).of_each(count)))
         # ... and, beside, all of those.
-        patterns = mapping(node.get("patternProperties"))
+        patterns = mapping_of(node.get("patternProperties"))
         every = self._all_of((*patterns.values(), *((unevaluated,) if isinstance(unevaluated, Mapping) else ())))
         found = self._below(named + every.of_each(count))
         if not patterns and "propertyNames" not in node:
@@ -252,7 +252,7 @@ class CostModel:
     def _of_items(self, node: Mapping[str, Any]) -> Cost:
         count = min(_whole_number(node.get("maxItems"), MAX_NODES), MAX_NODES)
         items = node.get("items")
-        first = self._one_of((*array(node.get("prefixItems")), *array(items)))
+        first = self._one_of((*list_of(node.get("prefixItems")), *list_of(items)))
         rest = [node[word] for word in _OF_ITEMS if isinstance(node.get(word), Mapping)]
         every = self._all_of(rest)
         if isinstance(node.get("contains"), (Mapping, bool)):
@@ -287,12 +287,12 @@ class CostModel:
         if _SAME_VALUE.isdisjoint(node):
             return
         for word in _LISTS:
-            yield from array(node.get(word))
+            yield from list_of(node.get(word))
         for word in _ONES:
             if word in node:
                 yield node[word]
         for word in DEPENDENTS:
-            yield from (each for each in mapping(node.get(word)).values() if isinstance(each, Mapping))
+            yield from (each for each in mapping_of(node.get(word)).values() if isinstance(each, Mapping))
         try:
             targets = self._resolver.possible_targets(node)
         except CannotFollow:  # the validator does not look at it either, or it had refused the schema
@@ -301,9 +301,9 @@ class CostModel:
 
     def _for_parts(self, node: Mapping[str, Any]) -> Iterator[Any]:
         for word in ("properties", "patternProperties"):
-            yield from mapping(node.get(word)).values()
+            yield from mapping_of(node.get(word)).values()
         for word in ("prefixItems", "items"):
-            yield from array(node.get(word))
+            yield from list_of(node.get(word))
         for word in _OF_PARTS:
             if isinstance(node.get(word), Mapping):
                 yield node[word]

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from synapse.schema.references import CannotFollow, ReferenceResolver
+from synapse.schema.references import CannotFollow, ReferenceResolver, mapping_of
 
 MARK = "x-pii"
 # A place that more parts or patterns describe than this, or a schema with more kinds of places, is taken to be personal
@@ -50,7 +50,7 @@ class Marks:
             return self._known[name]
         found = self._schema.marks(each for part in self._parts for each in self._schema.of_name(part, name))
         # Names of the schema's own are few; those of events may be anything, and are not kept.
-        if any(name in _mapping(part.get("properties")) for part in self._parts):
+        if any(name in mapping_of(part.get("properties")) for part in self._parts):
             self._known[name] = found
         return found
 
@@ -104,7 +104,7 @@ class _Schema:
                 return self.everything
         if not found:
             return None
-        patterns = sum(len(_mapping(part.get("patternProperties"))) for part in found.values())
+        patterns = sum(len(mapping_of(part.get("patternProperties"))) for part in found.values())
         if patterns > MOST_PATTERNS or any(map(_is_marked, found.values())):
             return self.everything
         key = frozenset(found)
@@ -116,11 +116,11 @@ class _Schema:
 
     def of_name(self, part: _Part, name: str) -> Iterator[Any]:
         """Give what a part says of a property."""
-        named = _mapping(part.get("properties"))
+        named = mapping_of(part.get("properties"))
         if name in named:
             yield named[name]
         matching = [
-            each for pattern, each in _mapping(part.get("patternProperties")).items() if self._fits(pattern, name)
+            each for pattern, each in mapping_of(part.get("patternProperties")).items() if self._fits(pattern, name)
         ]
         yield from matching
         if name not in named:
@@ -191,7 +191,7 @@ def _below(part: _Part, word: str) -> Iterator[Any]:
     if isinstance(held, list):
         yield from held
     elif word in _NAMED:
-        yield from _mapping(held).values()
+        yield from mapping_of(held).values()
     elif held is not None:
         yield held
 
@@ -221,7 +221,3 @@ def _mentions(document: Any) -> bool:
                 return True
             waiting += node.values()
     return False
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

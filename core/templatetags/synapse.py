@@ -5,7 +5,7 @@ escape; here everything that does not simply show as a character is written as J
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -100,6 +100,47 @@ def clock(at: datetime | None) -> str:
 def querystring_of(query: Mapping[str, str], *without: str) -> str:
     """Return the query of an address, without some of its parameters."""
     return urlencode({name: text for name, text in query.items() if name not in without})
+
+
+@register.inclusion_tag("core/sparkline.html")
+def sparkline(values: Sequence[float | None], label: str) -> dict[str, Any]:
+    """Draw a row of values as a small chart; where a value is None, nothing was sampled, and there is a gap.
+
+    Args:
+        values: from the oldest to the newest.
+        label: what the chart shows, for screen readers and as a tooltip.
+    """
+    width, height = 120, 28
+    highest = max((value for value in values if value is not None), default=0) or 1
+    step = width / max(len(values) - 1, 1)
+    runs: list[list[str]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{place * step:.1f},{height - 2 - (height - 4) * value / highest:.1f}")
+    drawn = [run if len(run) > 1 else run * 2 for run in runs if run]
+    return {
+        "label": label,
+        "width": width,
+        "height": height,
+        "lines": [f"M{' L'.join(run)}" for run in drawn],
+        "areas": [
+            f"M{run[0].split(',')[0]},{height} L{' L'.join(run)} L{run[-1].split(',')[0]},{height} Z" for run in drawn
+        ],
+    }
+
+
+def _x(point: str) -> str:
+    return point.partition(",")[0]
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """Return events a second as a person reads it; nothing is a dash."""
+    if value is None:
+        return "—"
+    return number(round(value)) if value >= 10 or value == 0 else f"{value:.1f}"
 
 
 @register.filter

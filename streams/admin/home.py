@@ -1,11 +1,17 @@
-"""The streams' part of the first page: a card for each, up to a number, and what was counted on them."""
+"""The streams' part of the first page: what needs attention, the figures of all streams, and a row for each stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from core import payload_access
+from core.admin.base import Tab
+from core.templatetags.synapse import number, span
+from streams.admin import tabs
 from streams.connections import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_stats
@@ -13,10 +19,66 @@ from synapse.inspection.stream_stats import Overview
 from synapse.problems import Problem
 from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import participants
+from synapse.statistics import overview, series
+from synapse.statistics.overview import Finding, StreamHistory, add_rows, highest_of
 
-# So many cards: the page asks again every few seconds. Where there are more streams, those that were published to last.
-MOST = 24
+# So many rows: the page asks again every few seconds. Where there are more streams, those that were published to last.
+MOST = 100
 _LATEST = 10 * MOST
+# Findings that are shown one by one.
+MOST_FINDINGS = 12
+_SENTENCES = {
+    "full": "is full with {amount} events and refuses new ones",
+    "failing": "{amount} attempts failed in the last two minutes",
+    "lost": "lost {amount} events before they were read",
+    "dead": "has {amount} dead letters",
+    "lagging": "is {amount} behind",
+    "refusing": "refused {amount} events in the last two minutes: {label}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A finding as the page shows it."""
+
+    finding: Finding
+    text: str
+    since: datetime
+    name: str
+    url: str
+    actions: Sequence[Tab]
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been so."""
+        return (datetime.now(UTC) - self.since).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A stream as the table shows it. `past` None: nothing was sampled."""
+
+    stream: Stream
+    overview: Overview | None
+    past: StreamHistory | None
+    url: str
+    worst: Finding | None
+
+    @property
+    def published(self) -> list[int | None]:
+        return self.past.total(series.PUBLISHED) if self.past else []
+
+    @property
+    def rate(self) -> float | None:
+        return self.past.rate(series.PUBLISHED) if self.past else None
+
+    @property
+    def lag(self) -> list[float | None]:
+        return _in_units(series.LAG_SECONDS, self.past.highest(series.LAG_SECONDS)) if self.past else []
+
+    @property
+    def dead(self) -> int:
+        return sum(self.past.last(series.DEAD).values()) if self.past else 0
 
 
 def values(request: HttpRequest) -> Mapping[str, Any]:
@@ -28,16 +90,88 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     if len(streams) < MOST < count:
         others = Stream.objects.exclude(pk__in=[stream.pk for stream in streams])
         streams = sorted([*streams, *others[: MOST - len(streams)]], key=lambda stream: stream.name)
-    found = ask_all({"overview": stream_stats.overviews_of([stream.name for stream in streams])})["overview"]
-    known: Mapping[str, Overview] = {} if isinstance(found, Problem) else found
+    names = [stream.name for stream in streams]
+    found = ask_all({"overview": stream_stats.overviews_of(names), "past": overview.read_histories(names)})
+    answer, past = found["overview"], found["past"]
+    known: Mapping[str, Overview] = {} if isinstance(answer, Problem) else answer
+    histories: Mapping[str, StreamHistory] = {} if isinstance(past, Problem) else past
+    findings = overview.find_attention(
+        histories,
+        hard_lengths={stream.name: stream.hard_length for stream in streams},
+        rejecting={stream.name for stream in streams if stream.when_full == "reject"},
+    )
+    page = "admin:streams_stream_messages" if payload_access.may_see(request) else "admin:streams_stream_groups"
+    rows = [
+        Row(
+            stream=stream,
+            overview=known.get(stream.name),
+            past=histories.get(stream.name),
+            url=reverse(page, args=[stream.pk]),
+            worst=next((finding for finding in findings if finding.stream == stream.name), None),
+        )
+        for stream in streams
+    ]
     return {
         "may_see": True,
-        "page": "admin:streams_stream_messages" if payload_access.may_see(request) else "admin:streams_stream_groups",
         "may_add": request.user.has_perm("streams.add_stream"),
-        "problem": found if isinstance(found, Problem) else None,
-        "cards": [(stream, known.get(stream.name)) for stream in streams],
+        "problem": answer if isinstance(answer, Problem) else None,
+        "attention": [_line(request, finding, streams) for finding in findings[:MOST_FINDINGS]],
+        "further": len(findings[MOST_FINDINGS:]),
+        "figures": _figures(histories) if histories else [],
+        # Trouble first; the others by name.
+        "rows": sorted(
+            rows, key=lambda row: (findings.index(row.worst) if row.worst else len(findings), row.stream.name)
+        ),
         "count": count,
     }
+
+
+def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> Line:
+    stream = next(stream for stream in streams if stream.name == finding.stream)
+    amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
+    text = _SENTENCES[finding.kind].format(amount=amount, label=finding.label)
+    if finding.trend:
+        text += f", {finding.trend}"
+    if finding.group:
+        pages = tabs.of_group(request, stream, finding.group)
+    else:
+        # What a stream that refuses events is judged by, and what it holds.
+        pages = [page for page in tabs.of_stream(request, stream, "") if page.title in ("Messages", "Definition")]
+    return Line(
+        finding=finding,
+        text=text,
+        since=datetime.fromtimestamp(finding.since, UTC),
+        name=f"{finding.stream} / {finding.group}" if finding.group else finding.stream,
+        url=pages[0].url if pages else reverse("admin:streams_stream_groups", args=[stream.pk]),
+        actions=pages,
+    )
+
+
+def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
+    """Return the figures of all streams together, each with its last hour."""
+    all_of = histories.values()
+    published, delivered, refused = (
+        (add_rows(past.total(each) for past in all_of), sum(filter(None, (past.rate(each) for past in all_of))))
+        for each in (series.PUBLISHED, series.ACKNOWLEDGED, series.REFUSED)
+    )
+    worst = highest_of(past.highest(series.LAG_SECONDS) for past in all_of)
+    behind = max((value for past in all_of for value in past.last(series.LAG_SECONDS).values()), default=0)
+    asked = published[1] + refused[1]
+    return [
+        {"name": "Published", "value": published[1], "unit": "events/s", "points": published[0]},
+        {"name": "Delivered", "value": delivered[1], "unit": "events/s", "points": delivered[0]},
+        {"name": "Worst lag", "seconds": behind / series.LAG_SECONDS.scale, "points": worst},
+        {
+            "name": "Dead letters",
+            "count": sum(sum(past.last(series.DEAD).values()) for past in all_of),
+            "points": add_rows(past.total(series.DEAD) for past in all_of),
+        },
+        {"name": "Refused", "share": refused[1] / asked * 100 if asked else 0, "points": refused[0]},
+    ]
+
+
+def _in_units(each: series.Series, row: Sequence[int | None]) -> list[float | None]:
+    return [None if value is None else value / each.scale for value in row]
 
 
 def _latest() -> list[str]:

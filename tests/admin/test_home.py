@@ -1,38 +1,89 @@
 """The first page: what goes on in every stream, and what was changed last."""
 
+import time
+from collections.abc import Callable
+
+import pytest
+
+from streams import connections
 from streams.admin import home
 from synapse.redis import keyspace
+from synapse.statistics.sampler import Sampler
 from tests.admin.pages import text_of
 from tests.definitions import define
 
 
-def test_the_first_page_has_a_card_for_every_stream(admin_client, redis):
+@pytest.fixture
+def sample(redis) -> Callable[[str], None]:
+    """Take a sample of a stream, five seconds after the last one; the first was taken half a minute ago."""
+    clock, streams = [time.time() - 30], set()
+    sampler = Sampler(connections.executor, lambda: streams, clock=lambda: clock[0])
+
+    def taken(stream: str) -> None:
+        streams.add(stream)
+        assert sampler.step()
+        clock[0] += 5
+
+    return taken
+
+
+def test_the_first_page_has_a_row_for_every_stream(admin_client, redis):
     define("orders", {"order-placed": {"required": ["n"]}}, purpose="What customers buy")
     redis.xadd("orders", {"event_type": "order-placed"})
 
-    text = text_of(admin_client.get("/admin/"))
+    page = admin_client.get("/admin/")
 
-    assert "orders What customers buy Events 1 Last event" in text
+    (row,) = page.context["parts"][0]["values"]["rows"]
+    assert (row.stream.name, row.overview.figures.length, row.worst) == ("orders", 1, None)
+    assert "orders healthy" in text_of(page)
 
 
-def test_refused_events_are_counted_on_the_card(admin_client, redis):
+def test_refused_events_are_counted_in_the_row(admin_client, redis):
     define("orders")
     redis.hset("syn:{orders}:stats", "refused", 7)
 
-    assert "Refused 7" in text_of(admin_client.get("/admin/"))
+    page = admin_client.get("/admin/")
+
+    assert page.context["parts"][0]["values"]["rows"][0].overview.figures.counters["refused"] == 7
 
 
-def test_it_is_read_in_one_pipeline_and_few_queries(admin_client, round_trips, django_assert_max_num_queries):
+def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_client, redis, sample):
+    stream = define("orders")
+    redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    # The first round finds the group, the second one is the first of its figures.
+    sample("orders")
+    sample("orders")
+    redis.hincrby(keyspace.counters("orders", "shop"), "retried", 3)
+    sample("orders")
+
+    page = admin_client.get("/admin/")
+
+    text = text_of(page)
+    assert "failing orders / shop 3 attempts failed in the last two minutes" in text
+    assert f"/admin/bridges/bridge/groups/{stream.pk}/shop/" in page.content.decode()
+    assert "orders failing" in text
+
+
+def test_a_day_without_trouble_is_told_as_healthy(admin_client, redis, sample):
+    define("orders")
+    sample("orders")
+    sample("orders")
+
+    assert "healthy Nothing fails, lags, is full, refused or lost." in text_of(admin_client.get("/admin/"))
+
+
+def test_it_is_read_in_few_pipelines_and_queries(admin_client, round_trips, django_assert_max_num_queries):
     for place in range(20):
         define(f"stream-{place}")
 
     with django_assert_max_num_queries(6):
         admin_client.get("/admin/")
 
-    assert len(round_trips) == 1
+    # The figures of now and the last hour, of ten streams in one pipeline.
+    assert len(round_trips) <= 6
 
 
-def test_of_many_streams_those_that_were_published_to_last_have_a_card(admin_client, redis, monkeypatch):
+def test_of_many_streams_those_that_were_published_to_last_have_a_row(admin_client, redis, monkeypatch):
     monkeypatch.setattr(home, "MOST", 3)
     for place in range(6):
         define(f"stream-{place}")

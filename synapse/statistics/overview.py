@@ -1,0 +1,210 @@
+"""Whether streams are well: their last hour as rows for charts, and findings that need a person's attention."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from synapse.redis import Conversation
+from synapse.statistics import history, series
+from synapse.statistics.history import Row, Rows, Span
+from synapse.statistics.series import BY_NUMBER, Key
+from synapse.statistics.storage import RESOLUTIONS
+
+_FINE, _MINUTES = RESOLUTIONS[:2]
+# How far back a failure or refusal still counts as going on, and what a trend is told from. Seconds.
+RECENT = 120
+HOUR = 3_600
+# A group is behind when its oldest unread event is older. Seconds.
+LATE = 60
+_SHOWN = {
+    each.number
+    for each in (
+        *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_EVENTS, series.LAG_SECONDS),
+        *(series.DEAD, series.ACKNOWLEDGED, series.FAILED, series.LOST),
+    )
+}
+
+Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
+# The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
+URGENCY: tuple[Kind, ...] = ("full", "failing", "lost", "dead", "lagging", "refusing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        kind: what it is.
+        stream: the stream.
+        group: the group, "" where it is the stream itself.
+        label: what more is known, such as the reason of refusals.
+        amount: events; of `lagging` the age of the oldest unread event in seconds.
+        since: when it began as far as the last hour tells, in seconds since 1970.
+        trend: of `lagging`, how it goes on.
+    """
+
+    kind: Kind
+    stream: str
+    group: str = ""
+    label: str = ""
+    amount: float = 0
+    since: int = 0
+    trend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHistory:
+    """The last hour of a stream, a value a minute, and of the last two minutes, a value every five seconds."""
+
+    hour: Rows
+    recent: Rows
+    hour_begins: int
+    recent_begins: int
+
+    def total(self, each: series.Series) -> Row:
+        """Return the sum over groups and labels, minute by minute; None where nothing was sampled."""
+        return add_rows(row for key, row in self.hour.items() if key.number == each.number)
+
+    def highest(self, each: series.Series) -> Row:
+        """Return the highest value over groups, minute by minute."""
+        return highest_of(row for key, row in self.hour.items() if key.number == each.number)
+
+    def rate(self, each: series.Series) -> float | None:
+        """Return events a second over the last samples, None where nothing was sampled."""
+        values = add_rows(row for key, row in self.recent.items() if key.number == each.number)[-6:]
+        known = [value for value in values if value is not None]
+        return sum(known) / (len(known) * _FINE.seconds) if known else None
+
+    def last(self, each: series.Series) -> dict[str, int]:
+        """Return the newest value of each group ("" for the stream's own) as it is kept."""
+        found: dict[str, int] = {}
+        for key, row in self.recent.items():
+            values = [value for value in row if value is not None]
+            if key.number == each.number and values:
+                found[key.group] = max(found.get(key.group, 0), values[-1])
+        return found
+
+
+def read_histories(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[str, StreamHistory]]:
+    """Read the last hour of streams.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    now = int(time.time()) if now is None else now
+    hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
+    of_hour = yield from history.read(streams, hour, _is_shown, now=now)
+    of_recent = yield from history.read(streams, recent, _is_shown, now=now)
+    return {
+        stream: StreamHistory(
+            hour=of_hour.get(stream, {}),
+            recent=of_recent.get(stream, {}),
+            hour_begins=hour.begins,
+            recent_begins=recent.begins,
+        )
+        for stream in streams
+    }
+
+
+def _is_shown(key: Key) -> bool:
+    return key.number in _SHOWN
+
+
+def _ending(now: int, step: int, seconds: int) -> Span:
+    """Return the range of whole steps that ends now."""
+    resolution = next(each for each in RESOLUTIONS if each.seconds == step)
+    last = now // step - 1
+    return Span(resolution=resolution, first=last - seconds // step + 1, last=last)
+
+
+def find_attention(
+    histories: Mapping[str, StreamHistory], *, hard_lengths: Mapping[str, int], rejecting: Collection[str] = ()
+) -> list[Finding]:
+    """Return what needs attention on streams, the most urgent first.
+
+    Args:
+        histories: the last hour of each stream.
+        hard_lengths: the length at which a stream is full, by its name.
+        rejecting: the streams that refuse events when they are full.
+    """
+    found: list[Finding] = []
+    for stream, past in histories.items():
+        length = past.last(series.LENGTH).get("", 0)
+        if stream in rejecting and length >= hard_lengths[stream]:
+            since = _since(past, Key(series.LENGTH.number), least=hard_lengths[stream])
+            found.append(Finding(kind="full", stream=stream, amount=length, since=since))
+        for key, row in past.recent.items():
+            found += _findings(stream, past, key, row)
+    return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
+
+
+def _findings(stream: str, past: StreamHistory, key: Key, row: Row) -> Iterable[Finding]:
+    values = [value for value in row if value is not None]
+    each = BY_NUMBER[key.number]
+    if not values:
+        return
+    about = {"stream": stream, "group": key.group, "label": key.label, "since": _since(past, key)}
+    grown = sum(values)
+    if each is series.FAILED and grown:
+        yield Finding(kind="failing", amount=grown, **about)  # type: ignore[arg-type]
+    elif each is series.LOST and (lost := sum(filter(None, past.hour.get(key, row)))):
+        yield Finding(kind="lost", amount=lost, **about)  # type: ignore[arg-type]
+    elif each is series.DEAD and values[-1]:
+        yield Finding(kind="dead", amount=values[-1], **about)  # type: ignore[arg-type]
+    elif each is series.LAG_SECONDS and values[-1] / each.scale > LATE:
+        trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
+        yield Finding(kind="lagging", amount=values[-1] / each.scale, trend=trend, **about)  # type: ignore[arg-type]
+    elif each is series.REFUSED and grown:
+        yield Finding(kind="refusing", amount=grown, **about)  # type: ignore[arg-type]
+
+
+def _since(past: StreamHistory, key: Key, *, least: int = 1) -> int:
+    """Return when a series began to be `least` or more without a break of two values, up to now."""
+    for row, begins, step in (
+        (past.hour.get(key, []), past.hour_begins, _MINUTES.seconds),
+        (past.recent.get(key, []), past.recent_begins, _FINE.seconds),
+    ):
+        since = None
+        quiet = 0
+        for place in range(len(row) - 1, -1, -1):
+            value = row[place]
+            if value is not None and value >= least:
+                since, quiet = begins + place * step, 0
+            elif (quiet := quiet + 1) == 2:
+                break
+        if since is not None:
+            return since
+    return past.recent_begins
+
+
+def describe_trend(row: Row, step: int) -> str:
+    """Say in words how a backlog goes on: steady, rising, or draining with the time until it is empty.
+
+    Args:
+        row: its events, a value each step; None where nothing was sampled.
+        step: seconds.
+    """
+    known = [(place, value) for place, value in enumerate(row) if value is not None]
+    if len(known) < 2:  # two points make a line
+        return ""
+    (first, before), (last, now) = known[0], known[-1]
+    slope = (now - before) / ((last - first) * step)
+    if abs(now - before) <= max(1, before // 200):
+        return "steady"
+    if slope > 0:
+        return "rising"
+    seconds = round(now / -slope)
+    return f"draining: empty in {seconds} s" if seconds < 120 else f"draining: empty in {seconds // 60} min"
+
+
+def add_rows(rows: Iterable[Row]) -> Row:
+    """Return the sums of rows, value by value; None where none of them was sampled."""
+    columns = zip(*filter(None, rows), strict=True)
+    return [None if all(one is None for one in column) else sum(filter(None, column)) for column in columns]
+
+
+def highest_of(rows: Iterable[Row]) -> Row:
+    """Return the highest of rows, value by value; None where none of them was sampled."""
+    columns = zip(*filter(None, rows), strict=True)
+    return [max((one for one in column if one is not None), default=None) for column in columns]

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from contracts.api.server_info import Root
+from contracts.api.urls import root
 from core.admin import account
 from synapse_project.api_docs import ApiDocs, ApiDocument
 
@@ -15,7 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("", include("synapse_project.endpoints")),
     path("registry/", include("contracts.api.urls")),
-    path("registry", Root.as_view()),
+    path("registry", root),
     path("openapi.json", ApiDocument.as_view(), name="openapi"),
     path("docs", ApiDocs.as_view(), name="docs"),
     path("docs/", ApiDocs.as_view()),

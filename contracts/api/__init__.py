@@ -1,10 +1,9 @@
 """Contracts as schema registries serve theirs, so that existing clients and tools work unmodified: docs/registry.md.
 
 - `urls`            every route
-- `base`            what the views have in common: answers and refusals as registries write them
+- `subjects`        `versions` `schemas` `compatibility` `configuration` `modes` `server_info`   the endpoints
+- `openapi`         how they are declared; `shapes`, models of what they take and answer
+- `base`            their view, refusals as registries write them, and the JSON of versions
 - `request_parser`  reading a request; `content`, a schema in one
-- `base`            versions, schemas and verdicts as answers show them
 - `errors`          which error code stands for what
-- `subjects`        `versions` `schemas` `compatibility` `configuration` `modes` `about`   the views
-- `openapi`         `shapes`   how the OpenAPI document describes them
 """

@@ -10,12 +10,26 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from contracts.api.content import JSON
-from contracts.api.errors import BROKEN, FORBIDDEN, INVALID_SUBJECT, SUBJECT_NOT_FOUND, Refused, document
+from contracts.api.errors import (
+    BROKEN,
+    FORBIDDEN,
+    INVALID_SUBJECT,
+    NO_COMPATIBILITY,
+    NO_MODE,
+    SCHEMA_NOT_FOUND,
+    SUBJECT_NOT_FOUND,
+    Refused,
+    document,
+)
+from contracts.api.openapi import READ, VENDOR
 from contracts.models import ContractVersion, Schema
-from core.views import ApiView, as_problem
+from core.views import ApiView, as_problem, to_request
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal
-from synapse.problems import Problem
+from synapse.endpoints import Endpoint
+from synapse.http import exchange
+from synapse.http.exchange import Response
+from synapse.problems import NotFound, Problem
 
 
 def schema(found: Schema) -> dict[str, Any]:
@@ -51,57 +65,73 @@ def registered(found: ContractVersion) -> dict[str, Any]:
 
 # First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'
-VENDOR = "application/vnd.schemaregistry.v1+json"
-READ, WRITE = "registry:read", "registry:write"
+# The refusal of a caller who may see nothing under a path, by its first part.
+_UNSEEN = {"schemas": SCHEMA_NOT_FOUND, "config": NO_COMPATIBILITY, "mode": NO_MODE}
 
 logger = logging.getLogger(__name__)
 
 
 class RegistryView(ApiView):
-    """A view of the registry's API.
+    """Answers the registry's endpoints of one path, by method.
 
-    `required_scope` says which right each method takes. None takes none: who asks for a path that is not there hears
-    so, whatever their rights, because clients try some paths and go on only after a 404. For the same reason what one
-    may not see is not there, in the words of `unseen`; only who may see it hears that they may not change it.
+    Where an endpoint takes no right, callers hear that a path is not there whatever their rights, because clients try
+    some paths and go on only after a 404. For the same reason what one may not see is not there; only a caller who may
+    see it hears that they may not change it.
     """
 
-    required_scope: ClassVar[Mapping[str, str | None]] = {"GET": READ, "POST": WRITE, "PUT": WRITE, "DELETE": WRITE}
-    unseen: ClassVar[int] = SUBJECT_NOT_FOUND
+    endpoints: ClassVar[Mapping[str, Endpoint]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self._demand(self.required_scope.get("GET" if request.method == "HEAD" else str(request.method)), request)
+        endpoint = self._endpoint(request)
+        if endpoint is not None and endpoint.requires.scope:
+            _demand(endpoint, principal(request))
         _refuse_mistaken(request._request, kwargs.get("subject", ""))
 
-    def _demand(self, scope: str | None, request: Request) -> None:
-        caller = principal(request)
-        if scope is None or caller.rights.has(scope):
-            return
-        if caller.rights.has(READ):
-            raise Refused(FORBIDDEN, refused_scope(caller, scope).detail)
-        raise Refused(self.unseen, "There is nothing here that you may see.")
+    def answer(self, request: Request, **params: str) -> HttpResponse:
+        """Answer a request with the endpoint of its method, in JSON that is named as the caller asked for it."""
+        endpoint = self._endpoint(request)
+        if endpoint is None:
+            raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
+        found = endpoint.handler(to_request(request._request, principal(request)), **params)
+        body = found.body if isinstance(found, Response) else orjson.dumps(found)
+        return _written(request._request, body, 200)
+
+    def _endpoint(self, request: Request) -> Endpoint | None:
+        return self.endpoints.get("GET" if request.method == "HEAD" else str(request.method))
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse]:
         return _refusal
 
 
-def answer(request: Request, value: Any, *, status: int = 200) -> HttpResponse:
-    """Answer with JSON, named as the caller asked for it."""
-    return _answer(request._request, value, status)
+def view_of(methods: Mapping[str, Endpoint]) -> type[RegistryView]:
+    """Return a view that answers the endpoints of one path."""
+    answers = dict.fromkeys(map(str.lower, methods), RegistryView.answer)
+    return type("Registry", (RegistryView,), {"endpoints": methods, **answers})
 
 
-def raw(request: Request, text: str) -> HttpResponse:
+def _demand(endpoint: Endpoint, caller: Principal) -> None:
+    scope = endpoint.requires.scope
+    if caller.rights.has(scope):
+        return
+    if caller.rights.has(READ):
+        raise Refused(FORBIDDEN, refused_scope(caller, scope).detail)
+    unseen = _UNSEEN.get(endpoint.path.split("/")[1], SUBJECT_NOT_FOUND)
+    raise Refused(unseen, "There is nothing here that you may see.")
+
+
+def raw(text: str) -> Response:
     """Answer with a text that is JSON already."""
-    return _written(request._request, text.encode(), 200)
+    return Response(body=text.encode())
 
 
-def may_see(request: Request) -> bool:
+def may_see(asked: exchange.Request) -> bool:
     """Say whether the caller may see what is registered."""
-    return principal(request).rights.has(READ)
+    return asked.principal.rights.has(READ)
 
 
 def principal(request: Request) -> Principal:
-    """Return who is calling."""
+    """Return the caller."""
     found: Principal = request.user  # type: ignore[assignment]  # put there by the authentication class
     return found
 
@@ -117,15 +147,11 @@ def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
 
 def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Answer with a refusal as registries write them."""
-    response = _answer(request, document(problem), problem.status)
+    response = _written(request, orjson.dumps(document(problem)), problem.status)
     for name, text in problem.headers.items():
         # Some clients show user and password only to a 401 that asks for them (RFC 9110, 11.6.1).
         response[name] = f"{_BASIC}, {text}" if name == "WWW-Authenticate" else text
     return response
-
-
-def _answer(request: HttpRequest, value: Any, status: int) -> HttpResponse:
-    return _written(request, orjson.dumps(value), status)
 
 
 def _written(request: HttpRequest, body: bytes, status: int) -> HttpResponse:

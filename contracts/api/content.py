@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-from django.http import HttpRequest
 
 from contracts import registry
 from contracts.api import request_parser
@@ -18,13 +17,14 @@ from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
 from synapse.errors.contracts import BadSchema, UnresolvedReference
 from synapse.formats.numbers import is_integer
+from synapse.http.exchange import Request
 from synapse.schema.validator import MAX_SCHEMA_BYTES, normal_text
 
 JSON = "JSON"
 _LARGEST_NUMBER = 2**31 - 1
 
 
-def content_of(request: HttpRequest, subject: str) -> Content:
+def content_of(request: Request, subject: str) -> Content:
     """Return the schema that the request's body brings for a subject.
 
     Raises:
@@ -60,7 +60,7 @@ def content_of(request: HttpRequest, subject: str) -> Content:
     )
 
 
-def refuse_given_ids(request: HttpRequest) -> None:
+def refuse_given_ids(request: Request) -> None:
     """Refuse a body that brings a global id: they come from the database alone, so that none is given twice."""
     given = request_parser.body(request).get("id")
     if given not in (None, -1, 0):

@@ -1,15 +1,15 @@
-"""Saying in the OpenAPI document what a route of the registry takes and gives."""
+"""Declaring the registry's endpoints: their answers have two media types, and their refusals a form of their own."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-
 from contracts.api import shapes
-from core.openapi import SECURITY
+from synapse.auth.requirement import Requirement
+from synapse.endpoints import Endpoint, endpoint
 
 JSON, VENDOR = "application/json", "application/vnd.schemaregistry.v1+json"
+READ, WRITE = "registry:read", "registry:write"
 _REFUSALS = {
     400: "The request cannot be understood.",
     401: "No key was shown where one is needed, or it is not good.",
@@ -18,7 +18,7 @@ _REFUSALS = {
     409: "The schema is not compatible with an earlier version.",
     413: "The body is too large.",
     415: "The content type is not one that is read here.",
-    422: "What is asked for cannot be done.",
+    422: "The registry cannot do this.",
     503: "The database cannot be used now.",
 }
 TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -27,73 +27,77 @@ NUMBER = {"type": "integer"}
 OBJECT = {"type": "object"}
 SCHEMA = {"type": "object", "description": "A JSON Schema."}
 
-# What any body can be refused for, and any text of a path or a query that no subject can hold.
-_OF_BODIES, _OF_QUERIES = (413, 415, 422), (422,)
 
-View = Callable[..., Any]
+def _query(description: str, kind: str = "boolean", **schema: Any) -> dict[str, Any]:
+    return {"schema": {"type": kind, **schema}, "description": description}
+
+
+_PARTS = {
+    "subject": "The subject; its slashes are written %2F.",
+    "version": "A number, or `latest`.",
+    "id": "The schema's global id.",
+    "guid": "The schema's GUID.",
+    "namespace": "Where the resource is.",
+    "resource": "Its name.",
+}
+_QUERY = {
+    "deleted": _query("Also what is hidden.", default=False),
+    "deletedOnly": _query("Only what is hidden.", default=False),
+    "permanent": _query("Delete for good what is hidden.", default=False),
+    "normalize": _query("Keep the schema without layout and with its keys in order.", default=False),
+    "verbose": _query("Say why.", default=False),
+    "force": _query("Makes no difference here.", default=False),
+    "latestOnly": _query("Only the latest version of each subject.", default=False),
+    "defaultToGlobal": _query("The setting of all subjects, when the subject has none.", default=False),
+    "fetchMaxId": _query("Also the highest id.", default=False),
+    "subjectPrefix": _query("Only subjects that begin so.", "string"),
+    "key": _query("The name of a property of the metadata.", "array", items={"type": "string"}),
+    "value": _query("Its value.", "array", items={"type": "string"}),
+    "offset": _query("How many are left out.", "integer", default=0),
+    "limit": _query("How many are listed at most; -1: all.", "integer", default=-1),
+}
+PAGE = ("offset", "limit")
 
 
 def described(
+    method: str,
+    path: str,
     summary: str,
-    *,
-    name: str,
     answer: Any,
-    parameters: Sequence[OpenApiParameter] = (),
+    *query: str,
     request: Any = None,
     refusals: Sequence[int] = (),
-) -> Callable[[View], View]:
-    """Describe a view's method; `name` is what generated clients call it."""
-    kinds = (JSON, VENDOR)
-    refused = {
-        (status, kind): OpenApiResponse(shapes.Refusal, _REFUSALS[status])
-        for status in sorted(
-            {400, 401, 403, 503, *refusals, *(_OF_BODIES if request else ()), *(_OF_QUERIES if parameters else ())}
-        )
-        for kind in kinds
-    }
-    decorator: Callable[[View], View] = extend_schema(
-        operation_id=name,
-        summary=summary,
-        tags=["registry"],
-        request=None if request is None else dict.fromkeys(reversed(kinds), request),
-        parameters=list(parameters),
-        responses={**{(200, kind): answer for kind in kinds}, **refused},
-        auth=SECURITY,  # type: ignore[arg-type]  # it writes what it is given
+    scope: str | None = "",
+) -> Callable[[Callable[..., Any]], Endpoint]:
+    """Declare an endpoint of the registry, whose handler takes the request and the named parts of its path.
+
+    Args:
+        path: as it goes on behind the registry's own.
+        query: the names of its parameters.
+        request: the model of its body, if it takes one.
+        refusals: statuses beside the usual ones.
+        scope: the right that it requires; of reading `registry:read` and else `registry:write`, unless it is given;
+            None for none.
+    """
+    needed = (READ if method == "GET" else WRITE) if scope == "" else scope
+    parts = re.findall(r"\{(\w+)\}", path)
+    usual = {400, 401, 403, 503, *((404,) if parts else ()), *((422,) if parts or query else ())}
+    usual |= {413, 415, 422} if request else set()
+    in_path = [{"in": "path", "name": each, "required": True, **_part(each)} for each in parts]
+    return endpoint(
+        method,
+        path,
+        summary,
+        {200: answer},
+        tag="registry",
+        problems={status: _REFUSALS[status] for status in sorted(usual | set(refusals))},
+        requires=Requirement(scope=needed or ""),
+        documented_body={} if request is None else {VENDOR: request, JSON: request},
+        parameters=[*in_path, *({"in": "query", "name": each, **_QUERY[each]} for each in query)],
+        media_types=(JSON, VENDOR),
+        refusal=shapes.Refusal,
     )
-    return decorator
 
 
-def list_of(shape: Any) -> Any:
-    """Describe a list."""
-    return {"type": "array", "items": shape} if isinstance(shape, dict) else shape(many=True)
-
-
-def path(name: str, description: str) -> OpenApiParameter:
-    """Describe a part of the path."""
-    return OpenApiParameter(name, str, OpenApiParameter.PATH, description=description)
-
-
-def _query(name: str, description: str, kind: Any = OpenApiTypes.BOOL, **details: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **details)
-
-
-SUBJECT = path("subject", "The subject; its slashes are written %2F.")
-VERSION = path("version", "A number, or `latest`.")
-ID = path("id", "The schema's global id.")
-GUID = path("guid", "The schema's GUID.")
-DELETED = _query("deleted", "Also what is hidden.", default=False)
-DELETED_ONLY = _query("deletedOnly", "Only what is hidden.", default=False)
-PERMANENT = _query("permanent", "Delete for good what is hidden.", default=False)
-NORMALIZE = _query("normalize", "Keep the schema without layout and with its keys in order.", default=False)
-VERBOSE = _query("verbose", "Say why.", default=False)
-FORCE = _query("force", "Makes no difference here.", default=False)
-LATEST_ONLY = _query("latestOnly", "Only the latest version of each subject.", default=False)
-DEFAULT_TO_GLOBAL = _query("defaultToGlobal", "What holds for all, when the subject says nothing.", default=False)
-FETCH_MAX_ID = _query("fetchMaxId", "Also the highest id.", default=False)
-PREFIX = _query("subjectPrefix", "Only subjects that begin so.", str)
-KEY = _query("key", "The name of a property of the metadata.", str, many=True)
-VALUE = _query("value", "Its value.", str, many=True)
-PAGE = (
-    _query("offset", "How many are left out.", int, default=0),
-    _query("limit", "How many are listed at most; -1: all.", int, default=-1),
-)
+def _part(name: str) -> dict[str, Any]:
+    return {"schema": {"type": "string"}, "description": _PARTS[name]}

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from django.http import HttpRequest
-
 from contracts.api.errors import INVALID_VERSION, Refused
 from synapse.errors.contracts import BadSchema
 from synapse.formats import strict_json
+from synapse.http.exchange import Request
 from synapse.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 # A schema in a JSON string, written with escapes, and what is kept with it.
@@ -21,7 +20,7 @@ LATEST = ("latest", "-1")
 _LARGEST = 2**31 - 1
 
 
-def flag(request: HttpRequest, *names: str, default: bool = False) -> bool:
+def flag(request: Request, *names: str, default: bool = False) -> bool:
     """Return a query parameter that is true or false, under whichever of its names. Some clients write `False`."""
     text = text_of(request, *names).lower()
     if text not in ("", "true", "false"):
@@ -29,12 +28,12 @@ def flag(request: HttpRequest, *names: str, default: bool = False) -> bool:
     return text == "true" if text else default
 
 
-def text_of(request: HttpRequest, *names: str) -> str:
+def text_of(request: Request, *names: str) -> str:
     """Return a query parameter under whichever of its names; "" when it is not given."""
-    return next((text for name in names if (text := request.GET.get(name, ""))), "")
+    return next((text for name in names if (text := request.query.get(name, ""))), "")
 
 
-def page(request: HttpRequest, values: Any) -> Any:
+def page(request: Request, values: Any) -> Any:
     """Return the part of a list or a query that `offset` and `limit` ask for; a limit of -1 is none."""
     offset, limit = _whole(request, "offset", 0), _whole(request, "limit", -1)
     start = max(offset, 0)
@@ -58,7 +57,7 @@ def id_of(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def body(request: HttpRequest) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """Return the JSON object that a request brings.
 
     Raises:
@@ -67,7 +66,7 @@ def body(request: HttpRequest) -> dict[str, Any]:
         UnsupportedMediaType: when it says to be something else. A page of another site can send texts and forms
             unasked, so they are not read.
     """
-    kind = (request.headers.get("Content-Type") or "").split(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in MEDIA_TYPES:
         raise UnsupportedMediaType(f"Send {MEDIA_TYPES[1]} or {MEDIA_TYPES[0]}.")
     data = request.body
@@ -96,8 +95,8 @@ def text_in(found: dict[str, Any], name: str, default: str = "") -> str:
     return text
 
 
-def _whole(request: HttpRequest, name: str, default: int) -> int:
-    text = request.GET.get(name, "")
+def _whole(request: Request, name: str, default: int) -> int:
+    text = request.query.get(name, "")
     if not text:
         return default
     digits = text.removeprefix("-")

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 from django.db import connection
 from django.db.models import QuerySet
-from django.http import HttpResponse
-from rest_framework.request import Request
 
 from contracts.api import (
     base,
@@ -16,145 +14,107 @@ from contracts.api import (
     request_parser,
     shapes,
 )
-from contracts.api.base import RegistryView, answer, may_see, raw
+from contracts.api.base import may_see, raw
 from contracts.api.content import JSON
-from contracts.api.errors import SCHEMA_NOT_FOUND
 from contracts.api.subjects import prefix_of
 from contracts.models import ContractVersion, Schema
 from contracts.registry.lookup import State
 from synapse.errors.contracts import UnknownSchema
+from synapse.http.exchange import Request
 
 
-class Types(RegistryView):
-    required_scope = {"GET": None}
-
-    @openapi.described("List the kinds of schemas", name="schema_types", answer=openapi.TEXTS)
-    def get(self, request: Request) -> HttpResponse:
-        """JSON Schema is the only one."""
-        return answer(request, [JSON])
+@openapi.described("GET", "/schemas/types", "List the kinds of schemas", openapi.TEXTS, scope=None)
+def schema_types(asked: Request) -> Any:
+    """JSON Schema is the only one."""
+    return [JSON]
 
 
-class Schemas(RegistryView):
-    # Who may see nothing hears of nothing: the list is empty.
-    required_scope = {"GET": None}
-
-    @openapi.described(
-        "List the versions of all subjects",
-        name="list_schemas",
-        parameters=[openapi.PREFIX, openapi.DELETED, openapi.LATEST_ONLY, *openapi.PAGE],
-        answer=openapi.list_of(shapes.Version),
-        refusals=[400],
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """By subject, lowest number first; with their schemas."""
-        asked = request._request
-        found = ContractVersion.objects.filter(number__isnull=False).select_related("contract", "schema")
-        if not may_see(request):
-            found = found.none()
-        if prefix := prefix_of(asked):
-            found = found.filter(contract__subject__startswith=prefix)
-        if not request_parser.flag(asked, "deleted"):
-            found = found.filter(deleted_at=None)
-        found = found.order_by("contract__subject", "number")
-        if request_parser.flag(asked, "latestOnly", "latest_only"):
-            versions = list(_latest(found))
-            return answer(request, [base.version(version) for version in request_parser.page(asked, versions)])
-        return answer(request, [base.version(version) for version in request_parser.page(asked, found)])
-
-
-class ById(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
-
-    @openapi.described(
-        "Show a schema",
-        name="show_schema",
-        parameters=[openapi.ID, openapi.FETCH_MAX_ID],
-        answer=shapes.Schema,
-        refusals=[404],
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        """Also that of a deleted version, as long as it is not deleted for good: what was written with it stays
-        readable."""
-        shown = base.schema(_schema(id))
-        if request_parser.flag(request._request, "fetchMaxId"):
-            shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
-        return answer(request, shown)
+@openapi.described(
+    "GET",
+    "/schemas",
+    "List the versions of all subjects",
+    list[shapes.Version],
+    "subjectPrefix",
+    "deleted",
+    "latestOnly",
+    *openapi.PAGE,
+    scope=None,
+)
+def list_schemas(asked: Request) -> Any:
+    """By subject, lowest number first; with their schemas."""
+    found = ContractVersion.objects.filter(number__isnull=False).select_related("contract", "schema")
+    if not may_see(asked):
+        found = found.none()
+    if prefix := prefix_of(asked):
+        found = found.filter(contract__subject__startswith=prefix)
+    if not request_parser.flag(asked, "deleted"):
+        found = found.filter(deleted_at=None)
+    found = found.order_by("contract__subject", "number")
+    if request_parser.flag(asked, "latestOnly", "latest_only"):
+        versions = list(_latest(found))
+        return [base.version(version) for version in request_parser.page(asked, versions)]
+    return [base.version(version) for version in request_parser.page(asked, found)]
 
 
-class SchemaAlone(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
-
-    @openapi.described(
-        "Show a schema alone", name="show_schema_text", parameters=[openapi.ID], answer=openapi.SCHEMA, refusals=[404]
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        """The schema itself, as it was registered."""
-        return raw(request, _schema(id).text)
-
-
-class SubjectsOf(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
-
-    @openapi.described(
-        "List the subjects of a schema",
-        name="subjects_of_schema",
-        parameters=[openapi.ID, openapi.PREFIX, openapi.DELETED, *openapi.PAGE],
-        answer=openapi.TEXTS,
-        refusals=[400, 404],
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        """Those that have a version with it."""
-        subjects = _uses(request, id).values_list("contract__subject", flat=True).distinct()
-        return answer(request, request_parser.page(request._request, list(subjects)))
+@openapi.described("GET", "/schemas/ids/{id}", "Show a schema", shapes.Schema, "fetchMaxId")
+def show_schema(asked: Request, id: str) -> Any:
+    """Also that of a deleted version, as long as it is not deleted for good: what was written with it stays
+    readable."""
+    shown = base.schema(_schema(id))
+    if request_parser.flag(asked, "fetchMaxId"):
+        shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return shown
 
 
-class VersionsOf(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
-
-    @openapi.described(
-        "List the versions of a schema",
-        name="versions_of_schema",
-        parameters=[openapi.ID, openapi.PREFIX, openapi.DELETED, *openapi.PAGE],
-        answer=openapi.list_of(shapes.VersionOfSchema),
-        refusals=[400, 404],
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        """Every subject and version that has it."""
-        versions = [
-            {"subject": subject, "version": number}
-            for subject, number in _uses(request, id).values_list("contract__subject", "number")
-        ]
-        return answer(request, request_parser.page(request._request, versions))
+@openapi.described("GET", "/schemas/ids/{id}/schema", "Show a schema alone", openapi.SCHEMA)
+def show_schema_text(asked: Request, id: str) -> Any:
+    """The schema itself, as it was registered."""
+    return raw(_schema(id).text)
 
 
-class ByGuid(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
+@openapi.described(
+    "GET",
+    "/schemas/ids/{id}/subjects",
+    "List the subjects of a schema",
+    openapi.TEXTS,
+    "subjectPrefix",
+    "deleted",
+    *openapi.PAGE,
+)
+def subjects_of_schema(asked: Request, id: str) -> Any:
+    """Those that have a version with it."""
+    subjects = _uses(asked, id).values_list("contract__subject", flat=True).distinct()
+    return request_parser.page(asked, list(subjects))
 
-    @openapi.described(
-        "Show a schema by its GUID",
-        name="show_schema_by_guid",
-        parameters=[openapi.GUID],
-        answer=shapes.Schema,
-        refusals=[404],
-    )
-    def get(self, request: Request, guid: str) -> HttpResponse:
-        """The GUID is made of the schema itself: it is the same in every registry."""
-        return answer(request, base.schema(_by_guid(guid)))
+
+@openapi.described(
+    "GET",
+    "/schemas/ids/{id}/versions",
+    "List the versions of a schema",
+    list[shapes.VersionOfSchema],
+    "subjectPrefix",
+    "deleted",
+    *openapi.PAGE,
+)
+def versions_of_schema(asked: Request, id: str) -> Any:
+    """Every subject and version that has it."""
+    versions = [
+        {"subject": subject, "version": number}
+        for subject, number in _uses(asked, id).values_list("contract__subject", "number")
+    ]
+    return request_parser.page(asked, versions)
 
 
-class IdsOfGuid(RegistryView):
-    unseen = SCHEMA_NOT_FOUND
+@openapi.described("GET", "/schemas/guids/{guid}", "Show a schema by its GUID", shapes.Schema)
+def show_schema_by_guid(asked: Request, guid: str) -> Any:
+    """The GUID is made of the schema itself: it is the same in every registry."""
+    return base.schema(_by_guid(guid))
 
-    @openapi.described(
-        "List the ids of a GUID",
-        name="ids_of_guid",
-        parameters=[openapi.GUID],
-        answer=openapi.list_of(shapes.ContextId),
-        refusals=[404],
-    )
-    def get(self, request: Request, guid: str) -> HttpResponse:
-        """One: there is one context."""
-        return answer(request, [{"context": ".", "id": _by_guid(guid).pk}])
+
+@openapi.described("GET", "/schemas/guids/{guid}/ids", "List the ids of a GUID", list[shapes.ContextId])
+def ids_of_guid(asked: Request, guid: str) -> Any:
+    """One: there is one context."""
+    return [{"context": ".", "id": _by_guid(guid).pk}]
 
 
 def _latest(found: Iterable[ContractVersion]) -> Iterator[ContractVersion]:
@@ -198,12 +158,12 @@ def _by_guid(text: str) -> Schema:
     return found
 
 
-def _uses(request: Request, text: str) -> QuerySet[ContractVersion]:
+def _uses(asked: Request, text: str) -> QuerySet[ContractVersion]:
     found = ContractVersion.objects.filter(schema=request_parser.id_of(text)).order_by("contract__subject", "number")
     if not found.exists():
         raise UnknownSchema(f"There is no schema {text[:50]}.")
-    if not request_parser.flag(request._request, "deleted"):
+    if not request_parser.flag(asked, "deleted"):
         found = found.filter(deleted_at=None)
-    if prefix := prefix_of(request._request):
+    if prefix := prefix_of(asked):
         found = found.filter(contract__subject__startswith=prefix)
     return found

@@ -1,146 +1,148 @@
-"""What the registry takes and gives, as the OpenAPI document describes it. Nothing is checked or written with these."""
+"""Models of what the registry takes and gives, for the OpenAPI document. It reads and writes without them."""
 
 from typing import Any
 
-from rest_framework import serializers
-from rest_framework.fields import BooleanField, CharField, DictField, IntegerField, JSONField, ListField
+from pydantic import BaseModel, Field
+
+from synapse.endpoints import about, maybe
 
 
-class Shape(serializers.Serializer[Any]):
-    """What a JSON object holds."""
+class Model(BaseModel):
+    """A JSON object."""
 
 
-class Reference(Shape):
+class Reference(Model):
     """A version of another subject, and the name by which `$ref` calls it."""
 
-    name = CharField()
-    subject = CharField()
-    version = IntegerField(help_text="-1 is the latest when a schema is registered.")
+    name: str
+    subject: str
+    version: int = about("-1 is the latest when a schema is registered.")
 
 
-class SchemaBody(Shape):
+class SchemaBody(Model):
     """A schema to be registered, looked up or compared."""
 
-    schema = CharField(help_text="The JSON Schema, as a text.")
-    schemaType = CharField(help_text="JSON.")
-    references = Reference(many=True, required=False)
-    metadata = DictField(required=False, help_text="Kept and given back; `properties` can be asked for.")
-    ruleSet = DictField(required=False, help_text="Kept and given back.")
+    text: str = about("The JSON Schema, as a text.", alias="schema")
+    schemaType: str = about("JSON.")
+    references: list[Reference] = maybe()
+    metadata: dict[str, Any] = maybe("Kept and given back; `properties` can be asked for.")
+    ruleSet: dict[str, Any] = maybe("Kept and given back.")
 
 
-class Schema(Shape):
+class Schema(Model):
     """A schema."""
 
-    schema = CharField(help_text="The JSON Schema, as a text.")
-    schemaType = CharField()
-    guid = CharField()
-    references = Reference(many=True, required=False)
-    metadata = DictField(required=False)
-    ruleSet = DictField(required=False)
-    maxId = IntegerField(required=False, help_text="The highest id, when it is asked for.")
+    text: str = about("The JSON Schema, as a text.", alias="schema")
+    schemaType: str
+    guid: str
+    references: list[Reference] = maybe()
+    metadata: dict[str, Any] = maybe()
+    ruleSet: dict[str, Any] = maybe()
+    maxId: int = maybe("The highest id, when it is asked for.")
 
 
-class Registered(Shape):
+class Registered(Model):
     """A version of a subject."""
 
-    id = IntegerField(help_text="The schema's global id.")
-    version = IntegerField()
-    guid = CharField()
-    schema = CharField()
-    schemaType = CharField()
-    references = Reference(many=True, required=False)
-    metadata = DictField(required=False)
-    ruleSet = DictField(required=False)
-    ts = IntegerField(help_text="When it was activated, in milliseconds since 1970.")
-    deleted = BooleanField(required=False, help_text="True of one that is hidden.")
+    id: int = about("The schema's global id.")
+    version: int
+    guid: str
+    text: str = Field(alias="schema")
+    schemaType: str
+    references: list[Reference] = maybe()
+    metadata: dict[str, Any] = maybe()
+    ruleSet: dict[str, Any] = maybe()
+    ts: int = about("When it was activated, in milliseconds since 1970.")
+    deleted: bool = maybe("True of one that is hidden.")
 
 
 class Version(Registered):
     """A version of a subject."""
 
-    subject = CharField()
+    subject: str
 
 
-class VersionOfSchema(Shape):
+class VersionOfSchema(Model):
     """A subject and the number of a version."""
 
-    subject = CharField()
-    version = IntegerField()
+    subject: str
+    version: int
 
 
-class ContextId(Shape):
+class ContextId(Model):
     """An id and where it holds."""
 
-    # REST framework takes the fields off the class, so its own attribute of this name stays.
-    context = CharField()  # type: ignore[assignment]
-    id = IntegerField()
+    context: str
+    id: int
 
 
-class Difference(Shape):
+class Difference(Model):
     """A way in which two schemas do not fit."""
 
-    rule = CharField()
-    direction = CharField(help_text="BACKWARD: the new schema reads what was written before. FORWARD: the other way.")
-    old_pointer = CharField(help_text="JSON Pointer (RFC 6901) into the earlier schema.")
-    new_pointer = CharField(help_text="JSON Pointer into the new one.")
-    version = IntegerField(help_text="The earlier version.")
-    description = CharField()
-    fix = CharField(help_text="The smallest change of the new schema that helps.")
-    decided = BooleanField(help_text="False when it was too hard to tell, which counts as a break.")
-    witness = JSONField(required=False, help_text="A document that one schema accepts and the other refuses.")
+    rule: str
+    direction: str = about("BACKWARD: the new schema reads what was written before. FORWARD: the other way.")
+    old_pointer: str = about("JSON Pointer (RFC 6901) into the earlier schema.")
+    new_pointer: str = about("JSON Pointer into the new one.")
+    version: int = about("The earlier version.")
+    description: str
+    fix: str = about("The smallest change of the new schema that helps.")
+    decided: bool = about("False when it was too hard to tell, which counts as a break.")
+    witness: Any = maybe("A document that one schema accepts and the other refuses.")
 
 
-class Compatibility(Shape):
+class Compatibility(Model):
     """Whether a schema may follow."""
 
-    is_compatible = BooleanField()
-    messages = ListField(child=CharField(), required=False)
-    differences = Difference(many=True, required=False)
+    is_compatible: bool
+    messages: list[str] = maybe()
+    differences: list[Difference] = maybe()
 
 
-class ConfigBody(Shape):
+class _Settings(Model):
+    compatibilityPolicy: str = maybe("LENIENT or STRICT.")
+    normalize: bool = maybe("Keep schemas without layout, where a request does not say.")
+    compatibilityGroup: str = maybe("Kept and given back, as those below.")
+    defaultMetadata: dict[str, Any] = maybe()
+    overrideMetadata: dict[str, Any] = maybe()
+    defaultRuleSet: dict[str, Any] = maybe()
+    overrideRuleSet: dict[str, Any] = maybe()
+
+
+class ConfigBody(_Settings):
     """Compatibility as it is set."""
 
-    compatibility = CharField(required=False)
-    compatibilityPolicy = CharField(required=False, help_text="LENIENT or STRICT.")
-    normalize = BooleanField(required=False, help_text="Keep schemas without layout, where a request does not say.")
-    compatibilityGroup = CharField(required=False, help_text="Kept and given back, as those below.")
-    defaultMetadata = DictField(required=False)
-    overrideMetadata = DictField(required=False)
-    defaultRuleSet = DictField(required=False)
-    overrideRuleSet = DictField(required=False)
+    compatibility: str = maybe()
 
 
-class Config(ConfigBody):
+class Config(_Settings):
     """Compatibility as it is asked for."""
 
-    compatibility = None  # type: ignore[assignment]  # the same is called otherwise here
-    compatibilityLevel = CharField()
+    compatibilityLevel: str
 
 
-class ModeBody(Shape):
+class ModeBody(Model):
     """A mode."""
 
-    mode = CharField(help_text="READWRITE, READONLY or READONLY_OVERRIDE.")
+    mode: str = about("READWRITE, READONLY or READONLY_OVERRIDE.")
 
 
-class ServerId(Shape):
+class ServerId(Model):
     """The registry's name."""
 
-    id = CharField()
-    scope = DictField()
+    id: str
+    scope: dict[str, Any]
 
 
-class ServerVersion(Shape):
+class ServerVersion(Model):
     """The registry's version."""
 
-    version = CharField()
-    commitId = CharField()
+    version: str
+    commitId: str
 
 
-class Refusal(Shape):
+class Refusal(Model):
     """Why the registry refused. Of an incompatible schema, all that speaks against it is told."""
 
-    error_code = IntegerField()
-    message = CharField()
-    differences = Difference(many=True, required=False)
+    error_code: int
+    message: str
+    differences: list[Difference] = maybe()

@@ -1,7 +1,6 @@
 """One version of a subject: show it, its schema and who refers to it, delete it."""
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from typing import Any
 
 from contracts import registry
 from contracts.api import (
@@ -10,7 +9,7 @@ from contracts.api import (
     request_parser,
     shapes,
 )
-from contracts.api.base import RegistryView, answer, principal, raw
+from contracts.api.base import raw
 from contracts.api.errors import VERSION_DELETED, VERSION_NOT_DELETED, Refused
 from contracts.models import ContractVersion
 from contracts.registry import references
@@ -20,67 +19,50 @@ from synapse.errors.contracts import (
     UnknownContract,
     UnknownVersion,
 )
+from synapse.http.exchange import Request
 
 
-class Version(RegistryView):
-    @openapi.described(
-        "Show a version",
-        name="show_version",
-        parameters=[openapi.SUBJECT, openapi.VERSION, openapi.DELETED],
-        answer=shapes.Version,
-        refusals=[404, 422],
-    )
-    def get(self, request: Request, subject: str, version: str) -> HttpResponse:
-        """`latest` is the highest active version, else the highest that is there."""
-        found = version_of(subject, version, deleted=request_parser.flag(request._request, "deleted"))
-        return answer(request, base.version(found))
-
-    @openapi.described(
-        "Delete a version",
-        name="delete_version",
-        parameters=[openapi.SUBJECT, openapi.VERSION, openapi.PERMANENT],
-        answer=openapi.NUMBER,
-        refusals=[404, 422],
-    )
-    def delete(self, request: Request, subject: str, version: str) -> HttpResponse:
-        """It is hidden; with `permanent`, one that is hidden already is deleted for good. Its number stays taken."""
-        found = version_of(subject, version, deleted=True)
-        number = found.number
-        permanent = request_parser.flag(request._request, "permanent")
-        try:
-            registry.delete_version(found, by=principal(request), permanent=permanent)
-        except AlreadyDeleted as refused:
-            raise Refused(VERSION_DELETED, refused.detail) from None
-        except NotDeletedYet as refused:
-            raise Refused(VERSION_NOT_DELETED, refused.detail) from None
-        return answer(request, number)
+@openapi.described("GET", "/subjects/{subject}/versions/{version}", "Show a version", shapes.Version, "deleted")
+def show_version(asked: Request, subject: str, version: str) -> Any:
+    """`latest` is the highest active version, else the highest that is there."""
+    found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
+    return base.version(found)
 
 
-class VersionSchema(RegistryView):
-    @openapi.described(
-        "Show a version's schema alone",
-        name="show_version_schema",
-        parameters=[openapi.SUBJECT, openapi.VERSION, openapi.DELETED],
-        answer=openapi.SCHEMA,
-        refusals=[404, 422],
-    )
-    def get(self, request: Request, subject: str, version: str) -> HttpResponse:
-        """The schema itself, as it was registered."""
-        return raw(request, version_of(subject, version, deleted=request_parser.flag(request._request, "deleted")).text)
+@openapi.described("DELETE", "/subjects/{subject}/versions/{version}", "Delete a version", openapi.NUMBER, "permanent")
+def delete_version(asked: Request, subject: str, version: str) -> Any:
+    """It is hidden; with `permanent`, one that is hidden already is deleted for good. Its number stays taken."""
+    found = version_of(subject, version, deleted=True)
+    number = found.number
+    permanent = request_parser.flag(asked, "permanent")
+    try:
+        registry.delete_version(found, by=asked.principal, permanent=permanent)
+    except AlreadyDeleted as refused:
+        raise Refused(VERSION_DELETED, refused.detail) from None
+    except NotDeletedYet as refused:
+        raise Refused(VERSION_NOT_DELETED, refused.detail) from None
+    return number
 
 
-class ReferencedBy(RegistryView):
-    @openapi.described(
-        "List the schemas that refer to a version",
-        name="referenced_by",
-        parameters=[openapi.SUBJECT, openapi.VERSION, *openapi.PAGE],
-        answer=openapi.NUMBERS,
-        refusals=[400, 404, 422],
-    )
-    def get(self, request: Request, subject: str, version: str) -> HttpResponse:
-        """Their global ids."""
-        found = references.referring(version_of(subject, version, deleted=True), deleted=False)
-        return answer(request, request_parser.page(request._request, list(found.values_list("pk", flat=True))))
+@openapi.described(
+    "GET", "/subjects/{subject}/versions/{version}/schema", "Show a version's schema alone", openapi.SCHEMA, "deleted"
+)
+def show_version_schema(asked: Request, subject: str, version: str) -> Any:
+    """The schema itself, as it was registered."""
+    return raw(version_of(subject, version, deleted=request_parser.flag(asked, "deleted")).text)
+
+
+@openapi.described(
+    "GET",
+    "/subjects/{subject}/versions/{version}/referencedby",
+    "List the schemas that refer to a version",
+    openapi.NUMBERS,
+    *openapi.PAGE,
+)
+def referenced_by(asked: Request, subject: str, version: str) -> Any:
+    """Their global ids."""
+    found = references.referring(version_of(subject, version, deleted=True), deleted=False)
+    return request_parser.page(asked, list(found.values_list("pk", flat=True)))
 
 
 def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:

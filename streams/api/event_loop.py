@@ -3,7 +3,7 @@
 A route's fast path holds the same conversation as its handler, and leaves to it what waits for its turn.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from streams import connections
@@ -43,20 +43,24 @@ def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
 
 
 def _handler(endpoint: Endpoint, loop: EventLoop) -> Handler:
+    begun = _beginning(endpoint)
+
     async def handler(request: Request) -> Response:
         async with _turn(loop, request):
-            executor, conversation = _begun(endpoint, request)
+            executor, conversation = begun(request)
             return await executor.run(conversation)
 
     return handler
 
 
 def _direct(endpoint: Endpoint, loop: EventLoop) -> Direct:
+    begun, size = _beginning(endpoint), loop.size
+
     def direct(request: Request, done: Done, failed: Failed) -> bool:
-        if loop.size is not None and loop.size(request):
+        if size is not None and size(request):
             return False
         try:
-            executor, conversation = _begun(endpoint, request)
+            executor, conversation = begun(request)
         except Problem as problem:
             failed(problem)
         else:
@@ -66,16 +70,22 @@ def _direct(endpoint: Endpoint, loop: EventLoop) -> Direct:
     return direct
 
 
-def _begun(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
-    """Return the conversation that answers a request, and the executor that holds it."""
-    catalog = holder.current()
-    if endpoint.stores is None:
-        return connections.async_executor(), endpoint.conversation(request, catalog)
-    taken = request if endpoint.takes_request else endpoint.call(request, catalog)
-    executor = connections.async_executor_for(catalog.streams.get(endpoint.stores(taken)))
-    if isinstance(taken, Request):
-        return executor, endpoint.conversation(request, catalog)
-    return executor, endpoint.answer(taken)
+def _beginning(endpoint: Endpoint) -> Callable[[Request], tuple[AsyncExecutor, Conversation[Response]]]:
+    """Return what begins the conversation that answers a request, and names the executor that is to hold it."""
+    stores = endpoint.stores
+    conversation = endpoint.handler if endpoint.takes_request else endpoint
+
+    def begin(request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
+        catalog = holder.current()
+        if stores is None:
+            return connections.async_executor(), conversation(request, catalog)
+        if endpoint.takes_request:
+            executor = connections.async_executor_for(catalog.streams.get(stores(request)))
+            return executor, conversation(request, catalog)
+        call = endpoint.call(request, catalog)
+        return connections.async_executor_for(catalog.streams.get(stores(call))), endpoint.answer(call)
+
+    return begin
 
 
 @asynccontextmanager

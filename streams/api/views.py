@@ -13,8 +13,7 @@ from core.views import ApiView, route, to_django, to_request
 from streams import connections
 from streams.access import MetricsAuthentication, PrincipalAuthentication, principal_of
 from streams.snapshot import holder
-from synapse.endpoints import Endpoint
-from synapse.endpoints.declaration import by_path
+from synapse.endpoints import Endpoint, by_path
 from synapse.http import exchange
 
 # The metrics take a token of their own, too.

@@ -5,7 +5,7 @@
 - `openapi`      how the OpenAPI document describes endpoints and models
 """
 
-from synapse.endpoints.declaration import Call, Endpoint, EventLoop, Example, endpoint, endpoints_of
+from synapse.endpoints.declaration import Call, Endpoint, EventLoop, Example, by_path, endpoint, endpoints_of
 from synapse.endpoints.models import Answer, Body, Query, QueryInt, Sentence, about, maybe
 from synapse.endpoints.openapi import EVENT, JSON_SCHEMA, JsonSchema, Meaning, Violation, either
 
@@ -25,6 +25,7 @@ __all__ = [
     "Sentence",
     "Violation",
     "about",
+    "by_path",
     "either",
     "endpoint",
     "endpoints_of",

@@ -11,7 +11,7 @@ from synapse.auth.requirement import KNOWN, Requirement
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.endpoints.models import Body, Query
 from synapse.errors.streams import UnknownStream
-from synapse.http.exchange import Direct, Handler, Identify, Request, Response, json_response
+from synapse.http.exchange import JSON, Direct, Handler, Identify, Request, Response, json_response
 from synapse.redis import Conversation
 
 Q = TypeVar("Q")
@@ -20,8 +20,7 @@ B = TypeVar("B")
 Documented = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Q, B]):
+class Call(NamedTuple, Generic[Q, B]):
     """A request that passed its endpoint's checks.
 
     Attributes:
@@ -89,7 +88,8 @@ class Endpoint:
         name: What generated clients call it.
         tag: The group of the documentation it stands in.
         handler: Takes a call and returns the answer, or a conversation that does.
-        returns: Answers by status, or by status and media type; the first one's status is the usual one.
+        returns: Answers by status, or by status and media type.
+        status: That of a good answer.
         problems: Refusals by status, and what they mean where that is not the usual.
         requires: Which rights the caller needs.
         query: The model of its parameters. Without one, the query is passed over.
@@ -103,6 +103,8 @@ class Endpoint:
         parameters: Further documented parameters (OpenAPI, Parameter Object).
         examples: Of requests and answers.
         headers: Of every good answer.
+        media_types: Of answers whose status alone is declared.
+        refusal: The model of its refusals, where they are no problem documents.
     """
 
     method: str
@@ -113,6 +115,7 @@ class Endpoint:
     description: str
     handler: Callable[..., Any]
     returns: Mapping[int | tuple[int, str], Documented]
+    status: int
     problems: Mapping[int, str]
     requires: Requirement = KNOWN
     query: type[Query] | None = None
@@ -126,12 +129,8 @@ class Endpoint:
     parameters: Sequence[Mapping[str, Any]] = ()
     examples: Sequence[Example] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def status(self) -> int:
-        """The status of a good answer."""
-        first = next(iter(self.returns))
-        return first if isinstance(first, int) else first[0]
+    media_types: Sequence[str] = (JSON,)
+    refusal: Documented = None
 
     @property
     def is_conversation(self) -> bool:
@@ -222,6 +221,8 @@ def endpoint(
         usual = [status for each, statuses in _PROBLEMS.items() if declared.get(each) for status in statuses]
         if inspect.isgeneratorfunction(handler) or declared.get("takes_request"):
             usual.append(503)
+        answers = returns if isinstance(returns, Mapping) else {200: returns}
+        first = next(iter(answers))
         meanings = {**{status: MEANINGS[status] for status in usual}, **own}
         return Endpoint(
             method=method,
@@ -231,7 +232,8 @@ def endpoint(
             summary=summary,
             description=inspect.cleandoc(handler.__doc__ or ""),
             handler=handler,
-            returns=returns if isinstance(returns, Mapping) else {200: returns},
+            returns=answers,
+            status=first if isinstance(first, int) else first[0],
             problems=dict(sorted(meanings.items())),
             on_event_loop=loop,
             **declared,

@@ -90,7 +90,9 @@ class Query(_Input):
             found: Self = _without_any(cls)
             return found
         names = cls.names()
-        check_parameters(request, *names, repeatable=cls.repeatable)
+        # As many names as there are pairs, all of them known: nothing is unknown or given twice.
+        if request.raw_query.count("&") >= len(request.query) or not request.query.keys() <= names.keys():
+            check_parameters(request, *names, repeatable=cls.repeatable)
         given: dict[str, Any] = {name: text for name, text in request.query.items() if text and name in names}
         for name in cls.repeatable:
             given[name] = [text for text in request.values(name) if text]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
@@ -119,9 +119,9 @@ def schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for each in endpoints:
         if each.body is not None:
             used[each.body, "validation"] = None
-        for answer in each.returns.values():
-            if isinstance(model := answer_of(answer), type) and issubclass(model, BaseModel):
-                used[model, "serialization"] = None
+        used |= {(model, "validation"): None for model in map(_model_of, each.documented_body.values()) if model}
+        answers = (*each.returns.values(), each.refusal)
+        used |= {(model, "serialization"): None for model in map(_model_of, answers) if model}
     _, found = models_json_schema(
         list(used), ref_template=_REFERENCE, union_format="primitive_type_array", schema_generator=_Schemas
     )
@@ -144,9 +144,17 @@ def operation(endpoint: Endpoint) -> dict[str, Any]:
         found["parameters"] = parameters
     if contents := _contents_of_body(endpoint):
         found["requestBody"] = {"content": contents}
-        if endpoint.body is not None and not endpoint.body.optional:
+        if _has_to_bring(endpoint):
             found["requestBody"]["required"] = True
     return {**found, "responses": _responses(endpoint)}
+
+
+def _has_to_bring(endpoint: Endpoint) -> bool:
+    """Say whether a request without a body is refused in any case."""
+    if endpoint.body is not None:
+        return not endpoint.body.optional
+    models = filter(None, map(_model_of, endpoint.documented_body.values()))
+    return any(field.is_required() for model in models for field in model.model_fields.values())
 
 
 def _parameters(endpoint: Endpoint) -> Iterable[Mapping[str, Any]]:
@@ -166,23 +174,26 @@ def _parameters(endpoint: Endpoint) -> Iterable[Mapping[str, Any]]:
 def _contents_of_body(endpoint: Endpoint) -> dict[str, Any]:
     contents = endpoint.documented_body
     if endpoint.body is not None:
-        contents = {JSON: {"$ref": _REFERENCE.format(model=endpoint.body.__name__)}}
+        contents = {JSON: endpoint.body}
     examples = [each for each in endpoint.examples if each.status is None]
-    return {media_type: _content(schema, media_type, examples) for media_type, schema in contents.items()}
+    return {media_type: _content(_schema(schema), media_type, examples) for media_type, schema in contents.items()}
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, answer in endpoint.returns.items():
-        status, media_type = (key, JSON) if isinstance(key, int) else key
+        status, media_types = (key, endpoint.media_types) if isinstance(key, int) else (key[0], key[1:])
         examples = [each for each in endpoint.examples if each.status == status]
         response = found.setdefault(str(status), {"content": {}, "description": ""})
-        response["content"][media_type] = _content(_schema(answer_of(answer)), media_type, examples)
+        for media_type in media_types:
+            response["content"][media_type] = _content(_schema(answer_of(answer)), media_type, examples)
         if isinstance(answer, Meaning):
             response["description"] = answer.description
             response.update({"headers": dict(answer.headers)} if answer.headers else {})
     refused = {} if endpoint.requires.open_to_all else {status: MEANINGS[status] for status in (401, 403)}
-    problem = {PROBLEM_JSON: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}
+    problem = {PROBLEM_JSON: {"schema": _schema(Problem)}}
+    if endpoint.refusal is not None:
+        problem = {media_type: {"schema": _schema(endpoint.refusal)} for media_type in endpoint.media_types}
     for status, meaning in {**refused, **endpoint.problems}.items():
         found[str(status)] = {"content": problem, "description": meaning}
     return found
@@ -194,7 +205,15 @@ def answer_of(answer: Any) -> Any:
 
 
 def _schema(answer: Any) -> Any:
+    if get_origin(answer) is list:
+        return {"type": "array", "items": _schema(*get_args(answer))}
     return answer if isinstance(answer, Mapping) else {"$ref": _REFERENCE.format(model=answer.__name__)}
+
+
+def _model_of(answer: Any) -> type[BaseModel] | None:
+    answer = answer_of(answer)
+    model = get_args(answer)[0] if get_origin(answer) is list else answer
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def _content(schema: Any, media_type: str, examples: Iterable[Example]) -> dict[str, Any]:

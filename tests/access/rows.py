@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from contracts.api.urls import ENDPOINTS as REGISTRY
 from synapse.auth.principal import EVERY_TYPE, Rights
 from synapse.auth.requirement import Requirement
+from synapse.endpoints import Endpoint
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 
 STREAM, SUBJECT = "training-events", "training-events.training-complete"
@@ -73,44 +75,20 @@ def _rule(requires: Requirement) -> Rule:
     return Rule(to_strangers=declared.pop("open_to_all"), **declared)
 
 
+def _rule_of_registry(endpoint: Endpoint) -> Rule:
+    """Return the rule of a registry's endpoint: a caller who may see nothing hears that nothing is there."""
+    if endpoint.name in ("list_schemas", "list_subjects"):
+        return SEEN_LIST
+    return {"": KNOWN, SEEN.scope: SEEN, CHANGED.scope: CHANGED}[endpoint.requires.scope]
+
+
 ROWS: dict[tuple[str, str], Rule] = {
     ("GET", "/"): STRANGERS,
     ("GET", "/admin"): STRANGERS,
     ("GET", "/openapi.json"): KNOWN,
     ("GET", "/docs"): KNOWN,
     **{(each.method, each.path): _rule(each.requires) for each in ENDPOINTS},
-    ("GET", _R): KNOWN,
-    ("GET", f"{_R}/contexts"): KNOWN,
-    ("GET", f"{_R}/associations/resources/{{namespace}}/{{resource}}"): KNOWN,
-    ("GET", f"{_R}/v1/metadata/id"): KNOWN,
-    ("GET", f"{_R}/v1/metadata/version"): KNOWN,
-    ("GET", f"{_R}/schemas/types"): KNOWN,
-    ("GET", f"{_R}/schemas"): SEEN_LIST,
-    ("GET", f"{_R}/subjects"): SEEN_LIST,
-    **{("GET", f"{_R}/schemas/ids/{{id}}{rest}"): SEEN for rest in ("", "/schema", "/subjects", "/versions")},
-    **{("GET", f"{_R}/schemas/guids/{{guid}}{rest}"): SEEN for rest in ("", "/ids")},
-    **{
-        ("GET", f"{_R}/subjects/{{subject}}{rest}"): SEEN
-        for rest in (
-            "/versions",
-            "/versions/{version}",
-            "/versions/{version}/schema",
-            "/versions/{version}/referencedby",
-            "/metadata",
-        )
-    },
-    ("POST", f"{_R}/subjects/{{subject}}"): SEEN,
-    ("DELETE", f"{_R}/subjects/{{subject}}"): CHANGED,
-    ("POST", f"{_R}/subjects/{{subject}}/versions"): CHANGED,
-    ("DELETE", f"{_R}/subjects/{{subject}}/versions/{{version}}"): CHANGED,
-    ("POST", f"{_R}/compatibility/subjects/{{subject}}/versions"): SEEN,
-    ("POST", f"{_R}/compatibility/subjects/{{subject}}/versions/{{version}}"): SEEN,
-    **{
-        (method, f"{_R}/{what}{rest}"): SEEN if method == "GET" else CHANGED
-        for what in ("config", "mode")
-        for rest in ("", "/{subject}")
-        for method in ("GET", "PUT", "DELETE")
-    },
+    **{(each.method, f"{_R}{each.path}".rstrip("/")): _rule_of_registry(each) for each in REGISTRY},
     **{(method, f"{_R}/{{anything}}"): KNOWN for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
 }
 

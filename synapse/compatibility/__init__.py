@@ -1,6 +1,6 @@
-"""Is a new JSON Schema safe after the old one?
+"""Check whether a new JSON Schema is a safe successor of an old one.
 
-`check` compares the sets of documents that two schemas accept, and says no with a reason: the rule, the place in both
+`check` compares the sets of documents that two schemas accept, and refuses with a reason: the rule, the place in both
 schemas, and a document that proves it. Pure: no Django, no database, nothing fetched. docs/compatibility.md has every
 rule.
 """

@@ -11,7 +11,7 @@ from synapse.compatibility.shape import Shape, least_of
 
 
 class WrittenArray:
-    """What is known about the arrays of a shape. From `tail` on, all positions are alike."""
+    """The constraints of a shape on arrays. All positions from `tail` on are alike."""
 
     def __init__(self, prover: ProverLike, shape: Shape) -> None:
         self._prover = prover
@@ -31,7 +31,7 @@ class WrittenArray:
         self.are_unique = any(layer.are_unique for layer in self.layers)
 
     def part(self, index: int) -> Shape:
-        """Return what is known about the item at an index."""
+        """Return the shape of the item at an index."""
         nodes = (layer.node_at(index) for layer in self.layers)
         return self._prover.shapes.of([node for node in nodes if node is not None])
 
@@ -40,7 +40,7 @@ class WrittenArray:
         return self.most is None or index < self.most
 
     def item(self, contains: Contains) -> Shape:
-        """Return what is known about an item that a `contains` of this array means."""
+        """Return the shape of an item that a `contains` of this array matches."""
         return self._prover.shapes.of([contains.node])
 
 
@@ -49,7 +49,7 @@ def _is_false(node: Node | None) -> bool:
 
 
 def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the reader from accepting all arrays of the shape."""
+    """Return the findings that keep the reader from accepting all arrays of the shape."""
     items = reader.facets.items
     written = WrittenArray(prover, shape)
     found: Findings = []

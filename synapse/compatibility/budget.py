@@ -1,7 +1,7 @@
 """A limit to the work of one comparison, so that a hostile schema costs a refusal and not a hang.
 
-What is limited is steps and not time, so the same question has the same answer on every machine, busy or not. A step is
-some ten microseconds of a processor; what takes much longer, such as compiling a schema, spends as many steps.
+The limit counts steps and not time, so the same question has the same answer on every machine, busy or not. A step is
+some ten microseconds of a processor; slower work, such as compiling a schema, spends as many steps as it takes.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MAX_DEPTH = 90
 
 
 class OutOfBudget(Exception):
-    """The comparison has cost what it may cost."""
+    """The budget of the comparison is spent."""
 
 
 class Budget:

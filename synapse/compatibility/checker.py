@@ -24,9 +24,10 @@ Proven = tuple[Finding, Any]
 
 
 def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callable[[Rule], bool]) -> list[Proven]:
-    """Return what keeps the reader from accepting all that the writer accepts.
+    """Return the findings that keep the reader from accepting every document that the writer accepts.
 
-    What is not known when the budget is spent is not decided. `proves` says for which rules a witness is wanted.
+    A question that is still open when the budget is spent stays undecided. `proves` says for which rules a witness is
+    wanted.
     """
     if writer.says_the_same_as(reader):
         return []

@@ -29,7 +29,7 @@ _MOST_VALUES = 64
 
 
 def by_discriminator(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> list[Shape] | None:
-    """Return the shape in cases each of which fewer of the alternatives may fit, as their constants tell.
+    """Split the shape by discriminating constants into cases, each of which fewer of the alternatives may fit.
 
     `None` when no constant tells them apart.
     """
@@ -113,7 +113,7 @@ def _names_in(alternatives: Sequence[Node]) -> set[str]:
 
 
 def _parts(alternatives: Iterable[Node]) -> Iterator[Node]:
-    """Return the alternatives, and what they consist of in the same place."""
+    """Yield the alternatives, and the schemas that they combine for the same value."""
     seen: dict[Node, None] = {}
     waiting = list(alternatives)
     while waiting and len(seen) < 200:
@@ -131,7 +131,7 @@ _DEEPEST_SPLITS = 4
 
 
 def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the schemas that a reader combines from accepting all values of the shape."""
+    """Return the findings that keep the schemas combined by a reader from accepting all values of the shape."""
     facets = reader.facets
     findings: Findings = []
     for part in facets.conjuncts:
@@ -144,7 +144,8 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
 
 
 def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return what a reader excludes of the shape, or may exclude by a keyword that could not be read."""
+    """Return the findings for values of the shape that a reader excludes, or may exclude by a keyword that could not be
+    read."""
     findings: Findings = []
     for excluded in reader.facets.nots:
         if not prover.excludes(shape, excluded):
@@ -197,7 +198,8 @@ def _are_among(prover: ProverLike, members: Sequence[Node], others: Sequence[Nod
 
 
 def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
-    """Return what keeps all values of the shape from fitting some alternative, each its own if need be."""
+    """Return the findings that keep all values of the shape from fitting some alternative, each value its own if need
+    be."""
     possible = prover.shapes.possible(shape.tags, group.members)
     paired = by_discriminator(prover, shape, possible)
     if paired:
@@ -219,7 +221,7 @@ def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
 
 
 def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
-    """Return what is in the way when each case of the shape may fit another alternative."""
+    """Return the findings that remain when each case of the shape may fit another alternative."""
     found: Findings = [_nothing_fits(shape, [])]
     try:
         with prover.budget.half():
@@ -233,7 +235,7 @@ def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
 
 
 def _each_fits(prover: ProverLike, cases: Sequence[Shape], group: Group, splits: int) -> Findings:
-    """Return what keeps the cases from fitting an alternative each, up to the first that fits none."""
+    """Return the findings that keep the cases from fitting an alternative each, up to the first case that fits none."""
     found: Findings = []
     for case in cases:
         found += _one_fits(prover, case, group, splits)

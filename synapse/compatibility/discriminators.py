@@ -1,8 +1,8 @@
-"""Constants that tell the values of schemas apart: the kind of an event, for one.
+"""Constants that tell the values of schemas apart, such as the kind of an event.
 
-`Tags` are a small and certain part of what a schema says of a value: its types, the values that are listed for it, and
-the same of its properties, a few levels down. Schemas whose tags contradict each other have no value in common, which
-is seen without a proof. So the alternatives of large unions are paired before they are compared.
+`Tags` are a small and certain part of a schema's constraints: the types of a value, its listed values, and the same for
+its properties, a few levels down. Schemas whose tags contradict each other have no value in common, which needs no
+proof. So the alternatives of large unions are paired before they are compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tags:
-    """What is certain about a value.
+    """Constraints that certainly hold for a value.
 
     Attributes:
         kinds: the types that it may have.
@@ -125,7 +125,7 @@ class Tags:
         )
 
     def imply(self, node: Node) -> bool:
-        """Say whether a schema that says little accepts every value with these tags."""
+        """Say whether these tags alone imply that a schema of few keywords accepts the value."""
         facets = node.facets
         if facets == _ANYTHING:
             return True
@@ -172,7 +172,7 @@ class Discriminators:
         self._known: dict[tuple[Node, int], Tags] = {}
 
     def tags_of(self, node: Node, depth: int = _DEEPEST, chain: int = 0) -> Tags:
-        """Return what is certain about the values that a schema accepts."""
+        """Return the tags of the values that a schema accepts."""
         if chain > _LONGEST_CHAIN:
             return ANY_TAGS
         known = self._known.get((node, depth))
@@ -184,7 +184,7 @@ class Discriminators:
         return known
 
     def tags_of_refusal(self, node: Node) -> Tags:
-        """Return what is certain about the values that a schema refuses, if it lists values for one part alone."""
+        """Return the tags of the values that a schema refuses, if it lists values for one part alone."""
         path: list[str] = []
         keys = None
         while (facets := node.facets) != _ANYTHING:
@@ -276,7 +276,7 @@ def _only_names(properties: Properties) -> frozenset[str] | None:
 
 
 def _says_only_tags(facets: Facets) -> bool:
-    """Say whether nothing is said but types, listed values, and of properties which are required and what they are."""
+    """Say whether a schema declares only types, listed values, and required properties with their schemas."""
     told = Facets(
         types=facets.types, values=facets.values, properties=facets.properties, conjuncts=facets.conjuncts
     )  # fmt: skip

@@ -22,7 +22,7 @@ from synapse.schema.references import CannotFollow, ReferenceResolver
 
 
 class Unusable(Exception):
-    """The document is not one that can be compared; the text says why."""
+    """The document cannot be compared; the text says why."""
 
 
 class Document:
@@ -86,7 +86,7 @@ class Document:
 
 
 class Library:
-    """A schema and its references, by name. `is_new`: nobody has compiled it yet."""
+    """A schema and its references, by name. `is_new`: it was never compiled before."""
 
     def __init__(
         self, schema: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]], *, is_new: bool = False
@@ -110,7 +110,7 @@ class Library:
 
     @cached_property
     def size(self) -> int:
-        """How many bytes the schema has, with those that it refers to."""
+        """Return the size in bytes of the schema with the schemas that it refers to."""
         return len(self._text)
 
     @cached_property
@@ -171,10 +171,11 @@ _MOST_LOOKS = 20_000
 
 
 def trouble_with(library: Library, budget: Budget) -> str | None:
-    """Return what is wrong with the references of a schema and of those that it refers to, or `None`.
+    """Return why the references of a schema, or of the schemas that it refers to, cannot be compared; `None` if they
+    can.
 
     Raises:
-        OutOfBudget: when it takes too long to say.
+        OutOfBudget: when the search takes too long.
     """
     if not any(document.has_references for document in library.documents):
         return None

@@ -1,7 +1,8 @@
-"""Do two schemas say the same, word for word but for what only informs?
+"""Compare two schemas for equality, except for keywords that only inform.
 
-References are followed instead of compared: two schemas are the same when no path through them comes to a difference.
-A pair that is being compared already is taken as the same; if a difference is found, nothing that was taken so is kept.
+References are followed instead of compared: two schemas are equal when no path through them comes to a difference. A
+pair that is being compared already is taken as equal; if a difference is found, every result that rests on such an
+assumption is dropped.
 """
 
 from collections import deque

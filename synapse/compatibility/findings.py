@@ -1,4 +1,4 @@
-"""What a comparison finds, before it is proven and worded."""
+"""Findings of a comparison, before they are proven and worded."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,11 +26,11 @@ class WrittenNames(Protocol):
         """The patterns of names, when names cannot be listed."""
 
     def name(self, pattern: str | None = None) -> Shape:
-        """Return what is known about the names, or about those that match a pattern."""
+        """Return the shape of the property names, or of the names that match a pattern."""
 
 
 class SamplerLike(Protocol):
-    """Makes values that may show what was found."""
+    """The sampler: makes values that may prove a finding."""
 
     def arrays(
         self,
@@ -49,7 +49,7 @@ class SamplerLike(Protocol):
         """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
 
     def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
-        """Return numbers, those near a bound first."""
+        """Return numbers, beginning with numbers near a bound."""
 
     def objects(
         self,
@@ -63,21 +63,21 @@ class SamplerLike(Protocol):
         """Return objects: with given values, having and lacking some names, of a size; small ones first."""
 
     def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
-        """Return strings, those of about a length first."""
+        """Return strings, beginning with strings of about a length."""
 
     def values(self, shape: Shape, *, mask: int = keywords.ANY) -> Iterator[Any]:
         """Return values of the shape that its own schemas accept, of these types."""
 
 
 class EmptinessLike(Protocol):
-    """Says which shapes have no value."""
+    """The satisfiability check: finds shapes that have no value."""
 
     def is_empty(self, shape: Shape) -> bool:
         """Say whether no value can be of this shape."""
 
 
 class ProverLike(Protocol):
-    """What the modules for each type ask of the prover about parts of a value."""
+    """The operations of the prover on parts of a value that the modules for each type use."""
 
     budget: Budget
     listed: dict[Shape, list[Any] | None]
@@ -102,7 +102,7 @@ class ProverLike(Protocol):
         """Return the shape of a value that these nodes accept and refuse."""
 
     def within(self, shape: Shape, reader: Node) -> "Findings":
-        """Return what keeps the reader from accepting all values of the shape."""
+        """Return the findings that keep the reader from accepting all values of the shape."""
 
 
 Candidates = Callable[["SamplerLike"], Iterator[Any]]
@@ -115,10 +115,10 @@ def no_candidates(sampler: "SamplerLike") -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rule that does not hold, and where.
+    """A violated rule, and its place.
 
-    `candidates` makes values that may show it: of the place where it was found, until those above put them into
-    theirs. They cost time, so they are made only when a witness is looked for.
+    `candidates` makes values that may prove it: first for the place of the finding; each enclosing level puts them into
+    its own values. They cost time, so they are made only when a witness is looked for.
     """
 
     rule: Rule

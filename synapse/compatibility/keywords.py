@@ -87,7 +87,7 @@ def fragment(pointer: str) -> str:
 
 
 def subschemas(schema: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Return what the keywords of a schema hold: keyword, JSON Pointer from here, schema."""
+    """Return the subschemas under the keywords of a schema: keyword, JSON Pointer relative to the schema, subschema."""
     for keyword, value in schema.items():
         if keyword in HOLD_A_SCHEMA and isinstance(value, (dict, bool)):
             yield keyword, "/" + keyword, value

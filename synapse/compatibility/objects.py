@@ -32,7 +32,7 @@ class WrittenObject:
         self.layers = shape.properties
         prover.budget.spend(len(self.layers) // _LAYERS_A_STEP)
         required = [name for layer in self.layers for name in layer.required]
-        # What all alternatives of a union require.
+        # The properties that all alternatives of a union require.
         self.required = self.with_dependents([*required, *sorted(shape.tags.required)])
         self.least = max([len(self.required), *(layer.least for layer in self.layers)])
         most: int | None = None
@@ -72,7 +72,7 @@ class WrittenObject:
 
     @cached_property
     def others(self) -> Shape:
-        """What is known about the value of any other property."""
+        """The shape of the value of a property that no schema names and no pattern matches."""
         return self._prover.shapes.of([rest.node for layer in self.layers for rest in layer.rests])
 
     @cached_property
@@ -81,7 +81,7 @@ class WrittenObject:
         return self.listed is None and not self._prover.emptiness.is_empty(self.others)
 
     def with_dependents(self, names: object) -> dict[str, None]:
-        """Return names with those that have to come with them."""
+        """Return names with the properties that they require by `dependentRequired`."""
         found: dict[str, None] = {}
         waiting = list(names)  # type: ignore[call-overload]
         while waiting:
@@ -92,7 +92,7 @@ class WrittenObject:
         return found
 
     def part(self, name: str) -> Shape:
-        """Return what is known about the value of a property."""
+        """Return the shape of the value of a property."""
         return self._prover.shapes.of(node for layer in self.layers for node in nodes_at(layer, name))
 
     def says(self, name: str, node: Node) -> bool:
@@ -103,12 +103,12 @@ class WrittenObject:
         return any(it is not None and it.text == node.text and it.draft == node.draft for it in own)
 
     def part_of(self, pattern: str) -> Shape:
-        """Return what is known about the value of any property whose name matches a pattern of this shape."""
+        """Return the shape of the value of a property whose name matches a pattern of this shape."""
         nodes = [layer.patterns[pattern] for layer in self.layers if pattern in layer.patterns]
         return self._prover.shapes.of(nodes)
 
     def name(self, pattern: str | None = None) -> Shape:
-        """Return what is known about the names, or about those that match a pattern."""
+        """Return the shape of the property names, or of the names that match a pattern."""
         kind = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
         return self._prover.shapes.of([Node.made(kind), *self.names])
 
@@ -152,7 +152,7 @@ def exclude_each_other(one: str, other: str) -> bool:
 
 
 def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the reader from accepting all objects of the shape."""
+    """Return the findings that keep the reader from accepting all objects of the shape."""
     wanted = reader.facets.properties
     if wanted is None:
         return []
@@ -189,7 +189,7 @@ def are_impossible(prover: ProverLike, shape: Shape) -> bool:
 
 
 def _presence(written: WrittenObject, reader: Node, wanted: Properties) -> Iterator[Finding]:
-    """Find what the reader wants to be there, and how much of it."""
+    """Find properties that the reader requires and limits on their number that the shape does not meet."""
     shape = written.shape
     for name in wanted.required:
         if name not in written.required:
@@ -247,7 +247,7 @@ def _property(prover: ProverLike, written: WrittenObject, name: str, part: Shape
 
 
 def _pattern(prover: ProverLike, written: WrittenObject, pattern: str, node: Node) -> Findings:
-    """Find what is in the way for properties whose names match a pattern of the reader."""
+    """Find conflicts in properties whose names match a pattern of the reader."""
     found: Findings = []
     for name in written.known:
         prover.budget.spend()
@@ -268,7 +268,7 @@ def _pattern(prover: ProverLike, written: WrittenObject, pattern: str, node: Nod
 
 
 def _rest(prover: ProverLike, written: WrittenObject, wanted: Properties, rest: Rest) -> Findings:
-    """Find what is in the way for properties that the reader does not speak of."""
+    """Find conflicts in properties that the reader does not name."""
     found: Findings = []
     for name in written.known:
         prover.budget.spend()
@@ -325,7 +325,7 @@ def _under_names(
     pattern: str | None,
     avoiding: Properties | None = None,
 ) -> Findings:
-    """Put values under names that match the pattern, or that nobody speaks of."""
+    """Put values under names that match the pattern, or under names that no schema mentions."""
 
     def place(sampler: SamplerLike, value: Any) -> Iterator[Any]:
         for name in sampler.names(written, pattern, avoiding):

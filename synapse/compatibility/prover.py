@@ -121,7 +121,7 @@ class Prover:
         self._cases = 0
 
     def within(self, shape: Shape, reader: Node) -> Findings:
-        """Return what keeps the reader from accepting all values of the shape."""
+        """Return the findings that keep the reader from accepting all values of the shape."""
         if reader.schema is True or self._says_the_same(shape, reader):
             return []
         question = shape, reader
@@ -237,7 +237,7 @@ class Prover:
         return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
 
     def _answer_case(self, shape: Shape, reader: Node) -> Findings:
-        """Return what the reader itself, without the schemas that it combines, has against a case."""
+        """Return the conflicts of a case with the reader itself, without the schemas that the reader combines."""
         if shape.types == keywords.NOTHING or self._says_the_same(shape, reader):
             return []
         allowed = scalars.all_of(self, shape)

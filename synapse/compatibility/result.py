@@ -10,7 +10,7 @@ from typing import Any, Final
 
 
 class Direction(StrEnum):
-    """Who reads whom."""
+    """The direction of a comparison: which of the two schemas reads documents written under the other."""
 
     BACKWARD = "BACKWARD"
     """The new schema reads what was written under the old one."""
@@ -37,7 +37,7 @@ class Mode(StrEnum):
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """The directions to look in."""
+        """The directions to compare in."""
         match self.value.removesuffix("_TRANSITIVE"):
             case "BACKWARD":
                 return (Direction.BACKWARD,)
@@ -49,7 +49,7 @@ class Mode(StrEnum):
 
 
 class Policy(StrEnum):
-    """What counts as compatible."""
+    """The policy that decides which differences count as incompatible."""
 
     LENIENT = "LENIENT"
     """STRICT, and three changes that people make every day: see `rules.LENIENT`."""
@@ -113,7 +113,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether the new schema may follow, why not, and what was let through by the LENIENT policy."""
+    """The result of a check: whether the new schema is compatible, the differences, and those allowed by the LENIENT
+    policy."""
 
     is_compatible: bool
     differences: tuple[Difference, ...] = ()

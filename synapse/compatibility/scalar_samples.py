@@ -34,7 +34,8 @@ def texts(pattern: str) -> Iterator[str]:
 
 
 class _Parser:
-    """Reads an expression from left to right and writes a text; `way` chooses among what is possible."""
+    """Parses a regular expression from left to right and writes a matching text; `way` chooses among the
+    alternatives."""
 
     def __init__(self, pattern: str, way: int) -> None:
         self._rest = pattern

@@ -24,7 +24,7 @@ _SIGNS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "e
 
 
 def numbers_within(shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the reader from accepting all numbers of the shape."""
+    """Return the findings that keep the reader from accepting all numbers of the shape."""
     facets = reader.facets
     found: Findings = []
     if facets.lower is not None and not _implies(shape, shape.lower, facets.lower, is_lower=True):
@@ -127,7 +127,7 @@ _TIMES = {"*": (0, math.inf), "+": (1, math.inf), "?": (0, 1)}
 
 
 def strings_within(shape: Shape, reader: Node) -> Findings:
-    """Return what keeps the reader from accepting all strings of the shape."""
+    """Return the findings that keep the reader from accepting all strings of the shape."""
     facets = reader.facets
     found: Findings = []
     if shape.shortest < facets.shortest:
@@ -147,7 +147,7 @@ def strings_within(shape: Shape, reader: Node) -> Findings:
 
 
 def _is_implied(own: str, wanted: str) -> bool:
-    """Say whether a repeated class of characters is repeated as often as another pattern asks."""
+    """Say whether a repeated character class is repeated as often as another pattern requires."""
     first, second = _REPEATED.match(own), _REPEATED.match(wanted)
     if first is None or second is None or _class_of(first) != _class_of(second):
         return False
@@ -168,7 +168,7 @@ def _times(match: re.Match[str]) -> tuple[float, float]:
 
 
 def raised(keyword: str, limit: int | None) -> str:
-    """Return what to do with a limit that has to grow: "Raise “maxLength” to 9"."""
+    """Return the fix for a limit that has to grow: "Raise “maxLength” to 9"."""
     return f"Remove “{keyword}”" if limit is None else f"Raise “{keyword}” to {limit}"
 
 
@@ -277,7 +277,7 @@ def _all_ways(parts: list[Any], made: Callable[[Any], Any]) -> Sequence[Any] | N
 
 
 def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
-    """Return what keeps the reader from accepting each of these values."""
+    """Return the findings that keep the reader from accepting each of these values."""
     refused = [value for value in allowed if not prover.shapes.accepts(reader, value)]
     if not refused:
         return []
@@ -290,7 +290,7 @@ def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], read
 
 
 def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return what is in the way of the values that a reader lists, for a shape whose values cannot be listed."""
+    """Return a finding when the reader lists its values and the values of the shape cannot be listed."""
     if reader.facets.values is None:
         return []
 

@@ -33,7 +33,7 @@ from synapse.compatibility.keywords import (
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An end of a range of numbers. `keyword` is the one that says so."""
+    """An end of a range of numbers. `keyword` is the keyword that sets it."""
 
     value: int | float
     is_exclusive: bool
@@ -41,7 +41,7 @@ class Bound:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the validator compares with it exactly: not beyond what 64 bits hold."""
+        """Whether the validator compares with the bound exactly: only for numbers that 64 bits hold."""
         return isinstance(self.value, float) or -(2**63) <= self.value < 2**64
 
 
@@ -56,7 +56,7 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What holds for properties that have none of these names and match none of these patterns."""
+    """The schema of properties that have none of these names and match none of these patterns."""
 
     names: frozenset[str]
     patterns: tuple[str, ...]
@@ -66,7 +66,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """What a schema says about arrays."""
+    """The constraints of a schema on arrays."""
 
     prefix: tuple["Node", ...] = ()
     rest: "Node | None" = None
@@ -77,13 +77,13 @@ class Items:
     contains: tuple[Contains, ...] = ()
 
     def node_at(self, index: int) -> "Node | None":
-        """Return the schema of the item at an index, or `None` when nothing is said about it."""
+        """Return the schema of the item at an index, or `None` when the item is unconstrained."""
         return self.prefix[index] if index < len(self.prefix) else self.rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Properties:
-    """What a schema says about objects. `dependents`: a property, and those that have to come with it."""
+    """The constraints of a schema on objects. `dependents`: a property, and the properties that it requires."""
 
     named: Mapping[str, "Node"] = field(default_factory=dict)
     patterns: Mapping[str, "Node"] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What holds for values that `when` accepts, and for others."""
+    """The schemas for values that `when` accepts, and for all other values."""
 
     when: "Node"
     then: "Node | None"
@@ -114,7 +114,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facets:
-    """All that a schema says; what it leaves out says nothing. `opaque`: keywords that could not be read."""
+    """The constraints of a schema, keyword by keyword; an absent keyword constrains nothing. `opaque`: keywords that
+    could not be read."""
 
     types: int = keywords.ANY
     values: tuple[Any, ...] | None = None
@@ -140,11 +141,11 @@ _ABOUT_ITEMS = frozenset(["items", "prefixItems", "additionalItems", "unevaluate
 
 
 class _DependsOnTheDocument(Exception):
-    """What is evaluated is not fixed."""
+    """The set of evaluated properties or items depends on the document."""
 
 
 def rest_of_properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> tuple[Rest, ...]:
-    """Return what `unevaluatedProperties` says, as one rest; nothing where all is evaluated."""
+    """Return `unevaluatedProperties` as one rest; nothing where all properties are evaluated."""
     keyword = "unevaluatedProperties"
     try:
         names: set[str] = set()
@@ -163,7 +164,7 @@ def rest_of_properties(node: "Node", known: dict[str, Any], opaque: list[str]) -
 def rest_of_items(
     node: "Node", known: dict[str, Any], prefix: tuple["Node", ...], opaque: list[str]
 ) -> tuple[tuple["Node", ...], "Node | None", str]:
-    """Return prefix, rest and the rest's keyword with what `unevaluatedItems` says."""
+    """Return prefix, rest and the rest's keyword, with `unevaluatedItems` merged in."""
     keyword = "unevaluatedItems"
     longest = len(prefix)
     try:
@@ -235,7 +236,7 @@ class SchemaLibrary(Protocol):
 
     @property
     def size(self) -> int:
-        """How many bytes the schema has, with those that it refers to."""
+        """Return the size in bytes of the schema with the schemas that it refers to."""
 
     @property
     def has_dynamic_anchors(self) -> bool:
@@ -246,7 +247,7 @@ class SchemaLibrary(Protocol):
 
 
 class SchemaDocument(Protocol):
-    """The document of a node, as the node asks for it."""
+    """The interface of a node's document."""
 
     name: str
     has_references: bool
@@ -276,7 +277,7 @@ class Node:
 
     @cached_property
     def facets(self) -> Facets:
-        """What the schema says, in the one form of all drafts."""
+        """The constraints of the schema, in one form for all drafts."""
         return read(self)
 
     @cached_property
@@ -386,7 +387,7 @@ _ANYTHING = Facets()
 
 
 def read(node: "Node") -> Facets:
-    """Return what a schema says. Keywords that its draft does not know say nothing."""
+    """Read the constraints of a schema. Keywords that its draft does not know constrain nothing."""
     if isinstance(node.schema, bool):
         return _ANYTHING if node.schema else _NOTHING
     schema = node.schema

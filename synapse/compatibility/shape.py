@@ -1,8 +1,8 @@
-"""What is known about a written value: schemas that accept it, and schemas that do not.
+"""The shape of a written value: the schemas that accept it, and the schemas that do not.
 
 A shape is a conjunction. It merges the facets of its schemas, following `allOf` and `$ref`, so that a question such as
-"what is the least length?" has one answer. What it cannot merge (alternatives) it keeps as open choices, which
-`Shape.cases` makes. Leaving a constraint out makes a shape larger, never smaller, so what is proven about it holds.
+"is there a least length?" has one answer. Alternatives cannot be merged: it keeps them as open choices, which
+`Shape.cases` makes. Leaving a constraint out makes a shape larger, never smaller, so a proof about the shape holds.
 """
 
 import math
@@ -68,11 +68,11 @@ class Shape:
 
     @cached_property
     def texts(self) -> frozenset[tuple[int, bytes]]:
-        """The schemas as text, with their drafts: whoever has the same one says the same."""
+        """The schemas as text, with their drafts: two shapes with equal texts have equal constraints."""
         return frozenset((node.draft, node.text) for node in self.nodes if node.text is not None)
 
     def also(self, *nodes: Node, never: Iterable[Node] = ()) -> "Shape":
-        """Return the shape of a value that these accept as well, and those of `never` refuse."""
+        """Return the shape narrowed to values that these schemas accept as well, and the schemas of `never` refuse."""
         return self.shapes.of(nodes, never, base=self)
 
     def cases(self, choice: Group | Condition) -> Iterator["Shape"]:
@@ -126,7 +126,8 @@ class Shapes:
         return shape
 
     def accepts(self, node: Node, value: object) -> bool | None:
-        """Ask the real validator of a schema; `None` when it cannot say. What it costs is spent."""
+        """Ask the real validator of a schema; `None` when it cannot say. The cost of the call is spent from
+        the budget."""
         if node not in self._compiled:
             self._compiled.add(node)
             self.budget.spend(node.cost_of_compiling)
@@ -149,9 +150,9 @@ class Shapes:
 
 
 class _Closure:
-    """Schemas that accept a value or refuse it, with all that they imply, and the choices that this leaves open.
+    """Schemas that accept a value or refuse it, with all that they imply, and the choices that remain open.
 
-    What tells alternatives apart decides between them: where one member of a union is left, it is implied.
+    Discriminating constants decide between alternatives: the last remaining member of a union is implied.
     """
 
     def __init__(self, shapes: Shapes, nodes: Iterable[Node], refused_by: Iterable[Node], base: Shape | None) -> None:
@@ -168,7 +169,7 @@ class _Closure:
             waiting = self._decide()
 
     def shape(self) -> Shape:
-        """Return what is known, merged."""
+        """Return the merged shape."""
         made = replace(
             self._base,
             nodes=tuple(self.accepting),
@@ -198,7 +199,7 @@ class _Closure:
                 waiting += _implied_by_refusal(node)
 
     def _decide(self) -> list[tuple[Node, bool]]:
-        """Make the choices that are made already; return what follows."""
+        """Make the choices that are decided already; return the implied schemas."""
         following: list[tuple[Node, bool]] = []
         still_open: list[Group | Condition] = []
         self._shapes.budget.spend(len(self.choices) // _TAGS_A_STEP)
@@ -239,7 +240,7 @@ def _implied(node: Node) -> Iterator[tuple[Node, bool]]:
 
 
 def _implied_by_refusal(node: Node) -> Iterator[tuple[Node, bool]]:
-    """Return what is known when a schema refuses, for schemas that say one thing only."""
+    """Return the schemas implied by a schema's refusal, for schemas of a single keyword."""
     facets = node.facets
     said = [name for name in Facets.__slots__ if getattr(facets, name) != getattr(_ANYTHING, name)]
     if said == ["conjuncts"] and len(facets.conjuncts) == 1:
@@ -263,7 +264,7 @@ def _only_requires(properties: Properties) -> bool:
 
 
 def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> None:
-    """Take in what further schemas say that accept a value of the shape, or refuse it."""
+    """Merge the constraints of further schemas that accept a value of the shape, or refuse it."""
     for node in nodes:
         facets = node.facets
         shape.types &= facets.types

@@ -143,7 +143,7 @@ _DIFFERENT_IN_DRAFTS = ("hostname", "idn-hostname", "regex")
 
 @lru_cache(maxsize=512)
 def is_checked(name: str, draft: int) -> bool:
-    """Say whether the validator of a draft knows the format; others inform only."""
+    """Say whether the validator of a draft checks the format; other formats inform only."""
     validator = alone({"format": name}, draft)
     return validator is not None and not validator.is_valid(_HAS_NO_FORMAT)
 

@@ -100,11 +100,11 @@ class Sampler:
                     yield value
 
     def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
-        """Return numbers, those near a bound first."""
+        """Return numbers, beginning with numbers near a bound."""
         return numbers_of(shape, near)
 
     def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
-        """Return strings, those of about a length first."""
+        """Return strings, beginning with strings of about a length."""
         return strings_of(shape, near)
 
     def arrays(
@@ -261,7 +261,7 @@ class Court:
         return NO_WITNESS
 
     def _shrunk(self, document: Any) -> Any:
-        """Return the document without what it can do without."""
+        """Remove the parts of the document that the proof does not need."""
         tries = 0
         smaller = _smaller(document)
         while (candidate := next(smaller, NO_WITNESS)) is not NO_WITNESS and tries < _MOST_SHRINKS:

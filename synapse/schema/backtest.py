@@ -1,6 +1,6 @@
-"""What a schema would say of events that are there already: how many it would refuse, and why.
+"""Check a schema against existing events: how many it would refuse, and why.
 
-Thousands of refusals usually have a handful of reasons, so what is broken is grouped: by the place in the schema, the
+Thousands of refusals usually have a handful of reasons, so refusals are grouped: by the place in the schema, the
 keyword, and the place in the event, where an item's index and the free name of a property are written `*`.
 """
 
@@ -34,7 +34,7 @@ _Key = tuple[tuple[str | int, ...], tuple[str | int, ...], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """An event that would be refused: its id, the place that is wrong (JSON Pointer), and what is wrong there."""
+    """An event that would be refused: its id, the place of the violation (JSON Pointer), and the violation in words."""
 
     id: str
     pointer: str
@@ -61,7 +61,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a back-test found out.
+    """The result of a back-test.
 
     `refused_by_active` is None when there is no active version to compare with; `newly_refused` are the events that
     it accepts and the candidate refuses. `explained` is how many of the refused went into the reasons, and
@@ -86,7 +86,7 @@ class _Group:
 
 
 class BackTest:
-    """A back-test that is being made: show it each event with `look`, then ask for the `report`."""
+    """A back-test in progress: show it each event with `look`, then ask for the `report`."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class BackTest:
         examples: int = USUAL_EXAMPLES,
         marks: Iterable[Marks] = (),
     ) -> None:
-        """`marks` are what is personal in the events beside what the two schemas mark."""
+        """Begin a back-test. `marks` are the PII marks of the events beside the marks of the two schemas."""
         both = (schema.personal for schema in (candidate, active) if schema is not None)
         self._marks = {id(each): each for each in (*both, *marks) if each is not None}.values()
         self._candidate = candidate
@@ -131,7 +131,7 @@ class BackTest:
         return added
 
     def report(self) -> Report:
-        """Return what was found so far, the commonest reasons first."""
+        """Return the result so far, the commonest reasons first."""
         ordered = sorted(self._groups, key=lambda key: (-self._groups[key].events, self._rules[key], key[2]))
         return Report(
             events=self._events,
@@ -169,7 +169,7 @@ class BackTest:
         return added
 
     def _impersonal(self, message: str, event: Any) -> str:
-        """Return a sentence that quotes nothing personal: reports go to more people than those who may see that."""
+        """Redact PII in a sentence: reports reach more people than payload access does."""
         for marks in self._marks:
             message = pii.redacted(message, pii.personal_texts(event, marks))
         return message
@@ -196,7 +196,8 @@ def back_test(
     active: CompiledSchema | None = None,
     examples: int = USUAL_EXAMPLES,
 ) -> Report:
-    """Return what the candidate would say of events, each given with its id; `examples` is how many a reason shows."""
+    """Back-test the candidate on events, each given with its id; `examples` is the number of examples for
+    each reason."""
     test = BackTest(candidate, active=active, examples=examples)
     for id_, event in events:
         test.look(id_, event)
@@ -211,7 +212,7 @@ def _accepts(schema: CompiledSchema, event: Any) -> bool:
 
 
 def _key(finding: Finding) -> _Key:
-    """Return what is the same for all events that are refused for one reason."""
+    """Return the key that all events refused for one reason share."""
     # One rule names several properties: that each of them is missing is a reason of its own.
     return finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
 

@@ -1,8 +1,9 @@
-"""How an event lies in Redis: between canonical events and the fields of a stream entry. `docs/wire-format.md` is the
-specification, the golden files in `tests/wire/` hold it. Pure: no I/O, no Django.
+"""Encode canonical events as the fields of a stream entry, and decode entries. `docs/wire-format.md` is the
+specification; the golden files in `tests/wire/` hold it. Pure: no I/O, no Django.
 
-Writing is for anybody's reader: every top-level property is a field of its own. Reading takes whatever anybody wrote:
-entries of ours give back exactly the event that was published; foreign ones are understood as far as they go.
+Encoding serves readers of any origin: every top-level property is a field of its own. Decoding accepts entries of any
+writer: entries written by Synapse give back exactly the event that was published; foreign entries are understood as far
+as possible.
 """
 
 import re
@@ -24,8 +25,8 @@ _Settle = Callable[[dict[str, Any], Callable[[], Mapping[str, Sequence[Sequence[
 
 
 class TypesOfContract(dict[str, frozenset[str]]):
-    """The JSON types that a contract gives the top-level properties of an event, and the contract's own word on what
-    their texts mean where the types do not say it."""
+    """The JSON types that a contract gives the top-level properties of an event, with the contract's rule for reading
+    their texts where the types leave it open."""
 
     __slots__ = ("settle",)
 
@@ -54,7 +55,7 @@ _LETTER_OF = {
     "recipient": "n",
     "ttl_sec": "l",
 }
-# What stands beside an event and tells nothing of it, where it is no property: who wrote it and how it is delivered.
+# Fields that stand beside an event and are no property of it: its writer and how it is delivered.
 BESIDE = frozenset(
     {VERSION, ADDED, LAYOUT, HOPS, "timestamp", "source", "traceparent"}
     | {"priority", "ttl_sec", "ttl", "retry_count", "max_retries"}
@@ -80,10 +81,10 @@ _MISSING = object()
 
 
 class DecodedEntry(NamedTuple):
-    """An event as it was read, and what its entry says about it.
+    """A decoded event, and the metadata of its entry.
 
-    `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were
-    added. `contract_version` is 0 when the event was checked against no contract, None when nobody checked.
+    `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were added.
+    `contract_version` is 0 when the event was checked against no contract, None when it was not checked by Synapse.
     """
 
     event: dict[str, Any]
@@ -95,8 +96,8 @@ class DecodedEntry(NamedTuple):
 
 
 def canonical(published: dict[str, Any]) -> dict[str, Any]:
-    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it. What is
-    canonical already is returned as it is, no copy.
+    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it. An event
+    that is canonical already is returned itself, not copied.
 
     An event that names no type comes back without one; what to do then is the caller's decision.
     """
@@ -195,7 +196,7 @@ def _add(fields: dict[str, str], values: Mapping[str, str]) -> str:
 
 
 def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Return the event of an entry, whoever wrote it. Never fails: a byte that is not UTF-8 becomes U+FFFD.
+    """Decode an entry of any writer to its event. Never fails: a byte that is not UTF-8 becomes U+FFFD.
 
     `types_of` gives, by event type, the JSON types of its top-level properties; foreign text is read by them.
     """
@@ -239,12 +240,13 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
 
 
 def types_told(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `synapse_types` says of an entry's properties, by their names."""
+    """Return the JSON types that `synapse_types` declares for an entry's properties, by property name."""
     return _object(texts[TYPES]) if TYPES in texts else {}
 
 
 def is_property(name: str, added: str) -> bool:
-    """Say whether a field of an entry of ours is a property of its event; `added` is what `synapse_added` says."""
+    """Say whether a field of an entry written by Synapse is a property of its event; `added` is the entry's
+    `synapse_added`."""
     return not name.startswith(OWN_PREFIX) and (name not in _LETTER_OF or _LETTER_OF[name] not in added)
 
 

@@ -13,9 +13,9 @@ from synapse.wire.masking import Mask
 def shown(
     id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry, *, mask: Mask | None = None
 ) -> dict[str, Any]:
-    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is understood, and what is known of it.
+    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is decoded, and the entry's metadata.
 
-    `mask` is for those who may not see what is personal in it.
+    `mask` hides the PII from readers without payload access.
     """
     data = text_fields(fields)
     if mask is not None:

@@ -1,7 +1,7 @@
-"""From what Redis answers to events: entries of ours that look alike are read by what they have in common.
+"""Decode entries written by Synapse quickly: entries with the same field names share one plan for reading them.
 
-The counterpart of `fast_encoder.py`. Of an entry's twenty words half are names, and a third is what Synapse added:
-which is which is the same for all events of a kind, and is found out once, by `entry` itself.
+The counterpart of `fast_encoder.py`. Half of an entry's twenty words are names, and a third was added by Synapse. Their
+positions are the same for all events of a kind, and `entry` itself finds them once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ _MOST, _NAMES, _BYTES = 1024, 80, 4096
 
 
 class _Kind(NamedTuple):
-    """Entries with the same names in the same order, and the same list of what was added: the names of the event's own
-    properties, which of the values are theirs, and where the others stand that are looked at."""
+    """The plan for entries with the same names in the same order and the same `synapse_added`: the names of the event's
+    properties, which values belong to them, and the positions of the other fields that are read."""
 
     properties: tuple[str, ...]
     are_properties: tuple[bool, ...]
@@ -61,7 +61,7 @@ def type_of_parts(parts: Sequence[bytes]) -> str | None:
     if _VERSION not in names or names.count(_EVENT_TYPE) != 1:
         return None
     text = parts[2 * names.index(_EVENT_TYPE) + 1].decode("utf-8", "replace")
-    # A text that may be JSON is read by what the entry says of it.
+    # A text that may be JSON is read as the type that the entry declares for it.
     return None if text[:1] in entry.JSON_BEGINS else text
 
 
@@ -97,7 +97,7 @@ def _at(values: Sequence[str], place: int | None) -> str | None:
 
 
 def _learn(names: _Names, texts: Sequence[str]) -> None:
-    """Note what kind an entry is of, when it is one of ours, in the layout `flat`, that came for the second time."""
+    """Learn the kind of an entry written by Synapse in the layout `flat`, when the kind comes for the second time."""
     if len(names) > _NAMES or sum(map(len, names)) > _BYTES:
         return
     own = texts[::2]

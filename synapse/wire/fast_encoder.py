@@ -1,8 +1,9 @@
-"""Entries of events that look alike, ready for Redis: what they have in common is packed once.
+"""Encode events that look alike quickly: the parts that they share are packed for Redis once.
 
-Services publish the same few kinds of events over and over. Of an entry's twenty words most are names, and what Synapse
-adds is the same each time: written out for each event, they cost more than its values. The form of such entries is made
-by `entry.encode` itself, from an event with a hole in each value, so that both write the same.
+Services publish the same few kinds of events over and over. Most of an entry's twenty words are names, and the fields
+that Synapse adds are the same each time: written out for each event, they cost more than its values. `entry.encode`
+itself makes the template of such entries, from an event with a hole in each value, so that both encoders write the same
+bytes.
 """
 
 from collections.abc import Mapping

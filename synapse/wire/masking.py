@@ -1,7 +1,7 @@
-"""Entries without what is personal in them, for those who may not see it.
+"""Mask the PII in entries for readers without payload access.
 
-What is personal, a contract says: every version that there is of an event type's, hidden ones too (see
-`streams.pii_marks`). An event without a contract is shown as it is.
+Contracts mark PII: every version of an event type's contract counts, hidden versions too (see `streams.pii_marks`). An
+event without a contract is shown as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,11 +29,11 @@ _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What is personal in an event.
+    """The PII of an event.
 
     Attributes:
-        marks: those of the types that the event is, or names for itself.
-        payload_marks: those of the types that the event names in its `payload`, which some readers take for the event.
+        marks: marks of the event's own types, and of the types that it names for itself.
+        payload_marks: marks of the types that its `payload` names, which some readers take for the event.
     """
 
     marks: tuple[Marks, ...]
@@ -54,7 +54,7 @@ class Mask:
         return {**event, "payload": payload}
 
     def texts(self, event: Any) -> frozenset[str]:
-        """Return the values that are personal in the event."""
+        """Return the PII values of the event."""
         found = frozenset[str]().union(*(pii.personal_texts(event, marks) for marks in self.marks))
         if not self.payload_marks or "payload" not in event:
             return found
@@ -65,11 +65,11 @@ class Mask:
         return found.union(*(pii.personal_texts(payload, marks) for marks in self.payload_marks))
 
     def text(self, text: str, event: Any) -> str:
-        """Return a text about the event, such as an error, without what it quotes of personal values."""
+        """Return a text about the event, such as an error, with quoted PII values redacted."""
         return pii.redacted(text, self.texts(event))
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
-        """Return what was read of an entry, masked."""
+        """Return a decoded entry, masked."""
         return decoded._replace(
             event=self.event(decoded.event),
             timestamp=self.timestamp(decoded.timestamp, decoded.event),
@@ -77,16 +77,17 @@ class Mask:
         )
 
     def timestamp(self, timestamp: str | None, event: Mapping[str, Any]) -> str | None:
-        """Return the time that is told of an event: none where the event's own is masked, for the mask is no time."""
+        """Return the timestamp to show for an event: None where the event's own timestamp is masked, since a mask is no
+        time."""
         return None if _differs("timestamp", event, self.event(event)) else timestamp
 
     def source(self, source: str | None, event: Mapping[str, Any]) -> str | None:
-        """Return the source that is told of an event, masked where the event's own is."""
+        """Return the source to show for an event, masked where the event's own source is."""
         hidden = self.event(event)
         return _as_text(hidden["source"]) if _differs("source", event, hidden) else source
 
     def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
-        """Return the entry's fields as they lie in Redis, masked. `event` is what was read of them."""
+        """Return the entry's fields as they lie in Redis, masked. `event` is the event decoded from them."""
         texts = self.texts(event)
         if not texts:
             return dict(fields)
@@ -116,13 +117,12 @@ class Mask:
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
-    """Return what is personal in an entry, whichever of the types it names a reader takes it for; None when nothing
-    is."""
+    """Return the mask for an entry, covering every type that a reader may take it for; None when it holds no PII."""
     return mask_of_event(stream, decoded.event, decoded.event_type)
 
 
 def mask_of_event(stream: StreamDefinition | None, event: Mapping[str, Any], *event_types: str) -> Mask | None:
-    """Return what is personal in an event of these types, and of those that it names beside; None when nothing is."""
+    """Return the mask for an event of these types and of the types that it names itself; None when it holds no PII."""
     if stream is None or not stream.marks:
         return None
     further = list(further_types(event))
@@ -132,16 +132,16 @@ def mask_of_event(stream: StreamDefinition | None, event: Mapping[str, Any], *ev
 
 
 def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | None:
-    """Return what is personal in events of a type, whatever version they were checked against."""
+    """Return the mask for events of a type, whichever version they were checked against; None without PII."""
     marks = stream.marks.get(event_type) if stream else None
     return Mask(marks) if marks else None
 
 
 def hiding(stream: StreamDefinition, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
-    """Return what hides from a caller all that is personal in an event, and returns one without it as it was; None
-    when nothing is to be hidden.
+    """Return a function that masks the PII of a decoded entry, and returns an entry without PII unchanged; None when
+    nothing is to be masked.
 
-    For reports that are made of events: who may not see a value must not learn it by asking what is wrong with it.
+    For reports about events: callers without payload access must not learn a value from the errors about it.
     """
     if rights.has(PERSONAL) or not stream.marks:
         return None
@@ -158,7 +158,7 @@ def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
 
 
 def may_be_personal(stream: StreamDefinition | None) -> bool:
-    """Say whether anything of the stream's events is personal: if not, nobody need read an event to find out."""
+    """Say whether the stream's events may hold PII; if not, no event needs to be read to find out."""
     return stream is not None and bool(stream.marks)
 
 

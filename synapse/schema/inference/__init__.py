@@ -1,1 +1,1 @@
-"""A schema proposed from events: what they have in common, and no more than that."""
+"""Propose a schema from events: it declares the properties that they share, and no more than that."""

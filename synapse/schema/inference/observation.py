@@ -1,4 +1,5 @@
-"""What was seen at each place of many values. Its size is bounded, and the order of the values makes no difference."""
+"""Statistics of the values at each place of many events. Their size is bounded, and the order of the values makes no
+difference."""
 
 import re
 from collections import Counter
@@ -14,7 +15,7 @@ DEEPEST = 20
 # An object that had so many names which not all of its kind have is a map, and its names are forgotten.
 MOST_NAMES = 1000
 MOST_WORDS = 10
-# What can be one of a few fixed values. Digits belong to versions and ids, of which there will be others.
+# Texts that can be a constant of a few. Digits belong to versions and ids, of which there will be others.
 _WORD = re.compile(r"[A-Za-z][A-Za-z_.:/-]{0,63}")
 
 _FORMATS = {
@@ -24,7 +25,7 @@ _FORMATS = {
 
 
 class Observation:
-    """What was seen at one place: how often, of which types, and what lay below it."""
+    """The statistics of one place: number of values, their types, and the observations of the places below it."""
 
     __slots__ = (
         "arrays",
@@ -43,12 +44,12 @@ class Observation:
 
     def __init__(self) -> None:
         self.nulls = self.booleans = self.integers = self.floats = self.strings = self.arrays = self.objects = 0
-        # Of the strings: those formats that all of them have, and how often each was seen while all were words.
+        # Of the strings: the formats that all of them have, and how often each was seen while all were words.
         self.formats: tuple[str, ...] = tuple(_FORMATS)
         self.words: Counter[str] | None = Counter()
         self.items: Observation | None = None
         self.properties: dict[str, Observation] = {}
-        # What was seen under names that were forgotten.
+        # The observation of values under names that were forgotten.
         self.others: Observation | None = None
 
     @property
@@ -58,7 +59,7 @@ class Observation:
         return sum(counts)
 
     def see(self, value: Any, *, depth: int = 0) -> None:
-        """Look at one more JSON value."""
+        """Add one more JSON value."""
         match value:
             case None:
                 self.nulls += 1
@@ -80,7 +81,7 @@ class Observation:
                 self._see_object(value, depth)
 
     def merge(self, other: "Observation") -> None:
-        """Take over what was seen at another place."""
+        """Add the observation of another place to this one."""
         self.nulls += other.nulls
         self.booleans += other.booleans
         self.integers += other.integers
@@ -101,7 +102,7 @@ class Observation:
         return {name for name, seen in self.properties.items() if seen.times == self.objects}
 
     def sometimes(self) -> Iterator[tuple[str, "Observation"]]:
-        """Give the names that some of the objects had, with what was seen there."""
+        """Yield the names that some of the objects had, with their observations."""
         return ((name, seen) for name, seen in self.properties.items() if seen.times < self.objects)
 
     def _see_string(self, text: str) -> None:
@@ -130,7 +131,7 @@ class Observation:
             self._forget_names()
 
     def _forget_names(self) -> None:
-        """Put together what lies under the names that not all objects have, when they are too many."""
+        """Merge the observations of names that not all objects have, when such names are too many."""
         if self.others is None and sum(1 for _ in self.sometimes()) <= MOST_NAMES:
             return
         self.others = self.others or Observation()
@@ -152,5 +153,5 @@ def _few(words: Counter[str]) -> Counter[str] | None:
 
 
 def _has_format(text: str, name: str) -> bool:
-    # By the letter of RFC 3986 “user:42” is a URI, too; nobody means that one.
+    # By the letter of RFC 3986 “user:42” is a URI, too; nearly no writer means that one.
     return (name != "uri" or "://" in text) and _FORMATS[name].is_valid(text)

@@ -1,4 +1,4 @@
-"""The schema of an observation: it accepts all that was seen, and says what all of it had in common."""
+"""The schema of an observation: it accepts every observed value, and declares the properties that all of them share."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -62,7 +62,7 @@ def _name_the_type(document: Document, event_type: str) -> None:
 
 
 def _described(seen: Observation, depth: int, *, name: str | None, quotes: bool) -> Document:
-    """Return the schema of what was seen under a name; None is the event itself."""
+    """Return the schema of the observation of a property; the name is None for the event itself."""
     types = _types(seen)
     if not types:
         return {}
@@ -119,7 +119,7 @@ def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> D
 
 
 def _map_values(seen: Observation, sometimes: Mapping[str, Observation], *, root: bool) -> Observation | None:
-    """Return what was seen under the names that not all objects have, when those names look like keys of a map."""
+    """Merge the observations of names that not all objects have, when those names look like keys of a map."""
     if seen.others is None and not _are_keys(seen, sometimes, root=root):
         return None
     values = Observation()
@@ -188,7 +188,7 @@ def _marked(document: Document, marks: Marks | None) -> Document:
 
 
 def _in_order(names: Iterable[str], known: Iterable[Any]) -> list[str]:
-    """Return the names, those that are known first and in that order."""
+    """Return the names, known names first and in their order."""
     found = dict.fromkeys(names)
     first = dict.fromkeys(name for name in known if name in found)
     return [*first, *(name for name in found if name not in first)]

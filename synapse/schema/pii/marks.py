@@ -1,4 +1,4 @@
-"""Which parts of a schema lead to something that is marked as personal.
+"""The parts of a schema that lead to values marked as PII.
 
 A place of an event can be described by many parts of a schema at once: by `allOf`, by all that a `$ref` leads to, by
 each form of an `anyOf`. So we walk as the validator could, with all of them together: `Marks` are the parts that
@@ -32,7 +32,7 @@ _MARKED: _Part = {MARK: True}
 
 
 class Marks:
-    """What a schema says of one place of an event. `is_personal`: all that stands there is."""
+    """The PII marks of a schema for one place of an event. `is_personal`: everything at the place is PII."""
 
     __slots__ = ("_known", "_parts", "_schema", "has_items", "has_names", "is_personal")
 
@@ -45,7 +45,7 @@ class Marks:
         self.has_items = any(schema.leads_on(part, _OF_ITEMS) for part in parts)
 
     def of_name(self, name: str) -> "Marks | None":
-        """Return what is said of a property; None when nothing in it is personal."""
+        """Return the marks of a property; None when it holds no PII."""
         if name in self._known:
             return self._known[name]
         found = self._schema.marks(each for part in self._parts for each in self._schema.of_name(part, name))
@@ -56,23 +56,23 @@ class Marks:
 
     @property
     def source(self) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
-        """The schema that says it, and those that its `$ref` may name."""
+        """The schema that holds the marks, and the schemas that its `$ref` may name."""
         return self._schema.source
 
     @property
     def everything(self) -> "Marks":
-        """What is said where nobody knows what stands there: all of it is personal."""
+        """The marks of a place that cannot be resolved: everything there counts as PII."""
         return self._schema.everything
 
     def of_item(self, number: int) -> "Marks | None":
-        """Return what is said of an item; None when nothing in it is personal."""
+        """Return the marks of an item; None when it holds no PII."""
         return self._schema.marks(each for part in self._parts for each in _of_item(part, number))
 
 
 def marks_of(resolver: ReferenceResolver) -> Marks | None:
-    """Return what a schema says of an event; None when nothing of it is personal.
+    """Return the marks of a schema for an event; None when no part of the event is PII.
 
-    A schema without a mark, in itself and in those that its `$ref` name, costs a look at its words.
+    A schema without a mark, in itself and in the schemas that its `$ref` name, costs only a search of its text.
     """
     if not any(map(_mentions, (resolver.root, *resolver.documents.values()))):
         return None
@@ -92,7 +92,7 @@ class _Schema:
         self.everything = Marks(self, (), is_personal=True)
 
     def marks(self, parts: Iterable[Any]) -> Marks | None:
-        """Return what these parts say together of one place."""
+        """Return the marks that these parts together give one place."""
         found: dict[int, _Part] = {}
         waiting = [part for part in parts if id(part) in self._leading]
         while waiting:
@@ -115,7 +115,7 @@ class _Schema:
         return self._marks[key]
 
     def of_name(self, part: _Part, name: str) -> Iterator[Any]:
-        """Give what a part says of a property."""
+        """Yield the subschemas of a part that apply to a property."""
         named = mapping_of(part.get("properties"))
         if name in named:
             yield named[name]
@@ -124,7 +124,7 @@ class _Schema:
         ]
         yield from matching
         if name not in named:
-            # What is evaluated elsewhere is not known here.
+            # The properties evaluated elsewhere are not known here.
             yield part.get("unevaluatedProperties")
             if not matching:
                 yield part.get("additionalProperties")
@@ -152,7 +152,7 @@ class _Schema:
         try:
             targets = self._resolver.possible_targets(part)
         except CannotFollow:
-            # Nobody knows what is marked there, so all of it is.
+            # The marks there cannot be known, so all of it is PII.
             yield _MARKED
             return
         yield from (target.schema for target in targets)

@@ -1,8 +1,8 @@
-"""Mask an event along the marks of its schema, and redact texts that quote what is masked in it.
+"""Mask an event along the marks of its schema, and redact texts that quote masked values.
 
-The form stays: names, lengths of arrays and what is null are seen, values are not. A place that the schema takes for an
-object or an array with something personal inside, and that is a text or a number, is masked as a whole: nobody knows
-what it is. A text alone does not tell what in it is personal; with the event, its personal values are looked for.
+The form stays: names, lengths of arrays and nulls are seen, values are not. A place that the schema takes for an object
+or an array with PII inside, and that is a text or a number, is masked as a whole, since its meaning is unknown. A text
+alone does not show which of its words are PII; with the event, its PII values are searched for.
 """
 
 import html
@@ -20,7 +20,7 @@ MASK = "•••"
 
 
 def masked(event: Any, marks: Marks) -> Any:
-    """Return the event with `MASK` in place of what is personal; what has nothing of it comes back as it was."""
+    """Return the event with `MASK` in place of PII; an event without PII is returned unchanged."""
     try:
         return _masked(event, marks)
     except RecursionError:
@@ -28,7 +28,7 @@ def masked(event: Any, marks: Marks) -> Any:
 
 
 def personal_texts(event: Any, marks: Marks) -> frozenset[str]:
-    """Return what is personal in an event, value by value, as texts."""
+    """Return the PII values of an event as texts."""
     found: set[str] = set()
     waiting: list[tuple[Any, Marks]] = [(event, marks)]
     while waiting:
@@ -85,11 +85,11 @@ def _of_item(marks: Marks, number: int) -> Marks | None:
 
 # A quotation may be cut: from so many characters on, the beginning of a value is enough to be recognised.
 ENOUGH = 12
-# Where nobody says that the text was cut: so much of a value's beginning, at its very end, is taken for one.
+# Where the text does not say that it was cut: so much of a value's beginning, at its very end, is taken for one.
 ENOUGH_AT_END = 3
 # Where a text says that it was cut: as we do, and as others might.
 _CUTS = re.compile(rf"{CUT}+|\.{{3,}}")
-# What may stand behind the end of a quotation.
+# Characters that may stand behind the end of a quotation.
 _CLOSING = " \t\r\n\"'`”»)]}>.,;:!\u2019\u203a"
 # More than so many are not looked for, and not in more places: the text is masked as a whole.
 MOST_VALUES, MOST_CUTS = 1000, 50

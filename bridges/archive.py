@@ -1,4 +1,4 @@
-"""Archived events: from a delivered event to the row that is kept of it, and how much room the rows take.
+"""Archived events: rows made from delivered events, and the space that the rows take.
 
 What no database can hold is replaced, and the row says so.
 """
@@ -40,13 +40,13 @@ def row_of(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
 
 
 def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
-    """Return a row for an event that the database refuses: all that is known of it but the event, which is a text."""
+    """Return a row without the event, for an event that the database refuses; a text stands in its place."""
     text = delivery.event
     return _row(delivery, bridge, {_REFUSED: _without_nul(_text(text))}, "Kept as a text: it was refused.")
 
 
 def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
-    """Return the row as somebody may see it, never to be saved: masked for those who may not see what is personal."""
+    """Return a copy of the row for display, never to be saved: PII is masked unless the caller may see it."""
     event = kept.event if isinstance(kept.event, dict) else {}
     mask = mask_of_event(holder.current().shown(kept.stream), event, kept.event_type)
     if mask is None or by.rights.has(PERSONAL):
@@ -85,7 +85,7 @@ def _moment_of_text(text: str | None) -> datetime | None:
 
 
 def _short(text: str) -> str:
-    """Return what a column takes: the whole is in the event."""
+    """Shorten a text to the length of its column; the event has the full text."""
     return _without_nul(text[:_MOST_CHARACTERS])  # type: ignore[no-any-return]  # a text stays one
 
 
@@ -133,7 +133,7 @@ def archive_bytes() -> int:
 
 
 def delete_oldest(count: int) -> int:
-    """Delete the events that were archived first, of whichever bridge. Return how many there were."""
+    """Delete the events that were archived first, across all bridges, and return their number."""
     oldest = list(ArchivedEvent.objects.order_by("id").values_list("id", flat=True)[:count])
     if not oldest:
         return 0

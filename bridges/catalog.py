@@ -119,13 +119,13 @@ def _group_of(values: Values) -> tuple[str, str]:
 
 
 def adopt(file: CatalogFile) -> None:
-    """Keep groups that reads opened and that the file defines now: what somebody defined does not expire."""
+    """Keep groups that reads opened and that the file now defines: a defined group does not expire."""
     if pulled := [name for name, values in file.wanted(BRIDGE).items() if values.get("sink") == PULL]:
         OpenedGroup.objects.filter(bridge__name__in=pulled).delete()
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the section, when there are bridges. What has its default is left out."""
+    """Add the section `bridges` when there are any, leaving out values that equal their defaults."""
     if current := _current():
         document["bridges"] = [
             {
@@ -159,7 +159,7 @@ def _used_streams(values: Values) -> dict[tuple[str, ...], str]:
 
 
 def _streams(file: CatalogFile, asked: set[str], *, delete: bool) -> set[str]:
-    """Return the streams that there will be: all of the file, and those of the others that are asked for and stay."""
+    """Return the streams that exist after the change: those of the file, and others that are used and remain."""
     named = set(file.wanted(STREAM))
     if asked <= named or (delete and file.says("streams")):
         return named
@@ -209,7 +209,7 @@ def _check(item: Item, values: Mapping[str, Any]) -> None:
 
 
 def _check_groups(file: CatalogFile, wanted: Mapping[str, Values], others: Mapping[str, Values]) -> None:
-    """Check that no two bridges read as one group: each would get a part of the events."""
+    """Check that no two bridges read as one group: each would get only a part of the events."""
     taken = {(values["stream"], values["group"]): name for name, values in others.items() if name not in wanted}
     for name, values in wanted.items():
         first = taken.setdefault((values["stream"], values["group"]), name)

@@ -1,4 +1,4 @@
-"""What `manage.py consume` does: it brings a stream's events to the console or to a handler, or runs bridges."""
+"""The work of `manage.py consume`: bring a stream's events to the console or a handler, or run bridges."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,8 @@ STOP_PATIENCE = 18.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person asked for: `begin` as in synapse.wire.start_position, None for wherever the group is.
+    """The options of one `consume` command: `begin` as in synapse.wire.start_position, None for the group's own
+    position.
 
     `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
     personal in them if `personal`.
@@ -54,7 +55,7 @@ class Wanted:
 
     @property
     def bridge(self) -> BridgeDefinition:
-        """The bridge that nobody defined."""
+        """Return a temporary bridge, which the catalog does not define."""
         name = self.handler or CONSOLE_GROUP
         return BridgeDefinition(
             name=name,
@@ -70,7 +71,7 @@ class Wanted:
 def worker_for(
     wanted: Wanted, *, descriptor: int, say: Say, stop: Stop, colour: bool | None = None, block_ms: int = 2000
 ) -> Worker:
-    """Return the worker that does what is wanted; `descriptor` is the file to print to.
+    """Return the worker for the options of the command; the console prints to the file descriptor `descriptor`.
 
     Raises:
         NotDefined: when the catalog has no such stream.
@@ -93,7 +94,7 @@ def worker_for(
 
 
 def consume(worker: Worker) -> None:
-    """Run the worker until it is finished or stopped, with what every long-running process does beside its work.
+    """Run the worker until it is finished or stopped, beside the background tasks of every long-running process.
 
     Raises:
         GroupExists: when the group is there and must be new.
@@ -108,7 +109,7 @@ def consume(worker: Worker) -> None:
 
 
 def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], None], drain: bool = False) -> Supervisor:
-    """Return the supervisor of the bridges with these names, of all when None. Those that are disabled rest.
+    """Return the supervisor of the bridges with these names, of all when None. Disabled bridges do not run.
 
     `say` gets a bridge's name and what a person should know.
 
@@ -134,7 +135,7 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
 
 
 def supervise(supervisor: Supervisor, stop: Stop) -> bool:
-    """Run the bridges until a stop is requested, or until all are over for good. Return whether all ended in time."""
+    """Run the bridges until a stop is requested or all have ended for good. Return whether all ended in time."""
     background_tasks.start()
     process.tune_garbage_collector()
     try:
@@ -171,7 +172,9 @@ def _enabled(
 
 
 def _without_repeats(say: Say, said: dict[str, str], name: str) -> Say:
-    """Return a `say` that leaves out what the bridge said last already: one that cannot be opened is tried for ever."""
+    """Return a `say` that drops a bridge's message when it repeats the last one: a bridge that cannot open retries for
+    ever.
+    """
 
     def once(line: str) -> None:
         if said.get(name) != line:

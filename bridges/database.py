@@ -1,4 +1,4 @@
-"""The database as bridges use it: a column for an event whose numbers stay what they are, and lasting connections."""
+"""Database helpers for bridges: a JSON column that keeps numbers exact, and persistent connections."""
 
 import json
 from typing import Any
@@ -29,14 +29,14 @@ class EventField(models.JSONField):
         super().__init__(encoder=_Encoder, decoder=_Decoder, **options)
 
     def deconstruct(self) -> Any:
-        """Describe it to migrations as the column that it is."""
+        """Describe the column to migrations as a plain JSON column."""
         name, _, args, options = super().deconstruct()
         del options["encoder"], options["decoder"]
         return name, "django.db.models.JSONField", args, options
 
 
 def close_stale_connections() -> None:
-    """Close this thread's connections that are broken or too old, but for one in the middle of a transaction.
+    """Close this thread's database connections that are broken or too old, except inside a transaction.
 
     Django does it around each request; whoever works without requests has to do it.
     """

@@ -1,4 +1,4 @@
-"""What the archived inference events of some time say together, by model: added up by the database.
+"""Statistics of the archived inference events of a period, by model, aggregated by the database.
 
 The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. What is
 PII in them is left out for those who may not see it: the events count, as of no model, or without a latency.
@@ -64,7 +64,7 @@ FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One model, or all (`model` ""): how many inferences came to an end, how many failed, latencies in milliseconds.
+    """Statistics of one model, or of all (`model` ""): inferences ended, inferences failed, latencies in milliseconds.
 
     A latency is None where no event tells one.
     """
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def events(self) -> int:
-        """How many events there were."""
+        """Return the number of events."""
         return self.complete + self.errors
 
 
@@ -91,7 +91,7 @@ class Summary:
 
 
 def since(moment: datetime, *, by: Principal = SYSTEM) -> Summary:
-    """Return the summary of the events that were published since then, as `by` may see it."""
+    """Return the summary of the events published since a moment, as `by` may see it."""
     read = {name: "NULL" if name in _hidden_from(by) else sql for name, sql in _JSON[connection.vendor].items()}
     total, looked_at = _rows(moment, read, group="''", most=1)
     whole = total[0] if total else Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None)
@@ -100,7 +100,7 @@ def since(moment: datetime, *, by: Principal = SYSTEM) -> Summary:
 
 
 def _hidden_from(by: Principal) -> set[str]:
-    """Return what of `_JSON` somebody may not see."""
+    """Return the properties among `_JSON` that are masked for the caller."""
     if by.rights.has(PERSONAL):
         return set()
     stream = holder.current().shown(STREAM)
@@ -110,7 +110,7 @@ def _hidden_from(by: Principal) -> set[str]:
 
 
 def _rows(moment: datetime, read: Mapping[str, str], *, group: str, most: int) -> tuple[list[Row], int]:
-    """Return the rows of the groups, and how many archived events were looked at."""
+    """Return the rows of the groups, and how many archived events were read."""
     sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **read)
     start: Any = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:

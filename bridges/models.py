@@ -1,4 +1,4 @@
-"""Bridges as somebody defined them, the secrets that they use, and the events that database sinks keep."""
+"""Models of bridges: their definitions, the secrets that they use, and the events that database sinks keep."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from synapse.wire import start_position
 
 
 def validate_event_types(names: object) -> None:
-    """Refuse what is no list of event types (a Django validator)."""
+    """Refuse a value that is not a list of event types (a Django validator)."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValidationError("A list of event types, such as [“inference-complete”]; an empty one means all.")
     for name in names:
@@ -29,13 +29,13 @@ def validate_event_types(names: object) -> None:
 
 
 def validate_config(config: object) -> None:
-    """Refuse what no sink can read (a Django validator)."""
+    """Refuse a value that cannot be a sink's settings (a Django validator)."""
     if not isinstance(config, dict):
         raise ValidationError("The sink's settings by name: {} when it needs none.")
 
 
 def validate_filters(values: object) -> None:
-    """Refuse what is no list of filters (a Django validator)."""
+    """Refuse a value that is not a list of filters (a Django validator)."""
     try:
         filters.read(values)
     except filters.BadFilter as problem:
@@ -43,7 +43,7 @@ def validate_filters(values: object) -> None:
 
 
 def validate_schedule(values: object) -> None:
-    """Refuse what is no list of waits (a Django validator)."""
+    """Refuse a value that is not a list of retry waits (a Django validator)."""
     try:
         delivery_retry_schedule.read(values)
     except delivery_retry_schedule.BadWait as problem:
@@ -51,7 +51,7 @@ def validate_schedule(values: object) -> None:
 
 
 def validate_start(text: str) -> None:
-    """Refuse what is no place in a stream (a Django validator)."""
+    """Refuse a text that is not a position in a stream (a Django validator)."""
     try:
         start_position.start_of(text, now=datetime.now(UTC))
     except BadPosition as problem:
@@ -59,7 +59,7 @@ def validate_start(text: str) -> None:
 
 
 def validate_order_key(name: str) -> None:
-    """Refuse what cannot be a top-level property (a Django validator)."""
+    """Refuse a text that cannot name a top-level property (a Django validator)."""
     if any(mark in name for mark in "./[]$") or not name.isprintable():
         raise ValidationError("The name of one top-level property, such as customer_id; no path into it.")
 
@@ -124,7 +124,10 @@ class Bridge(CatalogModel):
 
 
 class OpenedGroup(models.Model):
-    """A group that is pulled and that a read made: who read first (synapse.shares.counter), and when it was read last.
+    """A pulled group that a read opened: the caller of the first read (synapse.shares.counter), and the time of the
+    last.
+
+    It is no part of the catalog: noting a read changes no definition.
 
     It is no part of the catalog: noting a read changes no definition.
     """

@@ -1,4 +1,4 @@
-"""Secrets by their names: what the settings of bridges refer to, so that they never hold one.
+"""Secrets by name: bridges' settings refer to them and never hold their values.
 
 A secret is a variable of the environment, or a row of the database, where it is encrypted. The environment wins. There,
 what it was before is the variable of the same name with _PREVIOUS.
@@ -20,12 +20,12 @@ from synapse.errors.delivery import SecretElsewhere, SecretLost
 
 
 def variable_of(name: str) -> str:
-    """Return the variable that a secret of this name can come from."""
+    """Return the environment variable that can supply a secret of this name."""
     return settings.SECRETS_PREFIX + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
 def values_of(name: str) -> list[str]:
-    """Return a secret: what it is now, and what it was before where that is still to be used.
+    """Return the current value of a secret, followed by the previous one while that is still in use.
 
     Raises:
         SecretElsewhere: when the installation that runs here has it, and this command has not.
@@ -51,7 +51,9 @@ def values_of(name: str) -> list[str]:
 
 
 def change(row: Secret, value: str, *, keep_previous: bool) -> None:
-    """Give a secret a value, in memory: who calls saves it. Where `keep_previous`, the old one is used beside it."""
+    """Set a secret's value in memory; the caller saves the row. With `keep_previous`, the old value stays in use beside
+    it.
+    """
     row.previous = row.value if keep_previous else ""
     row.value = seal(value, settings.SECRETS_KEYS)
 

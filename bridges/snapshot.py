@@ -1,4 +1,4 @@
-"""The bridges as every process of Synapse knows them: in memory, loaded anew when the catalog changed.
+"""A snapshot of the bridges in the memory of every process, loaded anew when the catalog changes.
 
 The streams' snapshot tells when that was: it is replaced as a whole, here and in every other process.
 """
@@ -23,7 +23,7 @@ from synapse.wire.start_position import start_of
 
 
 class BridgeHolder:
-    """Keeps the definitions that go with the current snapshot of the catalog."""
+    """Keeps the bridge definitions that match the current snapshot of the catalog."""
 
     def __init__(self) -> None:
         self._loaded: tuple[Snapshot, Mapping[str, BridgeDefinition]] | None = None
@@ -31,7 +31,7 @@ class BridgeHolder:
         self._lock = threading.Lock()
 
     def current(self) -> Mapping[str, BridgeDefinition]:
-        """Return the bridges by name: no query unless the catalog changed."""
+        """Return the bridges by name, without a query unless the catalog changed."""
         snapshot = catalog.current()
         with self._lock:
             if self._loaded is None or self._loaded[0] is not snapshot:
@@ -43,17 +43,17 @@ class BridgeHolder:
 
     @property
     def is_current(self) -> bool:
-        """Whether what is loaded goes with the current snapshot: then nobody asks the database."""
+        """Say whether the loaded bridges match the current snapshot, so that the database need not be asked."""
         loaded = self._loaded
         return loaded is not None and loaded[0] is catalog.current()
 
     @property
     def was_loaded(self) -> bool:
-        """Whether any bridges were loaded, be they older than the current snapshot."""
+        """Say whether any bridges were loaded, even if older than the current snapshot."""
         return self._loaded is not None
 
     def at(self, stream: str, group: str) -> BridgeDefinition | None:
-        """Return the bridge that reads as a group, as it was loaded last: never a query."""
+        """Return the bridge that reads as a group, as loaded last, without a query."""
         return self._places.get((stream, group))
 
     def durable_groups(self) -> dict[str, dict[str, str]]:
@@ -68,7 +68,7 @@ class BridgeHolder:
         return groups
 
     def owners(self) -> Owners:
-        """Return whose the groups of all bridges are."""
+        """Return the owners of the groups of all bridges."""
         return {
             (bridge.stream, bridge.group): Owner(
                 kind="pull" if bridge.is_pulled else "bridge",
@@ -117,5 +117,5 @@ holder = BridgeHolder()
 
 
 def mask_of(delivery: Delivery) -> Mask | None:
-    """Return what is personal in the event, by the contracts of its stream; None when nothing is."""
+    """Return the mask for the PII of an event, by the contracts of its stream; None without any."""
     return masking.mask_of(catalog.current().shown(delivery.stream), delivery.entry)

@@ -1,4 +1,4 @@
-"""What Redis holds of a run: asked while it drains, and counted when it is over."""
+"""The state that Redis holds of a run: polled while the run drains, and counted at its end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Places:
 
     @property
     def is_settled(self) -> bool:
-        """Say whether there is nothing left to do."""
+        """Say whether every event of the group is acknowledged or dead."""
         return not (self.unread or self.pending or self.waiting or self.parked)
 
 
@@ -48,8 +48,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """All that is left. `stored`: the events' names by their ids; `left_over`: keys that should be gone; `trimmed`: how
-    many events the scripts counted as lost."""
+    """The final state in Redis. `stored`: the events' names by their ids; `left_over`: keys that should be gone;
+    `trimmed`: how many events the scripts counted as lost.
+    """
 
     stored: dict[str, str]
     letters: list[Letter]
@@ -59,7 +60,7 @@ class Stock:
 
 
 def places(executor: SyncExecutor) -> Places | None:
-    """Return where the events are, None when Redis, or the group, cannot be asked now."""
+    """Return where the events are, None when Redis or the group cannot be asked now."""
     try:
         info, groups, waiting, counters = executor.execute(
             [
@@ -87,7 +88,7 @@ def places(executor: SyncExecutor) -> Places | None:
 
 
 def take(executor: SyncExecutor, found: Places) -> Stock:
-    """Count what is there. `found`: where the events are now."""
+    """Read the final state from Redis. `found`: where the events are now."""
     counters: dict[str, Any] = _ask(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
     return Stock(
         stored={entry.id: _name(entry.parts) for entry in _entries(executor)},

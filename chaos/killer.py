@@ -1,4 +1,4 @@
-"""What goes wrong, and when: the seed decides which, the clock decides what that hits."""
+"""Faults that are injected during a run: the seed draws their times, the clock decides which events they hit."""
 
 import os
 import random
@@ -20,7 +20,7 @@ PAST_THE_LEASE = 1.5
 
 @dataclass
 class Deeds:
-    """How often each thing was done."""
+    """Counts of the faults that were injected."""
 
     workers_killed: int = 0
     workers_frozen: int = 0
@@ -29,7 +29,7 @@ class Deeds:
 
 @dataclass
 class Killer:
-    """Does what the plan says, a step at a time."""
+    """Injects the faults of the plan, one step at a time."""
 
     plan: Plan
     workers: Fleet
@@ -44,7 +44,7 @@ class Killer:
             self._again(every, deed)
 
     def step(self) -> None:
-        """Do what is due."""
+        """Inject the faults that are due."""
         now = time.monotonic()
         due = [entry for entry in self._due if entry[0] <= now]
         self._due = [entry for entry in self._due if entry[0] > now]
@@ -52,7 +52,7 @@ class Killer:
             deed()
 
     def heal(self) -> None:
-        """Put everything right again, and do nothing more."""
+        """Undo all faults, and inject no more."""
         self._due.clear()
         for number in list(self._frozen):
             self._thaw(number)

@@ -30,19 +30,19 @@ TELL_EVERY = 5.0
 
 
 class Progress:
-    """Tells what goes on, at most once in five seconds."""
+    """Reports progress, at most once in five seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told_at = clock()
 
     def tell(self, line: str) -> None:
-        """Tell something at once."""
+        """Report a message at once."""
         self._told_at = self._clock()
         print(f"{MARK}{line}", file=sys.stderr, flush=True)
 
     def tell_when_due(self, line: Callable[[], str]) -> None:
-        """Tell something when nothing was told for five seconds."""
+        """Report a message when five seconds have passed since the last one."""
         if self._clock() >= self._told_at + TELL_EVERY:
             self.tell(line())
 
@@ -55,12 +55,12 @@ class ChaosServer:
     program: str = ""
 
     def prepare(self) -> None:
-        """Choose the port: not the usual one, which somebody may expect there."""
+        """Choose a free port, not the usual one, on which another server may be expected."""
         self.folder.mkdir(mode=0o700, parents=True)
         record(self.folder, Endpoint(port=ports.any_free(LOOPBACK), password=secrets.token_urlsafe(32)))
 
     def start(self) -> None:
-        """Start it, on the data that it left; nothing happens when it runs.
+        """Start the server on the data of its last run; do nothing when it runs.
 
         Raises:
             EmbeddedRedisError: when it cannot run.
@@ -68,11 +68,11 @@ class ChaosServer:
         self._embedded().ensure_running()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._embedded().stop()
 
     def kill(self) -> bool:
-        """End it as kill -9 does. Return False when none ran."""
+        """Kill the server as kill -9 does. Return False when none ran."""
         pid = process.verified_pid(self.folder / endpoint.PID, started_with=self.folder / endpoint.CONFIGURATION)
         if pid is None:
             return False
@@ -90,11 +90,16 @@ ROOT = Path(__file__).parents[1]
 
 
 class RunFailed(Exception):
-    """The run came to no verdict; the message says why."""
+    """The run ended without a verdict; the message says why."""
 
 
 def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
-    """Run the plan. Return its outcome as plain values. Whatever happens, nothing of it goes on running.
+    """Run the plan in its own process and return its outcome as plain values. No process of the run survives this call.
+
+    `say` gets a line of progress every few seconds.
+
+    Raises:
+        RunFailed: when the run ended without a verdict.
 
     `say` is told how far it is, a line every few seconds.
 
@@ -134,7 +139,7 @@ def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
 
 
 def _listen(lines: IO[str], say: Callable[[str], object], complaints: list[str]) -> None:
-    """Pass on what a run tells of itself, and keep what else it writes."""
+    """Pass on the progress that a run reports, and keep its other output."""
     for line in lines:
         if not line.startswith(MARK):
             complaints.append(line)

@@ -26,8 +26,8 @@ USUAL_START: Start = "fork" if sys.platform == "linux" else "spawn"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long events are published (`seconds`), how many a second (`rate`, of all publishers together), and what is
-    done to them. `events` ends the publishing earlier, after so many; 0 does not.
+    """The load and the faults of a run: `seconds` of publishing at `rate` events a second (all publishers together).
+    `events` ends the publishing earlier, after that many; 0 does not.
 
     `failures`: the part of first and second attempts that fail; `poison`: the part of the events that always do.
     `kill_worker`, `kill_server`, `stop_worker`, `freeze_worker`: after how many seconds, on average, one is killed
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def has_faults(self) -> bool:
-        """Say whether anything is killed or frozen: only then may an event be delivered twice."""
+        """Say whether any process is killed or frozen: only then may an event be delivered twice."""
         return bool(self.kill_worker or self.kill_server or self.freeze_worker)
 
     @property
@@ -79,7 +79,7 @@ class Plan:
         )
 
     def packed(self) -> str:
-        """Return it as text."""
+        """Return the plan as text."""
         return json.dumps(asdict(self))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A run from its beginning to its verdict, in a process whose settings lead to nothing but the run's own folder."""
+"""A chaos run from start to verdict, in a process whose settings reach only the run's own folder."""
 
 import math
 import time
@@ -28,12 +28,12 @@ _ASK_EVERY = 0.05
 
 
 class Stuck(Exception):
-    """Nobody could say where the events are; the message tells a person what is missing."""
+    """The positions of the events could not be read; the message names the missing piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run found out. `took`: seconds of publishing and killing; `drained`: seconds until all was settled."""
+    """A run's outcome. `took`: seconds of publishing and killing; `drained`: seconds until all was acknowledged."""
 
     engine: str
     took: float
@@ -44,12 +44,12 @@ class Outcome:
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the outcome as plain values."""
         return asdict(self)
 
 
 def prepare(server: ChaosServer) -> None:
-    """Make a database with one stream, start the server, and let go of all connections: processes may be forked."""
+    """Create a database with one stream, start the server, and close all connections: processes may be forked."""
     call_command("migrate", verbosity=0)
     Stream.objects.create(name=STREAM)
     holder.current()
@@ -59,7 +59,7 @@ def prepare(server: ChaosServer) -> None:
 
 
 def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
-    """Do what the plan says, heal everything, wait until all is settled, and judge.
+    """Carry out the plan, undo all faults, wait until all events are acknowledged, and judge.
 
     Raises:
         EmbeddedRedisError: when the server cannot run.
@@ -114,7 +114,7 @@ def _published_so_far(plan: Plan, deeds: Deeds, seconds: float) -> str:
 
 
 def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = False) -> inventory.Places:
-    """Wait until all is settled, or nothing gets on any more: the verdict will say so.
+    """Wait until all events are acknowledged, or nothing moves any more: the verdict will say so.
 
     `trickling`: sound events still come, so that some are done says nothing about the others.
     """

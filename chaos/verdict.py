@@ -50,7 +50,7 @@ class KeyOrder:
         self._handled.add(id_)
 
     def is_unfinished(self) -> bool:
-        """Return whether an event was handled, had to be handled again, and was not."""
+        """Say whether an event was handled, had to be handled again, and was not."""
         return any(id_ in self._handled and name not in self._dead for id_, name in self._open.items())
 
 
@@ -84,7 +84,7 @@ class Verdict:
     trimmed: int
 
     def promised(self, plan: Plan) -> dict[str, int]:
-        """Return what must be 0, by what a person calls it."""
+        """Return the counts that must be 0, by readable names."""
         promised = {
             "lost": self.lost,
             "stored twice": self.stored_twice,
@@ -104,7 +104,7 @@ class Verdict:
 
 
 def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Handled], stock: Stock) -> Verdict:
-    """Compare what was promised with what is so."""
+    """Compare the publishers' and workers' ledgers with the final state in Redis, and count each broken promise."""
     told = {fact.name: fact for fact in acknowledged}
     names = set(stock.stored.values())
     dead = {letter.name for letter in stock.letters}
@@ -133,7 +133,7 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
 
 
 def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set[str], int, int]:
-    """Return what was handled, how often something was again, and how often the order was broken."""
+    """Return the handled events, the number of repeated deliveries, and the number of breaks of order."""
     done: set[str] = set()
     orders: dict[str, KeyOrder] = defaultdict(lambda: KeyOrder(dead))
     again = breaks = 0
@@ -151,14 +151,14 @@ def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set
 
 
 def broken(plan: Plan, outcome: dict[str, Any]) -> list[str]:
-    """Return the promises that were not kept, a sentence each."""
+    """Return one sentence for each promise that was not kept."""
     promised = Verdict(**outcome["verdict"]).promised(plan)
     promises = {**promised, "workers crashed": outcome["crashed"], "stops gone wrong": outcome["stops"]["bad"]}
     return [f"{name}: {count:,}" for name, count in promises.items() if count]
 
 
 def table(plan: Plan, outcome: dict[str, Any]) -> str:
-    """Return what was done and what came of it, as text."""
+    """Return the faults and counts of a run as a text table."""
     verdict = Verdict(**outcome["verdict"])
     rows = [*_deeds(plan, outcome), *_counts(plan, verdict)]
     return "\n".join(f"{name:<24} {text}" for name, text in rows)

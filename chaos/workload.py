@@ -34,7 +34,7 @@ TRICKLE_EVERY = 0.05
 
 
 class Phases:
-    """What publishers and the run tell each other.
+    """Shared events by which the publishers and the run synchronise.
 
     First come the planned events. When those are stored, sound ones go on coming, few, until the run says that it is
     over: where nothing but poison is left no attempt succeeds, and workers then try one event every half minute.
@@ -48,11 +48,11 @@ class Phases:
         self.over = context.Event()
 
     def published(self) -> None:
-        """Note that one publisher has stored what was planned."""
+        """Note that one publisher has stored its planned events."""
         self._published.release()
 
     def all_published(self) -> bool:
-        """Say whether all have."""
+        """Say whether all publishers have."""
         while self._published.acquire(block=False):
             self._seen += 1
         return self._seen == self._publishers
@@ -73,7 +73,7 @@ class Publisher:
         self._most = share + (number < rest) if plan.events else None
 
     def run(self) -> None:
-        """Publish at the planned rate until the time is over, or the events are; then sound ones until all is over."""
+        """Publish at the planned rate until time or events run out, then sound events until the run is over."""
         began, each = time.monotonic(), self._plan.publishers / self._plan.rate
         while (left := self._left()) and time.monotonic() < began + self._plan.seconds:
             self.step(min(AT_ONCE, left))
@@ -84,7 +84,7 @@ class Publisher:
             self.step(1)
 
     def step(self, count: int) -> None:
-        """Publish so many events, and return when it is known that all of them are stored."""
+        """Publish that many events, and return when all of them are known to be stored."""
         numbers = range(self._published, self._published + count)
         answers, again = self._stored(numbers), False
         while answers is None:
@@ -100,7 +100,7 @@ class Publisher:
         return AT_ONCE if self._most is None else self._most - self._published
 
     def _stored(self, numbers: range) -> list[Once] | None:
-        """Ask for the events to be stored. None: it is not known whether all are."""
+        """Try to store the events. Return None when it is unknown whether all are stored."""
         try:
             answers = self._executor.execute([self._command(n) for n in numbers])
         except Unavailable:
@@ -120,7 +120,7 @@ class Publisher:
 
 
 def be_publisher(plan: Plan, number: int, ledger: Ledger, phases: Phases) -> None:
-    """Be a publisher's process."""
+    """Run a publisher process."""
     Publisher(plan, number, SyncExecutor(connections.server()), ledger, phases).run()
 
 
@@ -128,7 +128,7 @@ BLOCK_MS = 500
 
 
 class Handler(OneByOne):
-    """Writes down what it gets, and fails when it is the event's fate."""
+    """Records each event that it gets, and fails when the seed decided so for the event."""
 
     def __init__(self, plan: Plan, ledger: HandlingLedger) -> None:
         self._plan = plan
@@ -149,7 +149,7 @@ class Handler(OneByOne):
 
 
 def be_worker(plan: Plan, number: int, ledger: Ledger) -> None:
-    """Be a worker's process, until SIGTERM.
+    """Run a worker process until SIGTERM.
 
     Every second worker has the name of a consumer of another host: nobody can see that it died, so what it had comes
     back when its lease is over. What the others had comes back at once.
@@ -172,7 +172,7 @@ def be_worker(plan: Plan, number: int, ledger: Ledger) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process soon after its parent was killed: nobody else would."""
+    """End this process soon after its parent was killed: no other process would end it."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Why a bridge does not do what it should, told to those who may hear it: errors and answers quote events."""
+"""Reasons why a bridge is not running, shown only to people who may see payloads: errors and replies quote events."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,9 @@ HIDDEN = "What went wrong is told to those who may see the payloads of events: i
 
 
 def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
-    """Give each bridge, whose overview is there already, `why`: what keeps it from running or went wrong last; "" when
-    nothing did, and `payloads_seen`, whether the person is led to its dead letters. One query, when any is disabled."""
+    """Set `why` on each bridge that has its overview: the reason it does not run or its last error, "" for none; and
+    `payloads_seen`: whether the person gets a link to its dead letters. One query when any bridge is disabled.
+    """
     may_see = payload_access.may_see(request)
     disabled = auto_disable.reasons_of([bridge.name for bridge in bridges if not bridge.enabled])
     for bridge in bridges:

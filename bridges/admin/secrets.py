@@ -1,4 +1,4 @@
-"""Secrets in the admin: a new value goes in, and none ever comes out, but for one that is made here, once."""
+"""Secrets in the admin: their values can be set but are never shown, except once for a value generated here."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MOST_CHARACTERS = 2000
 
 
 class SecretForm(forms.ModelForm):
-    """A secret's name, and what is to become of its value."""
+    """The form of a secret: its name, and a new value to enter, generate or keep."""
 
     new_value = forms.CharField(
         required=False,

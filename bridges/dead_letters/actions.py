@@ -1,6 +1,6 @@
-"""Delivering dead letters again, or throwing them away. What is about to be done is recorded first, in the database.
+"""Redrive and discard dead letters. Each action is recorded in the database before it is carried out in Redis.
 
-The two cannot be one transaction: where it came out otherwise, or Redis could not be used after all, a second record
+The two cannot share a transaction: when the outcome differs, or Redis turns out to be unavailable, a second audit entry
 says so.
 """
 
@@ -51,19 +51,19 @@ def redrive(
     most: int = MOST_AT_ONCE,
     clock: Callable[[], float] = time.time,
 ) -> Redriven:
-    """Let dead letters be delivered again, with all attempts before them: at most `most` (1000) of what is wanted.
+    """Redrive at most `most` (1000) of the selected dead letters; they keep the attempts that they had.
 
-    With `rate`, so many a second become due. `cursor` is that of the call before, and goes on from there at the same
-    rate; what dies meanwhile is not met again. In an ordered group they are delivered when they come: others of their
-    key may have gone before them.
+    With `rate`, that many become due per second. `cursor`, from the answer of the call before, continues at the same
+    rate and skips events that died in the meantime. In an ordered group they are delivered as they arrive: other events
+    of their key may have gone before them.
 
     Raises:
-        Forbidden: when they may not, as for all of these.
+        Forbidden: when the caller may not act on these dead letters, as for every action here.
         BadEdit: when more than a thousand are named.
-        BadParameter: when the cursor is none.
-        NoSuchDeadLetter: when something that is named can be no id.
-        TooManyWaiting: when so much waits in the group that it reads nothing new.
-        Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; doing it again does no harm.
+        BadParameter: when the cursor is invalid.
+        NoSuchDeadLetter: when one of the names cannot be an id.
+        TooManyWaiting: when the group has such a backlog that it reads nothing new.
+        Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; repeating the call is safe.
     """
     permit_acting(by, stream)
     begun = cursors.read(cursor)
@@ -86,7 +86,7 @@ def redrive(
 
 
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
-    """Let a dead letter be delivered with another event, which is checked as if it were published.
+    """Redrive a dead letter with an edited event, which is checked like a published one.
 
     It keeps its id, and when and by whom it was published where the event itself does not say.
 
@@ -132,7 +132,7 @@ def discard(
     cursor: str = "",
     most: int = MOST_AT_ONCE,
 ) -> Discarded:
-    """Throw dead letters away: at most `most` (1000) of what is wanted. `reason` is recorded, and so is who.
+    """Discard at most `most` (1000) of the selected dead letters, and record the caller with the `reason`.
 
     Raises:
         BadEdit: when no reason is given, or more than a thousand are named.
@@ -152,7 +152,7 @@ def discard(
 
 
 def _ids(stream: str, group: str, what: Ids | Wanted, *, past: str, most: int) -> tuple[list[str], str | None]:
-    """Return which dead letters are meant, each once, and past which to go on."""
+    """Return the ids of the selected dead letters, each once, and the id to continue after."""
     most = max(1, min(most, MOST_AT_ONCE))
     if isinstance(what, Ids):
         ids = list(dict.fromkeys(map(checked, what.ids)))
@@ -181,13 +181,13 @@ def _recorded(by: Principal, action: str, place: tuple[str, str], about: dict[st
 
 
 def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out: Any) -> None:
-    """Record that not all came out as it was meant."""
+    """Record that the action came out differently from its first audit entry."""
     if came_out["done"] < came_out["meant"]:
         audit.record(by, f"{action} in part", _target(place), after=came_out)
 
 
 def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], event_types: Sequence[str]) -> Any:
-    """Return an event as the record keeps it: the record outlives what is personal, and more people read it."""
+    """Return an event as the audit log keeps it, with PII masked: the log outlives the event and has more readers."""
     mask = mask_of_event(stream, event, *event_types)
     return dict(event) if mask is None else mask.event(event)
 

@@ -1,6 +1,6 @@
-"""Who may see dead letters and act on them, and dead letters as somebody may see them.
+"""Permissions to see dead letters and to act on them, and the masking of dead letters.
 
-Without the right to see PII with the mask, in the event, in its fields and in the errors that quote it.
+For a caller without the right to see PII, it is masked in the event, in its fields and in the errors that quote it.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ ACTING = Requirement(read=True, read_all=True, scope="dead-letters:write")
 
 
 def permit_reading(by: Principal, stream: str) -> None:
-    """Make sure that a caller may see the dead letters of a stream's groups.
+    """Check that a caller may see the dead letters of a stream's groups.
 
     Raises:
         Forbidden: when they may not.
@@ -26,8 +26,8 @@ def permit_reading(by: Principal, stream: str) -> None:
 
 
 def permit_acting(by: Principal, stream: str) -> None:
-    """Make sure that a caller may redrive, edit and discard the dead letters of a stream's groups, or learn what that
-    would do.
+    """Check that a caller may redrive, edit and discard the dead letters of a stream's groups, or preview such an
+    action.
 
     Raises:
         Forbidden: when they may not.
@@ -36,12 +36,12 @@ def permit_acting(by: Principal, stream: str) -> None:
 
 
 def sees_all(by: Principal) -> bool:
-    """Say whether somebody may see what is personal."""
+    """Say whether the caller may see PII."""
     return by.rights.has(PERSONAL)
 
 
 def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
-    """Return the dead letter as somebody may see it."""
+    """Return the dead letter as the caller may see it."""
     if letter.mask is None or sees_all(by):
         return letter
     texts, read = letter.mask.texts(letter.event), letter.mask
@@ -57,7 +57,7 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
 
 
 def demand_editing(letter: DeadLetter, by: Principal) -> None:
-    """Make sure that somebody may send another event out in place of a dead letter.
+    """Check that a caller may redrive a dead letter with an edited event.
 
     An edit that a contract judges together with values that its editor may not see would tell of them.
 
@@ -69,7 +69,7 @@ def demand_editing(letter: DeadLetter, by: Principal) -> None:
 
 
 def is_masked(event: Any, pointer: str) -> bool:
-    """Say whether a masked event holds the mask at a JSON Pointer (RFC 6901) or above, so that no rule can judge it."""
+    """Say whether a masked event holds the mask at a JSON Pointer (RFC 6901) or above, where no rule can judge it."""
     value = event
     for step in pointer.split("/")[1:]:
         if value == MASK:

@@ -42,7 +42,7 @@ class Place:
 
 
 def places() -> Conversation[list[Place]]:
-    """Find out how many dead letters each group has, of all streams: the most first, those that have none left out.
+    """Return the number of dead letters of each group of all streams, largest first, without groups that have none.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -63,14 +63,14 @@ def places() -> Conversation[list[Place]]:
 
 
 def counts_of(groups: Iterable[tuple[str, str]]) -> Conversation[dict[tuple[str, str], int]]:
-    """Find out how many dead letters each of these has: pairs of a stream and a group."""
+    """Return the number of dead letters of each given group, by pairs of stream and group."""
     asked = list(groups)
     replies = (yield from ask([dead_letter_commands.count(*one) for one in asked])) if asked else []
     return {one: _or(reply, one[0], 0) for one, reply in zip(asked, replies, strict=True)}
 
 
 def _or(reply: Any, stream: str, otherwise: Any) -> Any:
-    """Return a reply; somebody else's key in place of ours tells nothing, and is no reason to fail."""
+    """Return a reply; a key of another type in place of ours counts as empty instead of failing."""
     try:
         return answer(reply, stream, absent=otherwise)
     except Problem:
@@ -89,7 +89,7 @@ T = TypeVar("T")
 
 
 def check_place(stream: str, group: str) -> None:
-    """Make sure that there is such a stream, and such a group: in Redis, of a bridge, or with dead letters at least.
+    """Check that the stream exists, and the group: in Redis, as a bridge's group, or at least with dead letters.
 
     Raises:
         UnknownStream, UnknownGroup: when there is none.
@@ -121,7 +121,7 @@ def page(
     past: str = "",
     by: Principal = SYSTEM,
 ) -> Page:
-    """Return those that are wanted, as `by` may see them: at most `limit` (200), past the one with the id `past`.
+    """Return at most `limit` (200) dead letters that match the filter, after the id `past`, as `by` may see them.
 
     Raises:
         NoSuchDeadLetter: when `past` is no id.
@@ -148,7 +148,9 @@ def scan(
     order: Order = "newest",
     past: str = "",
 ) -> tuple[list[T], str | None, int]:
-    """Return what is to be kept of each that is wanted, past which id to go on, and how many were looked at.
+    """Return `keep(letter)` of each dead letter that matches, the id to continue after, and the number of letters read.
+
+    The scan ends after `limit` matches, or after ten thousand that do not match.
 
     It ends with `limit` that are wanted, or with ten thousand that are not.
     """
@@ -164,7 +166,7 @@ def scan(
 
 
 def get(stream: str, group: str, id_: str) -> DeadLetter:
-    """Return one dead letter, whole: who shows it asks `seen_by`.
+    """Return one dead letter unmasked; callers that show it apply `seen_by`.
 
     Raises:
         NoSuchDeadLetter: when there is none of this id.
@@ -176,7 +178,7 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
 
 
 def meant(stream: str, group: str, what: Ids | Wanted) -> Meant:
-    """Return how many dead letters are meant now: what an action would be about."""
+    """Return how many dead letters a selection matches now."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(checked, what.ids)))
         there = _there(stream, group, ids)
@@ -189,7 +191,7 @@ def meant(stream: str, group: str, what: Ids | Wanted) -> Meant:
 
 
 def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:
-    """Give all dead letters in their order, beginning past the id `past`."""
+    """Iterate over all dead letters in their order, after the id `past`."""
     past = checked(past) if past else ""
     while True:
         asked = dead_letter_commands.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
@@ -201,7 +203,7 @@ def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") ->
 
 
 def checked(id_: str) -> str:
-    """Return the id of a dead letter, as it came.
+    """Return the id of a dead letter unchanged, or raise when it cannot be one.
 
     Raises:
         NoSuchDeadLetter: when it is none.

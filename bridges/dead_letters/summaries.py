@@ -1,4 +1,4 @@
-"""Dead letters together by what their errors have in common, and as lines of JSON in parts that fit into memory."""
+"""Dead letters grouped by the pattern of their errors, and exported as lines of JSON in parts that fit into memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from synapse.wire.ids import iso_of, moment_of_ms
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
-    """Return what a list shows of one: all but the event and the attempts."""
+    """Return the summary of one dead letter for a list: all but the event and the attempts."""
     return {
         "id": letter.id,
         "event_id": letter.event_id,
@@ -30,7 +30,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
 
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
-    """Return all that is known of one. `data` are the fields that a redrive delivers, as text."""
+    """Return all of one dead letter. `data` are the fields that a redrive delivers, as text."""
     return {
         **summary(letter),
         "stream": letter.stream,
@@ -48,7 +48,7 @@ def whole(letter: DeadLetter) -> dict[str, Any]:
 
 
 def error_group(found: ErrorGroup) -> dict[str, Any]:
-    """Return those with one fingerprint together."""
+    """Return the JSON of one error group: the dead letters that share a fingerprint."""
     return {
         "fingerprint": found.fingerprint,
         "pattern": found.pattern,
@@ -62,12 +62,12 @@ def error_group(found: ErrorGroup) -> dict[str, Any]:
 
 
 def time_of(ms: int) -> str | None:
-    """Return a moment in ISO 8601 (UTC), None for what no calendar has."""
+    """Return a moment in ISO 8601 (UTC), None for a time outside the calendar."""
     return iso_of(moment_of_ms(ms))
 
 
 def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
-    """Return the event as JSON; of one that another program nested deeper than JSON can be written, the fields."""
+    """Return the event as JSON; the raw fields when another program nested it deeper than JSON can be written."""
     try:
         return orjson.Fragment(exact_json.dumps(event))
     except orjson.JSONEncodeError:
@@ -96,7 +96,7 @@ def export(
     past: str = "",
     by: Principal = SYSTEM,
 ) -> Export:
-    """Return those that are wanted with all that `by` may see of them: as many as fit into 32 MiB, of ten thousand.
+    """Export matching dead letters as `by` may see them: as many as fit into 32 MiB, of at most ten thousand.
 
     Raises:
         NoSuchDeadLetter: when `past` is no id.
@@ -122,7 +122,7 @@ def by_error(
     *,
     by: Principal = SYSTEM,
 ) -> Errors:
-    """Return what went wrong with those that are wanted, the most frequent first; the newest ten thousand are counted.
+    """Group the matching dead letters by error, the most frequent first; only the newest ten thousand are counted.
 
     Raises:
         NotAStream, Unavailable: when Redis cannot be used for this.
@@ -147,7 +147,7 @@ def _pattern(letter: DeadLetter) -> str:
 
 @dataclass(slots=True)
 class _Counted:
-    """What is kept of those with one fingerprint: none of their events, of which each may be large."""
+    """Running totals of one fingerprint, without the events: each of those may be large."""
 
     newest: str
     example: str

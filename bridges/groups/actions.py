@@ -1,6 +1,6 @@
-"""Acting on groups. What is about to be done is recorded first, in the database.
+"""Actions on groups. Each is recorded in the database before it is carried out in Redis.
 
-The two cannot be one transaction: a second record says what it came to, where that is not known before.
+The two cannot share a transaction: a second audit entry states the outcome where it is not known beforehand.
 """
 
 import time
@@ -50,7 +50,7 @@ _BUDGET = 5.0
 
 
 def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
-    """Make a group that nobody owns: any program may read as it.
+    """Create a group without an owner: any program may read as it.
 
     Raises:
         BadParameter: when the name is none.
@@ -77,7 +77,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
 
 
 def pause(stream: str, group: str, *, by: Principal) -> Paused:
-    """Let the bridge that reads as a group, or the programs that pull as it, rest.
+    """Pause the bridge that reads as a group, or the programs that pull as it.
 
     Raises:
         GroupUnowned: when neither is so; Synapse does not read for it then.
@@ -88,20 +88,22 @@ def pause(stream: str, group: str, *, by: Principal) -> Paused:
 
 
 def resume(stream: str, group: str, *, by: Principal) -> Paused:
-    """Let a paused group go on. Raises what `pause` does."""
+    """Resume a paused group. Raises the same errors as `pause`."""
     return _turned(stream, group, by, paused=False)
 
 
 def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bool = False) -> Moved:
-    """Let a group go on somewhere else. What it had and has not settled stays, but for what is unread again, and, with
-    `discard_waiting`, what lies before its new place: that is forgotten. Dead letters stay in any case.
+    """Move a group to another position in its stream.
+
+    Unacknowledged events stay, except those that the group will read again and, with `discard_waiting`, those before
+    its new position: these are forgotten. Dead letters always stay.
 
     Raises:
-        BadPosition: when `to` is no place.
-        GroupInUse: when somebody delivers its events now.
+        BadPosition: when `to` is no position in a stream.
+        GroupInUse: when its events are being delivered now.
         UnknownStream, UnknownGroup: when there is none.
-        Forbidden: when they may not.
-        NotAStream, Unavailable: when Redis cannot be used for this. The same again goes on where it ended.
+        Forbidden: when the caller may not act on groups.
+        NotAStream, Unavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
     """
     permit(by, stream)
     after = checks.asked(to, now=datetime.now(UTC))
@@ -130,8 +132,8 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
 
 
 def delete(stream: str, group: str, *, by: Principal, force: bool = False, reason: str = "") -> Deleted:
-    """Delete a group, with all that is kept of it, dead letters too. With `force`, also when it is owed events or has
-    live consumers; that needs a reason.
+    """Delete a group with everything kept for it, dead letters too. With `force`, also one with a backlog or live
+    consumers; that needs a reason.
 
     Raises:
         BadParameter: when the reason is missing.
@@ -168,7 +170,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
 
 
 def permit(by: Principal, stream: str) -> None:
-    """Make sure that a caller may act on the groups of a stream, or learn what acting would do.
+    """Check that a caller may act on the groups of a stream, or preview such an action.
 
     Raises:
         Forbidden: when they may not.

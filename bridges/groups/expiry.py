@@ -1,7 +1,8 @@
-"""Groups that a read opened and that nobody reads any more: they expire, so that made-up names do not stay for ever.
+"""Expiry of groups that a read opened and that are no longer read, so that invented names do not stay for ever.
 
 A group that somebody defined, in a catalog file or by changing it in the admin, never expires, nor does one with events
-that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters."""
+that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters.
+"""
 
 import contextlib
 import logging
@@ -59,7 +60,7 @@ def _expired(row: OpenedGroup, limit: datetime) -> bool:
 
 
 def _is_as_opened(bridge: Bridge) -> bool:
-    """Say whether a bridge is still what the first read made: somebody who changed it means to keep it."""
+    """Say whether a bridge is unchanged since the first read opened it: a bridge that a person edited is kept."""
     columns = [column for column in Bridge._meta.concrete_fields if column.name not in _WHOSE]
     return all(
         getattr(bridge, column.attname) == _OPENED_WITH.get(column.name, column.get_default()) for column in columns
@@ -75,7 +76,7 @@ def _holds_events(stream: str, group: str) -> bool:
 
 
 def let_unused_groups_expire() -> None:
-    """Write which groups were read, and delete those that nobody reads."""
+    """Write the times of the last reads of groups, and delete the groups that expired."""
     close_old_connections()
     groups.flush()
     expire(datetime.now(UTC))

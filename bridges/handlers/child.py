@@ -1,4 +1,4 @@
-"""The child's end: loads the handler, then calls it with what it is given, until there is nobody to give more.
+"""The child process of a handler: loads the handler and calls it with each batch until the parent is gone.
 
 Started by `process.py` as `python -m bridges.handlers.child CHANNEL BOARD ORDER`.
 """
@@ -37,7 +37,7 @@ _OWN_FILES = os.path.dirname(__file__)
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the child process from its command line."""
     channel = Connection(int(sys.argv[1]))
     order = Order(**orjson.loads(sys.argv[3]))
     board = Board(int(sys.argv[2]), order.size)
@@ -92,7 +92,7 @@ def _handle(channel: Connection, board: Board, handle: Handle, deliveries: list[
 
 
 def _advice(error: BaseException) -> dict[str, Any]:
-    """Return what a handler says beside its text of what is to be done."""
+    """Return the retry advice of a handler's error: permanent, retry after some seconds, or disable the bridge."""
     if not isinstance(error, SinkError):
         return {}
     after = error.retry_after

@@ -1,4 +1,4 @@
-"""The groups that are pulled: bridges with the sink `pull`, made when somebody first reads as one."""
+"""Pulled groups: bridges with the sink `pull`, created by the first read of a group."""
 
 import hashlib
 import logging
@@ -42,7 +42,7 @@ def note(stream: str, group: str) -> None:
 
 
 def flush() -> None:
-    """Write when groups were read. It changes nothing of the catalog, so no process is told."""
+    """Write when groups were read. This changes nothing of the catalog, so other processes are not notified."""
     for place in list(_read):
         moment = datetime.fromtimestamp(_read.pop(place), UTC)
         rows = OpenedGroup.objects.filter(bridge__stream__name=place[0], bridge__group=place[1])
@@ -72,8 +72,7 @@ def stream_of(place: Place, by: Principal) -> StreamDefinition:
 
 
 def demand_group(group: BridgeDefinition, by: Principal) -> None:
-    """Make sure that a caller may take and settle whatever the group gives out: it does not choose for whom, and it
-    belongs to the service that opened it.
+    """Check that a caller may take and acknowledge every event of the group, and that the group belongs to its service.
 
     Raises:
         Forbidden: when the group has events of a type that the caller may not read; when another service opened it,
@@ -86,12 +85,12 @@ def demand_group(group: BridgeDefinition, by: Principal) -> None:
 
 
 def may_use_any_group(place: Place, by: Principal) -> bool:
-    """Say whether a caller may use every group of the stream, whosever it is."""
+    """Say whether a caller may use every group of the stream, regardless of its owner."""
     return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
 
 
 def demand_opening(place: Place, by: Principal) -> None:
-    """Make sure that a caller may open a group: it gives out events of all types.
+    """Check that a caller may open a group, which delivers events of all types.
 
     Raises:
         Forbidden: when they may not read all of them.
@@ -100,7 +99,7 @@ def demand_opening(place: Place, by: Principal) -> None:
 
 
 def owner_of_what_opens(by: Principal) -> str:
-    """Return to which service a group belongs that a caller opens: "" for none."""
+    """Return the service that owns a group opened by the caller: "" for none."""
     return by.name if by.kind == "service" else ""
 
 
@@ -123,7 +122,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow() -> None:
-    """Load the bridges of the current catalog. While the database is away they stay as they were.
+    """Load the bridges of the current catalog. While the database is unavailable, keep those loaded before.
 
     Raises:
         CatalogAway: when they were never loaded: nobody knows then which groups are bridges' own.
@@ -137,7 +136,7 @@ def follow() -> None:
 
 
 def known(place: Place) -> BridgeDefinition | None:
-    """Return the bridge that reads as a group, as far as this process knows: it asks no database.
+    """Return the bridge that reads as a group from memory, without asking the database.
 
     Raises:
         GroupTaken: when it brings the events somewhere.
@@ -147,7 +146,7 @@ def known(place: Place) -> BridgeDefinition | None:
 
 
 def find(place: Place) -> BridgeDefinition:
-    """Return the group, whoever made it, and be it a moment ago.
+    """Return a pulled group, from the database when this process has not loaded it yet.
 
     Raises:
         NobodyPulls: when nobody pulls as it.
@@ -161,7 +160,7 @@ def find(place: Place) -> BridgeDefinition:
 
 
 def opened(place: Place, by: Principal) -> BridgeDefinition:
-    """Return the group, making it when nobody has. Many may ask for it at once.
+    """Return the group, creating it when there is none. Safe under concurrent calls.
 
     Raises:
         Forbidden: when it is not there, and the caller may not read all of the stream.
@@ -174,7 +173,7 @@ def opened(place: Place, by: Principal) -> BridgeDefinition:
 
 
 def readable(group: BridgeDefinition) -> BridgeDefinition:
-    """Return the group, for one who reads it now.
+    """Return the group after noting that it is read now.
 
     Raises:
         GroupDisabled: when somebody disabled it.
@@ -186,7 +185,7 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
 
 
 def rename_owner(before: str, after: str) -> None:
-    """Let the groups of a service be those of its new name: where they are, and its share of groups, stay."""
+    """Hand a service's groups over to its new name: their positions, and the service's share of groups, stay."""
     Bridge.objects.filter(opened_by=before).update(opened_by=after)
     OpenedGroup.objects.filter(caller_kind="service", caller_name=before).update(caller_name=after)
 
@@ -232,7 +231,7 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
 
 
 def _check_share(caller: CallerId) -> None:
-    """Make sure that a caller may open one more group, of all that reads have opened in the installation."""
+    """Check that a caller may open one more group, out of all that reads have opened in the installation."""
     opened = OpenedGroup.objects
     wanted = Wanted(
         held=opened.filter(caller_kind=caller.kind, caller_name=caller.name).count() + 1,

@@ -1,6 +1,7 @@
-"""`POST /v1/read`: one look for events of a group. Who asks again while there are none is the edges' matter.
+"""One poll of a group for `POST /v1/read`. Waiting and polling again while there are no events is left to the
+endpoints.
 
-A look is a conversation, so that the event loop and a thread hold the same.
+A poll is a generator of Redis commands, so that the event loop and a thread run the same code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ _MOST_ROUNDS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a look found: the events in hand, and as they are answered.
+    """The result of a poll: the events now in flight, and the form in which they are answered.
 
     `more`: there may be more at once, though none was found. `next_due_ms`: after how long an event is due that waits.
     """
@@ -64,14 +65,14 @@ class Found:
     next_due_ms: int | None = None
 
     def response(self) -> Response:
-        """Return the answer."""
+        """Return the response body."""
         return json_response({"events": self.shown})
 
 
 def look(
     group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
 ) -> Conversation[Found]:
-    """Take events of the group, and take back what others had too long; without waiting for any.
+    """Take events of the group, reclaiming those that readers held too long, without waiting for new ones.
 
     Raises:
         Unavailable, NotAStream: as their names say.
@@ -90,7 +91,7 @@ def look(
 
 
 def give_back(group: BridgeDefinition, asked: PullRead, found: Found) -> Conversation[None]:
-    """Let others have events whose reader went away before it could be told of them. That was no attempt.
+    """Return events to the group when their reader disconnected before the answer. This counts as no attempt.
 
     Raises:
         Unavailable: when Redis cannot be used; then they come again when their lease is over.
@@ -111,7 +112,7 @@ class _Look:
         self._count = min(asked.count, group.batch)
 
     def once(self) -> Conversation[Found]:
-        """Look once.
+        """Poll once.
 
         Raises:
             GroupLost: when the group is gone from Redis.
@@ -133,7 +134,7 @@ class _Look:
         return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
 
     def _upkeep_and_lease(self) -> Conversation[Leased | None]:
-        """Look after the group where that is due, and take what waits. None: it is paused."""
+        """Do the group's upkeep where it is due, and lease events that wait. Return None when the group is paused."""
         joins = not self._memory.is_joined(self._asked)
         upkeep = self._upkeep()
         lease = delivery_commands.lease(
@@ -183,7 +184,7 @@ class _Look:
         return found
 
     def _read(self, room: int) -> Conversation[tuple[list[Held], int]]:
-        """Return events that nobody has had, and how many were read to find them."""
+        """Read new events, and return them with the number of entries read to find them."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":
             (reply,) = yield from ask([stream_commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
@@ -195,7 +196,7 @@ class _Look:
         return admitted.events, admitted.read
 
     def _wanted(self, held: Sequence[Held]) -> Conversation[list[Delivery]]:
-        """Return the events that the group wants; the others are settled."""
+        """Return the events that the group's filters admit; acknowledge the others."""
         deliveries = [
             Delivery(
                 stream=self._group.stream,

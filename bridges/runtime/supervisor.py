@@ -1,4 +1,5 @@
-"""Many bridges in one process, each in a thread of its own: those that are wanted run, and each reports how it is.
+"""A supervisor of many bridges in one process, each in its own thread: it starts and stops them and reports their
+status.
 
 A bridge whose status stays the same is not reported every second: its process says once a second that it lives.
 """
@@ -32,24 +33,24 @@ BLOCK_MS = 1000
 
 
 class Run(Protocol):
-    """What a supervisor needs of a bridge at work."""
+    """The interface between a supervisor and a running bridge."""
 
     bridge: BridgeDefinition
     consumer: str
 
     @property
     def is_alive(self) -> bool:
-        """Whether it works still."""
+        """Say whether the bridge is still running."""
 
     def request_stop(self) -> None:
-        """Ask it to finish what it has in hand."""
+        """Ask the bridge to finish the events in flight and stop."""
 
     def status(self) -> Status:
-        """Say how it is; the last status when it is over."""
+        """Return the bridge's status; the last one when it has ended."""
 
 
 class ThreadRun:
-    """Runs a bridge until it is stopped, its sink takes no more, or something is wrong with it.
+    """Runs a bridge until it is stopped, its sink is finished, or an error ends it.
 
     `drain`: until nothing is left. `say` gets what a person should know, a line each.
     """
@@ -68,15 +69,15 @@ class ThreadRun:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it works still."""
+        """Say whether the bridge is still running."""
         return self._thread.is_alive()
 
     def request_stop(self) -> None:
-        """Ask it to finish what it has in hand."""
+        """Ask the bridge to finish the events in flight and stop."""
         self._stop.request()
 
     def status(self) -> Status:
-        """Say how it is; the last status when it is over."""
+        """Return the bridge's status; the last one when it has ended."""
         worker, failure = self._worker, self._failure
         status = worker.progress.status() if worker else Status(state="starting", since=self._began)
         if not failure:
@@ -130,7 +131,7 @@ REPORT_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a bridge is, by the word of one consumer; None when it is gone and has nothing to say."""
+    """The status of a bridge as one consumer reports it; None when the consumer is gone and has nothing to report."""
 
     bridge: BridgeDefinition
     consumer: str
@@ -138,7 +139,7 @@ class Report:
 
 
 class Supervisor:
-    """Keeps the bridges running that `wanted` returns, by name, as it changes.
+    """Runs the bridges that `wanted` returns by name, following its changes.
 
     `start` starts one. `report` gets how each is every second; what it does with that is not waited for by bridges, and
     its failures are its own. `once`: a bridge that is over is not started again.
@@ -167,11 +168,11 @@ class Supervisor:
 
     @property
     def is_over(self) -> bool:
-        """Say whether nothing runs any more, and nothing will."""
+        """Say whether no bridge runs any more and none will start."""
         return self._once and self._began and not any(run.is_alive for run in self._runs.values())
 
     def step(self) -> bool:
-        """Stop what is not wanted any more, or not like this, and start what is. Return False when nothing was to do.
+        """Stop bridges that were removed or changed and start those that are missing. Return whether anything changed.
 
         Raises:
             Exception: what `wanted` raises; the bridges go on.
@@ -186,7 +187,7 @@ class Supervisor:
         return any(changed)
 
     def stop(self, patience: float, wait: Callable[[float], None] = time.sleep) -> bool:
-        """Ask all bridges to finish, and wait for it so many seconds. Return whether all did."""
+        """Ask all bridges to finish, and wait that many seconds. Return whether all did."""
         for run in self._runs.values():
             run.request_stop()
         deadline = self._clock() + patience
@@ -196,7 +197,7 @@ class Supervisor:
         return not any(run.is_alive for run in self._runs.values())
 
     def totals(self) -> list[tuple[BridgeDefinition, Status]]:
-        """Return how each bridge is that runs, or ran last."""
+        """Return the status of each bridge that runs, or its last one."""
         return [(run.bridge, run.status()) for run in self._runs.values()]
 
     def _begin(self, bridge: BridgeDefinition) -> bool:
@@ -204,7 +205,7 @@ class Supervisor:
         return True
 
     def _look_after(self, name: str, run: Run, wanted: BridgeDefinition | None) -> bool:
-        """Do what is to do about one run. Return whether that was something."""
+        """Stop, restart or forget one run as its definition demands. Return whether anything changed."""
         if run.is_alive:
             # Mostly it is the same object: comparing a thousand definitions field by field takes a while.
             if wanted is not run.bridge and wanted != run.bridge:
@@ -232,7 +233,7 @@ REPEAT_EVERY = 30.0
 def reporter(
     executor: Callable[[], SyncExecutor], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Sequence[Report]], None]:
-    """Return a function that notes reports. What Redis does not take while it is away follows in a second.
+    """Return a function that writes reports. Reports that Redis cannot take are sent again within a second.
 
     `clock` gives seconds.
     """

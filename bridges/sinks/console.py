@@ -1,4 +1,4 @@
-"""Prints events: for people on a terminal, as JSON lines for whatever reads a pipe."""
+"""A sink that prints events: readable on a terminal, as JSON lines into a pipe."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ PATIENCE = 1.0
 
 
 class Outlet:
-    """Writes bytes, and knows how many were taken.
+    """Writes bytes to a file descriptor and counts those that were taken.
 
     `stopping` says whether the process was asked to stop: then a reader that takes nothing is not waited for.
     """
@@ -47,7 +47,7 @@ class Outlet:
         return taken
 
     def is_closed(self) -> bool:
-        """Say whether nobody reads any more."""
+        """Say whether the reader has gone away."""
         if self.failure is not None:
             return True
         poll = select.poll()
@@ -55,7 +55,7 @@ class Outlet:
         return any(seen & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, seen in poll.poll(0))
 
     def why_closed(self) -> str:
-        """Return what went wrong, or "" when the reader had enough, as `head` does."""
+        """Return the error that closed the output, or "" when the reader had enough, as `head` does."""
         if self.failure is None or self.failure.errno == errno.EPIPE:
             return ""
         return self.failure.strerror or str(self.failure)
@@ -78,11 +78,11 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleConfig(SinkConfig):
-    """Nothing: it prints to the standard output of the process that runs the bridge."""
+    """The settings of the console sink: none, since it prints to the standard output of its process."""
 
 
 class ConsoleSink(Sink):
-    """Writes each event as one line to a file descriptor; an event is taken when its whole line was.
+    """Writes each event as one line to a file descriptor; an event is delivered when its whole line is written.
 
     `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. `mask_of` says what
     is not to be printed of an event: what bridges print ends in logs.

@@ -1,4 +1,4 @@
-"""The sinks that there are: those that the settings name, each by the dotted path of its class."""
+"""The registry of sinks: those that the settings name, each by the dotted path of its class."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -37,7 +37,7 @@ def config_of(name: str, values: Mapping[str, Any]) -> SinkConfig:
 
 
 def sink_errors(sink: str, config: object, *, stream: str | None = None) -> dict[str, str]:
-    """Return what is wrong with the choice of a sink and its settings, for a bridge that reads `stream`.
+    """Return the errors in the choice of a sink and its settings, for a bridge that reads `stream`.
 
     The keys are `sink`, `config`, or `config.NAME` for one setting.
     """
@@ -55,7 +55,9 @@ def sink_errors(sink: str, config: object, *, stream: str | None = None) -> dict
 
 
 def streams_of(sink: str, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the streams that a bridge writes to, by the setting that names each; none when it has other mistakes."""
+    """Return the streams that a bridge writes to, by the setting that names each; none when the settings have other
+    errors.
+    """
     try:
         return dict(config_of(sink, config).streams())
     except BadConfig:

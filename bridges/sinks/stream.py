@@ -1,4 +1,4 @@
-"""Publishes each event to another stream of the catalog, by the rules of that stream, and once."""
+"""A sink that publishes each event once to another stream of the catalog, under the rules of that stream."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,14 +66,14 @@ class StreamConfig(SinkConfig):
 
     @property
     def mapping(self) -> FieldMapping:
-        """What becomes of an event."""
+        """Return the mapping that makes the published event from the delivered one."""
         return FieldMapping(
             event_type=self.event_type or "", keep=self.keep, drop=self.drop, rename=self.rename, put=self.set
         )
 
 
 class StreamSink(Sink):
-    """An event is taken when it is stored in the other stream, or was before: delivered twice, it is stored once.
+    """Publishes to another stream. An event delivered twice is stored once: storing it again succeeds without effect.
 
     An event that was in the other stream already, on its way here, ends here: what two streams send each other does
     not go in circles.
@@ -134,7 +134,7 @@ class StreamSink(Sink):
         return target
 
     def _accepted(self, target: StreamDefinition, delivery: Delivery) -> Accepted:
-        """Return the event as it is stored there.
+        """Return the event as the target stream stores it.
 
         Raises:
             SinkError: when that stream would not take it from anybody.
@@ -173,8 +173,10 @@ class StreamSink(Sink):
         )
 
     def _send(self, target: StreamDefinition, commands: Sequence[Command]) -> tuple[list[Any], SinkError | None]:
-        """Send the commands and return their replies, and what is wrong when they are not as safe as the stream wants
-        them. One whose outcome is unknown may be sent again: it acts once.
+        """Send the commands. Return their replies, and an error when the writes are less durable than the stream
+        demands.
+
+        A command with an unknown outcome may be sent again: it acts once.
 
         Raises:
             SinkAway: when Redis cannot be used.
@@ -201,7 +203,7 @@ class StreamSink(Sink):
 
 
 def _trail(delivery: Delivery) -> list[str]:
-    """Return the streams that an event came through before the one that it is in."""
+    """Return the streams that an event passed through before its current one."""
     fields = delivery.fields
     if entry.VERSION.encode() not in fields:  # what others write under our names says nothing
         return []

@@ -51,29 +51,29 @@ ACTIONS = ("pause", "resume", "move", "delete")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What is done with a group, by the name of its page: `work` does it, and says so."""
+    """One action on a group, by the name of its page: `work` carries it out and returns the message to show."""
 
     name: str
     work: Callable[[HttpRequest, str, str], str]
 
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Show how a group is, and lead to what can be done with it."""
+    """Show the state of a group, with links to its actions."""
     return _show(admin, request, "one", selection.found(admin, request, pk), group)
 
 
 def pause(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Let it rest."""
+    """Pause a group."""
     return _acted(admin, request, pk, group, Action(name="pause", work=_pause))
 
 
 def resume(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Let it go on."""
+    """Resume a paused group."""
     return _acted(admin, request, pk, group, Action(name="resume", work=_resume))
 
 
 def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Ask where to, say what that would do, and do it."""
+    """Ask for the new position of a group, show the consequences of the move, and move it."""
     stream = selection.found(admin, request, pk, to="change")
     if request.method == "POST":
         return _acted(admin, request, pk, group, Action(name="move", work=_move))
@@ -89,7 +89,7 @@ def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
 
 
 def delete(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Delete it; with a reason, whatever it is owed."""
+    """Delete a group; with a reason, also one with a backlog."""
     return _acted(admin, request, pk, group, Action(name="delete", work=_delete))
 
 
@@ -141,7 +141,7 @@ def _to(request: HttpRequest) -> str:
 
 
 def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
-    """Answer with one of the pages of a group, below the figures that all of them show."""
+    """Render one of the pages of a group, below the statistics that all of them show."""
     standing, problem = None, None
     try:
         standing = groups.standing(stream.name, group)

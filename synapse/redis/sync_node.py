@@ -158,7 +158,8 @@ def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
     if all(command.packed is None for command in commands):
         packed: list[bytes] = connection.pack_commands([command.words for command in commands])
         return packed
-    return [command.packed or b"".join(connection.pack_command(*command.words)) for command in commands]
+    # As one: each part is a write of its own.
+    return [b"".join([command.packed or b"".join(connection.pack_command(*command.words)) for command in commands])]
 
 
 def _reply(connection: Any) -> Any:

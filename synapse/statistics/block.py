@@ -2,15 +2,18 @@
 
 A block holds only what changed. Of each series it has the value before the block, and for each change the step and the
 difference. All numbers are variable-length integers of seven bits a byte, so that a series that changes a little at
-every step takes one byte a step.
+every step takes one byte a step. A block that is complete is compressed.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 
 from synapse.statistics.series import Key
 
 STEPS = 60
-_FORMAT = 1
+_PLAIN, _COMPRESSED = b"\x01", b"\x02"
+# No block unpacks to more: what is more is none of ours.
+_MOST_BYTES = 4 * 1024 * 1024
 Wanted = Callable[[Key], bool]
 
 
@@ -22,12 +25,14 @@ class Column:
         value: the value after the last change.
         step: the step of the last change, from 0; -1 without any.
         changes: what changed, packed.
+        head: which series it is, and its base, packed.
     """
 
-    __slots__ = ("base", "changes", "step", "value")
+    __slots__ = ("base", "changes", "head", "step", "value")
 
-    def __init__(self, base: int | None) -> None:
+    def __init__(self, base: int | None, head: bytes = b"") -> None:
         self.base = self.value = base
+        self.head = head
         self.step = -1
         self.changes = bytearray()
 
@@ -69,7 +74,10 @@ class Block:
     """The series of one stream over sixty steps."""
 
     def __init__(self, base: Mapping[Key, int] | None = None) -> None:
-        self.columns = {key: Column(value) for key, value in (base or {}).items()}
+        self.columns: dict[Key, Column] = {}
+        self._texts = {"": 0}
+        for key, value in (base or {}).items():
+            self.add(key, value)
 
     @property
     def values(self) -> dict[Key, int]:
@@ -81,6 +89,19 @@ class Block:
         """The step of the last change, -1 without any."""
         return max((column.step for column in self.columns.values()), default=-1)
 
+    def add(self, key: Key, base: int | None) -> Column:
+        """Add a series, and return it."""
+        head, texts = bytearray(), self._texts
+        for number in (
+            key.number,
+            texts.setdefault(key.group, len(texts)),
+            texts.setdefault(key.label, len(texts)),
+            _signed(base),
+        ):
+            _write(head, number)
+        column = self.columns[key] = Column(base, bytes(head))
+        return column
+
     def record(self, step: int, values: Mapping[Key, int]) -> list[Key]:
         """Note the values of a step, and return the series that changed."""
         columns = self.columns
@@ -88,7 +109,7 @@ class Block:
         for key, value in values.items():
             column = columns.get(key)
             if column is None:
-                column = columns[key] = Column(None)
+                column = self.add(key, None)
             if column.value != value:
                 column.put(step, value)
                 changed.append(key)
@@ -99,39 +120,38 @@ class Block:
                     changed.append(key)
         return changed
 
-    def pack(self) -> bytes:
+    def pack(self, *, is_complete: bool = False) -> bytes:
         """Return the block as bytes, which `unpack` reads back."""
-        texts: dict[str, int] = {"": 0}
-        body = bytearray()
-        for key, column in self.columns.items():
-            _write(body, key.number)
-            _write(body, texts.setdefault(key.group, len(texts)))
-            _write(body, texts.setdefault(key.label, len(texts)))
-            _write(body, _signed(column.base))
-            _write(body, len(column.changes))
-            body += column.changes
-        head = bytearray((_FORMAT,))
-        _write(head, len(texts))
-        for text in texts:
+        head = bytearray()
+        _write(head, len(self._texts))
+        for text in self._texts:
             encoded = text.encode()
             _write(head, len(encoded))
             head += encoded
-        return bytes(head + body)
+        parts = [bytes(head)]
+        for column in self.columns.values():
+            size = bytearray()
+            _write(size, len(column.changes))
+            parts += (column.head, bytes(size), bytes(column.changes))
+        data = b"".join(parts)
+        return _COMPRESSED + zlib.compress(data) if is_complete else _PLAIN + data
 
 
 def unpack(data: bytes, wanted: Wanted | None = None) -> Block | None:
     """Return the block that bytes hold, or those of its series that are wanted; None when they hold none."""
     try:
-        return _unpacked(data, wanted)
-    except (IndexError, ValueError):
-        # Somebody else's value in place of ours tells nothing; it is no reason to fail.
-        return None
+        if data[:1] == _PLAIN:
+            return _unpacked(data[1:], wanted)
+        if data[:1] == _COMPRESSED:
+            return _unpacked(zlib.decompressobj().decompress(data[1:], _MOST_BYTES), wanted)
+    except (IndexError, ValueError, zlib.error):
+        pass
+    # Somebody else's value in place of ours tells nothing; it is no reason to fail.
+    return None
 
 
 def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
-    if data[0] != _FORMAT:
-        raise ValueError("another format")
-    count, at = _read(data, 1)
+    count, at = _read(data, 0)
     texts = []
     for _ in range(count):
         size, at = _read(data, at)
@@ -146,11 +166,10 @@ def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
         size, at = _read(data, at)
         key = Key(number, texts[group], texts[label])
         if wanted is None or wanted(key):
-            column = Column(_unsigned(base))
+            column = block.add(key, _unsigned(base))
             column.changes = bytearray(data[at : at + size])
             for step, value in column.entries():
                 column.step, column.value = step, value
-            block.columns[key] = column
         at += size
     return block
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from synapse.redis import Command, Conversation, ReplyError, ask, keyspace
@@ -33,110 +34,120 @@ def _key(number: int, group: str = "", label: str = "") -> Key:
     return Key(number, group, label)
 
 
+class _Stream:
+    """What is known of a stream from the round before: its groups, its marks, and its memory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.groups: list[str] = []
+        self.marks = Marks()
+        self.memory: int | None = None
+        self._asked = self._commands()
+
+    def commands(self, *, memory: bool) -> list[Command]:
+        """Return what is asked of the stream and its groups."""
+        return [commands.sample(self.name, memory=memory), *self._asked]
+
+    def follow(self, groups: Sequence[str]) -> None:
+        """Know of the groups that there are now, for the next round."""
+        found = sorted(groups)[:MOST_GROUPS]
+        if found != self.groups:
+            self.groups = found
+            self._asked = self._commands()
+
+    def _commands(self) -> list[Command]:
+        name = self.name
+        asked = [stream_commands.hgetall(keyspace.stats(name)), stream_commands.xinfo_groups(name)]
+        for group in self.groups:
+            asked += (
+                commands.counters(name, group, _FIELDS),
+                stream_commands.zcard(keyspace.waiting(name, group)),
+                stream_commands.xlen(keyspace.dead_letters(name, group)),
+            )
+        # They are sent every five seconds: packing them takes longer than sending them.
+        return [commands.packed(command) for command in asked]
+
+
 class Collector:
-    """Collects the values of all series. It knows the groups and the marks of the round before."""
+    """Collects the values of all series."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, list[str]] = {}
-        self._marks: dict[str, Marks] = {}
-        self._memory: dict[str, int] = {}
+        self._streams: dict[str, _Stream] = {}
 
-    def collect(self, streams: Iterable[str], *, now_ms: int, memory: bool) -> Conversation[dict[str, Values]]:
+    def collect(self, names: Iterable[str], *, now_ms: int, memory: bool) -> Conversation[dict[str, Values]]:
         """Return the values of each stream; those of one of which Redis cannot tell are left out.
 
         Args:
-            streams: their names.
+            names: those of the streams.
             now_ms: the time in milliseconds since 1970.
             memory: whether to measure memory anew.
 
         Raises:
             Unavailable: when Redis cannot be used.
         """
-        names = list(streams)
-        known = {name: self._groups.get(name, []) for name in names}
-        asked = [command for name in names for command in _asked(name, known[name], memory=memory)]
-        replies = (yield from ask(asked)) if asked else []
+        self._streams = {name: self._streams.get(name) or _Stream(name) for name in names}
+        asked = [stream.commands(memory=memory) for stream in self._streams.values()]
+        replies = iter((yield from ask([command for some in asked for command in some])) if asked else [])
         found: dict[str, Values] = {}
-        behind: dict[str, dict[str, Lag | Question]] = {}
-        at, budget = 0, MOST_COUNTED_A_ROUND
-        self._marks = {name: self._marks.get(name) or Marks() for name in names}
-        self._groups, self._memory = {}, {name: self._memory[name] for name in names if name in self._memory}
-        for name in names:
-            sample, counters, rows, *of_groups = replies[at : at + 3 + _A_GROUP * len(known[name])]
-            at += 3 + len(of_groups)
+        behind: dict[str, dict[str, Question]] = {}
+        budget = MOST_COUNTED_A_ROUND
+        for stream, some in zip(self._streams.values(), asked, strict=True):
+            sample, counters, rows, *of_groups = islice(replies, len(some))
             if isinstance(sample, ReplyError):
                 continue
-            groups = {} if isinstance(rows, ReplyError) else {row.name: row for row in rows}
-            self._groups[name] = sorted(groups)[:MOST_GROUPS]
-            values = found[name] = self._of_stream(name, sample, counters)
-            marks = self._marks[name]
-            marks.note(sample)
-            lags = behind[name] = {}
-            for place, group in enumerate(known[name]):
-                if (row := groups.get(group)) is not None:
-                    part = of_groups[place * _A_GROUP : (place + 1) * _A_GROUP]
-                    _add_group(values, row, part)
-                    lags[group] = lag = marks.lag(sample, row.last_delivered_id, most=min(MOST_COUNTED, budget))
-                    if isinstance(lag, Question):
-                        budget = max(1, budget - sum(most for _, _, most in lag.ranges))
-        yield from self._count(behind)
-        for name, lags in behind.items():
-            for group, lag in lags.items():
+            groups: dict[str, Group] = {} if isinstance(rows, ReplyError) else {row.name: row for row in rows}
+            values = found[stream.name] = _of_stream(stream, sample, counters)
+            stream.marks.note(sample)
+            questions: dict[str, Question] = {}
+            for place, name in enumerate(stream.groups):
+                if (group := groups.get(name)) is None:
+                    continue
+                _add_group(values, group, of_groups[place * _A_GROUP : (place + 1) * _A_GROUP])
+                lag = stream.marks.lag(group.last_delivered_id, most=min(MOST_COUNTED, budget))
                 if isinstance(lag, Lag):
-                    _add_lag(found[name], group, lag, now_ms)
+                    _add_lag(values, name, lag, now_ms)
+                else:
+                    questions[name] = lag
+                    budget = max(1, budget - lag.most)
+            if questions:
+                behind[stream.name] = questions
+            stream.follow(list(groups))
+        yield from _count(behind, found, now_ms)
         return found
 
-    def _of_stream(self, name: str, sample: StreamSample, counters: Any) -> Values:
-        texts: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
-        if sample.memory >= 0:
-            self._memory[name] = sample.memory
-        values = {_key(each.number): sum(number(texts.get(field)) for field in each.source) for each in _OF_STREAM}
-        values[_key(series.LENGTH.number)] = sample.length
-        if sample.added >= 0:
-            values[_key(series.ADDED.number)] = sample.added
-        if name in self._memory:
-            values[_key(series.MEMORY.number)] = self._memory[name]
-        for each in _LABELLED:
-            values |= _labelled(each, texts)
-        return values
 
-    def _count(self, behind: dict[str, dict[str, Lag | Question]]) -> Conversation[None]:
-        """Count what is to be counted, and put each lag in the place of its question."""
-        questions = {
-            name: {group: lag for group, lag in lags.items() if isinstance(lag, Question)}
-            for name, lags in behind.items()
-        }
-        asking = [name for name, some in questions.items() if some]
-        if not asking:
-            return
-        replies = yield from ask(
-            [
-                commands.count_between(name, [one for each in questions[name].values() for one in each.ranges])
-                for name in asking
-            ]
-        )
-        for name, counted in zip(asking, replies, strict=True):
-            if isinstance(counted, ReplyError):
-                continue
-            at = 0
-            for group, question in questions[name].items():
-                behind[name][group] = question.lag(counted[at : at + len(question.ranges)])
-                at += len(question.ranges)
+def _of_stream(stream: _Stream, sample: StreamSample, counters: Any) -> Values:
+    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    texts: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
+    values = {_key(each.number): sum(number(texts.get(field)) for field in each.source) for each in _OF_STREAM}
+    values[_key(series.LENGTH.number)] = sample.length
+    if sample.added >= 0:
+        values[_key(series.ADDED.number)] = sample.added
+    if sample.memory >= 0:
+        stream.memory = sample.memory
+    if stream.memory is not None:
+        values[_key(series.MEMORY.number)] = stream.memory
+    for each in _LABELLED:
+        values |= _labelled(each, texts)
+    return values
 
 
-def _asked(stream: str, groups: Sequence[str], *, memory: bool) -> list[Command]:
+def _count(
+    behind: Mapping[str, Mapping[str, Question]], found: Mapping[str, Values], now_ms: int
+) -> Conversation[None]:
+    """Count what is to be counted for lags, and add them to what was found."""
+    if not behind:
+        return
     asked = [
-        commands.sample(stream, memory=memory),
-        stream_commands.hgetall(keyspace.stats(stream)),
-        stream_commands.xinfo_groups(stream),
+        commands.count_between(stream, [one for question in some.values() for one in question.ranges])
+        for stream, some in behind.items()
     ]
-    for group in groups:
-        asked += (
-            commands.counters(stream, group, _FIELDS),
-            stream_commands.zcard(keyspace.waiting(stream, group)),
-            stream_commands.xlen(keyspace.dead_letters(stream, group)),
-        )
-    return asked
+    for (stream, some), reply in zip(behind.items(), (yield from ask(asked)), strict=True):
+        if isinstance(reply, ReplyError):
+            continue
+        counted = iter(reply)
+        for group, question in some.items():
+            _add_lag(found[stream], group, question.lag(list(islice(counted, len(question.ranges)))), now_ms)
 
 
 def _labelled(each: Series, texts: Mapping[str, bytes]) -> Values:

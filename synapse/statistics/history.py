@@ -7,7 +7,7 @@ from itertools import pairwise
 from synapse.redis import Command, Conversation, ask, in_parts
 from synapse.redis.commands import statistics as commands
 from synapse.statistics.block import STEPS, Block, unpack
-from synapse.statistics.series import BY_NUMBER, PUBLISHED, ROUNDS, Key
+from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, ROUNDS, SERIES, Key
 from synapse.statistics.storage import BASE, INSTALLATION, Resolution
 
 # Blocks of so many streams are read in one round trip.
@@ -15,6 +15,9 @@ _TOGETHER = 10
 Row = list[int | None]
 Rows = dict[Key, Row]
 _PUBLISHED = Key(PUBLISHED.number)
+# By the number of a series that is a sum, those of its parts; and by that of a part, those of the sums that it is in.
+_SUMS = {each.number: [BY_NAME[name].number for name in each.sum_of] for each in SERIES if each.sum_of}
+_IN = {part: [number for number, parts in _SUMS.items() if part in parts] for some in _SUMS.values() for part in some}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +104,18 @@ def _sampled(replies: Sequence[object], begin: int, span: Span) -> list[bool]:
 def _rows(
     replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], wanted: Callable[[Key], bool]
 ) -> Rows:
-    blocks = [_block(reply, lambda key: key == _PUBLISHED or wanted(key)) for reply in replies]
+    def is_read(key: Key) -> bool:
+        return (
+            key == _PUBLISHED or wanted(key) or any(wanted(key._replace(number=of)) for of in _IN.get(key.number, ()))
+        )
+
+    blocks = [_block(reply, is_read) for reply in replies]
     keys = {key: None for block in blocks if block is not None for key in block.columns}
     values = {key: _values(blocks, key, begin, span) for key in keys}
     published = values.get(_PUBLISHED, [None] * len(sampled))
     there = [is_sampled and value is not None for is_sampled, value in zip(sampled, published, strict=True)]
     rows: Rows = {}
-    for key in filter(wanted, keys):
+    for key in keys:
         series = BY_NUMBER.get(key.number)
         if series is None:
             continue
@@ -117,7 +125,17 @@ def _rows(
         row = _joined(row, span.together, sum if is_counter else max)
         if any(value is not None for value in row):
             rows[key] = row
-    return rows
+    return {key: row for key, row in (rows | _sums(rows)).items() if wanted(key)}
+
+
+def _sums(rows: Rows) -> Rows:
+    """Return the series that are sums of others."""
+    found: Rows = {}
+    for number, parts in _SUMS.items():
+        for group in {key.group for key in rows if key.number in parts}:
+            some = [rows[key] for part in parts if (key := Key(part, group)) in rows]
+            found[Key(number, group)] = [None if None in at else sum(at) for at in zip(*some, strict=True)]
+    return found
 
 
 def _values(blocks: Sequence[Block | None], key: Key, begin: int, span: Span) -> Row:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.redis.commands.statistics import Between, StreamSample
-from synapse.wire.ids import EntryId, parse, preceding
+from synapse.wire.ids import FIRST, EntryId, parse, preceding
 
 # So many entries are counted one by one for a group at most; and so many marks are kept of a stream: the older half is
 # thinned out when there are more.
@@ -44,6 +44,11 @@ class Question:
     estimate: int | None
     is_bounded: bool
 
+    @property
+    def most(self) -> int:
+        """How many entries may be counted."""
+        return sum(most for _, _, most in self.ranges)
+
     def lag(self, counted: Sequence[Between]) -> Lag:
         """Return the lag, by what was counted."""
         unread = counted[0]
@@ -60,12 +65,19 @@ class Marks:
     def __init__(self) -> None:
         self._ids: list[EntryId] = []
         self._added: list[int] = []
+        self._sample = StreamSample(0, "0-0", 0, "0-0", "0-0", 0)
+        self._first = self._last = FIRST
 
     def note(self, sample: StreamSample) -> None:
-        """Set a mark at the stream's latest entry. Those of a stream that began anew are forgotten."""
+        """Set a mark at the stream's latest entry. Those of a stream that began anew are forgotten.
+
+        Args:
+            sample: the stream at this moment, of which `lag` tells from then on.
+        """
+        self._sample, self._first, self._last = sample, parse(sample.first_id), parse(sample.last_id)
         if sample.added < 0:
             return
-        last = parse(sample.last_id)
+        last = self._last
         if self._ids and (last < self._ids[-1] or sample.added < self._added[-1]):
             self._ids, self._added = [], []
         if not self._ids or last > self._ids[-1]:
@@ -75,25 +87,28 @@ class Marks:
             for kept in (self._ids, self._added):
                 del kept[1 : MOST_MARKS // 2 : 2]
 
-    def lag(self, sample: StreamSample, delivered_id: str, *, most: int = MOST_COUNTED) -> Lag | Question:
+    def lag(self, delivered_id: str, *, most: int = MOST_COUNTED) -> Lag | Question:
         """Return the lag of a group that has read up to an id, or what is to be counted for it.
 
         Args:
-            sample: the stream at this moment.
             delivered_id: the last entry that was delivered to the group.
             most: how many entries may be counted.
         """
-        delivered, first = parse(delivered_id), parse(sample.first_id)
-        if not sample.length or delivered >= parse(sample.last_id):
+        sample = self._sample
+        if not sample.length or delivered_id == sample.last_id:
+            return READ_ALL
+        delivered, first = parse(delivered_id), self._first
+        if delivered >= self._last:
             return READ_ALL
         if delivered < first:
             return Lag(events=sample.length, exact=True, since=first.ms)
         if sample.added < 0:
             return Question(ranges=[(delivered_id, _END, most)], estimate=None, is_bounded=False)
-        ids, added = self._since(first, sample)
+        ids, added = self._since_first()
         place = bisect_right(ids, delivered) - 1
-        begin, end = ids[place], ids[place + 1] if place + 1 < len(ids) else parse(sample.last_id)
-        size = (added[place + 1] if place + 1 < len(ids) else sample.added) - added[place]
+        # The latest entry is a mark itself.
+        begin, end = ids[place], ids[place + 1]
+        size = added[place + 1] - added[place]
         behind = sample.added - added[place]
         deleted = parse(sample.deleted_id) > begin
         if behind - size <= most:
@@ -105,8 +120,8 @@ class Marks:
         part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
         return Question(ranges=[(delivered_id, _END, 1)], estimate=behind - round(size * part), is_bounded=False)
 
-    def _since(self, first: EntryId, sample: StreamSample) -> tuple[list[EntryId], list[int]]:
+    def _since_first(self) -> tuple[list[EntryId], list[int]]:
         """Return the marks from the stream's first entry on: what lies before it was added and is gone."""
-        place = bisect_right(self._ids, preceding(first))
-        before = sample.added - sample.length
-        return [preceding(first), *self._ids[place:]], [before, *self._added[place:]]
+        before = preceding(self._first)
+        place = bisect_right(self._ids, before)
+        return [before, *self._ids[place:]], [self._sample.added - self._sample.length, *self._added[place:]]

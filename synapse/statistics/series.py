@@ -18,6 +18,7 @@ class Series:
         source: the fields of the Redis hash of counters of the stream or group, whose sum it is; empty for what is
             measured in another way. Where `labelled`, the one prefix of those fields; the rest of each is its label.
         metric: the Prometheus metric of the same figure; empty where there is none.
+        sum_of: the names of the series whose sum it is; such a series is not kept.
         scale: how many steps of a value one unit has: values are kept as whole numbers.
         label: what the label tells; empty for a series without labels.
     """
@@ -29,6 +30,7 @@ class Series:
     unit: str
     meaning: str
     source: tuple[str, ...] = ()
+    sum_of: tuple[str, ...] = ()
     metric: str = ""
     scale: int = 1
     label: str = ""
@@ -218,7 +220,7 @@ FAILED = Series(
     scope="group",
     kind="counter",
     unit="attempts",
-    source=("retried", "dead"),
+    sum_of=("retried", "became_dead"),
     meaning="Attempts that failed, whether another one was to follow or the event became a dead letter.",
 )
 ATTEMPTS = Series(
@@ -227,7 +229,7 @@ ATTEMPTS = Series(
     scope="group",
     kind="counter",
     unit="attempts",
-    source=("done", "retried", "dead"),
+    sum_of=("acknowledged", "retried", "became_dead"),
     meaning="Attempts to deliver an event of which the end is known.",
 )
 BURIED = Series(

@@ -91,8 +91,7 @@ class Track:
         self.changed = self._block.record(step % STEPS, values)
         if self.changed:
             self._has_changes = True
-            until = (self._number + 1) * STEPS * self.resolution.seconds + self.resolution.kept
-            asked.append(self._keep(self._number, self._block, until))
+            asked.append(self._keep(self._number, self._block))
         return asked
 
     def follow(self, now: int, values: Mapping[Key, int], changed: Iterable[Key]) -> list[Command]:
@@ -121,12 +120,16 @@ class Track:
             return []
         values, begins = self._block.values, number * STEPS * self.resolution.seconds
         # Renewed once a day where nothing changes: what is not sampled any more goes by itself.
+        asked = [self._keep(self._number, self._block, is_complete=True)] if self._has_changes else []
         is_due = self._has_changes or self._base_until < begins + RESOLUTIONS[-1].kept
         self._block, self._number, self._has_changes = Block(values), number, False
-        if not is_due or not values:
-            return []
-        self._base_until = begins + RESOLUTIONS[-1].kept + _DAY
-        return [self._keep(BASE, Block(values), self._base_until)]
+        if is_due and values:
+            self._base_until = begins + RESOLUTIONS[-1].kept + _DAY
+            data = Block(values).pack()
+            asked.append(commands.keep_block(self.stream, self.resolution.seconds, BASE, data, until=self._base_until))
+        return asked
 
-    def _keep(self, name: int | str, block: Block, until: int) -> Command:
-        return commands.keep_block(self.stream, self.resolution.seconds, name, block.pack(), until=until)
+    def _keep(self, number: int, block: Block, *, is_complete: bool = False) -> Command:
+        until = (number + 1) * STEPS * self.resolution.seconds + self.resolution.kept
+        data = block.pack(is_complete=is_complete)
+        return commands.keep_block(self.stream, self.resolution.seconds, number, data, until=until)

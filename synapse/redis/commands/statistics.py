@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import hiredis
+
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 
@@ -48,6 +50,11 @@ def count_between(stream: str, ranges: Sequence[tuple[str, str, int]]) -> Comman
 def counters(stream: str, group: str, fields: Sequence[str]) -> Command:
     """Read counters of a group; the reply has a number for each field, 0 for what is none."""
     return Command(("HMGET", keyspace.counters(stream, group), *fields), parse=lambda reply: [*map(number, reply)])
+
+
+def packed(command: Command) -> Command:
+    """Return a command that is sent often as one that is packed once."""
+    return command._replace(packed=hiredis.pack_command(command.words))  # type: ignore[arg-type]
 
 
 def block(stream: str, seconds: int, name: int | str) -> Command:

@@ -59,7 +59,10 @@ class Pass:
             self.rights = current_rights(self._principal)
         except Unauthenticated:
             return False
-        return not self._is_gone and self._clock() < self._until and self.rights.may("read", self._stream)
+        return not self._is_gone and self._clock() < self._until and self._may_watch()
+
+    def _may_watch(self) -> bool:
+        return self.rights.may("read", self._stream)
 
     @property
     def may_see(self) -> Callable[[str], bool] | None:

@@ -26,11 +26,13 @@ from synapse.redis.commands import shared_values
 
 PARAMETER = "ticket"
 SECONDS = 30
+# What a ticket for statistics names in place of a stream: no stream is called so.
+STATISTICS = "/stats"
 _BYTES = 32
 
 
 def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
-    """Return a new ticket with which a caller may watch a stream.
+    """Return a new ticket with which a caller may watch a stream, or `STATISTICS`.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -45,7 +47,7 @@ def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
     }
     (reply,) = yield from ask([shared_values.keep_ticket(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
     answer(reply, stream)
-    return {"ticket": ticket, "expires_in": SECONDS, "stream": stream}
+    return {"ticket": ticket, "expires_in": SECONDS} | ({} if stream == STATISTICS else {"stream": stream})
 
 
 async def watcher(request: Request) -> Principal:
@@ -65,8 +67,9 @@ async def watcher(request: Request) -> Principal:
     if ticket is None or shows_key:
         return identify(request.headers, address=address)
     (reply,) = await connections.async_executor().run(ask([shared_values.take_ticket(_digest(ticket))]))
-    value = orjson.loads(answer(reply, request.params["stream"], absent=None) or b"{}")
-    if value.get("stream") != request.params["stream"]:
+    stream = request.params.get("stream", STATISTICS)
+    value = orjson.loads(answer(reply, stream, absent=None) or b"{}")
+    if value.get("stream") != stream:
         raise _spent()
     return await _named(value, ticket, address)
 
@@ -102,8 +105,8 @@ def _person(name: str, session: str, address: str) -> Principal | None:
 
 def _spent() -> Unauthenticated:
     return Unauthenticated(
-        f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream. Get a new one with "
-        "POST /streams/STREAM/live-ticket."
+        f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream or for statistics. Get a "
+        "new one with POST /streams/STREAM/live-ticket or POST /stats/live-ticket."
     )
 
 

@@ -43,17 +43,27 @@ class Tails:
             TooManyWatchers: when no seat is free.
             Stopping: when the server is about to end.
         """
+        with self.seated(caller), self._held(stream) as tail:
+            self._seats[stream] += 1
+            try:
+                yield tail
+            finally:
+                self._seats[stream] -= 1
+
+    @contextmanager
+    def seated(self, caller: CallerId) -> Iterator[None]:
+        """Give a caller a seat for as long as the block lasts.
+
+        Raises:
+            ShareUsedUp, TooManyWatchers, Stopping: as `seat`.
+        """
         try:
             self.shares.take(caller)
         except AllInUse:
             raise TooManyWatchers(self.shares.limits.total) from None
         try:
-            with self._held(stream) as tail:
-                self._seats[stream] += 1
-                try:
-                    yield tail
-                finally:
-                    self._seats[stream] -= 1
+            self._refuse_when_stopping()
+            yield
         finally:
             self.shares.give_back(caller)
 
@@ -80,8 +90,7 @@ class Tails:
 
     @contextmanager
     def _held(self, stream: str) -> Iterator[Tail]:
-        if self.stopping:
-            raise Stopping("Synapse is about to stop; come back in a moment.")
+        self._refuse_when_stopping()
         tail = self._tails.get(stream)
         if tail is None or tail.is_over:
             tail = Tail(stream, AsyncExecutor(self._server), lambda entry: self._render(stream, entry))
@@ -94,6 +103,10 @@ class Tails:
             tail.holders -= 1
             if not tail.holders:
                 asyncio.get_running_loop().call_later(self._linger, self._end_if_unused, tail)
+
+    def _refuse_when_stopping(self) -> None:
+        if self.stopping:
+            raise Stopping("Synapse is about to stop; come back in a moment.")
 
     def _end_if_unused(self, tail: Tail) -> None:
         if not tail.holders and self._tails.get(tail.stream) is tail:

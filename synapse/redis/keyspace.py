@@ -95,6 +95,8 @@ def probe(number: int) -> str:
 
 JANITOR_LEASE = "syn:janitor"
 SAMPLER_LEASE = "syn:sampler"
+# What changed in the latest sample of statistics.
+LATEST_SAMPLE = "syn:past:now"
 # Hash of the processes that run bridges: when each last said that it lives.
 PROCESSES = "syn:processes"
 # Sorted set of who published where: "<stream> <source>" by when that was last seen, in milliseconds.

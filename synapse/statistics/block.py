@@ -102,22 +102,22 @@ class Block:
         column = self.columns[key] = Column(base, bytes(head))
         return column
 
-    def record(self, step: int, values: Mapping[Key, int]) -> list[Key]:
-        """Note the values of a step, and return the series that changed."""
+    def record(self, step: int, values: Mapping[Key, int]) -> dict[Key, tuple[int | None, int | None]]:
+        """Note the values of a step, and return the series that changed with their values before and after."""
         columns = self.columns
-        changed = []
+        changed: dict[Key, tuple[int | None, int | None]] = {}
         for key, value in values.items():
             column = columns.get(key)
             if column is None:
                 column = self.add(key, None)
             if column.value != value:
+                changed[key] = (column.value, value)
                 column.put(step, value)
-                changed.append(key)
         if len(columns) > len(values):
             for key in columns.keys() - values.keys():
-                if columns[key].value is not None:
+                if (before := columns[key].value) is not None:
+                    changed[key] = (before, None)
                     columns[key].put(step, None)
-                    changed.append(key)
         return changed
 
     def pack(self, *, is_complete: bool = False) -> bytes:

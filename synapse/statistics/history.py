@@ -17,7 +17,9 @@ Rows = dict[Key, Row]
 _PUBLISHED = Key(PUBLISHED.number)
 # By the number of a series that is a sum, those of its parts; and by that of a part, those of the sums that it is in.
 _SUMS = {each.number: [BY_NAME[name].number for name in each.sum_of] for each in SERIES if each.sum_of}
-_IN = {part: [number for number, parts in _SUMS.items() if part in parts] for some in _SUMS.values() for part in some}
+SUMS_OF = {
+    part: [number for number, parts in _SUMS.items() if part in parts] for some in _SUMS.values() for part in some
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ def _rows(
 ) -> Rows:
     def is_read(key: Key) -> bool:
         return (
-            key == _PUBLISHED or wanted(key) or any(wanted(key._replace(number=of)) for of in _IN.get(key.number, ()))
+            key == _PUBLISHED
+            or wanted(key)
+            or any(wanted(key._replace(number=of)) for of in SUMS_OF.get(key.number, ()))
         )
 
     blocks = [_block(reply, is_read) for reply in replies]

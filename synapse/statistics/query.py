@@ -41,6 +41,13 @@ _PUBLISHED = {
 _ANSWER = {"from": 1764460800, "to": 1764460815, "step": 5, "series": [_PUBLISHED]}
 
 
+SERIES_PARAMETER: list[str] = about(
+    "Only the series of this name; can be given several times.",
+    default=[],
+    json_schema_extra={"items": {"type": "string", "enum": [each.name for each in SERIES]}},
+)
+
+
 class StatsQuery(Query):
     """Which series are asked for, and over which time range."""
 
@@ -54,11 +61,7 @@ class StatsQuery(Query):
     step: str = about(
         "Seconds from one value to the next, or `30s`, `1m`, `2h`, `1d`. Longer ranges have longer ones.", default=""
     )
-    series: list[str] = about(
-        "Only the series of this name; can be given several times.",
-        default=[],
-        json_schema_extra={"items": {"type": "string", "enum": [each.name for each in SERIES]}},
-    )
+    series: list[str] = SERIES_PARAMETER
 
 
 class StreamSeries(Answer):
@@ -192,12 +195,21 @@ def _streams(call: Call[StatsQuery, None]) -> list[str]:
     return sorted(each for each in streams if is_visible(call.by.rights, each))
 
 
-def _wanted(query: StatsQuery) -> Callable[[Key], bool]:
-    """Return what says which series are asked for: those named; else all of a stream, or the streams' own of all."""
-    names = query.series
+def check_names(names: Iterable[str]) -> None:
+    """Make sure that there are series of these names.
+
+    Raises:
+        BadParameter: when there is one of none.
+    """
     if unknown := [name for name in names if name not in BY_NAME]:
         known = ", ".join(BY_NAME)
         raise BadParameter(f"There is no series “{unknown[0][:100]}”. Known are {known}.", parameter="series")
+
+
+def _wanted(query: StatsQuery) -> Callable[[Key], bool]:
+    """Return what says which series are asked for: those named; else all of a stream, or the streams' own of all."""
+    names = query.series
+    check_names(names)
     of_groups = bool(query.stream)
     listed = [BY_NAME[name] for name in names] or [each for each in SERIES if each.scope == "stream" or of_groups]
     numbers = {each.number for each in listed}

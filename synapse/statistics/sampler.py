@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from synapse.redis import Command, SyncExecutor, value
 from synapse.redis.commands import statistics as commands
+from synapse.statistics import latest
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
@@ -48,7 +49,7 @@ class Sampler:
         self._clock = clock
         self._token = secrets.token_hex(8)
         self._tick = -1
-        self._measured_at = float("-inf")
+        self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
         self._tracks: dict[str, list[Track]] = {}
 
@@ -84,7 +85,7 @@ class Sampler:
     def _forget(self) -> None:
         """Know nothing: another process may have written since."""
         self._tick = -1
-        self._measured_at = float("-inf")
+        self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
         self._tracks = {}
 
@@ -105,9 +106,13 @@ class Sampler:
             asked += first.record(now // FINEST.seconds, values)
             for track in others:
                 asked += track.follow(now, values, first.changed)
+        changes = {name: first.changed for name, (first, *_) in self._tracks.items() if first.changed}
+        follows = self._sampled_at == now - FINEST.seconds
+        asked.append(commands.keep_latest_sample(latest.packed(now, changes, follows=follows)))
         for start in range(0, len(asked), _TOGETHER):
             for reply in self._executor().execute(asked[start : start + _TOGETHER]):
                 value(reply)
+        self._sampled_at = now
 
     def _follow(self, names: Iterable[str], now: int) -> None:
         """Forget streams that are gone from the catalog, and go on with what was written of those that are new."""

@@ -43,8 +43,8 @@ class Track:
     def __init__(self, stream: str, resolution: Resolution) -> None:
         self.stream = stream
         self.resolution = resolution
-        # The series that the last step changed.
-        self.changed: list[Key] = []
+        # The series that the last step changed, with their values before and after.
+        self.changed: Mapping[Key, tuple[int | None, int | None]] = {}
         self._block = Block()
         self._number = -1
         self._has_changes = False

@@ -61,7 +61,7 @@ def test_all_streams_show_their_own_series_and_those_that_are_named(ask, sampled
 
 
 def test_a_key_sees_its_own_stream_and_no_other(ask, sampled, key_of, settings):
-    settings.AUTH_DEFAULT = "deny"
+    settings.AUTH = "required"
     headers = {"x-api-key": key_of("billing", subscribes=["orders"], scopes=["metrics:read"])}
 
     everything = ask("GET", "/stats?from=-30s", headers=headers)
@@ -72,7 +72,7 @@ def test_a_key_sees_its_own_stream_and_no_other(ask, sampled, key_of, settings):
 
 
 def test_a_key_without_the_scope_sees_nothing(ask, sampled, key_of, settings):
-    settings.AUTH_DEFAULT = "deny"
+    settings.AUTH = "required"
     answer = ask("GET", "/stats?stream=orders", headers={"x-api-key": key_of("billing", subscribes=["orders"])})
 
     assert (answer.status, answer.json["missing"]) == (403, "metrics:read")

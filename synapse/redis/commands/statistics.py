@@ -72,6 +72,16 @@ def keep_block(stream: str, seconds: int, name: int | str, data: bytes, *, until
     return Command(("SET", keyspace.history(stream, seconds, name), data, "EXAT", until))
 
 
+def keep_latest_sample(data: bytes) -> Command:
+    """Write the latest sample, for a minute."""
+    return Command(("SET", keyspace.LATEST_SAMPLE, data, "EX", 60))
+
+
+def latest_sample() -> Command:
+    """Read the latest sample, None when there is none."""
+    return Command(("GET", keyspace.LATEST_SAMPLE))
+
+
 def number(text: bytes | None) -> int:
     """Return the number that a counter's text is, 0 when it is none: somebody else's text counts nothing."""
     return int(text) if text and text.isdigit() and len(text) < 19 else 0

@@ -1,0 +1,128 @@
+"""Watching statistics: `GET /stats/live`, as server-sent events. One connection for all streams of a caller."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Collection
+
+from django.conf import settings
+
+from streams import connections
+from streams.live import EVENT_STREAM, HEADERS
+from streams.live.process_tails import tails
+from streams.live.session import RETRY_MS
+from streams.live.session_revalidation import Pass, guard
+from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.auth.requirement import is_visible
+from synapse.errors.streams import Unavailable
+from synapse.http.exchange import StreamedResponse
+from synapse.redis import ask
+from synapse.redis.commands import statistics as commands
+from synapse.shares import caller_of
+from synapse.statistics import latest
+from synapse.statistics.latest import Sample
+from synapse.statistics.storage import FINEST
+
+# How often Redis is asked for the latest sample while anybody watches, by each process, in seconds.
+LOOK_EVERY = 0.5
+
+
+async def live(streams: Collection[str], names: Collection[str], by: Principal) -> StreamedResponse:
+    """Answer `GET /stats/live`: each sample, as soon as it was taken.
+
+    Args:
+        streams: of which streams, as far as the caller may see them; empty for all.
+        names: those of the series; empty for all.
+        by: the caller.
+
+    Raises:
+        Unavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
+    """
+    chunks = Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT).chunks()
+    # What is wrong shows before the first chunk, and is then answered as everywhere else.
+    first = await anext(chunks)
+    return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)
+
+
+class LatestSample:
+    """The latest sample, asked for once for all who watch through this process."""
+
+    def __init__(self) -> None:
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[Sample | None] | None = None
+
+    async def get(self) -> Sample | None:
+        """Return the latest sample, None when there is none.
+
+        Raises:
+            Unavailable: when Redis cannot be used.
+        """
+        now = asyncio.get_running_loop().time()
+        # A moment less: those who wait so long between two looks begin another one.
+        if self._asking is None or now - self._asked_at > LOOK_EVERY * 0.9:
+            self._asked_at, self._asking = now, asyncio.create_task(_ask(), name="latest sample")
+        return await asyncio.shield(self._asking)
+
+
+async def _ask() -> Sample | None:
+    (reply,) = await connections.async_executor().run(ask([commands.latest_sample()]))
+    return latest.unpacked(reply) if isinstance(reply, bytes) else None
+
+
+class StatisticsPass(Pass):
+    """What lets one caller watch statistics."""
+
+    def _may_watch(self) -> bool:
+        return self.rights.has("metrics:read")
+
+
+class Session:
+    """Writes samples for one who watches."""
+
+    def __init__(
+        self, streams: Collection[str], names: Collection[str], principal: Principal, *, heartbeat: float
+    ) -> None:
+        self._asked = streams
+        self._names = names
+        self._heartbeat = heartbeat
+        self._caller = caller_of(principal)
+        self._pass = StatisticsPass(principal, "")
+        self._is_shut_out = False
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Give a frame for each sample, until the server ends it. Whoever closes this has gone.
+
+        Raises:
+            Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
+        """
+        clock = asyncio.get_running_loop().time
+        with tails().seated(self._caller), guard.calling(self._check, self._pass):
+            sent = sample.at if (sample := await SAMPLES.get()) else 0
+            yield b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), sent)
+            written = clock()
+            while not (self._is_shut_out or tails().stopping):
+                await asyncio.sleep(min(LOOK_EVERY, self._heartbeat))
+                try:
+                    sample = await SAMPLES.get()
+                except Unavailable:
+                    sample = None
+                if sample is not None and sample.at != sent:
+                    sent, written = sample.at, clock()
+                    yield latest.frame(sample, self._streams(sample.streams), names=self._names, step=FINEST.seconds)
+                elif clock() - written >= self._heartbeat:
+                    written = clock()
+                    yield b": heartbeat\n\n"
+            yield b'event: bye\ndata: {"reason":"%s"}\n\n' % (
+                b"the server stops" if tails().stopping else b"show again who you are: your key or your rights changed"
+            )
+
+    def _check(self) -> None:
+        self._is_shut_out = not self._pass.is_good
+
+    def _streams(self, streams: Collection[str]) -> list[str]:
+        """Return those that the caller may see now, of those that are asked for."""
+        known, rights, asked = holder.current().streams, self._pass.rights, self._asked
+        return [name for name in streams if (not asked or name in asked) and name in known and is_visible(rights, name)]
+
+
+SAMPLES = LatestSample()

@@ -1,0 +1,98 @@
+"""The latest sample, for those who watch: what changed in it, by stream."""
+
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from synapse.statistics import series
+from synapse.statistics.history import SUMS_OF
+from synapse.statistics.series import BY_NAME, BY_NUMBER, Key, Series
+
+# By series that changed: its value before and after; None where it was not there.
+Changes = Mapping[Key, tuple[int | None, int | None]]
+_Told = dict[str, Any]
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What changed in one step.
+
+    Attributes:
+        at: when the step begins, in seconds since 1970.
+        follows: whether the step before it was sampled; without that nobody can tell by how much counters grew.
+        streams: by stream what changed, as `GET /stats/live` tells it.
+    """
+
+    at: int
+    follows: bool
+    streams: Mapping[str, Mapping[str, Any]]
+
+
+def packed(at: int, changes: Mapping[str, Changes], *, follows: bool) -> bytes:
+    """Return a sample as bytes, which `unpacked` reads back."""
+    told = {stream: found for stream, some in changes.items() if (found := _told(some, follows=follows))}
+    return zlib.compress(orjson.dumps({"at": at, "follows": follows, "streams": told}), 1)
+
+
+def unpacked(data: bytes) -> Sample | None:
+    """Return the sample that bytes hold, None when they hold none."""
+    try:
+        return Sample(**orjson.loads(zlib.decompressobj().decompress(data, _MOST_BYTES)))
+    except (zlib.error, ValueError, TypeError):
+        return None
+
+
+def frame(sample: Sample, streams: Iterable[str], *, names: Collection[str], step: int) -> bytes:
+    """Return a sample as a server-sent event, with the series of these names (all, without any) of these streams."""
+    told = {stream: _of_names(sample.streams[stream], names) for stream in streams if stream in sample.streams}
+    data = {"at": sample.at, "step": step, "follows": sample.follows, "streams": told}
+    return b"id: %d\nevent: sample\ndata: %s\n\n" % (sample.at, orjson.dumps(data))
+
+
+def _told(changes: Changes, *, follows: bool) -> _Told:
+    told: _Told = {}
+    for key, (before, value) in changes.items():
+        each = BY_NUMBER.get(key.number)
+        if each is None:
+            continue
+        where = told.setdefault("groups", {}).setdefault(key.group, {}) if each.scope == "group" else told
+        if each is series.LAG_INEXACT:
+            where["lag_exact"] = not value
+        elif each.kind == "gauge":
+            where[each.name] = None if value is None else value / each.scale if each.scale > 1 else value
+        elif follows and (growth := _growth(each, before, value)):
+            if each.label:
+                where.setdefault(each.name, {})[key.label] = growth
+            else:
+                where[each.name] = growth
+            for number in SUMS_OF.get(key.number, ()):
+                name = BY_NUMBER[number].name
+                where[name] = where.get(name, 0) + growth
+    return told
+
+
+def _growth(each: Series, before: int | None, value: int | None) -> int:
+    """Return by how much a counter grew: one that is less than before began anew, a new label was nothing before."""
+    if value is None or (before is None and not each.label):
+        return 0
+    return value if before is None or value < before else value - before
+
+
+def _of_names(told: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+    if not names:
+        return told
+    found = {name: value for name, value in told.items() if name in names and BY_NAME[name].scope == "stream"}
+    groups = {
+        group: some
+        for group, values in told.get("groups", {}).items()
+        if (some := {name: value for name, value in values.items() if name in names or _is_exactness(name, names)})
+    }
+    return found | ({"groups": groups} if groups else {})
+
+
+def _is_exactness(name: str, names: Collection[str]) -> bool:
+    return name == "lag_exact" and series.LAG_EVENTS.name in names

@@ -1,0 +1,167 @@
+"""`GET /stats/live`: each sample over one connection, of the streams that the caller may see."""
+
+import httpx
+import pytest
+
+from streams.access import key_issuance
+from streams.live import statistics
+from streams.models import Key
+from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
+from tests.access.conftest import bearer
+from tests.live.server import running_server, watching
+from tests.statistics.conftest import Scene
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr(statistics, "LOOK_EVERY", 0.01)
+
+
+@pytest.fixture
+def scene(redis, define):
+    for name in ("orders", "payments"):
+        define(name)
+        redis.xgroup_create(name, "billing", "$", mkstream=True)
+    scene = Scene(redis, streams=["orders", "payments"])
+    scene.sample(2)
+    return scene
+
+
+@pytest.fixture
+def server(scene):
+    holder.refresh()
+    with running_server() as running:
+        yield running
+
+
+def live(server, query=""):
+    return f"{server.url}/stats/live{query}"
+
+
+def test_what_changed_is_told_of_all_streams_over_one_connection(server, scene):
+    with watching(live(server)) as watch:
+        scene.publish(3)
+        scene.count("refused:stream-full", 2)
+        scene.redis.xreadgroup("billing", "one", {"orders": ">"}, count=1)
+        scene.redis.hset("syn:{payments}:cnt:billing", "retried", 2)
+        at = scene.now
+        scene.sample()
+        told = watch.next()
+
+    assert (told.name, told.id) == ("sample", str(at))
+    assert {name: told.data[name] for name in ("at", "step", "follows")} == {"at": at, "step": 5, "follows": True}
+    assert told.data["streams"]["payments"] == {"groups": {"billing": {"retried": 2, "failed": 2, "attempts": 2}}}
+    orders = told.data["streams"]["orders"]
+    assert (orders["published"], orders["length"], orders["refused"]) == (3, 3, {"stream-full": 2})
+    assert orders["groups"]["billing"].pop("lag_seconds") > 0
+    assert orders["groups"] == {"billing": {"in_flight": 1, "lag_events": 2}}
+
+
+def test_the_live_values_are_those_that_history_answers(server, scene):
+    with watching(live(server)) as watch:
+        found = []
+        for count in (3, 1, 4):
+            scene.publish(count)
+            scene.sample()
+            found.append(watch.next().data["streams"]["orders"])
+
+    assert [each["published"] for each in found] == scene.row("published", steps=3) == [3, 1, 4]
+    assert [each["length"] for each in found] == scene.row("length", steps=3)
+
+
+def test_growth_is_not_told_after_a_gap(server, scene):
+    with watching(live(server)) as watch:
+        scene.now += 20
+        scene.publish(3)
+        scene.sample()
+        told = watch.next().data
+
+    assert told["follows"] is False
+    assert "published" not in told["streams"]["orders"]
+    assert told["streams"]["orders"]["length"] == 3
+
+
+def test_only_the_streams_and_series_that_are_asked_for_are_told(server, scene):
+    with watching(live(server), stream="orders", series=["published", "lag_events"]) as watch:
+        scene.publish(2)
+        scene.publish(2, stream="payments")
+        scene.sample()
+        told = watch.next().data["streams"]
+
+    assert told == {"orders": {"published": 2, "groups": {"billing": {"lag_events": 2}}}}
+
+
+def test_a_key_is_told_of_its_own_stream_and_of_no_other(server, scene, key_of, settings):
+    settings.AUTH = "required"
+    key = bearer(key_of("billing", subscribes=["orders"], scopes=["metrics:read"]))
+    holder.refresh()
+
+    with watching(live(server), headers=key) as watch:
+        scene.publish(2)
+        scene.publish(2, stream="payments")
+        scene.sample()
+        told = watch.next().data["streams"]
+
+    assert set(told) == {"orders"}
+    assert httpx.get(live(server, "?stream=payments"), headers=key).status_code == 403
+
+
+def test_a_key_that_is_revoked_ends_its_connection(server, scene, key_of, settings):
+    settings.AUTH = "required"
+    key = bearer(key_of("billing", subscribes=["orders"], scopes=["metrics:read"]))
+    holder.refresh()
+
+    with watching(live(server), headers=key) as watch:
+        key_issuance.revoke("billing", Key.objects.get().key_id, by=SYSTEM)
+        holder.refresh()
+
+        assert [frame.name for frame in watch.rest()][-1:] == ["bye"]
+
+
+def test_a_ticket_opens_one_connection_and_none_of_another_kind(server, scene, key_of, settings):
+    settings.AUTH = "required"
+    key = bearer(key_of("billing", subscribes=["orders"], scopes=["metrics:read"]))
+    holder.refresh()
+    of_stats, of_stream = (
+        httpx.post(f"{server.url}{path}/live-ticket", headers=key).json()["ticket"]
+        for path in ("/stats", "/streams/orders")
+    )
+
+    with watching(live(server), ticket=of_stats) as watch:
+        scene.publish(2)
+        scene.sample()
+        assert set(watch.next().data["streams"]) == {"orders"}
+
+    assert httpx.get(live(server, f"?ticket={of_stats}")).status_code == 401
+    assert httpx.get(live(server, f"?ticket={of_stream}")).status_code == 401
+
+
+def test_a_connection_outlives_redis(own_valkey, define, settings):
+    define("orders")
+    holder.refresh()
+    settings.LIVE_HEARTBEAT = 0.02
+    with own_valkey.client() as client, running_server() as server, watching(live(server)) as watch:
+        own_valkey.kill()
+        while watch.frame().comment != "heartbeat":
+            pass
+        own_valkey.start()
+        scene = Scene(client)
+        scene.publish(3)
+        scene.sample()
+
+        assert watch.next().data["streams"]["orders"]["length"] == 3
+
+
+def test_the_server_that_stops_says_so(server, scene):
+    with watching(live(server)) as watch:
+        server.server.should_exit = True
+
+        assert watch.rest()[-1].data == {"reason": "the server stops"}
+
+
+@pytest.mark.parametrize("query", ["?series=nothing", "?stream=%3Cb%3E", "?since=1"])
+def test_a_question_that_cannot_be_answered_is_refused(server, query):
+    assert httpx.get(live(server, query)).status_code in (400, 404)

@@ -19,6 +19,7 @@ from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
 from synapse.errors.delivery import NotDefined
+from synapse.publishing.counters import Lasted
 from synapse.wire import start_position
 from synapse.wire.entry import TopLevelTypes
 
@@ -78,6 +79,9 @@ def open_worker(
         definition = holder.current().streams.get(bridge.stream)
         return definition.types_of if definition else {}
 
+    def observe(what: Lasted, seconds: float, times: int) -> None:
+        connections.tally.observe(bridge.stream, what, seconds, group=bridge.group, times=times)
+
     sink = sink or open_sink(bridge, stop)
     return Worker(
         subscription,
@@ -95,6 +99,7 @@ def open_worker(
         disable=partial(auto_disable.disable, bridge),
         drain=drain,
         count=count,
+        observe=observe,
     )
 
 

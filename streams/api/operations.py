@@ -3,6 +3,8 @@
 import asyncio
 from functools import cache, partial
 
+from django.conf import settings
+
 from streams import connections, health
 from streams.connections import all_shares
 from synapse.auth.requirement import ANYBODY, Requirement
@@ -149,7 +151,11 @@ def readiness(call: Call[None, None]) -> Response:
 def metrics(call: Call[None, None]) -> Conversation[Response]:
     """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
     inference = _inference_of(connections.executor())
-    return (yield from collected(call.request, call.catalog, inference, all_shares()))
+    return (yield from collected(call.request, call.catalog, inference, all_shares(), _version()))
+
+
+def _version() -> str:
+    return str(settings.SPECTACULAR_SETTINGS["VERSION"])
 
 
 @cache

@@ -1,8 +1,10 @@
 """Handing events to a sink, and remembering what became of them until Redis has heard of it."""
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from synapse.catalog import filters
 from synapse.catalog.filters import Filter
@@ -23,6 +25,8 @@ from synapse.errors.delivery import (
 from synapse.redis.commands.delivery import Failure, Fate, Held
 from synapse.wire.entry import TopLevelTypes
 
+# Is told what lasted, how many seconds, and how many times.
+Observe = Callable[[Literal["attempt", "delivered"], float, int], None]
 # After one of these nothing more of a batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)
 
@@ -43,6 +47,7 @@ class Handover:
         where: Sequence[Filter],
         together: int,
         clock: Callable[[], float],
+        observe: Observe,
     ) -> None:
         self._subscription = subscription
         self._sink = sink
@@ -53,6 +58,7 @@ class Handover:
         self._only = only
         self._where = where
         self._clock = clock
+        self._observe = observe
         self._taken: list[tuple[str, str]] = []
         self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
@@ -168,6 +174,7 @@ class Handover:
         for delivery, outcome in outcomes:
             if outcome is None:
                 taken += 1
+                self._observe("delivered", max(0.0, time.time() - int(delivery.id.partition("-")[0]) / 1000), 1)
                 self._taken.append((delivery.id, delivery.token))
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
@@ -179,6 +186,7 @@ class Handover:
                 failures.append((delivery, outcome))
         self.progress.took(taken)
         if begun := taken + len(failures):
+            self._observe("attempt", seconds / begun, begun)
             self.pace.took(begun, seconds)
             self.pace.went(taken=taken, failed=sum(_tells_of_the_sink(*failure) for failure in failures))
             for delivery, error in failures:

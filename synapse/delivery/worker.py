@@ -10,7 +10,7 @@ from synapse.catalog.filters import Filter
 from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.batch_sizer import RECONNECT, Rate
-from synapse.delivery.dispatcher import Handover
+from synapse.delivery.dispatcher import Handover, Observe
 from synapse.delivery.group_upkeep import Joining, Say, Upkeep
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
@@ -62,6 +62,7 @@ class Worker:
         count: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         worth_ahead: int = WORTH,
+        observe: Observe = lambda *_: None,
     ) -> None:
         self.subscription = subscription
         self._run = secrets.token_hex(8)
@@ -81,6 +82,7 @@ class Worker:
             where=where,
             together=together,
             clock=clock,
+            observe=observe,
         )
         self._rate = Rate(rate, clock) if rate else None
         self._paused = paused

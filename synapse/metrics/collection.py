@@ -12,6 +12,7 @@ from synapse.inspection.stream_stats import Figures
 from synapse.live import viewer_count
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group
 from synapse.shares import Shares
 
@@ -42,13 +43,16 @@ class GroupReading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
-    and group. `limits` are the lengths at which streams are full. `shares` are the counters of this process."""
+    and group. `limits` are the lengths at which streams are full. `shares` are the counters of this process.
+    `durations` have by what lasts, stream and group ("" for the stream's own) how many are in each bucket.
+    """
 
     streams: Mapping[str, Figures]
     limits: Mapping[str, int]
     groups: Mapping[Name, GroupReading]
     watchers: Mapping[str, int]
     shares: Sequence[Shares]
+    durations: Mapping[tuple[str, str, str], Mapping[str, int]]
 
 
 def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
@@ -69,7 +73,11 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     asked = [command for name in groups for command in _asked(*name)]
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
+    lasted = (
+        (yield from ask([stream_commands.hgetall(keyspace.durations(name)) for name in streams])) if streams else []
+    )
     return Reading(
+        durations=_durations(dict(zip(streams, lasted, strict=True))),
         streams=streams,
         limits={name: catalog.streams[name].hard_length for name in streams},
         shares=shares,
@@ -79,6 +87,16 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
             for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
         },
     )
+
+
+def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, int]]:
+    found: dict[tuple[str, str, str], dict[str, int]] = {}
+    for stream, reply in replies.items():
+        for field, text in () if isinstance(reply, ReplyError) else reply.items():
+            what, _, rest = field.partition(":")
+            bucket, _, group = rest.partition(":")
+            found.setdefault((what, stream, group), {})[bucket] = number(text)
+    return found
 
 
 def _asked(stream: str, group: str) -> tuple[Command, ...]:

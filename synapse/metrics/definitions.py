@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.inspection.lag import Name
 from synapse.inspection.stream_stats import Figures
 from synapse.metrics.collection import MOST_LAG, GroupReading, Reading
+from synapse.runtime.histogram import BOUNDS, NAMES, SUM
 from synapse.shares import Shares
+from synapse.statistics import series
+from synapse.statistics.series import Series
 from synapse.wire.ids import parse
 
 # Reasons that are shown from the start, with 0.
@@ -36,6 +41,33 @@ class Definition:
         for labels, value in self.samples(reading):
             family.add_metric(labels, value)
         return family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramDefinition:
+    """One metric whose samples are durations; `what` lasts is told as by `Tally.observe`."""
+
+    name: str
+    labels: tuple[str, ...]
+    meaning: str
+    what: str
+    kind: Literal["histogram"] = "histogram"
+
+    def family(self, reading: Reading) -> Metric:
+        """Return the metric with its samples, as prometheus-client writes them."""
+        family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
+        for (what, *names), counts in reading.durations.items():
+            if what == self.what:
+                sizes = accumulate(counts.get(name, 0) for name in NAMES)
+                buckets = list(zip((*map(floatToGoString, BOUNDS), "+Inf"), sizes, strict=True))
+                family.add_metric(names[: len(self.labels)], buckets, sum_value=counts.get(SUM, 0) / 1_000_000)
+        return family
+
+
+def _lasting(what: str) -> HistogramDefinition:
+    each = series.DURATIONS[what]
+    labels = ("stream", "group") if each.scope == "group" else ("stream",)
+    return HistogramDefinition(name=each.metric, labels=labels, meaning=each.meaning, what=what)
 
 
 def _counted(name: str, what: str, meaning: str) -> Definition:
@@ -99,17 +131,29 @@ def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
     return Definition(name=name, kind="counter", labels=("stream", "group"), meaning=meaning, samples=samples)
 
 
+def _counting(each: Series) -> Definition:
+    return _counted(each.metric, each.source[0], each.meaning)
+
+
+def _stream_gauge(each: Series, value: Callable[[Figures], float | None]) -> Definition:
+    return _of_stream(each.metric, each.meaning, value)
+
+
+def _group_counting(each: Series) -> Definition:
+    return _counted_of_group(each.metric, each.source[0], each.meaning)
+
+
+def _group_gauge(each: Series, value: Callable[[GroupReading], float | None]) -> Definition:
+    return _of_group(each.metric, each.meaning, value)
+
+
 def _last_event(found: Figures) -> float | None:
     ms = parse(found.last_generated_id).ms
     return ms / 1000 if ms else None
 
 
-METRICS = (
-    _counted(
-        "synapse_events_published_total",
-        "published",
-        "Events that were stored through Synapse. What other programs write straight to Redis is not in it.",
-    ),
+METRICS: tuple[Definition | HistogramDefinition, ...] = (
+    _counting(series.PUBLISHED),
     Definition(
         name="synapse_events_refused_total",
         kind="counter",
@@ -117,27 +161,15 @@ METRICS = (
         meaning="Events that were not stored, by the end of the problem's type, such as `stream-full`.",
         samples=_refused,
     ),
-    _counted(
-        "synapse_events_warned_total",
-        "warned",
-        "Published events that break their contract, on streams that only warn. They are in the published ones too.",
-    ),
-    _counted(
-        "synapse_events_unregistered_total",
-        "unregistered",
-        "Published events of a type that their stream does not define. They are in the published ones too.",
-    ),
-    _counted(
-        "synapse_events_duplicates_total",
-        "duplicates",
-        "Events that were sent again under the same key and are stored once. They are not in the published ones.",
-    ),
+    _counting(series.WARNED),
+    _counting(series.UNREGISTERED),
+    _counting(series.REPLAYED),
     _of_stream(
         "synapse_stream_readable",
         "1 when Redis holds a stream (or nothing yet) under the stream's name, 0 when it holds something else.",
         lambda found: 0 if found.problem else 1,
     ),
-    _of_stream("synapse_stream_events", "Events that the stream holds now.", lambda found: found.length),
+    _stream_gauge(series.LENGTH, lambda found: found.length),
     Definition(
         name="synapse_stream_limit_events",
         kind="gauge",
@@ -171,9 +203,8 @@ METRICS = (
         "When a consumer of the group last asked for events, in seconds since 1970. Missing while there is none.",
         lambda group: group.last_poll,
     ),
-    _of_group(
-        "synapse_group_pending_events",
-        "Events that were delivered to the group and not settled yet.",
+    _group_gauge(
+        series.IN_FLIGHT,
         lambda group: group.pending,
     ),
     _of_group(
@@ -181,14 +212,12 @@ METRICS = (
         f"Events that the group has not read yet, counted to {MOST_LAG}: that value means so many or more.",
         lambda group: group.lag_events,
     ),
-    _of_group(
-        "synapse_group_lag_seconds",
-        "Age of the oldest event that the group has not read yet, 0 when it has read all.",
+    _group_gauge(
+        series.LAG_SECONDS,
         lambda group: group.lag_seconds,
     ),
-    _of_group(
-        "synapse_group_waiting_events",
-        "Events that wait to be delivered to the group again, those that are being delivered again included.",
+    _group_gauge(
+        series.SCHEDULED,
         lambda group: group.waiting,
     ),
     _of_group(
@@ -196,19 +225,16 @@ METRICS = (
         "For how long the first waiting event has been due, 0 when none is due yet.",
         lambda group: group.overdue,
     ),
-    _of_group(
-        "synapse_group_parked_events",
-        "Events of an ordered group that were read and wait for another one of their key.",
+    _group_gauge(
+        series.BLOCKED,
         lambda group: group.counters.get("parked", 0),
     ),
-    _of_group("synapse_group_dead_letters", "Dead letters that the group has now.", lambda group: group.dead),
-    _counted_of_group("synapse_group_delivered_total", "done", "Events that were delivered to the group and settled."),
-    _counted_of_group(
-        "synapse_group_filtered_total", "filtered", "Events that were settled because the group's bridge wants others."
-    ),
-    _counted_of_group("synapse_group_retried_total", "retried", "Attempts that failed, and another one was to follow."),
-    _counted_of_group("synapse_group_dead_total", "dead", "Events that became dead letters."),
-    _counted_of_group("synapse_group_redriven_total", "replayed", "Dead letters that were sent out again."),
+    _group_gauge(series.DEAD, lambda group: group.dead),
+    _group_counting(series.ACKNOWLEDGED),
+    _group_counting(series.FILTERED),
+    _group_counting(series.RETRIED),
+    _group_counting(series.BURIED),
+    _group_counting(series.REDRIVEN),
     _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that somebody threw away."),
     _counted_of_group(
         "synapse_group_reaped_total",
@@ -276,4 +302,7 @@ METRICS = (
         lambda shares: shares.reclaimed,
         kind="counter",
     ),
+    _lasting("publish"),
+    _lasting("attempt"),
+    _lasting("delivered"),
 )

@@ -1,11 +1,12 @@
 """The answer to who asks for metrics."""
 
+import platform
 import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
@@ -45,7 +46,7 @@ class Collector:
 
 
 def metrics(
-    request: Request, catalog: Snapshot, inference: Inference, shares: Sequence[Shares]
+    request: Request, catalog: Snapshot, inference: Inference, shares: Sequence[Shares], version: str
 ) -> Conversation[Response]:
     """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
 
@@ -56,7 +57,7 @@ def metrics(
     demand_scope(request.principal, "metrics:read")
     accept = request.headers.get("accept", "")
     if (wanted := wanted_format(accept)) is not None:
-        return _exposed((yield from read(catalog, shares)), wanted)
+        return _exposed((yield from read(catalog, shares)), wanted, version)
     return (yield from _as_json(catalog, inference, request.principal.rights))
 
 
@@ -119,8 +120,14 @@ def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Convers
     return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 
-def _exposed(reading: Reading, wanted: str) -> Response:
+def _exposed(reading: Reading, wanted: str, version: str) -> Response:
     registry = CollectorRegistry()
     registry.register(Collector(reading))
+    # Of the process that answers: memory, processor time, descriptors and start, under Prometheus' own names.
+    ProcessCollector(registry=registry)
+    build = Gauge(
+        "synapse_build_info", "1, with Synapse's version and Python's.", ["version", "python"], registry=registry
+    )
+    build.labels(version, platform.python_version()).set(1)
     encode, content_type = choose_encoder(wanted)
     return Response(body=encode(registry), content_type=content_type, headers=_VARY)

@@ -1,6 +1,6 @@
-"""Counters of this process, by stream, and the sources that published: kept in memory and flushed into Redis once a
-second, so that a publish costs no command more. What is lost with a killed process is a second's counting, never an
-event."""
+"""Counters and durations of this process, by stream, and the sources that published: kept in memory and flushed into
+Redis once a second, so that a publish costs no command more. What is lost with a killed process is a second's counting,
+never an event."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,10 +11,13 @@ from synapse.errors.streams import OutcomeUnknown, Unavailable
 from synapse.redis import Command, Conversation, ReplyError, keyspace
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
+from synapse.runtime.histogram import Histogram
 
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.
 REFUSED_FOR = "refused:"
+# What lasts: storing a request's events, an attempt to deliver one, and the way from its publish to its delivery.
+Lasted = Literal["publish", "attempt", "delivered"]
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped"]
 
@@ -30,7 +33,17 @@ class Tally:
         self._counts: Counter[tuple[str, str]] = Counter()
         # By stream and source: the source as people may see it, and the id of the first event since the last flush.
         self.noted: dict[tuple[str, str], tuple[str, str]] = {}
+        # By stream, group ("" for the stream's own) and what lasted.
+        self._histograms: dict[tuple[str, str, str], Histogram] = {}
         self._lock = Lock()
+
+    def observe(self, stream: str, what: Lasted, seconds: float, *, group: str = "", times: int = 1) -> None:
+        """Note how long something took, so many times."""
+        try:
+            histogram = self._histograms[stream, group, what]
+        except KeyError:
+            histogram = self._histograms[stream, group, what] = Histogram()
+        histogram.observe(seconds, times)
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
         """Count something that happened on a stream."""
@@ -64,7 +77,13 @@ class Tally:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             sources, self.noted = self.noted, {}
+            histograms, self._histograms = self._histograms, {}
         asked = [stream_commands.hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
+        asked += [
+            stream_commands.hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
+            for (stream, group, what), histogram in histograms.items()
+            for bucket, by in histogram.fields().items()
+        ]
         asked += _noting(sources)
         if not asked:
             return
@@ -74,6 +93,7 @@ class Tally:
             # It may have taken them: counted twice would be worse than a second's counting lost.
             raise
         except Unavailable:
+            # Durations are not kept: what is shown of them are parts of all, and the next second has others.
             self._keep(counts)
             raise
         taken = zip(counts.items(), replies, strict=False)
@@ -86,6 +106,7 @@ class Tally:
         """Forget the counts (for tests)."""
         with self._lock:
             self._counts.clear()
+            self._histograms.clear()
             self.noted.clear()
 
     def _keep(self, counts: Counter[tuple[str, str]]) -> None:

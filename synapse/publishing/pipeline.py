@@ -58,7 +58,7 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
     Raises:
         Problem: for everything else, each with its own status (see synapse.errors.streams).
     """
-    stream = _stream(request, catalog)
+    stream, begun = _stream(request, catalog), time.perf_counter()
     try:
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream)
@@ -68,8 +68,11 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
         tally.refuse(stream.name, problem.slug)
         raise
     if body.batch:
-        return (yield from _publish_batch(stream, body, request, tally, version=version, key=key, together=together))
-    return (yield from _publish_one(stream, body, request, tally, version=version, key=key))
+        response = yield from _publish_batch(stream, body, request, tally, version=version, key=key, together=together)
+    else:
+        response = yield from _publish_one(stream, body, request, tally, version=version, key=key)
+    tally.observe(stream.name, "publish", time.perf_counter() - begun)
+    return response
 
 
 def _publish_one(

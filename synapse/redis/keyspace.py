@@ -4,7 +4,7 @@ import re
 
 # The keys of a group and of a stream that stay until somebody deletes them. The others expire by themselves.
 _OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq)|queue:[0-9a-z]+):(.+)", re.DOTALL)
-_OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins)")
+_OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took)")
 # What all of them begin with, as a pattern for SCAN.
 OF_STREAMS = "syn:{*"
 
@@ -21,6 +21,11 @@ def owner_of(name: str) -> tuple[str, str] | None:
 def stats(stream: str) -> str:
     """Hash of a stream's counters."""
     return f"syn:{{{stream}}}:stats"
+
+
+def durations(stream: str) -> str:
+    """Hash of a stream's histograms: "<what lasts>:<bucket>:<group>" by how often."""
+    return f"syn:{{{stream}}}:took"
 
 
 def pins(stream: str) -> str:

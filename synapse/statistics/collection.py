@@ -10,6 +10,7 @@ from synapse.redis.commands import statistics as commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.statistics import StreamSample, number
 from synapse.redis.commands.streams import Group
+from synapse.runtime.histogram import SUM, quantile
 from synapse.statistics import series
 from synapse.statistics.marks import MOST_COUNTED, Lag, Marks, Question
 from synapse.statistics.series import SERIES, Key, Series
@@ -21,7 +22,7 @@ MOST_COUNTED_A_ROUND = 20_000
 
 Values = dict[Key, int]
 _OF_STREAM = [each for each in SERIES if each.scope == "stream" and each.source and not each.label]
-_LABELLED = [each for each in SERIES if each.scope == "stream" and each.label]
+_LABELLED = [each for each in SERIES if each.scope == "stream" and each.label and each.source]
 _OF_GROUP = [each for each in SERIES if each.scope == "group" and each.source]
 _FIELDS = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.source))
 # Where the fields of each group's series stand among those that are asked for.
@@ -42,6 +43,7 @@ class _Stream:
         self.groups: list[str] = []
         self.marks = Marks()
         self.memory: int | None = None
+        self.durations: Mapping[str, bytes] | None = None
         self._asked = self._commands()
 
     def commands(self, *, memory: bool) -> list[Command]:
@@ -57,7 +59,11 @@ class _Stream:
 
     def _commands(self) -> list[Command]:
         name = self.name
-        asked = [stream_commands.hgetall(keyspace.stats(name)), stream_commands.xinfo_groups(name)]
+        asked = [
+            stream_commands.hgetall(keyspace.stats(name)),
+            stream_commands.hgetall(keyspace.durations(name)),
+            stream_commands.xinfo_groups(name),
+        ]
         for group in self.groups:
             asked += (
                 commands.counters(name, group, _FIELDS),
@@ -92,11 +98,12 @@ class Collector:
         behind: dict[str, dict[str, Question]] = {}
         budget = MOST_COUNTED_A_ROUND
         for stream, some in zip(self._streams.values(), asked, strict=True):
-            sample, counters, rows, *of_groups = islice(replies, len(some))
+            sample, counters, durations, rows, *of_groups = islice(replies, len(some))
             if isinstance(sample, ReplyError):
                 continue
             groups: dict[str, Group] = {} if isinstance(rows, ReplyError) else {row.name: row for row in rows}
             values = found[stream.name] = _of_stream(stream, sample, counters)
+            values |= _quantiles(stream, durations)
             stream.marks.note(sample)
             questions: dict[str, Question] = {}
             for place, name in enumerate(stream.groups):
@@ -129,6 +136,26 @@ def _of_stream(stream: _Stream, sample: StreamSample, counters: Any) -> Values:
         values[_key(series.MEMORY.number)] = stream.memory
     for each in _LABELLED:
         values |= _labelled(each, texts)
+    return values
+
+
+def _quantiles(stream: _Stream, reply: Any) -> Values:
+    """Return the quantiles of the durations since the round before. Without any there are none, which is a gap."""
+    known, stream.durations = stream.durations, {} if isinstance(reply, ReplyError) else reply
+    if known is None or stream.durations == known:
+        return {}
+    grown: dict[tuple[str, str], dict[str, int]] = {}
+    for field, text in stream.durations.items():
+        what, _, rest = field.partition(":")
+        bucket, _, group = rest.partition(":")
+        if bucket != SUM and what in series.DURATIONS and (more := number(text) - number(known.get(field))) > 0:
+            grown.setdefault((what, group), {})[bucket] = more
+    values: Values = {}
+    for (what, group), counts in grown.items():
+        each = series.DURATIONS[what]
+        for name, part in series.QUANTILES.items():
+            if (seconds := quantile(part, counts)) is not None:
+                values[_key(each.number, group, name)] = round(seconds * each.scale)
     return values
 
 

@@ -9,10 +9,9 @@ import orjson
 
 from synapse.statistics import series
 from synapse.statistics.history import SUMS_OF
-from synapse.statistics.series import BY_NAME, BY_NUMBER, Key, Series
+from synapse.statistics.series import BY_NAME, BY_NUMBER, Series
+from synapse.statistics.storage import Changes
 
-# By series that changed: its value before and after; None where it was not there.
-Changes = Mapping[Key, tuple[int | None, int | None]]
 _Told = dict[str, Any]
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -63,7 +62,11 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
         if each is series.LAG_INEXACT:
             where["lag_exact"] = not value
         elif each.kind == "gauge":
-            where[each.name] = None if value is None else value / each.scale if each.scale > 1 else value
+            scaled = None if value is None else value / each.scale if each.scale > 1 else value
+            if each.label:
+                where.setdefault(each.name, {})[key.label] = scaled
+            else:
+                where[each.name] = scaled
         elif follows and (growth := _growth(each, before, value)):
             if each.label:
                 where.setdefault(each.name, {})[key.label] = growth

@@ -261,10 +261,47 @@ LOST = Series(
     source=("lost_trimmed", "lost_silent"),
     meaning="Events that were trimmed or deleted before the group settled them.",
 )
+PUBLISH_SECONDS = Series(
+    number=40,
+    name="publish_seconds",
+    scope="stream",
+    kind="gauge",
+    unit="seconds",
+    scale=1_000_000,
+    label="quantile",
+    metric="synapse_publish_seconds",
+    meaning="How long requests that publish took, from when they were read until the events were stored.",
+)
+ATTEMPT_SECONDS = Series(
+    number=41,
+    name="attempt_seconds",
+    scope="group",
+    kind="gauge",
+    unit="seconds",
+    scale=1_000_000,
+    label="quantile",
+    metric="synapse_attempt_seconds",
+    meaning="How long attempts of the group's bridge to deliver an event took: of its handler, webhook or other sink.",
+)
+DELIVERED_SECONDS = Series(
+    number=42,
+    name="delivered_seconds",
+    scope="group",
+    kind="gauge",
+    unit="seconds",
+    scale=1_000_000,
+    label="quantile",
+    metric="synapse_delivered_seconds",
+    meaning="How long it took from the publish of an event until the group's bridge had delivered it.",
+)
+# By what lasts, as `Tally.observe` calls it.
+DURATIONS = {"publish": PUBLISH_SECONDS, "attempt": ATTEMPT_SECONDS, "delivered": DELIVERED_SECONDS}
+QUANTILES = {"0.5": 0.5, "0.95": 0.95, "0.99": 0.99}
 SERIES = (
     *(PUBLISHED, REFUSED, WARNED, REPLAYED, UNREGISTERED, LENGTH, MEMORY, ADDED),
     *(LAG_EVENTS, LAG_SECONDS, LAG_INEXACT, IN_FLIGHT, SCHEDULED, BLOCKED, DEAD),
     *(ACKNOWLEDGED, FILTERED, RETRIED, FAILED, ATTEMPTS, BURIED, REDRIVEN, LOST),
+    *(PUBLISH_SECONDS, ATTEMPT_SECONDS, DELIVERED_SECONDS),
 )
 BY_NUMBER = {series.number: series for series in SERIES}
 BY_NAME = {series.name: series for series in SERIES}

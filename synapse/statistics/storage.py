@@ -1,6 +1,6 @@
 """Where history is kept: resolutions, and the block of each stream at each resolution that is being written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synapse.redis import Command
@@ -10,6 +10,8 @@ from synapse.statistics.block import STEPS, Block, unpack
 from synapse.statistics.series import Key
 
 _DAY = 86_400
+# By series that changed: its value before and after; None where it was not there.
+Changes = Mapping[Key, tuple[int | None, int | None]]
 # What a stream was when its last block with changes ended: the values of all the time since.
 BASE = "base"
 # The name of the stream that stands for the installation: no stream is called so.
@@ -44,7 +46,7 @@ class Track:
         self.stream = stream
         self.resolution = resolution
         # The series that the last step changed, with their values before and after.
-        self.changed: Mapping[Key, tuple[int | None, int | None]] = {}
+        self.changed: Changes = {}
         self._block = Block()
         self._number = -1
         self._has_changes = False
@@ -94,10 +96,10 @@ class Track:
             asked.append(self._keep(self._number, self._block))
         return asked
 
-    def follow(self, now: int, values: Mapping[Key, int], changed: Iterable[Key]) -> list[Command]:
+    def follow(self, now: int, values: Mapping[Key, int], changed: Changes) -> list[Command]:
         """Take a sample for a step of a coarser resolution, and return what writes the step before when that is over.
 
-        `changed` are the series that differ from the sample before.
+        `changed` are the series that differ from the sample before, with their values before and after.
         """
         step, asked = now // self.resolution.seconds, []
         if step != self._step:
@@ -105,12 +107,10 @@ class Track:
                 asked = self.record(self._step, {**self._values, **self._highest})
             self._highest = {}
         else:
-            for key in changed:
-                if key not in values:
-                    self._highest.pop(key, None)
-                elif key.number in _GAUGES:
-                    known = self._highest.get(key, self._values.get(key, 0))
-                    self._highest[key] = max(known, values[key])
+            for key, (before, value) in changed.items():
+                if key.number in _GAUGES:
+                    found = (self._highest.get(key), before, value)
+                    self._highest[key] = max(each for each in found if each is not None)
         self._step, self._values = step, values
         return asked
 

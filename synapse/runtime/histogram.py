@@ -1,0 +1,47 @@
+"""Histograms of durations: buckets that double in width, counted in memory and flushed to Redis with the counters."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+# Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. What takes longer is in a last one.
+BOUNDS: tuple[float, ...] = tuple(0.00025 * 2.0**n for n in range(19))
+# How buckets are called, as Prometheus calls them; and the sum of all durations, in microseconds.
+NAMES = (*map(str, BOUNDS), "+Inf")
+SUM = "sum"
+
+
+class Histogram:
+    """Durations since the last flush. No lock: one that is lost to another thread of the same moment is not missed."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(NAMES)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count a duration, so many times."""
+        self.counts[bisect_left(BOUNDS, seconds)] += times
+        self.seconds += seconds * times
+
+    def fields(self) -> dict[str, int]:
+        """Return what is to be added to each field in Redis."""
+        found = {name: count for name, count in zip(NAMES, self.counts, strict=True) if count}
+        return found | {SUM: round(self.seconds * 1_000_000)}
+
+
+def quantile(part: float, counts: Mapping[str, int]) -> float | None:
+    """Return the duration that such a part of all durations does not exceed, None when there are none.
+
+    Within a bucket they are taken to lie evenly, as Prometheus' `histogram_quantile` does.
+    """
+    sizes: Sequence[int] = [counts.get(name, 0) for name in NAMES]
+    rank, below = part * sum(sizes), 0
+    bound: float = 0.0
+    if not any(sizes):
+        return None
+    for size, upper in zip(sizes, BOUNDS, strict=False):
+        if size and below + size >= rank:
+            return bound + (upper - bound) * max(rank - below, 0) / size
+        below, bound = below + size, upper
+    return bound

@@ -1,0 +1,103 @@
+"""How long publishing and delivery take: counted in memory, flushed with the counters, shown as metrics."""
+
+import orjson
+import pytest
+
+from streams import connections
+from synapse.publishing.counters import Tally
+from synapse.redis import keyspace
+from synapse.runtime.histogram import BOUNDS, NAMES, SUM, Histogram, quantile
+from synapse.statistics.series import QUANTILES
+
+EVENT = orjson.dumps({"event_type": "order-placed"})
+PROMETHEUS = {"accept": "text/plain;version=0.0.4"}
+
+
+def test_a_duration_is_counted_in_the_first_bucket_that_holds_it():
+    histogram = Histogram()
+    for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1], BOUNDS[-1] + 1):
+        histogram.observe(seconds)
+
+    assert {name: count for name, count in histogram.fields().items() if name != SUM} == {
+        NAMES[0]: 2,
+        NAMES[1]: 1,
+        NAMES[-2]: 1,
+        "+Inf": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "part", "expected"),
+    [
+        ({}, 0.5, None),
+        ({NAMES[0]: 10}, 0.5, BOUNDS[0] / 2),
+        ({NAMES[0]: 50, NAMES[2]: 50}, 0.5, BOUNDS[0]),
+        ({NAMES[0]: 50, NAMES[2]: 50}, 0.75, (BOUNDS[1] + BOUNDS[2]) / 2),
+        ({"+Inf": 3}, 0.99, BOUNDS[-1]),
+    ],
+)
+def test_a_quantile_is_found_within_its_bucket(counts, part, expected):
+    assert quantile(part, counts) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):
+    tally = Tally()
+    for _ in range(2):
+        tally.observe("orders", "attempt", 0.003, group="billing: the <b>first</b>", times=2)
+        executor.run(tally.flush())
+    executor.run(tally.flush())
+
+    assert redis.hgetall(keyspace.durations("orders")) == {
+        b"attempt:0.004:billing: the <b>first</b>": b"4",
+        b"attempt:sum:billing: the <b>first</b>": b"12000",
+    }
+
+
+def test_a_publish_is_one_duration_in_the_metrics(ask, define):
+    define("orders")
+    for _ in range(3):
+        assert ask("POST", "/events/orders", EVENT).status == 201
+    connections.executor().run(connections.tally.flush())
+
+    lines = ask("GET", "/metrics", headers=PROMETHEUS).body.decode().splitlines()
+
+    assert 'synapse_publish_seconds_count{stream="orders"} 3.0' in lines
+    assert 'synapse_publish_seconds_bucket{le="+Inf",stream="orders"} 3.0' in lines
+    buckets = [float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("synapse_publish_seconds_bucket")]
+    assert buckets == sorted(buckets)
+    assert any(line.startswith('synapse_build_info{python="3.') for line in lines)
+    assert any(line.startswith("process_") for line in lines)
+
+
+def test_statistics_have_the_quantiles_of_what_ended_between_two_samples(scene):
+    tally = Tally()
+    scene.publish()
+    scene.redis.xgroup_create("orders", "billing", "0")
+    tally.observe("orders", "publish", 60.0)
+    connections.executor().run(tally.flush())
+    scene.sample(2)
+    for _ in range(100):
+        tally.observe("orders", "publish", 0.0009)
+    tally.observe("orders", "delivered", 3.0, group="billing")
+    connections.executor().run(tally.flush())
+    scene.sample(2)
+
+    found = scene.rows("publish_seconds", "delivered_seconds", steps=3)
+    of_publishing = {key.label: row for key, row in found.items() if not key.group}
+    assert set(of_publishing) == set(QUANTILES)
+    assert of_publishing["0.5"] == [None, 750, None]
+    assert of_publishing["0.5"][1] < of_publishing["0.99"][1] < 1000
+    assert all(2_048_000 < row[1] <= 4_096_000 for key, row in found.items() if key.group == "billing")
+
+
+def test_the_highest_quantile_of_a_minute_is_shown(scene):
+    tally = Tally()
+    scene.sample(13)
+    for seconds in (0.0009, 0.9, 0.0009):
+        tally.observe("orders", "publish", seconds)
+        connections.executor().run(tally.flush())
+        scene.sample()
+    scene.sample(10)
+
+    (row,) = [row for key, row in scene.rows("publish_seconds", seconds=60, steps=2).items() if key.label == "0.5"]
+    assert 512_000 < row[1] < 1_024_000 or 512_000 < row[0] < 1_024_000

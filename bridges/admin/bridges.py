@@ -1,6 +1,7 @@
 """Bridges in the admin: the list with what goes on, and their definitions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -30,6 +31,7 @@ from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
 from synapse.redis import Conversation
+from synapse.statistics.overview import find_failing, read_histories
 from synapse.wire.masking import may_be_personal
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
@@ -41,9 +43,15 @@ _HOLDS_PII = (
 )
 
 
-def overviews(bridges: Sequence[Bridge]) -> Conversation[Any]:
-    """Ask how bridges are, by their names."""
-    return status.overviews([definition_of(bridge) for bridge in bridges])
+def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
+    """Ask how bridges are, by their names, with the failures that statistics have of the last two minutes."""
+    found = yield from status.overviews([definition_of(bridge) for bridge in bridges])
+    past = yield from read_histories(sorted({bridge.stream.name for bridge in bridges}))
+    failed = {(one.stream, one.group): int(one.amount) for one in find_failing(past)}
+    return {
+        name: replace(one, failed_lately=failed.get((one.bridge.stream, one.bridge.group), 0))
+        for name, one in found.items()
+    }
 
 
 class BridgeList(LiveList):
@@ -72,12 +80,7 @@ class BridgeForm(forms.ModelForm):
 
     class Meta:
         model = Bridge
-        fields = [
-            *("name", "stream", "group", "event_types", "filters", "sink", "config"),
-            *("enabled", "paused", "start", "order", "order_key", "concurrency", "rate_limit", "batch_size"),
-            *("lease_seconds", "handler_timeout_seconds", "max_attempts"),
-            *("backoff_base_seconds", "backoff_cap_seconds", "retry_schedule"),
-        ]
+        fields = ["name", "stream", "group", "sink", "config", *(field.name for field in BRIDGE_FIELDS)]
 
     # Whether the person may see PII, and so say where it goes.
     may_see_pii = False

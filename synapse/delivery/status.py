@@ -143,6 +143,8 @@ COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lo
 
 Standing = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
 
+Health = Literal["healthy", "degraded", "failing", "paused", "stopped"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
@@ -151,7 +153,8 @@ class Overview:
     `statuses` are those of the processes that run it, by consumer. `counters` are those of its group since it was made.
     `pending` are in a consumer's hand, `waiting` will be delivered again, `dead` were given up.
     `lag` is None when there is no group yet. `last_done_ms`: when the group last settled an event that was delivered,
-    by Redis' clock, in milliseconds since 1970; 0: never.
+    by Redis' clock, in milliseconds since 1970; 0: never. `failed_lately`: how many attempts failed in the last two
+    minutes, where statistics were asked for.
     `problem` says why Redis could not tell.
     """
 
@@ -164,7 +167,19 @@ class Overview:
     lag: Lag | None = None
     lag_seconds: float = 0.0
     last_done_ms: int = 0
+    failed_lately: int = 0
     problem: Problem | None = None
+
+    @property
+    def health(self) -> Health:
+        """How well it is, in a word: *failing* counts attempts, also while its process runs."""
+        if not self.bridge.enabled or (self.state == "not running" and not self.bridge.is_pulled):
+            return "stopped"
+        if self.state == "paused":
+            return "paused"
+        if self.state == "failed" or self.failed_lately:
+            return "failing"
+        return "degraded" if self.state == "waiting" or self.waiting or self.dead else "healthy"
 
     @property
     def state(self) -> Standing:

@@ -92,6 +92,8 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
     Raises:
         Unavailable: when Redis cannot be used.
     """
+    if not streams:
+        return {}
     now = int(time.time()) if now is None else now
     hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
     of_hour = yield from history.read(streams, hour, _is_shown, now=now)
@@ -137,6 +139,12 @@ def find_attention(
         for key, row in past.recent.items():
             found += _findings(stream, past, key, row)
     return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
+
+
+def find_failing(histories: Mapping[str, StreamHistory]) -> list[Finding]:
+    """Return the groups of streams at which attempts failed lately."""
+    found = find_attention(histories, hard_lengths={})
+    return [finding for finding in found if finding.kind == "failing"]
 
 
 def _findings(stream: str, past: StreamHistory, key: Key, row: Row) -> Iterable[Finding]:

@@ -16,7 +16,8 @@ from bridges.snapshot import definition_of
 from core.models import AuditEntry, Role
 from streams import connections
 from streams.models import EventType
-from synapse.delivery.status import Status, pack
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.delivery.status import Overview, Status, pack
 from synapse.redis.commands import participants
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define
@@ -73,13 +74,13 @@ def test_the_list_says_how_each_bridge_is(admin_client, redis, archive):
 
     text = text_of(admin_client.get(url(BRIDGE)))
 
-    assert re.search(r"archive inference-events as archive running database (now|\d+ s) 1 event 1 234 0, 0", text)
+    assert re.search(r"archive inference-events as archive healthy database (now|\d+ s) 1 event 1 234 0, 0", text)
 
 
 @pytest.mark.parametrize(
     ("status", "enabled", "shown"),
     [
-        ({"state": "failed", "reason": "no such handler"}, True, "failed"),
+        ({"state": "failed", "reason": "no such handler"}, True, "failing"),
         ({"state": "waiting", "reason": "Redis is away"}, True, "waiting"),
         (None, True, "not running"),
         ({}, False, "disabled"),
@@ -94,6 +95,27 @@ def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archiv
     page = text_of(admin_client.get(url(BRIDGE, "change", archive.pk)))
     assert shown in page
     assert (status or {}).get("reason", shown) in page
+
+
+@pytest.mark.parametrize(
+    ("values", "health"),
+    [
+        ({}, "healthy"),
+        ({"failed_lately": 3, "dead": 1}, "failing"),
+        ({"dead": 1}, "degraded"),
+        ({"waiting": 1}, "degraded"),
+        ({"statuses": {}}, "stopped"),
+        ({"statuses": {"me": Status(state="paused", since=1.0)}, "failed_lately": 3}, "paused"),
+        ({"statuses": {"me": Status(state="waiting", since=1.0)}}, "degraded"),
+        ({"statuses": {"me": Status(state="failed", since=1.0)}}, "failing"),
+    ],
+)
+def test_a_bridge_is_failing_when_it_fails_though_its_process_runs(values, health):
+    definition = BridgeDefinition(name="b", stream="orders", group="g", sink="console")
+
+    found = Overview(**{"bridge": definition, "statuses": {"me": Status(state="running", since=1.0)}, **values})
+
+    assert found.health == health
 
 
 def test_a_group_that_is_pulled_and_was_never_read_says_so(admin_client, redis, archive):
@@ -135,9 +157,9 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
     page = admin_client.get(url(BRIDGE))
     seen = viewer.get(url(BRIDGE))
 
-    assert "failed no mailbox anna database" in text_of(page)
+    assert "failing no mailbox anna database" in text_of(page)
     assert re.search(r"0, 0 3 ", text_of(page))
-    assert f"failed {failure_reasons.HIDDEN[:79]}… database" in text_of(seen)
+    assert f"failing {failure_reasons.HIDDEN[:79]}… database" in text_of(seen)
     letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
     assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
 
@@ -297,7 +319,7 @@ def test_the_first_page_names_each_bridge_and_its_state(admin_client, redis, arc
     redis.hset("syn:{inference-events}:cnt:archive", "done", 7)
     say(archive)
 
-    assert "archive inference-events to database 7 delivered running" in text_of(admin_client.get("/admin/"))
+    assert "archive inference-events to database 7 delivered healthy" in text_of(admin_client.get("/admin/"))
 
 
 def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):

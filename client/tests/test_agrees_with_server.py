@@ -50,7 +50,7 @@ ENTRIES = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(EVENTS)
-def test_what_the_client_writes_the_server_reads_exactly(event: dict[str, Any]) -> None:
+def test_the_server_reads_exactly_the_event_that_the_client_wrote(event: dict[str, Any]) -> None:
     fields = wire.encode(event, timestamp="2024-01-15T10:30:00Z", source="cyrex")
 
     read = entry.decode({name.encode(): text.encode() for name, text in fields.items()})
@@ -61,7 +61,7 @@ def test_what_the_client_writes_the_server_reads_exactly(event: dict[str, Any]) 
 
 @settings(max_examples=200, deadline=None)
 @given(EVENTS, st.sampled_from(["flat", "dual"]))
-def test_what_the_server_writes_the_client_reads_exactly(event: dict[str, Any], layout: Any) -> None:
+def test_the_client_reads_exactly_the_event_that_the_server_wrote(event: dict[str, Any], layout: Any) -> None:
     event = entry.canonical(event)
     parts = entry.encode(event, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=3)
 

@@ -94,7 +94,7 @@ def test_many_events_are_stored_in_their_order(valkey: Valkey, redis: Redis) -> 
     assert [read.event["n"] for read in stored(redis)] == list(range(500))
 
 
-def test_one_bad_event_among_many_stops_all_of_them(valkey: Valkey, redis: Redis) -> None:
+def test_a_bad_event_in_publish_many_keeps_every_event_from_being_sent(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(1), {"event_type": "placed", "n": float("nan")}])
@@ -121,7 +121,7 @@ def test_many_tasks_may_share_a_client(valkey: Valkey, redis: Redis) -> None:
     assert sorted(read.event["n"] for read in stored(redis)) == list(range(200))
 
 
-def test_what_redis_refuses_is_said_and_not_stored(valkey: Valkey, redis: Redis) -> None:
+def test_an_event_that_redis_refuses_raises_refused_and_is_not_stored(valkey: Valkey, redis: Redis) -> None:
     redis.set(STREAM, "not a stream")
 
     with pytest.raises(Refused, match="did not store the event in “inference-events”") as caught:

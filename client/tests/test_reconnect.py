@@ -72,7 +72,7 @@ def test_a_blocked_reader_notices_that_the_server_was_killed(
     assert len(messages) == 2
 
 
-def test_what_an_answer_brought_that_got_lost_is_read_again(valkey: Valkey, redis: Redis) -> None:
+def test_events_of_a_lost_reply_are_read_again_as_a_second_attempt(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             events = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="a")

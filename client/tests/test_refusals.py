@@ -69,7 +69,7 @@ def test_an_event_that_nobody_could_read_is_refused(event: dict[Any, Any], reaso
         encoded(event)
 
 
-def test_what_is_refused_is_also_a_value_error() -> None:
+def test_invalid_event_and_invalid_name_are_value_errors() -> None:
     assert issubclass(InvalidEvent, ValueError)
     assert issubclass(InvalidName, ValueError)
 

@@ -91,7 +91,7 @@ def test_an_event_whose_handling_failed_comes_back_to_the_same_consumer_first(
     assert pending(redis) == {"a": 1}
 
 
-def test_what_a_killed_run_left_comes_back_oldest_first(valkey: Valkey, redis: Redis) -> None:
+def test_events_that_a_killed_run_left_pending_come_back_oldest_first(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(25)])
@@ -209,7 +209,7 @@ def test_a_twin_of_the_same_name_is_pointed_out(valkey: Valkey, caplog: pytest.L
     assert [message for message in caplog.messages if "another connection reads under this name" in message]
 
 
-def test_what_was_fetched_but_not_handed_out_is_given_back_at_the_end(valkey: Valkey, redis: Redis) -> None:
+def test_events_fetched_but_not_yielded_are_released_when_the_subscription_closes(valkey: Valkey, redis: Redis) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(5)])

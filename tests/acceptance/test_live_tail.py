@@ -21,7 +21,7 @@ def models(watch, count):
     return [watch.next().data["event"]["model_name"] for _ in range(count)]
 
 
-def test_who_watches_is_counted(own_hub):
+def test_watchers_are_counted_in_the_live_watchers_metric(own_hub):
     def shown():
         text = httpx.get(f"{own_hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
         return [line for line in text.splitlines() if line.startswith('synapse_live_watchers{stream="agi-decisions"}')]
@@ -32,7 +32,7 @@ def test_who_watches_is_counted(own_hub):
     eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 0.0'])
 
 
-def test_who_watches_loses_nothing_when_processes_are_killed(own_hub):
+def test_a_watcher_misses_no_event_when_redis_and_the_web_server_are_killed(own_hub):
     url = f"{own_hub.url}/streams/inference-events/live"
     with watching(url, timeout=90) as watch:
         publish(own_hub, 1)

@@ -113,7 +113,9 @@ class TestReading:
         assert ask("GET", f"/streams/{TRAINING}/messages/{ids[1]}", headers=key).status == 200
         assert info.json["last-entry"] is None
 
-    def test_what_names_no_type_is_for_those_who_may_read_all(self, ask, redis, reader, key_of):
+    def test_entries_without_an_event_type_are_shown_only_to_keys_that_may_read_the_whole_stream(
+        self, ask, redis, reader, key_of
+    ):
         some = bearer(key_of("cyrex", subscribes=[f"{TRAINING}/training-*"]))
         redis.xadd(TRAINING, {"note": "written by another program"})
 
@@ -148,7 +150,7 @@ class TestPulling:
             ask("POST", "/v1/read", self.READ, publisher), "service:helox may not read from training-events."
         )
 
-    def test_who_may_not_publish_here_may_not_in_the_other_protocol(self, ask, publisher):
+    def test_a_key_without_a_publish_grant_is_refused_in_the_sidecar_protocol_too(self, ask, publisher):
         body = f'{{"stream": "{DECISIONS}", "event_type": "decision-made", "payload": {{}}}}'
 
         assert refused(ask("POST", "/v1/publish", body, publisher), "service:helox may not publish to agi-decisions.")
@@ -175,7 +177,7 @@ class TestPulling:
         assert ask("POST", "/v1/read", self.READ, some).status == 200
 
     @pytest.mark.parametrize("verb", ["ack", "nack", "extend"])
-    def test_who_may_not_read_settles_nothing(self, ask, publisher, verb):
+    def test_a_key_without_a_read_grant_may_not_ack_nack_or_extend(self, ask, publisher, verb):
         body = f'{{{self.PLACE}, "entry_ids": ["1-0"]}}'
 
         assert ask("POST", f"/v1/{verb}", body, publisher).status == 403
@@ -194,7 +196,7 @@ class TestTheRegistry:
         schema = django("GET", "/registry/schemas/ids/1", headers=reader)
         assert (schema.status, schema.json["error_code"]) == (404, 40403)
 
-    def test_who_may_look_may_not_change(self, django, registered, key_of):
+    def test_a_registry_read_scope_allows_reading_but_not_deleting_subjects(self, django, registered, key_of):
         key = bearer(key_of("cyrex", scopes=["registry:read"]))
 
         assert django("GET", "/registry/subjects", headers=key).json == ["orders.order-placed"]
@@ -208,7 +210,7 @@ class TestTheRegistry:
         assert answer.json["error_code"] == 401
         assert all(scheme in answer.headers["www-authenticate"] for scheme in ("Basic realm=", "Bearer realm="))
 
-    def test_who_may_write_registers(self, django, registered, key_of):
+    def test_a_registry_write_scope_allows_registering_a_schema(self, django, registered, key_of):
         key = bearer(key_of("cyrex", scopes=["registry:write", "registry:read"]))
 
         body = '{"schemaType": "JSON", "schema": "{}"}'
@@ -217,7 +219,7 @@ class TestTheRegistry:
 
 
 class TestTheMetricsToken:
-    def test_it_shows_the_metrics_and_opens_nothing_else(self, ask, settings):
+    def test_the_metrics_token_opens_the_metrics_and_no_other_route(self, ask, settings):
         settings.METRICS_TOKEN = "t" * 20
         token = bearer("t" * 20)
 

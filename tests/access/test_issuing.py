@@ -95,7 +95,7 @@ class TestOverHTTP:
         # The first place is taken by the key that is shown.
         assert statuses == [201, 409]
 
-    def test_one_that_was_revoked_or_has_expired_makes_room(self, django, warden, helox):
+    def test_expired_keys_do_not_count_towards_the_limit_of_keys(self, django, warden, helox):
         for _ in range(2):
             ask_for(django, warden, "helox/keys", expires_in=60)
         Key.objects.filter(service=helox).update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -160,7 +160,7 @@ class TestOverHTTP:
         assert (answer.status, answer.json["parameter"]) == (400, parameter)
         assert not helox.keys.exists()
 
-    def test_nobody_gives_a_scope_that_they_have_not(self, django, warden, helox):
+    def test_a_caller_cannot_issue_a_key_with_a_scope_it_does_not_hold(self, django, warden, helox):
         given = ask_for(django, warden, "helox/keys", scopes=["metrics:read"])
         kept = ask_for(django, warden, "helox/keys", scopes=["registry:write"])
 
@@ -193,7 +193,7 @@ class TestOverHTTP:
         )
         assert helox.keys.count() == 1
 
-    def test_it_issues_one_that_is_narrow_enough(self, django, warden, helox):
+    def test_a_caller_may_issue_a_key_narrowed_to_scopes_it_holds(self, django, warden, helox):
         helox.grants.create(action="publish", stream="*")
 
         wide = ask_for(django, warden, "helox/keys")
@@ -221,7 +221,7 @@ class TestOverHTTP:
         assert django("GET", "/services/nobody/keys", headers=warden).status == 404
         assert django("DELETE", "/services/helox/keys/abcdefgh", headers=warden).status == 404
 
-    def test_who_did_it_is_recorded(self, django, warden, helox):
+    def test_issuing_a_key_is_recorded_with_its_actor_and_label(self, django, warden, helox):
         issued = ask_for(django, warden, "helox/keys", label="cluster").json
 
         entry = AuditEntry.objects.filter(action="issue").latest("id")
@@ -231,7 +231,7 @@ class TestOverHTTP:
 
 
 class TestTheCommand:
-    def test_it_prints_the_key_and_nothing_else(self, helox):
+    def test_issue_key_prints_only_the_key_on_stdout(self, helox):
         out, notes = StringIO(), StringIO()
 
         call_command("issue_key", "helox", "--scope", "metrics:read", "--expires-in", "P90D", stdout=out, stderr=notes)
@@ -244,7 +244,7 @@ class TestTheCommand:
         assert "shown only now" in notes.getvalue()
         assert key not in notes.getvalue()
 
-    def test_it_says_when_there_is_no_such_service(self, db):
+    def test_issue_key_names_a_service_that_does_not_exist(self, db):
         with pytest.raises(CommandError, match="There is no service “nobody”"):
             call_command("issue_key", "nobody")
 
@@ -266,7 +266,7 @@ class TestUse:
         identification.flush()
         assert Key.objects.get().last_used_at == first
 
-    def test_it_changes_nothing_of_the_catalog(self, django, key_of):
+    def test_using_a_key_does_not_change_the_catalog_version(self, django, key_of):
         django("POST", "/events/training-events", EVENT, bearer(key_of("helox", publishes=["training-events"])))
         before = holder.refresh().version
 

@@ -69,6 +69,6 @@ def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
 @pytest.mark.parametrize(
     "text", ["", "syn_", "secret", "syn_live_short_x", "syn_LIVE_abcdefgh_" + "x" * 38, "syn_live_abcdefgh_" + "é" * 38]
 )
-def test_what_is_written_otherwise_is_no_key(text):
+def test_text_not_written_like_a_key_is_refused(text):
     with pytest.raises(NotAKey, match="not written like a key"):
         api_key.read(text)

@@ -76,14 +76,16 @@ class TestWhoseGroupItIs:
         assert ask("POST", f"/v1/{verb}", VERBS[verb], keeper).status == 200
 
     @pytest.mark.parametrize("verb", VERBS)
-    def test_one_that_was_defined_is_for_whoever_may_read_the_stream(self, ask, opened, key_of, verb):
+    def test_a_group_defined_in_the_catalog_is_open_to_every_service_that_may_read_the_stream(
+        self, ask, opened, key_of, verb
+    ):
         Bridge.objects.update(opened_by="")
         other = bearer(key_of("cyrex", subscribes=[STREAM]))
 
         assert ask("POST", f"/v1/{verb}", VERBS[verb], other).status == 200
 
     @pytest.mark.parametrize("verb", VERBS)
-    def test_who_may_read_one_event_type_settles_nothing_in_a_group_of_all(self, ask, opened, key_of, verb):
+    def test_a_key_for_one_event_type_may_not_pull_from_a_group_of_all_event_types(self, ask, opened, key_of, verb):
         Bridge.objects.update(opened_by="")
         some = bearer(key_of("cyrex", subscribes=[f"{STREAM}/training-failed"]))
 
@@ -94,7 +96,7 @@ class TestWhoseGroupItIs:
             "service:cyrex may not read from all of training-events, but some event types only."
         )
 
-    def test_who_may_not_read_all_of_the_stream_opens_no_group(self, django, key_of):
+    def test_a_key_for_one_event_type_cannot_open_a_group(self, django, key_of):
         some = bearer(key_of("cyrex", subscribes=[f"{STREAM}/training-failed"]))
 
         assert django("POST", "/v1/read", READ, some).status == 403
@@ -119,13 +121,13 @@ class TestPeople:
         ("has", "missing"),
         [((), "personal:read"), ((GROUPS,), "personal:read"), ((PERSONAL,), "groups:write")],
     )
-    def test_who_lacks_one_of_two_rights_neither_takes_nor_settles_events(self, redis, verb, has, missing):
+    def test_a_person_without_both_rights_can_neither_read_nor_acknowledge_events(self, redis, verb, has, missing):
         answer = post(person(*PAYLOADS, *has), verb)
 
         assert (answer.status_code, answer.json()["missing"]) == (403, missing)
         assert not Bridge.objects.exists()
 
-    def test_what_one_with_both_takes_is_recorded_as_a_look(self, django, key_of):
+    def test_events_that_a_person_pulls_are_recorded_as_payload_access(self, django, key_of):
         publisher = bearer(key_of("helox", publishes=[STREAM]))
         sent = django("POST", f"/events/{STREAM}", '{"event_type": "training-complete"}', publisher).json
 
@@ -140,7 +142,7 @@ class TestPeople:
 
         assert Bridge.objects.get().opened_by == ""
 
-    def test_what_a_program_takes_is_no_look(self, django, opened, key_of):
+    def test_events_that_a_service_pulls_are_not_recorded_as_payload_access(self, django, opened, key_of):
         publisher = bearer(key_of("helox", publishes=[STREAM]))
         django("POST", f"/events/{STREAM}", '{"event_type": "training-complete"}', publisher)
 

@@ -115,7 +115,7 @@ def test_a_pattern_of_many_stars_takes_no_longer_for_it():
 @pytest.mark.parametrize(
     "scope", ["everything", "publish", "publish:", "read:or ders", "admin:*", "read:" + "x" * 101, ""]
 )
-def test_what_is_no_scope_is_refused(scope):
+def test_an_unknown_or_malformed_scope_is_refused(scope):
     with pytest.raises(BadScope, match="is no scope"):
         scopes.checked([scope])
 

@@ -51,7 +51,7 @@ def test_a_key_lets_its_service_in(ask, required, key_of, way):
     assert answer.status == 201
 
 
-def test_what_is_published_with_a_key_says_which_service_did_it(ask, required, key_of):
+def test_an_event_published_with_a_key_has_the_service_as_its_source(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"], subscribes=["training-events"])
 
     stored = ask("POST", PATH, BODY, bearer(key)).json
@@ -173,7 +173,7 @@ def test_health_checks_are_for_everybody_whatever_they_show(ask, required, path)
         "/health%2f..%2fstreams",
     ],
 )
-def test_nothing_else_is_open_because_its_address_looks_like_theirs(ask, required, path):
+def test_paths_that_resemble_open_paths_require_authentication(ask, required, path):
     assert ask("GET", path).status == 401
 
 

@@ -100,7 +100,7 @@ class TestWithAKey:
 
             assert [frame.name for frame in watch.rest()] == ["bye"]
 
-    def test_who_waits_for_events_of_a_group_gets_none_after_the_key_was_revoked(self, server, redis, helox):
+    def test_a_waiting_read_gets_no_events_after_its_key_was_revoked(self, server, redis, helox):
         body = {"stream": "training-events", "consumer_group": "g", "consumer_name": "c", "block_ms": 5000}
         Bridge.objects.create(name="g", stream=Stream.objects.get(name="training-events"), group="g", sink="pull")
         holder.refresh()
@@ -122,7 +122,7 @@ class TestWithAKey:
 
 
 class TestWithATicket:
-    def test_it_lets_in_once(self, server, django, helox):
+    def test_a_ticket_can_be_used_once(self, server, django, helox):
         ticket = ticket_of(django, helox)
 
         with watching(server.url + LIVE, ticket=ticket) as watch:
@@ -133,7 +133,7 @@ class TestWithATicket:
         assert again.status_code == 401
         assert "good once" in again.json()["detail"]
 
-    def test_it_is_kept_for_thirty_seconds_and_not_as_it_is_written(self, django, redis, helox):
+    def test_a_ticket_is_stored_as_a_digest_for_thirty_seconds(self, django, redis, helox):
         begun = now_ms(redis)
         ticket = ticket_of(django, helox)
 
@@ -142,18 +142,18 @@ class TestWithATicket:
         assert ticket.encode() not in key + redis.get(key)
         assert begun + 30_000 <= redis.pexpiretime(key) <= now_ms(redis) + 30_000
 
-    def test_it_is_for_one_stream_alone(self, server, django, helox):
+    def test_a_ticket_is_valid_for_its_stream_only(self, server, django, helox):
         ticket = ticket_of(django, helox)
 
         assert httpx.get(f"{server.url}/streams/agi-decisions/live?ticket={ticket}").status_code == 401
 
-    def test_it_opens_nothing_else(self, server, django, helox):
+    def test_a_ticket_opens_no_route_other_than_the_live_tail(self, server, django, helox):
         ticket = ticket_of(django, helox)
 
         assert httpx.get(f"{server.url}/streams/training-events/messages?ticket={ticket}").status_code == 401
         assert httpx.post(f"{server.url}/events/training-events?ticket={ticket}", content=EVENT).status_code == 401
 
-    def test_it_is_not_better_than_the_key_that_got_it(self, server, django, helox):
+    def test_a_ticket_ends_with_the_key_that_requested_it(self, server, django, helox):
         ticket = ticket_of(django, helox)
         key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.refresh()
@@ -161,10 +161,10 @@ class TestWithATicket:
         assert httpx.get(f"{server.url}{LIVE}?ticket={ticket}").status_code == 401
 
     @pytest.mark.parametrize("ticket", ["", "x", "x" * 4000, "%00", "é", "*"])
-    def test_one_that_was_made_up_is_refused(self, server, ticket):
+    def test_an_invented_ticket_is_refused(self, server, ticket):
         assert httpx.get(f"{server.url}{LIVE}", params={"ticket": ticket}).status_code == 401
 
-    def test_who_may_not_read_gets_none(self, django, key_of):
+    def test_a_caller_that_may_not_read_the_stream_gets_no_ticket(self, django, key_of):
         publisher = bearer(key_of("helox-2", publishes=["training-events"]))
 
         assert django("POST", TICKET, headers=publisher).status == 403
@@ -199,7 +199,7 @@ class TestWithASession:
         assert (seen.actor, seen.target) == ("person:admin", "stream training-events")
         assert seen.after == {"watching": True, "personal": True}
 
-    def test_that_a_person_watches_with_a_ticket_is_recorded_too(self, redis, define, required):
+    def test_watching_with_a_persons_ticket_is_recorded_as_payload_access(self, redis, define, required):
         define("training-events")
         holder.refresh()
         client = Client(headers={"host": "localhost"})
@@ -212,7 +212,9 @@ class TestWithASession:
         assert AuditEntry.objects.get(action="see payloads").actor == "person:admin"
 
     @pytest.mark.parametrize("taken", ["account", "permission", "user"])
-    def test_who_may_no_longer_is_shut_out_soon(self, redis, define, required, monkeypatch, taken):
+    def test_a_person_whose_access_was_removed_is_disconnected_from_the_live_tail(
+        self, redis, define, required, monkeypatch, taken
+    ):
         monkeypatch.setattr("streams.live.session_revalidation.PEOPLE_EVERY", 0.0)
         define("training-events")
         holder.refresh()

@@ -111,7 +111,7 @@ def test_testing_changes_nothing_and_is_recorded_as_a_look(admin_client, owner, 
 
 
 @pytest.mark.parametrize("missing", RIGHTS)
-def test_who_may_not_see_the_events_tests_nothing(client_who_may, owner, missing):
+def test_a_person_without_one_of_the_rights_cannot_run_a_back_test(client_who_may, owner, missing):
     client = client_who_may(*(right for right in RIGHTS if right != missing))
 
     assert back_test(client, owner).status_code == 403

@@ -50,7 +50,7 @@ def test_a_contract_goes_back_to_what_holds_for_all(admin_client, owner):
     assert Contract.objects.get().compatibility == ""
 
 
-def test_what_holds_for_all_is_changed_on_a_page_of_its_own(admin_client, owner):
+def test_the_defaults_of_all_contracts_are_changed_on_their_own_page(admin_client, owner):
     set_rules(admin_client, owner, policy="STRICT")
 
     page = set_for_all(admin_client, compatibility="FORWARD")
@@ -74,7 +74,7 @@ def test_a_contract_that_is_read_only_can_be_opened_again_together_with_other_ru
 @pytest.mark.parametrize(
     "values", [{"compatibility": "SIDEWAYS"}, {"mode": "READONLY_OVERRIDE"}, {"policy": "x" * 999}]
 )
-def test_what_is_no_rule_is_refused(admin_client, owner, values):
+def test_an_unknown_compatibility_mode_or_policy_is_refused(admin_client, owner, values):
     page = set_rules(admin_client, owner, **values)
 
     assert "Select a valid choice" in text_of(page)
@@ -98,7 +98,7 @@ def test_rules_take_the_right_to_change_what_they_are_of(client_who_may, owner):
     assert not RegistrySettings.objects.exists()
 
 
-def test_who_may_see_no_contracts_sees_no_rules(client_who_may, owner):
+def test_a_person_who_may_not_view_contracts_cannot_see_the_rules_pages(client_who_may, owner):
     client = client_who_may("streams.view_stream")
 
     assert client.get(url(CONTRACT, "rules", owner.pk)).status_code == 403

@@ -49,7 +49,7 @@ def test_rolling_back_is_checked_like_every_new_version(admin_client, owner):
     assert not AuditEntry.objects.filter(action="roll back").exists()
 
 
-def test_there_is_no_rolling_back_to_what_is_active(admin_client, owner):
+def test_the_active_version_cannot_be_restored(admin_client, owner):
     page = step(admin_client, owner, "restore", 2)
 
     assert messages_of(page) == ["Version 2 says that already, and is active."]

@@ -156,7 +156,7 @@ def test_line_ends_of_a_browser_do_not_make_another_schema(admin_client, owner):
     assert not owner.versions.filter(state="draft").exists()
 
 
-def test_what_others_wrote_meanwhile_is_not_taken_for_this_persons_change(admin_client, owner):
+def test_saving_an_unchanged_schema_field_keeps_a_draft_written_meanwhile_by_others(admin_client, owner):
     shown = hidden_in(admin_client.get(url(CONTRACT, "change", owner.pk)), "initial-schema")
     registry.register(owner.subject, '{"title": "another\'s"}', by=SYSTEM)
     registry.draft(owner.subject, NEEDS_M, by=SYSTEM)
@@ -332,7 +332,9 @@ def test_a_contract_with_marks_is_deleted_only_by_people_who_may_see_pii(client_
 
 
 @pytest.mark.parametrize(("page", "arguments"), [("activate", ()), ("discard", ()), ("deprecate", (1,))])
-def test_who_may_only_look_takes_no_step(client_who_may, owner, page, arguments):
+def test_a_person_who_may_only_view_contracts_cannot_activate_discard_or_deprecate(
+    client_who_may, owner, page, arguments
+):
     registry.draft(owner.subject, NEEDS_M, by=SYSTEM)
     client = client_who_may("contracts.view_contract")
 
@@ -344,7 +346,7 @@ def test_who_may_only_look_takes_no_step(client_who_may, owner, page, arguments)
     assert {version.state for version in owner.versions.all()} == {"active", "draft"}
 
 
-def test_who_may_not_look_sees_no_version(client_who_may, owner):
+def test_a_person_who_may_not_view_contracts_sees_no_version_or_differences(client_who_may, owner):
     client = client_who_may("streams.view_stream")
 
     assert client.get(url(CONTRACT, "version", owner.pk, 1)).status_code == 403

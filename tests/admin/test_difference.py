@@ -21,7 +21,7 @@ def test_equal_texts_have_no_difference():
     assert difference("a\nb", "a\nb") == []
 
 
-def test_what_took_the_place_of_a_line_is_marked_where_it_differs():
+def test_a_replaced_line_is_marked_where_the_two_texts_differ():
     old, new = difference('"maximum": 100,', '"maximum": 250,')
 
     assert (old.kind, old.before, old.changed, old.after) == ("old", '"maximum": ', "10", "0,")

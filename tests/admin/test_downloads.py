@@ -308,7 +308,7 @@ def test_a_file_has_a_plain_name_whatever_the_subject(subject, module):
     assert generator.module_name(subject) == module
 
 
-def test_who_may_not_see_contracts_downloads_nothing(client_who_may, owner):
+def test_a_person_who_may_not_view_contracts_cannot_download_schema_or_code(client_who_may, owner):
     client = client_who_may("streams.view_stream")
 
     assert client.get(url(CONTRACT, "schema", owner.pk, 1)).status_code == 403

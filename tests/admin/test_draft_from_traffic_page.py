@@ -94,7 +94,7 @@ def test_another_draft_is_replaced_only_when_the_person_says_so(admin_client, pl
 
 
 @pytest.mark.parametrize("text", ["{oops", "[]", '{"type": "nothing"}', '{"$ref": "http://127.0.0.1/"}'])
-def test_what_is_no_schema_is_not_saved(admin_client, placed, text):
+def test_an_invalid_schema_is_not_saved_as_a_draft(admin_client, placed, text):
     page = save(admin_client, placed, text)
 
     assert page.context["problem"].status == 422
@@ -126,7 +126,7 @@ def test_saving_takes_the_right_to_change_contracts(client_who_may, placed, even
     assert registry.draft_of(placed.contract) is None
 
 
-def test_who_may_not_see_events_sees_no_proposal(client_who_may, placed, events):
+def test_a_person_who_may_not_see_payloads_sees_no_proposed_schema(client_who_may, placed, events):
     client = client_who_may("streams.view_eventtype", "contracts.change_contract")
 
     assert proposed(client, placed).status_code == 403

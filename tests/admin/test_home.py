@@ -72,7 +72,9 @@ def test_a_day_without_trouble_is_told_as_healthy(admin_client, redis, sample):
     assert "healthy Nothing fails, lags, is full, refused or lost." in text_of(admin_client.get("/admin/"))
 
 
-def test_it_is_read_in_few_pipelines_and_queries(admin_client, round_trips, django_assert_max_num_queries):
+def test_the_home_page_of_twenty_streams_takes_few_pipelines_and_queries(
+    admin_client, round_trips, django_assert_max_num_queries
+):
     for place in range(20):
         define(f"stream-{place}")
 
@@ -116,7 +118,7 @@ def test_without_streams_it_says_how_to_make_one(admin_client, redis):
     assert "No stream is defined yet. Add one" in text_of(admin_client.get("/admin/"))
 
 
-def test_who_may_see_nothing_sees_nothing(client_who_may, redis):
+def test_a_person_without_permissions_sees_no_streams_or_changes(client_who_may, redis):
     define("orders")
 
     text = text_of(client_who_may().get("/admin/"))

@@ -45,7 +45,7 @@ def states(page):
     return {row.service.name: (row.publishing, row.consuming) for row in page.context["rows"]}
 
 
-def test_who_was_seen_lately_is_active_and_who_was_not_is_silent(admin_client, redis, services):
+def test_a_service_seen_lately_is_active_and_one_seen_long_ago_is_silent(admin_client, redis, services):
     publish(redis, "cyrex", age=2 * HOUR)
     assert states(status(admin_client))["cyrex"] == ("silent", None)
 
@@ -53,7 +53,7 @@ def test_who_was_seen_lately_is_active_and_who_was_not_is_silent(admin_client, r
     assert states(status(admin_client))["cyrex"] == ("active", None)
 
 
-def test_who_was_never_seen_is_said_to_be(admin_client, redis, services):
+def test_a_service_never_seen_is_shown_as_never_seen(admin_client, redis, services):
     found = states(status(admin_client))
 
     assert found == {
@@ -152,7 +152,7 @@ def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redi
     assert states(status(admin_client))["cyrex"] == ("never seen", None)
 
 
-def test_what_one_look_found_need_not_be_found_again(admin_client, redis, services):
+def test_an_activity_once_seen_is_remembered_after_its_events_were_trimmed(admin_client, redis, services):
     publish(redis, "cyrex")
     status(admin_client)
     background_tasks.flush_tally()
@@ -256,7 +256,7 @@ def test_streams_are_looked_at_together(admin_client, round_trips, services):
     assert len(round_trips) <= 3
 
 
-def test_who_may_not_see_services_sees_no_status(client_who_may, redis, services):
+def test_a_person_who_may_not_view_services_cannot_see_the_integration_status(client_who_may, redis, services):
     assert status(client_who_may("streams.view_stream")).status_code == 403
 
 

@@ -39,12 +39,12 @@ def test_a_value_is_found(pointer, line):
 
 
 @pytest.mark.parametrize(("pointer", "line"), [("/missing", 1), ("/d/missing", 5), ("/a/9", 2), ("/d/e/f", 7)])
-def test_what_is_not_there_is_where_it_would_be(pointer, line):
+def test_a_pointer_to_a_missing_value_leads_to_the_line_of_its_parent(pointer, line):
     assert line_of(TEXT, pointer) == line
 
 
 @pytest.mark.parametrize("text", ["", "  ", '{"a"', '{"a": ', '{"a" 1, "b": 2}', "{1: 2}"])
-def test_what_is_no_json_has_no_lines(text):
+def test_invalid_json_has_no_line_for_a_pointer(text):
     assert line_of(text, "/b") is None
 
 

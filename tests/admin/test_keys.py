@@ -57,7 +57,7 @@ def test_the_page_says_what_is_known_of_each_key(client_who_may, helox, page):
     assert "never" in text
 
 
-def test_what_cannot_be_issued_is_said_and_nothing_is_kept(client_who_may, helox, page):
+def test_a_key_with_an_invalid_scope_is_not_issued_and_the_reason_is_shown(client_who_may, helox, page):
     answer = client_who_may(*ALL).post(page, {"patterns": "everything"})
 
     assert "“everything” is no scope" in text_of(answer)
@@ -90,7 +90,7 @@ def test_rotating_shows_the_new_key_and_leaves_the_old_one_for_a_day(client_who_
     assert Key.objects.get(key_id=api_key.read(old)[1]).expires_at is not None
 
 
-def test_who_may_look_may_not_issue_or_revoke(client_who_may, helox, page):
+def test_a_person_who_may_only_view_keys_cannot_issue_rotate_or_revoke_them(client_who_may, helox, page):
     client = client_who_may(*SEE)
 
     assert client.get(page).status_code == 200
@@ -101,7 +101,7 @@ def test_who_may_look_may_not_issue_or_revoke(client_who_may, helox, page):
         assert client.post(url("streams.service", name, helox.pk, key.key_id)).status_code == 403
 
 
-def test_who_may_see_services_alone_sees_no_keys(client_who_may, helox, page):
+def test_a_person_who_may_view_services_only_sees_no_keys(client_who_may, helox, page):
     client = client_who_may("streams.view_service")
 
     assert client.get(page).status_code == 403

@@ -193,7 +193,7 @@ def test_another_browser_is_the_caller_that_it_was(anna):
     assert answer.status_code == 429
 
 
-def test_who_logs_in_has_all_attempts_again(anna):
+def test_a_successful_login_resets_the_failed_attempts(anna):
     for _ in range(3):
         for _ in range(4):
             attempt("wrong")
@@ -235,7 +235,7 @@ def test_of_guesses_that_come_at_once_only_five_passwords_are_looked_at(anna, mo
     [("anna", "x" * 4097), ("anna", "x" * 1024**2), ("x" * 151, "wrong"), ("a\x00b", "wrong"), ("anna", "a\x00b")],
     ids=["a long password", "a very long password", "a long name", "NUL in a name", "NUL in a password"],
 )
-def test_what_is_no_name_or_password_is_wrong_and_is_neither_hashed_nor_counted(anna, monkeypatch, username, password):
+def test_impossible_names_and_passwords_fail_without_being_hashed_or_counted(anna, monkeypatch, username, password):
     monkeypatch.setattr(ModelBackend, "authenticate", lambda *_, **__: pytest.fail("it was looked at"))
 
     assert [attempt(password, username=username).status_code for _ in range(6)] == [200] * 6

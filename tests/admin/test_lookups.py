@@ -180,7 +180,7 @@ def test_the_archive_is_not_searched_by_a_source_that_may_be_masked(rows, role):
     assert counts == {"anna@example.org": 0, "nobody@example.org": 0, "anna": 0, "1-1": 1}
 
 
-def test_who_may_see_pii_searches_the_archive_by_source(admin_client, rows):
+def test_a_person_who_may_see_pii_can_search_the_archive_by_source(admin_client, rows):
     page = admin_client.get(url("bridges.archivedevent"), {"q": "anna@example.org"})
 
     assert page.context["cl"].result_count == 1

@@ -143,7 +143,7 @@ def test_a_stream_without_groups_says_so(admin_client, stream):
     assert "No group reads this stream." in text_of(admin_client.get(url("streams.stream", "groups", stream.pk)))
 
 
-def test_who_may_not_see_the_stream_sees_no_message(client_who_may, stream):
+def test_a_person_who_may_not_view_streams_sees_no_messages_or_groups(client_who_may, stream):
     client = client_who_may("contracts.view_contract")
 
     for page in ("messages", "groups"):

@@ -286,7 +286,7 @@ class TestPeople:
         assert User.objects.get(username="boss").check_password("the old one")
 
     @pytest.mark.parametrize("page", ["change", "delete", "password_change"])
-    def test_nor_are_people_who_may_more(self, clerk, page):
+    def test_users_with_more_permissions_cannot_be_edited_deleted_or_given_a_password(self, clerk, page):
         anna = User.objects.create_user("anna", password="the old one")
         anna.user_permissions.set(Permission.objects.filter(codename="view_payload"))
 

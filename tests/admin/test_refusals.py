@@ -92,7 +92,7 @@ def test_a_page_that_is_not_there_outside_the_admin_stays_a_problem_document(cli
 
 
 class TestLoggingOut:
-    def test_who_opens_the_address_is_asked_and_stays_logged_in(self, anna):
+    def test_opening_the_logout_address_asks_first_and_keeps_the_person_logged_in(self, anna):
         answer = anna.get("/admin/logout/", headers=BROWSER)
 
         assert answer.status_code == 200
@@ -103,7 +103,7 @@ class TestLoggingOut:
         assert anna.post("/admin/logout/").status_code == 200
         assert anna.get("/admin/").status_code == 302
 
-    def test_who_is_not_logged_in_gets_to_the_log_in(self, client, settings):
+    def test_the_logout_address_leads_an_anonymous_visitor_to_the_login(self, client, settings):
         settings.AUTH = "required"
 
         assert client.get("/admin/logout/", follow=True).redirect_chain[-1][0].startswith("/admin/login/")

@@ -27,14 +27,14 @@ def form(name):
     return {"name": name, "permissions": [superpower.pk], **no_rows("user_set")}
 
 
-def test_nobody_else_puts_permissions_into_a_role(holder_of_it, role):
+def test_a_person_who_is_no_superuser_cannot_change_the_permissions_of_a_role(holder_of_it, role):
     answer = holder_of_it.post(url("core.role", "change", role.pk), form("of our own"))
 
     assert answer.status_code == 403
     assert not role.permissions.exists()
 
 
-def test_nobody_else_makes_or_deletes_one(holder_of_it, role):
+def test_a_person_who_is_no_superuser_cannot_create_or_delete_roles(holder_of_it, role):
     answers = [
         holder_of_it.post(url("core.role", "add"), form("another")),
         holder_of_it.post(url("core.role", "delete", role.pk), {"post": "yes"}),
@@ -47,7 +47,7 @@ def test_nobody_else_makes_or_deletes_one(holder_of_it, role):
     assert set(Role.objects.values_list("name", flat=True)) == {"viewer", "editor", "operator", "of our own"}
 
 
-def test_they_may_look_at_roles(holder_of_it, role):
+def test_a_person_who_is_no_superuser_may_view_roles(holder_of_it, role):
     pages = [holder_of_it.get(url("core.role")), holder_of_it.get(url("core.role", "change", role.pk))]
 
     assert [page.status_code for page in pages] == [200, 200]

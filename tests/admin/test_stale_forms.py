@@ -141,7 +141,7 @@ def test_another_mistake_in_the_form_does_not_hide_the_other_change(people, orde
     assert "hard_length" in answer.context["adminform"].form.errors
 
 
-def test_one_person_in_two_tabs_is_told_that_it_was_themselves(people, orders):
+def test_a_stale_form_names_the_same_person_in_another_tab(people, orders):
     ada, _ = people
     page = url("streams.stream", "change", orders.pk)
     first, second = form_of(ada, page), form_of(ada, page)

@@ -120,7 +120,7 @@ def test_a_stream_in_the_list_leads_to_its_messages(admin_client, redis):
     assert f'href="{url("streams.stream", "messages", stream.pk)}"' in page.content.decode()
 
 
-def test_what_the_catalog_file_changes_is_what_the_admin_shows(admin_client, redis, tmp_path):
+def test_the_admin_shows_a_stream_as_the_catalog_file_defined_it(admin_client, redis, tmp_path):
     file = tmp_path / "orders.yaml"
     file.write_text("streams: [{name: orders, purpose: From the file}]")
     call_command("catalog", "apply", str(file), verbosity=0)

@@ -99,7 +99,7 @@ def test_an_event_is_only_checked(admin_client, redis, event_type, event, answer
         ('{"event_type": "order-placed", "n": 1, "x": "%s"}' % ("y" * 300_000), "413 The event is larger"),
     ],
 )
-def test_what_is_no_event_gets_the_servers_answer(admin_client, event_type, event, answer):
+def test_an_invalid_test_event_shows_the_error_of_the_server(admin_client, event_type, event, answer):
     page = send(admin_client, event_type, event)
 
     assert page.status_code == 200
@@ -115,7 +115,7 @@ def test_without_redis_the_answer_says_that_nothing_was_stored(admin_client, no_
     assert "503 Redis cannot be reached" in text_of(page)
 
 
-def test_who_may_not_change_the_event_type_publishes_nothing(client_who_may, redis, event_type):
+def test_a_person_who_may_not_change_the_event_type_cannot_publish_a_test_event(client_who_may, redis, event_type):
     client = client_who_may("streams.view_eventtype", "streams.view_stream")
 
     assert client.get(page_of(event_type)).status_code == 403

@@ -42,7 +42,7 @@ def test_each_round_trip_carries_what_all_ask_then():
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_one_that_fails_leaves_its_problem_in_place_of_an_answer(after):
+def test_a_failing_conversation_yields_its_error_in_place_of_a_result(after):
     _, found = hold(together({"bad": fails(after), "good": asks("a", "b")}), str)
 
     assert isinstance(found["bad"], UnknownStream)

@@ -71,14 +71,14 @@ def test_the_place_in_the_new_schema_leads_to_its_line(admin_client, owner):
         ('{"description": "' + "x" * 70_000 + '"}', None, "at most 65536 are accepted"),
     ],
 )
-def test_what_is_no_schema_is_told_with_its_place(admin_client, owner, schema, line, sentence):
+def test_an_invalid_schema_is_reported_with_its_line(admin_client, owner, schema, line, sentence):
     judgement, text = said(admin_client, owner, schema)
 
     assert (judgement.outcome, judgement.line) == ("invalid", line)
     assert sentence in text
 
 
-def test_nothing_is_said_of_nothing(admin_client, owner):
+def test_a_blank_schema_has_the_verdict_empty(admin_client, owner):
     assert said(admin_client, owner, " \n")[0].outcome == "empty"
 
 
@@ -102,7 +102,7 @@ def test_asking_changes_nothing(admin_client, owner):
     assert admin_client.get(url(CONTRACT, "verdict", owner.pk)).status_code == 405
 
 
-def test_what_a_schema_says_does_nothing_to_the_page(admin_client, owner):
+def test_hostile_text_in_a_schema_is_escaped_in_the_verdict(admin_client, owner):
     schema = '{"type": "object", "properties": {"%s": {"const": "%s"}}, "required": ["%s"]}' % ((HOSTILE,) * 3)
 
     answer = admin_client.post(url(CONTRACT, "verdict", owner.pk), {"schema": schema})
@@ -111,7 +111,7 @@ def test_what_a_schema_says_does_nothing_to_the_page(admin_client, owner):
     assert HOSTILE in text_of(answer).replace("\\", "")
 
 
-def test_who_may_not_change_contracts_is_told_nothing(client_who_may, owner):
+def test_a_person_who_may_not_change_contracts_gets_no_verdict(client_who_may, owner):
     client = client_who_may("contracts.view_contract")
 
     assert client.post(url(CONTRACT, "verdict", owner.pk), {"schema": NEEDS_M}).status_code == 403

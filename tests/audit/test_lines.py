@@ -52,7 +52,7 @@ def test_an_entry_is_a_line(log, django_capture_on_commit_callbacks):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_rolled_back_is_not_told(log):
+def test_an_audit_entry_that_was_rolled_back_is_not_logged(log):
     with transaction.atomic():
         audit.record(SYSTEM, "create", "stream orders")
         transaction.set_rollback(True)

@@ -67,11 +67,11 @@ def test_an_entry_says_who_did_what_to_what_when_and_from_where(client, entries)
         ({"target": "a\x00b"}, []),
     ],
 )
-def test_it_is_filtered(client, entries, query, expected):
+def test_the_audit_log_is_filtered_by_actor_action_target_and_key(client, entries, query, expected):
     assert numbers(ask(client, **query), entries) == expected
 
 
-def test_it_is_filtered_by_time(client, entries):
+def test_the_audit_log_is_filtered_by_time(client, entries):
     AuditEntry.objects.filter(pk=entries[0].pk).update(at=datetime.now(UTC) - timedelta(days=2))
     yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
 
@@ -102,7 +102,7 @@ def test_an_odd_time_is_no_failure(client, query):
     assert client.get("/audit", query).status_code in (200, 400)
 
 
-def test_who_has_not_the_scope_reads_nothing(client, entries):
+def test_a_caller_without_the_audit_scope_is_refused(client, entries):
     with callers_with(NOTHING):
         answer = client.get("/audit")
 

@@ -117,7 +117,7 @@ def test_hostile_names_are_shown_harmlessly(admin_client):
     assert "stream &lt;script&gt;\\u001b[2J\\u202e" in page
 
 
-def test_who_may_not_see_the_record_does_not_see_the_page(client_who_may):
+def test_a_person_who_may_not_view_the_audit_log_cannot_see_the_page(client_who_may):
     assert client_who_may("streams.view_stream").get(STORY).status_code == 403
 
 

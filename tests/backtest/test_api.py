@@ -137,7 +137,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("path", "body", "status", "kind"), BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_used_is_a_problem_document(ask, path, body, status, kind):
+def test_unusable_requests_are_answered_with_a_problem_document(ask, path, body, status, kind):
     answer = ask("POST", path, body)
 
     assert (answer.status, answer.json["type"]) == (status, f"urn:synapse:problem:{kind}")

@@ -24,7 +24,7 @@ def test_events_that_are_accepted_leave_nothing_to_say():
     assert (report.events, report.refused, report.explained, report.reasons) == (2, 0, 0, [])
 
 
-def test_what_is_broken_is_counted_by_rule_and_place_the_commonest_first():
+def test_violations_are_counted_by_rule_and_place_the_commonest_first():
     schema = compiled(required=["n"], properties={"n": {"type": "integer"}})
 
     report = back_test(schema, numbered({"n": "x"}, {}, {"n": 1.5}, {"n": 3}))
@@ -78,7 +78,7 @@ def test_each_missing_property_is_a_reason_of_its_own():
     ]
 
 
-def test_what_the_active_version_refuses_already_is_told_from_what_is_new():
+def test_events_that_the_active_version_refuses_are_counted_apart_from_newly_refused_ones():
     active, candidate = compiled(required=["a"]), compiled(required=["b"])
 
     report = back_test(candidate, numbered({"a": 1}, {"b": 1}, {}, {"a": 1, "b": 1}), active=active)

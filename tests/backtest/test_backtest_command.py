@@ -152,7 +152,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("words", "given", "reason"), BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_used_is_told_in_one_line_with_status_2(run, words, given, reason):
+def test_unusable_input_ends_backtest_with_one_line_and_status_2(run, words, given, reason):
     ran = run("backtest", *words, given=given)
 
     assert ran.status == 2

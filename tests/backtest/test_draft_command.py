@@ -143,7 +143,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("words", "reason"), BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_used_is_told(run, words, reason):
+def test_unusable_arguments_end_draft_contract_with_the_reason(run, words, reason):
     ran = run("draft_contract", *words)
 
     assert ran.status != 0

@@ -39,7 +39,7 @@ def test_a_proposal_names_its_draft_its_title_and_its_type():
     }
 
 
-def test_what_every_event_has_is_required_and_the_rest_is_not():
+def test_only_properties_of_every_event_are_required():
     document = proposed({"b": 1, "a": 1}, {"a": 2}, {"a": 3, "c": 1})
 
     assert document["required"] == ["event_type", "a"]
@@ -121,7 +121,7 @@ def test_an_enum_is_not_proposed_for(values):
     assert "enum" not in of_values(*values)
 
 
-def test_who_published_is_never_an_enum():
+def test_the_source_of_events_is_never_proposed_as_an_enum():
     document = proposed(*({"source": word} for word in ["helox", "cyrex"] * 50))
 
     assert document["properties"]["source"] == {"type": "string"}
@@ -215,7 +215,7 @@ def test_marks_behind_references_and_in_parts_are_kept():
     assert with_a_text["card"]["x-pii"] is True
 
 
-def test_what_is_very_deep_or_very_large_is_described_less_far():
+def test_very_deep_or_large_events_get_a_less_detailed_schema_that_accepts_them():
     deep: dict[str, object] = {}
     for _ in range(200):
         deep = {"a": [deep]}

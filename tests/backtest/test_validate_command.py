@@ -69,7 +69,7 @@ def test_every_violation_is_shown_below_the_first(run):
     assert ran.out.splitlines() == ["event 1    accepted", "event 2    refused The event has no “event_type”."]
 
 
-def test_what_a_warning_stream_would_take_is_accepted_with_a_warning(run):
+def test_an_invalid_event_for_a_stream_that_warns_is_accepted_with_a_warning(run):
     Stream.objects.update(enforcement="warn")
     holder.forget()
 
@@ -125,7 +125,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize(("stream", "file", "given", "reason"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_what_cannot_be_used_is_told_with_status_2(run, stream, file, given, reason):
+def test_unusable_input_ends_validate_with_the_reason_and_status_2(run, stream, file, given, reason):
     ran = run("validate", stream, file, given=given)
 
     assert (ran.status, ran.out) == (2, "")

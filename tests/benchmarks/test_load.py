@@ -68,7 +68,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_who_waits_for_a_late_answer_has_sent_when_the_next_event_was_due(clock):
+def test_a_live_client_held_up_by_a_late_answer_notes_when_each_event_was_due(clock):
     def late():
         clock.now += 0.9
 
@@ -82,7 +82,7 @@ def test_who_waits_for_a_late_answer_has_sent_when_the_next_event_was_due(clock)
     assert count.sent == [100, 100.25, 100.5, 100.75]
 
 
-def test_who_was_held_up_says_when_each_event_was_due(clock, monkeypatch):
+def test_a_steady_client_that_was_held_up_sends_the_time_when_each_event_was_due(clock, monkeypatch):
     receiver = Receiver()
     moments = iter([100.0])
     monkeypatch.setattr(clock, "monotonic_ns", lambda: int(next(moments, 100.9) * 1_000_000_000))
@@ -108,10 +108,10 @@ class TestTimes:
 
         assert times.part(share) == milliseconds
 
-    def test_nothing_took_no_time(self):
+    def test_percentiles_without_measurements_are_zero(self):
         assert Times().part(0.5) == 0
 
-    def test_what_takes_too_long_to_say_counts_as_the_longest(self):
+    def test_times_beyond_the_scale_count_as_the_longest(self):
         times = Times()
         times.add(10_000)
 
@@ -143,7 +143,7 @@ class TestWhoWatches:
             count, began = self.watched(whole[:cut], whole[cut:])
             assert (count.times.count, count.out_of_order, began) == (3, 0, True)
 
-    def test_one_that_is_missing_or_comes_twice_is_out_of_order(self):
+    def test_a_missing_or_repeated_event_counts_as_out_of_order(self):
         assert self.watched(self.frame(0), self.frame(2))[0].out_of_order == 1
         assert self.watched(self.frame(0), self.frame(0))[0].out_of_order == 1
 

@@ -52,7 +52,7 @@ def test_rows_are_measured_in_their_order():
     assert faults == 0
 
 
-def test_what_cannot_be_measured_here_is_no_fault():
+def test_a_row_that_cannot_be_measured_here_is_no_fault():
     missing = NotMeasured("webdis is not installed")
 
     outcomes, faults = measured(row("one", measure=raising(missing)), row("two", measure=finding(2)))

@@ -110,7 +110,7 @@ class TestTheFiles:
         monkeypatch.setattr(report, "draw_plot", lambda *_: False)
         return tmp_path / "results"
 
-    def test_there_is_json_and_markdown_of_a_name(self, results):
+    def test_a_report_is_written_as_json_and_markdown_of_one_name(self, results):
         written = report.write_files(QUICK, MACHINE, [outcome("publish", [1])])
 
         assert {path.suffix for path in written} == {".json", ".md"}

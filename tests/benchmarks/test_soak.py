@@ -30,7 +30,7 @@ class TestTheMinutes:
     def test_a_single_peak_counts_for_nothing(self):
         assert minutes("server", looks(300, lambda at: 900.0 if at in (90, 280) else 100.0)) == [100, 100]
 
-    def test_those_of_redis_are_its_own(self):
+    def test_minutes_of_redis_show_the_memory_of_redis(self):
         assert minutes("redis", looks(300)) == [200, 200]
 
     @pytest.mark.parametrize("seconds", [0, 55, 60, 115, 120])
@@ -46,14 +46,14 @@ class TestTheMinutes:
 
 class TestMemory:
     @pytest.mark.parametrize("last", [50, 100, 100 + FLAT])
-    def test_that_stays_is_flat(self, last):
+    def test_memory_that_stays_within_the_noise_is_flat(self, last):
         check_memory([100, last])
 
-    def test_that_grows_by_more_than_noise_is_a_failure(self):
+    def test_memory_that_grows_by_more_than_noise_is_a_failure(self):
         with pytest.raises(Failed, match=r"100 MB in the second minute and 110\.1 MB in the last"):
             check_memory([100, 100.1 + FLAT])
 
-    def test_that_nothing_is_known_of_is_no_failure(self):
+    def test_memory_without_measurements_is_no_failure(self):
         check_memory([])
 
 
@@ -63,10 +63,10 @@ class TestPublishes:
         # One that was under way at the end may be stored, and its answer not counted.
         check_publishes(result(requests=10), stored)
 
-    def test_one_that_was_refused_is_a_failure(self):
+    def test_a_refused_publish_is_a_failure(self):
         with pytest.raises(Failed, match="10 publishes, 1 errors, 10 stored"):
             check_publishes(result(requests=10, errors=1), 10)
 
-    def test_one_that_is_not_there_is_a_failure(self):
+    def test_a_publish_missing_from_the_stream_is_a_failure(self):
         with pytest.raises(Failed, match="9 stored"):
             check_publishes(result(requests=10), 9)

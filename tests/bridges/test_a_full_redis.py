@@ -31,7 +31,7 @@ def full(redis):
     return lambda: redis.config_set("maxmemory", 1)
 
 
-def test_nothing_new_is_stored(redis, full):
+def test_a_full_redis_stores_no_new_event(redis, full):
     full()
 
     with pytest.raises(Exception, match="maxmemory"):

@@ -123,7 +123,7 @@ def test_a_text_that_only_looks_like_nul_is_left_as_it_is(archive):
     assert only_row().note == ""
 
 
-def test_what_a_column_cannot_hold_is_cut_and_whole_in_the_event(archive):
+def test_values_too_long_for_a_column_are_cut_there_and_whole_in_the_event(archive):
     archive().deliver([delivery({"event_type": "x" * 1000, "source": "ü" * 1000})], always)
 
     row = only_row()
@@ -299,7 +299,7 @@ def test_a_worker_archives_a_stream(redis, bridge, archive):
     assert set(ArchivedEvent.objects.values_list("stream", flat=True)) == {STREAM}
 
 
-def test_it_asks_the_database_little(archive, django_assert_max_num_queries):
+def test_archiving_a_batch_takes_few_database_queries(archive, django_assert_max_num_queries):
     sink = archive()
     batch = [own(EVENT, id_=f"17-{n}") for n in range(500)]
 

@@ -84,7 +84,7 @@ def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
     assert inference_summary.since(timezone.now() - timedelta(days=1)).total.complete == 2
 
 
-def test_what_is_no_number_and_no_name_counts_as_missing(keep):
+def test_latencies_that_are_no_numbers_and_models_that_are_no_names_count_as_missing(keep):
     keep(inference("45"), inference(None), inference([1]), inference(True), inference(1.5), {"latency_ms": 2})
     keep(inference(3, model=7), inference(4, model=None), inference(5, model={"a": 1}))
 
@@ -113,7 +113,7 @@ def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
     assert (found.total.complete, found.total.mean_ms, found.cut) == (10, 1.0, True)
 
 
-def test_nothing_is_nothing():
+def test_an_empty_archive_has_an_empty_summary():
     assert last_hour() == inference_summary.Summary(
         total=Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None), models=[], cut=False
     )

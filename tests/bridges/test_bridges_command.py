@@ -106,7 +106,7 @@ def test_bridges_can_be_drained_and_one_that_cannot_work_makes_that_fail(redis, 
         (["--bridge", "archive", "--handler", "x.y"], "--handler goes with a stream;"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words, said):
+def test_contradictory_arguments_of_consume_are_refused(words, said):
     with pytest.raises(CommandError, match=re.escape(said)):
         call_command("consume", *words)
 

@@ -140,7 +140,9 @@ def viewer(db):
 
 
 @pytest.mark.parametrize("status", [{"error": "no mailbox anna"}, {"state": "failed", "reason": "no mailbox anna"}])
-def test_what_went_wrong_is_told_to_those_who_may_see_payloads(admin_client, viewer, redis, archive, status):
+def test_error_texts_of_a_bridge_are_shown_only_to_people_who_may_see_payloads(
+    admin_client, viewer, redis, archive, status
+):
     say(archive, **status)
     pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk), "/admin/"]
 
@@ -180,7 +182,7 @@ def test_a_bridge_that_disabled_itself_says_why_until_somebody_enables_it(admin_
     assert "It was disabled:" not in text_of(admin_client.get(pages[1]))
 
 
-def test_what_an_error_says_cannot_break_the_page(admin_client, redis, archive):
+def test_error_texts_of_a_bridge_are_escaped(admin_client, redis, archive):
     say(archive, error="<script>\x1b[2J\u202e")
 
     page = admin_client.get(url(BRIDGE, "change", archive.pk)).content.decode()
@@ -231,7 +233,7 @@ def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
         ({"group": "syn:x"}, "group", "A name has"),
     ],
 )
-def test_what_could_not_work_is_refused_on_its_field(admin_client, redis, archive, values, field, said):
+def test_an_unusable_bridge_setting_is_refused_on_its_field(admin_client, redis, archive, values, field, said):
     answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, **values))
 
     assert answer.status_code == 200

@@ -142,7 +142,7 @@ def test_a_bridge_that_disables_itself_is_recorded_and_known_at_once(db):
     assert row.after == {"enabled": False, "reason": "The receiver answered 410 Gone."}
 
 
-def test_what_the_file_does_not_name_goes_only_when_that_is_asked_for(db):
+def test_bridges_missing_from_the_file_are_deleted_only_on_request(db):
     apply(FILE)
     one = MINIMAL + "}"
 

@@ -42,7 +42,9 @@ def test_a_group_that_settled_all_it_read_goes_on_behind_that(redis, send, group
     assert read_and_die(redis, "me") == ids[3:]
 
 
-def test_what_was_in_anybodys_hand_comes_again(redis, send, group, checkpoint, made_again):
+def test_events_in_flight_at_the_checkpoint_are_delivered_again_after_the_group_was_lost(
+    redis, send, group, checkpoint, made_again
+):
     ids = publish(redis, 5)
     read_and_die(redis, "me", count=4)
     send(delivery_commands.done(*PLACE, [ids[0], ids[2]]))
@@ -53,7 +55,9 @@ def test_what_was_in_anybodys_hand_comes_again(redis, send, group, checkpoint, m
     assert read_and_die(redis, "me") == ids[1:]
 
 
-def test_what_was_settled_since_it_was_noted_comes_again(redis, send, group, checkpoint, made_again):
+def test_events_acknowledged_after_the_checkpoint_are_delivered_again_after_the_group_was_lost(
+    redis, send, group, checkpoint, made_again
+):
     ids = publish(redis, 3)
     send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=1)))
     checkpoint()

@@ -130,7 +130,7 @@ class TestTerminalLines:
             "\x00\x08\x7f",
         ],
     )
-    def test_what_a_terminal_would_act_on_is_written_out(self, evil):
+    def test_control_characters_are_escaped_in_a_console_line(self, evil):
         line = self.line({"event_type": evil, "source": evil, evil: evil, "list": json.dumps([evil])})
 
         assert line.rstrip("\n").isprintable()
@@ -171,7 +171,7 @@ class TestSink:
         assert str(outcomes[0]) == ""
         assert pipe.sink.is_gone()
 
-    def test_it_is_noticed_before_there_is_anything_to_write(self, pipe):
+    def test_a_closed_reader_is_noticed_before_anything_is_written(self, pipe):
         assert not pipe.sink.is_gone()
         pipe.close(pipe.reader)
         assert pipe.sink.is_gone()

@@ -43,7 +43,7 @@ def printed(process: subprocess.Popen[str], within: float = 180) -> list[dict[st
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_it_prints_events_as_they_arrive_and_stops_at_once_when_asked(redis, start):
+def test_consume_prints_events_as_they_arrive_and_stops_at_once_on_sigterm(redis, start):
     process = start()
     ids = publish(redis, 2)
 
@@ -97,7 +97,7 @@ def test_a_reader_that_had_enough_ends_it_quietly_and_the_rest_comes_next_time(r
     assert rest
 
 
-def test_it_waits_for_redis_says_each_try_and_can_be_stopped_meanwhile(start):
+def test_consume_waits_for_redis_reports_each_try_and_can_be_stopped_meanwhile(start):
     process = start(url=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
 
     tries = [process.stderr.readline() for _ in range(3)]

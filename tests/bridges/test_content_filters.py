@@ -89,14 +89,14 @@ def test_to_exist_needs_no_value():
         ([{"property": "a", "op": "exists"}, 7], "Filter 2: must be a mapping"),
     ],
 )
-def test_what_is_no_filter_is_told(given, said):
+def test_an_invalid_filter_is_refused_with_the_reason(given, said):
     with pytest.raises(BadFilter) as caught:
         filters.read(given)
 
     assert said in str(caught.value)
 
 
-def test_what_does_not_meet_all_filters_is_settled_and_counted(redis, bridge):
+def test_events_that_fail_a_filter_are_acknowledged_and_counted_as_filtered(redis, bridge):
     ids = [redis.xadd(STREAM, {"event_type": "order-placed", "total": total}).decode() for total in (5, 50, 500)]
     redis.xadd(STREAM, {"event_type": "order-placed"})
     where = filters.read(
@@ -120,6 +120,6 @@ def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
 @pytest.mark.parametrize(
     "given", ["5m", [True], ["5"], ["5 weeks"], [-1], ["8d"], [None], [1e300], [float("nan")], [1] * 101]
 )
-def test_what_is_no_list_of_waits_is_told(given):
+def test_an_invalid_retry_schedule_is_refused(given):
     with pytest.raises(BadWait):
         retry.read(given)

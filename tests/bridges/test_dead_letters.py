@@ -61,7 +61,7 @@ def recorded():
 
 
 class TestLooking:
-    def test_one_has_the_event_and_all_that_is_known_of_its_end(self, redis, die):
+    def test_a_dead_letter_has_its_event_its_error_its_attempts_and_its_times(self, redis, die):
         event_id = die("out of stock", source="shop")
 
         (letter,) = letters()
@@ -85,7 +85,7 @@ class TestLooking:
         assert third.next is None
         assert first.total == dead_letters.count(*PLACE) == 5
 
-    def test_they_can_be_told_apart_by_type_error_and_time(self, die):
+    def test_dead_letters_are_filtered_by_event_type_error_and_time(self, die):
         die("timeout after 3 s")
         die("timeout after 5 s", event_type="order-paid")
         die("refused")
@@ -136,7 +136,7 @@ class TestLooking:
             ("", ""),
         ],
     )
-    def test_what_differs_from_event_to_event_is_left_out_of_an_errors_pattern(self, error, common):
+    def test_an_error_pattern_leaves_out_numbers_ids_and_quoted_text(self, error, common):
         assert pattern(error) == common
 
     @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ class TestLooking:
         assert lines[0]["last_attempts"][0]["error"] == "no stock"
 
     @pytest.mark.parametrize("id_", ["5-5", "x", "", "5", "99999999999999999999-0", "1-1 1-1", "٣-٣"])
-    def test_what_is_no_id_of_one_is_told(self, redis, orders, id_):
+    def test_an_id_of_no_dead_letter_raises_no_such_dead_letter(self, redis, orders, id_):
         with pytest.raises(NoSuchDeadLetter):
             dead_letters.get(*PLACE, id_)
 
@@ -231,7 +231,7 @@ class TestRedriving:
             ("person:olga", "redrive", "dead letters orders/warehouse", {"count": 2, "ids": list(chosen)}),
         ]
 
-    def test_it_can_be_told_before_how_many_are_meant(self, redis, die):
+    def test_the_number_of_dead_letters_meant_is_known_before_a_redrive(self, redis, die):
         die()
         die("refused")
         refused, other = letters()
@@ -264,7 +264,7 @@ class TestRedriving:
         assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids)
         assert [after["count"] for _, _, _, after in recorded()] == [2, 2, 1]
 
-    def test_what_dies_meanwhile_is_not_met_again(self, redis, die):
+    def test_an_event_that_dies_during_a_redrive_is_not_redriven_again(self, redis, die):
         for _ in range(3):
             die()
         first = dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR, most=2)
@@ -279,7 +279,7 @@ class TestRedriving:
         with pytest.raises(BadEdit, match="at most 1,000"):
             dead_letters.redrive(*PLACE, Ids(tuple(f"1-{n}" for n in range(1001))), by=OPERATOR)
 
-    def test_what_is_gone_or_on_its_way_is_told(self, redis, die, send):
+    def test_a_redrive_counts_dead_letters_that_are_gone_waiting_or_broken(self, redis, die, send):
         die()
         (letter,) = letters()
         dead_letters.redrive(*PLACE, Ids((letter.id,)), by=OPERATOR)
@@ -333,7 +333,7 @@ class TestEditing:
         assert row.before["event"]["n"] == 1
         assert row.after["event"] == {"event_type": "order-placed", "n": 8}
 
-    def test_what_would_not_be_published_does_not_go_out(self, die):
+    def test_an_edited_event_that_breaks_the_contract_is_not_redriven(self, die):
         die()
         (letter,) = letters()
 
@@ -342,7 +342,7 @@ class TestEditing:
         assert letters() == (letter,)
         assert recorded() == []
 
-    def test_one_that_is_gone_is_told(self, die):
+    def test_redriving_an_edited_dead_letter_that_is_gone_raises_no_such_dead_letter(self, die):
         die()
 
         with pytest.raises(NoSuchDeadLetter):
@@ -356,7 +356,7 @@ class TestEditing:
 
 
 class TestDiscarding:
-    def test_they_are_thrown_away_with_a_reason(self, redis, die):
+    def test_dead_letters_are_discarded_with_a_recorded_reason(self, redis, die):
         die()
         die("refused")
 

@@ -62,7 +62,7 @@ def test_two_consumers_of_one_name_are_told_so_and_neither_loses_an_event(redis,
     assert sorted(one.sink.ids + other.sink.ids) == sorted(ids)
 
 
-def test_what_a_sink_refuses_comes_again_and_the_rest_is_settled(redis, bridge):
+def test_an_event_that_the_sink_refuses_is_retried_and_the_others_are_acknowledged(redis, bridge):
     ids = publish(redis, 3)
     sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[1] and delivery.attempt == 1)
     consumer = bridge(sink, lease_ms=0)
@@ -109,7 +109,7 @@ def test_a_refused_event_comes_again_only_when_it_is_due(redis, bridge):
     assert places(redis) == {"waiting": 1}
 
 
-def test_nothing_is_read_for_a_sink_that_takes_nothing_any_more(redis, bridge):
+def test_no_events_are_read_for_a_sink_that_is_gone(redis, bridge):
     ids = publish(redis, 2)
     sink = KeepingSink()
     sink.is_gone = lambda: True

@@ -31,7 +31,7 @@ def opened(request, tmp_path, monkeypatch, handlers, webhooks, redis, db):
     opened.close()
 
 
-def test_it_takes_events_in_their_order_and_says_so_of_each(opened):
+def test_every_sink_takes_events_in_their_order_and_reports_on_each(opened):
     ids = [f"17-{n}" for n in range(120)]
 
     assert opened.sink.deliver([delivery({**ORDER, "from": id_}, id_) for id_ in ids], always) == [None] * 120
@@ -39,7 +39,7 @@ def test_it_takes_events_in_their_order_and_says_so_of_each(opened):
     assert opened.arrived() in (ids, None)
 
 
-def test_it_takes_whatever_other_programs_wrote(opened):
+def test_every_sink_takes_or_refuses_for_good_the_entries_of_other_programs(opened):
     # As long as a batch is: each sees that its neighbours do not suffer.
     batch = [delivery({**fields, "from": f"17-{n}"}, f"17-{n}") for n, fields in enumerate(STRANGE.values())]
 
@@ -52,20 +52,20 @@ def test_it_takes_whatever_other_programs_wrote(opened):
     assert opened.arrived() in (taken, None)
 
 
-def test_it_takes_an_event_again_whose_settling_was_lost(opened):
+def test_every_sink_takes_an_event_again_whose_acknowledgement_was_lost(opened):
     opened.sink.deliver([delivery(ORDER, "17-0")], always)
 
     assert opened.sink.deliver([delivery(ORDER, "17-0", attempt=2), delivery(ORDER, "17-1")], always) == [None, None]
 
 
-def test_it_begins_nothing_when_it_must_not(opened):
+def test_every_sink_leaves_events_not_begun_when_it_may_not_begin(opened):
     outcomes = opened.sink.deliver([delivery(ORDER), delivery(ORDER, "17-1")], lambda: False)
 
     assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
     assert opened.arrived() in ([], None)
 
 
-def test_it_is_there_until_it_says_otherwise_and_can_be_closed_twice(opened):
+def test_every_sink_is_present_until_closed_and_can_be_closed_twice(opened):
     assert opened.sink.is_gone() is False
     opened.sink.close()
     opened.sink.close()

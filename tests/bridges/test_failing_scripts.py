@@ -89,7 +89,7 @@ def test_saying_it_again_after_a_lost_reply_changes_nothing(redis, fail, lease):
     assert places(redis) == {"waiting": 1}
 
 
-def test_whoever_lost_the_event_to_another_is_stale(redis, send, fail, lease):
+def test_a_failure_reported_after_another_consumer_leased_the_event_is_stale(redis, send, fail, lease):
     (id_,) = wait(redis, send, 1)
 
     mine = lease(lease_ms=0).events[0]
@@ -244,7 +244,7 @@ def test_fewer_attempts_than_before_end_what_had_more(redis, fail, lease, letter
     assert id_ == letters()[0].event_id
 
 
-def test_what_may_have_ended_its_workers_is_given_out_alone_for_its_last_attempt(redis, send, lease):
+def test_events_that_may_have_killed_workers_are_leased_singly_for_their_last_attempt(redis, send, lease):
     ids = wait(redis, send, 3)
 
     assert len(lease(3, lease_ms=0).events) == 3
@@ -356,7 +356,7 @@ class TestDeadLetters:
         assert self.replay(send, letters()) == ["waiting"] * 3
         assert len(letters()) == 3
 
-    def test_that_nobody_of_ours_wrote_are_shown_and_not_delivered(self, redis, send, letters):
+    def test_dead_letters_written_by_other_programs_are_listed_and_not_redriven(self, redis, send, letters):
         redis.xadd(DEAD, {"id": "x", "body": b"x:7,", "hist": b"\xff", "att": "many"})
 
         (letter,) = letters()

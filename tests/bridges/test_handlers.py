@@ -190,7 +190,7 @@ def test_a_process_that_somebody_killed_between_two_batches_is_started_again(sho
         ("_private", "is not on the list"),
     ],
 )
-def test_what_is_no_function_of_a_module_that_may_be_used_is_refused_by_the_child_too(handler, why):
+def test_the_child_process_refuses_a_path_that_names_no_allowed_function(handler, why):
     with pytest.raises(invocation.BadHandler, match=why):
         invocation.load(f"{SHOP}.{handler}", HANDLERS)
 
@@ -226,7 +226,7 @@ LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
 
 
 @pytest.mark.parametrize("path", ["shop.handlers.on_order", "shop.alerts.on_error"])
-def test_what_the_settings_list_may_be_a_handler(path):
+def test_a_function_listed_in_the_settings_may_be_a_handler(path):
     assert invocation.complaint(path, LISTED) == ""
 
 
@@ -246,7 +246,7 @@ def test_what_the_settings_list_may_be_a_handler(path):
         "shop.handlers.on_order\n",
     ],
 )
-def test_nothing_else_may(path):
+def test_a_path_not_listed_in_the_settings_may_not_be_a_handler(path):
     assert invocation.complaint(path, LISTED)
 
 
@@ -305,7 +305,7 @@ class TestSeveralProcesses:
         assert all(isinstance(outcome, NotBegun) for outcome in outcomes)
         assert shop.written == []
 
-    def test_that_all_cannot_be_started_are_away(self, shop, settings):
+    def test_a_sink_is_away_when_none_of_its_processes_can_be_started(self, shop, settings):
         sink = shop.open("write_down", concurrency=2)
         for lane in sink._lanes:
             lane.process._order = lane.process._order.__class__(
@@ -316,7 +316,7 @@ class TestSeveralProcesses:
         with pytest.raises(SinkAway, match="no function"):
             sink.deliver(orders(None, None), always)
 
-    def test_that_cannot_be_opened_leave_nothing_behind(self, shop):
+    def test_processes_that_cannot_be_opened_leave_nothing_behind(self, shop):
         with pytest.raises(SinkBroken, match="no function"):
             shop.open("number", concurrency=2)
 

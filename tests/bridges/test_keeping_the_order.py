@@ -59,7 +59,7 @@ def test_an_event_that_is_given_up_lets_the_next_of_its_key_go(redis, bridge):
     assert places(redis) == {"done": 1, "dead": 1}
 
 
-def test_one_order_for_all_is_that_of_the_stream(redis, bridge):
+def test_order_stream_keeps_the_order_of_the_stream_while_events_fail(redis, bridge):
     ids = publish(redis, 30)
     sink = KeepingSink(refuses=lambda delivery: delivery.attempt == 1 and random.random() < 0.5)
 
@@ -139,7 +139,7 @@ def test_a_receiver_that_wants_nothing_any_more_gets_nothing_more(redis, bridge)
     assert places(redis) == {"done": 1, "waiting": 2, "parked": 1}
 
 
-def test_what_was_taken_before_the_sink_was_away_is_settled(redis, bridge):
+def test_events_taken_before_the_sink_was_away_are_acknowledged(redis, bridge):
     ids = order(redis, "aaa")
     sink = BatchSink(lambda delivery: SinkAway("away") if delivery.id == ids[1] and delivery.attempt == 1 else None)
     consumer = bridge(sink, order="stream")
@@ -174,7 +174,7 @@ def test_an_event_that_is_not_wanted_holds_up_nobody(redis, bridge):
     assert places(redis) == {"done": 2, "filtered": 1}
 
 
-def test_what_is_parked_by_the_hundred_is_read_through_while_others_are_delivered(redis, bridge):
+def test_events_of_other_keys_are_delivered_past_many_events_blocked_by_one_key(redis, bridge):
     ids = order(redis, "a" * 50 + "b")
     sink = KeepingSink(refuses=lambda delivery: delivery.fields[b"customer"] == b"a")
     consumer = bridge(sink, batch=10, retry=Policy(schedule=(60,)), drain=True, **BY_CUSTOMER)
@@ -185,7 +185,7 @@ def test_what_is_parked_by_the_hundred_is_read_through_while_others_are_delivere
     assert parked(redis) == ids[1:50]
 
 
-def test_it_is_kept_when_consumers_die_in_the_middle(redis, bridge):
+def test_the_order_of_each_key_is_kept_when_consumers_die_in_the_middle(redis, bridge):
     """Each consumer takes a few events, ends at a random place, and leaves what it had to the next one."""
     chance = random.Random(7)
     ids = order(redis, [chance.choice("abcde") for _ in range(120)])
@@ -246,7 +246,7 @@ def places_are_done(redis, count):
 
 
 @pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
-def test_it_waits_for_events_and_gets_them_at_once(redis, bridge, options):
+def test_an_ordered_read_waits_for_events_and_gets_them_at_once(redis, bridge, options):
     consumer = bridge(**options)
     consumer.worker._joining.ensure()
 

@@ -21,7 +21,7 @@ class SlowSink(KeepingSink):
 
 
 @pytest.mark.parametrize(("seconds", "begun"), [(4.9, 7), (6.1, 5), (29.0, 2), (31.0, 1)])
-def test_what_was_not_begun_when_half_the_lease_is_over_goes_back(redis, bridge, seconds, begun):
+def test_events_not_begun_after_half_the_lease_are_released_without_an_attempt(redis, bridge, seconds, begun):
     ids = publish(redis, 10)
     sink = SlowSink(seconds)
     consumer = bridge(sink, lease_ms=60_000, clock=lambda: sink.now)
@@ -37,7 +37,7 @@ def test_what_was_not_begun_when_half_the_lease_is_over_goes_back(redis, bridge,
     assert set(sink.attempts) == {1}
 
 
-def test_it_holds_for_events_that_come_again_too(redis, bridge):
+def test_retried_events_not_begun_after_half_the_lease_are_released_too(redis, bridge):
     ids = publish(redis, 10)
     bridge(KeepingSink(refuses=lambda _: True)).run_dry().worker.leave(connections.executor())
     make_due(redis)

@@ -46,7 +46,7 @@ def test_a_worker_goes_on_after_redis_was_killed_and_started_again(durable_valke
         assert places(redis) == {"done": 5}
 
 
-def test_what_was_delivered_when_redis_died_is_settled_later_and_not_delivered_twice(durable_valkey, bridge):
+def test_events_delivered_while_redis_died_are_acknowledged_later_and_not_delivered_twice(durable_valkey, bridge):
     with durable_valkey.client() as redis:
         ids = publish(redis, 3)
         consumer = bridge(KeepingSink(refuses=lambda _: bool(durable_valkey.kill())))
@@ -60,7 +60,7 @@ def test_what_was_delivered_when_redis_died_is_settled_later_and_not_delivered_t
         assert places(redis) == {"done": 3}
 
 
-def test_what_was_read_and_never_heard_of_comes_when_redis_is_back(durable_valkey, bridge):
+def test_events_of_a_lost_read_are_delivered_when_redis_is_back(durable_valkey, bridge):
     with durable_valkey.client() as redis:
         consumer = bridge().run_dry()
         ids = publish(redis, 2)

@@ -60,7 +60,7 @@ def fail(send, id_, token="", **options):
     return send(delivery_commands.fail(*PLACE, [one]))[0]
 
 
-def test_one_event_of_a_key_is_given_out_and_the_others_wait_for_it(redis, order, read):
+def test_an_event_blocks_later_events_of_its_key(redis, order, read):
     ids = order("abac")
 
     assert read() == [ids[0], ids[1], ids[3]]
@@ -91,7 +91,7 @@ def test_saying_twice_that_one_is_done_frees_its_key_once(redis, send, order, re
     assert parked(redis) == ids[2:]
 
 
-def test_nobody_ends_an_event_that_still_waits_for_its_turn(redis, send, order, read):
+def test_an_event_blocked_by_its_key_cannot_be_acknowledged(redis, send, order, read):
     ids = order("aa")
     read()
 
@@ -99,7 +99,7 @@ def test_nobody_ends_an_event_that_still_waits_for_its_turn(redis, send, order, 
     assert places(redis) == {"pending": 1, "parked": 1}
 
 
-def test_who_was_silent_for_too_long_cannot_end_what_another_has_by_now(redis, send, order, read, lease):
+def test_a_silent_consumer_cannot_acknowledge_an_event_that_another_has_leased(redis, send, order, read, lease):
     first, _ = order("aa")
     read("one")
     send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
@@ -113,7 +113,7 @@ def test_who_was_silent_for_too_long_cannot_end_what_another_has_by_now(redis, s
     assert places(redis) == {"waiting": 1, "done": 1}
 
 
-def test_who_was_silent_for_too_long_ends_what_nobody_else_has(redis, send, order, read):
+def test_a_silent_consumer_can_acknowledge_a_reclaimed_event_that_is_not_leased(redis, send, order, read):
     first, _ = order("aa")
     read("one")
     send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
@@ -152,7 +152,7 @@ def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
     assert places(redis) == {"waiting": 1, "dead": 1}
 
 
-def test_what_a_dead_consumer_had_keeps_its_key_until_it_was_delivered(redis, send, order, read, lease):
+def test_an_event_of_a_dead_consumer_blocks_its_key_until_it_is_delivered(redis, send, order, read, lease):
     ids = order("aa")
     read("dead")
     send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
@@ -163,7 +163,7 @@ def test_what_a_dead_consumer_had_keeps_its_key_until_it_was_delivered(redis, se
     assert [event.id for event in lease()] == ids[1:]
 
 
-def test_what_is_given_back_keeps_its_turn(redis, send, order, read, lease):
+def test_a_released_event_keeps_its_turn(redis, send, order, read, lease):
     ids = order("aa")
     read()
 
@@ -220,7 +220,7 @@ def test_an_event_without_the_key_has_no_order(redis, group, read):
     assert read() == ids
 
 
-def test_one_key_for_all_keeps_the_order_of_the_stream(redis, send, order, read):
+def test_mode_stream_gives_out_one_event_at_a_time_in_the_order_of_the_stream(redis, send, order, read):
     ids = order("abc")
 
     assert read(mode="stream") == ids[:1]
@@ -401,7 +401,9 @@ class TestEventsOfOneKeyThatAreReadTogether:
             assert [event.id for event in lease(together=True)] == ids[2:]
         places(redis)
 
-    def test_what_may_have_ended_its_worker_is_given_out_alone_for_its_last_attempt(self, send, order, read, lease):
+    def test_an_event_that_may_have_killed_its_worker_is_leased_alone_for_its_last_attempt(
+        self, send, order, read, lease
+    ):
         ids = order("aaa")
         read("dead", together=True)
         send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))

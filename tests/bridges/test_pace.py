@@ -18,7 +18,7 @@ from tests.bridges.cast import KeepingSink, places, publish
         (0, 0.001, 50),
     ],
 )
-def test_what_is_taken_at_once_is_done_in_a_fraction_of_a_second(lease, seconds_an_event, room):
+def test_a_batch_is_sized_to_take_a_fraction_of_a_second(lease, seconds_an_event, room):
     pace = Pace(lease)
     for _ in range(50):
         pace.took(10, 10 * seconds_an_event)
@@ -97,7 +97,7 @@ def test_a_sink_that_fails_at_everything_does_not_have_the_whole_stream_read_for
     assert "single events are tried" in consumer.said[-1]
 
 
-def test_one_event_that_never_succeeds_slows_nobody(redis, bridge):
+def test_an_event_that_never_succeeds_does_not_slow_the_others(redis, bridge):
     ids = publish(redis, 500)
     consumer = bridge(KeepingSink(refuses=lambda delivery: delivery.id == ids[0]))
 

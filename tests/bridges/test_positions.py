@@ -45,7 +45,7 @@ def test_a_place_is_an_id_or_a_time(text, start):
         ("2025-12-24T12:00:01Z", "still to come"),
     ],
 )
-def test_what_is_neither_is_refused_with_a_reason(text, reason):
+def test_an_invalid_start_position_is_refused_with_a_reason(text, reason):
     with pytest.raises(BadPosition, match=reason):
         start_of(text, now=NOW)
 

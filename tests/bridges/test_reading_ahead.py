@@ -88,7 +88,7 @@ def test_with_a_count_no_more_is_read_than_will_be_delivered(redis, bridge):
     assert places(redis) == {"done": 10}
 
 
-def test_what_was_read_ahead_goes_back_when_a_stop_is_requested(redis, bridge):
+def test_events_read_ahead_are_released_when_a_stop_is_requested(redis, bridge):
     ids = publish(redis, 30)
     stop = Stop()
     sink = KeepingSink(refuses=lambda _: bool(stop.request()))
@@ -104,7 +104,7 @@ def test_what_was_read_ahead_goes_back_when_a_stop_is_requested(redis, bridge):
     assert set(rest.attempts) == {1}
 
 
-def test_what_was_read_ahead_goes_back_when_the_sink_is_away(redis, bridge):
+def test_events_read_ahead_are_released_when_the_sink_is_away(redis, bridge):
     ids = publish(redis, 30)
     sink = KeepingSink()
     consumer = bridge(sink, batch=10)
@@ -153,7 +153,7 @@ def test_redis_that_goes_away_meanwhile_costs_no_event(durable_valkey, bridge):
         assert places(redis) == {"done": 30}
 
 
-def test_what_was_left_under_its_own_name_is_taken_back_before_anything_is_read_ahead(redis, bridge):
+def test_events_left_under_the_consumers_own_name_are_reclaimed_before_reading_ahead(redis, bridge):
     ids = publish(redis, 2000)
     made_by_us(redis)
     name = name_of_the_dead()
@@ -165,7 +165,7 @@ def test_what_was_left_under_its_own_name_is_taken_back_before_anything_is_read_
     assert {delivery.id for delivery in sink.got if delivery.attempt > 1} == set(left)
 
 
-def test_nothing_is_handled_twice_because_redis_went_away(durable_valkey, bridge):
+def test_no_event_is_handled_twice_when_redis_goes_away_while_reading_ahead(durable_valkey, bridge):
     with durable_valkey.client() as redis:
         ids = publish(redis, 2000)
         killed = []

@@ -108,7 +108,7 @@ def test_a_bridge_that_ended_says_nothing_more_though_its_process_lives(scene):
     assert scene.state == "not running"
 
 
-def test_what_redis_did_not_take_is_said_again(scene, monkeypatch, no_redis):
+def test_a_report_that_redis_did_not_take_is_sent_again(scene, monkeypatch, no_redis):
     scene.say()
     assert scene.sent[1:] == [keyspace.reports(*PLACE)]
 

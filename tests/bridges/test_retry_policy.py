@@ -30,7 +30,7 @@ WRITTEN = Policy(most_attempts=0, schedule=(0, 5, 300))
         (WRITTEN, 4000, {}, 300, 330),
     ],
 )
-def test_it_is_tried_again_after(policy, attempt, error, soonest, latest):
+def test_a_failed_event_is_retried_after_the_wait_of_its_policy(policy, attempt, error, soonest, latest):
     decisions = [decide(policy, attempt=attempt, error=SinkError("no", **error), chance=chance) for chance in (0, 1)]
 
     assert decisions == [Retry(after=pytest.approx(soonest)), Retry(after=pytest.approx(latest))]
@@ -46,7 +46,7 @@ def test_it_is_tried_again_after(policy, attempt, error, soonest, latest):
         (WRITTEN, 1, {"permanent": True}),
     ],
 )
-def test_it_is_given_up(policy, attempt, error):
+def test_an_event_is_given_up_after_its_last_attempt_or_a_permanent_error(policy, attempt, error):
     assert decide(policy, attempt=attempt, error=SinkError("no", **error), chance=0) == GiveUp()
 
 

@@ -108,7 +108,7 @@ def test_many_that_fail_and_many_that_do_not_are_told_in_one_round(redis, bridge
     assert places(redis) == {"done": 100}
 
 
-def test_what_killed_its_consumers_every_time_is_a_dead_letter(redis, bridge, send):
+def test_an_event_that_killed_its_consumer_on_every_attempt_becomes_a_dead_letter(redis, bridge, send):
     made_by_us(redis)
     (id_,) = publish(redis, 1)
     read_and_die(redis, name_of_the_dead())
@@ -167,7 +167,7 @@ def test_a_late_failure_does_not_undo_what_another_consumer_did(redis, bridge):
     assert redis.xlen(STREAM) == len(ids)
 
 
-def test_nothing_new_is_read_while_too_much_waits(redis, bridge, monkeypatch):
+def test_no_new_events_are_read_while_too_many_are_scheduled_for_retry(redis, bridge, monkeypatch):
     monkeypatch.setattr(runtime, "MAX_WAITING", 5)
     ids = publish(redis, 30)
     sink = KeepingSink(refuses=lambda _: True)

@@ -178,7 +178,7 @@ class TestOverview:
         bridge = definition("console", group="warehouse", **columns)
         return looked(bridge)[bridge.name]
 
-    def test_nobody_runs_it(self, redis):
+    def test_a_bridge_without_reports_is_not_running(self, redis):
         assert self.look().state == "not running"
         assert (self.look().lag, self.look().reason) == (None, "")
 
@@ -195,7 +195,7 @@ class TestOverview:
 
         assert self.look(enabled=False).state == "disabled"
 
-    def test_who_fell_silent_does_not_run(self, redis):
+    def test_a_bridge_whose_reports_are_old_is_not_running(self, redis):
         self.say("one")
         row = redis.hget(keyspace.reports(STREAM, "warehouse"), "one").partition(b" ")
         redis.hset(

@@ -33,7 +33,7 @@ def test_a_secret_is_encrypted_where_it_is_kept(kept):
     assert secrets.values_of("shop") == [VALUE]
 
 
-def test_it_can_be_read_with_an_older_key_until_it_was_saved_anew(kept, settings):
+def test_a_secret_is_readable_with_an_older_key_until_it_is_saved_anew(kept, settings):
     settings.SECRETS_KEYS = ["a new passphrase of 32 characters", *settings.SECRETS_KEYS]
     assert secrets.values_of("shop") == [VALUE]
 
@@ -50,7 +50,7 @@ def test_with_another_key_it_is_lost_and_that_is_said(kept, settings):
         secrets.values_of("shop")
 
 
-def test_what_was_changed_at_rest_cannot_be_read():
+def test_a_sealed_secret_that_was_tampered_with_cannot_be_read():
     sealed = secrets.seal("text", ["passphrase"])
 
     with pytest.raises(secrets.Unreadable):
@@ -76,7 +76,7 @@ def test_secrets_of_the_environment_are_read_from_variables_and_files(tmp_path):
     assert environment.secrets(variables) == {"SYNAPSE_SECRET_SHOP": "here", "SYNAPSE_SECRET_TOKEN": "in a file"}
 
 
-def test_one_that_is_made_in_the_admin_is_shown_once(admin_client, db):
+def test_a_secret_made_in_the_admin_is_shown_once(admin_client, db):
     made = admin_client.post(url(SECRET, "add"), {"name": "shop", "generate": "on", "keep_previous": "on"}, follow=True)
 
     (value,) = secrets.values_of("shop")
@@ -135,7 +135,7 @@ def test_neither_the_record_nor_a_catalog_file_holds_one(admin_client, kept):
     assert "secret: shop" in texts
 
 
-def test_who_may_only_look_may_not_change_it(client, kept):
+def test_a_person_who_may_only_view_a_secret_cannot_change_it(client, kept):
     person = User.objects.create_user("someone", password="secret", is_staff=True)
     person.user_permissions.add(Permission.objects.get(codename="view_secret"))
     client.force_login(person)

@@ -305,7 +305,7 @@ class TestPublishOnce:
         assert self.send(executor, key="l", hard_length=1) == Once(outcome="full")
         assert self.send(executor, hard_length=1) == Once(outcome="repeated", id=first.id)
 
-    def test_it_is_forgotten_after_its_window(self, redis, executor):
+    def test_the_idempotency_key_of_a_forwarded_event_expires_after_its_window(self, redis, executor):
         self.send(executor, window_ms=60_000)
 
         (key,) = redis.keys("syn:{orders}:idem:*")

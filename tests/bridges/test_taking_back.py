@@ -30,7 +30,7 @@ def consumers(redis):
     return lambda: {row["name"].decode() for row in redis.xinfo_consumers(STREAM, GROUP)}
 
 
-def test_what_a_killed_predecessor_left_pending_comes_at_once(redis, bridge, consumers):
+def test_events_left_pending_by_a_killed_predecessor_are_delivered_at_once(redis, bridge, consumers):
     made_by_us(redis)
     ids = publish(redis, 5)
     read_and_die(redis, name_of_the_dead(), count=3)
@@ -66,7 +66,7 @@ def test_more_than_fits_into_one_step_comes_too(redis, bridge):
     assert len(set(bridge().run_dry().sink.ids)) == 250
 
 
-def test_what_a_killed_predecessor_had_taken_back_from_another_comes_at_once_too(redis, bridge, consumers):
+def test_events_that_a_killed_predecessor_had_reclaimed_are_delivered_at_once(redis, bridge, consumers):
     made_by_us(redis)
     ids = publish(redis, 3)
     first, second = name_of_the_dead(), name_of_the_dead()
@@ -94,7 +94,7 @@ def test_the_same_process_number_in_a_new_container_is_a_dead_predecessor(redis,
     assert bridge().run_dry().sink.ids == ids
 
 
-def test_what_another_host_left_pending_comes_when_the_lease_is_over(redis, bridge):
+def test_events_left_pending_by_another_host_are_delivered_when_the_lease_is_over(redis, bridge):
     made_by_us(redis)
     ids = publish(redis, 2)
     read_and_die(redis, "elsewhere:17:0123abcd")
@@ -105,7 +105,7 @@ def test_what_another_host_left_pending_comes_when_the_lease_is_over(redis, brid
     assert places(redis) == {"done": 2}
 
 
-def test_it_looks_for_the_silent_three_times_a_lease(redis, bridge):
+def test_a_worker_looks_for_silent_consumers_three_times_a_lease(redis, bridge):
     now = 0.0
     consumer = bridge(lease_ms=30_000, clock=lambda: now).run_dry()
     ids = publish(redis, 1)

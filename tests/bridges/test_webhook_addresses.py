@@ -318,7 +318,7 @@ def test_an_address_in_the_url_of_an_older_row_is_refused_at_each_delivery(recei
     assert receiver.connections == 0
 
 
-def test_what_is_allowed_may_have_http_any_port_and_any_address():
+def test_an_allowed_host_may_have_http_any_port_and_any_address():
     allowed = target.read_allowed(["receiver.internal", "*.deepiri.local", "10.1.0.0/16", "::1"])
 
     for url in (
@@ -337,6 +337,6 @@ def test_what_is_allowed_may_have_http_any_port_and_any_address():
 @pytest.mark.parametrize(
     "entry", ["10.0.0.0/40", "10.0.0.1/8", "http://example.com", "a b", "*", "*.", "127.1", "x:80"]
 )
-def test_what_is_no_host_and_no_network_cannot_be_allowed(entry):
+def test_an_allowed_entry_must_be_a_host_name_or_a_network(entry):
     with pytest.raises(ValueError, match="host names"):
         target.read_allowed([entry])

@@ -35,7 +35,7 @@ def outcomes(*what: Callable[[TimeLimit], Awaitable[object]], seconds: float = S
     return asyncio.run(main())
 
 
-def test_who_takes_too_long_is_stopped_and_hears_why():
+def test_a_task_over_the_time_limit_gets_a_timeout_error():
     assert [type(one) for one in outcomes(waits_in, waits_in)] == [TimeoutError] * 2
 
 
@@ -43,7 +43,7 @@ def test_each_has_its_own_time_and_none_is_forgotten():
     assert [type(one) for one in outcomes(waits_in, begins_later, begins_later)] == [TimeoutError] * 3
 
 
-def test_who_is_done_in_time_is_left_alone():
+def test_a_task_done_within_the_time_limit_is_not_stopped():
     async def quick(limit):
         for _ in range(3):
             with limit:
@@ -55,7 +55,7 @@ def test_who_is_done_in_time_is_left_alone():
     assert outcomes(quick) == ["went on"]
 
 
-def test_who_was_stopped_can_begin_something_else():
+def test_a_task_stopped_by_the_time_limit_can_go_on_without_being_cancelled():
     async def tries_twice(limit):
         for _ in range(2):
             with pytest.raises(TimeoutError):
@@ -76,7 +76,7 @@ def test_an_error_of_its_own_stays_what_it_is():
     assert str(error) == "no connection"
 
 
-def test_who_is_cancelled_by_somebody_else_is_cancelled():
+def test_a_task_cancelled_from_outside_is_cancelled():
     async def cancelled(limit):
         task = asyncio.create_task(waits_in(limit))
         await asyncio.sleep(0)
@@ -87,7 +87,7 @@ def test_who_is_cancelled_by_somebody_else_is_cancelled():
     assert outcomes(cancelled, seconds=NEVER) == [True]
 
 
-def test_who_is_cancelled_and_late_at_once_is_cancelled():
+def test_a_task_cancelled_as_its_time_limit_ends_is_cancelled():
     async def both(limit):
         async def stopped_twice():
             with limit:

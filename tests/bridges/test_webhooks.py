@@ -77,7 +77,7 @@ def test_a_receiver_gets_the_event_in_an_envelope_that_is_signed(receiver, webho
     assert request.headers["synapse-event-id"] == "1766570400123-0"
 
 
-def test_it_may_get_the_event_alone(receiver, webhook):
+def test_a_webhook_with_body_event_receives_the_event_alone(receiver, webhook):
     webhook(body="event").deliver(orders(1), always)
 
     assert receiver.got[0].json == EVENT
@@ -288,7 +288,7 @@ def kept_for(*answers):
     return lambda number: answers[number]
 
 
-def test_what_fails_on_a_kept_connection_without_an_answer_is_sent_again_at_once_on_a_new_one(receiver, webhook):
+def test_a_request_unanswered_on_a_kept_connection_is_sent_again_at_once_on_a_new_one(receiver, webhook):
     sink = webhook()
     receiver.answers = kept_for(answer(204), nothing, answer(204), answer(204), nothing, answer(204))
 
@@ -474,7 +474,7 @@ def test_settings_that_cannot_be_are_refused_by_their_names(field, value, words)
 
 
 @pytest.mark.parametrize("text", ["secret", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 100, "whsec_äöü"])
-def test_what_does_not_sign_is_no_secret_for_it(settings, text):
+def test_a_secret_that_cannot_sign_is_refused(settings, text):
     settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": text}
 
     with pytest.raises(BadConfig, match="secret: the secret of this name does not sign: whsec_ and 24 to 64 bytes"):

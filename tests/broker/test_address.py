@@ -5,7 +5,7 @@ import pytest
 from synapse.redis import address
 
 
-def test_one_server():
+def test_a_url_of_a_single_server_is_parsed():
     said = address.read("rediss://shop:s3cret@redis.example.com:6380/2?ssl_ca_certs=/ca.pem")
 
     assert (said.kind, said.is_tls, said.places) == ("server", True, (("redis.example.com", 6380),))

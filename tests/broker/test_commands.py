@@ -35,7 +35,7 @@ def test_a_stream_and_its_groups_are_described(ask):
     assert (consumer.name, consumer.pending) == ("c", 1)
 
 
-def test_nothing_is_read_from_an_empty_stream(ask):
+def test_an_empty_stream_yields_no_entries(ask):
     ask(stream_commands.xgroup_create("s", "g", "0"))
 
     assert ask(stream_commands.xrange("s", "-", "+", 10)) == []

@@ -77,7 +77,7 @@ def test_a_task_that_goes_away_while_it_waits_keeps_nobody():
     asyncio.run(scenario())
 
 
-def test_what_takes_its_time_later_is_the_last_of_its_turn():
+def test_a_conversation_marked_as_last_ends_its_turn():
     queue = TurnQueue()
     order = []
 

@@ -101,7 +101,7 @@ def test_a_draft_is_mended_activated_and_obeyed_by_a_test_event_that_is_then_see
 
 
 @at_both_widths
-def test_what_an_event_holds_does_nothing_to_the_page(open_at, hub, width):
+def test_hostile_text_in_an_event_is_shown_as_text(open_at, hub, width):
     window = open_at(width)
     id_ = hub.redis().xadd(
         "agi-decisions",

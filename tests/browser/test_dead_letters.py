@@ -56,7 +56,7 @@ def test_all_are_redriven_with_a_bar_and_delivered(open_at, dead, width):
     eventually(lambda: dead.zcard("syn:{training-events}:due:synapse-archive") == 0)
 
 
-def test_one_is_edited_checked_and_thrown_away(open_at, dead):
+def test_a_dead_letter_is_edited_checked_and_discarded(open_at, dead):
     window = open_at(DESK)
     page = window.page
 

@@ -67,7 +67,7 @@ def test_the_page_of_the_api_shows_every_operation(open_at, hub):
     window.page.get_by_role("button", name="Try it out").wait_for()
 
 
-def test_what_was_slipped_into_a_page_does_not_run(person, hub):
+def test_injected_scripts_styles_and_images_are_blocked(person, hub):
     page = person.new_page()  # not a watched one: its browser is to complain
     page.goto(f"{hub.url}/admin/")
     refused = page.evaluate(SLIP_IN)

@@ -14,7 +14,7 @@ from tests.catalog.files import ORDERS, apply, planned
 pytestmark = pytest.mark.django_db
 
 
-def test_what_the_file_names_is_made():
+def test_definitions_in_the_file_are_created():
     apply(ORDERS)
 
     stream = Stream.objects.get()
@@ -28,7 +28,7 @@ def test_what_the_file_names_is_made():
     ]
 
 
-def test_what_the_file_leaves_out_has_its_default():
+def test_settings_left_out_of_the_file_return_to_their_defaults():
     apply(ORDERS)
     Stream.objects.update(when_full="reject", enforcement="off", max_length=5, hard_length=10, layout="dual")
 
@@ -123,7 +123,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(monkeypatch):
     assert catalog_version.current() == version
 
 
-def test_what_the_file_does_not_name_stays():
+def test_definitions_missing_from_the_file_stay():
     apply(ORDERS)
 
     apply("streams: [{name: parcels}]\nservices: []")
@@ -134,7 +134,7 @@ def test_what_the_file_does_not_name_stays():
     assert EventType.objects.count() == 1
 
 
-def test_what_the_file_does_not_name_goes_when_told():
+def test_definitions_missing_from_the_file_are_deleted_on_request():
     apply(ORDERS)
 
     apply("streams: [{name: parcels}]\nservices: [{name: shop}]", delete=True)

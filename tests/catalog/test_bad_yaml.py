@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(data, said):
         ("streams: [{<<: 5, name: s}]", "line 1: streams[0]: “<<” takes a mapping, or a list of mappings"),
     ],
 )
-def test_what_could_be_misread_is_refused(text, said):
+def test_ambiguous_yaml_is_refused_with_its_line(text, said):
     assert mistakes(text) == [said]
 
 

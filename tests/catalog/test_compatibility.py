@@ -116,7 +116,7 @@ def test_a_catalog_that_only_makes_what_is_missing_is_not_held_up_by_an_older_sc
     assert ContractVersion.objects.count() == 1
 
 
-def test_who_means_a_break_says_so_in_the_file():
+def test_an_incompatible_schema_is_applied_when_the_file_says_compatibility_none():
     contract("address", {"type": "object"})
 
     with pytest.raises(BadCatalog, match="not compatible"):

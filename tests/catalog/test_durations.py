@@ -33,5 +33,5 @@ def test_anything_else_is_refused(text):
 
 
 @given(st.timedeltas(min_value=timedelta()))
-def test_what_was_written_is_read_back(duration):
+def test_a_duration_survives_formatting_and_parsing(duration):
     assert durations.parse(durations.text_of(duration)) == duration

@@ -148,7 +148,7 @@ def test_a_file_of_another_secret_key_or_database_is_not_read(file, catalog, set
         file.read()
 
 
-def test_nothing_is_read_where_nothing_was_written(file):
+def test_reading_a_snapshot_that_was_never_written_raises_not_kept(file):
     with pytest.raises(NotKept, match="is not there"):
         file.read()
 

@@ -72,7 +72,7 @@ def validate(stream: str, body: str) -> dict:
     return json.loads(connections.executor().run(pipeline.validate(request, holder.refresh())).body)
 
 
-def test_it_holds_the_streams_event_types_and_services_of_the_guide(platform):
+def test_the_platform_catalog_holds_the_streams_event_types_and_services_of_the_guide(platform):
     found = {stream.name: {each.name for each in stream.event_types.all()} for stream in Stream.objects.all()}
 
     assert found == EVENT_TYPES
@@ -109,7 +109,7 @@ def test_the_contracts_are_enforced(platform):
     assert [violation["pointer"] for violation in refused.value.members["violations"]] == ["/confidence"]
 
 
-def test_what_was_exported_plans_to_no_change(platform):
+def test_an_exported_catalog_plans_no_change(platform):
     text = catalog.export()
 
     assert catalog.Catalog(text.encode(), name="export").plan(delete=True) == []
@@ -163,7 +163,7 @@ STREAM_OF = {name: stream for stream, names in EVENT_TYPES.items() for name in n
 
 
 @pytest.mark.parametrize("named_as", ["event", "event_type"])
-def test_what_the_platforms_own_models_send_is_accepted(platform, named_as):
+def test_events_sent_by_the_platforms_own_models_are_accepted(platform, named_as):
     for name, values in SENT_BY_THE_PLATFORM.items():
         about = {named_as: name, "timestamp": "2024-01-15T10:30:00.123456", "source": "cyrex", "correlation_id": None}
 

@@ -24,7 +24,7 @@ def test_the_picture_is_read_once(django_assert_num_queries):
 
 
 @pytest.mark.django_db
-def test_nothing_is_read_again_while_nothing_changed(django_assert_num_queries):
+def test_an_unchanged_catalog_is_checked_with_one_query(django_assert_num_queries):
     define("orders")
     holder.refresh()
 

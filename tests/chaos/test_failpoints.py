@@ -111,7 +111,7 @@ def test_a_worker_may_end_before_and_after_its_handler(scene, executor, when, ti
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("time", range(1, 7) if FULL else [1, 2])
-def test_whoever_acts_on_a_group_may_end_before_and_after_each_thing_that_he_asks(scene, executor, act, when, time):
+def test_a_process_acting_on_a_group_may_die_before_or_after_each_command(scene, executor, act, when, time):
     in_every_place(scene, executor)
 
     ended = ends(lambda: ACTS[act].do(DyingExecutor(ACTS[act].script, when, time)))

@@ -54,7 +54,7 @@ def test_a_worker_that_leaves_and_is_not_heard_leaves_nothing_behind_that_matter
 
 @pytest.mark.parametrize("kind", KINDS if FULL else ("drop reply", "half-open"))
 @pytest.mark.parametrize("act", ACTS)
-def test_whoever_acts_on_a_group_does_it_again_and_it_is_done(scene, executor, proxy, through, act, kind):
+def test_an_act_on_a_group_whose_reply_was_lost_can_be_repeated(scene, executor, proxy, through, act, kind):
     in_every_place(scene, executor)
     proxy.fault = Fault(kind, lambda words: asked(words) == ACTS[act].script, seconds=2 * TIMEOUT)
 

@@ -34,7 +34,7 @@ SUITES = (
 
 @pytest.mark.skipif(not FULL, reason="takes minutes: `make chaos`")
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_scripts_promise_holds_on_each_engine(engine, capsys):
+def test_the_script_suites_pass_on_each_engine(engine, capsys):
     if ENGINES[engine] is None:
         pytest.skip(f"{engine} is not installed")
 

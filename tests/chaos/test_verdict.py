@@ -70,7 +70,7 @@ def test_an_attempt_at_an_event_after_a_later_one_of_its_key_began_breaks_the_or
     assert broken(deeds=[*DEEDS, Handled("began", "b", "other", "2-0")]) == {}
 
 
-def test_what_a_kill_cut_off_keeps_the_order_when_it_is_repeated_from_its_first_event_to_its_last():
+def test_a_batch_cut_off_by_a_kill_keeps_the_order_only_when_repeated_whole():
     assert broken(deeds=[*DEEDS, *DEEDS[2:]]) == {}
     assert broken(deeds=[*DEEDS[:4], *DEEDS[:1], *DEEDS]) == {}
     # Without the last, or with a new one before it.
@@ -92,7 +92,7 @@ def test_an_event_that_is_delivered_twice_breaks_a_promise_only_where_nothing_wa
 
 
 @pytest.mark.parametrize("place", ["pending", "waiting", "parked"])
-def test_what_is_in_any_place_at_the_end_is_not_settled(place):
+def test_an_event_left_in_any_place_at_the_end_counts_as_not_settled(place):
     stock = replace(STOCK, places=replace(SETTLED, **{place: 2}))
 
     assert broken(stock=stock) == {"not settled": 2}

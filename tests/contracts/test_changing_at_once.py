@@ -78,5 +78,5 @@ def test_a_draft_that_another_wrote_is_not_replaced_unasked(at_once):
     assert at_once["a_draft_is_saved_beside_another"] == ["there is another", json.dumps(FIRST)]
 
 
-def test_what_two_set_is_kept_from_both(at_once):
+def test_settings_set_by_two_transactions_at_once_are_both_kept(at_once):
     assert at_once["two_set_different_extras"] == {"compatibilityGroup": "major", "defaultMetadata": {"owner": "us"}}

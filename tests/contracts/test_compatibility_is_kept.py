@@ -52,7 +52,7 @@ def test_activating_what_is_not_compatible_leaves_the_draft_a_draft():
     assert (draft.state, draft.number, draft.draft_text) == ("draft", None, NEEDS_N)
 
 
-def test_whoever_means_it_changes_the_contracts_mode():
+def test_an_incompatible_version_is_registered_when_compatibility_is_none():
     register(OPEN)
 
     configure("orders.placed", compatibility="NONE")
@@ -139,14 +139,14 @@ def test_a_contract_that_is_read_only_is_not_changed(step):
     assert Contract.objects.get().compatibility == ""
 
 
-def test_what_is_there_already_can_be_asked_for_also_when_it_is_read_only():
+def test_an_existing_version_can_be_ensured_while_the_registry_is_read_only():
     version = register(OPEN)
     configure(mode="READONLY")
 
     assert registry.ensure("orders.placed", registry.Content(text=OPEN), by=SYSTEM) == version
 
 
-def test_one_mode_of_the_registry_holds_whatever_a_contract_says():
+def test_the_readonly_override_mode_of_the_registry_overrules_the_mode_of_a_contract():
     register(OPEN)
     configure("orders.placed", mode="READWRITE")
 

@@ -154,7 +154,7 @@ def test_a_reference_to_what_is_not_there_is_refused_and_nothing_is_made(number)
     assert ContractVersion.objects.count() == before
 
 
-def test_one_name_cannot_mean_two_schemas():
+def test_a_reference_name_cannot_mean_two_schemas():
     register('{"title": "a"}', "a")
     register('{"title": "b"}', "b")
     register("{}", "middle", references=[Reference(name="x", subject="a", version=1)])
@@ -164,7 +164,7 @@ def test_one_name_cannot_mean_two_schemas():
         register("{}", references=both)
 
 
-def test_what_is_referred_to_can_be_neither_hidden_nor_deleted():
+def test_a_version_that_others_refer_to_can_be_neither_hidden_nor_deleted():
     address = register(ADDRESS, "address")
     order = referring("address")
 
@@ -203,7 +203,7 @@ def test_the_same_text_with_other_references_is_another_schema():
     assert one.schema_id == same.schema_id != other.schema_id
 
 
-def test_what_was_deleted_is_recorded_with_its_text():
+def test_a_version_deleted_for_good_is_recorded_with_its_text():
     version = register(ONE)
     delete(version)
     delete(version, permanent=True)

@@ -121,7 +121,7 @@ def test_a_property_that_no_alternative_evaluates_is_said_to_be_too_much():
     assert "properties that its contract does not allow" in finding.as_violation().message
 
 
-def test_what_a_schema_with_a_reference_to_another_breaks_is_told():
+def test_a_violation_in_a_referenced_schema_is_reported_with_its_place():
     address = {"$id": "https://example.test/address", "$defs": {"zip": {"pattern": "^[0-9]{5}$"}}}
     document = {
         "anyOf": [{"type": "null"}, {"properties": {"zip": {"$ref": "address.json#/$defs/zip"}}, "type": "object"}]

@@ -127,7 +127,7 @@ def test_why_a_deep_event_is_refused_is_told_in_time(document, words):
     assert words in violations[0].message
 
 
-def test_what_a_schema_that_means_itself_breaks_is_told_of_shallow_events():
+def test_violations_of_a_recursive_schema_are_reported_for_shallow_events():
     document, _ = MEAN_THEMSELVES["two arms with one name"]
 
     violations = validator.compile_schema(document).violations(nested(3, 5))

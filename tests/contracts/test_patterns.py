@@ -78,14 +78,14 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("place", "document"), PLACES.items())
-def test_it_is_refused_with_its_place(place, document):
+def test_an_exponential_pattern_is_refused_with_its_place(place, document):
     with pytest.raises(BadSchema, match="exponential time") as refused:
         regex_safety.refuse_exponential(document)
 
     assert refused.value.members["pointer"] == place
 
 
-def test_what_is_no_pattern_is_not_looked_at():
+def test_strings_that_are_no_patterns_are_not_checked():
     regex_safety.refuse_exponential(
         {
             "properties": {"pattern": {"const": {"pattern": "(a+)+$"}}},

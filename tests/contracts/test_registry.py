@@ -50,7 +50,7 @@ def test_activation_numbers_versions_from_one():
     assert registry.version(second.contract, 1).text == NUMBER
 
 
-def test_one_text_has_one_global_id():
+def test_equal_schema_texts_share_a_global_id():
     here = activated("orders.placed", NUMBER)
     there = activated("orders.changed", NUMBER)
 
@@ -86,7 +86,7 @@ def test_only_drafts_are_activated_and_only_active_versions_deprecated():
         registry.deprecate(version, by=ALICE)
 
 
-def test_who_activated_and_deprecated_what_is_recorded():
+def test_activating_and_deprecating_a_version_is_recorded_with_its_actor():
     version = activated("orders.placed", NUMBER)
     registry.deprecate(version, by=ALICE)
 
@@ -124,7 +124,7 @@ def test_each_step_keeps_who_took_it_and_when():
     assert sorted(when for _, when in steps) == [when for _, when in steps]
 
 
-def test_what_does_not_exist_is_named():
+def test_the_error_for_an_unknown_contract_or_version_names_it():
     with pytest.raises(UnknownContract, match="nowhere"):
         registry.contract("nowhere")
     with pytest.raises(UnknownVersion, match="no version 7"):

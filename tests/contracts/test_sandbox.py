@@ -51,7 +51,7 @@ def work_too_long(session):
         session.ask("look", [SLOW_EVENT])
 
 
-def test_what_takes_too_much_processor_time_is_ended_and_says_so(sandbox):
+def test_a_session_that_takes_too_much_processor_time_is_ended_with_schema_too_costly(sandbox):
     with that_ends(), pytest.raises(SchemaTooCostly, match="more than 1 s of a proc"), sandbox.session() as session:
         work_too_long(session)
 
@@ -110,7 +110,7 @@ def test_a_back_test_whose_child_is_killed_says_to_ask_again(sandbox):
     assert (busy.value.status, busy.value.headers["Retry-After"]) == (503, "5")
 
 
-def test_who_waits_too_long_for_others_is_told_to_ask_again(sandbox, monkeypatch):
+def test_a_caller_that_waits_too_long_for_the_sandbox_gets_sandbox_busy(sandbox, monkeypatch):
     monkeypatch.setattr(process, "WAIT_FOR_CHILD", 0)
     refused = []
 

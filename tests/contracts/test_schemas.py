@@ -111,7 +111,7 @@ def test_a_hopeless_event_has_a_bounded_number_of_violations():
     assert len(compiled.violations([1] * 10_000)) == validator.MAX_VIOLATIONS
 
 
-def test_what_schema_says_of_the_types_of_properties_is_read():
+def test_the_types_of_properties_are_read_from_the_schema():
     compiled = validator.compile_schema({"properties": {"a": {"type": ["null", "number"]}, "b": True, "c": {}}})
 
     assert compiled.property_types == {"a": frozenset({"null", "number"})}

@@ -160,7 +160,7 @@ class TestRedriving:
         assert client.post(f"{api.base}/redrive", {"all": "true"}).status_code == 415
 
     @pytest.mark.parametrize("event", [None, [], 3, {"event_type": "order-placed", "synapse_x": 1}, {"n": 1}])
-    def test_what_is_no_event_is_refused(self, api, die, event):
+    def test_an_edited_dead_letter_that_is_no_event_is_refused(self, api, die, event):
         die("no stock")
 
         assert api.post(f"/{api.ids()[0]}/redrive", {"event": event})[0] in (400, 422)
@@ -168,7 +168,7 @@ class TestRedriving:
 
 
 class TestDiscarding:
-    def test_they_are_gone_for_good_and_the_reason_is_recorded(self, api, die, redis):
+    def test_discarded_dead_letters_are_gone_for_good_and_the_reason_is_recorded(self, api, die, redis):
         die("no stock", "no stock")
         ids = api.ids()
 
@@ -181,7 +181,7 @@ class TestDiscarding:
         assert first[2] == {"count": 3, "ids": [*ids, "1-1"], "reason": "test orders"}
         assert rest[1:] == ("discard in part", {"meant": 3, "done": 2, "gone": 1})
 
-    def test_one_is_thrown_away_once(self, api, die):
+    def test_a_dead_letter_is_discarded_once(self, api, die):
         die("no stock")
         (id_,) = api.ids()
 

@@ -71,14 +71,14 @@ class TestLooking:
         assert [letter.error for letter in chosen.context["page"].letters] == ["ValueError: refused"]
         assert "is an entry id, milliseconds since 1970, or a time" in text_of(refused)
 
-    def test_one_shows_its_event_its_attempts_and_what_the_contract_says(self, admin_client, dead, at):
+    def test_a_dead_letter_shows_its_event_its_attempts_and_the_verdict_of_the_contract(self, admin_client, dead, at):
         text = text_of(admin_client.get(at("one", dead[0])))
 
         assert "ValueError: order 2 timed out" in text
         assert "The event keeps version 1 of its contract." in text
         assert '"mood": "order 2 timed out"' in text
 
-    def test_what_publishers_and_sinks_wrote_is_text(self, admin_client, die, api, at):
+    def test_texts_of_publishers_and_sinks_are_escaped(self, admin_client, die, api, at):
         die("<script>alert(1)</script>\u202e")
 
         for address in (at(), at("one", api.ids()[0])):
@@ -87,7 +87,7 @@ class TestLooking:
             assert "\u202e" not in html
             assert "&lt;script&gt;alert(1)" in html
 
-    def test_one_that_is_gone_leads_back(self, admin_client, dead, at):
+    def test_a_dead_letter_that_is_gone_leads_back_to_the_list(self, admin_client, dead, at):
         answer = admin_client.get(at("one", "1-1"), follow=True)
 
         assert messages_of(answer) == ["This dead letter is not there any more: it was redriven or discarded."]
@@ -127,7 +127,7 @@ class TestRedriving:
         assert "Tick those that you mean." in of_none
         assert recorded() == []
 
-    def test_those_that_are_chosen_are_delivered(self, admin_client, dead, at, worker, api):
+    def test_the_chosen_dead_letters_are_redriven(self, admin_client, dead, at, worker, api):
         worker.sink.cured = True
 
         answer = post(admin_client, at("redrive"), id=dead[:2], total="2")
@@ -187,7 +187,7 @@ class TestRedriving:
 
 
 class TestDiscarding:
-    def test_it_takes_a_reason(self, admin_client, dead, at, api):
+    def test_discarding_requires_a_reason(self, admin_client, dead, at, api):
         page = text_of(admin_client.get(at("discard")))
         refused = post(admin_client, at("discard"), id=dead[:1], reason=" ")
         done = post(admin_client, at("discard"), id=dead[:1], reason="a test")
@@ -200,7 +200,7 @@ class TestDiscarding:
 
 
 class TestWhoMay:
-    def test_who_may_only_look_finds_nothing_to_press(self, client_who_may, dead, at):
+    def test_a_person_who_may_only_view_bridges_cannot_redrive_or_discard(self, client_who_may, dead, at):
         client = client_who_may("bridges.view_bridge")
 
         html = client.get(at()).content.decode() + client.get(at("one", dead[0])).content.decode()
@@ -211,7 +211,7 @@ class TestWhoMay:
             assert client.post(at(page), {"reason": "x"}).status_code == 403
         assert client.post(at("one", dead[0]), {"event": "{}"}).status_code == 403
 
-    def test_who_may_not_look_sees_nothing(self, client_who_may, dead, at):
+    def test_a_person_who_may_not_view_bridges_sees_no_dead_letters(self, client_who_may, dead, at):
         client = client_who_may("streams.view_stream")
 
         for address in (url(BRIDGE, "dead_letters"), at(), at("one", dead[0]), at("export")):

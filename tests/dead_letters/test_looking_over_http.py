@@ -36,7 +36,7 @@ def test_pages_follow_one_another_in_either_order(api, die, order, cursor):
     assert found == (ids if order == "oldest" else ids[::-1])
 
 
-def test_they_are_filtered_by_event_type_error_and_time(api, die):
+def test_dead_letters_are_filtered_by_event_type_error_and_time(api, die):
     die("timeout after 3 s")
     (paid,) = die("timeout after 5 s", event_type="order-paid")
     _, page = api.get()
@@ -63,7 +63,7 @@ def test_together_by_error_each_has_a_count_its_newest_and_an_example(api, die):
     assert api.get(f"/{frequent['newest']}")[1]["error"] == frequent["example"]
 
 
-def test_one_has_its_event_its_fields_and_each_attempt(api, die):
+def test_a_dead_letter_has_its_event_its_fields_and_each_attempt(api, die):
     die("no stock", source="shop")
 
     status, letter = api.get(f"/{api.ids()[0]}")
@@ -78,7 +78,7 @@ def test_one_has_its_event_its_fields_and_each_attempt(api, die):
     assert letter["check"] == {"state": "kept", "contract_version": 1, "detail": None, "violations": []}
 
 
-def test_one_whose_event_breaks_the_contract_says_where(api, die, redis, worker):
+def test_a_dead_letter_that_breaks_the_contract_names_the_place(api, die, redis, worker):
     redis.xadd(STREAM, {"event_type": "order-placed", "n": "seven", "mood": "no number"})
     worker.run_dry()
 

@@ -14,7 +14,7 @@ from synapse.redis.embedded.server import Watch
 from tests.embedded.machine import client, crash, pid_of
 
 
-def test_what_was_acknowledged_before_kill_9_is_there_afterwards(embedded: EmbeddedRedis) -> None:
+def test_entries_acknowledged_before_kill_9_are_there_afterwards(embedded: EmbeddedRedis) -> None:
     endpoint = embedded.ensure_running()
     acknowledged: list[str] = []
     enough = threading.Event()

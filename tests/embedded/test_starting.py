@@ -25,7 +25,7 @@ def test_a_caller_who_guesses_the_password_is_refused(embedded: EmbeddedRedis) -
         stranger.ping()
 
 
-def test_what_was_acknowledged_is_on_disk_and_nothing_is_ever_thrown_away(embedded: EmbeddedRedis) -> None:
+def test_the_embedded_server_syncs_every_write_and_evicts_no_key(embedded: EmbeddedRedis) -> None:
     endpoint = embedded.ensure_running()
 
     with client(endpoint) as caller:

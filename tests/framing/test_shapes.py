@@ -93,7 +93,7 @@ def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, ser
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
-def test_nobody_else_is_answered_otherwise_when_the_shapes_come_through_a_proxy(
+def test_odd_requests_through_a_proxy_do_not_change_the_answers_of_other_clients(
     proxy, server, redis, tmp_path, monkeypatch
 ):
     connections, begin = [], HttpProtocol.connection_made

@@ -105,7 +105,7 @@ def test_services_keep_theirs_when_addresses_hold_all_of_their_part():
     assert house.shares.anonymous == 5
 
 
-def test_one_more_than_there_may_be_gets_in_for_the_caller_with_the_most():
+def test_a_connection_beyond_the_limit_replaces_one_of_the_caller_with_the_most():
     house = House()
     most, others = house.open(BILLING, 4), house.open(ORDERS, 3)
     house.open(HERE, 3)

@@ -173,7 +173,7 @@ def test_an_address_has_half_of_all_connections_where_access_is_open(lane, setti
     assert lane.run(crowd()) == [False, *[True] * 8]
 
 
-def test_one_connection_more_than_there_may_be_is_refused_when_all_are_being_answered(lane, settings, monkeypatch):
+def test_a_connection_beyond_the_limit_is_refused_when_all_are_being_answered(lane, settings, monkeypatch):
     settings.AUTH, settings.MAX_CONNECTIONS = "open", 2
 
     async def crowd():

@@ -137,7 +137,7 @@ def test_a_body_in_chunks_is_put_together(connection):
     assert connection.answer()[0] == 201
 
 
-def test_who_asks_whether_to_send_its_body_is_told_to(connection):
+def test_a_client_that_expects_100_continue_is_told_to_send_its_body(connection):
     data = publishing(7, "expect: 100-continue")
     head, _, body = data.partition(b"\r\n\r\n")
     connection.send(head + b"\r\n\r\n")
@@ -212,7 +212,7 @@ def test_a_host_that_is_not_ours_is_refused(connection):
     assert connection.answer()[0] == 400
 
 
-def test_who_goes_away_leaves_its_neighbours_their_answers(own_server, own_valkey, connect):
+def test_a_client_that_goes_away_leaves_other_clients_their_answers(own_server, own_valkey, connect):
     gone, stays = connect(own_server), connect(own_server)
     stays.send(publishing(0))
     assert stays.answer()[0] == 201

@@ -69,7 +69,7 @@ def at_a_desk(story):
     asyncio.run(told())
 
 
-def test_what_is_asked_meanwhile_begins_when_the_answer_was_taken_one_after_the_other():
+def test_requests_behind_an_untaken_answer_begin_one_by_one_once_it_was_taken():
     async def story(desk):
         desk.ask(b"large")
         await desk.answer_what_is_not_taken("large")
@@ -115,7 +115,7 @@ def test_a_stop_meanwhile_ends_the_connection_behind_the_answer():
     at_a_desk(story)
 
 
-def test_who_goes_without_taking_it_leaves_nothing_behind():
+def test_a_client_that_leaves_without_taking_its_answer_leaves_no_task_behind():
     async def story(desk):
         desk.ask(b"large")
         await desk.answer_what_is_not_taken("large")

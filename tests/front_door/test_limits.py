@@ -194,7 +194,7 @@ def idle(connected):
     return clock, protocol, transport
 
 
-def test_who_asks_for_nothing_more_is_let_go(idle):
+def test_an_idle_connection_is_closed_after_75_seconds(idle):
     clock, protocol, transport = idle
     clock.go_on(74)
     assert not transport.close.called
@@ -256,7 +256,7 @@ def test_a_client_that_takes_part_of_a_last_answer_has_time_for_the_rest(connect
     assert transport.abort.called
 
 
-def test_who_asks_again_is_not_idle_until_that_is_answered(idle):
+def test_a_connection_with_an_unanswered_request_is_not_idle(idle):
     clock, protocol, transport = idle
     clock.go_on(74)
     protocol.data_received(HEAD + b"\r\n")
@@ -272,7 +272,7 @@ def test_who_asks_again_is_not_idle_until_that_is_answered(idle):
     assert transport.close.called
 
 
-def test_who_was_answered_before_the_end_is_let_go_as_anybody_else(connected):
+def test_a_connection_answered_before_its_body_ended_is_closed_when_idle(connected):
     clock, protocol, transport = connected
     protocol.data_received(HEAD + b"content-length: 2\r\n\r\n")
     protocol.cycle.response_complete = True
@@ -298,7 +298,7 @@ def test_a_connection_that_ends_leaves_no_timer(idle):
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
-def test_what_stands_behind_a_body_is_no_larger_than_a_head(connected):
+def test_trailers_larger_than_a_head_are_answered_431(connected):
     _, protocol, transport = connected
     protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
     for _ in range(4):
@@ -311,7 +311,7 @@ def test_what_stands_behind_a_body_is_no_larger_than_a_head(connected):
     assert transport.close.called
 
 
-def test_who_was_answered_before_the_end_is_not_answered_again(connected):
+def test_a_request_already_being_answered_gets_no_second_answer_for_large_trailers(connected):
     _, protocol, transport = connected
     protocol.data_received(CHUNKED + b"2\r\nhi\r\n0\r\nx: ")
     protocol.cycle.response_started = True

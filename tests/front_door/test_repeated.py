@@ -72,5 +72,5 @@ def test_a_request_without_a_body_comes_again_as_it_is():
         pytest.param(post(b"{}").replace(b"k", b"k" * 2048), b"2", id="a head too large to be kept"),
     ],
 )
-def test_what_is_not_one_request_and_all_of_it_is_not_kept(piece, length):
+def test_data_other_than_a_single_plain_request_is_not_kept(piece, length):
     assert repeated(piece, length, most=2048) is None

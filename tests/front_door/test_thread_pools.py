@@ -180,7 +180,7 @@ async def test_work_that_fails_gives_its_thread_back(stage):
 
 
 @on_stage()
-async def test_who_waits_and_is_cancelled_leaves_the_queue(stage):
+async def test_a_cancelled_request_leaves_the_queue(stage):
     for name in ("anna 1", "anna 2", "anna 3"):
         await stage.send(name, ANNA)
 
@@ -204,7 +204,7 @@ async def test_who_waits_and_is_cancelled_leaves_the_queue(stage):
         "back-test-requests",
     ],
 )
-def test_nobody_has_all_and_anonymous_callers_leave_a_part(name, settings):
+def test_a_caller_cannot_take_a_whole_pool_and_anonymous_callers_leave_a_part(name, settings):
     settings.AUTH = "required"
 
     limits = shares_of(name).limits

@@ -86,10 +86,10 @@ class TestCreating:
         assert api.group("reports")["lag"] == 2
         assert records() == [("create", "group reports of orders", None, {"at": ids[1]})]
 
-    def test_it_may_be_made_before_there_is_any_event(self, api):
+    def test_a_group_may_be_created_before_there_is_any_event(self, api):
         assert api("POST", "", {"name": "reports"})[0] == 201
 
-    def test_one_that_is_there_is_no_other(self, api):
+    def test_creating_a_group_that_exists_is_answered_409(self, api):
         api("POST", "", {"name": "reports"})
 
         status, problem = api("POST", "", {"name": "reports"})
@@ -117,7 +117,7 @@ class TestCreating:
             [],
         ],
     )
-    def test_what_cannot_be_is_refused(self, api, redis, body):
+    def test_an_impossible_name_or_start_of_a_group_is_refused(self, api, redis, body):
         assert api("POST", "", body)[0] == 400
         assert redis.exists(STREAM) == 0
 
@@ -183,7 +183,7 @@ class TestMoving:
         assert api("POST", f"/{GROUP}/move", {"to": "2020-01-01T00:00:00Z"})[0] == 200
         assert api.group()["lag"] == 2
 
-    def test_what_waits_is_forgotten_only_when_asked(self, api, redis, send, a_bridge):
+    def test_events_scheduled_for_retry_are_discarded_by_a_move_only_on_request(self, api, redis, send, a_bridge):
         wait(redis, send, 3)
         a_bridge(paused=True)
 
@@ -237,14 +237,14 @@ class TestMoving:
         "body",
         [{"to": "soon"}, {"to": ""}, {}, {"to": 7}, {"to": "1-2-3"}, {"to": "end", "dry_run": "yes"}, {"too": "end"}],
     )
-    def test_what_is_no_place_is_refused(self, api, redis, body):
+    def test_an_invalid_position_to_move_to_is_refused(self, api, redis, body):
         made_by_us(redis)
 
         assert api("POST", f"/{GROUP}/move", body)[0] == 400
 
 
 class TestDeleting:
-    def test_one_that_is_owed_nothing_goes_with_all_that_is_ours(self, api, redis):
+    def test_a_group_without_a_backlog_is_deleted_with_all_of_its_keys(self, api, redis):
         made_by_us(redis)
         redis.hset(f"syn:{{{STREAM}}}:pins", GROUP, "1 0-0")
 
@@ -254,7 +254,7 @@ class TestDeleting:
         assert redis.xinfo_groups(STREAM) == []
         assert redis.keys("syn:*") == []
 
-    def test_one_that_is_owed_events_stays_and_it_is_said_what(self, api, redis, send):
+    def test_a_group_with_a_backlog_is_not_deleted_and_the_backlog_is_named(self, api, redis, send):
         wait(redis, send, 2)
         redis.xgroup_delconsumer(STREAM, GROUP, "reader")
         publish(redis, 3)
@@ -265,7 +265,7 @@ class TestDeleting:
         assert (problem["unread"], problem["waiting"]) == (3, 2)
         assert api.group()["waiting"] == 2
 
-    def test_one_with_live_consumers_stays(self, api, redis):
+    def test_a_group_with_live_consumers_is_not_deleted(self, api, redis):
         made_by_us(redis)
         # Before 7.2, Redis knows nothing of a consumer that has got nothing yet.
         redis.xgroup_createconsumer(STREAM, GROUP, "reader")

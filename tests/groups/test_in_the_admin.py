@@ -40,7 +40,7 @@ def actions():
 
 
 class TestTheList:
-    def test_it_shows_whose_a_group_is_and_what_it_is_owed(self, listed, redis, send, shop, at):
+    def test_the_list_shows_the_owner_and_the_backlog_of_a_group(self, listed, redis, send, shop, at):
         wait(redis, send, 3)
         redis.hset(COUNTERS, mapping={"parked": 4, "lost_trimmed": 12, "skipped": 5})
 
@@ -69,7 +69,7 @@ class TestMaking:
         assert actions() == [("person:admin", "create")]
         assert redis.xinfo_groups(STREAM)[0]["name"] == b"reports"
 
-    def test_what_cannot_be_is_said_on_the_form(self, admin_client, orders):
+    def test_an_invalid_start_of_a_group_is_reported_on_the_form(self, admin_client, orders):
         answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "<soon>"})
 
         assert "“<soon>” is no place to begin at" in text_of(answer)
@@ -136,7 +136,7 @@ class TestActing:
 
 class TestWhoMay:
     @pytest.mark.parametrize("page", ["pause", "resume", "move", "delete"])
-    def test_who_may_only_look_can_do_nothing(self, client_who_may, redis, at, page):
+    def test_a_person_who_may_only_view_bridges_cannot_act_on_groups(self, client_who_may, redis, at, page):
         made_by_us(redis)
         client = client_who_may("bridges.view_bridge")
 
@@ -145,7 +145,7 @@ class TestWhoMay:
         assert client.get(at(page)).status_code == 403
         assert client.post(at(page), {"to": "end"}).status_code == 403
 
-    def test_who_may_not_even_look_sees_nothing(self, client_who_may, redis, at, orders):
+    def test_a_person_who_may_not_view_bridges_sees_no_groups(self, client_who_may, redis, at, orders):
         made_by_us(redis)
         client = client_who_may("streams.view_stream")
 

@@ -47,7 +47,7 @@ def own_keys(redis):
     return sorted(name.decode() for name in redis.scan_iter("syn:{*"))
 
 
-def test_nothing_is_left_over_of_what_is_defined(owed):
+def test_defined_streams_and_bridges_leave_no_leftovers(owed):
     assert leftovers() == ["nothing is left over"]
 
 
@@ -61,7 +61,7 @@ def test_the_group_of_a_deleted_bridge_is_reached_until_it_is_destroyed_in_redis
     assert line == "orders/warehouse: 4 keys, 2 events: no bridge and no consumer group has this name"
 
 
-def test_what_a_deleted_stream_leaves_is_listed_and_purged_but_for_its_events(redis, owed):
+def test_keys_of_a_deleted_stream_are_listed_and_purged_except_its_events(redis, owed):
     owed.delete()
     Stream.objects.get(name=STREAM).delete()
     redis.rpush(BEHIND, "1-1")

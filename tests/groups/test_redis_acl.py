@@ -82,12 +82,12 @@ class TestTheList:
         # Neither is a command: how an answer of a cluster begins, and the commands that have more than one word.
         assert used_by_commands() - {"moved", "xgroup|xinfo"} <= known
 
-    def test_nothing_is_in_it_that_nobody_uses(self):
+    def test_every_command_of_the_acl_is_used(self):
         assert set(acl.COMMANDS) <= used_by_scripts() | used_by_commands()
 
 
 class TestTheRule:
-    def test_it_names_the_streams_of_the_catalog(self, define):
+    def test_the_acl_names_the_streams_of_the_catalog(self, define):
         define("orders")
         define("payments")
 
@@ -96,7 +96,7 @@ class TestTheRule:
         assert words[:6] == ["ACL", "SETUSER", "app", "reset", "on", ">PASSWORD"]
         assert [word for word in words if word[0] == "~"] == ["~syn:*", "~orders", "~payments"]
 
-    def test_it_can_allow_every_key_and_leave_out_what_old_servers_do_not_know(self, define):
+    def test_the_acl_can_allow_every_key_and_omit_commands_that_old_servers_lack(self, define):
         define("orders")
 
         words = printed("--all-streams", "--before-7-2").split()

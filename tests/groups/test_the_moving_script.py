@@ -82,7 +82,7 @@ def test_the_end_is_where_the_stream_is_and_no_further(redis, send, moved):
     assert unread(redis) == []
 
 
-def test_what_it_has_not_settled_stays_when_it_is_moved_on(redis, send, moved):
+def test_unacknowledged_events_stay_when_the_group_is_moved_on(redis, send, moved):
     ids = wait(redis, send, 2)
     pending = publish(redis, 2) and read_and_die(redis, "reader")
     publish(redis, 3)
@@ -93,7 +93,7 @@ def test_what_it_has_not_settled_stays_when_it_is_moved_on(redis, send, moved):
     assert send(delivery_commands.done(*PLACE, [*ids, *pending])) == 4
 
 
-def test_what_it_has_not_settled_is_forgotten_when_that_is_asked(redis, send, moved):
+def test_unacknowledged_events_are_discarded_by_a_move_on_request(redis, send, moved):
     wait(redis, send, 2)
     publish(redis, 2)
     read_and_die(redis, "reader")
@@ -105,7 +105,7 @@ def test_what_it_has_not_settled_is_forgotten_when_that_is_asked(redis, send, mo
     assert places(redis) == {"skipped": 7}
 
 
-def test_what_waits_beyond_its_new_place_is_unread_and_no_more_waits(redis, send, moved):
+def test_events_scheduled_for_retry_beyond_the_new_position_become_unread(redis, send, moved):
     ids = wait(redis, send, 4)
 
     done = moved(*PLACE, ids[1])
@@ -115,7 +115,7 @@ def test_what_waits_beyond_its_new_place_is_unread_and_no_more_waits(redis, send
     assert places(redis) == {"waiting": 2}
 
 
-def test_what_waits_and_was_trimmed_keeps_waiting_because_its_copy_is_all_there_is(redis, send, moved):
+def test_a_trimmed_event_scheduled_for_retry_stays_scheduled_after_a_move(redis, send, moved):
     ids = wait(redis, send, 3)
     redis.xdel(STREAM, ids[1])
 

@@ -30,7 +30,7 @@ def expected(server, case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_it_is_answered_as_it_should_be(server, case):
+def test_each_hostile_request_gets_its_expected_status(server, case):
     answer = server.ask(case)
 
     assert answer.status == expected(server, case), answer.body[:500]

@@ -47,7 +47,7 @@ def test_a_stream_with_events_and_groups_is_left_as_it_is(keeper, define, redis)
     assert redis.xinfo_stream("orders") == before
 
 
-def test_nothing_is_asked_while_the_catalog_stays_the_same(keeper, define, redis):
+def test_the_keeper_does_no_work_while_the_catalog_is_unchanged(keeper, define, redis):
     define("orders")
     keeper.step()
 

@@ -129,7 +129,7 @@ def test_more_groups_take_no_more_round_trips(executor, redis, monkeypatch, db):
     assert trips_with(1) == trips_with(30)
 
 
-def test_what_was_never_read_is_not_walked_through(executor, redis, monkeypatch, db):
+def test_the_lag_of_groups_that_never_read_is_known_without_a_walk(executor, redis, monkeypatch, db):
     filled(redis, 12_000)
     redis.xgroup_create("orders", "never", "0")
     redis.xgroup_create("orders", "overtaken", "500-1")

@@ -110,7 +110,7 @@ def test_ready_and_alive_say_just_that(ask):
 
 
 @pytest.mark.usefixtures("in_life")
-def test_what_does_not_answer_counts_as_down_when_what_is_known_grows_old():
+def test_a_probe_without_a_fresh_answer_counts_as_down():
     now = [100.0]
     asked = threading.Event()
     probe = Probe("The database", asked.set, clock=lambda: now[0])

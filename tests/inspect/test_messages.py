@@ -186,7 +186,7 @@ def test_foreign_text_is_read_by_the_contract_of_its_type(ask, redis):
     assert (message["layout"], message["contract_version"]) == ("foreign", None)
 
 
-def test_one_message_is_found_by_its_id(ask, twelve):
+def test_a_message_is_found_by_its_id(ask, twelve):
     answer = ask("GET", "/streams/orders/messages/5000-0")
 
     assert answer.status == 200

@@ -283,7 +283,7 @@ def test_a_long_stream_makes_no_large_answer(ask, redis, inference_events):
     assert found["synapse_group_lag_events", "inference-events", "behind"] == MOST_LAG
 
 
-def test_what_became_of_a_groups_events_is_told(ask, redis, inference_events):
+def test_the_outcomes_of_a_groups_events_are_exported(ask, redis, inference_events):
     redis.xadd("inference-events", {"event": "inference-complete"})
     redis.xgroup_create("inference-events", "shop", "0")
     own = "syn:{inference-events}:%s:shop"

@@ -48,13 +48,13 @@ def test_the_list_takes_one_round_trip_for_any_number_of_streams(ask, define, re
     assert redis.info("commandstats")["cmdstat_xinfo|stream"]["calls"] - before == 21
 
 
-def test_one_stream_is_shown_as_in_the_list(ask):
+def test_a_single_stream_is_shown_as_in_the_list(ask):
     publish(ask, 1)
 
     assert ask("GET", "/streams/orders").json == ask("GET", "/streams").json["streams"][0]
 
 
-def test_what_was_counted_is_shown_with_the_stream(ask):
+def test_the_counters_of_publishes_are_shown_with_the_stream(ask):
     publish(ask, 1)
     ask("POST", "/events/orders", '{"event_type": "order-placed"}')
     background_tasks.flush_tally()

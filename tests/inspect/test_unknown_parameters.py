@@ -94,7 +94,7 @@ def test_event_types_to_watch_can_be_given_several_times(ask):
 
 
 @pytest.mark.parametrize("path", ["backtest", "draft"])
-def test_what_looks_at_events_by_post_refuses_it_too(ask, path):
+def test_post_routes_that_read_events_refuse_unknown_parameters(ask, path):
     answer = ask("POST", f"/streams/orders/event-types/order-placed/{path}?lats=5", b"{}")
 
     assert "Known are last." in answer.json["detail"]
@@ -105,7 +105,7 @@ def test_routes_whose_clients_send_parameters_of_their_own_pass_over_them(ask, p
     assert ask("GET", f"{path}?verbose=true&normalize=false").status == 200
 
 
-def test_who_may_not_read_is_refused_as_before(ask, settings, key_of):
+def test_a_caller_that_may_not_read_is_answered_403_before_parameters_are_checked(ask, settings, key_of):
     settings.AUTH = "required"
     key = key_of("shop", publishes=["other"])
 

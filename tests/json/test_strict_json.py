@@ -56,7 +56,7 @@ def test_depth_is_counted_outside_strings(depth, brackets):
 
 
 @given(st.integers(0, 80), st.integers(0, 80), st.sampled_from([1, {}, {"a": 1}, [[], {}]]))
-def test_one_item_of_an_array_that_is_too_deep_is_found_among_others(depth, others, other):
+def test_a_too_deep_item_of_an_array_is_found_among_others(depth, others, other):
     item = b'{"a":' * depth + b"1" + b"}" * depth
     text = b"[" + b",".join([orjson.dumps(other)] * others + [item]) + b"]"
 

@@ -42,7 +42,7 @@ def test_without_trusted_proxies_nobody_is_believed():
 
 
 @pytest.mark.parametrize("text", ["proxy.internal", "10.0.0.1/8", "10.0.0", "0x7f000001"])
-def test_what_is_no_address_and_no_network_is_refused(text):
+def test_a_trusted_proxy_must_be_an_address_or_a_network(text):
     with pytest.raises(ValueError, match=r"\S"):
         proxies([text])
 
@@ -56,7 +56,7 @@ def test_what_is_no_address_and_no_network_is_refused(text):
         ("", "nowhere"),
     ],
 )
-def test_one_caller_is_one_address_or_one_ipv6_network(address, caller):
+def test_a_caller_is_an_ipv4_address_or_an_ipv6_network(address, caller):
     assert one_caller(address) == caller
 
 
@@ -67,7 +67,7 @@ def tls(settings):
     settings.SECURE_HSTS_SECONDS = 31536000
 
 
-def test_what_a_stranger_says_of_proxies_is_not_passed_on(tls, ask, settings):
+def test_forwarded_headers_of_an_untrusted_caller_are_ignored(tls, ask, settings):
     settings.USE_X_FORWARDED_HOST = True
     lies = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "forwarded": "host=evil.example"}
 

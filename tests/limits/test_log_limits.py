@@ -75,7 +75,7 @@ def test_a_record_of_another_kind_is_not_left_out(log, other):
     ],
     ids=["errors", "a check of Redis", "background work", "what the server tells"],
 )
-def test_what_nobody_can_make_with_a_request_is_written_each_time(log, each):
+def test_log_records_that_requests_cannot_cause_are_written_each_time(log, each):
     for _ in range(3):
         log("it happened", **each)
 

@@ -18,7 +18,7 @@ def record(message, *arguments, error=None):
 
 
 @pytest.mark.parametrize("form", [TextLines(), JsonLines()], ids=["text", "json"])
-def test_nothing_in_a_message_ends_its_line_or_reaches_the_terminal(form):
+def test_control_characters_in_a_message_are_escaped(form):
     line = form.format(record("a name: %s", HOSTILE))
 
     assert line.splitlines() == [line]
@@ -62,7 +62,7 @@ def test_a_refusal_in_the_admin_is_one_line(client, caplog):
     assert " WARNING django.request: Forbidden (Permission denied): /admin/streams/stream/" in line
 
 
-def test_what_nobody_expected_keeps_its_traceback():
+def test_an_unexpected_error_keeps_its_traceback():
     try:
         raise ValueError("x")
     except ValueError:

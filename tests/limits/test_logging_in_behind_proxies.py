@@ -76,7 +76,7 @@ def test_a_page_whose_origin_is_not_the_host_that_arrives_is_refused(ask_there, 
     assert log_in(ask_there, OUTSIDE | headers) == 403
 
 
-def test_what_others_than_a_trusted_proxy_forward_lets_nobody_log_in(ask_there, settings):
+def test_a_login_with_headers_of_an_untrusted_proxy_is_refused(ask_there, settings):
     settings.TRUSTED_PROXIES = proxies(["192.0.2.1"])
 
     assert log_in(ask_there, OUTSIDE | {"host": "localhost:8002", "x-forwarded-host": "synapse.example"}) == 403

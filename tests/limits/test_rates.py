@@ -81,7 +81,7 @@ def test_all_addresses_of_one_ipv6_network_are_one_caller(ask, settings):
     assert statuses == [200, 429]
 
 
-def test_nobody_gets_more_by_inventing_addresses(ask, settings):
+def test_inventing_addresses_does_not_raise_the_rate_limit(ask, settings):
     settings.RATE_PER_ADDRESS = ONE_AN_HOUR
 
     statuses = [ask("GET", "/streams", headers={"x-forwarded-for": f"192.0.2.{n}"}).status for n in (1, 2)]
@@ -105,7 +105,7 @@ def test_with_both_rates_both_are_told(ask, settings, one):
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz"])
-def test_who_asks_whether_the_server_lives_is_not_counted(ask, settings, path):
+def test_health_checks_are_not_rate_limited(ask, settings, path):
     settings.RATE_PER_ADDRESS = ONE_AN_HOUR
 
     assert [ask("GET", path).status for _ in range(3)] == [200, 200, 200]
@@ -181,6 +181,6 @@ def test_a_rate_is_written_as_it_is_read(text, rate):
 
 
 @pytest.mark.parametrize("text", ["", "100", "0/s", "-1/s", "1.5/s", "1/d", "1/s ", "9999999999/s"])
-def test_what_is_no_rate_is_refused(text):
+def test_an_invalid_rate_is_refused(text):
     with pytest.raises(ValueError, match="a rate such as"):
         parse_rate(text)

@@ -88,7 +88,7 @@ def test_services_with_keys_are_served_when_anonymous_callers_hold_all_of_their_
     assert seats.anonymous == 4
 
 
-def test_one_anonymous_address_leaves_half_of_the_anonymous_part_to_others():
+def test_an_anonymous_address_leaves_half_of_the_anonymous_part_to_others():
     seats = shares()
     seats.take(HERE, 2)
 
@@ -127,7 +127,7 @@ def test_every_caller_may_have_one_of_a_small_whole():
     st.integers(1, 40),
     st.lists(st.tuples(st.sampled_from([BILLING, ORDERS, HERE, THERE]), st.integers(1, 9)), max_size=30),
 )
-def test_what_is_taken_and_given_back_adds_up(is_open, total, wishes):
+def test_the_sums_of_shares_match_the_amounts_taken_and_given_back(is_open, total, wishes):
     seats = shares(is_open=is_open, total=total)
     taken = []
 

@@ -52,7 +52,7 @@ def test_a_bell_that_is_new_rings_once_when_it_works(run):
     assert run(look()) == (True, False)
 
 
-def test_what_is_stored_between_a_look_and_the_wait_rings(run, redis):
+def test_an_entry_stored_between_a_read_and_the_wait_wakes_the_waiter(run, redis):
     async def look():
         with tails().bell("orders") as first, tails().bell("orders") as bell:
             await quiet(first)

@@ -13,7 +13,7 @@ def at(*ids):
     return place
 
 
-def test_it_begins_at_the_end_of_the_stream():
+def test_a_read_loop_begins_at_the_end_of_the_stream():
     assert at().at == EntryId(5, 0)
 
 

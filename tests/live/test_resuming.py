@@ -14,7 +14,7 @@ from synapse.wire.ids import LAST
 from tests.live.server import watching
 
 
-def test_who_comes_back_gets_what_was_missed_and_then_what_comes(server):
+def test_a_watcher_that_reconnects_gets_the_missed_events_and_then_new_ones(server):
     with watching(server.live()) as watch:
         server.publish(1, 2)
         watch.numbers(2)
@@ -27,7 +27,7 @@ def test_who_comes_back_gets_what_was_missed_and_then_what_comes(server):
         assert watch.numbers(1) == [5]
 
 
-def test_nothing_is_missed_by_who_had_received_nothing_yet(server):
+def test_a_watcher_that_had_received_nothing_misses_no_event_on_reconnecting(server):
     server.publish(1)
     with watching(server.live()) as watch:
         last_id = watch.last_id
@@ -38,7 +38,7 @@ def test_nothing_is_missed_by_who_had_received_nothing_yet(server):
 
 
 @pytest.mark.parametrize("page", [1, 7, 50])
-def test_nothing_is_missed_or_repeated_while_events_are_published_all_the_time(server, redis, monkeypatch, page):
+def test_no_event_is_missed_or_repeated_when_reconnecting_during_publishing(server, redis, monkeypatch, page):
     monkeypatch.setattr(session, "_FIRST", page)
     monkeypatch.setattr(session, "_MOST", page)
     published, enough = [], threading.Event()
@@ -161,7 +161,7 @@ def test_a_heartbeat_takes_along_who_waits_for_a_rare_type(server, settings):
             assert watch.frame().comment == "heartbeat"
 
 
-def test_it_is_told_when_the_place_to_go_on_from_was_trimmed_away(server, redis):
+def test_a_watcher_gets_a_gap_when_its_position_was_trimmed_away(server, redis):
     ids = server.publish(1, 2, 3, 4)
     redis.xtrim("orders", minid=ids[2], approximate=False)
 
@@ -171,7 +171,7 @@ def test_it_is_told_when_the_place_to_go_on_from_was_trimmed_away(server, redis)
         assert watch.numbers(2) == [3, 4]
 
 
-def test_it_is_told_when_all_was_trimmed_away(server, redis):
+def test_a_watcher_gets_a_gap_when_the_whole_stream_was_trimmed_away(server, redis):
     ids = server.publish(1, 2)
     redis.xtrim("orders", maxlen=0, approximate=False)
 

@@ -44,7 +44,7 @@ def fill(redis, count, *, read_by=None):
             assert read_by.numbers(1) == [number]
 
 
-def test_who_is_too_slow_is_dropped_with_a_place_to_go_on_from(server, redis, slow):
+def test_a_slow_watcher_is_dropped_with_the_id_to_resume_from(server, redis, slow):
     with watching(server.live()) as quick:
         fill(redis, 200, read_by=quick)
         answer = read_to_the_end(slow)
@@ -59,7 +59,7 @@ def test_who_is_too_slow_is_dropped_with_a_place_to_go_on_from(server, redis, sl
         assert back.numbers(200 - sent) == list(range(sent, 200))
 
 
-def test_what_waits_for_a_slow_one_is_bounded(server, redis, slow):
+def test_the_frames_waiting_for_a_slow_watcher_are_bounded(server, redis, slow):
     with watching(server.live()) as quick:
         fill(redis, 200, read_by=quick)
 
@@ -68,7 +68,7 @@ def test_what_waits_for_a_slow_one_is_bounded(server, redis, slow):
     assert max(waiting) <= watcher.MOST_WAITING_BYTES
 
 
-def test_who_never_reads_is_cut_off(server, redis, slow, monkeypatch):
+def test_a_watcher_that_never_reads_is_disconnected(server, redis, slow, monkeypatch):
     monkeypatch.setattr(http_protocol, "MAX_STALL_SECONDS", 0.3)
 
     fill(redis, 200)
@@ -76,7 +76,7 @@ def test_who_never_reads_is_cut_off(server, redis, slow, monkeypatch):
     eventually(lambda: server.watching() == 0)
 
 
-def test_who_catches_up_slowly_is_not_dropped(server, redis):
+def test_a_watcher_that_catches_up_slowly_is_not_dropped(server, redis):
     fill(redis, 100)
 
     with watching(server.live(), last_id="0") as watch:

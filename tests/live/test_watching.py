@@ -94,7 +94,7 @@ def test_a_client_that_goes_away_is_noticed(server):
         ("/streams/orders/live?since=yesterday", 400, "bad-parameter"),
     ],
 )
-def test_what_cannot_be_watched_is_a_problem_document(server, redis, path, status, kind):
+def test_an_unwatchable_request_is_answered_with_a_problem_document(server, redis, path, status, kind):
     redis.set("taken", "by another program")
 
     answer = httpx.get(server.url + path)
@@ -111,7 +111,7 @@ def test_other_methods_are_refused(server, method):
     assert answer.headers["allow"] == "GET, OPTIONS"
 
 
-def test_one_more_than_may_watch_is_sent_away_for_a_while(server, settings):
+def test_a_watcher_beyond_the_limit_is_answered_503_until_one_leaves(server, settings):
     settings.LIVE_WATCHERS, settings.SHARES = 2, {"live-seats": Percents(caller=100, anonymous=100)}
     with watching(server.live()), watching(server.live("parcels")):
         refused = httpx.get(server.live())

@@ -47,7 +47,7 @@ def work(redis, orders, said):
     return published
 
 
-def test_who_may_see_it_sees_the_event_and_the_error(client, work):
+def test_a_caller_that_may_see_pii_sees_the_event_and_the_error_of_a_dead_letter(client, work):
     work(client, EVENT)
 
     (letter,) = client.get(BASE).json()["dead_letters"]
@@ -68,7 +68,7 @@ def test_no_list_and_no_export_quotes_what_is_personal(client, work, impersonal,
     assert MASK in answer.content.decode() or query == {}
 
 
-def test_one_has_the_mask_in_its_event_its_fields_its_attempts_and_the_verdict(client, redis, orders, work, impersonal):
+def test_a_dead_letter_is_masked_in_its_event_its_fields_and_its_attempts(client, redis, orders, work, impersonal):
     redis.xadd(
         "orders",
         {"event_type": "order-placed", "email": "anna@example.org", "card": '{"holder": "Anna Ek"}', "n": "Anna Ek"},
@@ -84,7 +84,7 @@ def test_one_has_the_mask_in_its_event_its_fields_its_attempts_and_the_verdict(c
     assert whole["event"]["n"] == "Anna Ek"
 
 
-def test_what_a_contract_says_of_a_dead_letter_has_no_mask_in_the_place_of_a_guess(
+def test_the_contract_check_of_a_dead_letter_masks_no_value_quoted_from_the_schema(
     client, work, impersonal, any_schema_may_follow
 ):
     work(client, EVENT)

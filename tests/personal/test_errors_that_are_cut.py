@@ -19,20 +19,20 @@ def told_by_receiver(said: bytes, status: int = 500) -> str:
 
 @pytest.mark.parametrize("value", [PIN, NAME])
 @pytest.mark.parametrize("place", CUTS_AT)
-def test_nothing_of_it_is_left_of_what_a_receiver_echoes(value, place):
+def test_pii_cut_in_the_echo_of_a_receiver_is_redacted(value, place):
     text = told_by_receiver(b"x" * (170 + place) + f" is {value} it".encode())
 
     assert f"is {value[0]}" not in redacted(text, [value])
 
 
 @pytest.mark.parametrize("place", CUTS_AT)
-def test_nor_where_its_answer_was_too_long_to_be_kept(place):
+def test_pii_cut_at_the_end_of_a_too_long_answer_is_redacted(place):
     said = b" " * (KEPT_BYTES - 4 - place) + f" is {NAME}".encode() + b" it" * 100
 
     assert "is A" not in redacted(told_by_receiver(said), [NAME])
 
 
-def test_nor_where_the_rest_of_the_answer_never_came():
+def test_pii_cut_where_an_answer_broke_off_is_redacted():
     text = beginning(b"is 47", is_all=False)
 
     assert "47" not in redacted(text, [PIN])
@@ -40,7 +40,7 @@ def test_nor_where_the_rest_of_the_answer_never_came():
 
 @pytest.mark.parametrize("value", [PIN, NAME])
 @pytest.mark.parametrize("place", CUTS_AT)
-def test_nor_of_what_a_handler_raises(value, place):
+def test_pii_cut_in_the_error_of_a_handler_is_redacted(value, place):
     text = text_of(ValueError("x" * (960 + place) + f" is {value} it"), where="tasks.py, line 3")
 
     # As it is kept with the dead letter.

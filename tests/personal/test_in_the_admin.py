@@ -70,7 +70,7 @@ def test_messages_are_masked_and_the_look_is_recorded(operator, orders, publishe
     assert seen() == [("person:anna-the-operator", "192.0.2.7", "stream orders", what)] * 2
 
 
-def test_who_may_see_it_sees_it_and_that_is_recorded_too(insider, orders, published):
+def test_messages_seen_unmasked_are_recorded_as_access_to_pii(insider, orders, published):
     page = insider.get(url("streams.stream", "messages", orders.pk))
 
     assert '"email": "anna@example.org"' in text_of(page)
@@ -94,7 +94,7 @@ def test_archived_events_are_masked_in_the_list_and_one_by_one(operator, archive
     assert (archived.event, archived.source) == (EVENT, "anna@example.org")
 
 
-def test_what_any_version_marked_is_masked_in_the_archive(operator, archived, any_schema_may_follow):
+def test_pii_marked_by_any_version_is_masked_in_the_archive(operator, archived, any_schema_may_follow):
     contract("orders.order-placed", {"properties": {"n": {"type": "integer", "x-pii": True}}})
 
     one = operator.get(url("bridges.archivedevent", "change", archived.pk))
@@ -110,7 +110,7 @@ def test_an_event_that_is_kept_as_a_text_is_masked_as_a_whole(operator, archived
     assert one.context["archived"].event == {"refused_by_database": MASK}
 
 
-def test_who_may_see_it_sees_the_archive_as_it_is(insider, archived):
+def test_a_person_who_may_see_pii_sees_archived_events_unmasked(insider, archived):
     assert insider.get(url("bridges.archivedevent", "change", archived.pk)).context["archived"].event == EVENT
 
 

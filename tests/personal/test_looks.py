@@ -50,7 +50,7 @@ def test_a_page_of_messages(published, operator):
     assert seen() == look("stream orders", events=1, ids=[published])
 
 
-def test_one_message(published, operator):
+def test_reading_a_single_message_is_recorded(published, operator):
     assert operator.get(f"{STREAM}/messages/{published}").status_code == 200
 
     assert seen() == look("stream orders", events=1, ids=[published])
@@ -90,7 +90,7 @@ def test_dead_letters(client, work, operator, settings, query, more):
     assert seen() == look("dead letters orders/warehouse", events=1, ids=[letter], **more)
 
 
-def test_one_dead_letter(client, work, operator, settings):
+def test_reading_a_single_dead_letter_is_recorded(client, work, operator, settings):
     settings.AUTH = "open"
     work(client, EVENT)
     letter = client.get(BASE).json()["dead_letters"][0]["id"]
@@ -101,7 +101,7 @@ def test_one_dead_letter(client, work, operator, settings):
     assert seen() == look("dead letters orders/warehouse", events=1, ids=[letter])
 
 
-def test_who_may_see_personal_fields_is_recorded_as_having_seen_them(published, operator):
+def test_a_person_who_may_see_pii_is_recorded_as_having_seen_it(published, operator):
     User.objects.get().user_permissions.add(Permission.objects.get(codename="view_personal"))
 
     operator.get(f"{STREAM}/messages")
@@ -109,7 +109,7 @@ def test_who_may_see_personal_fields_is_recorded_as_having_seen_them(published, 
     assert [after["personal"] for _, _, _, after in seen()] == [True]
 
 
-def test_what_shows_no_event_is_no_look(redis, orders, operator):
+def test_an_answer_without_events_is_not_recorded(redis, orders, operator):
     assert operator.get(f"{STREAM}/messages").json()["messages"] == []
     assert operator.get(f"{STREAM}/messages/1-1").status_code == 404
     assert operator.post(f"{TYPE}/backtest", CANDIDATE, content_type=JSON).json()["events"] == 0
@@ -117,7 +117,7 @@ def test_what_shows_no_event_is_no_look(redis, orders, operator):
     assert seen() == []
 
 
-def test_what_a_program_reads_is_no_look(ask, orders, published, key_of, settings):
+def test_events_read_by_a_service_are_not_recorded(ask, orders, published, key_of, settings):
     settings.AUTH = "required"
     key = bearer(key_of("shop", subscribes=["orders"]))
 

@@ -56,9 +56,7 @@ def test_the_form_of_the_event_stays(marks: Marks) -> None:
         ("Anna", MASK),
     ],
 )
-def test_what_the_schema_did_not_expect_is_masked_where_it_may_be_personal(
-    marks: Marks, odd: Any, expected: Any
-) -> None:
+def test_unexpected_values_are_masked_where_they_may_be_pii(marks: Marks, odd: Any, expected: Any) -> None:
     assert masked(odd, marks) == expected
 
 

@@ -19,7 +19,7 @@ def publish(ask, event: Any = EVENT) -> Any:
     return ask("POST", "/events/orders", json.dumps(event)).json["id"]
 
 
-def test_who_may_see_it_sees_all_of_it(ask, orders):
+def test_a_caller_that_may_see_pii_sees_messages_unmasked(ask, orders):
     publish(ask)
 
     (message,) = ask("GET", MESSAGES).json["messages"]
@@ -44,7 +44,7 @@ def test_others_see_the_mask_in_the_event_and_in_its_fields(ask, orders, imperso
     assert b"anna" not in answer.body.lower()
 
 
-def test_one_message_is_masked_too(client, redis, orders, impersonal):
+def test_a_single_message_is_masked(client, redis, orders, impersonal):
     id_ = client.post("/events/orders", json.dumps(EVENT), content_type="application/json").json()["id"]
 
     answer = client.get(f"{MESSAGES}/{id_}")
@@ -62,7 +62,7 @@ def test_one_message_is_masked_too(client, redis, orders, impersonal):
         {"event": "order-placed", "payload": json.dumps(EVENT)},
     ],
 )
-def test_what_other_programs_wrote_is_masked_too(ask, redis, orders, impersonal, fields):
+def test_entries_written_by_other_programs_are_masked(ask, redis, orders, impersonal, fields):
     redis.xadd("orders", fields)
 
     answer = ask("GET", MESSAGES)

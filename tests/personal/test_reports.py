@@ -32,7 +32,7 @@ def test_a_back_test_quotes_no_personal_value(client, redis, orders, property_):
     assert found["message"] == f"“{property_}” must be of type boolean, but is {shown}."
 
 
-def test_what_the_candidate_marks_is_not_quoted_either(client, redis, db):
+def test_values_that_the_candidate_schema_marks_as_pii_are_not_quoted(client, redis, db):
     define("orders", {"order-placed": None})
     publish(client, EVENT)
     candidate = {"properties": {"email": {"type": "boolean", "x-pii": True}}}
@@ -64,7 +64,7 @@ def test_a_mark_is_no_change_of_what_is_accepted():
     assert check(marked, [Earlier(version=1, document=CONTRACT)], mode=Mode.FULL).is_compatible
 
 
-def test_nobody_finds_out_a_value_by_asking_what_would_be_wrong_with_it(client, redis, orders, impersonal):
+def test_guesses_in_a_candidate_schema_do_not_reveal_pii(client, redis, orders, impersonal):
     publish(client, EVENT, {**EVENT, "email": "bo@example.org"})
 
     def verdict(guess):
@@ -75,7 +75,7 @@ def test_nobody_finds_out_a_value_by_asking_what_would_be_wrong_with_it(client, 
     assert verdict("^anna") == verdict("^bo") == verdict("Anna Ek") == ([2, 2, 0], True)
 
 
-def test_nor_when_another_program_wrote_it(client, redis, orders, impersonal):
+def test_guesses_do_not_reveal_pii_in_entries_of_other_programs(client, redis, orders, impersonal):
     redis.xadd("orders", {"event_type": "order-placed", "email": "anna@example.org", "n": "7"})
 
     candidate = {"properties": {"email": {"pattern": "^anna"}, "n": {"maximum": 5}}}
@@ -97,7 +97,7 @@ def test_the_rest_of_a_masked_event_is_judged_as_it_is_and_the_answer_says_so(cl
 
 
 @pytest.mark.parametrize("path", [BACK_TEST, DRAFT])
-def test_who_may_see_it_has_the_events_themselves_judged(client, redis, orders, path):
+def test_a_caller_that_may_see_pii_gets_reports_on_unmasked_events(client, redis, orders, path):
     publish(client, EVENT)
 
     answer = client.post(path, json.dumps({"properties": {"email": {"pattern": "^anna"}}}), content_type=JSON).json()

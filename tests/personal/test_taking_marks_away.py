@@ -75,7 +75,7 @@ class TestVersions:
 
         assert seen(ask) == [HIDDEN]
 
-    def test_what_an_earlier_version_marks_is_masked_in_later_events(
+    def test_pii_marked_by_an_earlier_version_is_masked_in_later_events(
         self, ask, orders, impersonal, any_schema_may_follow
     ):
         contract(SUBJECT, UNMARKED)
@@ -225,7 +225,7 @@ class TestEventTypes:
         assert refused.status_code == 403
         assert EventType.objects.filter(pk=placed.pk).exists()
 
-    def test_nor_does_a_list_of_them(self, editor, placed):
+    def test_bulk_deletion_of_event_types_is_refused_to_a_person_who_may_not_see_pii(self, editor, placed):
         chosen = {"action": "delete_selected", "_selected_action": [placed.pk], "post": "yes"}
 
         refused = editor.post(url("streams.eventtype"), chosen)
@@ -233,7 +233,7 @@ class TestEventTypes:
         assert refused.status_code == 403
         assert EventType.objects.filter(pk=placed.pk).exists()
 
-    def test_who_may_see_it_deletes_it(self, insider, placed):
+    def test_a_person_who_may_see_pii_can_delete_the_event_type(self, insider, placed):
         insider.post(url("streams.eventtype", "delete", placed.pk), {"post": "yes"})
 
         assert not EventType.objects.filter(pk=placed.pk).exists()
@@ -256,7 +256,7 @@ class TestEventTypes:
         placed.refresh_from_db()
         assert (placed.name, placed.contract.subject) == ("order-placed", SUBJECT)
 
-    def test_who_may_see_it_changes_it(self, insider, placed):
+    def test_a_person_who_may_see_pii_can_remove_the_contract_of_an_event_type(self, insider, placed):
         save(insider, placed, contract="")
 
         placed.refresh_from_db()

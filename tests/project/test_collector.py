@@ -27,7 +27,7 @@ def as_before():
 
 
 @pytest.mark.usefixtures("as_before")
-def test_what_is_there_is_not_looked_at_again_and_what_comes_is():
+def test_objects_present_at_start_are_frozen_and_later_ones_are_collected():
     old, new = Ring(), Ring()
     before = weakref.ref(old)
 

@@ -118,7 +118,7 @@ def test_the_image_sets_no_variable_that_nobody_reads():
     assert {name for name in image_environment() if not name.startswith("PYTHON")} <= known
 
 
-def test_what_is_copied_is_not_ignored_and_nothing_else_gets_in():
+def test_the_dockerignore_file_allows_exactly_the_copied_paths():
     rules = (ROOT / ".dockerignore").read_text().split("\n")
     allowed = {rule[1:] for rule in rules if rule.startswith("!")}
 
@@ -127,7 +127,7 @@ def test_what_is_copied_is_not_ignored_and_nothing_else_gets_in():
     assert {*APPS, "catalog"} <= allowed
 
 
-def test_what_is_copied_is_enough_to_start(tmp_path):
+def test_the_copied_files_are_enough_to_start(tmp_path):
     for source in copied():
         if (ROOT / source).is_dir():
             shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -210,7 +210,7 @@ def test_a_health_check_asks_and_believes_the_answer(check, tmp_path):
 # --- compose.yaml ---
 
 
-def test_there_are_synapse_redis_and_postgres():
+def test_compose_defines_synapse_redis_and_postgres():
     assert set(SERVICES) == {"synapse", "redis", "postgres"}
 
 
@@ -261,7 +261,7 @@ def test_the_only_password_in_the_file_is_the_guides():
 
 
 @every_service
-def test_what_a_service_keeps_lies_in_a_named_volume(name):
+def test_every_service_stores_its_data_in_a_named_volume(name):
     volumes = [volume.split(":")[0] for volume in SERVICES[name]["volumes"]]
 
     assert volumes

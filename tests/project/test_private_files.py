@@ -90,7 +90,7 @@ def test_sqlite_gives_its_log_the_rights_of_the_database(folder, lax_umask):
         assert len(list(folder.iterdir())) == 3
 
 
-def test_what_the_owner_may_do_stays(tmp_path):
+def test_protecting_a_file_keeps_the_rights_of_its_owner(tmp_path):
     script, secret = tmp_path / "script", tmp_path / "secret"
     for path, rights in ((script, 0o755), (secret, 0o440)):
         path.touch()
@@ -100,7 +100,7 @@ def test_what_the_owner_may_do_stays(tmp_path):
     assert (mode(script), mode(secret)) == (0o700, 0o400)
 
 
-def test_what_is_not_there_is_not_made(tmp_path):
+def test_protecting_a_missing_file_does_not_create_it(tmp_path):
     assert protect(tmp_path / "nothing") == ""
     assert protect_sqlite(tmp_path / "no" / "folder" / "a.sqlite3") == []
     assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ def orders(request, define):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_they_are_stored_and_shown_as_they_were_sent(ask, redis, orders, text):
+def test_decimals_are_stored_and_shown_as_they_were_sent(ask, redis, orders, text):
     body = f'{{"event_type": "order-placed", "n": {text}, "deep": [{{"m": {text}}}]}}'
 
     stored = ask("POST", "/events/orders", body)

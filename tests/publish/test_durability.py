@@ -112,7 +112,7 @@ class TestReplicated:
         assert (in_doubt.json["id"], again.json["id"]) == (first.json["id"], first.json["id"])
         assert primary.client().xlen("orders") == 1
 
-    def test_what_is_in_doubt_is_counted_once(self, orders, ask, replica):
+    def test_an_event_whose_durability_is_in_doubt_is_counted_once(self, orders, ask, replica):
         with frozen(replica):
             post(ask, PLACED)
         post(ask, PLACED)
@@ -213,7 +213,7 @@ def waits_counted_by(server: Valkey) -> int:
     return int(server.client().info("commandstats").get("cmdstat_wait", {}).get("calls", 0))
 
 
-def test_those_who_publish_at_once_share_one_wait(orders, primary):
+def test_concurrent_publishes_share_a_durability_wait(orders, primary):
     lane = LANES[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
     before = waits_counted_by(primary)
@@ -253,7 +253,7 @@ def test_a_frozen_replica_is_waited_for_together_by_all_who_ask(orders, primary,
     assert waits_counted_by(primary) - before < 25
 
 
-def test_who_goes_away_takes_no_other_along(orders, primary):
+def test_a_publisher_that_goes_away_does_not_cancel_the_publish_of_another(orders, primary):
     lane = LANES[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
 

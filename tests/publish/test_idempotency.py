@@ -191,7 +191,7 @@ class TestBatches:
         assert [result["id"] for result in again.json["results"]] == ids_in(redis)
         assert [result["id"] for result in first.json["results"]] == ids_in(redis)
 
-    def test_what_was_missing_is_stored_and_the_rest_replayed(self, ask, redis):
+    def test_a_repeated_batch_stores_missing_events_and_replays_the_rest(self, ask, redis):
         first = post(ask, [PLACED, BAD, OTHER])
         again = post(ask, [PLACED, OTHER, OTHER])
 
@@ -261,7 +261,7 @@ class TestAtomicBatches:
         assert post(ask, [OTHER], self.PATH, {"idempotency-key": "other"}).json["type"] == REUSED
         assert redis.xlen("orders") == 2
 
-    def test_one_with_a_bad_event_leaves_its_key_free(self, ask, redis):
+    def test_an_atomic_batch_with_a_bad_event_leaves_its_key_free(self, ask, redis):
         assert post(ask, [PLACED, BAD], self.PATH).status == 422
 
         assert post(ask, [PLACED, OTHER], self.PATH).status == 200

@@ -180,7 +180,7 @@ def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(expre
     assert calls == ["pause", "resume"]
 
 
-def test_nothing_that_a_batch_took_waits_for_the_garbage_collector(ask):
+def test_the_commands_of_a_batch_are_freed_without_the_garbage_collector(ask):
     def commands():
         return sum(type(found) is Command for found in gc.get_objects())
 

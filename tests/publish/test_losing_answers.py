@@ -19,7 +19,7 @@ def proxy(valkey_of_session, redis, settings):
 
 
 @pytest.mark.parametrize("path", ["/events/orders", "/events/orders?atomic=true"])
-def test_nothing_is_stored_twice_and_nothing_lost(proxy, redis, define, ask, path):
+def test_events_sent_again_under_their_key_are_stored_exactly_once(proxy, redis, define, ask, path):
     define("orders", {"order-placed": None}, idempotency_key="required")
     chance = random.Random(7)
     together = 3 if "atomic" in path else 1

@@ -72,7 +72,7 @@ def pulled(group):
 
 
 @pytest.mark.parametrize(("verb", "body"), BAD.values(), ids=BAD.keys())
-def test_it_is_refused_with_a_sentence(ask, redis, verb, body):
+def test_a_bad_request_is_answered_400_with_a_sentence(ask, redis, verb, body):
     answer = ask("POST", f"/v1/{verb}", orjson.dumps(body))
 
     assert answer.status == 400, answer.body

@@ -15,14 +15,14 @@ from tests.pull.cast import GROUP, STREAM
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_it_begins_with_the_oldest_event(puller):
+def test_the_first_read_of_a_group_begins_with_the_oldest_event(puller):
     worker = puller()
     ids = [worker.publish(n) for n in range(3)]
 
     assert worker.ids() == ids
 
 
-def test_it_is_a_row_that_people_see_and_the_record_shows(puller):
+def test_the_first_read_creates_a_bridge_and_records_it(puller):
     puller().read()
 
     row = Bridge.objects.get()
@@ -31,7 +31,7 @@ def test_it_is_a_row_that_people_see_and_the_record_shows(puller):
     assert AuditEntry.objects.filter(action="create", target=f"bridge {row.name}").count() == 1
 
 
-def test_what_it_is_owed_is_kept(puller):
+def test_a_group_opened_by_a_read_is_durable(puller):
     puller().read()
 
     assert snapshot.holder.durable_groups() == {STREAM: {GROUP: "0"}}

@@ -58,11 +58,11 @@ def in_hand(worker):
     return id_
 
 
-def test_what_is_in_hand_is_nobody_elses(worker, puller, in_hand):
+def test_an_event_in_flight_is_not_given_to_another_consumer(worker, puller, in_hand):
     assert puller("other").ids() == []
 
 
-def test_what_was_not_settled_in_time_goes_to_another(worker, puller, redis, in_hand):
+def test_an_event_not_acknowledged_within_its_lease_goes_to_another_consumer(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
 
     with comes_again(redis, in_hand, 300):
@@ -79,7 +79,7 @@ def test_the_first_one_may_settle_it_all_the_same(worker, puller, redis, in_hand
     assert puller("other").ack(in_hand) == 0
 
 
-def test_who_dies_each_time_leaves_a_dead_letter(worker, redis, in_hand):
+def test_an_event_whose_lease_ends_on_every_attempt_becomes_a_dead_letter(worker, redis, in_hand):
     for attempt in (2, 3):
         let_the_lease_end(redis, in_hand)
         assert [event["attempt"] for event in worker.read()] == [attempt]
@@ -89,7 +89,7 @@ def test_who_dies_each_time_leaves_a_dead_letter(worker, redis, in_hand):
     assert [letter[b"err"] for letter in dead(redis)] == [b"worker died on every attempt"]
 
 
-def test_what_is_given_back_waits_by_the_groups_settings(worker, redis, in_hand):
+def test_a_nacked_event_waits_by_the_retry_policy_of_the_group(worker, redis, in_hand):
     with comes_again(redis, in_hand, 30, 60):
         answer = worker.tell("nack", in_hand, reason="no paper")
 
@@ -97,7 +97,7 @@ def test_what_is_given_back_waits_by_the_groups_settings(worker, redis, in_hand)
     assert worker.read() == []
 
 
-def test_what_is_given_back_for_now_comes_at_once_with_the_next_attempt(worker, in_hand):
+def test_an_event_nacked_without_delay_comes_at_once_with_the_next_attempt(worker, in_hand):
     worker.tell("nack", in_hand, delay_ms=0)
 
     (event,) = worker.read()
@@ -105,7 +105,7 @@ def test_what_is_given_back_for_now_comes_at_once_with_the_next_attempt(worker, 
     assert event["attempt"] == 2
 
 
-def test_what_is_given_back_with_a_delay_waits_for_just_that(worker, redis, in_hand):
+def test_an_event_nacked_with_a_delay_waits_for_that_delay(worker, redis, in_hand):
     with comes_again(redis, in_hand, 120):
         worker.tell("nack", in_hand, delay_ms=120_000)
 
@@ -140,7 +140,7 @@ def test_a_hopeless_event_is_a_dead_letter_at_once(worker, redis, in_hand):
     assert worker.ack(in_hand) == 0
 
 
-def test_what_nobody_has_cannot_be_given_back(worker, in_hand):
+def test_an_event_not_in_flight_cannot_be_nacked(worker, in_hand):
     worker.ack(in_hand)
 
     answer = worker.tell("nack", in_hand, "1-1")
@@ -148,7 +148,7 @@ def test_what_nobody_has_cannot_be_given_back(worker, in_hand):
     assert answer == {"nacked": 0, "dead": [], "lost": [], "not_held": [in_hand, "1-1"]}
 
 
-def test_who_says_who_it_is_gives_back_only_its_own(worker, puller, redis, in_hand):
+def test_a_nack_with_a_consumer_name_affects_only_events_of_that_consumer(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
     puller("other").read()
 
@@ -165,7 +165,7 @@ def test_an_event_that_was_trimmed_meanwhile_is_lost_and_said_so(worker, redis, 
     assert redis.hget(keyspace.counters(*PLACE), "lost_trimmed") == b"1"
 
 
-def test_what_takes_longer_stays_in_hand(worker, puller, redis, in_hand):
+def test_an_extended_lease_keeps_the_event_in_flight(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
 
     with comes_again(redis, in_hand, 900):
@@ -197,7 +197,7 @@ def test_the_end_of_a_prolonged_lease_is_an_attempt(worker, puller, redis, in_ha
     assert worker.tell("extend", in_hand, consumer_name="other")["extended"] == 1
 
 
-def test_what_nobody_has_cannot_be_prolonged(worker, redis, in_hand):
+def test_an_event_not_in_flight_cannot_be_extended(worker, redis, in_hand):
     later = worker.publish(2)
     worker.tell("nack", in_hand, delay_ms=60_000)
 

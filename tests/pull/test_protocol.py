@@ -26,7 +26,7 @@ def fields(redis):
     return {name.decode(): text.decode() for name, text in found.items()}
 
 
-def test_what_is_published_is_read_and_settled(puller):
+def test_a_published_event_is_read_with_the_expected_fields_and_acknowledged(puller):
     worker = puller()
     entry_id = worker.post("publish", **ENVELOPE).json["entry_id"]
 

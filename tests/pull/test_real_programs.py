@@ -185,7 +185,7 @@ def test_a_server_that_is_killed_loses_nothing(server, redis):
     assert redis.exists(keyspace.waiting(*PLACE), keyspace.messages(*PLACE), keyspace.dead_letters(*PLACE)) == 0
 
 
-def test_nobody_runs_a_group_that_is_pulled(server, redis):
+def test_consume_all_does_not_run_a_group_that_is_pulled(server, redis):
     server.post("read", consumer_group="quiet", consumer_name="x", block_ms=0)
     redis.xadd(STREAM, {"event_type": "order-placed", "n": 1})
 

@@ -110,7 +110,7 @@ def test_a_group_that_nobody_read_for_long_expires_with_its_bridge(worker, redis
     assert shares_of("pull-groups").reclaimed == 1
 
 
-def test_who_reads_as_an_expired_group_begins_with_the_oldest_event(worker):
+def test_reading_as_an_expired_group_begins_with_the_oldest_event(worker):
     expiry.expire(later())
 
     assert [event["event"]["n"] for event in worker.read()] == [1, 2]

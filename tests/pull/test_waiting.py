@@ -61,7 +61,7 @@ def test_fifty_who_wait_are_one_read_loop_and_take_each_event_once(server, pool,
     assert redis.xpending(STREAM, GROUP)["pending"] == 50
 
 
-def test_nothing_comes_after_the_time_that_was_asked_for(server):
+def test_a_read_of_an_empty_stream_returns_no_events_after_block_ms(server):
     began = time.monotonic()
 
     assert read(server, block_ms=300) == []
@@ -69,7 +69,7 @@ def test_nothing_comes_after_the_time_that_was_asked_for(server):
     assert time.monotonic() - began >= 0.3
 
 
-def test_who_goes_away_while_waiting_takes_nothing(server, redis):
+def test_a_client_that_leaves_while_waiting_takes_no_event(server, redis):
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
     eventually(lambda: waiting() == 1)
@@ -82,7 +82,7 @@ def test_who_goes_away_while_waiting_takes_nothing(server, redis):
     assert [event["attempt"] for event in read(server, "third", block_ms=0)] == []
 
 
-def test_what_was_taken_for_one_who_left_meanwhile_is_given_back(server, redis, monkeypatch):
+def test_events_leased_for_a_client_that_left_meanwhile_are_released(server, redis, monkeypatch):
     # It leaves between the look and the answer: the look itself sees to that here.
     left = threading.Event()
     connection = http.client.HTTPConnection("127.0.0.1", server.port)

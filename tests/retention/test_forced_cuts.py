@@ -70,7 +70,7 @@ def test_pending_entries_that_were_gone_already_are_not_counted(orders, sweep, r
     assert orders.lost("billing") == 4
 
 
-def test_what_an_earlier_cut_counted_is_not_counted_again(orders, sweep):
+def test_losses_counted_by_an_earlier_trim_are_not_counted_again(orders, sweep):
     orders.publish(*range(1, 11))
     orders.group("billing")
     orders.read("billing", 10)

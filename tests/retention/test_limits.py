@@ -55,7 +55,7 @@ def test_when_all_of_it_is_too_old_the_stream_and_its_groups_remain(orders, swee
 
 
 @pytest.mark.parametrize("room", [1, 7, 100])
-def test_one_call_cuts_a_bounded_piece_and_the_turn_repeats_it(orders, sweep, room):
+def test_a_turn_trims_in_bounded_pieces_until_the_limit_is_met(orders, sweep, room):
     orders.publish(*range(1, 301))
 
     sweep(max_length=10, room=room)

@@ -89,7 +89,7 @@ def test_a_turn_that_runs_out_of_time_goes_on_where_it_stopped(make_janitor, red
     assert trimmed == [TOGETHER, 2 * TOGETHER, 2 * TOGETHER + 1]
 
 
-def test_one_long_stream_does_not_keep_the_others_waiting(make_janitor, redis):
+def test_a_long_stream_does_not_keep_other_streams_waiting(make_janitor, redis):
     for name, number in itertools.product(("aaa-long", "zzz-short"), range(1, 101)):
         redis.xadd(name, {"n": number}, id=f"{number}-0")
     streams = [StreamDefinition(name="aaa-long", max_length=1), StreamDefinition(name="zzz-short", max_length=95)]

@@ -44,7 +44,7 @@ def test_the_slowest_group_decides(orders, sweep):
     assert orders.kept == list(range(3, 11))
 
 
-def test_what_was_settled_is_not_owed(orders, sweep):
+def test_acknowledged_events_are_not_pinned(orders, sweep):
     orders.publish(1, 2, 3)
     orders.group("billing")
     orders.read("billing", 3)
@@ -121,7 +121,7 @@ def test_any_other_group_pins_until_it_was_silent_for_a_day(orders, sweep):
     assert orders.kept == [3]
 
 
-def test_what_a_silent_group_misses_is_counted_apart(orders, sweep):
+def test_events_that_a_silent_group_misses_are_counted_as_lost_silent(orders, sweep):
     orders.publish(*range(1, 11))
     orders.group("terminal", at="2-0")
     orders.silent("terminal", hours=25)
@@ -132,7 +132,7 @@ def test_what_a_silent_group_misses_is_counted_apart(orders, sweep):
     assert orders.lost("terminal", "lost_trimmed") == 0
 
 
-def test_what_a_silent_group_misses_is_no_forced_loss_however_much_it_is(orders, sweep):
+def test_large_losses_of_a_silent_group_are_never_counted_as_forced(orders, sweep):
     orders.publish(*range(1, 401))
     orders.group("terminal")
     orders.read("terminal", 350)
@@ -180,7 +180,7 @@ def test_a_group_that_settled_since_it_was_remembered_pins_anew(orders, sweep, r
     assert orders.kept == [2, 3]
 
 
-def test_what_is_remembered_of_groups_that_are_gone_or_durable_now_is_dropped(orders, sweep, redis):
+def test_pins_of_groups_that_are_gone_or_durable_now_are_dropped(orders, sweep, redis):
     orders.publish(1)
     orders.group("billing")
     orders.group("terminal")
@@ -193,7 +193,7 @@ def test_what_is_remembered_of_groups_that_are_gone_or_durable_now_is_dropped(or
     assert list(redis.hgetall(keyspace.pins("orders"))) == [b"terminal"]
 
 
-def test_what_is_remembered_is_written_only_when_something_moved(orders, sweep, redis):
+def test_pins_are_written_only_when_a_group_moved(orders, sweep, redis):
     orders.publish(1)
     orders.group("terminal")
     orders.silent("terminal", hours=0.5)
@@ -224,7 +224,7 @@ def test_a_durable_group_that_nobody_made_yet_is_made_before_anything_is_cut(ord
     assert places == {b"billing": b"0-0", b"mailing": b"6-0"}
 
 
-def test_one_that_begins_with_what_comes_pins_nothing_of_what_was(orders, sweep):
+def test_a_durable_group_that_begins_at_the_end_pins_no_earlier_events(orders, sweep):
     orders.publish(*range(1, 11))
 
     sweep(max_length=2, durable={"billing": "$"})
@@ -234,7 +234,7 @@ def test_one_that_begins_with_what_comes_pins_nothing_of_what_was(orders, sweep)
     assert orders.kept == [11, 12, 13]
 
 
-def test_one_that_is_lost_is_made_again_and_owed_everything_that_is_there(orders, sweep):
+def test_a_lost_durable_group_is_created_again_and_pins_all_events(orders, sweep):
     sweep(max_length=2, durable={"billing": "$"})
     orders.publish(1, 2, 3)
     orders.redis.xgroup_destroy("orders", "billing")
@@ -246,7 +246,7 @@ def test_one_that_is_lost_is_made_again_and_owed_everything_that_is_there(orders
     assert orders.redis.xinfo_consumers("orders", "billing") == []
 
 
-def test_one_that_is_there_is_left_as_it_is(orders, sweep):
+def test_an_existing_durable_group_keeps_its_position(orders, sweep):
     orders.publish(1, 2, 3)
     orders.group("billing", at="2-0")
 

@@ -30,7 +30,7 @@ def synapse(tmp_path):
     ],
     ids=["an empty batch", "too large an event", "no such stream", "a batch that is refused", "a batch that is good"],
 )
-def test_what_a_large_body_took_is_free_when_it_is_answered(synapse, path, body, status):
+def test_the_memory_of_a_large_body_is_freed_when_it_is_answered(synapse, path, body, status):
     headers = {"content-type": "application/json"}
     clients = [httpx.Client(base_url=synapse.url, timeout=60) for _ in range(TIMES)]
     answers = [clients[0].post(path, content=body, headers=headers)]

@@ -72,7 +72,7 @@ def test_as_many_as_fill_many_pieces_are_no_head_that_is_too_large(connection):
     assert [connection.answer()[0] for _ in range(500)] == [201] * 500
 
 
-def test_what_comes_after_a_request_that_is_the_last_is_not_looked_at(synapse, connection):
+def test_requests_after_connection_close_are_ignored(synapse, connection):
     before = len(synapse.stored())
     connection.send(publishing(1) + publishing(2, "connection: close") + publishing(3))
 
@@ -92,7 +92,7 @@ def test_what_comes_after_a_request_that_is_the_last_is_not_looked_at(synapse, c
     ],
     ids=["a head that is too large", "no request", "a chunk without a length"],
 )
-def test_one_that_is_refused_by_the_protocol_waits_for_its_turn_too(synapse, connection, bad, status):
+def test_a_malformed_request_is_refused_after_the_earlier_answers(synapse, connection, bad, status):
     connection.send(publishing(1) + publishing(2) + request("GET", "/streams/orders") + bad)
 
     answers = [connection.answer() for _ in range(4)]
@@ -103,7 +103,7 @@ def test_one_that_is_refused_by_the_protocol_waits_for_its_turn_too(synapse, con
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
-def test_who_goes_in_the_middle_of_many_takes_nobody_along(synapse, connect, reset):
+def test_a_client_that_leaves_amid_pipelined_requests_does_not_affect_others(synapse, connect, reset):
     logged = synapse.machines.log.read_text()
     many = b"".join(publishing(number) + request("GET", "/streams/orders") for number in range(25))
     with crowd(synapse, 4) as others:

@@ -24,7 +24,7 @@ def synapse(tmp_path):
         yield running
 
 
-def test_who_publishes_is_refused_meanwhile_and_what_was_acknowledged_is_stored_once(synapse, capsys):
+def test_publishes_to_a_frozen_redis_are_refused_and_acknowledged_events_are_stored_once(synapse, capsys):
     refusals, growth = [], []
     with crowd(synapse, SIZE) as publishers:
         for _ in range(TIMES):

@@ -104,7 +104,7 @@ def test_a_body_that_stops_in_the_middle_is_refused(slow, hasty):
     assert number not in hasty.stored().values()
 
 
-def test_one_that_stops_behind_others_leaves_them_their_answers(slow, hasty):
+def test_a_request_that_stops_midway_leaves_earlier_requests_their_answers(slow, hasty):
     first, second = next(numbers), next(numbers)
     slow.send(publishing(first) + publishing(second)[:-5])
 
@@ -115,7 +115,7 @@ def test_one_that_stops_behind_others_leaves_them_their_answers(slow, hasty):
 
 
 @pytest.mark.parametrize("length", ["content-length: 1000", "transfer-encoding: chunked"])
-def test_what_was_announced_and_did_not_come_is_not_stored(slow, hasty, length):
+def test_an_event_whose_body_is_incomplete_is_not_stored(slow, hasty, length):
     number = next(numbers)
     body = orjson.dumps({"event_type": "order-placed", "n": number})
     part = body if "content-length" in length else b"%x\r\n%s\r\n" % (len(body), body)
@@ -126,7 +126,7 @@ def test_what_was_announced_and_did_not_come_is_not_stored(slow, hasty, length):
     assert number not in hasty.stored().values()
 
 
-def test_who_has_said_all_and_listens_still_gets_the_answers(slow, hasty):
+def test_a_client_that_closed_its_sending_side_still_gets_its_answers(slow, hasty):
     first, second = next(numbers), next(numbers)
     slow.send(publishing(first) + request("GET", "/streams/orders") + publishing(second) + publishing(0)[:-5])
     slow.socket.shutdown(socket.SHUT_WR)
@@ -136,7 +136,7 @@ def test_who_has_said_all_and_listens_still_gets_the_answers(slow, hasty):
     assert {first, second} <= set(hasty.stored().values())
 
 
-def test_who_says_nothing_but_blank_lines_after_a_request_is_not_held(slow):
+def test_a_connection_that_sends_only_blank_lines_after_a_request_is_closed(slow):
     slow.send(publishing(next(numbers)))
     assert slow.answer()[0] == 201
 
@@ -145,7 +145,7 @@ def test_who_says_nothing_but_blank_lines_after_a_request_is_not_held(slow):
     assert slow.is_closed()
 
 
-def test_who_never_takes_an_answer_is_cut_off(hasty, others):
+def test_a_client_that_never_takes_its_answers_is_disconnected(hasty, others):
     large = {"event_type": "order-placed", "n": next(numbers), "texts": ["x" * 1000] * 200}
     id_ = httpx.post(f"{hasty.url}/events/orders", json=large).json()["id"]
     before = hasty.memory()

@@ -23,7 +23,7 @@ def url():
         yield url_of(nodes).replace("://:", "://synapse:")
 
 
-def test_it_publishes_and_reads_on_all_nodes(url):
+def test_the_documented_user_publishes_and_reads_on_all_nodes(url):
     executor = SyncExecutor(Server(locate=lambda: url, timeout=60))
     once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
     streams = ("orders", "parcels", "payments")

@@ -26,7 +26,7 @@ def post(ask, number, stream="orders", **headers):
     return ask("POST", f"/events/{stream}", body, headers)
 
 
-def test_what_is_published_can_be_read(ask):
+def test_published_events_can_be_read(ask):
     ids = [post(ask, n, stream).json["id"] for stream in STREAMS for n in range(2)]
 
     found = [ask("GET", f"/streams/{stream}/messages").json["messages"] for stream in STREAMS]
@@ -88,7 +88,7 @@ def test_a_bridge_delivers_and_tries_again(express_lane, bridge):
     assert consumer.sink.attempts == [2] * 5
 
 
-def test_what_no_attempt_delivers_is_a_dead_letter(express_lane, bridge):
+def test_an_event_that_no_attempt_delivers_becomes_a_dead_letter(express_lane, bridge):
     post(express_lane, 1)
     once = Policy(most_attempts=1, backoff=AT_ONCE.backoff)
 
@@ -107,7 +107,7 @@ def test_events_come_live(server):
         assert parcels.numbers(1) == [3]
 
 
-def test_what_belongs_to_no_stream_lies_somewhere_too():
+def test_tickets_and_rate_tokens_are_stored_on_some_node():
     kept = [shared_values.keep_ticket(f"digest-{n}", b"what it stands for", seconds=30) for n in range(9)]
     taken = [shared_values.take_ticket(f"digest-{n}") for n in range(9)]
     tokens = [shared_values.take_token("key", f"shop-{n}", count=1, seconds=60) for n in range(9)]

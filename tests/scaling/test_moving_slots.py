@@ -108,7 +108,7 @@ def once(stream, key):
     return publish_commands.publish_once(stream, [b"n", b"1"], key=key, **ONCE)
 
 
-def test_what_has_moved_is_asked_of_the_node_that_has_it_now(place, execute):
+def test_commands_for_a_moved_slot_go_to_its_new_node(place, execute):
     with moving(place, "orders"):
         pass
 
@@ -124,7 +124,7 @@ def test_what_has_moved_is_asked_of_the_node_that_has_it_now(place, execute):
     assert [entry.id for entry in others] == [other]
 
 
-def test_what_is_not_there_any_more_is_asked_of_the_node_to_which_it_moves(place, execute):
+def test_commands_for_a_moving_slot_go_to_the_node_it_moves_to(place, execute):
     with moving(place, "orders"):
         first, other, second = execute([add("orders"), add("parcels"), add("orders")])
 

@@ -88,25 +88,25 @@ def name_of(command: Command) -> str:
 
 
 @pytest.mark.parametrize("command", OF_A_STREAM, ids=name_of)
-def test_what_belongs_to_a_stream_lies_where_the_stream_lies(cluster, command):
+def test_commands_of_a_stream_go_to_the_slot_of_the_stream(cluster, command):
     assert routing.slot_of(command) == cluster.determine_slot(*command.words) == key_slot(STREAM.encode())
     if command.otherwise:
         assert routing.slot_of(command.otherwise) == routing.slot_of(command)
 
 
 @pytest.mark.parametrize("command", ON_THEIR_OWN, ids=name_of)
-def test_what_belongs_to_no_stream_lies_by_its_own_name(cluster, command):
+def test_commands_of_no_stream_go_to_the_slot_of_their_own_key(cluster, command):
     assert routing.slot_of(command) == cluster.determine_slot(*command.words)
 
 
 @pytest.mark.parametrize(
     "command", [stream_commands.ping(), server_commands.info(), stream_commands.multi()], ids=name_of
 )
-def test_what_speaks_of_no_key_has_no_slot(command):
+def test_commands_without_a_key_have_no_slot(command):
     assert routing.slot_of(command) is None
 
 
-def test_what_one_node_cannot_answer_alone_is_not_sent():
+def test_commands_that_a_single_node_cannot_answer_are_refused():
     with pytest.raises(ValueError, match="SCAN"):
         routing.slot_of(stream_commands.scan(b"0", count=1))
 

@@ -73,12 +73,12 @@ def test_the_name_is_not_looked_at_where_the_url_says_so(ask, under_another_name
     assert ask(url) == ["PONG"]
 
 
-def test_nothing_is_proved_where_the_url_says_so(ask, place):
+def test_certificates_are_not_verified_when_the_url_says_so(ask, place):
     assert ask(place.url_with(ssl_cert_reqs="none")) == ["PONG"]
 
 
 @pytest.mark.parametrize("url", ["redis://redis:6379/0", "redis+sentinel://10.0.0.1,10.0.0.2/events"])
-def test_what_others_could_read_on_its_way_is_told(url):
+def test_an_unencrypted_connection_over_a_network_is_warned_about(url):
     said = transport_warning(Server(locate=lambda: url, timeout=1).address())
 
     assert "without TLS" in said
@@ -87,7 +87,7 @@ def test_what_others_could_read_on_its_way_is_told(url):
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1", "unix:///run/redis.sock", "rediss://redis.example.com", "rediss+cluster://10.0.0.1"]
 )
-def test_nothing_is_told_of_what_nobody_else_can_read(url):
+def test_local_and_encrypted_connections_cause_no_warning(url):
     assert transport_warning(Server(locate=lambda: url, timeout=1).address()) == ""
 
 

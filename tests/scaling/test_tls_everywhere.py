@@ -71,7 +71,7 @@ def test_events_are_stored_and_read_by_one_who_shows_a_certificate(ask, place):
     assert all(count >= 1 for count in counts)
 
 
-def test_one_who_shows_no_certificate_is_not_served(ask, place):
+def test_a_client_without_a_certificate_is_not_served(ask, place):
     with pytest.raises(BrokerDown):
         ask(with_other(place.url, ssl_certfile=None, ssl_keyfile=None), stream_commands.xlen("orders"))
 

@@ -44,7 +44,7 @@ def publish(url, headers, n=1, **more):
     return httpx.post(f"{url}/events/orders", json={"event_type": "order-placed", "n": n}, headers=headers | more)
 
 
-def test_what_one_stores_the_other_shows(both, shop):
+def test_an_event_stored_by_one_server_is_shown_by_the_other(both, shop):
     id_ = publish(both[0], shop).json()["id"]
 
     shown = httpx.get(f"{both[1]}/streams/orders/messages?count=1", headers=shop).json()["messages"]

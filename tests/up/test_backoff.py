@@ -17,7 +17,7 @@ def test_each_failure_doubles_the_wait_up_to_a_limit() -> None:
     assert waits == [0.5, 1, 2, 4, 8, 10, 10]
 
 
-def test_what_never_failed_is_due_at_once() -> None:
+def test_a_retry_timer_without_failures_is_due_at_once() -> None:
     assert RetryTimer(clock=Clock()).is_due()
 
 

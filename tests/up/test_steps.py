@@ -64,7 +64,7 @@ def test_programs_of_an_up_that_was_killed_are_waited_for(tmp_path: Path) -> Non
     assert said == ["Waiting for the web server of the last run to stop."]
 
 
-def test_what_does_not_answer_is_asked_again_with_longer_waits() -> None:
+def test_an_unavailable_service_is_asked_again_with_longer_waits() -> None:
     said: list[str] = []
     waited: list[float] = []
 
@@ -152,7 +152,7 @@ def test_a_new_installation_begins_with_the_catalog_file(catalog_file) -> None:
 
 
 @pytest.mark.django_db
-def test_what_was_deleted_does_not_come_back_at_the_next_start(catalog_file) -> None:
+def test_a_deleted_stream_does_not_come_back_at_the_next_start(catalog_file) -> None:
     startup.apply_catalog()
     Stream.objects.all().delete()
 

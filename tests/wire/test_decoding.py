@@ -45,7 +45,7 @@ def read_thrice(parts):
         max_size=10,
     ),
 )
-def test_what_anybody_wrote_is_read_alike_each_time(names, own, values):
+def test_an_entry_written_by_any_program_is_decoded_alike_each_time(names, own, values):
     parts = [word for pair in zip([*names, *own], values, strict=False) for word in pair]
 
     assert read_thrice(parts) == [entry.decode(entry.pairs(parts))] * 3

@@ -61,7 +61,7 @@ def test_an_event_with_a_null_or_with_a_string_that_reads_as_json_takes_more(val
     assert appended("orders", {"event_type": "order-placed", "note": value}, **AROUND) is None
 
 
-def test_what_two_publishers_and_two_versions_have_in_common_is_kept_apart():
+def test_forms_differ_by_stream_publisher_and_contract_version():
     event = {"event_type": "order-placed", "n": 1}
     first = appended("orders", event, **AROUND).packed
 
@@ -75,7 +75,7 @@ def test_what_two_publishers_and_two_versions_have_in_common_is_kept_apart():
     assert appended("orders", event, **AROUND).packed == first
 
 
-def test_nothing_is_kept_for_the_first_event_of_a_kind_which_may_be_its_last():
+def test_no_form_is_kept_for_the_first_event_of_a_kind():
     assert fast_encoder.append("orders", {"event_type": "order-placed", "n": 1}, **AROUND) is None
 
     assert fast_encoder._forms.made == {}

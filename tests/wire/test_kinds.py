@@ -9,7 +9,7 @@ def test_the_first_of_a_kind_is_noted_and_the_second_is_told():
     assert [kinds.comes_again("a"), kinds.comes_again("b"), kinds.comes_again("a")] == [False, False, True]
 
 
-def test_what_was_made_is_kept():
+def test_a_value_made_for_a_kind_is_kept():
     kinds = Kinds(2)
 
     assert kinds.keep("a", 1) == 1

@@ -103,7 +103,7 @@ def test_a_hundred_hostile_versions_are_refused_together_before_they_can_hurt():
     assert not verdict.is_compatible
 
 
-def test_what_takes_too_much_work_is_not_decided_and_says_so():
+def test_a_comparison_that_takes_too_much_work_is_reported_as_undecided():
     verdict = check(choices(24, "c"), [Earlier(version=7, document=choices(24, "b"))], mode=Mode.BACKWARD, steps=0)
 
     [difference] = verdict.differences

@@ -49,7 +49,7 @@ def test_an_everyday_change_is_let_through_and_named(rule):
 
 
 @pytest.mark.parametrize(("old", "new"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_only_looks_like_it_is_refused(old, new):
+def test_changes_that_resemble_lenient_ones_are_refused(old, new):
     verdict = verdict_of(old, new, Policy.LENIENT)
 
     assert not verdict.is_compatible

@@ -33,7 +33,7 @@ def test_a_subject_is_hidden_and_then_deleted_for_good(registry, registered):
     assert registry.error("DELETE", "/subjects/nowhere") == (404, 40401)
 
 
-def test_what_was_deleted_comes_back_with_its_id_and_a_new_number(registry, registered):
+def test_a_deleted_schema_comes_back_with_its_id_and_a_new_version_number(registry, registered):
     id_ = registered("a", OPEN)
     registry("DELETE", "/subjects/a")
 
@@ -43,7 +43,7 @@ def test_what_was_deleted_comes_back_with_its_id_and_a_new_number(registry, regi
     assert registry("GET", "/subjects/a/versions").json == [2]
 
 
-def test_what_is_deleted_protects_nobody(registry, registered):
+def test_a_deleted_version_does_not_count_for_compatibility(registry, registered):
     registered("a", OPEN)
     registry("DELETE", "/subjects/a")
 

@@ -15,7 +15,7 @@ def test_a_body_may_be_called_as_clients_call_it(registry, kind):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_what_a_page_of_another_site_could_send_is_not_read(registry, kind):
+def test_media_types_that_a_cross_site_form_can_send_are_refused(registry, kind):
     assert registry.error("POST", "/subjects/a/versions", schema(OPEN), content_type=kind) == (415, 415)
 
 
@@ -90,7 +90,7 @@ def test_the_openapi_document_describes_every_route(client, db):
     } <= paths
 
 
-def test_what_nobody_expected_is_told_as_registries_do_and_logged(registry, monkeypatch, caplog):
+def test_an_unexpected_error_is_answered_with_code_50001_and_logged(registry, monkeypatch, caplog):
     def broken():
         raise ZeroDivisionError("nobody expected this")
 

@@ -172,7 +172,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_what_is_not_there_has_its_code(registry, three, path):
+def test_a_missing_resource_is_answered_with_its_error_code(registry, three, path):
     assert registry.error("GET", path) == MISSING[path]
 
 

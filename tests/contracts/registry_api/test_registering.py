@@ -52,7 +52,7 @@ def test_a_normalized_schema_is_kept_without_layout(registry):
     assert answer.json["schema"] == json.dumps(NEEDS_N, sort_keys=True, separators=(",", ":"))
 
 
-def test_what_is_not_compatible_is_409_with_everything_that_helps(registry, registered):
+def test_an_incompatible_schema_is_answered_409_with_rule_witness_and_fix(registry, registered):
     registered("orders-value", OPEN)
 
     answer = registry.register("orders-value", NEEDS_N)

@@ -39,7 +39,7 @@ def test_a_policy_is_set_beside_the_compatibility(registry, registered):
     assert registry.register("a", MAY_N).status == 409
 
 
-def test_what_other_registries_apply_is_kept_and_given_back(registry):
+def test_settings_that_only_other_registries_apply_are_stored_and_returned(registry):
     sent = {"compatibility": "NONE", "compatibilityGroup": "team", "defaultMetadata": {"properties": {"a": "b"}}}
 
     assert registry("PUT", "/config/a", sent).json == sent
@@ -57,7 +57,7 @@ def test_a_compatibility_that_is_none_is_refused(registry, body):
 
 
 @pytest.mark.parametrize("body", [{"defaultMetadata": False}, {"overrideRuleSet": []}, {"compatibilityGroup": {}}])
-def test_what_is_kept_has_the_form_that_it_is_given_back_in(registry, body):
+def test_settings_of_a_wrong_form_are_refused_and_not_stored(registry, body):
     assert registry.error("PUT", "/config", body) == (422, 42203)
     assert registry("GET", "/config").json == {"compatibilityLevel": "BACKWARD", "compatibilityPolicy": "LENIENT"}
 
@@ -126,7 +126,7 @@ def test_with_one_version_alone_is_compared_when_it_is_named(registry, registere
     assert not registry("POST", "/compatibility/subjects/a/versions/2", schema(NEEDS_N)).json["is_compatible"]
 
 
-def test_what_nobody_has_is_compatible_with_everything(registry):
+def test_a_schema_is_compatible_with_a_subject_that_does_not_exist(registry):
     assert registry("POST", "/compatibility/subjects/a/versions/latest", schema(OPEN)).json == {"is_compatible": True}
     assert registry("POST", "/compatibility/subjects/a/versions", schema(OPEN)).json == {"is_compatible": True}
     assert registry.error("POST", "/compatibility/subjects/a/versions/1", schema(OPEN)) == (404, 40401)

@@ -1,4 +1,4 @@
-"""The contracts' part of a catalog file: the section `contracts`, and the schemas that other sections write in place.
+"""The contracts' part of a catalog file: the section `contracts`, and schemas written inside other sections.
 
 Contracts are made and changed, never deleted: published events carry a contract's version numbers, and a contract made
 anew would give the same numbers to other schemas. A changed schema goes through the same check as everywhere: what the
@@ -33,7 +33,7 @@ _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A contract as it stands: `version` and `schema` are None when no version is active.
+    """A contract's current state: `version` and `schema` are None when no version is active.
 
     `highest` is the highest number ever given. `refers` says that the schema refers to others.
     """
@@ -93,7 +93,7 @@ def standing() -> dict[str, Standing]:
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
-    """Return what would change. A change of the schema tells the version numbers too."""
+    """Return the changes to carry out. A change of a schema includes the version numbers."""
     now = standing()
     current: dict[str, Values] = {
         subject: {**_columns(found), "schema": found.schema} for subject, found in now.items()
@@ -105,7 +105,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
 
 
 def apply(changes: Sequence[Change], *, by: Principal) -> None:
-    """Carry out changes of the plan, in the transaction of the caller.
+    """Apply changes of the plan in the caller's transaction.
 
     Raises:
         BadCatalog: when a contract's compatibility forbids its new schema, or its mode every change.
@@ -164,7 +164,7 @@ def _register(subject: str, document: Mapping[str, Any], *, by: Principal) -> No
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the section with all contracts. Whoever writes a contract's schema in place takes it out again."""
+    """Add the section with all contracts. Sections that contain a contract's schema remove it from here again."""
     contracts = []
     for subject, found in sorted(standing().items()):
         item: dict[str, Any] = {"subject": subject}

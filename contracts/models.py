@@ -1,4 +1,4 @@
-"""Schemas, contracts and their versions, and the registry's settings, as they are kept."""
+"""Models of schemas, contracts and their versions, and of the registry's settings."""
 
 import uuid
 from typing import Any
@@ -15,7 +15,7 @@ _GUIDS = uuid.UUID("8b3f4f0e-6a0c-5a55-9b0e-2f6d1c1f7a11")
 
 
 class Compatibility(models.TextChoices):
-    """With which earlier versions a new one must be compatible, and in which direction."""
+    """The earlier versions with which a new one must be compatible, and the direction."""
 
     NONE = "NONE", "none: every schema may follow every other"
     BACKWARD = "BACKWARD", "backward: it reads what the last version wrote"
@@ -27,14 +27,16 @@ class Compatibility(models.TextChoices):
 
 
 class Policy(models.TextChoices):
-    """How strictly compatibility is meant."""
+    """The strictness of the compatibility check."""
 
     LENIENT = "LENIENT", "lenient: a new optional property is no break"
     STRICT = "STRICT", "strict: as other registries answer"
 
 
 class Mode(models.TextChoices):
-    """What may be done with contracts. READONLY_OVERRIDE is for the whole registry, over the contracts' own modes."""
+    """The permitted operations on contracts. READONLY_OVERRIDE applies to the whole registry, over the contracts' own
+    modes.
+    """
 
     READWRITE = "READWRITE", "read and write"
     READONLY = "READONLY", "read only"
@@ -42,7 +44,7 @@ class Mode(models.TextChoices):
 
 
 def validate_schema_text(text: str) -> None:
-    """Refuse a text that cannot be a contract's schema, whatever it refers to (a Django validator)."""
+    """Refuse a text that cannot be a contract's schema, without resolving its references (a Django validator)."""
     try:
         sandbox.check_schema(validator.parse(text), {})
     except UnresolvedReference:
@@ -54,18 +56,18 @@ def validate_schema_text(text: str) -> None:
 
 
 def validate_subject(text: str) -> None:
-    """Refuse a subject that people could not see or type (a Django validator)."""
+    """Refuse a subject with characters that people cannot see or type (a Django validator)."""
     if not text.isprintable() or text.isspace():
         raise ValidationError("A subject has only characters that can be seen.")
 
 
 def guid_of(digest: str) -> uuid.UUID:
-    """Return the GUID of the schema with this digest: the same in every registry."""
+    """Return the GUID of the schema with this digest, equal in every registry."""
     return uuid.uuid5(_GUIDS, digest)
 
 
 class RegistrySettings(CatalogModel):
-    """What holds for every contract that does not say otherwise: one row."""
+    """The settings of every contract without its own, in one row."""
 
     compatibility = models.CharField(max_length=20, choices=Compatibility, default=Compatibility.BACKWARD)
     policy = models.CharField(max_length=10, choices=Policy, default=Policy.LENIENT)
@@ -80,7 +82,7 @@ class RegistrySettings(CatalogModel):
 
 
 class Schema(CatalogModel):
-    """A schema, kept once: its primary key is the global id, and what is identical has one id for ever.
+    """A schema, stored once: its primary key is the global id, and identical schemas share one id for ever.
 
     Identical are schemas with the same text, the same references, and the same metadata and rules beside it.
     """
@@ -103,7 +105,7 @@ class Schema(CatalogModel):
 
 
 class Contract(CatalogModel):
-    """What an event type must look like: a subject with numbered versions.
+    """The rules for the events of a type: a subject with numbered versions.
 
     An empty compatibility, policy or mode is that of the registry's settings.
     """
@@ -127,7 +129,7 @@ class Contract(CatalogModel):
 
 
 class RemovedContract(models.Model):
-    """What is left of a contract that was deleted: the highest number that it gave, so that none is given again."""
+    """The remainder of a deleted contract: the highest number that it gave, so that none is given again."""
 
     subject = models.CharField(max_length=255, unique=True)
     highest = models.PositiveIntegerField()
@@ -190,18 +192,18 @@ class ContractVersion(CatalogModel):
 
     @property
     def text(self) -> str:
-        """The schema's text, whatever the state."""
+        """Return the schema's text, also of a draft."""
         return self.draft_text if self.schema is None else self.schema.text
 
     @property
     def references(self) -> list[dict[str, Any]]:
-        """What the schema refers to, whatever the state: name, subject and version of each."""
+        """Return the schema's references, also of a draft: name, subject and version of each."""
         found: list[dict[str, Any]] = self.draft_references if self.schema is None else self.schema.references
         return found
 
 
 class SchemaReference(models.Model):
-    """That a schema refers to a version of a contract, which therefore must not go."""
+    """A schema's reference to a version of a contract, which therefore must not be deleted."""
 
     schema = models.ForeignKey(Schema, on_delete=models.CASCADE, related_name="referring")
     version = models.ForeignKey(ContractVersion, on_delete=models.PROTECT, related_name="referrers")

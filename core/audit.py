@@ -20,7 +20,7 @@ MOST_CHARACTERS, MOST_OF_TARGET = 200, 300
 def record(
     actor: Principal, action: str, target: models.Model | str, *, before: Any = None, after: Any = None
 ) -> AuditEntry:
-    """Write one audit entry in the transaction of the change it tells of.
+    """Write one audit entry, in the transaction of the recorded change.
 
     `before` and `after` are JSON values: `describe()` makes them from a model.
     """
@@ -32,7 +32,7 @@ def record(
 
 
 def record_all(actor: Principal, action: str, targets: Iterable[tuple[models.Model | str, Any, Any]]) -> None:
-    """Write one audit entry for each target, with what it was before and after, in few statements."""
+    """Write one audit entry for each target with its values before and after, in few statements."""
     entries = [_entry(actor, action, target, before, after) for target, before, after in targets]
     for entry in AuditEntry.objects.bulk_create(entries):
         transaction.on_commit(partial(write, entry), robust=True)
@@ -52,7 +52,7 @@ def _entry(actor: Principal, action: str, target: models.Model | str, before: An
 
 
 def name_of(target: models.Model | str) -> str:
-    """Return how an audit entry names a thing: its kind and its own name."""
+    """Return the name of a thing in audit entries: its kind and its own name."""
     if isinstance(target, str):
         return target
     return f"{target._meta.verbose_name} {target}"
@@ -64,7 +64,7 @@ def describe(instance: models.Model) -> dict[str, Any]:
 
 
 def describe_without(instance: models.Model, *names: str) -> dict[str, Any]:
-    """Return the same without the columns of these names, which nobody is to read in the record."""
+    """Return the values of a model's own columns without those named, which must not appear in the audit log."""
     described: dict[str, Any] = {}
     for field in instance._meta.concrete_fields:
         if field.name in names:
@@ -78,14 +78,14 @@ logger = logging.getLogger("synapse.audit")
 
 
 def write(entry: AuditEntry) -> None:
-    """Write an entry as one line."""
+    """Write an entry as one line of JSON."""
     if logger.isEnabledFor(logging.INFO):
         # In ASCII: no character of what others wrote can begin a line of its own, or move a terminal's cursor.
         logger.info("%s", json.dumps(as_dict(entry), separators=(",", ":")))
 
 
 def as_dict(entry: AuditEntry) -> dict[str, Any]:
-    """Return an entry as JSON, the same in the log and in the API."""
+    """Return an entry as JSON values, the same in the log lines and in the API."""
     return {
         "id": entry.pk,
         "at": entry.at.isoformat().replace("+00:00", "Z"),

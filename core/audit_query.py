@@ -21,7 +21,7 @@ Said = Mapping[str, Any]
 
 
 def sentence(action: str, target: str, before: Any, after: Any) -> str:
-    """Return what was done, in a sentence without its subject: “changed stream orders: max_length from 5 to 9”."""
+    """Phrase an action as a sentence without its subject: “changed stream orders: max_length from 5 to 9”."""
     said_before, said_after = _mapping(before), _mapping(after)
     tell = _SENTENCES.get(action)
     if tell is not None:
@@ -30,13 +30,13 @@ def sentence(action: str, target: str, before: Any, after: Any) -> str:
 
 
 def _past(action: str) -> str:
-    """Return the past of an action, which is a verb and what goes with it: “redrive in part” is “redrove in part”."""
+    """Return the past tense of an action, a verb with its complement: “redrive in part” becomes “redrove in part”."""
     verb, *rest = action.split(" ")
     return " ".join([_PASTS.get(verb, f"{verb}d" if verb.endswith("e") else f"{verb}ed"), *rest])
 
 
 def searched(word: str) -> str:
-    """Return what finds the action that a word is the past of: “redrove” finds “redrive”, “changed” “change”.
+    """Return the search terms for a verb in the past tense: “redrove” finds “redrive”, “changed” finds “change”.
 
     It is the beginning of the verb where the verb is regular, which finds the word itself as well.
     """
@@ -135,7 +135,7 @@ SCOPE = "audit:read"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which entries are meant: those that meet all that is said. An empty text means any.
+    """A filter of audit entries, whose conditions must all hold. An empty text matches all.
 
     `actor`, `action` and `key` are exact; `target` is a part of what it names, in capitals or small letters. `since`
     and `until` are both included.
@@ -151,14 +151,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Entries, newest first, and the id before which the next page begins (None: there is none)."""
+    """Audit entries, newest first, and the id before which the next page begins (None: there is none)."""
 
     entries: list[AuditEntry]
     next: int | None
 
 
 def page(wanted: Wanted, *, by: Principal, count: int, before: int | None = None) -> Page:
-    """Return the newest entries that are wanted; with `before`, those with a lower id.
+    """Return the newest entries that match; with `before`, those with a lower id.
 
     Raises:
         Forbidden: when the caller may not read the record.

@@ -1,7 +1,8 @@
-"""Tell an unavailable database from a bad query, and wait at a program's start until what it needs answers.
+"""Detection of an unavailable database, and waiting for required systems when a program starts.
 
-Django gives the errors of every database PEP 249's classes, which do not tell the two apart: of SQLite, a lock and a
-missing column have the same one. So the database's own code is looked at where there is one.
+Django maps the errors of every database to PEP 249's classes, which do not tell an unavailable database from a bad
+query: in SQLite, a lock and a missing column have the same class. So the database's own error code is read where there
+is one.
 """
 
 import itertools
@@ -17,7 +18,7 @@ from synapse.runtime.backoff import Backoff
 
 
 class NotThere(Exception):
-    """Something that a program needs does not answer; the message says how that showed."""
+    """A required system does not answer; the message states the symptom."""
 
 
 def wait_for(
@@ -35,7 +36,7 @@ def wait_for(
 
 
 def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until the database accepts a connection. SQLite always does, or never will."""
+    """Wait until the database accepts a connection. SQLite accepts one at once, or never."""
     if connection.vendor == "sqlite":
         return
 
@@ -49,7 +50,7 @@ def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None]
 
 
 def database_name() -> str:
-    """Return how a person reads of the database: with its address, without its password."""
+    """Return the database's address for people, without its password."""
     if connection.vendor == "sqlite":
         return "the database"
     place = connection.settings_dict
@@ -57,7 +58,7 @@ def database_name() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the operating system's word for what went wrong, if it is at the bottom of an error, in one line."""
+    """Return the operating system's message at the root of an error, in one line, if there is one."""
     bottom: BaseException | None = error
     while bottom is not None:
         if isinstance(bottom, OSError) and bottom.strerror:
@@ -90,7 +91,7 @@ _LOG_AGAIN_SECONDS = 60.0
 
 
 class _Log:
-    """Writes what the database said: not for each request, but when it is another error, and once a minute."""
+    """Logs the database's errors: each new one, and a repeated one once a minute instead of for each request."""
 
     def __init__(self) -> None:
         self._text, self._until = "", 0.0
@@ -106,7 +107,7 @@ _log = _Log()
 
 
 def lacks_tables(error: BaseException | None) -> bool:
-    """Say whether an error means that migrations were not applied: a table or column is not there."""
+    """Say whether an error means that migrations were not applied: a table or column is missing."""
     cause = getattr(error, "__cause__", None)
     if isinstance(cause, sqlite3.OperationalError):
         return str(cause).startswith(("no such table", "no such column"))
@@ -114,7 +115,7 @@ def lacks_tables(error: BaseException | None) -> bool:
 
 
 def database_problem(error: BaseException | None) -> DatabaseDown | None:
-    """Return what to answer to an error that says that the database cannot be used now, None for any other error."""
+    """Return the problem to answer when an error means that the database is unavailable, None for any other error."""
     if not is_database_away(error):
         return None
     _log.write(" ".join(str(error).split()))
@@ -122,7 +123,7 @@ def database_problem(error: BaseException | None) -> DatabaseDown | None:
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Say whether an error means that the database cannot be used now."""
+    """Say whether an error means that the database is unavailable."""
     if not isinstance(error, Error):
         return False
     cause = error.__cause__

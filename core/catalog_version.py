@@ -1,9 +1,9 @@
-"""The catalog's version number, and who hears that it rose.
+"""The catalog's version number, and the listeners that are told when it rises.
 
 A save or delete of any `CatalogModel` raises the number in the same transaction, so no crash can keep the change and
-lose the number. It is raised before the first row is written: whoever changes the catalog takes this one lock first, so
-those who do it at once wait for each other in one order and never in a circle. A transaction raises it once, however
-many rows it writes, and its commit tells this process once (`on_change`); others read `current()`.
+lose the number. It is raised before the first row is written: every writer of the catalog takes this one lock first, so
+concurrent writers wait for each other in one order and cannot deadlock. A transaction raises it once, however many rows
+it writes, and its commit tells this process once (`on_change`); others read `current()`.
 """
 
 from collections.abc import Callable
@@ -20,13 +20,13 @@ _listeners: list[Callable[[], None]] = []
 
 
 def current() -> int:
-    """Return the number: it is higher after every committed change of the catalog."""
+    """Return the version number, which is higher after every committed change of the catalog."""
     row = CatalogVersion.objects.filter(pk=_ROW).values_list("number", flat=True).first()
     return row or 0
 
 
 def bump() -> None:
-    """Raise the number once in the running transaction, and tell this process after the commit.
+    """Raise the number once in the running transaction, and notify this process after the commit.
 
     For changes that send no signal (`QuerySet.update`, `bulk_create`); saves and deletes do it by themselves.
     """
@@ -41,9 +41,9 @@ def bump() -> None:
 
 
 def hold() -> None:
-    """Wait for whoever changes the catalog, and let others wait until the running transaction ends.
+    """Lock the catalog against other writers until the running transaction ends, waiting for the current one.
 
-    For those who read what they will write: between the two, nobody else changes it. The number stays as it is.
+    For callers that read what they will write: no other writer comes between the two. The number stays as it is.
     """
     if CatalogVersion.objects.select_for_update().filter(pk=_ROW).first() is None:
         bump()
@@ -74,7 +74,7 @@ def _changed(sender: type[models.Model], **_: Any) -> None:
 
 
 def _is_raised() -> bool:
-    """Say whether the running transaction raised the number already.
+    """Say whether the running transaction has raised the number already.
 
     A savepoint that is rolled back lowers the number again and takes its hooks out of this list.
     """

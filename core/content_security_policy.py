@@ -1,4 +1,4 @@
-"""Set security headers: Content Security Policy (level 3), Permissions Policy, and `Cache-Control: no-store`.
+"""Security headers: Content Security Policy (level 3), Permissions Policy, and `Cache-Control: no-store`.
 
 Answers of the API are data: a browser that is made to show one runs and loads nothing. The admin's pages load files of
 this server only, no inline script runs, and inline styles need the page's nonce. Events, and facts about them, are for
@@ -15,7 +15,7 @@ from synapse.http.exchange import DATA_POLICY, NO_STORE
 
 
 def no_store_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Let nobody keep an answer that does not say itself who may (a Django middleware)."""
+    """Add `Cache-Control: no-store` unless the response sets its own (a Django middleware)."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -59,7 +59,7 @@ PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
-    """Sends the policy of the admin with its pages, and that of data with all other answers that name none."""
+    """Sends the admin's policy with its pages, and the policy for data with all other responses that set none."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if getattr(response, "_csp_config", None) is None and not _is_admin_page(request):

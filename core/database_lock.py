@@ -1,4 +1,4 @@
-"""A lock that all processes on one database share: held while its tables or its first user are made.
+"""A lock shared by all processes on one database, held while they create its tables or its first user.
 
 On PostgreSQL it is an advisory lock of the session, beside SQLite's file a lock on a file. Both end with their holder,
 however it ends.
@@ -24,7 +24,7 @@ Release = Callable[[], object]
 
 @contextlib.contextmanager
 def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Hold the lock for as long as the block lasts; wait for whoever holds it, and say so. It is not reentrant."""
+    """Hold the lock while the block lasts; wait for another holder, and say so. It is not reentrant."""
     connection = connections[database]
     told = False
     while (release := _take(connection)) is None:
@@ -39,7 +39,7 @@ def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT
 
 
 def _take(connection: BaseDatabaseWrapper) -> Release | None:
-    """Take the lock and return how to let go of it; None when another process has it."""
+    """Take the lock and return the function that releases it; None when another process has it."""
     if connection.vendor == "postgresql":
         # Asked again and again: one statement that waits would hold up migrations that wait for all others.
         with connection.cursor() as cursor:

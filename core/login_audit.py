@@ -1,4 +1,4 @@
-"""Record log-ins to the admin in the audit log, successful and failed.
+"""Audit entries for log-ins to the admin, successful and failed.
 
 `login_throttle` counts attempts and locks out.
 
@@ -35,7 +35,7 @@ MOST_ENTRIES = 10_000
 
 
 def record_failure(username: str, address: str) -> None:
-    """Count a log-in that failed in the entry of its caller and its name, which is made for the first one."""
+    """Count a failed log-in in the audit entry of its caller and name, creating the entry for the first one."""
     name = username[:_MOST_CHARACTERS]
     is_known = get_user_model().objects.filter(username=username).exists()
     target, names = (f"user {name}", []) if is_known else (UNKNOWN_NAMES, [name])
@@ -50,14 +50,14 @@ def record_failure(username: str, address: str) -> None:
 
 
 def record_lock_out(username: str, address: str, *, failures: int, minutes: int) -> None:
-    """Record that no password is looked at any more for a user from a caller. Names that nobody has leave no entry."""
+    """Record that passwords of a user from a caller are no longer checked. Names without a user leave no entry."""
     if get_user_model().objects.filter(username=username).exists():
         caller = Principal(kind="anonymous", name="anonymous", address=one_caller(address))
         audit.record(caller, LOCKED, f"user {username}", after={"failures": failures, "minutes": minutes})
 
 
 def delete_old_entries() -> None:
-    """Delete the entries that are older than they are kept, and of the others those beyond the newest so many."""
+    """Delete expired entries, and of the rest those beyond the maximum number."""
     ours = AuditEntry.objects.filter(kind="anonymous", action__in=(FAILED, LOCKED))
     ours.filter(at__lt=timezone.now() - timedelta(days=settings.FAILED_LOGIN_DAYS)).delete()
     first_too_many = ours.order_by("-pk").values_list("pk", flat=True)[MOST_ENTRIES : MOST_ENTRIES + 1].first()
@@ -88,12 +88,12 @@ _LOGGED_IN, _LOGGED_OUT = "log in", "log out"
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the address of who asks, as the front door found it out (AXES_CLIENT_IP_CALLABLE)."""
+    """Return the client's address as the front door resolved it (AXES_CLIENT_IP_CALLABLE)."""
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def locked_out(request: HttpRequest, response: Any = None, credentials: Any = None) -> HttpResponse:
-    """Answer whoever guessed too often (AXES_LOCKOUT_CALLABLE)."""
+    """Answer 429 to a caller after too many wrong passwords (AXES_LOCKOUT_CALLABLE)."""
     seconds = ceil(settings.AXES_COOLOFF_TIME.total_seconds())
     answer = render(request, "core/admin/locked_out.html", {"minutes": ceil(seconds / 60)}, status=429)
     answer["Retry-After"] = str(seconds)
@@ -101,7 +101,7 @@ def locked_out(request: HttpRequest, response: Any = None, credentials: Any = No
 
 
 def watch() -> None:
-    """Record who logs in and out, and who fails to."""
+    """Record every log-in, log-out and failed log-in."""
     user_logged_in.connect(_logged_in, dispatch_uid="record of logging in")
     user_logged_out.connect(_logged_out, dispatch_uid="record of logging out")
     user_login_failed.connect(_failed, dispatch_uid="record of failing to log in")
@@ -118,7 +118,9 @@ def _logged_out(request: HttpRequest | None, user: Any, **_: Any) -> None:
 
 
 def _failed(credentials: Any, request: HttpRequest | None = None, **_: Any) -> None:
-    """Record a wrong name or password, and that no further are looked at after it; none of those that were not."""
+    """Record a wrong name or password, and the lock-out after the last one; attempts that were not checked leave no
+    entry.
+    """
     failures = getattr(request, "axes_failures_since_start", None)
     if request is None or failures is None:
         return

@@ -1,4 +1,4 @@
-"""Limit password guesses: five attempts for a name from a caller, then none for a quarter of an hour.
+"""A limit on password guesses: five attempts for a name from a caller, then none for a quarter of an hour.
 
 django-axes counts a failure after the password was checked, so guesses sent at once would all be checked. Here an
 attempt is counted before, in one database statement: the limit holds across processes. django-axes calls this handler
@@ -27,7 +27,7 @@ MOST_PASSWORD_CHARACTERS = 4096
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no types
-    """Refuses what cannot be right before anything is counted or hashed."""
+    """Refuses impossible names and passwords before any attempt is counted or hashed."""
 
     def clean(self) -> Any:
         too_long = (
@@ -40,7 +40,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no type
 
 
 class MaximumLengthValidator:
-    """Refuses passwords that the log-in form would not take (AUTH_PASSWORD_VALIDATORS)."""
+    """Refuses passwords longer than the log-in form accepts (AUTH_PASSWORD_VALIDATORS)."""
 
     def validate(self, password: str, user: Any = None) -> None:
         """Raise ValidationError for a password that is too long."""
@@ -51,7 +51,7 @@ class MaximumLengthValidator:
             )
 
     def get_help_text(self) -> str:
-        """Return what the pages say of it."""
+        """Return the help text for the pages."""
         return f"Your password must contain at most {MOST_PASSWORD_CHARACTERS} characters."
 
 
@@ -59,35 +59,36 @@ _MOST_CHARACTERS = 255
 
 
 class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]  # axes has no types
-    """Takes one of the attempts that are left, and gives them all back to who logs in.
+    """Takes one of the remaining attempts, and returns all of them after a successful log-in.
 
-    On the request, `axes_failures_since_start` is how many attempts were taken, with this one; None when none was left.
+    On the request, `axes_failures_since_start` is the number of attempts taken, this one included; None when none was
+    left.
     """
 
     def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        """Take an attempt. Return False when none is left: the password is not looked at then."""
+        """Take an attempt. Return False when none is left: the password is not checked then."""
         taken = _take(_key(request, credentials), request.axes_attempt_time)  # type: ignore[attr-defined]
         request.axes_failures_since_start = taken  # type: ignore[attr-defined]
         return taken is not None
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Return how many attempts were taken that still count."""
+        """Return the number of attempts that still count."""
         live = AccessAttempt.objects.filter(attempt_time__gt=_begin(request.axes_attempt_time))  # type: ignore[attr-defined]
         row = live.filter(**_key(request, credentials)).first()
         return 0 if row is None else int(row.failures_since_start)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Say that nobody is let in any more, when the attempt was the last one."""
+        """Announce the lock-out when the attempt was the last one."""
         taken = getattr(request, "axes_failures_since_start", None)
         if taken is not None and taken >= settings.AXES_FAILURE_LIMIT:
             request.axes_locked_out = True
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-        """Give back the attempts that were taken from where the person is now."""
+        """Return the attempts taken from the caller's address after a log-in."""
         give_back_attempts(request, user.get_username())
 
     def user_logged_out(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-        """Do nothing: the audit log tells."""
+        """Do nothing: the audit log records it."""
 
     def post_save_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
         """Do nothing when a row is saved."""
@@ -97,22 +98,22 @@ class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
 
 
 def take_attempt(request: HttpRequest, username: str) -> bool:
-    """Take an attempt at a person's password from where the request comes from. Return False when none is left."""
+    """Take an attempt at a person's password from the request's address. Return False when none is left."""
     return _take(_key(request, {"username": username}), timezone.now()) is not None
 
 
 def give_back_attempts(request: HttpRequest, username: str) -> None:
-    """Give back all attempts at a person's password that were taken from where the request comes from."""
+    """Return all attempts at a person's password that were taken from the request's address."""
     AccessAttempt.objects.filter(**_key(request, {"username": username})).delete()
 
 
 def delete_expired_attempts() -> None:
-    """Delete what no longer counts."""
+    """Delete expired attempts."""
     AccessAttempt.objects.filter(attempt_time__lte=_begin(timezone.now())).delete()
 
 
 def _take(key: dict[str, str], now: datetime) -> int | None:
-    """Count an attempt, unless the limit is reached. Return how many there are now; None when it was."""
+    """Count an attempt unless the limit is reached. Return the new number, None at the limit."""
     with transaction.atomic():
         rows = AccessAttempt.objects.filter(**key)
         rows.filter(attempt_time__lte=_begin(now)).delete()
@@ -129,7 +130,7 @@ def _begin(now: datetime) -> datetime:
 
 
 def _key(request: HttpRequest, credentials: dict[str, Any] | None) -> dict[str, str]:
-    """Return the columns that tell one counter from the others: of an IPv6 address only the network counts."""
+    """Return the columns that identify a counter: of an IPv6 address only the network counts."""
     caller = one_caller(str(request.META.get("REMOTE_ADDR", ""))).partition("/")[0]
     return {
         "username": str((credentials or {}).get("username") or "")[:_MOST_CHARACTERS],

@@ -1,18 +1,18 @@
-"""The audit record, the catalog's version number, and the base class of everything that belongs to the catalog."""
+"""The audit log, the catalog's version number, and the base class of all definitions in the catalog."""
 
 from django.contrib.auth.models import Group
 from django.db import models
 
 
 class CatalogModel(models.Model):
-    """A definition: a change to it is a change of the catalog, which every process must come to know."""
+    """A definition. Changing it changes the catalog, and every process is notified."""
 
     class Meta:
         abstract = True
 
 
 class CatalogVersion(models.Model):
-    """One row that counts the catalog's changes. It is raised inside the transaction of the change itself."""
+    """One row with the catalog's version number, raised inside the transaction of each change."""
 
     number = models.PositiveBigIntegerField(default=0)
 
@@ -21,10 +21,10 @@ class CatalogVersion(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which thing, and what it was before and after. Written once, never changed.
+    """An audit entry: an actor's action on a target, with the values before and after. Written once, never changed.
 
-    `kind` is that of the principal (synapse.auth.principal), `key` the id of the API key that was shown, `address` the
-    IP address from which it was done; the latter two are empty where there was none.
+    `kind` is that of the principal (synapse.auth.principal), `key` the id of the API key that was used, `address` the
+    IP address of the caller; the latter two are empty where there was none.
     """
 
     at = models.DateTimeField("when", auto_now_add=True, db_index=True)
@@ -46,7 +46,7 @@ class AuditEntry(models.Model):
 
 
 class Role(Group):
-    """A set of permissions that people can have: Django's group of users. A group is a consumer group here."""
+    """A set of permissions for people: Django's group of users. Elsewhere in Synapse, a group is a consumer group."""
 
     class Meta:
         proxy = True

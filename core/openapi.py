@@ -1,4 +1,4 @@
-"""Complete the OpenAPI document that drf-spectacular writes."""
+"""Additions to the OpenAPI document that drf-spectacular writes."""
 
 import json
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ Endpoint = tuple[str, str, str, Any]
 
 
 def without_trailing_slashes(endpoints: list[Endpoint]) -> list[Endpoint]:
-    """Return the endpoints as they are documented: the slash that every route also takes is left out.
+    """Return the endpoints as documented, without the trailing slash that every route also accepts.
 
     A preprocessing hook of drf-spectacular, which reads an optional slash (see core.views) as one that is there.
     """
@@ -39,9 +39,8 @@ HEADERS = {
 
 
 def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return the document with the answers that every operation gives: 429 to who asks too often, 503 without the
-    database and, when it could change something, 403 to pages of other sites. An operation that names no security is
-    said to need none.
+    """Add the responses that every operation can give: 429 above the rate limit, 503 without the database and, for
+    operations that change something, 403 to pages of other sites. An operation that names no security needs none.
 
     A postprocessing hook of drf-spectacular.
     """
@@ -90,7 +89,7 @@ _ERRORS = {
 
 
 def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return the document with the parameters and errors that operations repeat once, as components.
+    """Move the parameters and errors that several operations repeat into shared components.
 
     A response that differs from the shared one in its description alone keeps its own beside the reference
     (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
@@ -119,13 +118,13 @@ def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _error_name(status: str, response: dict[str, Any]) -> str:
-    """Return the name of an error among the shared responses, such as `NotFoundProblem`: the status and the shape."""
+    """Return the name of an error among the shared responses, such as `NotFoundProblem`, from its status and shape."""
     shapes = {content["schema"].get("$ref", "").rpartition("/")[2] for content in response.get("content", {}).values()}
     return f"{_ERRORS[status]}{shapes.pop()}" if status in _ERRORS and len(shapes) == 1 else ""
 
 
 def _repeated(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return by name the values that occur several times; of different values under one name, the most frequent."""
+    """Return values that occur several times, by name; of different values under one name, the most frequent."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for name, value in values:
         counts[name][json.dumps(value)] += 1

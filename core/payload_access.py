@@ -1,4 +1,4 @@
-"""Demand the permission to see payloads in the admin, and record in the audit log which events a person was shown.
+"""Payload access in the admin: checks of the permission, and audit entries on the events that a person was shown.
 
 What programs read is delivered to them, and is not recorded.
 """
@@ -19,16 +19,16 @@ MOST_RECORDED = 100
 
 
 def record(by: Principal, target: str, ids: Sequence[str], *, events: int | None = None, **more: Any) -> None:
-    """Record that a person was shown events, by their ids, and not what was in them; nothing when none was.
+    """Record the payload access of a person by event ids, without payloads; record nothing when no event was shown.
 
-    `events` is how many there were, where not all are named: a report is made of many.
+    `events` is the total, where not all are named: a report summarises many.
     """
     if count := len(ids) if events is None else events:
         _write(by, target, {"events": count, "ids": list(ids[:MOST_RECORDED])}, more)
 
 
 def record_watching(by: Principal, target: str) -> None:
-    """Record that a person begins to watch: which events there will be, nobody knows yet."""
+    """Record that a person begins to watch a stream; the events to come are not known yet."""
     _write(by, target, {"watching": True}, {})
 
 
@@ -38,12 +38,12 @@ def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any
 
 
 def may_see(request: HttpRequest) -> bool:
-    """Say whether the person may see what events hold."""
+    """Say whether the person may see payloads."""
     return bool(request.user.has_perm(VIEW_PAYLOAD))
 
 
 def check_permission(request: HttpRequest) -> None:
-    """Do nothing when the person may see what events hold.
+    """Check that the person may see payloads.
 
     Raises:
         PermissionDenied: when they may not.

@@ -1,4 +1,4 @@
-"""Translate between Django and the engine's HTTP values: URL patterns, requests, responses, and problems as answers."""
+"""Translation between Django and the engine's HTTP values: URL patterns, requests, responses and problems."""
 
 import logging
 import sys
@@ -25,7 +25,7 @@ from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, 
 
 
 def route(path: str, view: Any, name: str) -> URLPattern:
-    """Return Django's pattern of a path written as `/streams/{stream}/info`.
+    """Return Django's pattern for a path written as `/streams/{stream}/info`.
 
     A part in braces is one path segment, whatever it holds (the view refuses bad names with a reason); a trailing
     slash is the same route.
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Answers in JSON whatever the Accept header says, as the express lane does."""
+    """Negotiates JSON regardless of the Accept header, as the event loop's own routes do."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
         return parsers[0]
@@ -48,7 +48,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """A view of the API: always JSON, and no headers that the express lane does not send."""
+    """A view of the API: always JSON, and without headers that the event loop's own routes do not send."""
 
     content_negotiation_class = AlwaysJSON
 
@@ -58,14 +58,14 @@ class ApiView(APIView):
 
 
 class RequestRefused(Problem):
-    """A refusal of Django REST framework's own: its status is that of the exception."""
+    """A refusal by Django REST framework, with the status of its exception."""
 
     slug = "request-refused"
     title = "The request was refused"
 
 
 def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params: str) -> Request:
-    """Return the Django request as a value."""
+    """Return the Django request as an engine request."""
     return Request(
         method=request.method or "",
         path=request.path,
@@ -79,7 +79,7 @@ def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params:
 
 
 def to_django(response: Response) -> HttpResponse:
-    """Return the value as Django's answer."""
+    """Return the engine response as a Django response."""
     answer = HttpResponse(response.body, status=response.status, content_type=response.content_type)
     for name, text in response.headers.items():
         answer[name] = text
@@ -93,7 +93,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 
 
 def as_problem(error: Exception, request: Any) -> Problem | None:
-    """Return the problem that an exception stands for, or None for one that nobody expected."""
+    """Return the problem for an exception, None for an unexpected one."""
     match error:
         case Problem():
             return error
@@ -121,7 +121,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a person who may not see a page, or do what it offers."""
+    """Answer 403 to a person without the permission for a page or an action."""
     return _refusal(request, Forbidden(str(exception) or "You may not do this. Ask for the right to it."))
 
 
@@ -132,7 +132,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Answer with a page, where a browser asks for one of the admin, else with a problem document."""
+    """Answer with an HTML page where a browser asks for the admin, else with a problem document."""
     if not request.path.startswith(reverse("admin:index")) or "text/html" not in request.headers.get("Accept", ""):
         return to_django(problem_response(problem))
     values = {**admin.site.each_context(request), "problem": problem}
@@ -140,7 +140,7 @@ def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django itself finds suspicious, such as one for a host that is not ours."""
+    """Answer a request that Django finds suspicious, such as one with a foreign Host."""
     if isinstance(exception, DisallowedHost):
         return to_django(problem_response(bad_host(request.META.get("HTTP_HOST", ""))))
     return _refusal(request, BadRequest("The request was refused."))
@@ -159,7 +159,7 @@ def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an error that no view answered: 503 when the database cannot be used, else 500, and the log has more."""
+    """Answer an exception that no view handled: 503 when the database is unavailable, else 500, which is logged."""
     problem = availability.database_problem(sys.exc_info()[1])
     if problem is not None:
         return _unavailable(request, problem)

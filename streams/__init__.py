@@ -1,1 +1,1 @@
-"""Where do events live, and who may touch them? Publishing, inspecting, services and grants, and all of Redis."""
+"""Streams: publishing and inspection, services and grants, and the connections to Redis."""

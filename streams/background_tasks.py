@@ -1,5 +1,4 @@
-"""What every long-running process does beside its work: follow the catalog, flush its counters, keep the streams
-there and in bounds."""
+"""Background tasks of long-running processes: following the catalog, flushing counters, keeping streams in bounds."""
 
 import os
 import socket
@@ -21,7 +20,7 @@ from synapse.statistics.sampler import Sampler
 
 
 def follow_catalog() -> None:
-    """See the changes that other processes made to the catalog, and keep it for a start without the database."""
+    """Load the catalog when other processes changed it, and keep a copy for a start without the database."""
     close_old_connections()
     kept_snapshot.file.keep(holder.refresh())
 
@@ -32,12 +31,12 @@ def flush_tally() -> None:
 
 
 def report_audience() -> None:
-    """Say how many watch through this process."""
+    """Report how many viewers this process serves."""
     connections.executor().run(_audience.report(tails().watching(), now_ms=int(time.time() * 1000)))
 
 
 def delete_old_failures() -> None:
-    """Delete what is no longer kept of log-ins that failed."""
+    """Delete expired records of failed log-ins."""
     close_old_connections()
     login_throttle.delete_expired_attempts()
     login_audit.delete_old_entries()
@@ -59,13 +58,13 @@ WORK = (
 
 
 def start() -> None:
-    """Start all of it, each in a thread of its own."""
+    """Start all background tasks, each in its own thread."""
     for work in WORK:
         work.start()
 
 
 def stop() -> None:
-    """End all of it; the counters, and when keys were used, are flushed a last time."""
+    """Stop all background tasks, flushing the counters and the times of keys' last use once more."""
     for work in WORK:
         work.stop()
     Periodic("counters", 1.0, flush_tally).turn()

@@ -1,4 +1,4 @@
-"""Answer health checks from the prober's latest findings.
+"""Health checks, answered from the latest probes.
 
 The prober asks Redis whether it takes writes, and the database whether it answers, over and over. A finding older than
 `FRESH` seconds counts as down, so a hanging dependency is noticed. Where no prober runs (`runserver`, WSGI), each
@@ -33,19 +33,19 @@ Problems = Mapping[str, str]
 
 
 class Down(Exception):
-    """What was asked does not work; the message is a sentence for the health check."""
+    """The probed system does not work; the message is a sentence for the health check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What an answer, or its absence, says: `problem` is "" when all is well. `at` is in monotonic seconds."""
+    """The result of a probe: `problem` is "" when the system works. `at` is in monotonic seconds."""
 
     at: float
     problem: str
 
 
 class Probe:
-    """One thing that is asked whether it works, and what is known of it. `ask` raises `Down` when it does not."""
+    """Probes one system and keeps the latest result. `ask` raises `Down` when the system does not work."""
 
     def __init__(self, name: str, ask: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -54,7 +54,7 @@ class Probe:
         self._found: Finding | None = None
 
     def step(self) -> None:
-        """Ask, wait for the answer, and remember it."""
+        """Probe once, and keep the result."""
         try:
             self._ask()
         except Down as down:
@@ -68,7 +68,7 @@ class Probe:
         self._found = Finding(at=self._clock(), problem=problem)
 
     def problem(self) -> str:
-        """Return what is wrong, as far as is known now; "" when nothing is."""
+        """Return the problem of the latest probe, "" for none."""
         if self._found is None:
             return f"{self._name} does not answer."
         age = self._clock() - self._found.at
@@ -76,7 +76,7 @@ class Probe:
 
 
 class Prober:
-    """Asks Redis and the database, each in a thread and on a connection of its own."""
+    """Probes Redis and the database, each in its own thread and on its own connection."""
 
     def __init__(self) -> None:
         self._server = connections.server()
@@ -89,19 +89,19 @@ class Prober:
         ]
 
     def start(self) -> None:
-        """Begin to ask; wait for the first answers as long as an answer may take."""
+        """Start to probe, waiting for the first results as long as a probe may take."""
         self.ask_once()
         for work in self._work:
             work.start()
 
     def stop(self) -> None:
-        """Ask no more, and close the connection."""
+        """Stop probing, and close the connection."""
         for work in self._work:
             work.stop()
         self._executor.close()
 
     def ask_once(self) -> None:
-        """Ask both at once, and wait `PATIENCE` seconds at the longest."""
+        """Probe both at once, waiting `PATIENCE` seconds at most."""
         probes = (self.redis, self.database)
         threads = [threading.Thread(target=_ask_alone, args=[probe], daemon=True) for probe in probes]
         for thread in threads:
@@ -111,7 +111,7 @@ class Prober:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def problems(self) -> Problems:
-        """Return what is wrong with each, as far as is known now."""
+        """Return the problem of each system by its latest probe."""
         return {"redis": self.redis.problem(), "database": self.database.problem()}
 
     def _ask_redis(self) -> None:
@@ -150,7 +150,7 @@ _running: Prober | None = None
 
 
 def start() -> None:
-    """Run a prober in this process; a second call changes nothing."""
+    """Start a prober in this process; a second call changes nothing."""
     global _running  # noqa: PLW0603 - one a process
     if _running is None:
         _running = Prober()
@@ -158,7 +158,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End the prober."""
+    """Stop the prober."""
     global _running  # noqa: PLW0603
     if _running is not None:
         _running.stop()
@@ -166,12 +166,12 @@ def stop() -> None:
 
 
 def watched() -> Problems | None:
-    """Return what is wrong as the running prober knows it, at once; None when none runs."""
+    """Return the problems that the running prober found last, None when none runs."""
     return None if _running is None else _running.problems()
 
 
 def asked() -> Problems:
-    """Return what is wrong now; without a running prober that takes up to `PATIENCE` seconds."""
+    """Return the current problems; without a running prober this takes up to `PATIENCE` seconds."""
     if (known := watched()) is not None:
         return known
     once = Prober()
@@ -185,7 +185,7 @@ _STARTED = time.monotonic()
 
 
 def health(problems: Problems) -> Response:
-    """Answer `GET /health`: 200 when Redis and the database work, else 503 and what is wrong."""
+    """Answer `GET /health`: 200 when Redis and the database work, else 503 with the problems."""
     wrong = " ".join(filter(None, problems.values()))
     parts = {name: "down" if problem else "ok" for name, problem in problems.items()}
     if wrong:
@@ -194,14 +194,14 @@ def health(problems: Problems) -> Response:
 
 
 def readiness(problems: Problems) -> Response:
-    """Answer `GET /readyz`: 200 when events can be published, which takes Redis alone, else 503."""
+    """Answer `GET /readyz`: 200 when events can be published, which needs Redis alone, else 503."""
     if problems["redis"]:
         return _unavailable({"ready": False, "redis_status": "down"})
     return json_response({"ready": True, "redis_status": "ok"})
 
 
 def liveness() -> Response:
-    """Answer `GET /healthz`: this process answers, since `uptime` seconds. Nothing else is looked at."""
+    """Answer `GET /healthz`: 200 with the process's `uptime` in seconds. Nothing else is checked."""
     return json_response({"healthy": True, "service": SERVICE, "uptime": int(time.monotonic() - _STARTED)})
 
 

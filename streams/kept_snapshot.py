@@ -1,4 +1,4 @@
-"""The last snapshot of the catalog in a file, for a web server that starts while the database is away.
+"""The last snapshot of the catalog in a file, for a web server that starts while the database is unavailable.
 
 The file is written when the catalog changed, is readable by its owner only, and signed with Django's secret key. It may
 be old by the time it is needed, and a key that was revoked since must not come back. So each process notes in Redis
@@ -51,11 +51,11 @@ logger = logging.getLogger(__name__)
 
 
 class NotKept(Exception):
-    """There is no snapshot that could be used; the message completes "there is no kept catalog: ..."."""
+    """There is no usable snapshot; the message completes "there is no kept catalog: ..."."""
 
 
 class SnapshotFile:
-    """The file of one data folder, and what Redis knows of the catalog's version."""
+    """The snapshot file of a data folder, with the catalog version noted in Redis."""
 
     def __init__(self, path: Path, executor: Callable[[], SyncExecutor]) -> None:
         self._path = path
@@ -64,7 +64,7 @@ class SnapshotFile:
         self._noted: tuple[int, float] | None = None
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Write a snapshot that was just compared with the database, unless it is written, and note its version."""
+        """Write a snapshot just compared with the database, unless it is written already, and note its version."""
         if self._written != snapshot.version:
             # Once: a folder that cannot be written to is told of, and tried again with the next change.
             self._written = snapshot.version
@@ -75,7 +75,7 @@ class SnapshotFile:
         self.note(snapshot)
 
     def note(self, snapshot: Snapshot) -> None:
-        """Note in Redis which version was loaded, now and then again: a Redis that lost it is told anew."""
+        """Note the loaded version in Redis, and repeat that now and then in case Redis lost it."""
         if self._noted and self._noted[0] == snapshot.version and time.monotonic() < self._noted[1]:
             return
         try:
@@ -90,7 +90,7 @@ class SnapshotFile:
             self._noted = snapshot.version, time.monotonic() + NOTE_AGAIN_SECONDS
 
     def read(self) -> Snapshot:
-        """Return the snapshot that was kept.
+        """Return the kept snapshot.
 
         Raises:
             NotKept: when there is none, or it is not known to be the last one.
@@ -105,7 +105,7 @@ class SnapshotFile:
         return unpack(packed)
 
     def _packed(self) -> Mapping[str, Any]:
-        """Return what the file holds; NotKept when it is not one of this installation."""
+        """Return the content of the file; NotKept when it is not from this installation."""
         try:
             packed: Mapping[str, Any] = signing.loads(self._path.read_text("ascii"), salt=_SALT, serializer=_Serializer)
         except FileNotFoundError:
@@ -157,7 +157,7 @@ def pack(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> Snapshot:
-    """Return the snapshot that was packed."""
+    """Return the snapshot from its JSON values."""
     sources = [_Source(*source) for source in packed["sources"]]
     streams = (_unpacked_stream(stream, sources) for stream in packed["streams"])
     former = (_unpacked_stream(stream, sources) for stream in packed["former"])
@@ -183,7 +183,7 @@ def unpack(packed: Mapping[str, Any]) -> Snapshot:
 
 
 class _Serializer:
-    """JSON as Django's signing asks for it. The other one takes ten times as long, and the event loop waits."""
+    """JSON for Django's signing. Django's own serializer takes ten times as long, which blocks the event loop."""
 
     def dumps(self, obj: Any) -> bytes:
         return orjson.dumps(obj)
@@ -193,14 +193,16 @@ class _Serializer:
 
 
 class _Sources:
-    """The schemas that a snapshot is made of, each packed once."""
+    """The schemas of a snapshot, each packed once."""
 
     def __init__(self) -> None:
         self.packed: list[Source] = []
         self._numbers: dict[int, int] = {}
 
     def number_of(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> int:
-        """Return the place of a schema in the list. Documents live as long as their snapshot, so each has one id."""
+        """Return the index of a schema in the list. Documents live as long as their snapshot, so `id()` tells them
+        apart.
+        """
         if id(document) not in self._numbers:
             self._numbers[id(document)] = len(self.packed)
             self.packed.append((document, references))
@@ -208,7 +210,7 @@ class _Sources:
 
 
 class _Source:
-    """A schema as it was packed, made ready when it is asked for."""
+    """A packed schema, unpacked on first use."""
 
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
         self._document = document
@@ -216,7 +218,7 @@ class _Source:
 
     @cached_property
     def schema(self) -> CompiledSchema:
-        """The schema, ready to check events."""
+        """Return the compiled schema."""
         try:
             return validator.compile_schema(self._document, self._references, is_registered=True)
         except BadSchema:
@@ -224,7 +226,7 @@ class _Source:
 
     @cached_property
     def marks(self) -> Marks | None:
-        """What it marks as personal: all, when nobody knows."""
+        """Return the PII marks of the schema; everything is marked when the schema cannot be read."""
         try:
             found = marks_of(ReferenceResolver(self._document, self._references))
         except BadSchema:
@@ -277,7 +279,7 @@ def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_So
 
 
 def _database() -> list[str]:
-    """Return which database this is; no user, no password."""
+    """Return the database's address without user and password."""
     place = connection.settings_dict
     return [str(place[name]) for name in ("ENGINE", "HOST", "PORT", "NAME")]
 

@@ -1,4 +1,4 @@
-"""What Redis keeps of streams and groups that are deleted: told before, listed after, and deleted when that is asked.
+"""Leftovers in Redis of deleted streams and groups: announced before the deletion, listed after it, purged on demand.
 
 Deleting a definition deletes nothing in Redis. What a group was owed lies there in copies, dead letters among them, and
 may hold PII.
@@ -25,7 +25,7 @@ _DELETED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Keys in Redis that nothing in the catalog leads to.
+    """Keys in Redis without a definition in the catalog.
 
     Attributes:
         group: "" for what is kept of the stream itself.
@@ -42,12 +42,12 @@ class Leftover:
 
     @property
     def name(self) -> str:
-        """How the command names it: `stream`, or `stream/group`."""
+        """Return the name that the command uses: `stream`, or `stream/group`."""
         return f"{self.stream}/{self.group}" if self.group else self.stream
 
 
 def find() -> list[Leftover]:
-    """Return what is left over, by name.
+    """Return the leftovers by name.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -73,7 +73,7 @@ def find() -> list[Leftover]:
 
 
 def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
-    """Delete the keys, with `events` also a stream that is not defined, and record it. Return how many there were.
+    """Delete the keys, with `events` also an undefined stream, and record it. Return the number of keys.
 
     Raises:
         Unavailable: when Redis cannot be used. What is left then is found again.
@@ -89,7 +89,7 @@ def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
 
 
 def left_by_group(stream: str, group: str) -> str:
-    """Say what stays in Redis of a group whose bridge is deleted, "" when it is owed nothing.
+    """Return a sentence on what Redis keeps of a group whose bridge is deleted, "" when it has no backlog.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -98,7 +98,7 @@ def left_by_group(stream: str, group: str) -> str:
 
 
 def left_by_stream(stream: str) -> list[str]:
-    """Say what stays in Redis of a stream that is deleted: its events, and what its groups are owed.
+    """Return sentences on what Redis keeps of a deleted stream: its events, and the backlogs of its groups.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -155,7 +155,7 @@ def _events(stream: str, group: str) -> int:
 
 
 def _or_nothing(reply: object, stream: str, nothing: object) -> Any:
-    """Return a reply; somebody else's key in place of ours tells nothing."""
+    """Return a reply; a key of another type in place of ours counts as nothing."""
     try:
         return answer(reply, stream, absent=nothing)
     except Problem:
@@ -173,7 +173,7 @@ _STAYS = (
 
 
 def describe_leftovers(left: Callable[[], list[str]]) -> list[str]:
-    """Return the sentences that `left` gives and where what they tell of can be deleted."""
+    """Return the sentences of `left`, followed by the way to delete the leftovers."""
     try:
         said = [sentence for sentence in left() if sentence]
     except Unavailable as problem:

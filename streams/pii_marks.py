@@ -1,8 +1,8 @@
-"""What is personal on which stream: the marks of contracts, brought to the event types that they are about.
+"""PII marks by stream: the marks of contracts, assigned to the event types that they apply to.
 
-An event type's are those of every version of the contract that it points at, and of the contract that is its own by
-its subject (`<stream>.<type>`), whether or not it still points there, and whether or not it is defined any more. So no
-change of definitions unmasks what was published before; only deleting versions for good does.
+An event type has the marks of every version of the contract that it points at, and of the contract whose subject is its
+own (`<stream>.<type>`), whether or not it still points there or is still defined. So no change of definitions unmasks
+events published before it; only deleting versions for good does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,17 +21,17 @@ _AT_ONCE = 500
 
 
 class MarkReader:
-    """Reads the marks of all contracts, each schema once: its text never changes under its id."""
+    """Reads the marks of all contracts, each schema once: the text of a schema id never changes."""
 
     def __init__(self) -> None:
         self._known: dict[int, Marks | None] = {}
 
     def forget(self) -> None:
-        """Drop what was read."""
+        """Drop the marks that were read."""
         self._known.clear()
 
     def read(self, compiled: Mapping[int, CompiledSchema]) -> MarksOf:
-        """Return what is personal on each stream. `compiled` are schemas that need not be compiled for it."""
+        """Return the PII marks of each stream. Schemas in `compiled` are not compiled again."""
         by_subject = self._by_subject(compiled)
         found: dict[str, dict[str, dict[int, Marks]]] = {}
         for subject, stream, event_type in (*_pointing(by_subject), *_owning(by_subject)):
@@ -69,14 +69,14 @@ class MarkReader:
 
 
 def _pointing(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Give which subject is the contract of which event type, by stream and name."""
+    """Yield the contract subjects with the stream and the name of each event type that uses them."""
     rows = EventType.objects.order_by().values_list("contract__subject", "stream__name", "name")
     known = frozenset(subjects)
     yield from ((subject, stream, name) for subject, stream, name in rows if subject in known)
 
 
 def _owning(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Give of which event types the subjects are the own ones. Names may have dots, so there can be several."""
+    """Yield the event types whose own subject is given. Names may contain dots, so one subject can have several."""
     for subject in subjects:
         for place, character in enumerate(subject):
             if character == ".":

@@ -1,4 +1,4 @@
-"""The catalog as the hot path reads it: an immutable picture, replaced as a whole when the catalog changes.
+"""Snapshots of the catalog for the hot path: immutable, replaced as a whole when the catalog changes.
 
 A publish makes no query. This process reloads right after its own changes; others' changes are seen by asking for the
 catalog's version number every `POLL_SECONDS`, in a thread (see background.py).
@@ -47,19 +47,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ContractTypes(Mapping[str, TypesOfContract]):
-    """What the contracts of event types say of the types of their properties, worked out when one is asked for."""
+    """The property types that the contracts of event types declare, computed on first use."""
 
     event_types: Mapping[str, EventTypeDefinition]
 
     def __getitem__(self, name: str) -> TypesOfContract:
-        """Return what the contract of an event type says."""
+        """Return the property types of an event type's contract."""
         contract = self.event_types[name].contract
         if contract is None:
             raise KeyError(name)
         return TypesOfContract(contract.schema.property_types, contract.schema.accepted_reading)
 
     def __iter__(self) -> Iterator[str]:
-        """Give the event types with a contract."""
+        """Iterate over the event types with a contract."""
         return (name for name, event_type in self.event_types.items() if event_type.contract is not None)
 
     def __len__(self) -> int:
@@ -78,11 +78,11 @@ class SnapshotHolder:
         self._lock = threading.Lock()
 
     def current(self) -> Snapshot:
-        """Return the snapshot: no query once it was loaded."""
+        """Return the snapshot, without a query once it is loaded."""
         return self._snapshot or self.refresh()
 
     def refresh(self) -> Snapshot:
-        """Load the catalog when its number rose, and return the snapshot."""
+        """Load the catalog when its version number rose, and return the snapshot."""
         with self._lock:
             version = catalog_version.current()
             if self._snapshot is None or self._is_kept or self._snapshot.version != version:
@@ -90,16 +90,16 @@ class SnapshotHolder:
             return self._snapshot
 
     def adopt(self, kept: Snapshot) -> None:
-        """Use a snapshot that was kept until the database can be asked."""
+        """Use a kept snapshot until the database can be asked."""
         with self._lock:
             self._snapshot, self._is_kept = kept, True
 
     def heard(self) -> None:
-        """Take up a change that this process made (listener of core.catalog_version)."""
+        """Load a change that this process made (listener of core.catalog_version)."""
         self.refresh()
 
     def forget(self) -> None:
-        """Drop what was loaded: the next question loads it anew."""
+        """Drop the loaded snapshot, so that the next call loads it anew."""
         with self._lock:
             self._snapshot = None
             self._compiled.clear()
@@ -121,7 +121,7 @@ class SnapshotHolder:
                 )
 
     def _streams(self) -> tuple[dict[str, StreamDefinition], dict[str, StreamDefinition]]:
-        """Return the streams that are defined, and those of which contracts still tell what is personal."""
+        """Return the defined streams, and streams that are no longer defined but have contracts with PII marks."""
         versions = self._versions()
         active = self._active()
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
@@ -179,7 +179,7 @@ def _granted(action: str, stream: str, event_type: str) -> Granted:
 
 
 def loaded_keys() -> list[KeyDefinition]:
-    """Return the keys that were not revoked, each with its rights. Two queries, however many there are."""
+    """Return the keys that are not revoked, each with its rights, in two queries."""
     rows = list(
         Key.objects.filter(revoked_at=None)
         .order_by()
@@ -202,7 +202,9 @@ def loaded_keys() -> list[KeyDefinition]:
 
 
 def patience_of(durability: str) -> timedelta:
-    """Return how long a publish waits to be safe; for replicas less than Redis' answer may take, or nobody reads it."""
+    """Return how long a publish may wait for durability: less than the client's read timeout, so that the answer is
+    read.
+    """
     return _PATIENCE_FOR_DISK if durability == "local" else timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
 
 

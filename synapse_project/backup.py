@@ -27,11 +27,11 @@ LOCK = "backup.lock"
 
 
 class BackupFailed(Exception):
-    """There is no backup. The message says why and what to do."""
+    """The backup failed. The message says why and what to do."""
 
 
 def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) -> None:
-    """Write a backup of these parts into a new folder, which is there when it is whole.
+    """Write a backup of these parts into a new folder, which appears only when it is complete.
 
     Raises:
         BackupFailed: when it cannot be made; nothing is left of it then.
@@ -62,7 +62,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
 
 
 def _refuse_foreign(parts: Collection[str]) -> None:
-    """Refuse to leave out what is kept elsewhere, and say how that is copied."""
+    """Refuse to leave out data kept by other systems, and say how to copy that."""
     if REDIS in parts and settings.REDIS_URL:
         raise BackupFailed(
             "Redis is not run by Synapse. Copy it first, with its own means (docs/backup.md), and then the database: "
@@ -86,7 +86,7 @@ def _copy_redis(target: Path) -> None:
 
 
 def _copy_database(target: Path) -> None:
-    """Copy the database as it is at one moment; others write to it meanwhile."""
+    """Copy the database as of one moment, while others write to it."""
     private_files.protect_sqlite(target)
     source = f"file:{quote(str(connection.settings_dict['NAME']))}?mode=rw"
     with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(target)) as copy:
@@ -97,7 +97,7 @@ def _copy_database(target: Path) -> None:
 
 
 def _copy_secret_key(target: Path) -> None:
-    """Copy the key that was made here: without it nobody reads the secrets in the database."""
+    """Copy the generated secret key, without which the secrets in the database cannot be read."""
     made_here = settings.VAR_DIR / KEY_FILE
     if made_here.exists():
         shutil.copy(made_here, target)

@@ -24,7 +24,7 @@ ACTOR = Principal(kind="system", name="catalog")
 
 
 class Part(Protocol):
-    """What an app offers for its part of the catalog.
+    """The interface of an app to its part of the catalog.
 
     `KINDS` are in the order in which one needs the other: creations follow it, deletions go backwards.
     """
@@ -35,10 +35,10 @@ class Part(Protocol):
     def SECTIONS(self) -> Sequence[str]: ...
 
     def read(self, file: CatalogFile) -> None:
-        """Read the part's sections: add what they ask for to the file, and note what is wrong."""
+        """Read the part's sections: add their definitions to the file, and note errors."""
 
     def plan(self, file: CatalogFile, *, delete: bool) -> list[Change]:
-        """Return what would change, and note what only the database can tell to be wrong."""
+        """Return the changes to carry out, and note errors that only the database can reveal."""
 
     def apply(self, changes: Sequence[Change], *, by: Principal) -> None:
         """Carry out changes of the part's kinds in the running transaction, in their order, and record them."""
@@ -58,7 +58,7 @@ _ORDER = {kind: index for index, kind in enumerate(_PART_OF)}
 
 
 class Catalog:
-    """A catalog file that was read without a mistake, ready to be compared and applied."""
+    """A catalog file that was read without an error, ready to be compared and applied."""
 
     def __init__(self, data: bytes, *, name: str) -> None:
         """Read the text of a catalog file; `name` is what messages call it.
@@ -95,7 +95,7 @@ class Catalog:
         return _ordered(changes)
 
     def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
-        """Make the database say what the file says, all of it or nothing, and return what changed.
+        """Bring the database in line with the file, all of it or nothing, and return the changes.
 
         What the file does not name is deleted only when `delete` says so. With `only_new`, what is missing is made and
         what is there stays as it is.
@@ -106,7 +106,7 @@ class Catalog:
         return self._change(delete=delete, only_new=only_new, keep=True)
 
     def _change(self, *, delete: bool, only_new: bool, keep: bool) -> list[Change]:
-        """Carry out what there is to do, and roll it back unless it is to be kept."""
+        """Carry out the changes, and roll them back unless `keep`."""
         chosen = self._chosen(delete, only_new)
         if keep:
             bridges.catalog.adopt(self._file)
@@ -185,7 +185,7 @@ def _source(data: bytes, name: str) -> Source:
 
 
 def _ordered(changes: Iterable[Change]) -> list[Change]:
-    """Put what others need first, and deletions last: these in the opposite order.
+    """Order changes by their dependencies, with deletions last in reverse order.
 
     Only the last kind, which nothing needs, is deleted first of all: what takes its place would clash with it.
     """

@@ -48,14 +48,14 @@ _ADMIN = "/admin/"
 
 
 class KnownSessions:
-    """The sessions with which people came lately, and whose each is."""
+    """The recently used sessions, and the person of each."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._people: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def person(self, headers: Mapping[str, str]) -> str | None:
-        """Return whose session a request comes with; None when that is not known."""
+        """Return the person of a request's session, None when unknown."""
         if settings.SESSION_COOKIE_NAME not in headers.get("cookie", ""):
             return None
         session = parse_cookie(headers["cookie"]).get(settings.SESSION_COOKIE_NAME, "")
@@ -63,7 +63,7 @@ class KnownSessions:
         return person if self._clock() < until else None
 
     def learn(self, environ: Mapping[str, Any]) -> None:
-        """Remember whose session it was with which a request came that Django has answered."""
+        """Remember the person of the session of a request that Django has answered."""
         if PERSON in environ:
             session, person = environ[PERSON]
             self._people[session] = (person, self._clock() + _SECONDS)
@@ -73,7 +73,7 @@ class KnownSessions:
 
 
 def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Tell the front door whose session a request came with, or began, where answering it took the session."""
+    """Report to the front door the person of a request's session, where Django loaded or created the session."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -86,9 +86,9 @@ def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
 
 
 def _person(user: Any) -> str:
-    """Return the name of the person who is logged in, "" when nobody is.
+    """Return the name of the logged-in person, "" without one.
 
-    Views of the API put a principal there, and nothing when they refuse to know the caller.
+    Views of the API put a principal in `user`, and None when they refuse the caller.
     """
     if user is None:
         return ""
@@ -98,7 +98,7 @@ def _person(user: Any) -> str:
 
 
 def sender_of(path: str, headers: Mapping[str, str], address: str, sessions: KnownSessions) -> Sender:
-    """Return who sends a request that Django answers: a service, a person whose session is known, or an address."""
+    """Return the sender of a request to Django: a service, a person whose session is known, or an address."""
     refusal = None
     try:
         principal = access.identify(headers, address=address)
@@ -112,7 +112,7 @@ def sender_of(path: str, headers: Mapping[str, str], address: str, sessions: Kno
 
 
 async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None:
-    """Return who is logged in with the session that a request shows; None when nobody is. Asks the database.
+    """Return the person logged in with the request's session, None without one. Asks the database.
 
     Raises:
         DatabaseDown: when it cannot be asked.
@@ -161,7 +161,7 @@ class DjangoLane:
         self._back_tests = FairPool("django-back-tests", threads=_ONE, requests=shares_of("back-test-requests"))
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes, sender: Sender) -> DjangoAnswer:
-        """Return the answer's status, headers and body.
+        """Return the response's status, headers and body.
 
         Raises:
             ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
@@ -172,11 +172,11 @@ class DjangoLane:
         return answer
 
     def sender_of(self, path: str, headers: Mapping[str, str], address: str) -> Sender:
-        """Return who sends a request: a service, a person whose session is known, or an address."""
+        """Return the sender of a request: a service, a person whose session is known, or an address."""
         return sender_of(path, headers, address, self.sessions)
 
     async def person_of(self, headers: Mapping[str, str], address: str) -> CallerId | None:
-        """Return who is logged in with the session that a request shows; None when nobody is.
+        """Return the person logged in with the request's session, None without one.
 
         Raises:
             DatabaseDown: when the database cannot be asked.
@@ -184,7 +184,7 @@ class DjangoLane:
         return await person_of(headers, address)
 
     def pool_of(self, method: str, path: str) -> FairPool:
-        """Return the pool that answers a request."""
+        """Return the thread pool for a request."""
         if method not in _SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
             return self._passwords
         if _PYTHON_CODE.fullmatch(path):

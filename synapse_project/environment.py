@@ -1,4 +1,4 @@
-"""Reading the environment: each setting declared once, parsed once, and refused loudly.
+"""Settings from the environment: each is declared once, parsed once, and refused with a clear message.
 
 `docs/reference/settings.md` is written from this list, and a test holds the two together. Every setting can also be
 read from a file: `NAME_FILE=/path` (as container secrets are), and from `.env` beside `manage.py`.
@@ -20,14 +20,14 @@ from synapse_project import setting_values
 
 
 class BadSetting(Exception):
-    """A setting has a value that cannot be used; the message is one line that names it."""
+    """The value of a setting cannot be used; the message is one line that names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One variable of the environment. `parse` raises ValueError with what was expected.
+    """One variable of the environment. `parse` raises ValueError with the expected form.
 
-    `when_empty` is what it means when it is set to nothing; without it, that it is not set.
+    `when_empty` is the value of an empty variable; without it, an empty variable counts as unset.
     """
 
     name: str
@@ -308,7 +308,7 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, An
 
 
 def read_env_file(base: Path) -> None:
-    """Add the variables of `base/.env` to the process's own, where these do not say anything else."""
+    """Add the variables of `base/.env` to the process's own, which take precedence."""
     if (base / ".env").is_file():
         environ.Env.read_env(str(base / ".env"))
 
@@ -346,7 +346,7 @@ def redis_url(values: Mapping[str, Any]) -> str:
 
 
 def cookie_suffix(values: Mapping[str, Any]) -> str:
-    """Return how the name of the admin's session cookie ends. On the default port it has Django's own name."""
+    """Return the end of the admin's session cookie's name. On the default port it has Django's own name."""
     if values["SYNAPSE_COOKIE_SUFFIX"] or values["PORT"] == DEFAULT_PORT:
         return str(values["SYNAPSE_COOKIE_SUFFIX"])
     return f"_{values['PORT']}"

@@ -19,7 +19,7 @@ from synapse_project.server_config import server_config
 
 
 def load_views() -> None:
-    """Import every view, and what they import."""
+    """Import every view with its dependencies."""
     get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
 
 

@@ -1,4 +1,4 @@
-"""The installation that runs here, for management commands in another shell.
+"""The running installation on this machine, which management commands in another shell find.
 
 `manage.py up` writes down in `var/running/`, beside `manage.py`, which settings it was given. A command that is started
 in the same folder takes from there what its own environment does not say, and tells on standard error what it took.
@@ -58,7 +58,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a command took from a running installation: the names of the settings, and of those that it lacks."""
+    """The settings that a command took from a running installation: their names, and the names of those it lacks."""
 
     installation: Installation
     names: Sequence[str]
@@ -103,7 +103,7 @@ def forget(folder: Path, records: Path = RECORDS) -> None:
 
 
 def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records: Path = RECORDS) -> None:
-    """Add to a command's environment the settings of the installation that runs here. What it says itself stays."""
+    """Add the settings of the running installation to a command's environment, whose own settings take precedence."""
     global taken, others  # noqa: PLW0603 - what is told when the settings are loaded
     taken, others = None, ()
     command = arguments[1] if len(arguments) > 1 else "help"
@@ -138,8 +138,9 @@ def secrets_elsewhere() -> frozenset[str]:
 
 
 def difference(*, database: str, redis: str) -> str:
-    """Return what a command that acts on this database and Redis has to say of each running installation, in a line; ""
-    when it has all in common with them."""
+    """Return a line on each running installation whose database or Redis a command only partly shares; "" when it
+    shares all.
+    """
     if taken is None:
         return "\n".join(filter(None, (_difference_to(other, [], database, redis) for other in others)))
     parts = []
@@ -162,7 +163,7 @@ def _difference_to(running: Installation, parts: list[str], database: str, redis
 
 
 def tell_difference(*, database: str, redis: str) -> None:
-    """Say it on standard error."""
+    """Print the difference on standard error."""
     line = difference(database=database, redis=redis)
     if line and sys.stderr is not None:
         with suppress(OSError):
@@ -199,7 +200,7 @@ def redis_of(url: str, embedded: Path) -> str:
 
 
 def _told_apart(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the settings among variables that are no secrets, and the names of those that are."""
+    """Return the settings among variables that are not secret, and the names of those that are."""
     settings: dict[str, str] = {}
     withheld: list[str] = []
     for setting in SETTINGS:
@@ -219,7 +220,7 @@ def _told_apart(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]
 
 
 def _without_current_folder(name: str, text: str) -> str:
-    """Return a setting as it is meant in every folder that a command may be started in."""
+    """Return a setting independent of the current folder, since commands may be started in any."""
     if name in _PATHS and text not in _NO_PATHS:
         return os.path.abspath(text)
     path = text.removeprefix("sqlite:///")
@@ -229,13 +230,13 @@ def _without_current_folder(name: str, text: str) -> str:
 
 
 def _is_said(name: str, explicit: Iterable[str]) -> bool:
-    """Say whether an environment names a setting, or another one in whose place it would be."""
+    """Say whether an environment sets a setting, or another one that replaces it."""
     names = _OF_REDIS if name in _OF_REDIS else {name}
     return any(each in explicit or f"{each}_FILE" in explicit for each in names)
 
 
 def _chosen(found: Sequence[Installation], variables: Mapping[str, str]) -> Installation | None:
-    """Return the one whose data folder is meant: that of the environment, else the usual one, else the only one."""
+    """Return the installation of the environment's data folder, else of the usual one, else the only one."""
     asked = variables.get("SYNAPSE_VAR")
     folder = str((ROOT / (asked or "var")).resolve())
     named = [each for each in found if each.folder == folder]
@@ -245,7 +246,7 @@ def _chosen(found: Sequence[Installation], variables: Mapping[str, str]) -> Inst
 
 
 def _read(path: Path) -> Installation | None:
-    """Return a recorded installation, None when it does not run any more or nobody can tell."""
+    """Return a recorded installation, None when it no longer runs or its record cannot be read."""
     try:
         found = Installation(**json.loads(path.read_text(encoding="utf-8")))
         return found if private_files.is_held(Path(found.folder) / UP_LOCK) else None

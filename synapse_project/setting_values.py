@@ -26,7 +26,7 @@ def boolean(text: str) -> bool:
 
 
 def between(low: int, high: int) -> Callable[[str], int]:
-    """Return what reads a whole number within these limits, both included."""
+    """Return a parser of whole numbers within these limits, both included."""
 
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -37,7 +37,7 @@ def between(low: int, high: int) -> Callable[[str], int]:
 
 
 def redis_url(text: str) -> str:
-    """Read the URL of a Redis, and the files that it names."""
+    """Read the URL of a Redis, and the files named in it."""
     address.read(text)
     parts = urlsplit(text)
     for name, paths in parse_qs(parts.query).items():
@@ -90,14 +90,14 @@ def handlers(text: str) -> list[str]:
 
 
 def passphrases(text: str) -> list[str]:
-    """Read what secrets are encrypted with, the newest first."""
+    """Read the passphrases that encrypt secrets, the newest first."""
     if not (found := names(text)) or min(map(len, found)) < 32:
         raise ValueError("32 characters or more; several separated by commas")
     return found
 
 
 def url(*schemes: str) -> Callable[[str], str]:
-    """Return what reads a URL of one of these schemes."""
+    """Return a parser of URLs with one of these schemes."""
     wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
 
     def parse(text: str) -> str:
@@ -122,14 +122,14 @@ def host(text: str) -> str:
 
 
 def auth(text: str) -> str:
-    """Read who gets in."""
+    """Read the mode of authentication: `required` or `open`."""
     if text.lower() not in ("required", "open"):
         raise ValueError("required or open")
     return text.lower()
 
 
 def key_environment(text: str) -> str:
-    """Read the word that tells keys of one installation from those of another."""
+    """Read the word that distinguishes the keys of one installation from those of another."""
     if not api_key.is_environment(text):
         raise ValueError(api_key.ENVIRONMENT_RULE)
     return text
@@ -151,7 +151,7 @@ def level(text: str) -> str:
 
 
 def log_format(text: str) -> str:
-    """Read how log lines are written."""
+    """Read the format of log lines."""
     if text not in ("text", "json"):
         raise ValueError("text or json")
     return text
@@ -185,7 +185,7 @@ _WITHOUT_TLS = ["security.W004", "security.W012", "security.W016"]
 
 
 def secret_key(text: str) -> str:
-    """Return a secret key that can be one.
+    """Return a secret key, refusing weak ones.
 
     Raises:
         ValueError: when it is short, a sample, or not random.
@@ -198,7 +198,7 @@ def secret_key(text: str) -> str:
 
 
 def _looks_random(text: str) -> bool:
-    """Say whether a key could be random: it has many different characters, repeats nothing, and does not just count."""
+    """Say whether a key could be random: it has many different characters, no repetition, and is no sequence."""
     text = text[:_LOOKED_AT]
     pieces = Counter(text[place : place + _PIECE] for place in range(len(text) - _PIECE + 1))
     if len(set(text)) < _FEWEST_CHARACTERS or max(pieces.values()) > 2:
@@ -208,7 +208,7 @@ def _looks_random(text: str) -> bool:
 
 
 def trusted(text: str) -> client_ip.Proxies:
-    """Return the proxies that are trusted.
+    """Return the trusted proxies.
 
     Raises:
         ValueError: when one is no address and no network.
@@ -229,7 +229,7 @@ def one_rate(text: str) -> durations.Rate:
 
 
 def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Django's settings that follow from whether a proxy speaks TLS for us.
+    """Return Django's settings that depend on whether a proxy terminates TLS.
 
     Raises:
         ValueError: when it does, and is not known: then nobody could tell what came over TLS.
@@ -254,7 +254,7 @@ STDERR = "stderr"
 
 
 def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the handlers that `logging` needs by name, and the logger of the record.
+    """Return the handlers that `logging` needs by name, and the logger of the audit log.
 
     `target` is a file, "stderr", or "" for nowhere. Each line is written at once and appended, so that several
     processes can share the file; one that is moved away (logrotate) is made anew.

@@ -1,4 +1,4 @@
-"""The admin's name, style files and sidebar (settings of django-unfold), made before any model is known."""
+"""The admin's name, style files and sidebar (settings of django-unfold), evaluated before any model is loaded."""
 
 from collections.abc import Callable, Collection
 
@@ -8,7 +8,7 @@ from django.urls import reverse_lazy
 
 
 def _static_file(path: str) -> Callable[[object], str]:
-    """Return what gives the address of a static file: only when it is asked for are the settings known."""
+    """Return a function that gives a static file's address later, since the settings are not loaded yet."""
     return lambda _: static(path)
 
 
@@ -18,7 +18,7 @@ def _no_colors(_: object) -> dict[str, dict[str, str]]:
 
 
 def _is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:
-    """Say whether a line of the sidebar is that of the page that is shown.
+    """Say whether a line of the sidebar belongs to the current page.
 
     The line of a list (`changelist`) is also that of the model's other pages, but for those `apart`; a page's line is
     also that of the pages below it, whose names begin with its own.
@@ -37,7 +37,7 @@ def _is_below(name: str, page: str) -> bool:
 
 
 def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart: str = "") -> dict[str, object]:
-    """Return a line of the sidebar, for those who may see the model; a page `apart` has a line of its own."""
+    """Return a line of the sidebar, shown with the permission to view the model; pages `apart` have their own line."""
     app, name = model.split(".")
     return {
         "title": title,

@@ -37,12 +37,12 @@ _CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  
 
 
 def is_open(auth: str) -> bool:
-    """Say whether everybody gets in."""
+    """Say whether authentication is open."""
     return auth == OPEN
 
 
 def said(auth: str, host: str) -> str:
-    """Return who gets in where the web server listens on `host`, in words."""
+    """Return a warning or a note on access to a web server that listens on `host`."""
     if not is_open(auth):
         return _CLOSED
     lines = [
@@ -53,7 +53,7 @@ def said(auth: str, host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches a server that listens on `host`."""
+    """Say whether only this machine can reach a server that listens on `host`."""
     if host == "localhost":
         return True
     try:
@@ -84,7 +84,7 @@ class CannotStart(Exception):
 
 
 def hold_folder(folder: Path, say: Say) -> int:
-    """Return a lock that says: this folder has its `up`. Programs that `up` starts inherit it.
+    """Return a lock on the data folder's `up`. Programs that `up` starts inherit it.
 
     Raises:
         CannotStart: when another `up` works on this folder.
@@ -106,7 +106,7 @@ def hold_folder(folder: Path, say: Say) -> int:
 
 
 def record_settings() -> None:
-    """Let management commands in other shells find the settings of this installation."""
+    """Record the settings of this installation for management commands in other shells."""
     installation.record(
         settings.VAR_DIR,
         os.environ,
@@ -116,7 +116,7 @@ def record_settings() -> None:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Make sure that the web server can listen there.
+    """Check that the web server can listen on the port.
 
     Raises:
         CannotStart: when it cannot.
@@ -149,14 +149,14 @@ def wait_for_redis(url: str, say: Say) -> str:
 
 
 def migrate(say: Say) -> None:
-    """Bring the tables of the database up to date; of several processes at once, one does it and the others wait."""
+    """Migrate the database; of several concurrent processes, one does it and the others wait."""
     say("Preparing the database ...")
     with long_work.told(say, "Preparing the database"):
         call_command("migrate", verbosity=0, interactive=False)
 
 
 def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Load the catalog. While the database is away, take the one that was kept, or wait until the database is back."""
+    """Load the catalog. While the database is unavailable, use the kept copy, or wait for the database."""
 
     def ask() -> None:
         try:
@@ -177,7 +177,7 @@ def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
 
 
 def apply_catalog() -> None:
-    """Apply the catalog file to an installation in which nothing was ever defined; there may be no such file.
+    """Apply the catalog file to an installation without any definitions; the file is optional.
 
     What was deleted since does not come back: the number of the catalog's changes never falls.
     """
@@ -186,7 +186,7 @@ def apply_catalog() -> None:
 
 
 def create_admin() -> str:
-    """Make the user `admin` when there is no superuser yet. Return how a person logs in, in words."""
+    """Create the user `admin` when there is no superuser yet. Return the way to log in, in words."""
     # Another machine may be starting on the same database.
     with database_lock.held():
         return _create_admin()
@@ -222,7 +222,7 @@ def start_bridges(supervisor: Supervisor) -> Child:
 
 
 def wait_until_healthy(web: Child, say: Say) -> None:
-    """Wait until the web server says that all is well.
+    """Wait until the web server reports that it is healthy.
 
     Raises:
         CannotStart: when it ends instead, or does not say so within a minute.
@@ -238,7 +238,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
 
 
 def summary(*, redis: str, login: str) -> str:
-    """Return what a person wants to know first: what runs, where, who gets in, and what to try."""
+    """Return the summary of a start: addresses, access, and first steps."""
     api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
     key = "" if is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
@@ -259,7 +259,7 @@ Ctrl-C stops all of it.
 
 
 def _first_steps(api: str, key: str) -> str:
-    """Return what to try with the streams that there are."""
+    """Return commands to try, for the streams that exist."""
     streams = holder.current().streams
     if not streams:
         return f"""There is no stream yet. Define one: {api}/admin/streams/stream/add/
@@ -276,7 +276,7 @@ What a stream takes, and a form that sends a test event: {api}/admin/streams/str
 
 
 def _bridges() -> str:
-    """Return which bridges run, in words: all that are enabled."""
+    """Return the running bridges in words: all that are enabled."""
     names = [bridge.name for bridge in bridges.holder.current().values() if bridge.enabled]
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     return f"{len(names)} enabled{': ' if names else ''}{shown}"
@@ -287,7 +287,7 @@ def _is_running(pid: str) -> bool:
 
 
 def _health() -> str:
-    """Return what GET /health does, in words: "answers 200", or why it does not."""
+    """Return the result of GET /health in words: "answers 200", or the reason why not."""
     caller = http.client.HTTPConnection(ports.reachable(settings.HOST), settings.PORT, timeout=5)
     try:
         caller.request("GET", "/health")
@@ -299,6 +299,6 @@ def _health() -> str:
 
 
 def _shown(host: str) -> str:
-    """Return the name by which a person on this machine calls a server that listens on `host`."""
+    """Return the host name in URLs for people on this machine, for a server that listens on `host`."""
     reached = ports.reachable(host)
     return {"127.0.0.1": "localhost", "::1": "[::1]"}.get(reached, f"[{reached}]" if ":" in reached else reached)

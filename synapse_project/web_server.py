@@ -58,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with an acceptor of ours.
+    """uvicorn's server with our own acceptor.
 
     It ends live connections first when it stops: it waits for all answers, and those never end. `say` is told when it
     listens, and when it stops.
@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
 
 
 def run(listener: socket.socket, *, say: Callable[[str], object] = str) -> None:
-    """Answer requests in this process until SIGTERM or SIGINT; what is being answered is finished first."""
+    """Answer requests in this process until SIGTERM or SIGINT; requests in flight are finished first."""
     # uvicorn raises the signal again after a clean stop; without handlers of ours that would end the process there.
     signal.signal(signal.SIGTERM, _do_nothing)
     signal.signal(signal.SIGINT, _do_nothing)
@@ -107,7 +107,7 @@ def run(listener: socket.socket, *, say: Callable[[str], object] = str) -> None:
 def run_workers(
     listener: socket.socket, count: int, complain: Callable[[str], None], *, say: Callable[[str], object] = str
 ) -> None:
-    """Keep worker processes running on one socket until SIGTERM or SIGINT; `complain` is told of those that ended."""
+    """Keep worker processes running on one socket until SIGTERM or SIGINT, reporting those that ended to `complain`."""
     supervisor = Supervisor(say=complain)
     supervisor.inherit(listener.fileno())
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--listener", str(listener.fileno())]

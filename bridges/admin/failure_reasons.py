@@ -1,4 +1,4 @@
-"""Reasons why a bridge is not running, shown only to people who may see payloads: errors and replies quote events."""
+"""Reasons why bridges are not running, shown only with the permission to see payloads, which errors quote."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What several tests do with a client. Every test is one `asyncio.run`."""
+"""Steps that several tests take with a client. Every test is one `asyncio.run`."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def numbered(n: int) -> dict[str, Any]:
 
 
 async def take(events: AsyncGenerator[ReceivedEvent, None], count: int, *, within: float = 60) -> list[ReceivedEvent]:
-    """Return the next events, each handled (so settled) but the last, which is in hand when this returns."""
+    """Return the next events, all acknowledged but the last, which is in flight when this returns."""
     async with asyncio.timeout(within):
         return [await anext(events) for _ in range(count)]
 
@@ -68,7 +68,7 @@ def pending(redis: Redis, group: str = GROUP) -> dict[str, int]:
 
 
 class Clock:
-    """Time that passes when a test says so, for those who consume in a group and for what Redis knows of them."""
+    """A clock under the test's control, for group consumers and for the idle times that Redis keeps of them."""
 
     def __init__(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
         self._redis = redis

@@ -1,4 +1,4 @@
-"""Both codecs, side by side, on whatever hypothesis thinks of."""
+"""The codecs of client and server agree on the events that Hypothesis generates."""
 
 import json
 from typing import Any

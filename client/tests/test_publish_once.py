@@ -1,4 +1,4 @@
-"""An event is sent once, whatever happens to the connection; the caller hears what is known of it."""
+"""An event is stored once, even when the connection breaks; the caller learns whether the outcome is known."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,4 +1,4 @@
-"""Subscribing as a consumer of a group: who gets what, and when it counts as handled."""
+"""Subscribing as a consumer of a group: the distribution of events, and when an event counts as handled."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Compatibility on the pages of contracts: what the check says of a text, and the mode and policy that it follows."""
+"""Compatibility on the pages of contracts: the result of the check of a text, and forms for mode and policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _FIELDS = ("compatibility", "policy", "mode")
 
 
 class RulesForm(RevisedForm, forms.Form):
-    """What holds for new versions, and whether there may be any."""
+    """The form of the compatibility mode and policy, and of the registry's mode."""
 
     compatibility = forms.ChoiceField(
         label="Compatibility", help_text="What a new version must be able to read, or must be readable by."
@@ -52,14 +52,14 @@ class RulesForm(RevisedForm, forms.Form):
 
 
 def show_contract_settings(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show and change what holds for one contract."""
+    """Show and change the settings of one contract."""
     contract = admin.found(request, pk, to="change")
     title = "Compatibility and changes"
     return _answer(admin, request, contract, title=title, may_change=True, back=admin.page_url("change", pk))
 
 
 def show_general_settings(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show and change what holds for every contract that does not say otherwise."""
+    """Show and change the settings of every contract without its own."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     may_change = request.user.has_perm("contracts.change_registrysettings")
@@ -68,7 +68,7 @@ def show_general_settings(admin: Any, request: HttpRequest) -> HttpResponse:
 
 
 def standing_settings(contract: Contract) -> dict[str, Any]:
-    """Return what holds for a contract, in words, and which of it the contract says itself."""
+    """Return a contract's settings in words, with those that the contract sets itself."""
     everywhere = settings.of_all()
     mode, policy = settings.rules(contract)
     return {
@@ -113,7 +113,9 @@ def _again(contract: Contract | None) -> Contract | None:
 
 
 def _changed(admin: Any, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
-    """Change what differs, and say so. The mode goes first when it allows the rest, and last when it forbids it."""
+    """Save the settings that differ, with a message. The registry mode goes first when it allows the rest, last when it
+    forbids it.
+    """
     row: Contract | RegistrySettings = contract or settings.of_all()
     rules: dict[str, Any] = {
         name: wanted[name] for name in _FIELDS if name != "mode" and wanted[name] != getattr(row, name)
@@ -143,7 +145,7 @@ def _choices(contract: Contract | None, name: str, choices: list[Any]) -> list[t
 
 
 def _exceptions() -> list[tuple[Contract, list[str]]]:
-    """Return the contracts that say otherwise, with what they say."""
+    """Return the contracts with settings of their own, and these settings in words."""
     found = Contract.objects.exclude(compatibility="", policy="", mode="")
     said = ((contract, [str(getattr(contract, f"get_{name}_display")()) for name in _FIELDS]) for contract in found)
     return [(contract, [text for text in texts if text]) for contract, texts in said]
@@ -157,7 +159,7 @@ Outcome = Literal["empty", "invalid", "first", "unchecked", "compatible", "incom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One difference. A line is that of the place in either text, None when it cannot be told.
+    """One difference between two schemas. A line is its position in either text, None when unknown.
 
     `meaning` says what the witness shows; `witness` is None when there is none.
     """
@@ -171,9 +173,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is said of a text. `problem` is what makes it no schema, with its place.
+    """The result of checking a text as the next version. `problem` says why the text is not a schema, and where.
 
-    `allowed` is what the policy let through; `more` is how many differences are not shown.
+    `allowed` lists differences that the policy permits; `more` is the number of differences left out of the page.
     """
 
     outcome: Outcome
@@ -188,12 +190,12 @@ class Judgement:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the text cannot become the next version."""
+        """Say whether the text cannot become the next version."""
         return self.outcome in ("invalid", "incompatible")
 
 
 def judge(contract: Contract | None, text: str, content: Content | None = None) -> Judgement:
-    """Return whether a text may become the next version of a contract (None: of one that is not there yet).
+    """Return whether a text may become the next version of a contract (None: of a new contract).
 
     `content` is what it would be; without it, it is what the text would be as the draft.
     """
@@ -224,7 +226,7 @@ def judge(contract: Contract | None, text: str, content: Content | None = None) 
 
 
 def live(admin: Any, request: HttpRequest, pk: int | None = None) -> HttpResponse:
-    """Answer a POST of a text with what is said of it: a part of a page, for the one on which it is written."""
+    """Check a posted text and answer with a fragment for the page on which it is edited."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     contract = None if pk is None else admin.found(request, pk, to="change")

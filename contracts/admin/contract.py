@@ -24,13 +24,13 @@ from synapse.schema import validator
 
 
 def standing_text(contract: Contract) -> str:
-    """Return what a person edits: the draft's text, else that of the active version, else nothing."""
+    """Return the text to edit: the draft's, else that of the active version, else ""."""
     version = registry.draft_of(contract) or registry.active_version(contract)
     return "" if version is None else version.text
 
 
 def _save_draft(contract: Contract, text: str, *, by: Principal) -> ContractVersion | None:
-    """Make the text the contract's draft. Return None when it says what stands already and there is no draft.
+    """Save the text as the contract's draft. Return None when it equals the active version and there is no draft.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
@@ -44,7 +44,7 @@ State = ContractVersion.State
 
 
 class SchemaEditor(JsonEditor):
-    """An editor below which `verdict.js` says whether the schema may be the next version."""
+    """An editor with a result below, in which `verdict.js` shows whether the schema may become the next version."""
 
     class Media:
         js = ["contracts/verdict.js"]
@@ -146,7 +146,9 @@ class ContractAdmin(AuditedAdmin):
         registry.remove_contract(obj, by=person(request))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what would be deleted; in place of what Django finds in the way, why a contract cannot be deleted."""
+        """Return the definitions to delete; instead of the objects that protect a contract, sentences on why it cannot
+        be deleted.
+        """
         deleted, counts, lacking, _ = super().get_deleted_objects(objs, request)
         refusals = []
         for contract in objs:
@@ -190,7 +192,7 @@ class ContractAdmin(AuditedAdmin):
         return self._saved(request, obj) or super().response_change(request, obj)
 
     def _saved(self, request: HttpRequest, contract: Contract) -> HttpResponse | None:
-        """Say what was saved and go on: to the question whether to activate, or back to the page."""
+        """Report the saved contract, and continue with the confirmation of activating, or back on the page."""
         if IS_POPUP_VAR in request.POST:
             return None
         name = visible(contract)

@@ -11,7 +11,7 @@ from contracts.models import Contract
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """One user of a contract: its name, its page, and what the contract's schema does there, in a sentence.
+    """One user of a contract: its name, its page, and a sentence on the effect of the contract's schema there.
 
     `complaints` say what is wrong with its example under the schema that was asked about.
     """
@@ -28,7 +28,7 @@ _use_tellers: list[UseTeller] = []
 
 
 def register_uses(teller: UseTeller) -> None:
-    """Let an app tell who uses contracts there."""
+    """Register a function that yields an app's users of a contract."""
     _use_tellers.append(teller)
 
 
@@ -39,7 +39,7 @@ def uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> list[Use]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A page that does something with a contract."""
+    """A link to a further action on a contract."""
 
     title: str
     url: str
@@ -50,10 +50,10 @@ _offer_tellers: list[OfferTeller] = []
 
 
 def register_offers(teller: OfferTeller) -> None:
-    """Let an app offer pages to the person who asks."""
+    """Register a function that yields an app's further actions for a person."""
     _offer_tellers.append(teller)
 
 
 def offers_of(request: HttpRequest, contract: Contract) -> list[Offer]:
-    """Return what is offered."""
+    """Return the further actions on a contract for the person."""
     return [offer for teller in _offer_tellers for offer in teller(request, contract)]

@@ -26,7 +26,7 @@ from synapse.schema import validator
 
 
 def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask whether a version is to be hidden, or a hidden one to be deleted for good; then do it.
+    """Ask to confirm hiding a version, or deleting a hidden one for good; a POST does it.
 
     The question names which of the two it was: a second click on the first never does the second.
     """
@@ -75,7 +75,7 @@ def _of_good(version: ContractVersion) -> list[str]:
 
 
 def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask whether the schema of an older version is to be the newest version, showing what it changes; then do it."""
+    """Ask to confirm making an older version's schema the newest version, showing the changes; a POST does it."""
     contract = admin.found(request, pk, to="change")
     version = numbered(contract, number)
     content = _content(version)
@@ -135,10 +135,10 @@ def _content(version: ContractVersion) -> Content:
 
 
 def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask whether the draft is to be what events are checked against, showing what it changes; then do it.
+    """Ask to confirm activating the draft, showing the changes; a POST does it.
 
-    The question names the draft's text: when somebody saves another one meanwhile, it is asked again. What is not
-    compatible is not asked about: the page says why, and what to do.
+    The question names the draft's text: when another one is saved in the meantime, the page asks again. For an
+    incompatible draft it shows the reason and the way out instead.
     """
     contract = admin.found(request, pk, to="change")
     draft = registry.draft_of(contract)
@@ -178,7 +178,7 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask whether a version is no longer to be checked against, then do it."""
+    """Ask to confirm deprecating a version; a POST does it."""
     contract = admin.found(request, pk, to="change")
     version = numbered(contract, number)
     if request.method == "POST":
@@ -201,7 +201,7 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
 
 
 def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask whether the draft is to be deleted, then do it."""
+    """Ask to confirm deleting the draft; a POST does it."""
     contract = admin.found(request, pk, to="change")
     draft = registry.draft_of(contract)
     if draft is None:
@@ -223,7 +223,7 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def instead_of(version: ContractVersion) -> str:
-    """Return what events are checked against when a version no longer counts, in a sentence."""
+    """Return a sentence on the version that events are checked against once this one no longer counts."""
     contract = version.contract
     active = registry.active_version(contract)
     if active is None or active.pk != version.pk:
@@ -236,7 +236,7 @@ def instead_of(version: ContractVersion) -> str:
 
 
 def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
-    """Take a step, say what came of it, and go back to the contract.
+    """Carry out a step, report the result, and go back to the contract.
 
     Raises:
         DraftChanged: when the step is to be asked for again.
@@ -271,7 +271,7 @@ def _discarded(draft: ContractVersion, request: HttpRequest) -> str:
 
 
 def of_next(contract: Contract) -> list[str]:
-    """Return what follows from there being a next version, in sentences."""
+    """Return sentences on the consequences of a next version."""
     active = registry.active_version(contract)
     instead = "" if active is None else f" Version {active.number} stays, but events are no longer checked against it."
     return [f"It becomes version {contract.highest + 1} and can no longer be edited.{instead}"]

@@ -19,12 +19,12 @@ from synapse.schema.codegen import generator
 
 
 def readable(version: ContractVersion | None) -> str:
-    """Return a version's schema laid out evenly, so that only what it says makes a difference; "" for none."""
+    """Return a version's schema in canonical layout, so that only differences of content show; "" for none."""
     return "" if version is None else validator.canonical_text(validator.parse(version.text))
 
 
 def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Give the schema, as its author wrote it."""
+    """Download the schema as its author wrote it."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
     name = f"{generator.module_name(contract.subject)}_v{number}.schema.json"
@@ -32,7 +32,7 @@ def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
 
 
 def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Give a module with a model of the events that keep the version."""
+    """Download a Python module with a model of the events that keep the version."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
     if version.schema is None:
@@ -89,7 +89,7 @@ def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
 
 
 def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show what differs between two versions: `old` and `new`, each a number or `draft`."""
+    """Show the differences between two versions: `old` and `new`, each a number or `draft`."""
     contract = admin.found(request, pk)
     found = {name_of(each): each for each in contract.versions.select_related("schema").order_by(F("number").asc())}
     if len(found) < 2:
@@ -128,5 +128,5 @@ def numbered(contract: Contract, number: int) -> ContractVersion:
 
 
 def name_of(version: ContractVersion) -> str:
-    """Return how an address names a version."""
+    """Return a version's name in addresses."""
     return "draft" if version.number is None else str(version.number)

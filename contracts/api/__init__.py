@@ -1,4 +1,4 @@
-"""Contracts as schema registries serve theirs, so that existing clients and tools work unmodified: docs/registry.md.
+"""The contracts through the HTTP API of schema registries, for existing clients and tools: docs/registry.md.
 
 - `urls`            every route
 - `subjects`        `versions` `schemas` `compatibility` `configuration` `modes` `server_info`   the endpoints

@@ -1,4 +1,4 @@
-"""Base of the registry's views: authentication, answers in its media type, refusals, and the JSON of versions."""
+"""Base of the registry's views: authentication, the registry's media type, refusals, and the JSON of versions."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ def version(found: ContractVersion) -> dict[str, Any]:
 
 
 def registered(found: ContractVersion) -> dict[str, Any]:
-    """Return a version as registering answers it."""
+    """Return a version as the answer to its registration."""
     shown = version(found)
     del shown["subject"]
     return shown
@@ -89,7 +89,7 @@ class RegistryView(ApiView):
         _refuse_mistaken(request._request, kwargs.get("subject", ""))
 
     def answer(self, request: Request, **params: str) -> HttpResponse:
-        """Answer a request with the endpoint of its method, in JSON that is named as the caller asked for it."""
+        """Answer a request with the endpoint of its method, in JSON of the media type that the caller asked for."""
         endpoint = self._endpoint(request)
         if endpoint is None:
             raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
@@ -121,12 +121,12 @@ def _demand(endpoint: Endpoint, caller: Principal) -> None:
 
 
 def raw(text: str) -> Response:
-    """Answer with a text that is JSON already."""
+    """Answer with a text that is already JSON."""
     return Response(body=text.encode())
 
 
 def may_see(asked: exchange.Request) -> bool:
-    """Say whether the caller may see what is registered."""
+    """Say whether the caller may read schemas."""
     return asked.principal.rights.has(READ)
 
 
@@ -146,7 +146,7 @@ def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
 
 
 def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Answer with a refusal as registries write them."""
+    """Answer with a refusal in the registries' format."""
     response = _written(request, orjson.dumps(document(problem)), problem.status)
     for name, text in problem.headers.items():
         # Some clients show user and password only to a 401 that asks for them (RFC 9110, 11.6.1).
@@ -160,7 +160,7 @@ def _written(request: HttpRequest, body: bytes, status: int) -> HttpResponse:
 
 
 def _refuse_mistaken(request: HttpRequest, subject: str) -> None:
-    """Refuse a path that could be read in two ways, or that no database can be asked about.
+    """Refuse an ambiguous path, and one with characters that no database accepts.
 
     Paths are decoded before they are routed. So a subject that holds an encoded slash and ends like one of our own
     paths, as `a%2Fversions%2F1` does, would be taken for the version 1 of another subject.

@@ -1,4 +1,4 @@
-"""Would a schema be refused? Nothing is registered."""
+"""Compatibility checks of schemas, without registering them."""
 
 from typing import Any
 
@@ -31,8 +31,9 @@ from synapse.http.exchange import Request
     scope=READ,
 )
 def test_compatibility(asked: Request, subject: str, version: str) -> Any:
-    """With this version alone, under the subject's compatibility and policy. With the latest of a subject that
-    has none, every schema is compatible."""
+    """Compares with this version alone, under the subject's compatibility and policy. `latest` of a subject without
+    versions is compatible with every schema.
+    """
     content = _checked(asked, subject)
     try:
         against = version_of(subject, version, deleted=False)
@@ -54,7 +55,7 @@ def test_compatibility(asked: Request, subject: str, version: str) -> Any:
     scope=READ,
 )
 def test_compatibility_all_versions(asked: Request, subject: str) -> Any:
-    """As registering would: compared with the versions that the subject's compatibility names."""
+    """Compares with the versions that the subject's compatibility names, as registering does."""
     content = _checked(asked, subject)
     owner = Contract.objects.filter(subject=subject).first()
     verdict = Verdict(is_compatible=True) if owner is None else registry.judge(owner, content)

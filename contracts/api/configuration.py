@@ -1,4 +1,4 @@
-"""Compatibility and policy: of all subjects, and of those that say otherwise."""
+"""Compatibility and policy: of all subjects, and of single subjects with settings of their own."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _SETTINGS = ("compatibility", "compatibilityLevel", "compatibilityPolicy", *KEPT
 
 @openapi.described("GET", "/config", "Show the compatibility of all subjects", shapes.Config)
 def show_config(asked: Request) -> Any:
-    """What holds for every subject that does not say otherwise."""
+    """Shows the compatibility of every subject without its own."""
     return _shown(settings.of_all())
 
 
@@ -33,7 +33,7 @@ def show_config(asked: Request) -> Any:
     "PUT", "/config", "Set the compatibility of all subjects", shapes.ConfigBody, request=shapes.ConfigBody
 )
 def set_config(asked: Request) -> Any:
-    """What is left out stays as it is. The answer repeats what was set."""
+    """Settings left out of the body stay as they are. The answer repeats the new settings."""
     values, echo = _asked(asked)
     settings.change(None, by=asked.principal, **values)
     return echo
@@ -41,7 +41,7 @@ def set_config(asked: Request) -> Any:
 
 @openapi.described("DELETE", "/config", "Take the compatibility of all subjects back", shapes.Config, refusals=[422])
 def delete_config(asked: Request) -> Any:
-    """Back to BACKWARD and LENIENT. The answer is what held before."""
+    """Restores BACKWARD and LENIENT. The answer has the settings before that."""
     before = _shown(settings.of_all())
     settings.change(
         None,
@@ -55,7 +55,7 @@ def delete_config(asked: Request) -> Any:
 
 @openapi.described("GET", "/config/{subject}", "Show a subject's compatibility", shapes.Config, "defaultToGlobal")
 def show_subject_config(asked: Request, subject: str) -> Any:
-    """404 when it has none of its own, unless what holds for all is asked for instead."""
+    """404 for a subject without settings of its own, unless `defaultToGlobal` asks for those of all instead."""
     owner = Contract.objects.filter(subject=subject).first()
     if owner is not None and _says_something(owner):
         return _shown(owner)
@@ -68,7 +68,7 @@ def show_subject_config(asked: Request, subject: str) -> Any:
     "PUT", "/config/{subject}", "Set a subject's compatibility", shapes.ConfigBody, request=shapes.ConfigBody
 )
 def set_subject_config(asked: Request, subject: str) -> Any:
-    """What is left out stays as it is. The subject need not have a version yet."""
+    """Settings left out of the body stay as they are. The subject need not have a version yet."""
     check_subject(subject)
     values, echo = _asked(asked)
     settings.change_contract(subject, by=asked.principal, **values)
@@ -77,7 +77,7 @@ def set_subject_config(asked: Request, subject: str) -> Any:
 
 @openapi.described("DELETE", "/config/{subject}", "Take a subject's compatibility back", shapes.Config)
 def delete_subject_config(asked: Request, subject: str) -> Any:
-    """What holds for all holds for it again. The answer is what held before."""
+    """The settings of all subjects apply to the subject again. The answer has its own settings before that."""
     owner = Contract.objects.filter(subject=subject).first()
     if owner is None or not _says_something(owner):
         raise _none(subject)
@@ -87,7 +87,7 @@ def delete_subject_config(asked: Request, subject: str) -> Any:
 
 
 def _asked(asked: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a body sets, as `settings.change` takes it and as it is echoed."""
+    """Return the settings in a body, as `settings.change` takes them and as the answer repeats them."""
     body = request_parser.body(asked)
     if unknown := sorted(name for name, value in body.items() if name not in _SETTINGS and value is not None):
         raise Refused(

@@ -25,7 +25,7 @@ _LARGEST_NUMBER = 2**31 - 1
 
 
 def content_of(request: Request, subject: str) -> Content:
-    """Return the schema that the request's body brings for a subject.
+    """Return the schema in the request's body for a subject.
 
     Raises:
         BadSchema, Refused: when it is of another kind, or cannot be read.
@@ -61,7 +61,7 @@ def content_of(request: Request, subject: str) -> Content:
 
 
 def refuse_given_ids(request: Request) -> None:
-    """Refuse a body that brings a global id: they come from the database alone, so that none is given twice."""
+    """Refuse a body with a global id: ids come from the database alone, so that none is given twice."""
     given = request_parser.body(request).get("id")
     if given not in (None, -1, 0):
         raise Refused(NOT_PERMITTED, "A schema's id is given by the registry; leave “id” out.")

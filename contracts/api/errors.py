@@ -1,4 +1,4 @@
-"""Refusals as schema registries write them: an HTTP status, and `{"error_code", "message"}`.
+"""Refusals in the registries' format: an HTTP status, and `{"error_code", "message"}`.
 
 The codes are those of Confluent's registry, which its clients and everybody else's know.
 """
@@ -65,7 +65,7 @@ def code_of(problem: Problem) -> int:
 
 
 def document(problem: Problem) -> dict[str, Any]:
-    """Return the body that tells of a problem. Why schemas are incompatible, it tells in full."""
+    """Return the body of a problem. For incompatible schemas it lists all differences."""
     if not isinstance(problem, contract_errors.Incompatible):
         place = problem.members.get("pointer") if isinstance(problem, contract_errors.BadSchema) else None
         message = f"{problem.detail} Place: {place}" if place else problem.detail
@@ -81,7 +81,7 @@ def document(problem: Problem) -> dict[str, Any]:
 
 
 def messages(differences: Any) -> list[str]:
-    """Return differences as the lines that registries write."""
+    """Return differences as lines in the registries' format."""
     return [
         f'{{errorType:"{each["rule"]}", description:"{each["description"]} {each["fix"]}"}}'
         for each in differences[:_MOST_DETAILS]

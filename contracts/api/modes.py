@@ -1,4 +1,4 @@
-"""What may be done with subjects: read and write, or only read."""
+"""The mode of subjects: reading and writing, or only reading."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ _IMPORT = "IMPORT"
 
 @openapi.described("GET", "/mode", "Show the mode of all subjects", shapes.ModeBody)
 def show_mode(asked: Request) -> Any:
-    """What holds for every subject that does not say otherwise."""
+    """Shows the mode of every subject without its own."""
     return {"mode": settings.of_all().mode}
 
 
 @openapi.described("PUT", "/mode", "Set the mode of all subjects", shapes.ModeBody, "force", request=shapes.ModeBody)
 def set_mode(asked: Request) -> Any:
-    """READONLY_OVERRIDE also holds for subjects that say otherwise."""
+    """READONLY_OVERRIDE also applies to subjects with a mode of their own."""
     mode = _asked(asked)
     settings.change(None, by=asked.principal, mode=mode)
     return {"mode": mode}
@@ -33,7 +33,7 @@ def set_mode(asked: Request) -> Any:
 
 @openapi.described("DELETE", "/mode", "Take the mode of all subjects back", shapes.ModeBody)
 def delete_mode(asked: Request) -> Any:
-    """Back to READWRITE. The answer is what held before."""
+    """Restores READWRITE. The answer has the mode before that."""
     before = settings.of_all().mode
     settings.change(None, by=asked.principal, mode=Mode.READWRITE.value)
     return {"mode": before}
@@ -41,7 +41,7 @@ def delete_mode(asked: Request) -> Any:
 
 @openapi.described("GET", "/mode/{subject}", "Show a subject's mode", shapes.ModeBody, "defaultToGlobal")
 def show_subject_mode(asked: Request, subject: str) -> Any:
-    """404 when it has none of its own, unless what holds for it is asked for instead."""
+    """404 for a subject without a mode of its own, unless `defaultToGlobal` asks for the one that applies instead."""
     owner = Contract.objects.filter(subject=subject).first()
     if request_parser.flag(asked, "defaultToGlobal"):
         return {"mode": settings.mode_of(owner)}
@@ -61,7 +61,7 @@ def set_subject_mode(asked: Request, subject: str) -> Any:
 
 @openapi.described("DELETE", "/mode/{subject}", "Take a subject's mode back", shapes.ModeBody)
 def delete_subject_mode(asked: Request, subject: str) -> Any:
-    """What holds for all holds for it again. The answer is what held before."""
+    """The mode of all subjects applies to the subject again. The answer has its own mode before that."""
     owner = Contract.objects.filter(subject=subject).first()
     if owner is None or not owner.mode:
         raise _none(subject)

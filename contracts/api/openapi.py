@@ -1,4 +1,6 @@
-"""Declaring the registry's endpoints: their answers have two media types, and their refusals a form of their own."""
+"""Declarations of the registry's endpoints, whose answers have two media types and whose refusals have their own
+format.
+"""
 
 import re
 from collections.abc import Callable, Sequence

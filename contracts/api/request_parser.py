@@ -1,4 +1,4 @@
-"""Reading what a request asks for. Clients write it in several ways; all that can be meant are understood."""
+"""Parsing of the registry's requests. Clients write parameters in several ways; all unambiguous ones are accepted."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _LARGEST = 2**31 - 1
 
 
 def flag(request: Request, *names: str, default: bool = False) -> bool:
-    """Return a query parameter that is true or false, under whichever of its names. Some clients write `False`."""
+    """Return a Boolean query parameter by any of its names. Some clients write `False`."""
     text = text_of(request, *names).lower()
     if text not in ("", "true", "false"):
         raise BadRequest(f"“{names[0]}” is true or false.")
@@ -29,12 +29,12 @@ def flag(request: Request, *names: str, default: bool = False) -> bool:
 
 
 def text_of(request: Request, *names: str) -> str:
-    """Return a query parameter under whichever of its names; "" when it is not given."""
+    """Return a query parameter by any of its names, "" when it is missing."""
     return next((text for name in names if (text := request.query.get(name, ""))), "")
 
 
 def page(request: Request, values: Any) -> Any:
-    """Return the part of a list or a query that `offset` and `limit` ask for; a limit of -1 is none."""
+    """Return the part of a list or a query selected by `offset` and `limit`; a limit of -1 means no limit."""
     offset, limit = _whole(request, "offset", 0), _whole(request, "limit", -1)
     start = max(offset, 0)
     return values[start:] if limit < 0 else values[start : start + limit]
@@ -53,12 +53,12 @@ def version(text: str) -> int | None:
 
 
 def id_of(text: str) -> int:
-    """Return a global id; 0, which none has, for what is no number."""
+    """Return a global id; 0, which no schema has, for a text that is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
 def body(request: Request) -> dict[str, Any]:
-    """Return the JSON object that a request brings.
+    """Return the JSON object in a request's body.
 
     Raises:
         BadRequest: when it is none.
@@ -82,7 +82,7 @@ def body(request: Request) -> dict[str, Any]:
 
 
 def text_in(found: dict[str, Any], name: str, default: str = "") -> str:
-    """Return a text of a body; null counts as left out.
+    """Return a text member of a body; null counts as missing.
 
     Raises:
         BadSchema: when it is something else.

@@ -1,4 +1,4 @@
-"""Schemas by their global id, which is how consumers of encoded events ask for them."""
+"""Schemas by their global id, with which consumers of encoded events ask for them."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ from synapse.http.exchange import Request
 
 @openapi.described("GET", "/schemas/types", "List the kinds of schemas", openapi.TEXTS, scope=None)
 def schema_types(asked: Request) -> Any:
-    """JSON Schema is the only one."""
+    """JSON Schema is the only kind."""
     return [JSON]
 
 
@@ -41,7 +41,7 @@ def schema_types(asked: Request) -> Any:
     scope=None,
 )
 def list_schemas(asked: Request) -> Any:
-    """By subject, lowest number first; with their schemas."""
+    """Lists versions by subject, lowest number first, with their schemas."""
     found = ContractVersion.objects.filter(number__isnull=False).select_related("contract", "schema")
     if not may_see(asked):
         found = found.none()
@@ -58,8 +58,7 @@ def list_schemas(asked: Request) -> Any:
 
 @openapi.described("GET", "/schemas/ids/{id}", "Show a schema", shapes.Schema, "fetchMaxId")
 def show_schema(asked: Request, id: str) -> Any:
-    """Also that of a deleted version, as long as it is not deleted for good: what was written with it stays
-    readable."""
+    """Shows schemas of deleted versions too, until those are deleted for good: their events stay readable."""
     shown = base.schema(_schema(id))
     if request_parser.flag(asked, "fetchMaxId"):
         shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
@@ -68,7 +67,7 @@ def show_schema(asked: Request, id: str) -> Any:
 
 @openapi.described("GET", "/schemas/ids/{id}/schema", "Show a schema alone", openapi.SCHEMA)
 def show_schema_text(asked: Request, id: str) -> Any:
-    """The schema itself, as it was registered."""
+    """Returns the schema itself, as it was registered."""
     return raw(_schema(id).text)
 
 
@@ -82,7 +81,7 @@ def show_schema_text(asked: Request, id: str) -> Any:
     *openapi.PAGE,
 )
 def subjects_of_schema(asked: Request, id: str) -> Any:
-    """Those that have a version with it."""
+    """Lists the subjects that have a version with this schema."""
     subjects = _uses(asked, id).values_list("contract__subject", flat=True).distinct()
     return request_parser.page(asked, list(subjects))
 
@@ -97,7 +96,7 @@ def subjects_of_schema(asked: Request, id: str) -> Any:
     *openapi.PAGE,
 )
 def versions_of_schema(asked: Request, id: str) -> Any:
-    """Every subject and version that has it."""
+    """Lists every subject and version with this schema."""
     versions = [
         {"subject": subject, "version": number}
         for subject, number in _uses(asked, id).values_list("contract__subject", "number")
@@ -107,19 +106,20 @@ def versions_of_schema(asked: Request, id: str) -> Any:
 
 @openapi.described("GET", "/schemas/guids/{guid}", "Show a schema by its GUID", shapes.Schema)
 def show_schema_by_guid(asked: Request, guid: str) -> Any:
-    """The GUID is made of the schema itself: it is the same in every registry."""
+    """The GUID is derived from the schema itself, and equal in every registry."""
     return base.schema(_by_guid(guid))
 
 
 @openapi.described("GET", "/schemas/guids/{guid}/ids", "List the ids of a GUID", list[shapes.ContextId])
 def ids_of_guid(asked: Request, guid: str) -> Any:
-    """One: there is one context."""
+    """Lists a single id, since there is one context."""
     return [{"context": ".", "id": _by_guid(guid).pk}]
 
 
 def _latest(found: Iterable[ContractVersion]) -> Iterator[ContractVersion]:
-    """Give the latest version of each subject, as `latest` means it; of a subject that has only deleted ones, the
-    highest."""
+    """Yield the latest version of each subject, as `latest` selects it; the highest one of a subject with only deleted
+    versions.
+    """
     for _, versions in groupby(found, key=lambda version: version.contract_id):
         yield max(
             versions, key=lambda version: (version.deleted_at is None, version.state == State.ACTIVE, version.number)
@@ -135,7 +135,7 @@ SELECT * FROM {Schema._meta.db_table} AS kept WHERE kept.{{column}} = %s AND EXI
 
 
 def _in_use(column: Literal["id", "guid"], value: Any) -> Schema | None:
-    """Return a schema that some version has."""
+    """Return a schema with at least one version."""
     found = Schema.objects.raw(_IN_USE.format(column=column), [value])
     return next(iter(found), None)
 

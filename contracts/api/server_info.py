@@ -1,4 +1,4 @@
-"""What clients ask to learn whom they talk to, and the answer to every path that is not there."""
+"""Descriptions of the server for clients, and the answer to unknown paths."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from synapse.http.exchange import Request
 
 @openapi.described("GET", "/", "Say that a registry is here", openapi.OBJECT, scope=None)
 def registry(asked: Request) -> Any:
-    """An empty object, as registries answer."""
+    """Returns an empty object, as registries do."""
     return {}
 
 
 @openapi.described("GET", "/contexts", "List the contexts", openapi.TEXTS, *openapi.PAGE, scope=None)
 def contexts(asked: Request) -> Any:
-    """There is one."""
+    """There is one context."""
     return request_parser.page(asked, ["."])
 
 
@@ -28,17 +28,17 @@ def contexts(asked: Request) -> Any:
     scope=None,
 )
 def associations(asked: Request, namespace: str, resource: str) -> Any:
-    """There are none; clients then take the subject that a topic's name makes."""
+    """There are none; clients then derive the subject from the topic's name."""
     return []
 
 
 @openapi.described("GET", "/v1/metadata/id", "Show the registry's name", shapes.ServerId, scope=None)
 def registry_id(asked: Request) -> Any:
-    """It belongs to no cluster."""
+    """The registry belongs to no cluster."""
     return {"scope": {"path": [], "clusters": {}}, "id": "synapse"}
 
 
 @openapi.described("GET", "/v1/metadata/version", "Show the registry's version", shapes.ServerVersion, scope=None)
 def registry_version(asked: Request) -> Any:
-    """The version of Synapse."""
+    """Returns the version of Synapse."""
     return {"version": settings.SPECTACULAR_SETTINGS["VERSION"], "commitId": ""}

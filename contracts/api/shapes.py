@@ -1,4 +1,4 @@
-"""Models of what the registry takes and gives, for the OpenAPI document. It reads and writes without them."""
+"""Models of the registry's requests and answers, for the OpenAPI document alone: no request is parsed with them."""
 
 from typing import Any
 
@@ -70,14 +70,14 @@ class VersionOfSchema(Model):
 
 
 class ContextId(Model):
-    """An id and where it holds."""
+    """An id and its context."""
 
     context: str
     id: int
 
 
 class Difference(Model):
-    """A way in which two schemas do not fit."""
+    """A difference that makes two schemas incompatible."""
 
     rule: str
     direction: str = about("BACKWARD: the new schema reads what was written before. FORWARD: the other way.")
@@ -91,7 +91,7 @@ class Difference(Model):
 
 
 class Compatibility(Model):
-    """Whether a schema may follow."""
+    """Whether a schema is compatible."""
 
     is_compatible: bool
     messages: list[str] = maybe()
@@ -109,13 +109,13 @@ class _Settings(Model):
 
 
 class ConfigBody(_Settings):
-    """Compatibility as it is set."""
+    """Compatibility settings in a request."""
 
     compatibility: str = maybe()
 
 
 class Config(_Settings):
-    """Compatibility as it is asked for."""
+    """Compatibility settings in an answer."""
 
     compatibilityLevel: str
 
@@ -141,7 +141,7 @@ class ServerVersion(Model):
 
 
 class Refusal(Model):
-    """Why the registry refused. Of an incompatible schema, all that speaks against it is told."""
+    """The registry's refusal, which lists all differences of an incompatible schema."""
 
     error_code: int
     message: str

@@ -44,7 +44,7 @@ _ALL_CONTEXTS = (":*:", ":.:")
     scope=None,
 )
 def list_subjects(asked: Request) -> Any:
-    """By name. A subject without a version that is there is left out, unless deleted ones are asked for."""
+    """Lists subjects by name. Subjects with only deleted versions are left out, unless deleted ones are asked for."""
     prefix = prefix_of(asked)
     there = ContractVersion.objects.filter(contract=OuterRef("pk"), number__isnull=False)
     found = Contract.objects.filter(subject__startswith=prefix).order_by("subject")
@@ -70,7 +70,7 @@ def list_subjects(asked: Request) -> Any:
     scope=READ,
 )
 def lookup_schema(asked: Request, subject: str) -> Any:
-    """The newest version of the subject with this schema, however that is laid out."""
+    """Returns the newest version of the subject with an equivalent schema, regardless of layout."""
     content = content_of(asked, subject)
     owner = _there(subject, deleted=request_parser.flag(asked, "deleted"))
     found = registry.find(owner, content, deleted=request_parser.flag(asked, "deleted"))
@@ -81,7 +81,7 @@ def lookup_schema(asked: Request, subject: str) -> Any:
 
 @openapi.described("DELETE", "/subjects/{subject}", "Delete a subject", openapi.NUMBERS, "permanent")
 def delete_subject(asked: Request, subject: str) -> Any:
-    """All its versions are hidden; with `permanent`, those that are hidden already are deleted for good."""
+    """Hides all its versions; with `permanent`, versions that are already hidden are deleted for good."""
     permanent = request_parser.flag(asked, "permanent")
     try:
         deleted = registry.delete_contract(registry.contract(subject), by=asked.principal, permanent=permanent)
@@ -102,7 +102,7 @@ def delete_subject(asked: Request, subject: str) -> Any:
     *openapi.PAGE,
 )
 def list_versions(asked: Request, subject: str) -> Any:
-    """Their numbers, lowest first."""
+    """Lists the version numbers, lowest first."""
     only_deleted = request_parser.flag(asked, "deletedOnly", "deleted_only")
     found = registry.numbered(registry.contract(subject), deleted=only_deleted or request_parser.flag(asked, "deleted"))
     if only_deleted:
@@ -123,8 +123,9 @@ def list_versions(asked: Request, subject: str) -> Any:
     refusals=[409],
 )
 def register_schema(asked: Request, subject: str) -> Any:
-    """The schema becomes the subject's next version, and what events are checked against where the subject is an
-    event type's contract. The version that has this schema already is answered again, and nothing changes."""
+    """Makes the schema the subject's next version. Where the subject is an event type's contract, events are then
+    checked against it. When a version has this schema already, that version is the answer and nothing changes.
+    """
     check_subject(subject)
     content = content_of(asked, subject)
     refuse_given_ids(asked)
@@ -142,7 +143,7 @@ def register_schema(asked: Request, subject: str) -> Any:
     "deleted",
 )
 def latest_with_metadata(asked: Request, subject: str) -> Any:
-    """The newest version whose metadata have each `key` with its `value`, given in pairs."""
+    """Returns the newest version whose metadata have each `key` with its `value`, given in pairs."""
     wanted = dict(zip(asked.values("key"), asked.values("value"), strict=False))
     owner = _there(subject, deleted=request_parser.flag(asked, "deleted"))
     for found in registry.numbered(owner, deleted=request_parser.flag(asked, "deleted")).reverse():
@@ -154,7 +155,7 @@ def latest_with_metadata(asked: Request, subject: str) -> Any:
 
 
 def prefix_of(asked: Request) -> str:
-    """Return the beginning that subjects must have; other registries' word for all of them is none."""
+    """Return the required beginning of subjects; other registries' wildcard for all subjects becomes ""."""
     prefix = request_parser.text_of(asked, "subjectPrefix", "subject")
     if "\0" in prefix:
         raise Refused(INVALID_SUBJECT, "No subject holds the NUL character.")
@@ -169,6 +170,6 @@ def _there(subject: str, *, deleted: bool) -> Contract:
 
 
 def check_subject(subject: str) -> None:
-    """Refuse a subject that nobody could see, or ask for by a path."""
+    """Refuse a subject with invisible characters, or one that no path can express."""
     if len(subject) > 255 or subject.endswith("/") or not subject.isprintable() or subject.isspace():
         raise Refused(INVALID_SUBJECT, "A subject has 1 to 255 visible characters and does not end with a slash.")

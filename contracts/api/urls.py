@@ -1,4 +1,4 @@
-"""The routes of the registry, under whatever path the project gives them."""
+"""The routes of the registry, below the path that the project gives them."""
 
 import re
 from collections.abc import Mapping
@@ -16,8 +16,7 @@ ENDPOINTS = endpoints_of(server_info, schemas, subjects, versions, compatibility
 
 
 class Unknown(RegistryView):
-    """Refuses every path that is not there: clients try paths that other registries have, and stop at any other
-    refusal."""
+    """Refuses unknown paths with 404: clients try paths of other registries, and stop at any other refusal."""
 
     schema = None
     get = post = put = delete = patch = RegistryView.answer

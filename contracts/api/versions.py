@@ -1,4 +1,4 @@
-"""One version of a subject: show it, its schema and who refers to it, delete it."""
+"""Endpoints of one version of a subject: show it, its schema and the schemas that refer to it, delete it."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ from synapse.http.exchange import Request
 
 @openapi.described("GET", "/subjects/{subject}/versions/{version}", "Show a version", shapes.Version, "deleted")
 def show_version(asked: Request, subject: str, version: str) -> Any:
-    """`latest` is the highest active version, else the highest that is there."""
+    """`latest` is the highest active version, else the highest that exists."""
     found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
     return base.version(found)
 
 
 @openapi.described("DELETE", "/subjects/{subject}/versions/{version}", "Delete a version", openapi.NUMBER, "permanent")
 def delete_version(asked: Request, subject: str, version: str) -> Any:
-    """It is hidden; with `permanent`, one that is hidden already is deleted for good. Its number stays taken."""
+    """Hides the version; with `permanent`, deletes a hidden one for good. Its number is never given again."""
     found = version_of(subject, version, deleted=True)
     number = found.number
     permanent = request_parser.flag(asked, "permanent")
@@ -48,7 +48,7 @@ def delete_version(asked: Request, subject: str, version: str) -> Any:
     "GET", "/subjects/{subject}/versions/{version}/schema", "Show a version's schema alone", openapi.SCHEMA, "deleted"
 )
 def show_version_schema(asked: Request, subject: str, version: str) -> Any:
-    """The schema itself, as it was registered."""
+    """Returns the schema itself, as it was registered."""
     return raw(version_of(subject, version, deleted=request_parser.flag(asked, "deleted")).text)
 
 
@@ -60,13 +60,13 @@ def show_version_schema(asked: Request, subject: str, version: str) -> Any:
     *openapi.PAGE,
 )
 def referenced_by(asked: Request, subject: str, version: str) -> Any:
-    """Their global ids."""
+    """Lists the global ids of the schemas that refer to the version."""
     found = references.referring(version_of(subject, version, deleted=True), deleted=False)
     return request_parser.page(asked, list(found.values_list("pk", flat=True)))
 
 
 def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
-    """Return the version that a path names.
+    """Return the version named in a path.
 
     Raises:
         UnknownContract, UnknownVersion: when it is not there.

@@ -1,4 +1,4 @@
-"""What is registered: a text, what it refers to, and what clients want kept with it."""
+"""The content of a registration: a schema's text, its references, and metadata and rules of clients."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,20 +15,20 @@ from synapse.schema import validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """That a schema's `$ref` calls a version of another contract by a name."""
+    """A schema's reference to a version of another contract, under the name in its `$ref`."""
 
     name: str
     subject: str
     version: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the reference as it is kept, and as registries show it."""
+        """Return the reference as it is stored and as registries show it."""
         return {"name": self.name, "subject": self.subject, "version": self.version}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A schema to be registered or looked for: its text, its references, and metadata and rules kept beside it."""
+    """A schema to register or to look up: its text, its references, and metadata and rules stored with it."""
 
     text: str
     references: Sequence[Reference] = ()
@@ -37,7 +37,7 @@ class Content:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The schema itself.
+        """Return the parsed schema.
 
         Raises:
             BadSchema: when the text is none.
@@ -46,39 +46,39 @@ class Content:
 
     @property
     def has_more(self) -> bool:
-        """Whether there are metadata or rules."""
+        """Say whether there are metadata or rules."""
         return self.metadata is not None or self.rule_set is not None
 
     @property
     def reference_list(self) -> list[dict[str, Any]]:
-        """The references as they are kept."""
+        """Return the references as they are stored."""
         return [reference.as_dict() for reference in self.references]
 
     @property
     def digest(self) -> str:
-        """What tells it from everything that is not identical. That of a plain text is the text's own."""
+        """Return the SHA-256 that only identical contents share. The digest of a plain text is the text's own."""
         if not self.references and not self.has_more:
             return _sha256(self.text.encode())
         return _sha256(_dumped([self.text, self.reference_list, self.metadata, self.rule_set]))
 
     @property
     def meaning(self) -> str:
-        """What tells it from everything that says something else, whatever the layout and the order of keys."""
+        """Return the SHA-256 that all equivalent contents share, regardless of layout and of the order of keys."""
         text = validator.normal_text(self.document)
         references = sorted(self.reference_list, key=lambda reference: str(reference["name"]))
         return _sha256(_dumped([text, references]) if references else text.encode())
 
     def has_more_like(self, schema: Schema) -> bool:
-        """Say whether a schema has the same metadata and rules."""
+        """Say whether a schema has equal metadata and rules."""
         return bool(schema.metadata == self.metadata and schema.rule_set == self.rule_set)
 
     def kept(self) -> Schema:
-        """Return the one schema with this content, made when there is none: its primary key is the global id."""
+        """Return the one schema with this content, creating it when there is none: its primary key is the global id."""
         return Schema.objects.filter(digest=self.digest).first() or kept_all([self])[self.digest]
 
 
 def kept_all(contents: Iterable[Content]) -> dict[str, Schema]:
-    """Return the schemas with these contents by their digests; those that are not there are made, in few statements."""
+    """Return the schemas with these contents by their digests, creating missing ones, in few statements."""
     wanted = {content.digest: content for content in contents}
     found = Schema.objects.in_bulk(list(wanted), field_name="digest")
     missing = [
@@ -101,7 +101,7 @@ def kept_all(contents: Iterable[Content]) -> dict[str, Schema]:
 
 
 def content_of(schema: Schema) -> Content:
-    """Return what a kept schema says."""
+    """Return the content of a stored schema."""
     return Content(
         text=schema.text,
         references=[Reference(**reference) for reference in schema.references],

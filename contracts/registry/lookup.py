@@ -27,7 +27,7 @@ def contract(subject: str) -> Contract:
 
 
 def highest_removed(subjects: Iterable[str]) -> dict[str, int]:
-    """Return the highest numbers that contracts with these subjects gave before they were deleted, by subject."""
+    """Return the highest version numbers of deleted contracts with these subjects, by subject."""
     found = RemovedContract.objects.in_bulk(list(subjects), field_name="subject")
     return {subject: removed.highest for subject, removed in found.items()}
 
@@ -44,7 +44,7 @@ def active_version(of: Contract) -> ContractVersion | None:
 
 
 def latest_version(of: Contract) -> ContractVersion | None:
-    """Return what comes before the next version: the active one, else the highest that is there."""
+    """Return the predecessor of the next version: the active one, else the one with the highest number."""
     is_active = Case(When(state=State.ACTIVE, then=Value(1)), default=Value(0), output_field=IntegerField())
     return numbered(of).order_by(is_active, "number").last()
 
@@ -62,10 +62,10 @@ def version(of: Contract, number: int) -> ContractVersion:
 
 
 def reread(version: ContractVersion) -> None:
-    """Read a version anew, and its contract when it is asked for: who waited for others finds what they left.
+    """Read a version and its contract anew after waiting for a lock: others may have changed them.
 
     Raises:
-        UnknownVersion: when they left none.
+        UnknownVersion: when it was deleted in the meantime.
     """
     try:
         version.refresh_from_db()
@@ -74,7 +74,7 @@ def reread(version: ContractVersion) -> None:
 
 
 def find(of: Contract, content: Content, *, deleted: bool = False) -> ContractVersion | None:
-    """Return the newest version that says what the content says, however it is laid out.
+    """Return the newest version equivalent to the content, regardless of layout.
 
     Metadata and rules count only when the content has some.
     """
@@ -92,12 +92,14 @@ _MOST_NAMED = 5
 
 
 def register_users(names: UserNames) -> None:
-    """Let an app name the definitions there that use a contract, as `the event type “orders/order-placed”`."""
+    """Register a function that names an app's definitions that use a contract, such as `the event type
+    “orders/order-placed”`.
+    """
     _users.append(names)
 
 
 def refuse_if_used(of: Contract, consequence: str) -> None:
-    """Do nothing when no definition uses a contract.
+    """Refuse when a definition uses the contract.
 
     Raises:
         InUse: when one does; `consequence` says in a clause what would become of it.

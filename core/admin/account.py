@@ -12,9 +12,9 @@ from core.login_audit import locked_out
 
 @never_cache
 def log_out(request: HttpRequest) -> HttpResponseBase:
-    """Ask a person who opens the address whether to log out, because a GET changes nothing (RFC 9110, 9.2.1).
+    """Answer a GET of the log-out address with a confirmation, because a GET changes nothing (RFC 9110, 9.2.1).
 
-    A form is Django's to answer.
+    Django answers the POST of the form.
     """
     if request.method not in ("GET", "HEAD"):
         answer: HttpResponse = admin.site.logout(request)
@@ -25,7 +25,7 @@ def log_out(request: HttpRequest) -> HttpResponseBase:
 
 
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Answer the admin's form, as long as attempts at the old password are left: as few as at the log-in."""
+    """Change the password with the admin's form. Guesses at the old password are limited as at the log-in."""
     if request.method != "POST" or not request.user.is_authenticated:
         return _changed(request)
     username = request.user.get_username()
@@ -39,7 +39,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> list[URLPattern]:
-    """Return the routes that come before those of the admin's own (unfold's hook for more)."""
+    """Return the routes that come before the admin's own (unfold's hook)."""
     return [
         path("logout/", log_out, name="logout"),
         path("password_change/", admin.site.admin_view(change_password), name="password_change"),

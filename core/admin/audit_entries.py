@@ -34,7 +34,7 @@ _FILTERS = ("actor", "action", "target")
 
 
 def story(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Tell what is wanted, the newest first."""
+    """Show the filtered timeline of the audit log, newest first."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     span = request.GET.get("span", "") if request.GET.get("span") in SPANS else "hour"
@@ -69,7 +69,7 @@ def _sentence(entry: AuditEntry) -> str:
 
 
 def _choices() -> dict[str, list[str]]:
-    """Return who and what can be chosen: those of the newest entries."""
+    """Return the actors and actions of the newest entries, as choices of the filters."""
     newest = list(AuditEntry.objects.order_by("-pk").values_list("actor", "action")[:LOOKED_AT])
     return {"actors": sorted({actor for actor, _ in newest}), "actions": sorted({action for _, action in newest})}
 
@@ -79,8 +79,9 @@ def _before(text: str) -> int | None:
 
 
 class TargetFilter(admin.SimpleListFilter):
-    """What an entry is about, exactly: where the history of a definition leads. Only the one that is asked for is
-    offered, since there are too many to list."""
+    """Filters by the exact target of an entry; a definition's history page leads to it. Only the chosen target is
+    offered, since there are too many to list.
+    """
 
     title = "target"
     parameter_name = "target"
@@ -144,7 +145,7 @@ class AuditEntryAdmin(RestrictedAdmin):
 
 
 def changed(entry: AuditEntry) -> list[tuple[str, list[Row]]]:
-    """Return what the entry tells of: the names whose values differ, each with the lines that were and are."""
+    """Return the names whose values differ, each with its lines before and after."""
     before = entry.before if isinstance(entry.before, dict) else {}
     after = entry.after if isinstance(entry.after, dict) else {}
     names = [

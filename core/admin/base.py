@@ -1,4 +1,4 @@
-"""Base classes of admin pages: lists answer only what they declare, and changes of definitions are recorded."""
+"""Base classes of admin pages, which limit the filters of lists and record changes of definitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tab:
-    """One of the pages that belong together, as the row of tabs shows it."""
+    """One tab in the row of pages that belong together."""
 
     title: str
     url: str
@@ -55,7 +55,7 @@ _MOST_TOLD = 100
 
 
 def person(request: HttpRequest) -> Principal:
-    """Return the person who uses the admin, with the rights that their permissions give."""
+    """Return the principal of the person logged in to the admin, with the rights that their permissions give."""
     return person_of(request.user, address=request.META.get("REMOTE_ADDR", ""))
 
 
@@ -69,8 +69,9 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
     pii_columns: ClassVar[Collection[str]] = ()
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Allow the parameters of `list_filter` alone. Django allows every lookup of the model's own columns, with
-        which a value that is not shown can be found out letter by letter."""
+        """Allow only the parameters of `list_filter`. Django allows every lookup of the model's own columns, which
+        would let a person find out hidden values letter by letter.
+        """
         list_filter = self.list_filter if request is None else self.get_list_filter(request)
         return any(lookup in self._parameters_of(each) for each in list_filter)
 
@@ -81,7 +82,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         return [name for name in fields if name.lstrip("^=@").partition("__")[0] not in self.pii_columns]
 
     def _parameters_of(self, list_filter: Any) -> Collection[str]:
-        """Return the query parameters that the links of a filter consist of."""
+        """Return the query parameters in the links of a filter."""
         if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
             return [list_filter.parameter_name or ""]
         path = str(list_filter[0] if isinstance(list_filter, (list, tuple)) else list_filter)
@@ -95,13 +96,13 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 class AuditedInline(TabularInline):  # type: ignore[misc]
-    """Rows of another definition on a definition's page. What is changed in them is recorded too."""
+    """Rows of another definition on a definition's page. Changes of these rows are recorded in the audit log too."""
 
     extra = 0
 
 
 class AuditedAdmin(RestrictedAdmin):
-    """Records each save and delete, with what the row was before and after.
+    """Records each save and delete in the audit log, with the row's values before and after.
 
     `pages` are those of one definition beside its form. `secret_columns` are never written into the record.
     """
@@ -124,7 +125,9 @@ class AuditedAdmin(RestrictedAdmin):
         return [*own, *super().get_urls()]
 
     def _answer(self, page: Page, request: HttpRequest, **named: Any) -> HttpResponse:
-        """Answer with one of our pages; of what is not there, tell it where the person can go on, as Django does."""
+        """Answer with one of our pages. When its row does not exist, redirect to the list with a message, as Django
+        does.
+        """
         try:
             answer: HttpResponse = page.view(self, request, **named)
         except Http404:
@@ -141,7 +144,7 @@ class AuditedAdmin(RestrictedAdmin):
         return reverse(f"admin:{self.page_name(name)}", args=arguments)
 
     def found(self, request: HttpRequest, pk: int, *, to: str = "view") -> Any:
-        """Return the row that a page is about.
+        """Return the row of a page.
 
         Raises:
             Http404: when there is none.
@@ -157,14 +160,14 @@ class AuditedAdmin(RestrictedAdmin):
     def show(
         self, request: HttpRequest, template: str, *, title: str, row: Model | None = None, **context: Any
     ) -> TemplateResponse:
-        """Answer with a page of our own, in the frame that all pages have."""
+        """Render one of our pages in the common frame."""
         request.current_app = self.admin_site.name  # Django's own way to tell its templates
         frame = self.admin_site.each_context(request)
         about = {"title": title, "opts": self.opts, "original": row, "media": self.media}
         return TemplateResponse(request, template, {**frame, **about, **context})
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Show the record of this definition: there is one, and Django's own log is no second."""
+        """Redirect to the audit log of this definition, in place of Django's own log."""
         row = self.get_object(request, object_id)
         if row is None:
             return redirect(self.page_url("changelist"))
@@ -206,7 +209,7 @@ class AuditedAdmin(RestrictedAdmin):
         return shown
 
     def described(self, row: Model | None) -> dict[str, Any] | None:
-        """Return a row as the record shows it."""
+        """Return a row as the audit log shows it."""
         if row is None:
             return None
         values = audit.describe(row)
@@ -218,7 +221,7 @@ class AuditedAdmin(RestrictedAdmin):
         self._record(request, obj, before=before, after=self.described(obj))
 
     def said_before_deletion(self, row: Model) -> list[str]:
-        """Return what a person should know before a row is deleted, a sentence each."""
+        """Return sentences on the consequences of deleting a row."""
         return []
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
@@ -261,7 +264,7 @@ class AuditedAdmin(RestrictedAdmin):
         self._record_deleted(request, formset, [before[pks[id(row)]] for row in formset.deleted_objects])
 
     def _described_by_its_own(self, row: Model) -> dict[str, Any] | None:
-        """Return a row of another model as the record shows it: its own pages know its secrets."""
+        """Return a row of another model as the audit log shows it: the admin of that model knows its secrets."""
         if not self.admin_site.is_registered(type(row)):
             return audit.describe(row)
         owner = self.admin_site.get_model_admin(type(row))
@@ -285,7 +288,7 @@ class AuditedAdmin(RestrictedAdmin):
         before: Mapping[str, Any] | None,
         after: Mapping[str, Any] | None,
     ) -> None:
-        """Write what happened to a row, when anything did."""
+        """Record the changes of a row, if there are any."""
         if before == after:
             return
         action = "create" if before is None else "delete" if after is None else "change"
@@ -293,7 +296,7 @@ class AuditedAdmin(RestrictedAdmin):
 
 
 def _going_with(row: Model) -> Iterator[Model]:
-    """Give the definitions that are deleted when this one is, such as the event types of a stream."""
+    """Yield the definitions that are deleted with this one, such as the event types of a stream."""
     collector = NestedObjects(using=DEFAULT_DB_ALIAS)
     collector.collect([row])
     for model, rows in collector.data.items():
@@ -310,10 +313,10 @@ MOST_CHOICES = 100
 
 
 class RelatedFilter(admin.RelatedFieldListFilter):
-    """Offers the first related objects, and the one that is filtered for."""
+    """Offers the first related objects, and the one chosen in the filter."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
-        """Return the keys of the related objects, and how they are shown."""
+        """Return the keys and labels of the related objects."""
         objects = field.related_model._default_manager.all()
         found = {one.pk: str(one) for one in objects[:MOST_CHOICES]}
         chosen = [

@@ -1,4 +1,4 @@
-"""The first page. It knows no app: each adds its part with `add`, in the order in which the apps are loaded."""
+"""The first page of the admin. Each app adds its part with `add`, in the order in which the apps are loaded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NO_CHANGES = ("see payloads", "log in", "log out", "fail to log in", "lock out")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """An app's part of the first page: a template, and what it shows, which is asked for on each request."""
+    """An app's part of the first page: a template, and a function that returns its values on each request."""
 
     template: str
     values: Callable[[HttpRequest], Mapping[str, Any]]
@@ -25,12 +25,12 @@ _parts: list[Part] = []
 
 
 def add(part: Part) -> None:
-    """Show a part on the first page."""
+    """Add a part to the first page."""
     _parts.append(part)
 
 
 def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
-    """Return what the first page shows (the theme's DASHBOARD_CALLBACK)."""
+    """Return the template context of the first page (the theme's DASHBOARD_CALLBACK)."""
     may_see_record = request.user.has_perm("core.view_auditentry")
     return {
         **frame,

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r'[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
 
 
 def line_of(text: str, pointer: str) -> int | None:
-    """Return the line, from 1, of the value that a JSON Pointer (RFC 6901) names; of an object's member, its name's.
+    """Return the line, from 1, of the value at a JSON Pointer (RFC 6901); of an object's member, the line of its name.
 
     Of a value that is not there it is the line of the nearest one around it. None when the text is not JSON.
     """
@@ -29,7 +29,7 @@ def line_of(text: str, pointer: str) -> int | None:
 
 
 def _find(tokens: Iterator[tuple[int, str]], wanted: list[str]) -> int:
-    """Return the place of the value, or of the member that holds it, by walking down to it."""
+    """Return the offset of the value, or of its member's name, by walking down to it."""
     place, word = next(tokens)
     best = place
     for part in wanted:
@@ -43,7 +43,7 @@ def _find(tokens: Iterator[tuple[int, str]], wanted: list[str]) -> int:
 
 
 def _enter(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[int, str] | None:
-    """Go on to the value of a part; return its place (of a member, its name's) and its first word."""
+    """Enter the child value of one pointer part; return its offset (of a member, its name's) and its first token."""
     index = 0
     while True:
         place, word = next(tokens)
@@ -105,7 +105,7 @@ class JsonEditor(UnfoldAdminTextareaWidget):  # type: ignore[misc]
 
 
 class JsonText(forms.CharField):
-    """A JSON text, kept as it was written but for the line ends, which browsers change."""
+    """A JSON text kept as written, except for line ends, which browsers change."""
 
     widget = JsonEditor
 
@@ -132,7 +132,7 @@ class JsonText(forms.CharField):
 
 
 class JsonValue(JsonText):
-    """The same for a column that holds the value: nothing is None, and a value is shown evenly indented."""
+    """A JSON text for a column that holds the value: an empty text is None, and a value is shown indented."""
 
     empty_values = ["", None]
 
@@ -153,9 +153,9 @@ class JsonValue(JsonText):
 
 
 def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple[str, str]]) -> None:
-    """Refuse a JSON text for what is wrong in it: pairs of a JSON Pointer and a sentence.
+    """Refuse a JSON text for its errors, given as pairs of a JSON Pointer and a sentence.
 
-    Each is told with its line and its place, and the editor marks the lines.
+    Each error shows its line and its pointer, and the editor marks the lines.
     """
     lines = []
     for pointer, sentence in mistakes:
@@ -167,11 +167,11 @@ def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple
 
 
 def mark(form: forms.BaseForm, field: str, lines: Iterable[int | None]) -> None:
-    """Have the editor mark these lines; None is a mistake of the whole text."""
+    """Mark these lines in the editor; None stands for an error of the whole text."""
     form.fields[field].widget.attrs["data-error-lines"] = ",".join(str(line) for line in lines if line)
 
 
 def line_in(sentence: str) -> int | None:
-    """Return the line that a sentence of `synapse.formats.strict_json` names, if it names one."""
+    """Return the line number in an error of `synapse.formats.strict_json`, None without one."""
     found = _LINE.search(sentence)
     return int(found[1]) if found else None

@@ -1,4 +1,4 @@
-"""The people who may use the admin, Django's users; and their roles, Django's groups of users."""
+"""Admin pages of people (Django's users) and of roles (Django's groups of users)."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ _POWERS = ("is_superuser", "groups", "user_permissions")
 
 @admin.register(User)
 class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say how fields look; the theme wins
-    """A person's name, password and rights. The record never holds a password, not even its hash."""
+    """A person's name, password and rights. The audit log never holds a password, not even its hash."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -77,7 +77,7 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Roles and permissions lie in tables of their own, so what changes there is recorded by itself."""
+        """Record changes of roles and permissions separately, since these are saved in tables of their own."""
         before = _rights(form.instance)
         super().save_related(request, form, formsets, change)
         after = _rights(form.instance)
@@ -93,7 +93,7 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
 
 @admin.register(Role)
 class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
-    """What those who have the role may do, which only superusers say. The roles from the start are kept as they are."""
+    """A role's permissions, which only superusers edit. The roles that come with Synapse are kept unchanged."""
 
     list_display = ["name", "people"]
     filter_horizontal = ["permissions"]
@@ -124,7 +124,9 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """Say whether a person may change another: nobody who may more, as whom they could log in with a new password."""
+    """Say whether the person may change another: never one with more rights, since a new password would give these to
+    the person.
+    """
     if user is None or request.user.is_superuser:
         return True
     return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()

@@ -46,7 +46,7 @@ class Row:
 
 
 def difference(old: str, new: str) -> list[Row]:
-    """Return the lines of both texts in one order; an empty list when they are equal."""
+    """Return the merged lines of both texts; an empty list when they are equal."""
     if old == new:
         return []
     old_lines, new_lines = old.splitlines(), new.splitlines()
@@ -82,7 +82,7 @@ def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start:
 
 
 def _parts(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """Return both lines in three parts: what they begin with alike, what differs, what they end with alike."""
+    """Split both lines into three parts: the common start, the difference, the common end."""
     start = _alike(one, other)
     end = _alike(one[start:][::-1], other[start:][::-1])
     first, second = (
@@ -92,7 +92,7 @@ def _parts(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, 
 
 
 def _alike(one: str, other: str) -> int:
-    """Return how many characters both begin with."""
+    """Return the length of the common start of both."""
     return next(
         (place for place, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1),
         min(len(one), len(other)),
@@ -130,27 +130,28 @@ State = Mapping[str, Any]
 
 
 class RevisedForm(forms.BaseForm):
-    """Mixed into the form of a definition: it cannot be saved when somebody else changed what it shows.
+    """A mixin for a definition's form, which refuses to save when another person changed the definition in the
+    meantime.
 
-    `reader` is the name of who edits, as audit entries have it.
+    `reader` is the editor's name, as audit entries have it.
     """
 
     reader: str = ""
 
     def target(self) -> str:
-        """Return how audit entries name the definition."""
+        """Return the definition's name in audit entries."""
         raise NotImplementedError
 
     def more_state(self) -> State:
-        """Return what else the page shows, by what audit entries call it."""
+        """Return the further state that the page shows, by its name in audit entries."""
         return {}
 
     def secret_labels(self) -> Collection[str]:
-        """Return what is never shown with its value."""
+        """Return the names of values that are never shown."""
         return ()
 
     def revision(self) -> str:
-        """Return the text of the hidden input: the state that the page shows, and the newest audit entry of then."""
+        """Return the text of the hidden input: the state that the page shows, and the newest audit entry then."""
         newest = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first()
         return json.dumps({"seen": newest or 0, "state": _digests(self._state())})
 
@@ -179,7 +180,7 @@ class RevisedForm(forms.BaseForm):
         )
 
     def _who(self, seen: int, changed: Sequence[str]) -> str:
-        """Return who changed the definition, or what is edited with it, as the subject of a sentence."""
+        """Return the person that changed the definition, or rows edited with it, as the subject of a sentence."""
         names = [name[: audit.MOST_OF_TARGET] for name in (self.target(), *changed)]
         entry = AuditEntry.objects.filter(pk__gt=seen, target__in=names).order_by("-pk").first()
         if entry is None:
@@ -189,7 +190,7 @@ class RevisedForm(forms.BaseForm):
 
 
 class RevisedModelForm(RevisedForm):
-    """The same for the form of a model. `rows` gives the rows that are edited with the definition."""
+    """The same mixin for model forms. `rows` yields the rows that are edited with the definition."""
 
     rows: ClassVar[Callable[[], Iterable[Model]]]
     secret_columns: ClassVar[Collection[str]] = ()
@@ -223,7 +224,7 @@ def _canonical_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what stands for a value that JSON has not."""
+    """Return a JSON value in place of one that JSON lacks."""
     if isinstance(value, Model):
         return value.pk
     if hasattr(value, "__iter__"):
@@ -232,7 +233,7 @@ def _plain(value: Any) -> Any:
 
 
 def _read(text: str) -> dict[str, Any] | None:
-    """Return what a page sent as its revision; None when it sent none, as programs do that post forms."""
+    """Return the revision that a page sent, None without one: programs that post forms send none."""
     if not text:
         return None
     try:
@@ -249,7 +250,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[st
 
 
 def _shown(name: str, state: State, secret: Collection[str]) -> str:
-    """Return what differs, with its value now where that is short and no secret."""
+    """Return the names that differ, with their current values where these are short and not secret."""
     if name not in state:
         return f"{cut(name, _LONGEST_SHOWN)} (deleted)"
     value = state[name]

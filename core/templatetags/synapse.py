@@ -1,4 +1,4 @@
-"""How pages show numbers, times, texts and JSON.
+"""Template filters and tags for numbers, times, texts and JSON.
 
 What publishers wrote is data: no name or payload can hide text, turn its direction or be read as HTML. Templates
 escape; here everything that does not simply show as a character is written as JSON would escape it.
@@ -29,7 +29,7 @@ _PLAIN_JSON = re.compile(r"[ -~\n]*")
 
 @register.filter
 def number(value: Any) -> str:
-    """Return a number with its digits in groups; nothing is a dash."""
+    """Format a number with grouped digits; None is a dash."""
     if value is None or value == "":
         return "—"
     return f"{value:,}".replace(",", _THIN_SPACE)
@@ -37,14 +37,14 @@ def number(value: Any) -> str:
 
 @register.filter
 def ago(at: datetime | None) -> str:
-    """Return how long ago a moment was, in its largest unit; what is to come within seconds is now."""
+    """Format how long ago a moment was, in its largest unit; a moment seconds ahead counts as now."""
     if at is None:
         return "never"
     return span((timezone.now() - at).total_seconds(), past=True)
 
 
 def span(seconds: float, *, past: bool = False) -> str:
-    """Return a length of time in its largest unit."""
+    """Format a length of time in its largest unit."""
     length = abs(seconds)
     if length < 1 or (past and -5 < seconds < 0):
         return "now" if past else "0 s"
@@ -55,13 +55,13 @@ def span(seconds: float, *, past: bool = False) -> str:
 
 @register.filter
 def seconds(value: float | None) -> str:
-    """Return a length of time in seconds as a person reads it; nothing is a dash."""
+    """Format a length of time in seconds; None is a dash."""
     return "—" if value is None else span(value)
 
 
 @register.filter
 def moment(at: datetime | None) -> str:
-    """Return how long ago a moment was, with the exact time beside it."""
+    """Format how long ago a moment was, with the exact time beside it."""
     if at is None:
         return "never"
     exact = at.astimezone(UTC)
@@ -71,7 +71,7 @@ def moment(at: datetime | None) -> str:
 
 @register.filter
 def moment_of_ms(ms: int | None) -> datetime | None:
-    """Return the moment of an entry id's first half; None for what is no time that a calendar has."""
+    """Return the moment in milliseconds as a datetime, None when it lies outside the calendar."""
     if not ms:
         return None
     try:
@@ -82,13 +82,13 @@ def moment_of_ms(ms: int | None) -> datetime | None:
 
 @register.filter
 def moment_of_id(id_: str | None) -> datetime | None:
-    """Return the moment that an entry id names."""
+    """Return the moment in an entry id."""
     return moment_of_ms(int((id_ or "0").partition("-")[0]))
 
 
 @register.filter
 def clock(at: datetime | None) -> str:
-    """Return a moment to the millisecond: the day too when it is not today's."""
+    """Format a moment to the millisecond, with the day when it is not today."""
     if at is None:
         return "—"
     exact = at.astimezone(UTC)
@@ -98,13 +98,13 @@ def clock(at: datetime | None) -> str:
 
 @register.simple_tag
 def querystring_of(query: Mapping[str, str], *without: str) -> str:
-    """Return the query of an address, without some of its parameters."""
+    """Return the query string of an address without the named parameters."""
     return urlencode({name: text for name, text in query.items() if name not in without})
 
 
 @register.inclusion_tag("core/sparkline.html")
 def sparkline(values: Sequence[float | None], label: str) -> dict[str, Any]:
-    """Draw a row of values as a small chart; where a value is None, nothing was sampled, and there is a gap.
+    """Draw a row of values as a small chart, with a gap where a value is None (not sampled).
 
     Args:
         values: from the oldest to the newest.
@@ -137,7 +137,7 @@ def _x(point: str) -> str:
 
 @register.filter
 def rate(value: float | None) -> str:
-    """Return events a second as a person reads it; nothing is a dash."""
+    """Format a rate in events a second; None is a dash."""
     if value is None:
         return "—"
     return number(round(value)) if value >= 10 or value == 0 else f"{value:.1f}"
@@ -145,20 +145,20 @@ def rate(value: float | None) -> str:
 
 @register.filter
 def visible(text: Any) -> str:
-    """Return a text in which every character shows: ESC, marks of direction and the like as JSON would escape them."""
+    """Make every character of a text visible: ESC, direction marks and the like are escaped as in JSON."""
     shown = str(text)
     return shown if shown.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in shown)
 
 
 @register.filter
 def visible_lines(text: Any) -> str:
-    """Return a text of several lines in which every character shows."""
+    """Make every character of a text of several lines visible."""
     return "\n".join(visible(line) for line in str(text).split("\n"))
 
 
 @register.filter
 def json_text(value: Any) -> str:
-    """Return a value as indented JSON in which every character shows."""
+    """Format a value as indented JSON with every character visible."""
     text = exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()
     if _PLAIN_JSON.fullmatch(text):
         return text
@@ -167,13 +167,13 @@ def json_text(value: Any) -> str:
 
 @register.filter
 def json_start(value: Any) -> str:
-    """Return the beginning of the JSON text, as much of it as a page shows."""
+    """Return the start of the JSON text, as long as a page shows."""
     return json_text(value)[:MOST_JSON]
 
 
 @register.filter
 def json_is_cut(value: Any) -> bool:
-    """Say whether `json_start` leaves something out."""
+    """Say whether `json_start` cuts the text."""
     return len(json_text(value)) > MOST_JSON
 
 

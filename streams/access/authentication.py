@@ -1,4 +1,4 @@
-"""Authenticate views of REST framework: the principal stands where it keeps the user, in `request.user`."""
+"""Authentication for Django REST framework: the principal of a request becomes `request.user`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,13 +17,14 @@ from synapse.auth.scopes import ScopesAlone
 
 
 def principal_of(request: Any) -> Principal:
-    """Return who `PrincipalAuthentication` found to be calling."""
+    """Return the principal that `PrincipalAuthentication` put on the request."""
     principal: Principal = request.user
     return principal
 
 
 def authenticated(request: HttpRequest) -> Principal:
-    """Return who sends a Django request. A person's session counts where keys are required, and no key is shown.
+    """Return the principal of a Django request. Where keys are required and none is sent, a session of the admin
+    counts.
 
     Raises:
         Unauthenticated: as `identify` does.
@@ -39,20 +40,20 @@ def authenticated(request: HttpRequest) -> Principal:
 
 
 class PrincipalAuthentication(BaseAuthentication):
-    """Lets in whom `authenticated` knows."""
+    """Authenticates a request with `authenticated`."""
 
     def authenticate(self, request: Any) -> tuple[Principal, None]:
         return authenticated(request._request), None
 
 
 def shows_metrics_token(headers: Mapping[str, str]) -> bool:
-    """Say whether a request shows SYNAPSE_METRICS_TOKEN. Header names are in lower case."""
+    """Say whether a request carries SYNAPSE_METRICS_TOKEN. Header names are in lower case."""
     token, shown = settings.METRICS_TOKEN, headers.get(AUTHORIZATION, "")
     return bool(token) and compare_digest(shown.encode(), f"Bearer {token}".encode())
 
 
 class MetricsAuthentication(PrincipalAuthentication):
-    """Lets in who shows SYNAPSE_METRICS_TOKEN, too: to the metrics, and to no other view."""
+    """Accepts SYNAPSE_METRICS_TOKEN besides, for the metrics view only."""
 
     def authenticate(self, request: Any) -> tuple[Principal, None]:
         if shows_metrics_token({AUTHORIZATION: request._request.headers.get("Authorization", "")}):

@@ -1,4 +1,4 @@
-"""Identify the principal of a request: a key by the snapshot, without a query, or a person by the admin's session.
+"""Identification of a request's principal: a key by the snapshot, without a query, or a person by the admin's session.
 
 The last use of each key is noted in memory and written to the database at intervals. A person's rights follow from
 Django's permissions.
@@ -37,12 +37,12 @@ _used: dict[str, float] = {}
 
 
 def note(key_id: str) -> None:
-    """Note that a key is used now."""
+    """Note that a key was used now."""
     _used[key_id] = time.time()
 
 
 def flush() -> None:
-    """Write what was noted. It changes nothing of the catalog, so no process is told."""
+    """Write when keys were used. This changes nothing of the catalog, so other processes are not notified."""
     if not _used:
         return
     close_old_connections()
@@ -53,7 +53,7 @@ def flush() -> None:
 
 
 def forget() -> None:
-    """Drop what was noted and not written."""
+    """Drop the noted uses of keys that are not written yet."""
     _used.clear()
 
 
@@ -62,8 +62,8 @@ _SHOW = "Show a key: Authorization: Bearer KEY, X-API-Key: KEY, or Basic with th
 
 
 def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
-    """Return the principal of a request, from its headers (lower-case names). Nobody in particular, where access is
-    open and no key is shown.
+    """Return the principal of a request from its headers (names in lower case): anonymous, where access is open and no
+    key is sent.
 
     Raises:
         Unauthenticated: when the key is not good, or one is required and none is shown.
@@ -77,7 +77,7 @@ def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
 
 
 def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
-    """Return the service that a key stands for.
+    """Return the service that owns a key.
 
     Raises:
         Unauthenticated: when the key has expired.
@@ -90,15 +90,16 @@ def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
 
 @lru_cache(maxsize=1024)
 def _principal(kind: Literal["anonymous", "service"], name: str, key: str, address: str, rights: Rights) -> Principal:
-    """Return a principal. Making one takes several times as long as finding it again. Rights are told apart by which
-    object they are: those of another catalog are others."""
+    """Return a principal from the cache, which is several times faster than building one. Rights are compared by
+    identity: those of another catalog are other objects.
+    """
     return Principal(kind=kind, name=name, key=key, address=address, rights=rights)
 
 
 def is_a_persons(headers: Mapping[str, str]) -> bool:
-    """Say whether a session of the admin is all that a request shows, where that is asked for.
+    """Say whether the only credential of a request is a session of the admin, where credentials are required.
 
-    Who that is takes a query, so the express lane leaves it to Django.
+    Finding the person takes a query, so the fast path leaves it to Django.
     """
     return (
         "cookie" in headers
@@ -118,7 +119,7 @@ def _found(text: str) -> KeyDefinition:
 
 
 def _is_foreign(text: str, headers: Mapping[str, str]) -> bool:
-    """Say whether an Authorization is for somebody else, such as a gateway's token: where all are let in, it may be."""
+    """Say whether an Authorization header is meant for another system, such as a gateway: open access admits it."""
     return not text.startswith(PREFIX) and not headers.get(API_KEY)
 
 
@@ -133,13 +134,13 @@ def _why_unknown(text: str) -> str:
 
 
 def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | None:
-    """Return who is logged in with the session that the cookies name; None when nobody is. Asks the database."""
+    """Return the person logged in with the session cookie, None without one. Asks the database."""
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     return logged_in(cookie, address=address) if cookie else None
 
 
 def logged_in(session: str, *, address: str = "") -> Principal | None:
-    """Return who is logged in with a session; None when that has ended. Asks the database."""
+    """Return the person logged in with a session, None when it has ended. Asks the database."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session)
     user = get_user(request)
@@ -147,13 +148,14 @@ def logged_in(session: str, *, address: str = "") -> Principal | None:
 
 
 def named(username: str, *, address: str = "") -> Principal | None:
-    """Return the person with this name; None when there is none, or they may not log in any more."""
+    """Return the person with this name, None when there is none or they may not log in any more."""
     user = get_user_model().objects.filter(username=username, is_active=True).first()
     return None if user is None else person_of(user, address=address)
 
 
 def current_rights(principal: Principal) -> Rights:
-    """Return what a principal may do by the current catalog: a key's rights may have changed since they came.
+    """Return the rights of a principal under the current catalog: a key's rights may have changed since its request
+    began.
 
     Raises:
         Unauthenticated: when their key was revoked, or has expired.

@@ -35,8 +35,9 @@ _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
 
 def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask how many events a contract's draft is tested on; a POST tests it. Nothing is changed; that
-    the person looked is recorded."""
+    """Ask how many events to test a contract's draft on; a POST tests it. Nothing changes but the audit log, which
+    records the payload access.
+    """
     contract = admin.found(request, pk)
     if not request.user.has_perms(_RIGHTS):
         # What a report quotes of events is theirs who may see events.
@@ -66,7 +67,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[dict[str, Any]]:
-    """Return what was found for each event type.
+    """Return the test results of each event type.
 
     Raises:
         Problem: when something cannot be used: no event type, the draft, Redis.
@@ -104,14 +105,14 @@ DRAFT_TITLE = "Draft from traffic"
 
 
 class ProposalForm(forms.Form):
-    """A proposal that a person saves as the draft."""
+    """A proposal that a person may save as the draft."""
 
     schema = JsonText(strip=False)
     replace = forms.BooleanField(required=False)
 
 
 def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask from how many events; a POST proposes a contract, and another saves what was proposed as the draft."""
+    """Ask how many events to read; one POST proposes a contract from them, and another saves it as the draft."""
     event_type = admin.found(request, pk)
     if not person(request).rights.may("read", event_type.stream.name, event_type.name):
         # Words of events stand in a proposal.
@@ -167,7 +168,7 @@ def _may_save(admin: Any, request: HttpRequest, contract: Contract | None) -> bo
 
 
 def _saved(admin: Any, request: HttpRequest, event_type: EventType, subject: str) -> HttpResponse:
-    """Save what the person saw as the draft, and go to the contract.
+    """Save the proposal that the person saw as the draft, and show the contract.
 
     Raises:
         Problem: when it cannot be a contract's schema, or a draft with another text is in the way.

@@ -1,4 +1,4 @@
-"""Event types in the admin: what they are, the contract they keep, an example that keeps it."""
+"""Event types in the admin: their definitions, their contracts, and examples that keep them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,7 +27,9 @@ _KEPT = (
 
 
 class EventTypeForm(forms.ModelForm):
-    """An event type. A new example, or the example of a new contract, must be an event that the stream would take."""
+    """The form of an event type. A new example, or the example under a new contract, must be an event that the stream
+    accepts.
+    """
 
     example = JsonValue(required=False, help_text="An event as a publisher sends it. Test events begin with it.")
 
@@ -59,7 +61,7 @@ class EventTypeForm(forms.ModelForm):
         return values
 
     def _keep_marks(self) -> None:
-        """Refuse what would leave events that were published without the marks of their contract."""
+        """Refuse changes that would take their contract's PII marks from published events."""
         changed = {"stream", "name", "contract"} & set(self.changed_data)
         before = EventType.objects.filter(pk=self.instance.pk).select_related("contract").first()
         if changed and before is not None and not self.may_unmask and _has_marks(before):
@@ -132,7 +134,7 @@ _EFFECTS = {
 
 
 def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[Use]:
-    """Give the event types of a contract, with what is wrong with their examples under a schema."""
+    """Yield the event types of a contract, with the errors of their examples under a schema."""
     for found in EventType.objects.filter(contract=contract).select_related("stream"):
         stream = found.stream
         complaints = [] if schema is None else _complaints(found, contract, schema)

@@ -1,4 +1,4 @@
-"""The keys of a service in the admin: what they may do, when they were last used; issue, rotate and revoke them."""
+"""The keys of a service in the admin: their scopes and last use; forms to issue, rotate and revoke them."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ _DAYS = (7, 30, 90, 365)
 
 
 def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the keys of a service, and issue one: it is in the answer to that, and in no other."""
+    """Show the keys of a service, and issue one. Only the answer to that POST shows the new key."""
     service = _service(admin, request, pk, _ISSUE if request.method == "POST" else _SEE)
     issued = refused = None
     if request.method == "POST":
@@ -40,7 +40,7 @@ def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpResponse:
-    """Ask, and issue a key in the place of another one."""
+    """Ask to confirm, and issue a key that replaces another."""
     service = _service(admin, request, pk, _CHANGE)
     key = _key(service, key_id)
     refused = None
@@ -66,7 +66,7 @@ def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
 
 
 def revoke(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpResponse:
-    """Ask, and make a key good for nothing."""
+    """Ask to confirm, and revoke a key."""
     service = _service(admin, request, pk, _CHANGE)
     key = _key(service, key_id)
     if request.method == "POST":
@@ -141,7 +141,7 @@ def _key(service: Service, key_id: str) -> Key:
 
 
 def _scopes(request: HttpRequest) -> list[str]:
-    """Return what was ticked, and the patterns that were written, a line or a space between."""
+    """Return the ticked scopes and the typed patterns, which are separated by white space."""
     return [*request.POST.getlist("scopes"), *request.POST.get("patterns", "").split()]
 
 

@@ -1,4 +1,4 @@
-"""Admin pages of a stream's messages and groups, and lists whose rows show live figures beside definitions."""
+"""Admin pages of a stream's messages and groups, and lists whose rows show live statistics beside definitions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ FILTERS = ("event_type", "since", "until", "order", "after", "before")
 
 
 def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the stream's messages, newest first unless asked otherwise; the filters are those of the API."""
+    """Show the stream's messages, newest first by default; the filters are those of the API."""
     stream = admin.found(request, pk)
     payload_access.check_permission(request)
     query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
@@ -59,7 +59,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
-    """Show one message: the event, and the fields of its entry as they lie in Redis."""
+    """Show one message: the event, and the raw fields of its entry in Redis."""
     stream = admin.found(request, pk)
     payload_access.check_permission(request)
     found = ask_all(
@@ -83,7 +83,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
 
 
 def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the stream's consumer groups: how far behind they are, what they owe, who reads for them."""
+    """Show the stream's consumer groups: their lag, their backlog and their consumers."""
     stream = admin.found(request, pk)
     found = ask_all(
         {
@@ -119,12 +119,12 @@ def _asked(
 
 
 def _answer(found: exchange.Response | Problem) -> Any:
-    """Return the document of an answer of the API, or the problem."""
+    """Return the JSON document of an API response, or the problem."""
     return found if isinstance(found, Problem) else exact_json.loads(found.body)
 
 
 def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
-    """Answer with one of the stream's pages, below the figures that all of them show."""
+    """Render one of the stream's pages, below the statistics that all of them show."""
     problem = found if isinstance(found, Problem) else None
     page: HttpResponse = admin.show(
         request,
@@ -143,7 +143,7 @@ Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
 
 
 def attach_overviews(rows: Sequence[Any], overviews: Overviews) -> Problem | None:
-    """Give each row its `overview` by its name, None where Redis could not tell, and return why it could not."""
+    """Set each row's `overview`, None where Redis could not answer, and return the problem in that case."""
     found = ask_all({"overview": overviews(rows)})["overview"]
     problem = found if isinstance(found, Problem) else None
     for row in rows:
@@ -152,7 +152,7 @@ def attach_overviews(rows: Sequence[Any], overviews: Overviews) -> Problem | Non
 
 
 class LiveList(ChangeList):  # type: ignore[misc]
-    """A page of the list, with the overview of each row on it: a few round trips, whatever their number."""
+    """A page of the list with each row's overview, read in a fixed number of round trips."""
 
     overviews: ClassVar[Overviews]
     problem: Problem | None = None

@@ -1,4 +1,4 @@
-"""Services in the admin: what each may publish and subscribe to, and the integration status."""
+"""Services in the admin: their grants to publish and subscribe, and the integration status."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One service. A state is None where the service has no such grant and nothing was seen of it.
+    """One service. A state is None where the service has no such grant and no use of one was observed.
 
     `published` and `consumed` are what was seen last; of how many more streams it was seen, `more_published` and
     `more_consumed` say.
@@ -65,7 +65,7 @@ def integration_rows(services: Iterable[Service], seen: Seen, now_ms: int) -> li
 
 
 def integration(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show what was seen of every service, and which other names were seen."""
+    """Show the observed activity of every service, and other names that were observed."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     now_ms = int(time.time() * 1000)
@@ -133,7 +133,7 @@ def _row(service: Service, seen: Seen, now_ms: int) -> Row:
 
 
 class GrantInline(AuditedInline):
-    """A service's grants, edited where the service is."""
+    """A service's grants, edited on its page."""
 
     model = Grant
     hide_title = True

@@ -32,7 +32,7 @@ _BREAKS = "breaks the schema: "
 def mistakes(
     *, stream: str, name: str, example: Any, contract: Contract | None, schema: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str]]:
-    """Return what is wrong with an example: JSON Pointers and sentences, none when there is no example.
+    """Return the errors of an example as JSON Pointers and sentences, none when there is no example.
 
     It is checked against `schema`, or against the contract's active version when none is given.
     """
@@ -44,18 +44,18 @@ def mistakes(
 
 
 def sentence(pointer: str, mistake: str) -> str:
-    """Return a mistake with its place."""
+    """Return an error with its JSON Pointer."""
     return f"{pointer}: {mistake}" if pointer else mistake
 
 
 class PublishForm(forms.Form):
-    """The body of the request. What it holds is for the server to judge."""
+    """The form of an event's text, which the server validates when it is published."""
 
     event = JsonText(required=False, strip=False)
 
 
 def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the event type's example as an event to publish; a POST publishes it, or only has it checked."""
+    """Show the event type's example as an event to publish; a POST publishes it, or only checks it."""
     event_type = admin.found(request, pk)
     if not person(request).rights.may("publish", event_type.stream.name, event_type.name):
         raise PermissionDenied
@@ -87,7 +87,7 @@ def _first(event_type: EventType) -> str:
 
 
 def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, Any]:
-    """Send the event, and return the answer as the page shows it. A stored event leaves an audit entry."""
+    """Publish the event and return the answer for the page. A stored event leaves an audit entry."""
     stream = event_type.stream.name
     asked = exchange.Request(
         method="POST",

@@ -34,7 +34,7 @@ _Definitions = Mapping[str, Values]
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
-    """Return what would change, and note in the file what is wrong with it."""
+    """Return the changes that the file asks for, and note the file's errors in it."""
     streams, event_types, grants = stored_streams(), stored_event_types(), stored_grants()
     delete_streams = delete and file.says("streams")
     delete_services = delete and file.says("services")
@@ -49,7 +49,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
 
 
 def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
-    """Check that each event type's contract is there, and that its example keeps it."""
+    """Check that each event type's contract exists and that its example keeps it."""
     standing = contracts.standing()
     wanted = file.wanted(contracts.CONTRACT)
     for name, values in file.wanted(EVENT_TYPE).items():
@@ -68,7 +68,7 @@ def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
 
 
 def _check_grants(file: CatalogFile, streams: set[str], grants: _Definitions) -> None:
-    """Check that the streams that new grants name are there. A pattern may match none yet."""
+    """Check that the streams of new grants exist. A pattern may match none yet."""
     for name, values in file.wanted(GRANT).items():
         stream = values["stream"]
         if "*" not in stream and stream not in streams and name not in grants:
@@ -81,7 +81,7 @@ _Row = tuple[dict[str, Any], dict[str, Any]]
 
 
 def apply(changes: Sequence[Change], *, by: Principal) -> None:
-    """Carry out changes of the plan, in the transaction of the caller, and record them.
+    """Apply changes of the plan in the caller's transaction, and record them in the audit log.
 
     Rows of one kind that follow each other are created in few statements.
     """

@@ -22,7 +22,7 @@ HEADERS = {
 
 
 async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
-    """Answer `GET /streams/{stream}/live`: what is stored from now on, or from where the request says.
+    """Answer `GET /streams/{stream}/live`: the stream's events from now on, or from the requested position.
 
     Raises:
         BadParameter: when an id or a time cannot be used.

@@ -1,6 +1,7 @@
-"""The tails of this process, made from Django's settings when first needed: one XREAD loop a stream, many who watch.
+"""The live tails of this process, built from Django's settings on first use: one XREAD loop a stream, shared by its
+viewers.
 
-To be woken when a stream gets something, without the entries themselves:
+To be woken by new entries without reading them:
 
     with tails().bell("orders") as bell:
         while not (found := await look()) and await bell.wait(seconds):
@@ -25,5 +26,5 @@ def tails() -> Tails:
 
 
 def render(stream: str, entry: Entry) -> Frame:
-    """Return an entry as it is written to those who watch, read by the stream's contracts."""
+    """Return an entry as a frame for viewers, read by the stream's contracts."""
     return sse.of_entry(entry, holder.current().shown(stream))

@@ -42,8 +42,9 @@ _BYTES = 128 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Entries, oldest first. `is_last` when there are no more in the range that was asked for. `has_gap` when the
-    entry behind which the page begins is gone, and older ones too: what followed it may be gone as well."""
+    """Entries, oldest first. `is_last`: the requested range has no more. `has_gap`: the entry before the page is gone,
+    and older ones too, so entries between may be missing.
+    """
 
     entries: list[Entry]
     is_last: bool
@@ -51,7 +52,7 @@ class Page:
 
 
 class Pages:
-    """Reads a stream forward from `after`. `was_seen` says that the reader had the entry of that id."""
+    """Reads a stream forward from `after`. `was_seen`: the reader had the entry of that id."""
 
     def __init__(self, stream: str, after: EntryId, *, was_seen: bool) -> None:
         self._stream = stream
@@ -76,7 +77,7 @@ class Pages:
         return page
 
     def begin_again(self, at: EntryId) -> None:
-        """Read on from another id, which the reader never had."""
+        """Continue reading after another id, which the reader never had."""
         self.after, self._was_seen = at, False
 
     def _ask(self, until: EntryId) -> Conversation[Page]:
@@ -96,7 +97,9 @@ class Pages:
         return Page(entries=found, is_last=is_last, has_gap=has_gap)
 
     def _may_lack_some(self, info: Mapping[str, Any]) -> bool:
-        """Say whether entries behind the reader's may be gone: there were some, and the oldest left is behind it."""
+        """Say whether entries after the reader's position may be gone: there were some, and the oldest that is left
+        lies behind it.
+        """
         if not info or parse(info["last-generated-id"]) <= self.after:
             return False
         oldest = info["first-entry"]
@@ -114,11 +117,11 @@ _WHY: Mapping[Ended, str] = {
 
 
 class Following:
-    """Writes frames for one who watches.
+    """Writes the frames of one viewer.
 
-    First the stream is read in pages, at the reader's pace. Near its end a queue is begun that the read loop fills,
-    and the pages are read up to the very id at which the loop stood then: the queue has all that is later. So nothing
-    is left out between the two, and nothing comes twice.
+    First it reads the stream in pages, at the viewer's pace. Near the end it opens a queue that the read loop fills,
+    and reads pages up to the exact id of the loop's position then: the queue has everything after it. So no entry is
+    left out between the two, and none comes twice.
     """
 
     def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, principal: Principal) -> None:
@@ -134,7 +137,8 @@ class Following:
         self._watcher: Watcher | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Give frames, some at a time, until the server ends it. Whoever closes this has gone.
+        """Yield chunks of frames until the server ends the session. The generator is closed when the viewer
+        disconnects.
 
         Raises:
             NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
@@ -158,7 +162,7 @@ class Following:
                     yield chunk
 
     def _check(self) -> None:
-        """End it when the caller may not watch any more; take up what they may see now."""
+        """End the session when the caller may not watch any more; otherwise apply the current rights."""
         if not self._pass.is_good:
             self._is_shut_out = True
             if self._watcher is not None:
@@ -199,7 +203,7 @@ class Following:
         return parse(info["last-generated-id"]) if info else FIRST
 
     async def _stored(self, tail: Tail) -> AsyncGenerator[bytes, None]:
-        """Give what is stored, to about the newest, and wait until the read loop knows where it stands."""
+        """Yield the stored entries, almost to the newest, and wait until the read loop has its position."""
         async for chunk in self._pages_until(LAST, None):
             yield chunk
         while not self._why_over(tail) and not await tail.ready(min(_PAUSE, self._heartbeat)):
@@ -207,7 +211,7 @@ class Following:
                 yield sse.heartbeat(self._pages.after)
 
     async def _pages_until(self, until: EntryId, watcher: Watcher | None) -> AsyncGenerator[bytes, None]:
-        """Give what is stored up to an id. When Redis is away, wait for it, with heartbeats."""
+        """Yield the stored entries up to an id. While Redis is unavailable, wait for it and send heartbeats."""
         is_last = self._pages.after >= until
         while not (is_last or self._is_shut_out or self._tails.stopping or (watcher and watcher.ended)):
             before = self._pages.after
@@ -225,7 +229,7 @@ class Following:
                 yield sse.heartbeat(self._pages.after)
 
     async def _coming(self, watcher: Watcher, sent: EntryId) -> AsyncGenerator[bytes, None]:
-        """Give what the read loop hands out, until the watcher is ended."""
+        """Yield the entries from the read loop until the watcher is ended."""
         while True:
             found = await watcher.get(self._heartbeat)
             if found:
@@ -243,7 +247,9 @@ class Following:
                 yield sse.heartbeat(sent)
 
     async def _written_page(self, page: Page) -> bytes:
-        """Return the frames of those entries that are wanted, written in turns: many may catch up at once."""
+        """Return the frames of the entries that match, yielding to other tasks in between: many viewers may catch up at
+        once.
+        """
         found: list[Frame] = []
         until = 0.0
         for entry in page.entries:

@@ -1,5 +1,4 @@
-"""Those who watch are asked again whether they may: a key that is revoked ends its connections, too, and so does a
-person's account that is."""
+"""Revalidation of live sessions: revoking a key, or disabling a person's account, ends its open connections too."""
 
 import asyncio
 import logging
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Pass:
-    """What lets one caller watch a stream. `rights` are those of the current catalog."""
+    """The permission of one caller to watch a stream. `rights` are those of the current catalog."""
 
     def __init__(self, principal: Principal, stream: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._principal = principal
@@ -43,18 +42,18 @@ class Pass:
 
     @property
     def person(self) -> Person | None:
-        """The person who watches, None when it is none."""
+        """Return the person that watches, None for any other caller."""
         return (self._principal.name, self._principal.session) if self._principal.kind == "person" else None
 
     def renew(self, rights: Rights | None) -> None:
-        """Take up what the person may do by now; None: they logged out, or may not even log in."""
+        """Apply the person's current rights; None: they logged out, or may not even log in."""
         self._is_gone = rights is None
         if rights is not None:
             self._principal = replace(self._principal, rights=rights)
 
     @property
     def is_good(self) -> bool:
-        """Whether the caller may still watch."""
+        """Say whether the caller may still watch."""
         try:
             self.rights = current_rights(self._principal)
         except Unauthenticated:
@@ -66,15 +65,16 @@ class Pass:
 
     @property
     def may_see(self) -> Callable[[str], bool] | None:
-        """What says of which event types the caller may have events; None when of all."""
+        """Return the predicate of event types that the caller may see, None for all."""
         if self.rights.may("read", self._stream, EVERY_TYPE):
             return None
         return lambda event_type: sees(self.rights, self._stream, event_type)
 
 
 class Guard:
-    """Calls everybody's check, on the event loop, soon after the catalog changed and once a second; and asks the
-    database about the people among them."""
+    """Calls every session's check on the event loop, soon after the catalog changed and once a second, and asks the
+    database about the people among the callers.
+    """
 
     def __init__(self) -> None:
         self._checks: dict[Callable[[], None], Pass] = {}
@@ -83,7 +83,7 @@ class Guard:
 
     @contextmanager
     def calling(self, check: Callable[[], None], pass_: Pass) -> Iterator[None]:
-        """Call `check` for as long as the block lasts. A person's pass is renewed before."""
+        """Call `check` repeatedly while the block lasts, renewing a person's pass before each call."""
         self._checks[check] = pass_
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="guard of the live tails")

@@ -45,7 +45,7 @@ async def live(streams: Collection[str], names: Collection[str], by: Principal) 
 
 
 class LatestSample:
-    """The latest sample, asked for once for all who watch through this process."""
+    """The latest sample, read once for all viewers of this process."""
 
     def __init__(self) -> None:
         self._asked_at = float("-inf")
@@ -77,7 +77,7 @@ class StatisticsPass(Pass):
 
 
 class Session:
-    """Writes samples for one who watches."""
+    """Writes the samples of one viewer."""
 
     def __init__(
         self, streams: Collection[str], names: Collection[str], principal: Principal, *, heartbeat: float
@@ -90,7 +90,8 @@ class Session:
         self._is_shut_out = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Give a frame for each sample, until the server ends it. Whoever closes this has gone.
+        """Yield a frame for each sample until the server ends the session. The generator is closed when the viewer
+        disconnects.
 
         Raises:
             Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.

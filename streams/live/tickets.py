@@ -1,4 +1,7 @@
-"""Tickets for the live tail: a browser's EventSource can set no header, so what it shows stands in the address.
+"""Tickets for the live tail: a browser's EventSource cannot set headers, so its credential is part of the address.
+
+Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
+Redis keeps a digest of it.
 
 Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
 Redis keeps a digest of it.
@@ -32,7 +35,7 @@ _BYTES = 32
 
 
 def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
-    """Return a new ticket with which a caller may watch a stream, or `STATISTICS`.
+    """Return a new ticket for a caller to watch a stream.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -51,7 +54,7 @@ def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
 
 
 async def watcher(request: Request) -> Principal:
-    """Return who wants to watch: by a key, a session of the admin, or a ticket.
+    """Return the caller of a live request: by a key, a session of the admin, or a ticket.
 
     Raises:
         Unauthenticated: when none of them is good.
@@ -75,7 +78,7 @@ async def watcher(request: Request) -> Principal:
 
 
 async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
-    """Return for whom a ticket was issued, with the rights that they have now."""
+    """Return the caller for whom a ticket was issued, with its current rights."""
     match value["kind"]:
         case "service":
             key = holder.current().keys_by_id.get(value["key"])
@@ -111,10 +114,10 @@ def _spent() -> Unauthenticated:
 
 
 def _sealed(session: bytes, ticket: str) -> bytes:
-    """Return the name of a session as it lies in Redis, or back: only who has the ticket can read it there.
+    """Encrypt or decrypt a session's name for Redis: only the holder of the ticket can read it there.
 
-    It is combined with a key that is used once, made of the ticket's 256 random bits. What is longer is left out: such
-    sessions are asked about by their person's name.
+    It is combined with a one-time key made of the ticket's 256 random bits. A longer name gives an empty result: such
+    sessions are checked by their person's name.
     """
     key = hmac.digest(ticket.encode(), b"session of a live ticket", "sha256")
     if len(session) > len(key):

@@ -1,4 +1,4 @@
-"""The base class of commands about contracts and events, and the files that they read and write."""
+"""Base class of the commands on contracts and events, and the files that they read and write."""
 
 import sys
 from argparse import ArgumentTypeError
@@ -38,7 +38,7 @@ def opened(name: str) -> Iterator[BinaryIO]:
 
 
 def write(name: str, text: str) -> None:
-    """Write a file, in place of one that is there.
+    """Write a file, replacing an existing one.
 
     Raises:
         CommandError: when it cannot be written.
@@ -58,7 +58,7 @@ def _reason(error: OSError) -> str:
 
 
 class AnsweringCommand(BaseCommand):
-    """A command whose exit status is its answer: 0 and 1 are what `answer` returns, 2 is for what cannot be used."""
+    """A command whose exit status is its result: 0 and 1 are what `answer` returns, 2 is for unusable input."""
 
     requires_system_checks: list[str] = []
 
@@ -82,7 +82,7 @@ class AnsweringCommand(BaseCommand):
             sys.exit(status)
 
     def say(self, line: str) -> None:
-        """Tell a person, beside what is printed."""
+        """Write a line for people to standard error, beside the output."""
         self.stderr.write(visible(line), style_func=str)
 
 

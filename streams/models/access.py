@@ -30,7 +30,7 @@ _PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
 
 def validate_pattern(text: str) -> None:
-    """Refuse what cannot match a name (a Django validator)."""
+    """Refuse a text that cannot match a name (a Django validator)."""
     if not _PATTERN.fullmatch(text):
         raise ValidationError("A pattern has 1 to 100 of these characters: letters, digits, and . _ : - *")
 
@@ -66,7 +66,7 @@ LONGEST_LABEL = 100
 
 
 class Key(CatalogModel):
-    """What is kept of an API key: its id, a SHA-256 of the whole, and what it may do."""
+    """An API key as it is stored: its id, the SHA-256 of the whole key, and its scopes."""
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="keys")
     key_id = models.CharField("id", max_length=8, unique=True)
@@ -88,7 +88,7 @@ class Key(CatalogModel):
 
     @property
     def state(self) -> str:
-        """What it is now: live, expired or revoked."""
+        """Return the current state: live, expired or revoked."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "live"

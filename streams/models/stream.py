@@ -42,7 +42,7 @@ def validate_example(example: Any) -> None:
 
 
 class Stream(CatalogModel):
-    """A named Redis Stream: what it is for, how its events lie, and how long they are kept."""
+    """A named Redis Stream: its purpose, the layout of its entries, and its retention."""
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     purpose = models.TextField(blank=True)
@@ -103,11 +103,11 @@ class EventType(CatalogModel):
 
     @classmethod
     def names_of_users(cls, contract: Contract) -> list[str]:
-        """Return how sentences name the event types that use a contract."""
+        """Return the names by which sentences list the event types that use a contract."""
         found = cls.objects.filter(contract=contract).select_related("stream").order_by("stream__name", "name")
         return [f"the event type “{event_type}”" for event_type in found]
 
     @property
     def own_subject(self) -> str:
-        """The subject of the contract that belongs to this event type alone."""
+        """Return the subject of the contract that belongs to this event type alone."""
         return f"{self.stream.name}.{self.name}"

@@ -1,3 +1,3 @@
-"""The Python side of the Deepiri platform's events: `streaming` moves them, `contracts` says what they look like."""
+"""The Python client of the Deepiri platform's events: `streaming` transports events, `contracts` models them."""
 
 __version__ = "0.1.0"

@@ -78,7 +78,7 @@ class Command(BaseCommand):
             self.stdout.write(catalog_plan.summary(changes, done=True))
 
     def _ask(self, left: list[str], *, from_terminal: bool) -> None:
-        """Ask whether to delete what leaves events in Redis, where there is somebody to ask."""
+        """Ask a person at the terminal whether to carry out deletions that leave events in Redis."""
         if not left:
             return
         if not from_terminal:
@@ -101,7 +101,7 @@ class Command(BaseCommand):
 
 
 def _left_by(changes: list[Change]) -> list[str]:
-    """Say what stays in Redis of what is deleted."""
+    """Return sentences on what Redis keeps of the deleted definitions."""
     gone = [change for change in changes if change.action == "delete"]
     bridges = [change.before or {} for change in gone if change.kind == BRIDGE]
     try:

@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 
 class Up:
-    """All that runs while `up` does."""
+    """All processes that run during `up`."""
 
     def __init__(self) -> None:
         self._supervisor = Supervisor(say=say)
@@ -51,7 +51,7 @@ class Up:
         self._is_recorded = False
 
     def start(self) -> None:
-        """Start everything, in the order in which one needs the other, and say where it is."""
+        """Start everything in the order of dependencies, and print the addresses."""
         self._supervisor.inherit(startup.hold_folder(settings.VAR_DIR, say))
         startup.require_free_port(settings.HOST, settings.PORT)
         startup.record_settings()
@@ -72,13 +72,13 @@ class Up:
             time.sleep(POLL)
 
     def step(self) -> None:
-        """Look once at everything that should run, and start again what does not."""
+        """Check everything that should run once, and restart what stopped."""
         if self._watch:
             self._watch.step()
         self._supervisor.step()
 
     def stop(self) -> None:
-        """Stop everything, programs first. A second Ctrl-C does not let them finish what they are doing."""
+        """Stop everything, programs first. After a second Ctrl-C, programs end without finishing their work."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if self._is_recorded:
@@ -94,7 +94,7 @@ class Up:
                 say(f"The embedded Redis was left running; the next `up` finds it. {error}")
 
     def _start_redis(self) -> str:
-        """Start the embedded Redis, or wait for the one that the settings name. Return what to say of it."""
+        """Start the embedded Redis, or wait for the one in the settings. Return a description of it."""
         if settings.REDIS_URL:
             return startup.wait_for_redis(settings.REDIS_URL, say)
         self._redis = EmbeddedRedis(settings.EMBEDDED_REDIS_DIR, say=say)
@@ -104,13 +104,15 @@ class Up:
 
 
 def say(line: str) -> None:
-    """Print at once, also into a pipe. A terminal that is gone must not keep `up` from stopping what it started."""
+    """Print a line at once, also into a pipe. A closed terminal must not keep `up` from stopping the programs it
+    started.
+    """
     with contextlib.suppress(OSError):
         print(line, flush=True)
 
 
 def _stop_on_signals() -> None:
-    """Let each signal that asks a program to stop raise KeyboardInterrupt, as Ctrl-C does."""
+    """Make each signal that asks a program to stop raise KeyboardInterrupt, as Ctrl-C does."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, signal.default_int_handler)

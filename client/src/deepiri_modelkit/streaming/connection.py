@@ -1,4 +1,4 @@
-"""Where Redis is, and one exchange of commands and replies with it.
+"""The address of Redis, and the exchange of commands and replies with it.
 
 redis-py's own clients send a command again when its reply was lost, ten times by default, and would store an event as
 often. So its connections are used directly here: what is sent is sent once, and the caller hears what is known of it.
@@ -25,7 +25,7 @@ NO_ENTRY = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where Redis is and how to log in. `url`, when given, stands for all of it. `timeout` is in seconds."""
+    """The address of Redis and the credentials. `url`, when given, replaces all of them. `timeout` is in seconds."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Server:
         return connection
 
     def pool(self, size: int) -> BlockingConnectionPool:
-        """Return a pool of up to `size` connections. Who finds none free waits up to `timeout` seconds."""
+        """Return a pool of up to `size` connections. When none is free, a caller waits up to `timeout` seconds."""
         limits = {"max_connections": size, "timeout": self.timeout}
         return BlockingConnectionPool(**{**self._options(), **limits})
 
@@ -70,7 +70,8 @@ class Server:
 
 
 async def exchange(connection: Connection, commands: Sequence[Command], *, answer_within: float) -> list[Any]:
-    """Send the commands at once and return their replies in turn; an error reply stands among them as an exception.
+    """Send the commands in one batch and return their replies in order; an error reply stands among them as an
+    exception.
 
     Raises:
         one of `LOST`: it is not known which commands were carried out, and the connection is closed. That is also so

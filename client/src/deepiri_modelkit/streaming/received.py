@@ -7,7 +7,7 @@ from deepiri_modelkit.wire import DecodedEntry, Layout, decode
 
 
 class ReceivedEvent(dict[str, Any]):
-    """The event as it was published, a plain dictionary; what its entry says besides stands in attributes.
+    """The published event, a plain dictionary; the metadata of its entry is in attributes.
 
     Attributes:
         stream: the stream it was read from.
@@ -34,5 +34,7 @@ class ReceivedEvent(dict[str, Any]):
 
     @classmethod
     def of_fields(cls, fields: dict[bytes, bytes], *, stream: str, entry_id: str, attempts: int = 1) -> "ReceivedEvent":
-        """Return the event of an entry, whoever wrote it. Text of other publishers is read by the event models."""
+        """Return the event of an entry from any publisher. Text from foreign publishers is converted by the event
+        models.
+        """
         return cls(decode(fields, types_of=property_types()), stream=stream, entry_id=entry_id, attempts=attempts)

@@ -1,7 +1,7 @@
-"""From the fields of an entry to its event, whoever wrote them: this client, the server, or any other program.
+"""Decoding of entries into events, whether this client, the server or any other program wrote them.
 
-Entries of our own layouts give back exactly the event that was published. Foreign ones are understood as far as they
-go. Nothing here ever fails: a byte that is not UTF-8 becomes U+FFFD, and text that cannot be parsed stays text.
+Entries of our own layouts give back exactly the published event. Foreign ones are decoded as far as possible. Decoding
+never fails: a byte that is not UTF-8 becomes U+FFFD, and text that cannot be parsed stays text.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedEntry:
-    """An event as it was read, and what its entry says about it.
+    """A decoded event, with the metadata of its entry.
 
     `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were
     added. `contract_version` is 0 when the event has no contract, None when nobody checked.
@@ -40,7 +40,7 @@ class DecodedEntry:
 
 
 def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, PropertyTypes]) -> DecodedEntry:
-    """Return the event of an entry. `types_of` gives, by event type, what foreign text is to be read as."""
+    """Return the event of an entry. `types_of` gives, by event type, the types of foreign text."""
     texts = {name.decode("utf-8", "replace"): text.decode("utf-8", "replace") for name, text in fields.items()}
     if VERSION in texts or LAYOUT in texts:
         return _own(texts)
@@ -91,7 +91,7 @@ def _foreign(texts: Mapping[str, str], types_of: Mapping[str, PropertyTypes]) ->
 
 
 def _read_as(text: str, types: frozenset[str]) -> Any:
-    """Read a foreign text as one of the types its contract names; `_MISSING` when it stands for no value."""
+    """Read a foreign text as one of the types in its contract; `_MISSING` when it stands for no value."""
     if not types:
         return read(text)
     if "boolean" in types and text in ("True", "False"):

@@ -1,4 +1,4 @@
-"""The events of `inference-events`: what Cyrex' models are asked, and how it went."""
+"""The events of `inference-events`: requests to Cyrex' models, and their results."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ from deepiri_modelkit.contracts.events.fields import (
 
 
 class InferenceEvent(BaseEvent):
-    """A model answered a request; the event carries what it took."""
+    """A model answered a request; the event has the latency and the usage."""
 
     event_type: Literal["inference-complete"]
     model_name: Identifier

@@ -1,1 +1,1 @@
-"""Reading a stream: `link` keeps a connection, `group` and `plain` say what is read next, `loop` hands it out."""
+"""Subscriptions: `link` keeps a connection, `group` and `plain` choose the entries to read, `loop` delivers them."""

@@ -1,4 +1,6 @@
-"""Reading as a consumer of a group: first what an earlier run left, then what the dead left, then what is new."""
+"""Reading as a consumer of a group: first entries pending from an earlier run, then those of dead consumers, then new
+ones.
+"""
 
 import logging
 import time
@@ -17,7 +19,7 @@ _LONGEST_BETWEEN_TAKEOVERS = 15.0
 
 
 class GroupReader:
-    """One consumer of one group. An entry stays pending in the group until it is settled.
+    """One consumer of one group. An entry stays pending in the group until it is acknowledged.
 
     `claim_idle_ms`: how long an entry must have been pending before it is taken over from its consumer; None: never.
     `start`: where the group begins if it has to be made.
@@ -74,7 +76,7 @@ class GroupReader:
         return (time.monotonic() - delivery.read_at) * 1000 >= self._renew_after_ms
 
     async def still_ours(self, waiting: Sequence[Delivery]) -> list[Delivery]:
-        """Renew what was read long ago, before another consumer takes it for abandoned; drop what one has taken."""
+        """Renew entries that were read long ago, before another consumer claims them; drop those already claimed."""
         now = time.monotonic()
         ids = [delivery.entry_id for delivery in waiting]
         try:
@@ -95,7 +97,7 @@ class GroupReader:
         return kept
 
     async def give_back(self, waiting: Sequence[Delivery]) -> None:
-        """Make the entries look long abandoned: whichever consumer asks next takes them over at once."""
+        """Make the entries look long abandoned: the next consumer that asks claims them at once."""
         # What is stale may have another consumer by now.
         if waiting and not self.is_stale(waiting[0]):
             ids = [delivery.entry_id for delivery in waiting]
@@ -146,7 +148,7 @@ class GroupReader:
         return max(1, min(self._block_ms, int((self._next_takeover - time.monotonic()) * 1000)))
 
     async def _own_pending(self) -> list[Delivery]:
-        """Read from the oldest: what was read before has been settled by now."""
+        """Read pending entries from the oldest: entries read before have been acknowledged by now."""
         while found := await self._read_group("0"):
             await self._forget([id_ for id_, fields in found if fields is None])
             present = [(id_, fields) for id_, fields in found if fields is not None]
@@ -158,7 +160,7 @@ class GroupReader:
         return []
 
     async def _take_over(self, idle_ms: int) -> list[Delivery]:
-        """Take what has been pending too long. Not by XAUTOCLAIM: it never gets to the end of a long list."""
+        """Claim entries that have been pending too long. Not by XAUTOCLAIM: it never gets to the end of a long list."""
         span = ("IDLE", idle_ms, "-", "+", self._count)
         pending = await self.link.call("XPENDING", self._stream, self._group, *span)
         attempts = {row[0].decode(): int(row[3]) + 1 for row in pending}
@@ -172,7 +174,7 @@ class GroupReader:
         return [Delivery(entry_id=id_, fields=fields, attempts=attempts[id_]) for id_, fields in claimed.items()]
 
     async def _pending(self, first: str, last: str, count: int) -> list[tuple[bytes, bytes, int, int]]:
-        """Return id, consumer, idle time and deliveries of what this consumer has pending between two entries."""
+        """Return id, consumer, idle time and deliveries of this consumer's pending entries between two ids."""
         words = ("XPENDING", self._stream, self._group, first, last, count, self._consumer)
         rows_: list[tuple[bytes, bytes, int, int]] = await self.link.call(*words)
         return rows_
@@ -185,7 +187,7 @@ class GroupReader:
         return not await self.link.call("XRANGE", self._stream, entry_id, entry_id)
 
     async def _forget(self, ids: Sequence[str]) -> None:
-        """Acknowledge entries that were trimmed while they were pending: there is nothing left to hand out."""
+        """Acknowledge entries that were trimmed while they were pending: there is nothing left to deliver."""
         if ids:
             log.warning("%s: trimmed before they were handled, and lost: %s", self.link.title, ", ".join(ids))
             await self.link.call("XACK", self._stream, self._group, *ids)

@@ -1,4 +1,4 @@
-"""A reader's own connection: a blocking read owns it, and it comes back after a failure."""
+"""A reader's own connection: a blocking read occupies it, and it reconnects after a failure."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _PASSING_WORDS = ("UNBLOCKED", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN
 
 
 class Interrupted(Exception):
-    """The connection is gone, and with it the answer: the command may have been carried out or not."""
+    """The connection broke before the answer: the command may have been carried out or not."""
 
 
 def seconds_before_try(failures: int) -> float:
@@ -33,7 +33,7 @@ def seconds_before_try(failures: int) -> float:
 
 
 class Link:
-    """One connection, made when it is needed and again after it was lost.
+    """One connection, opened on first use and again after it was lost.
 
     `title` is what Redis shows of it in CLIENT LIST. `stopping` is set when the reader is to end.
     """
@@ -48,11 +48,11 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether there is a connection, as far as this side knows."""
+        """Say whether the connection is open, as far as this side knows."""
         return bool(self._connection.is_connected)
 
     async def call(self, *command: str | bytes | int) -> Any:
-        """Send one command and return its reply as Redis gave it: bytes, numbers and lists.
+        """Send one command and return its raw reply: bytes, numbers and lists.
 
         Raises:
             Interrupted: when the connection was lost, or Redis cannot serve now.
@@ -83,7 +83,7 @@ class Link:
             pass
 
     async def stop(self) -> None:
-        """End what is being waited for, now and from now on."""
+        """Stop the current wait, and every later one."""
         self.stopping.set()
         await self.close()
 

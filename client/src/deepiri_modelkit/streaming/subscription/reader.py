@@ -1,4 +1,4 @@
-"""What a subscription needs of the place that it reads from."""
+"""The interface between a subscription and its source of entries."""
 
 import time
 from collections.abc import Sequence
@@ -20,24 +20,26 @@ class Delivery:
 
 
 class Reader(Protocol):
-    """A place in a stream that moves on as events are settled. Every method may raise `Interrupted` or `Refused`."""
+    """A position in a stream that advances as events are acknowledged. Every method may raise `Interrupted` or
+    `Refused`.
+    """
 
     link: Link
 
     async def read(self) -> list[Delivery]:
-        """Return what comes next, oldest first; nothing when there was nothing for a while."""
+        """Return the next entries, oldest first; an empty list when none came for a while."""
 
     async def settle(self, delivery: Delivery) -> None:
-        """Note that an event was handled. Doing it twice is as good as once."""
+        """Acknowledge a handled event. Repeating this has no effect."""
 
     def is_stale(self, delivery: Delivery) -> bool:
-        """Say whether an entry was read so long ago that somebody else may have it by now."""
+        """Say whether an entry was read so long ago that another consumer may have claimed it."""
 
     async def still_ours(self, waiting: Sequence[Delivery]) -> list[Delivery]:
-        """Return those of the read but not yet handled entries that this reader still has to handle, fresh again."""
+        """Return those of the unhandled entries that are still this reader's, renewed."""
 
     async def give_back(self, waiting: Sequence[Delivery]) -> None:
-        """Leave entries, read but never handed out, to whoever reads next."""
+        """Return entries that were read but not delivered, for the next reader."""
 
 
 def rows(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
@@ -47,7 +49,7 @@ def rows(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
 
 
 def rows_of_only_stream(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
-    """Parse the answer of XREAD and XREADGROUP for one stream; nil means that nothing came."""
+    """Parse the answer of XREAD and XREADGROUP for one stream; nil means that no entry came."""
     return rows(reply[0][1]) if reply else []
 
 

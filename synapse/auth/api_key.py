@@ -34,19 +34,19 @@ _KEY = re.compile(r"syn_([a-z0-9]{1,12})_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})([0-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key that was just made. `text` is the key itself, to be shown once and kept nowhere."""
+    """A new key. `text` is the key itself, to be shown once and kept nowhere."""
 
     id: str
     text: str
 
     @property
     def digest(self) -> bytes:
-        """What is kept of it."""
+        """The SHA-256 digest of the key, which is stored in its place."""
         return digest(self.text)
 
 
 class NotAKey(ValueError):
-    """A text is no key; the message says what of it is wrong, and quotes nothing of it."""
+    """A text is not an API key; the message names the fault and quotes nothing of the text."""
 
 
 def mint(environment: str) -> NewKey:
@@ -57,7 +57,7 @@ def mint(environment: str) -> NewKey:
 
 
 def digest(text: str) -> bytes:
-    """Return what is kept of a key: its SHA-256."""
+    """Return the SHA-256 digest of a key, which is stored in its place."""
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -76,7 +76,7 @@ def read(text: str) -> tuple[str, str]:
 
 
 def _why_unlike(text: str) -> str:
-    """Return what of a text is not written as in a key, and quote nothing of it."""
+    """Return how a text differs from the form of a key, without quoting the text."""
     if (begun := _BEGUN.fullmatch(text)) and (surplus := len(begun[1]) - SECRET_LENGTH - CHECKSUM_LENGTH):
         wrong = f"{abs(surplus)} character{'' if abs(surplus) == 1 else 's'} too {'long' if surplus > 0 else 'short'}"
         return f"It is {wrong} for a key of Synapse: copy the key as a whole, alone."
@@ -113,9 +113,9 @@ AUTHORIZATION, API_KEY = CREDENTIALS = "authorization", "x-api-key"
 
 
 def shown(headers: Mapping[str, str], environment: str) -> str | None:
-    """Return the text that stands where a key would, from headers with lower-case names; None when there is none.
+    """Return the credential text from headers with lower-case names; None when there is none.
 
-    `environment` is what completes a key that is shown in two parts. A text that is no key at all is returned as it is.
+    `environment` completes a key that is shown in two parts. A text that is no key at all is returned unchanged.
 
     Raises:
         Unauthenticated: when two different keys are shown.

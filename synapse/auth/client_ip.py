@@ -1,7 +1,7 @@
-"""Where a request comes from, when proxies stand before us.
+"""The IP address of a request's client, behind trusted proxies.
 
-A proxy that is trusted names who asked it in X-Forwarded-For. Everybody else may write such a header too: from others
-it says nothing, and neither does what stands left of the last address that no trusted proxy has.
+A trusted proxy names its client in X-Forwarded-For. Any client may write such a header too: a header from an untrusted
+sender is ignored, and so are the entries left of the last address that belongs to no trusted proxy.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ Network = IPv4Network | IPv6Network
 FORWARDING = frozenset(
     ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip")
 )
-# What one caller can be told by: whoever has an IPv6 address has a whole /64 of them (RFC 6177).
+# The prefix that identifies one caller: the owner of an IPv6 address has a whole /64 of them (RFC 6177).
 _IPV6_BITS = 64
-# More proxies than this stand before nobody.
+# No real installation has more proxies than this.
 _MOST_HOPS = 32
 
 
@@ -33,7 +33,7 @@ class Proxies:
         return found is not None and any(found in network for network in self.networks)
 
     def client(self, peer: str, forwarded_for: str) -> str:
-        """Return the address of who asks, given that of the connection and the X-Forwarded-For header."""
+        """Return the client's address, given the address of the connection and the X-Forwarded-For header."""
         if not self.has(peer):
             return peer
         nearest = peer
@@ -58,7 +58,7 @@ def proxies(texts: Sequence[str]) -> Proxies:
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address, one of IPv4 that is written as one of IPv6 as what it is, or None for what is none."""
+    """Parse an address; an IPv4-mapped IPv6 address gives its IPv4 address, any other text None."""
     try:
         found = ip_address(text)
     except ValueError:
@@ -68,7 +68,7 @@ def read(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def one_caller(address: str) -> str:
-    """Return what stands for all addresses that one caller can take at will: the address, or the network of an IPv6."""
+    """Return the address of one caller, or the network for IPv6, where a caller can take any address of its /64."""
     found = read(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found) >> _IPV6_BITS << _IPV6_BITS, _IPV6_BITS)))

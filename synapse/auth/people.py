@@ -1,7 +1,7 @@
-"""What a person may do: the rights that go with Django permissions.
+"""The rights of a person, from Django permissions.
 
-One table says which permission stands for which scope. The admin's pages ask for permissions themselves, as Django's
-do; what they show and do goes through the operations, which ask for rights.
+One table maps scopes to permissions. The admin's pages check permissions themselves, as Django's do; their data and
+actions go through the operations, which check rights.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ VIEW_PAYLOAD = "streams.view_payload"
 VIEW_PERSONAL = "streams.view_personal"
 PUBLISH = "streams.add_event"
 
-# Sees streams and their figures, whether or not they may publish to or read from them.
+# Sees streams and their statistics, whether or not they may publish to or read from them.
 STREAMS_READ = "streams:read"
 
 # The permissions of a scope: all of them are needed.
@@ -55,7 +55,7 @@ class PersonRights:
 
 
 def rights_of(user: Any) -> Rights:
-    """Return the rights of a Django user: a superuser has all, one who is not active has none.
+    """Return the rights of a Django user: every right for a superuser, none for an inactive user.
 
     It takes two queries, unless the user was asked before.
     """
@@ -65,5 +65,5 @@ def rights_of(user: Any) -> Rights:
 
 
 def person_of(user: Any, *, address: str) -> Principal:
-    """Return a Django user as a principal, who asks from an IP address."""
+    """Return the principal of a Django user with the IP address of the request."""
     return Principal(kind="person", name=user.get_username(), address=address, rights=rights_of(user))

@@ -1,4 +1,5 @@
-"""Refusing what the caller has no right to: operations ask here, so that every edge refuses in the same words."""
+"""Refuse callers without the required right: operations call these functions, so that every edge refuses in one
+wording."""
 
 from synapse.auth.principal import EVERY_TYPE, PERSONAL, Action, Principal
 from synapse.problems import Forbidden
@@ -10,10 +11,10 @@ _NOBODY = "This caller"
 def demand_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> None:
     """Make sure that the caller may publish to, or read from, a stream. `event_type` as for `Rights.may`.
 
-    Asked before anything is looked up: who may not, does not learn whether there is such a stream.
+    Call it before any lookup: a caller without the right must not learn whether the stream exists.
 
     Raises:
-        Forbidden: when they may not.
+        Forbidden: when the right is missing.
     """
     if not principal.rights.may(action, stream, event_type):
         raise refused_right(principal, action, stream, event_type)
@@ -30,10 +31,10 @@ def demand_scope(principal: Principal, scope: str) -> None:
 
 
 def demand_personal(principal: Principal, what: str) -> None:
-    """Make sure that the caller may see PII, before they decide what becomes of it: `what` they want to do.
+    """Make sure that the caller has payload access before an action on PII; `what` names the action.
 
     Raises:
-        Forbidden: when they may not.
+        Forbidden: when payload access is missing.
     """
     if not principal.rights.has(PERSONAL):
         right = "the permission “streams.view_personal”" if principal.kind == "person" else f"the scope “{PERSONAL}”"
@@ -41,7 +42,7 @@ def demand_personal(principal: Principal, what: str) -> None:
 
 
 def refused_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> Forbidden:
-    """Return the refusal of a caller who may not publish to, or read from, a stream."""
+    """Return the error for a caller without the right to publish to, or read from, a stream."""
     verb = "publish to" if action == "publish" else "read from"
     what = f"{verb} {stream[:100]}"
     if event_type == EVERY_TYPE:
@@ -52,7 +53,7 @@ def refused_right(principal: Principal, action: Action, stream: str, event_type:
 
 
 def refused_scope(principal: Principal, scope: str) -> Forbidden:
-    """Return the refusal of a caller who lacks a scope."""
+    """Return the error for a caller without a scope."""
     return Forbidden(f"{_name(principal)} may not do this: the scope “{scope}” is missing.", missing=scope)
 
 

@@ -32,7 +32,7 @@ _STREAM_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
 
 class BadScope(ValueError):
-    """A text is no scope; the message says so for a person."""
+    """A text is not a scope; the message explains it to a person."""
 
 
 class Pattern:
@@ -82,8 +82,8 @@ class Granted:
 
 
 class KeyRights:
-    """The rights of one key (synapse.auth.principal.Rights). Made when the catalog is loaded; asking looks at a few
-    patterns, and what was asked before is known."""
+    """The rights of one key (synapse.auth.principal.Rights), made when the catalog is loaded. A check compares a few
+    patterns, and its answer is cached."""
 
     __slots__ = ("_grants", "_known", "_narrowed", "_words", "granted", "scopes")
 
@@ -101,7 +101,7 @@ class KeyRights:
             action: tuple(
                 (Pattern(grant.stream), Pattern(grant.event_type)) for grant in self.granted if grant.action == action
             )
-            # A key that says what it is for is for nothing else.
+            # A key with scopes of its own has no right beyond them.
             if self._narrowed[action] or not is_narrow
             else ()
             for action in ACTIONS
@@ -133,7 +133,7 @@ class KeyRights:
 
 
 class ScopesAlone:
-    """The rights of who may do some things and touch no stream (synapse.auth.principal.Rights)."""
+    """Rights that consist of scopes alone and reach no stream (synapse.auth.principal.Rights)."""
 
     __slots__ = ("_words",)
 
@@ -169,9 +169,9 @@ def checked(scopes: Iterable[str]) -> list[str]:
 
 
 def surely(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
-    """Return what a key with these scopes has of its service's grants, and never more.
+    """Return the part of its service's grants that a key with these scopes certainly has, and never more.
 
-    Where a grant and a scope are patterns that meet, and neither holds the other, what both have is left out.
+    Where a grant and a scope are patterns that overlap, and neither contains the other, the overlap is left out.
     """
     return _narrowed(grants, scopes, in_doubt=False)
 
@@ -182,9 +182,9 @@ def at_most(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
 
 
 def outside(mine: Sequence[Granted], others: Iterable[Granted]) -> Granted | None:
-    """Return one of the others that is not wholly within one of mine; None when all are.
+    """Return one of the other grants that is not wholly within one of mine; None when all are.
 
-    One that only several of mine together would hold counts as outside.
+    A grant that only several of mine together would contain counts as outside.
     """
     return next((each for each in others if not any(_holds(one, each) for one in mine)), None)
 
@@ -204,7 +204,7 @@ def _narrowed(grants: Sequence[Granted], scopes: Iterable[str], *, in_doubt: boo
 
 
 def _met(stream: str, pattern: str, *, in_doubt: bool) -> str:
-    """Return the pattern of what two patterns both stand for, "" for nothing."""
+    """Return the pattern that two patterns both match, "" for none."""
     if _is_within(pattern, stream):
         return pattern
     if _is_within(stream, pattern) or (in_doubt and "*" in stream and "*" in pattern):

@@ -1,7 +1,7 @@
-"""A catalog file while it is read: what it asks for, and everything that is wrong with it.
+"""A catalog file while it is read: its definitions, and all errors in it.
 
-Each app reads the sections it knows, through `Item`. A value that is wrong is noted with its place, and reading goes
-on, so that a person hears of all mistakes at once. Pure: whether the file was YAML or anything else is not known here.
+Each app reads the sections it knows, through `Item`. An invalid value is noted with its place, and reading goes on, so
+that a person sees all errors at once. Pure: whether the file was YAML or anything else is not known here.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,7 +23,7 @@ _MOST_LISTED = 20
 
 
 class BadCatalog(Problem):
-    """The catalog file cannot be used. `problems` says why, a line for each mistake."""
+    """The catalog file cannot be used. `problems` lists the errors, one a line."""
 
     status = 422
     slug = "bad-catalog"
@@ -52,7 +52,7 @@ class Mistake:
 
 
 class CatalogFile:
-    """What a catalog file asks for, by kind and name, and what is wrong with it."""
+    """The definitions of a catalog file, by kind and name, and the errors in it."""
 
     def __init__(self, document: dict[str, Any], sections: Collection[str], mistakes: Sequence[Mistake] = ()) -> None:
         self.mistakes = list(mistakes)
@@ -70,7 +70,7 @@ class CatalogFile:
         return self._top.has(section)
 
     def add(self, kind: str, name: str, values: Values, place: Place) -> bool:
-        """Note a definition that the file asks for. Return False when its name is taken: that is a mistake."""
+        """Add a definition of the file. Return False when its name is taken, which is an error."""
         first = self._places.setdefault((kind, name), place)
         if first != place:
             self.refuse(place, f"the {kind} “{name}” is already at {shown(first)}")
@@ -83,11 +83,11 @@ class CatalogFile:
         return self._wanted.get(kind, {})
 
     def place_of(self, kind: str, name: str) -> Place:
-        """Return where the file asks for a definition."""
+        """Return the place of a definition in the file."""
         return self._places[kind, name]
 
     def refuse(self, place: Place, message: str, pointer: str = "") -> None:
-        """Note a mistake."""
+        """Record an error."""
         self.mistakes.append(Mistake(place=place, message=message, pointer=pointer))
 
 
@@ -100,13 +100,13 @@ class Item:
         self.values = values
 
     def only(self, *keys: str) -> None:
-        """Refuse every other key: it is a spelling mistake, or meant for another version."""
+        """Refuse every other key: it is misspelt, or meant for another version."""
         for key in self.values:
             if key not in keys:
                 self.refuse(key, f"there is no such key; {nearest(key, keys)}")
 
     def refuse(self, key: str, message: str, pointer: str = "") -> None:
-        """Note a mistake in the value of a key."""
+        """Record an error in the value of a key."""
         self.file.refuse((*self.place, key), message, pointer)
 
     def has(self, key: str) -> bool:
@@ -219,7 +219,7 @@ def shown(place: Place) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Return what a person may have meant: the name most like this one, else the known ones."""
+    """Return a suggestion for an unknown name: the most similar known name, else all known names."""
     close = get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
         return f"did you mean “{close[0]}”?"
@@ -228,7 +228,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, in a file's words."""
+    """Return the type of a value, in a file's words."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

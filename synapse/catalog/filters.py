@@ -1,4 +1,4 @@
-"""Which events a bridge wants, by what they contain: a small fixed grammar, and no expressions.
+"""The filters of a bridge, which select events by their properties: a small fixed grammar, and no expressions.
 
 A filter is a mapping: `{"property": "customer.country", "op": "eq", "value": "DE"}`. Of several, all must hold.
 """
@@ -20,7 +20,7 @@ _MISSING = object()
 
 
 class BadFilter(ValueError):
-    """This is no filter; the message says why. `place` is its number in the list, None for the list itself."""
+    """A value is not a filter; the message says why. `place` is its number in the list, None for the list itself."""
 
     def __init__(self, text: str, place: int | None = None) -> None:
         super().__init__(text if place is None else f"Filter {place + 1}: {text}")
@@ -97,7 +97,7 @@ def _read(place: int, value: object) -> Filter:
 
 
 def _complaint(op: str, value: Any) -> str:
-    """Return what the value should be, "" when it is."""
+    """Return the form that the operator requires of the value; "" when the value has it."""
     if op == "exists":
         return "" if isinstance(value, bool) else "true or false"
     if op == "in":

@@ -47,7 +47,7 @@ def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Value
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two JSON values are the same, whatever the order of keys and however a number is written."""
+    """Say whether two JSON values are equal; the order of keys and the notation of numbers do not count."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -66,7 +66,7 @@ _MOST_LINES = 40
 
 
 def difference(changes: Sequence[Change]) -> Iterator[str]:
-    """Give the lines that show each change: `+` created, `~` updated with what was and what will be, `-` deleted."""
+    """Yield lines that show each change: `+` created, `~` updated with the old and the new values, `-` deleted."""
     for change in changes:
         yield f"{_SIGNS[change.action]} {change.kind} {change.name}"
         if change.action == "update":

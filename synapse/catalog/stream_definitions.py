@@ -21,7 +21,10 @@ class ActiveContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTypeDefinition:
-    """An event type; without a contract its events are not checked.
+    """An event type. The events of a type without a contract are not checked.
+
+    `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
+    by number.
 
     `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
     by number.
@@ -54,7 +57,7 @@ class StreamDefinition:
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
     # By event type: how the text of foreign entries is to be read (see synapse.wire.entry.decode).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
-    # By event type, one that is not defined any more too: what any version of its contract marks as personal.
+    # By event type, deleted event types too: the PII marks of all versions of its contract.
     marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)
 
 
@@ -83,5 +86,6 @@ class Snapshot:
     former: Mapping[str, StreamDefinition] = field(default_factory=dict)
 
     def shown(self, stream: str) -> StreamDefinition | None:
-        """Return a stream as its events are shown; of one that is not defined any more, what is personal in them."""
+        """Return the definition for showing a stream's events; for a deleted stream, the remains that hold its PII
+        marks."""
         return self.streams.get(stream) or self.former.get(stream)

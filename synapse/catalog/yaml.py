@@ -35,7 +35,7 @@ _Extent = tuple[int, int]
 
 
 def check(text: str) -> None:
-    """Hold a text to the limits.
+    """Check a text against the limits.
 
     Raises:
         BadCatalog: when it breaks one, or an alias stands inside what it names.
@@ -58,7 +58,7 @@ class _Measure:
         self._open: list[tuple[str | None, _Extent]] = []
 
     def take(self, event: yaml.Event) -> None:
-        """Take in the next event; ValueError says which limit it breaks."""
+        """Count the next event; a ValueError names the limit that it exceeds."""
         if isinstance(event, yaml.CollectionStartEvent):
             self._open.append((event.anchor, (1, 1)))
             if event.anchor:
@@ -104,7 +104,8 @@ _resolve: Callable[[type[Node], str, tuple[bool, bool]], str] = yaml.resolver.Re
 
 
 class _Loader(Loader):
-    """Composes nodes and says of each scalar whether it was written plain; what that means is decided here."""
+    """Composes nodes and records for each scalar whether it was written plain; its meaning is decided in this
+    module."""
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
         if kind is ScalarNode:
@@ -113,7 +114,7 @@ class _Loader(Loader):
 
 
 class Source:
-    """The value of a YAML text, what is wrong with it, and where in the text each part of it is."""
+    """The value of a YAML text, the errors in it, and the line of each part."""
 
     def __init__(self, root: Node) -> None:
         self.mistakes: list[Mistake] = []
@@ -121,7 +122,7 @@ class Source:
         self.value = self._convert(root, ())
 
     def line_of(self, place: Place) -> int:
-        """Return the line on which a part of the value stands, or what comes nearest to it."""
+        """Return the line of a part of the value, or of its nearest parent."""
         node, line = self._root, self._root.start_mark.line
         for part in place:
             key, found = _inside(node, part)
@@ -187,10 +188,10 @@ class Source:
 
 
 def read(data: bytes) -> Source:
-    """Return what a YAML text says.
+    """Parse a YAML text.
 
     Raises:
-        BadCatalog: when it cannot be read at all, or is over a limit. Lesser mistakes are in the source's `mistakes`.
+        BadCatalog: when it cannot be read at all, or is over a limit. Lesser errors are in the source's `mistakes`.
     """
     if len(data) > MAX_BYTES:
         raise BadCatalog(f"it is larger than {MAX_BYTES} bytes")
@@ -215,7 +216,7 @@ def read(data: bytes) -> Source:
 
 
 def _plain(text: str) -> Any:
-    """Return what a scalar without quotes means.
+    """Return the value of a scalar without quotes.
 
     Raises:
         ValueError: when readers of YAML or of JSON do not agree on it; the message is a sentence.
@@ -300,7 +301,7 @@ def _list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
 
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(list, _list)
-# What reads back as a number, or is refused as one, must be quoted where it is text.
+# A text that reads back as a number, or is refused as one, must be quoted.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"(?:{JSON_NUMBER.pattern})$"), list("-0123456789"))
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"(?:{OCTAL.pattern})$"), ["0"])
 

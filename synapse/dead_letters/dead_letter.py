@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 _STATUS = r"(?P<status>[1-5]\d\d)(?![\w.]*\d)"
 _PHRASES = "|".join(f"{status.value} {re.escape(status.phrase)}" for status in HTTPStatus)
-# What tells that a number is a status: its own phrase behind it (RFC 9110, 15), or the words around it.
+# Marks of a number as a status: its own phrase behind it (RFC 9110, 15), or the words around it.
 _STATUSES = (
     re.compile(rf"(?P<before>\b)(?=(?:{_PHRASES}|4\d\d Client Error|5\d\d Server Error)\b){_STATUS}"),
     re.compile(
@@ -61,7 +61,7 @@ def fingerprint(error: str) -> str:
 
 
 def former_fingerprint(error: str) -> str:
-    """Return the fingerprint that the error had while statuses were left out, for those who wrote it down."""
+    """Return the fingerprint that the error had before HTTP statuses became part of it, for people with notes of it."""
     return _digest(_without_numbers(_QUOTED.sub("“…”", _one_line(error))))
 
 
@@ -127,7 +127,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which dead letters are meant: those that meet all that is said.
+    """A filter of dead letters: all given conditions must hold.
 
     `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure.
     """
@@ -147,7 +147,7 @@ class Wanted:
         )
 
     def described(self) -> dict[str, Any]:
-        """Return what is said, for the record."""
+        """Return the conditions that are set, for the audit log."""
         said = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value for name, value in said.items() if value not in ("", None)}
 
@@ -175,8 +175,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meant:
-    """How many dead letters are meant (at least so many, unless `exact`), the first of them, and how many are not
-    there of those that were named."""
+    """The number of matching dead letters (at least so many, unless `exact`), the first of them, and the number of
+    requested ids that do not exist."""
 
     count: int
     sample: tuple[str, ...] = ()
@@ -203,7 +203,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """What went wrong, the most frequent first. `complete`: all dead letters were looked at, not the newest alone."""
+    """The most frequent errors first. `complete`: all dead letters were read, not the newest alone."""
 
     groups: tuple[ErrorGroup, ...]
     complete: bool
@@ -211,11 +211,11 @@ class Errors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redriven:
-    """What became of dead letters that were to be delivered again.
+    """The result of redriving dead letters.
 
-    `moved` are on their way. `waiting`: the same event is on its way already, so the dead letter stays; `gone`: there
-    was none of this id; `broken`: it is no dead letter of ours. `results` has the answer for each id. `cursor` goes on,
-    None when all that was meant was looked at.
+    `moved`: scheduled for delivery. `waiting`: the same event is scheduled already, so the dead letter stays; `gone`:
+    no dead letter has this id; `broken`: the entry is no dead letter of Synapse. `results` has the result for each id.
+    `cursor` continues the operation, None when all matching dead letters were read.
     """
 
     moved: int = 0
@@ -240,7 +240,7 @@ class Redriven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """A dead letter that goes out with another event. `warnings`: what that breaks of a contract that only warns."""
+    """A dead letter that is redriven with another event. `warnings`: violations of a contract that only warns."""
 
     redriven: Redriven
     event: Mapping[str, Any]
@@ -250,7 +250,7 @@ class Edited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
-    """How many dead letters were thrown away, and how many were gone already. `cursor` as in `Redriven`."""
+    """The number of dead letters discarded, and of those that did not exist any more. `cursor` as in `Redriven`."""
 
     count: int = 0
     gone: int = 0

@@ -1,4 +1,4 @@
-"""What becomes of an event's properties on its way into another stream."""
+"""The changes to an event's properties on its way into another stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class FieldMapping:
         return {"event_type": self.event_type, **mapped}
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        """Give what is wrong with it: the setting, and a sentence."""
+        """Yield the errors in the mapping: the setting, and a sentence."""
         if self.event_type and not is_name(self.event_type):
             yield "event_type", f"is no event type: a name has {RULE}"
         if self.keep is not None and self.drop:

@@ -1,4 +1,4 @@
-"""Join a consumer to its group, again after each loss, and take back what other consumers left unfinished."""
+"""Join a consumer to its group, again after each loss, and reclaim entries that other consumers left unfinished."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +10,10 @@ from synapse.errors.delivery import GroupExists
 from synapse.redis.commands.delivery import Joined, Reaped
 from synapse.redis.commands.streams import Consumer
 
-# Entries a step takes back at most: their copies are made inside Redis, which answers nobody else meanwhile.
+# Entries a step reclaims at most: their copies are made inside Redis, which serves no other client meanwhile.
 _REAPED_AT_ONCE = 100
-# How often it is noted how far the group is, in seconds: what was settled since comes again, should the group be lost.
-# While nothing was read, only somebody else can have moved the group.
+# The interval of checkpoints of the group position, in seconds: entries acknowledged since the last one are delivered
+# again, should the group be lost. While this consumer read nothing, only another consumer can have moved the group.
 _CHECKPOINT_EVERY, _IDLE_CHECKPOINT_EVERY = 5.0, 60.0
 # A consumer that reads is never silent for longer than a blocked read takes, and some.
 _LIVELY_MS = 10_000
@@ -24,8 +24,8 @@ _FORGOTTEN_MS = 3_600_000
 class Upkeep:
     """Looks after a group, a step at a time.
 
-    In a group that Synapse did not make, what other programs' consumers have pending is theirs, however long.
-    `clock` gives seconds. `has_moved`: events were read or acknowledged since the last checkpoint.
+    In a group that Synapse did not make, entries pending with other programs' consumers are never reclaimed. `clock`
+    gives seconds. `has_moved`: events were read or acknowledged since the last checkpoint.
     """
 
     def __init__(self, membership: Membership, clock: Callable[[], float]) -> None:
@@ -50,11 +50,11 @@ class Upkeep:
 
     @property
     def takes_back_own(self) -> bool:
-        """Say whether what is pending under the consumer's own name is being taken back."""
+        """Say whether entries pending under the consumer's own name are being reclaimed."""
         return self._own in self._gone
 
     def step(self) -> bool:
-        """Take back a part of what is left to be taken back. Return False when there was nothing."""
+        """Reclaim some of the entries that are due. Return False when there were none."""
         every = _CHECKPOINT_EVERY if self.has_moved else _IDLE_CHECKPOINT_EVERY
         if self._clock() >= self._checkpointed_at + every:
             self._membership.checkpoint()
@@ -87,7 +87,7 @@ class Upkeep:
         found = self._membership.consumers()
         consumers = [consumer for consumer in found if consumer.name != self._own]
         self._gone.extend(consumer.name for consumer in consumers if is_dead(consumer))
-        # What becomes pending from now on is not due before the next look.
+        # Entries that become pending from now on are not due before the next check.
         if self._ours:
             if any(consumer.pending for consumer in found):
                 self._silent.append("")
@@ -101,7 +101,8 @@ class Upkeep:
             )
 
     def _retired(self, consumer: str) -> bool:
-        """Take back some of what a consumer has; say whether that was all. Its own name stays in the group."""
+        """Reclaim some entries of a consumer; say whether those were all. The consumer's own name stays in
+        the group."""
         if not _was_all(self._reap(consumer, 0)):
             return False
         self._membership.recall(consumer)
@@ -121,7 +122,7 @@ def is_dead(consumer: Consumer) -> bool:
 
 
 def is_live(consumer: Consumer) -> bool:
-    """Say whether a consumer reads now, as far as can be told."""
+    """Say whether a consumer is probably reading now."""
     runs_here = delivery_membership.runs_here(consumer.name)
     return consumer.idle < _LIVELY_MS if runs_here is None else runs_here
 
@@ -131,7 +132,7 @@ def _was_all(reaped: Reaped) -> bool:
 
 
 def lost(count: int, subscription: Subscription) -> str:
-    """Say that events were trimmed before they were settled."""
+    """Return the message that events were trimmed before they were acknowledged."""
     what = "1 event was" if count == 1 else f"{count} events were"
     return (
         f"{what} trimmed from “{subscription.stream}” before the group “{subscription.group}” had settled "
@@ -174,11 +175,11 @@ class Joining:
         return not self._first
 
     def lost_redis(self) -> None:
-        """Note that the connection was lost: what it brought may not have arrived."""
+        """Record a lost connection to Redis: replies in flight may not have arrived."""
         self.is_in = False
 
     def lost_group(self) -> None:
-        """Note that the group is gone."""
+        """Record that the group was deleted."""
         self.is_in = False
         self._group_was_lost = True
 
@@ -197,7 +198,8 @@ class Joining:
             self._greet(joined, others)
         elif joined.created or self._group_was_lost:
             self._tell_loss(joined)
-        # Under its own name is pending what was read and not heard of, or what the last consumer of that name left.
+        # Pending under its own name are entries whose reading got no reply, or entries left by the last consumer of
+        # that name.
         gone = [other.name for other in others if is_dead(other) or (other.name == own and not self.has_twin)]
         self._upkeep.begin(ours=joined.ours, gone=gone)
         self.is_in, self._first, self._group_was_lost = True, False, False
@@ -205,7 +207,7 @@ class Joining:
     def _mode(self) -> Literal["any", "new", "again"]:
         if self._first:
             return "new" if self._membership.subscription.must_be_new else "any"
-        # A server that came back without its data has lost the group too, and nobody said so.
+        # A server that restarted without its data has lost the group too, without any error.
         return "again"
 
     def _check_new(self, joined: Joined) -> None:
@@ -220,7 +222,7 @@ class Joining:
 
     def _greet(self, joined: Joined, others: Sequence[Consumer]) -> None:
         subscription = self._membership.subscription
-        # A bridge's is made by whoever comes first, and that is mostly the janitor.
+        # A bridge's group is made by its first user, mostly the janitor.
         new = "the new group" if joined.created and not subscription.owned else "the group"
         self._say(f"Reading “{subscription.stream}” in {new} “{subscription.group}” as {subscription.consumer}.")
         live = [consumer.name for consumer in others if is_live(consumer)]

@@ -40,7 +40,8 @@ def fresh() -> str:
 
 
 def forget(name: str) -> None:
-    """Note that nobody of this process reads under this name any more: what is left under it is a dead consumer's."""
+    """Record that no worker of this process reads under this name any more: its pending entries belong to a dead
+    consumer."""
     _of_this_process.discard(name)
 
 
@@ -71,13 +72,13 @@ _RECALLED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a worker reads, and as whom.
+    """The group and consumer name of a worker, and its reading options.
 
-    A group that is not there is made, and begins after the id `start`; `must_be_new`: one that is there is not joined.
-    `owned`: the group is Synapse's, whoever made it, because a bridge is defined for it.
-    What a consumer has had for `lease_ms` without settling it, another one gets. `batch`: how many events are read at
-    once. `block_ms`: how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's
-    definition. `retry`: what becomes of events whose attempts fail.
+    A missing group is made, and begins after the id `start`; with `must_be_new`, an existing group is not joined.
+    `owned`: the group is Synapse's, no matter which program made it, because a bridge is defined for it. An event
+    unacknowledged for `lease_ms` is given to another consumer. `batch`: how many events are read at once. `block_ms`:
+    how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's definition. `retry`:
+    the policy for events whose attempts fail.
     """
 
     stream: str
@@ -114,11 +115,11 @@ class Membership:
         self._executor = executor
         self._run = run
         self._place = (subscription.stream, subscription.group)
-        # Whether the last reading found anything, be it only what has to wait for its turn.
+        # Whether the last reading found anything, even if only events that are blocked by their key.
         self.found_some = False
         # Whether the last reading gave nothing because an earlier event is not done, in the order of the stream.
         self.is_blocked = False
-        # Since when what was read last is in hand, by the clock.
+        # Since when the events of the last reading are in flight, by the clock.
         self.read_at = 0.0
 
     def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
@@ -170,7 +171,7 @@ class Membership:
         return admitted
 
     def lease(self, limit: int) -> Leased:
-        """Take waiting events that are due. Those that have no attempt left become dead letters."""
+        """Lease due events that are scheduled for retry. Events without attempts left become dead letters."""
         subscription = self.subscription
         lease = delivery_commands.lease(
             *self._place,
@@ -191,12 +192,12 @@ class Membership:
         unbegun: Sequence[tuple[str, str]] = (),
         failed: Sequence[Failure] = (),
     ) -> list[Fate]:
-        """Say what became of events (ids, with the token of the lease): settle what was taken and what is not wanted,
-        give back what was not begun. Return what becomes of those that failed."""
+        """Record the outcomes of events (ids, with the token of the lease): acknowledge taken and unwanted events,
+        release events that were not begun. Return the fates of the failed events."""
         asked = [
             command
             for ids, command in (
-                # Before those that were taken: what is not wanted keeps nothing of its key from its turn.
+                # Before the taken ones: an unwanted event keeps no event of its key waiting.
                 (unwanted, delivery_commands.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
                 (taken, self._done(taken)),
                 (unbegun, delivery_commands.release(*self._place, self.subscription.consumer, unbegun)),
@@ -217,14 +218,14 @@ class Membership:
         return found
 
     def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> Reaped:
-        """Take back what a consumer, or any, has had pending for so long."""
+        """Reclaim entries that a consumer, or any consumer, has had pending for so long."""
         reaped: Reaped = self._ask(
             delivery_commands.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
         )
         return reaped
 
     def recall(self, consumer: str) -> int:
-        """End the leases of a consumer that is gone. Return how many there were."""
+        """End the leases of a dead consumer. Return their number."""
         offset = ended = 0
         while True:
             recalled: Recalled = self._ask(
@@ -255,7 +256,7 @@ class Membership:
         return removed
 
     def interrupt(self) -> None:
-        """End what another thread waits for; it loses its connection."""
+        """Interrupt another thread's wait; it loses its connection."""
         self._executor.interrupt()
 
     def reconnect(self) -> None:

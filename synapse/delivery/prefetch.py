@@ -9,7 +9,7 @@ from synapse.redis.commands.delivery import Held
 # Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
 WORTH = 100
 
-# Events, since when they are in hand, and how many were asked for.
+# Events, since when they are in flight, and how many were asked for.
 Taken = tuple[Sequence[Held], float, int]
 
 
@@ -28,8 +28,8 @@ class ReadAhead:
         self._batch: tuple[Future[list[Held]], float, int] | None = None
 
     def begin(self, room: int, *, after: int, asked: int) -> None:
-        """Read up to so many events, without waiting for any, if the last batch left some: it had `after` events of
-        the `asked` that there was room for."""
+        """Begin to read up to so many events, without waiting for any, if the last batch left some: it had `after` of
+        the `asked` events."""
         if after < max(asked, self._worth):
             return
         if self._pool is None:
@@ -37,25 +37,25 @@ class ReadAhead:
         self._batch = self._pool.submit(self._membership.read, room, 0), self._clock(), room
 
     def wait(self) -> None:
-        """Wait until what was asked for is read, or has failed."""
+        """Wait until the batch being read arrives or fails."""
         if self._batch is not None:
             self._batch[0].exception()
 
     def take(self) -> Taken | None:
-        """Return the events that were read, None when there are none.
+        """Return the prefetched events, None when there are none.
 
         Raises:
-            GroupLost, Unavailable: what reading them raised.
+            GroupLost, Unavailable: as raised by the reading.
         """
         batch, self._batch = self._batch, None
         # An empty answer is an old one: events may have come while the sink was at work.
         return (found, *batch[1:]) if batch is not None and (found := batch[0].result()) else None
 
     def give_up(self) -> list[str]:
-        """Return the ids of a batch that nobody will begin: it is to be given back.
+        """Return the ids of a prefetched batch that will not be begun, to be released.
 
         Raises:
-            GroupLost, Unavailable: what reading them raised.
+            GroupLost, Unavailable: as raised by the reading.
         """
         taken = self.take()
         return [one.id for one in taken[0]] if taken else []

@@ -21,7 +21,7 @@ _TEXT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([smhd])")
 
 
 class BadWait(ValueError):
-    """This is no list of waits; the message says why."""
+    """A value is not a list of waits; the message says why."""
 
 
 def read(values: object) -> tuple[float, ...]:
@@ -52,19 +52,19 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-# A receiver that asks for more is tried again after a day all the same.
+# A receiver that asks for a longer wait is tried again after a day all the same.
 LONGEST_WAIT = 86_400.0
-# How far what failed at one moment is spread where the waits are written down, as a part of each.
+# The spread of the retries of events that failed at one moment, as a part of each wait of a written schedule.
 _SPREAD = 0.1
 _BACKOFF = Backoff(base=bridge_fields.BACKOFF_BASE_SECONDS.default, cap=bridge_fields.BACKOFF_CAP_SECONDS.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How often an event is tried, and how long to wait in between.
+    """The number of attempts for an event, and the waits between them.
 
     `most_attempts` 0: for ever. `schedule`: the waits after the first failure, the second and so on, in seconds; the
-    last one repeats. Without one, `backoff` says.
+    last one repeats. Without a schedule, `backoff` gives the waits.
     """
 
     most_attempts: int = bridge_fields.MAX_ATTEMPTS.default
@@ -98,10 +98,10 @@ class GiveUp:
 
 
 def decide(policy: Policy, *, attempt: int, error: SinkError, chance: float) -> Retry | GiveUp:
-    """Return what is to become of an event whose attempt with this number (from 1) failed.
+    """Decide whether an event is retried or given up after its attempt with this number (from 1) failed.
 
-    Where the receiver says when it wants to be asked again, that is not earlier. Only an attempt
-    whose end nobody told is counted elsewhere: by the script `lease.lua`, in the step that gives out the event again.
+    A receiver's `retry_after` is the least wait. Attempts that ended without a report, as in a crash, are counted
+    elsewhere: by the script `lease.lua`, in the step that leases the event again.
     """
     if error.permanent or 0 < policy.most_attempts <= attempt:
         return GiveUp()

@@ -1,4 +1,4 @@
-"""Stopping cleanly: what is in hand is finished, and only waiting is cut short."""
+"""Clean shutdown: events in flight are finished, and only waits are cut short."""
 
 import signal
 import threading
@@ -26,14 +26,14 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked for the stop."""
+        """Whether a stop was requested."""
         return self._requested
 
     def on_signals(self) -> None:
-        """Let the signals that ask a program to stop request it. A second one ends the program at once.
+        """Request a stop on the signals that ask a program to stop. A second signal ends the program at once.
 
-        SIGHUP stays ignored where nohup did that. SIGINT does not: a script's shell lets all that it starts in the
-        background ignore it, and whoever sends it there means it.
+        SIGHUP stays ignored where nohup ignored it. SIGINT does not: a script's shell makes its background programs
+        ignore it, and a SIGINT sent to one is meant for it.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
@@ -69,7 +69,8 @@ class Stop:
 
 
 class ThreadStop(Stop):
-    """The same for work in a thread of its own, asked for by another one. `interrupt` is called to end a wait of it."""
+    """A stop for work in a thread of its own, requested by another thread. `interrupt` is called to end the thread's
+    wait."""
 
     def __init__(self) -> None:
         super().__init__()

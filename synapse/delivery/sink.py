@@ -1,6 +1,6 @@
-"""What every sink is: a place that takes events and says, for each, whether it did; its settings; an event on its way.
+"""The interface of sinks, which take events and report an outcome for each; their settings; an event in delivery.
 
-Settings are a frozen dataclass beside the sink, read from JSON, with each mistake told by its field.
+Settings are a frozen dataclass beside the sink, read from JSON, with each error assigned to its field.
 """
 
 from abc import ABC, abstractmethod
@@ -22,9 +22,9 @@ class Delivery:
     """One event of a stream, as a group gets it.
 
     `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
-    are the names and values of its entry in turn, as they lie in Redis; `types_of` says how those of foreign entries
-    are read. Decoded only when somebody asks, and once: a sink may do that in a process of its own. `token` names the
-    lease under which the event is in hand; it is the runtime's, and means nothing to a sink.
+    are the names and values of its entry in turn, as they lie in Redis; `types_of` gives the types by which foreign
+    entries are read. The entry is decoded on first use, and once: a sink may do that in a process of its own. `token`
+    names the lease of the event in flight; only the runtime uses it.
     """
 
     __slots__ = ("_entry", "attempt", "id", "parts", "stream", "token", "types_of")
@@ -52,7 +52,7 @@ class Delivery:
 
     @property
     def entry(self) -> DecodedEntry:
-        """The event as it was read, and what its entry says about it."""
+        """The decoded event, and the metadata of its entry."""
         if self._entry is None:
             self._entry = fast_decoder.decode_parts(self.parts, types_of=self.types_of)
         return self._entry
@@ -78,12 +78,12 @@ class Delivery:
 
     @property
     def timestamp(self) -> str | None:
-        """When it happened (ISO 8601), as its publisher says, or when it was published; None when nobody said."""
+        """The time of the event (ISO 8601) by its publisher, or of its publishing; None when the entry has neither."""
         return self.entry.timestamp
 
     @property
     def source(self) -> str | None:
-        """Who published it, as far as somebody said."""
+        """The publisher of the event, None when the entry does not name it."""
         return self.entry.source
 
 
@@ -100,7 +100,7 @@ _WORDS: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkConfig:
-    """What a sink can be told. Its fields are texts, numbers, true or false, lists of these, mappings of names to these
+    """The settings of a sink. Its fields are texts, numbers, true or false, lists of these, mappings of names to these
     or to anything, or (`| None`) nothing."""
 
     @classmethod
@@ -119,7 +119,7 @@ class SinkConfig:
         return config
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        """Give what is wrong beyond the types: the field, and a sentence."""
+        """Yield the errors beyond wrong types: the field, and a sentence."""
         return iter(())
 
     def streams(self) -> Mapping[str, str]:
@@ -155,7 +155,7 @@ def _mistyped(hint: Any, value: Any) -> str:
     return f"must hold nothing but {_WORDS[inner]}, but holds {kind_of(wrong[0])}" if wrong else ""
 
 
-# None: the sink has taken the event, and the bridge settles it.
+# None: the sink has taken the event, and the bridge acknowledges it.
 Outcome = SinkError | None
 MayBegin = Callable[[], bool]
 
@@ -163,34 +163,34 @@ MayBegin = Callable[[], bool]
 class Sink(ABC):
     """Takes events, many at once."""
 
-    # What it can be told: a subclass of SinkConfig.
+    # Its settings: a subclass of SinkConfig.
     Config: ClassVar[type[SinkConfig]] = SinkConfig
-    # How many events it has in work at once, where its own settings say so; None: as many as its bridge says.
+    # How many events it has in flight at once, where its own settings limit that; None: as many as its bridge allows.
     at_once: int | None = None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         """Return the sink of a bridge, ready to take events. `config` is a `cls.Config`.
 
-        `stopping` says whether the process was asked to stop: then nothing is to be waited for. `bridge.concurrency`
-        is how many events the sink may have in work at once; it gets at least so many where there are.
+        `stopping` says whether a stop of the process was requested: then the sink must not wait. `bridge.concurrency`
+        is how many events the sink may have in flight at once; it gets at least so many where there are.
 
         Raises:
-            BadConfig: when it cannot be set up like this after all.
+            BadConfig: when its settings turn out to be unusable.
             SinkBroken: when it cannot be opened.
         """
         raise NotImplementedError
 
     @abstractmethod
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        """Take the events, in this order. Return the outcome of each.
+        """Deliver the events, in this order. Return the outcome of each.
 
-        Once `may_begin` says no, nothing more is begun: the rest is NotBegun. Work on an event that was begun before
-        is finished. An exception means that none was taken, and that trying again may help. SinkDisabled as an outcome
+        Once `may_begin` says no, no further event is begun: the rest is NotBegun. Events that were begun before are
+        finished. An exception means that no event was taken, and that trying again may help. SinkDisabled as an outcome
         disables the bridge.
 
         Raises:
-            SinkAway: when the sink can take nothing now. None of the events was begun then.
+            SinkAway: when the sink can take no event now. None of the events was begun then.
         """
 
     def is_gone(self) -> bool:
@@ -198,12 +198,12 @@ class Sink(ABC):
         return False
 
     def close(self) -> None:
-        """Let go of what the sink holds."""
+        """Release the resources of the sink."""
         return
 
 
 class OneByOne(Sink):
-    """A sink that takes one event at a time; what becomes of one is nothing to the others."""
+    """A sink that takes one event at a time; the outcome of one event does not affect the others."""
 
     @abstractmethod
     def take(self, delivery: Delivery) -> None:
@@ -228,11 +228,11 @@ class OneByOne(Sink):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullConfig(SinkConfig):
-    """Nothing: who reads says what it wants with each request."""
+    """The settings of a pull sink, which has none: readers pass their options with each request."""
 
 
 class PullSink(Sink):
-    """Holds the place of those who ask. It is never opened, since nothing is brought anywhere."""
+    """The sink of groups that clients read with POST /v1/read. It is never opened, since nothing is pushed anywhere."""
 
     Config = PullConfig
 

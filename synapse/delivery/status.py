@@ -1,4 +1,4 @@
-"""How bridges are: the status that each process reports, and what Redis counts, for people who look.
+"""The status of bridges: the reports of their processes, and the counts in Redis, for people.
 
 One round trip for any number of bridges, and some more to count what is unread.
 """
@@ -21,16 +21,16 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.participants import Report
 from synapse.redis.commands.streams import Group
 
-# `waiting`: for Redis, or for a sink that can take nothing now. `failed`: somebody has to put something right.
+# `waiting`: for Redis, or for a sink that can take no event now. `failed`: a person has to mend something.
 State = Literal["starting", "running", "paused", "waiting", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """One consumer's word on its bridge. Times are seconds since 1970; counts are those of this run.
+    """The status of one consumer of a bridge. Times are seconds since 1970; counts are those of this run.
 
     `reason` says why it does not run. `failed` counts attempts, `dead` the events that were given up. `error` is the
-    last thing that went wrong with an event, even while it runs.
+    last error with an event, even while it runs.
     """
 
     state: State
@@ -73,7 +73,7 @@ def _are_right(values: dict[str, Any]) -> bool:
 
 
 class Progress:
-    """Counts since the worker began, and what it does now. `clock` gives seconds since 1970."""
+    """The counts of a worker since its start, and its current state. `clock` gives seconds since 1970."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -96,7 +96,7 @@ class Progress:
             self._last_delivered_at = self._clock()
 
     def failed_at(self, text: str) -> None:
-        """Note what went wrong with an event."""
+        """Record an error with an event."""
         self.failed += 1
         self.error = text
 
@@ -109,7 +109,7 @@ class Progress:
         self._turn("paused", "")
 
     def waits_for(self, reason: str, *, broken: bool = False) -> None:
-        """Note what keeps it from working; `broken`: somebody has to put it right."""
+        """Record the reason that keeps the worker from working; `broken`: a person has to mend it."""
         self._turn("failed" if broken else "waiting", reason)
 
     def status(self) -> Status:
@@ -133,11 +133,11 @@ class Progress:
         self._state, self._reason = state, reason
 
 
-# Whoever said nothing for so long does not run any more.
+# A consumer without a report for so long does not run any more.
 FRESH_MS = 10_000
-# Figures say "so many or more" from here on; those of long lists sooner.
+# Counts read "so many or more" from here on; those of long lists sooner.
 MOST_LAG, MOST_LAG_IN_LISTS, _LONG = 1000, 100, 10
-# What is told of several processes: the worst that one of them says.
+# The state shown for several processes: the worst of theirs.
 _WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")
 COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lost_silent", "groups_recreated")
 
@@ -148,14 +148,13 @@ Health = Literal["healthy", "degraded", "failing", "paused", "stopped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """How one bridge is.
+    """The status of one bridge.
 
-    `statuses` are those of the processes that run it, by consumer. `counters` are those of its group since it was made.
-    `pending` are in a consumer's hand, `waiting` will be delivered again, `dead` were given up.
-    `lag` is None when there is no group yet. `last_done_ms`: when the group last settled an event that was delivered,
-    by Redis' clock, in milliseconds since 1970; 0: never. `failed_lately`: how many attempts failed in the last two
-    minutes, where statistics were asked for.
-    `problem` says why Redis could not tell.
+    `statuses` are the reports of the processes that run it, by consumer. `counters` are those of its group since it was
+    made. `pending` are in flight, `waiting` are scheduled for retry, `dead` were given up. `lag` is None when there is
+    no group yet. `last_done_ms`: when the group last acknowledged a delivered event, by Redis' clock, in milliseconds
+    since 1970; 0: never. `failed_lately`: how many attempts failed in the last two minutes, where statistics were asked
+    for. `problem` says why Redis could not answer.
     """
 
     bridge: BridgeDefinition
@@ -201,22 +200,22 @@ class Overview:
 
     @property
     def reason(self) -> str:
-        """Why it does not run, or what went wrong last."""
+        """Why the bridge does not run, or else its last error."""
         return (self.worst.reason or self.worst.error) if self.worst else ""
 
     @property
     def last_delivered_ms(self) -> int | None:
-        """When an event was last delivered, in milliseconds since 1970; None when nobody knows of any."""
+        """When an event was last delivered, in milliseconds since 1970; None when unknown."""
         said = [int(at * 1000) for status in self.statuses.values() if (at := status.last_delivered_at)]
         return max([*said, self.last_done_ms]) or None
 
 
 def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[str, Status]:
-    """Return what consumers say of themselves that run still: they said it lately, or their process says that it lives.
+    """Return the reports of consumers that still run: the report is recent, or the process's heartbeat is.
 
     Args:
         said: the reports by consumer.
-        beats: those of the processes, as `participants.beats` reads them, or an error.
+        beats: the heartbeats of the processes, as `participants.beats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
     alive = {} if isinstance(beats, ReplyError) else beats
@@ -230,7 +229,8 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
 
 
 def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
-    """Find out how the bridges are, by name. What is wrong with one is its own `problem`.
+    """Return the status of bridges by name, in one round trip for any number of bridges, and some more to count unread
+    events. An error with one bridge becomes its `problem`.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -266,14 +266,14 @@ def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
 
 
 class _Found:
-    """What Redis answered of one bridge."""
+    """The replies of Redis about one bridge."""
 
     def __init__(
         self, bridge: BridgeDefinition, beats: Any, said: Any, counters: Any, groups: Any, *sizes: Any
     ) -> None:
         self.bridge = bridge
         self._beats = beats
-        # Somebody else's key in the place of ours tells nothing; it is no reason to fail.
+        # A foreign key in the place of a status is ignored; it is no reason to fail.
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
         self._waiting, self._dead = (0 if isinstance(size, ReplyError) else size for size in sizes)

@@ -1,6 +1,6 @@
 """A delivered event as one line of text.
 
-What publishers wrote is data: in neither form can it move the cursor, hide text or start a line of its own.
+Publishers' text is data: in neither form can it move the cursor, hide text or start a line of its own.
 """
 
 import re
@@ -15,9 +15,10 @@ from synapse.wire.masking import Mask
 
 MAX_VALUE = 200
 MAX_PROPERTIES = 40
-# What JSON allows in a string although a terminal may act on it: C1 controls, separators, marks of direction.
+# Characters that JSON allows in a string although a terminal may act on them: C1 controls, separators, marks of
+# direction.
 _ACTIVE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-# Strings that can stand without quotation marks and be told from every other value.
+# Strings that can stand without quotation marks and are distinct from every other value.
 _PLAIN = re.compile(r"[A-Za-z_][^\s\"'={}\[\],]*")
 _JSON_WORDS = ("true", "false", "null")
 
@@ -25,7 +26,7 @@ _BOLD, _DIM, _CYAN, _YELLOW, _RED = "1", "2", "36", "33", "31"
 
 
 def json_line(delivery: Delivery, *, mask: Mask | None = None) -> bytes:
-    """Return the event as a line of JSON, with what is known of it; masked, where that is asked for."""
+    """Return the event as a line of JSON with its metadata, masked by `mask`."""
     entry = mask.decoded(delivery.entry) if mask else delivery.entry
     line = {
         "id": delivery.id,
@@ -89,7 +90,7 @@ def _value(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    # Cut first: nobody looks at the rest.
+    # Cut first: the rest is never needed.
     return harmless(text) if len(text) <= MAX_VALUE else harmless(text[:MAX_VALUE]) + "…"
 
 

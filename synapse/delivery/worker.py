@@ -25,21 +25,24 @@ from synapse.wire.entry import TopLevelTypes
 
 # How often a worker looks around that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0
-# Where nothing was read for so many seconds, and nothing waits, a read waits for up to so many milliseconds: what comes
-# to the stream ends it at once, and what else may come, such as a dead letter that is sent again, is found behind it.
+# When nothing was read for so many seconds, and no event is scheduled for retry, a read waits for up to so many
+# milliseconds: a new entry of the stream ends the wait at once, and other work, such as a redriven dead letter, is
+# found behind it.
 IDLE_AFTER, IDLE_BLOCK_MS = 30.0, 5_000
 
 
 class Worker:
     """Moves a group's events from one stream into one sink.
 
-    The sink first, then DONE: an event is settled when the sink has taken it, and comes again when a crash, a lost
-    connection or the sink itself came between. `say` gets what a person should know, a line each. `types_of` gives,
-    by event type, how the text of foreign entries is read. `only`: events of other types are settled and no more; empty
-    means all. `where`: so are events that do not meet these. `together`: how many events the sink has in work at once.
-    `rate`: how many it gets a second, at most. `paused`: it stays in its group, and gives the sink nothing. `disable`
-    is called with the reason when the sink's receiver wants nothing any more. `drain`: finished when nothing is left;
-    `count`: when so many events were delivered. `clock` gives seconds.
+    The sink first, then DONE: an event is acknowledged when the sink has taken it, and is delivered again when a crash,
+    a lost connection or the sink itself prevented that.
+
+    `say` gets messages for a person, a line each. `types_of` gives, by event type, the types by which the text of
+    foreign entries is read. `only`: events of other types are acknowledged without delivery; empty means all types.
+    `where`: so are events that do not match these filters. `together`: how many events the sink has in flight at once.
+    `rate`: how many it gets a second, at most. `paused`: the worker stays in its group, and gives the sink nothing.
+    `disable` is called with the reason when the sink's receiver refuses all further events. `drain`: finished when
+    nothing is left; `count`: when so many events were delivered. `clock` gives seconds.
     """
 
     def __init__(
@@ -126,10 +129,10 @@ class Worker:
             return
 
     def step(self) -> bool:
-        """Deliver what is ready. Return False when there was nothing to do, or nothing could be done.
+        """Deliver the events that are ready. Return False when there were none, or none could be delivered.
 
         Raises:
-            GroupExists: when the group is there and must be new.
+            GroupExists: when the group exists and must be new.
             Interrupted: when a stop was requested while it waited.
         """
         self.pause = 0.0
@@ -164,10 +167,10 @@ class Worker:
         self._membership.interrupt()
 
     def leave(self, executor: SyncExecutor) -> None:
-        """Give back what is unfinished, leave the group, and let go of the sink. `executor` must answer soon or not at
-        all: where Redis cannot be used, the next consumer on this host does it, as after a kill."""
+        """Release unfinished events, leave the group, and close the sink. `executor` must answer soon or not at all:
+        where Redis cannot be used, the next consumer on this host reclaims them, as after a kill."""
         self._sink.close()
-        # What was read and got lost on the way is given back with all that is pending under its name.
+        # Entries whose reading got no reply are released with all that is pending under its name.
         with contextlib.suppress(GroupLost, Unavailable):
             self._handover.give_back(self._ahead.give_up())
         self._ahead.close()
@@ -215,8 +218,8 @@ class Worker:
 
     @property
     def _reads_ahead(self) -> bool:
-        """Say whether the next events may be read while the sink is at work: where no more is read than there is, and
-        what is pending under this name is not being taken back."""
+        """Say whether the next events may be read while the sink is at work: the worker has neither limit nor order,
+        and is not reclaiming entries pending under its own name."""
         free = self._count is None and self._rate is None and self.subscription.order == "none"
         return free and not self._upkeep.takes_back_own
 
@@ -237,7 +240,7 @@ class Worker:
         return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at, room)
 
     def _deliver(self, held: Sequence[Held], since: float) -> bool:
-        """Hand events over and settle what was taken. Return False when there was none."""
+        """Deliver events and acknowledge the taken ones. Return False when there were none."""
         if self._rate:
             self._rate.take(len(held))
         try:
@@ -255,11 +258,11 @@ class Worker:
         return bool(held)
 
     def _give_back_ahead(self) -> None:
-        """Let others have what was read ahead: this sink takes one event at a time now, or none."""
+        """Release the prefetched batch to other consumers: this sink takes one event at a time now, or none."""
         self._handover.give_back(self._ahead.give_up())
 
     def _left(self) -> int | None:
-        """Return how many events are to be delivered yet; None when nobody said."""
+        """Return how many events are still to be delivered; None when there is no limit."""
         return None if self._count is None else self._count - self.progress.delivered
 
     def _room(self) -> int:
@@ -293,7 +296,7 @@ class Worker:
 
     def _lose_redis(self, problem: Unavailable) -> None:
         self._failures += 1
-        # What it brought, or would have, is taken back with all that is pending under this name.
+        # Entries of the lost reply are reclaimed with all that is pending under this name.
         self._ahead.forget()
         self._joining.lost_redis()
         self._membership.reconnect()
@@ -324,5 +327,6 @@ class Worker:
 
 
 def _until_due(leased: Leased) -> float:
-    """Return after how many seconds to look around, where nothing new is read until something that waits has ended."""
+    """Return after how many seconds to check again, where nothing new is read until a wait of a held event
+    has ended."""
     return _LOOK_EVERY if leased.next_due_ms is None else min(_LOOK_EVERY, leased.next_due_ms / 1000)

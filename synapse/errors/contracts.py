@@ -29,7 +29,7 @@ from synapse.problems import Problem
 
 
 class BadSchema(Problem):
-    """The text is not a JSON Schema that can be a contract. `pointer` says where, when that is known."""
+    """The text is not a JSON Schema that can be a contract. `pointer` names the place, when it is known."""
 
     status = 422
     slug = "bad-schema"
@@ -42,7 +42,7 @@ class BadSchema(Problem):
 
 
 class SchemaTooLarge(BadSchema):
-    """The schema, or what is kept with it, is larger than what is accepted."""
+    """The schema, or the data stored with it, exceeds the size limit."""
 
     slug = "schema-too-large"
     title = "The schema is larger than what is accepted"
@@ -109,21 +109,21 @@ class DraftExists(WrongState):
 
 
 class DraftChanged(WrongState):
-    """The draft is not the one that was shown to whoever agreed to it."""
+    """The draft changed after it was shown to the person that approved it."""
 
     slug = "draft-changed"
     title = "The draft was changed meanwhile"
 
 
 class AlreadyDeleted(WrongState):
-    """What is to be deleted is hidden already; it can be deleted for good."""
+    """The version is deleted already; a second, permanent deletion is possible."""
 
     slug = "already-deleted"
     title = "It is deleted already"
 
 
 class NotDeletedYet(WrongState):
-    """What is to go for good must be hidden first."""
+    """A version must be deleted before it can be deleted permanently."""
 
     slug = "not-deleted-yet"
     title = "It must be deleted before it can be deleted for good"
@@ -201,7 +201,7 @@ class TooCostly(Problem):
 
 
 class SandboxBusy(Problem):
-    """Schemas or events of others are being worked on, or the process that works on them was ended."""
+    """Other callers' schemas or events are being worked on, or the process for such work was ended."""
 
     status = 503
     slug = "busy"

@@ -100,7 +100,7 @@ class BadEvent(Problem):
 
 
 class EventTooLarge(Problem):
-    """The event, or the batch, is larger than what is accepted."""
+    """The event, or the batch, exceeds the size limit."""
 
     status = 413
     slug = "too-large"
@@ -108,7 +108,7 @@ class EventTooLarge(Problem):
 
 
 class BadEventType(Problem):
-    """The event does not say what it is, or in a way that cannot be a name."""
+    """The event names no event type, or its event type is not a valid name."""
 
     status = 422
     slug = "bad-event-type"
@@ -151,7 +151,7 @@ class IdempotencyKeyReused(Problem):
 
 
 class BatchRefused(Problem):
-    """No event of a batch was stored. `results` says why, for each."""
+    """No event of a batch was stored. `results` has the reason for each event."""
 
     status = 422
     slug = "batch-refused"
@@ -159,7 +159,7 @@ class BatchRefused(Problem):
 
 
 class TooManyRequests(Problem):
-    """The caller asks more often than it may. Nothing was looked at."""
+    """The caller exceeds its rate limit. The request was not processed."""
 
     status = 429
     slug = "too-many-requests"

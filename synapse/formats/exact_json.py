@@ -1,9 +1,9 @@
-"""JSON whose numbers stay what they are, also those that neither 64 bits nor a double hold.
+"""JSON with exact numbers, also numbers that neither 64 bits nor a double can hold.
 
-A number with a point or an exponent is a double where a double says the same, as RFC 8259, 6 expects: where the
-shortest text of the double has the value that was written. `1.10` is 1.1; it is the value that is kept. Any other, such
-as 0.1234567890123456789, is an `ExactNumber`: a float for those who calculate, and the text that was written wherever
-it is written again, compared, or checked against a contract.
+A number with a point or an exponent is a double where a double is equal to it, as RFC 8259, 6 expects: where the
+shortest text of the double has the value that was written. `1.10` is 1.1; the value is kept, not its notation. Any
+other, such as 0.1234567890123456789, is an `ExactNumber`: a float in calculations, and the original text wherever it is
+written again, compared, or checked against a contract.
 """
 
 import json
@@ -107,7 +107,7 @@ def dumps(value: Any, *, option: int = 0) -> bytes:
 
 
 def written(value: object) -> orjson.Fragment:
-    """Write what orjson cannot write by itself: its `default`."""
+    """Serialize a value that orjson cannot serialize by itself: its `default`."""
     if isinstance(value, ExactNumber):
         return orjson.Fragment(value.text)
     raise TypeError

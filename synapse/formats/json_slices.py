@@ -18,7 +18,7 @@ from synapse.formats.strict_json import BadJSON, Malformed, NotUnicode
 
 # A slice has at most so many bytes, unless a single item is longer.
 SLICE = 32 * 1024
-# What is looked at in one step: by the walk, by a search in the middle of a string, and when bytes become characters.
+# The bytes of one step: of the walk, of a search in the middle of a string, and of decoding bytes to characters.
 _BLOCK, _STRING_BLOCK, _TEXT_BLOCK = 8 * 1024, 64 * 1024, 256 * 1024
 # So many brackets and commas at the end of a window are looked at for a guess.
 _MOST_TOKENS = 4096
@@ -82,7 +82,7 @@ class _Reading:
     def __init__(self, data: bytes, longest: int) -> None:
         self._data = data
         self._longest = longest
-        # What is wrong with the values: the first of the kind that is looked for first.
+        # The error in the values: the first of the kind that is checked first.
         self.refusal: BadJSON | None = None
         # Whether a comma between two objects was one between items wherever it was looked at.
         self._is_flat = True
@@ -253,7 +253,7 @@ class _Reading:
         return sum(map(len, self._texts(begin, end)))
 
     def _check_unicode(self) -> None:
-        """Raise what is wrong with the bytes of the text, which comes before all else that is wrong with it."""
+        """Raise the error in the text's encoding, which takes precedence over all others."""
         for _ in self._texts(0, len(self._data)):
             pass
 
@@ -269,7 +269,7 @@ class _Reading:
 
 
 def _content_behind() -> str:
-    """Return what the parser says of a second value."""
+    """Return the parser's message about a second value."""
     try:
         strict_json.loads(b"0 0")
     except Malformed as error:

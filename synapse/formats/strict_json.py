@@ -27,7 +27,7 @@ MAX_STRING = 64 * 1024
 MAX_DECIMAL_PLACES = 1_000
 # A value needs this many bytes before it can break a limit on nodes, keys or strings.
 SMALL = 4 * 1024
-# Up to this many bytes parsing takes no time that anybody would notice, whatever they are.
+# Up to this many bytes, parsing takes negligible time for any content.
 LONG = 32 * 1024
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 TOO_MANY_PARTS = f"The value has more than {MAX_NODES} parts."
@@ -36,7 +36,7 @@ TOO_MANY_PARTS = f"The value has more than {MAX_NODES} parts."
 class BadJSON(ValueError):
     """The text is not JSON that can be accepted; the message is a sentence that says why and where.
 
-    `stage` says when it is looked for: of two reasons the one of the earlier stage is told.
+    `stage` is the order of the check: of two errors, the one of the earlier stage is reported.
     """
 
     TEXT, DEPTH, VALUES, NUL = range(4)
@@ -98,7 +98,7 @@ def loads_value(data: bytes) -> Any:
 
 
 def too_deep(*, stage: int) -> BadJSON:
-    """Return why a value of too many levels is refused: found by the parser, or in what it made."""
+    """Return the error for a value of too many levels: found by the parser, or in its result."""
     return BadJSON(f"The value is nested more than {MAX_DEPTH} levels deep.", stage=stage)
 
 
@@ -109,7 +109,7 @@ def count_parts(data: bytes) -> int:
         return parts
     if b"\\" in data:
         data = data.replace(rb"\\", b"").replace(rb"\"", b"")
-    # Without what stands in strings.
+    # Without the contents of strings.
     data = b'""'.join(data.split(b'"')[::2]).translate(None, b" \t\n\r")
     filled = sum(map(data.count, (b"[", b"{"))) - sum(map(data.count, (b"[]", b"{}")))
     return 1 + data.count(b",") + filled

@@ -28,8 +28,8 @@ _PART = re.compile(r"\{(\w+)\}")
 
 
 def expression(path: str) -> str:
-    """Return a path's regular expression: a part in braces is one path segment, whatever it holds; a trailing slash is
-    the same route."""
+    """Return a path's regular expression: a part in braces matches one path segment, and a trailing slash is
+    ignored."""
     return _PART.sub(r"(?P<\1>[^/]+)", path) + "/?"
 
 
@@ -42,14 +42,15 @@ JSON = "application/json"
 
 
 class Caller:
-    """Whether the one who asked is still there, for answers that take their time."""
+    """The connection state of a caller, for responses that take their time: `left` is true once the caller
+    disconnected."""
 
     def __init__(self) -> None:
         self.left = False
         self._tell: Callable[[], None] = _nobody
 
     def leave(self) -> None:
-        """Note that the connection is gone."""
+        """Record that the connection is closed."""
         self.left = True
         self._tell()
 
@@ -100,9 +101,9 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedResponse:
-    """An answer that is written as it comes, for as long as `chunks` goes on.
+    """A response that is written piece by piece, for as long as `chunks` yields.
 
-    `chunks` is closed in the end, also when the client has gone.
+    `chunks` is closed in the end, also when the client disconnects.
     """
 
     chunks: AsyncGenerator[bytes, None]
@@ -116,20 +117,21 @@ Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 Done = Callable[[Response], None]
 Failed = Callable[[Exception], None]
 Direct = Callable[[Request, Done, Failed], bool]
-# Tells who calls where that is not told by a key alone. Raises a Problem when it is nobody who may.
+# Identifies the caller where a key alone does not. Raises a Problem when the caller may not use the route.
 Identify = Callable[[Request], Awaitable[Principal]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What the front door answers on the event loop: an exact method and path, and who answers.
+    """A route that the front door answers on the event loop: an exact method and path, and the handler.
 
-    `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash
-    is the same route. `waits`: the answer may take its time, and who asked may leave meanwhile. `identify`: how the
-    route tells who calls, of whom the request's principal holds no more than the address; without it, it takes a key.
+    `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash is
+    ignored. `waits`: the response may take its time, and the caller may disconnect meanwhile. `identify`: the route's
+    own way to authenticate the caller, given a principal that holds no more than the address; without it, the route
+    takes a key.
 
-    `direct` is the handler's fast path, without a task: it calls one of the two it is given, once, now or later on the
-    event loop. It returns False, and calls neither, for a request that takes the handler.
+    `direct` is the handler's fast path, without a task: it calls one of the two callbacks it is given, once, now or
+    later on the event loop. It returns False, and calls neither, for a request that takes the handler.
     """
 
     method: str
@@ -141,7 +143,7 @@ class Route:
 
 
 async def nobody(request: Request) -> Principal:
-    """Take everybody for a stranger, whatever they show: for the few routes that are open to strangers."""
+    """Treat every caller as anonymous, with or without credentials: for the few routes that are open to everyone."""
     return request.principal
 
 

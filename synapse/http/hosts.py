@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from synapse.problems import BadRequest
 
-# What browsers add to requests that could change something, and no page can forge: the page's origin (Fetch standard,
-# 3.2) and its relation to the target (W3C Fetch Metadata Request Headers, 2.3).
+# Headers that browsers add to requests that could change something, and no page can forge: the page's origin (Fetch
+# standard, 3.2) and its relation to the target (W3C Fetch Metadata Request Headers, 2.3).
 ORIGIN, SITE = "origin", "sec-fetch-site"
 BROWSERS_OWN = frozenset((ORIGIN, SITE))
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -17,7 +17,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_foreign(method: str, headers: Mapping[str, str], *, scheme: str, allowed: Collection[str]) -> bool:
-    """Say whether a request could change something and comes from a page that is neither ours nor of an allowed origin.
+    """Say whether a request could change something and comes from a page of a foreign origin that is not allowed.
 
     Args:
         headers: by lower-case names; those in which a proxy speaks, only from a trusted one.
@@ -45,7 +45,7 @@ def _own_origins(headers: Mapping[str, str], scheme: str) -> set[str]:
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
 # The part of it that names a server: RFC 1123, 2.1, or an address.
 _SERVER = re.compile(r"(?:[a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::[0-9]+)?", re.IGNORECASE)
-# What an entry of ALLOWED_HOSTS can be: a name, all names below one, an address, or every host.
+# The forms of an entry of ALLOWED_HOSTS: a name, all names below one, an address, or every host.
 _ALLOWED = re.compile(r"\.?[a-z0-9-][a-z0-9.-]*|\[[a-f0-9]*:[a-f0-9.:]+\]|\*", re.IGNORECASE)
 # A host and its port as Django splits them (`django.http.request.split_domain_port`); a test holds both equal.
 _HOST_AND_PORT = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?")
@@ -59,7 +59,7 @@ def is_authority(host: str) -> bool:
 
 @lru_cache(maxsize=256)
 def is_allowed(host: str, allowed: Sequence[str]) -> bool:
-    """Say whether a Host header names a host that one of the entries allows, whatever its port.
+    """Say whether a Host header names a host that one of the entries allows, on any port.
 
     Args:
         host: the header's value.

@@ -1,7 +1,6 @@
-"""Which functions may be handlers, and a handler as the child calls it.
+"""The functions that may be handlers, and a handler in the form that the child calls.
 
-The functions are those that the settings list. Whatever kind of function a handler is, it takes deliveries and returns
-when it is done.
+The settings list the functions. Every kind of handler takes deliveries and returns when it is done.
 """
 
 import asyncio
@@ -24,9 +23,9 @@ def is_entry(text: str) -> bool:
 
 
 def complaint(path: str, listed: Sequence[str]) -> str:
-    """Return why this is no handler that may be used, "" when it may.
+    """Return why a path is not a permitted handler, "" when it is.
 
-    `package.module.*` allows the functions of that module, but for those that begin with `_`.
+    `package.module.*` permits the functions of that module, except names that begin with `_`.
     """
     if not _PATH.fullmatch(path):
         return f"must be the dotted path of a function, such as shop.handlers.on_order, but is {quoted(path)}"
@@ -69,13 +68,13 @@ def load(path: str, listed: Sequence[str]) -> Callable[..., Any]:
 
 
 def one_by_one(function: Callable[..., Any]) -> Handle:
-    """Return a call of `function(event, delivery)` for a single delivery. What it returns means nothing."""
+    """Return a call of `function(event, delivery)` for a single delivery. The function's return value is ignored."""
     wait_for = _Loop()
 
     def handle(deliveries: Sequence[Delivery]) -> None:
         (delivery,) = deliveries
         answer = function(delivery.event, delivery)
-        # An asynchronous function has done nothing yet, and a plain one may return what is to be awaited.
+        # An asynchronous function has done nothing yet, and a plain one may return an awaitable.
         if answer is not None and inspect.isawaitable(answer):
             wait_for(answer)
 

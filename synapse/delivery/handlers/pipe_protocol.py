@@ -22,7 +22,7 @@ from synapse.formats import exact_json
 from synapse.formats.text import cut
 from synapse.wire.entry import VERSION, DecodedEntry, TopLevelTypes
 
-# A note for each event: what became of it so far. Memory that was never written is 0.
+# A byte for each event: its outcome so far. Memory that was never written is 0.
 UNTOUCHED, BEGUN, TAKEN, RAISED = range(4)
 # The first byte is the parent's word to the child; the notes follow.
 _STOP = 0
@@ -51,11 +51,11 @@ class Board:
         return self._memory[_STOP] == 1
 
     def note(self, place: int, what: int) -> None:
-        """Note what became of an event."""
+        """Record the outcome of an event."""
         self._notes[place] = what
 
     def notes(self, count: int) -> bytes:
-        """Return what is noted of the first `count` events."""
+        """Return the recorded outcomes of the first `count` events."""
         return bytes(self._notes[:count])
 
     def close(self) -> None:
@@ -76,8 +76,8 @@ _MOST_TEXT = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a child is for: the handler's dotted path, the paths that may be used, whether it takes many events at once,
-    how many there may be, and how long (seconds) a call may take."""
+    """The instructions for a child: the handler's dotted path, the permitted paths, whether it takes many events at
+    once, how many there may be, and how long (seconds) a call may take."""
 
     handler: str
     allowed: Sequence[str]
@@ -134,7 +134,7 @@ def unpack_fact(data: bytes) -> dict[str, Any]:
 
 
 def error_of(fact: dict[str, Any]) -> SinkError:
-    """Return what a handler raised, from the fact that says so."""
+    """Return the error that a handler raised, from the fact that reports it."""
     text = str(fact.get("text", "The handler raised an error."))
     if fact.get("disables") is True:
         return SinkDisabled(text)

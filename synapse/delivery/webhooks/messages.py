@@ -1,4 +1,4 @@
-"""An event as the request that a webhook's receiver gets, and what the receiver's answer means."""
+"""The request that delivers an event to a webhook's receiver, and the meaning of the receiver's response."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from synapse.wire.ids import iso_of, moment_of
 
 Form = Literal["envelope", "event"]
 
-# What goes with every request.
+# The headers of every request.
 ALWAYS: Mapping[str, str] = {
     "Content-Type": "application/json",
     "User-Agent": "Synapse",
     "Accept": "*/*",
-    # What comes back is looked at as it is: nothing that unfolds to gigabytes.
+    # Responses are read without decompression: nothing unfolds to gigabytes.
     "Accept-Encoding": "identity",
 }
 # As the HTTP client compares them: made once, they cost a fifth of a request less.
 _ID, _TIMESTAMP, _SIGNATURE = istr("webhook-id"), istr("webhook-timestamp"), istr("webhook-signature")
 _ATTEMPT, _STREAM, _EVENT_ID = istr("Synapse-Attempt"), istr("Synapse-Stream"), istr("Synapse-Event-Id")
-# What belongs to the connection, to the message or to us.
+# Headers that belong to the connection, to the message or to Synapse.
 _OWN_HEADERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
     | {"content-encoding", "accept-encoding", "content-type", "cookie", "proxy-authorization", "proxy-connection"}
@@ -84,7 +84,7 @@ class Messages:
         )
 
 
-# What is read of an answer, and what is kept of that, in bytes; and what is shown in a line, in characters.
+# How many bytes of a response are read, and how many of these are kept; and how many characters a line shows.
 MOST_BYTES = 64 * 1024
 KEPT_BYTES = 1024
 _SHOWN = 200
@@ -104,9 +104,9 @@ class Answer:
 
 
 def beginning(text: bytes, *, is_all: bool) -> str:
-    """Return what is kept of an answer's text, with `CUT` where it was cut. `is_all`: the answer had no more."""
+    """Return the kept part of a response's text, with `CUT` where it was cut. `is_all`: the response had no more."""
     kept = text[:KEPT_BYTES].decode("utf-8", "replace")
-    # Half a character says nothing.
+    # Drop half a character.
     return kept if is_all and len(text) <= KEPT_BYTES else kept.rstrip("\ufffd") + CUT
 
 
@@ -116,7 +116,8 @@ def is_taken(status: int) -> bool:
 
 
 def failure(answer: Answer, *, permanent: Collection[int], now: float) -> SinkError:
-    """Return why an event was not taken. `now` in seconds since 1970; `permanent`: the answers that are for good.
+    """Return the error of a delivery that failed. `now` in seconds since 1970; `permanent`: the statuses that end all
+    attempts.
 
     A receiver that is gone (410) gets nothing more: Standard Webhooks asks to disable it.
     """

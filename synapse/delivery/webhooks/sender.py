@@ -36,16 +36,16 @@ from synapse.errors.delivery import SinkError
 
 
 class TimeLimit:
-    """How long each of many tasks may take for what it does in a `with`. To be used on one event loop.
+    """A time limit for the work of each of many tasks inside a `with`. Use it on one event loop.
 
-    There is one timer for all of them: they have the same time, so who began first is the first to run out of it. A
-    timer for each would take a tenth of the time that a request takes.
+    One timer serves all of them: their limits are equal, so they run out in the order of their beginning. A timer for
+    each would take a tenth of the time that a request takes.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        # When each has to be done, the first one first. Those that ran out of time are not here.
+        # The deadlines by task, earliest first. Tasks whose time ran out are removed.
         self._ends: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -63,7 +63,7 @@ class TimeLimit:
         """
         task = self._task()
         is_late = self._ends.pop(task, None) is None
-        # One that somebody else cancelled as well stays cancelled.
+        # A task that was cancelled from elsewhere as well stays cancelled.
         if is_late and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
@@ -215,13 +215,13 @@ class Sender:
 
 
 class _Connection:
-    """What is known of the connection that a request goes over."""
+    """The connection of a request: whether it was used before."""
 
     is_reused = False
 
 
 def _noting_reuse() -> TraceConfig:
-    """Return what notes in a request's `_Connection` that its connection was used before."""
+    """Return the tracing that records reuse of the connection in a request's `_Connection`."""
 
     async def note(session: ClientSession, context: Any, parameters: object) -> None:
         context.trace_request_ctx.is_reused = True
@@ -251,7 +251,7 @@ async def _beginning(response: ClientResponse) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what an error says, in a line that shows nothing of the URL's query."""
+    """Return the text of an error, in a line that shows nothing of the URL's query."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     text = getattr(error, "strerror", "") or getattr(error, "message", "") or str(error) or type(error).__name__

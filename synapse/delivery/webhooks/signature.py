@@ -18,10 +18,10 @@ def generate() -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key that a secret stands for.
+    """Return the key that a secret encodes.
 
     Raises:
-        ValueError: when it is none; the message says what one is.
+        ValueError: when the text is not a secret; the message describes the form of one.
     """
     try:
         if not secret.startswith(PREFIX):
@@ -35,7 +35,7 @@ def key_of(secret: str) -> bytes:
 
 
 def message_id(stream: str, group: str, entry_id: str) -> str:
-    """Return the id of an event for those who read a stream as a group: the same at every attempt.
+    """Return the id of an event for the readers of a group: equal at every attempt.
 
     The specification forbids a full stop in it, so it is not made of the names themselves.
     """
@@ -43,7 +43,7 @@ def message_id(stream: str, group: str, entry_id: str) -> str:
 
 
 def signer_of(secret: str) -> hmac.HMAC:
-    """Return what signs with a secret: it has read the key already.
+    """Return the HMAC of a secret, with the key loaded already.
 
     Raises:
         ValueError: as `key_of` does.

@@ -111,14 +111,15 @@ class Marks:
         size = added[place + 1] - added[place]
         behind = sample.added - added[place]
         deleted = parse(sample.deleted_id) > begin
-        if behind - size <= most:
-            # Some of the interval may be read. What is deleted is not counted here, so the count is right.
-            return Question(ranges=[(delivered_id, _END, most)], estimate=behind, is_bounded=False)
-        if size <= most:
+        part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
+        estimate = behind - round(size * part)
+        if behind < most or (behind - size < most and (deleted or size >= most)):
+            # What is not read may be few enough to be counted itself. Deleted entries are not counted then.
+            return Question(ranges=[(delivered_id, _END, most)], estimate=estimate, is_bounded=False)
+        if size < most:
             ranges = [(delivered_id, _END, 1), (str(begin), delivered_id, most)]
             return Question(ranges=ranges, estimate=behind, is_bounded=not deleted)
-        part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
-        return Question(ranges=[(delivered_id, _END, 1)], estimate=behind - round(size * part), is_bounded=False)
+        return Question(ranges=[(delivered_id, _END, 1)], estimate=estimate, is_bounded=False)
 
     def _since_first(self) -> tuple[list[EntryId], list[int]]:
         """Return the marks from the stream's first entry on: what lies before it was added and is gone."""

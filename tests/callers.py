@@ -1,4 +1,4 @@
-"""Callers with rights that a test chooses, where nobody shows a key."""
+"""Callers with rights that a test chooses, without a key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

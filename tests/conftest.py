@@ -1,4 +1,4 @@
-"""The cast of the tests: a real Valkey, the platform's catalog, and the lanes that answer."""
+"""Fixtures of all tests: a real Valkey, the platform's catalog, and both ways to ask (fast path and Django)."""
 
 import os
 from collections.abc import Callable, Iterator

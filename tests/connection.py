@@ -1,4 +1,4 @@
-"""A client that sends what it likes, byte by byte, and reads answers one by one."""
+"""A client that sends arbitrary bytes and reads answers one by one."""
 
 import socket
 

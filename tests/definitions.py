@@ -1,4 +1,4 @@
-"""Short ways to define streams, contracts, and services with keys in a test."""
+"""Helpers that define streams, contracts, and services with keys in a test."""
 
 from typing import Any
 

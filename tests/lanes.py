@@ -1,4 +1,4 @@
-"""Asking the same question of both lanes: the front door's event loop, and Django alone."""
+"""One request sent in two ways: to the front door's event loop, and to Django alone."""
 
 import asyncio
 from collections.abc import Mapping

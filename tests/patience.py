@@ -1,4 +1,4 @@
-"""Waiting for what other processes do: look again until it is so, with a deadline, never for a fixed time."""
+"""Waiting for other processes: poll until a condition holds, with a deadline, never for a fixed time."""
 
 import time
 from collections.abc import Callable, Iterator

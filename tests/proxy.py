@@ -1,4 +1,4 @@
-"""A TCP proxy that loses what it is told to lose: for what happens when an answer never comes."""
+"""A TCP proxy that loses the requests or replies a test chooses: for answers that never come."""
 
 import socket
 import threading

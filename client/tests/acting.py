@@ -1,4 +1,4 @@
-"""Steps that several tests take with a client. Every test is one `asyncio.run`."""
+"""Actions of a client that several tests share. Every test is one `asyncio.run`."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The codecs of client and server agree on the events that Hypothesis generates."""
+"""The client's and the server's codecs read each other's entries, for events that Hypothesis generates."""
 
 import json
 from typing import Any

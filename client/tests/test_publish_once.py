@@ -1,4 +1,4 @@
-"""An event is stored once, even when the connection breaks; the caller learns whether the outcome is known."""
+"""The client sends an event once, even when the connection fails, and reports to the caller what is known of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,4 +1,4 @@
-"""What cannot be published, and what cannot be subscribed to: refused before anything is sent, with the reason."""
+"""Events that cannot be published and names that cannot be subscribed to are refused before anything is sent."""
 
 import asyncio
 from datetime import UTC, datetime

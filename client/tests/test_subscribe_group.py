@@ -1,4 +1,4 @@
-"""Subscribing as a consumer of a group: the distribution of events, and when an event counts as handled."""
+"""Subscribing as a consumer of a group: which consumer gets an event, and when the event counts as handled."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a dead consumer left is taken over, and what a slow one holds is not."""
+"""Events of a dead consumer are taken over; events that a slow consumer holds are not."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The hub as a person runs it, `manage.py up` in a data folder of its own, and what can be done to it."""
+"""The hub as a person runs it: `manage.py up` in its own data folder, with methods to kill its processes."""
 
 import os
 import re

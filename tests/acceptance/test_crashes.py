@@ -1,4 +1,4 @@
-"""Whatever is killed, what was acknowledged is there, in its order, and the hub comes back by itself."""
+"""Acknowledged events survive the kill of any process, in their order, and the hub recovers by itself."""
 
 import os
 import threading

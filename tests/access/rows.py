@@ -1,4 +1,4 @@
-"""What each route requires of its caller: the rows of the authorisation matrix.
+"""The rows of the authorisation matrix: the right that each route requires of its caller.
 
 A row is a method and a path as the routes are written. Endpoints declare theirs; a test fails for any other route that
 has none.

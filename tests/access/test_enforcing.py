@@ -1,4 +1,4 @@
-"""What a service may do is what its grants say, on both lanes: publishing, reading, and all that comes with them."""
+"""Services publish, read and pull only as their grants allow, on the fast path and in Django."""
 
 import pytest
 

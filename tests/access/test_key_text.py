@@ -1,4 +1,4 @@
-"""What a key is written like."""
+"""The text form of an API key."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""The authorisation matrix: every route, as every kind of caller, on each lane that serves it."""
+"""The authorisation matrix: every route, as every kind of caller, on the fast path and in Django."""
 
 from base64 import b64encode
 from collections.abc import Iterator

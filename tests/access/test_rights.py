@@ -1,4 +1,4 @@
-"""What a key may do, from the grants of its service and its own scopes."""
+"""The rights of a key, from the grants of its service and its own scopes."""
 
 import pytest
 from hypothesis import given

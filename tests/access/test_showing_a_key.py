@@ -1,4 +1,4 @@
-"""Keys are shown in three ways, and both lanes understand each of them."""
+"""A key is sent in three ways, and both the fast path and Django understand each of them."""
 
 import base64
 from datetime import timedelta

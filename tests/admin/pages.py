@@ -1,4 +1,4 @@
-"""What a test asks of pages."""
+"""Helpers that read and post admin pages."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""A contract's draft is edited, looked at, activated and discarded in the admin; what was is there to be compared."""
+"""Contracts in the admin: drafts are edited, viewed, activated and discarded; earlier versions can be compared."""
 
 import re
 from html import unescape

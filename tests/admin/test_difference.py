@@ -1,4 +1,4 @@
-"""What differs between two texts is shown line by line, with what is equal around it."""
+"""Differences between two texts are shown line by line, with the equal lines around them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

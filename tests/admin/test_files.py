@@ -1,4 +1,4 @@
-"""The files that make the pages: nothing inline, nothing unescaped, and an editor made of what it says."""
+"""The assets of the pages: no inline scripts, no unescaped text, and an editor built from its stated sources."""
 
 import hashlib
 import re

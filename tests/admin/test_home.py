@@ -1,4 +1,4 @@
-"""The first page: what goes on in every stream, and what was changed last."""
+"""The first page: the traffic of every stream and the latest changes."""
 
 import time
 from collections.abc import Callable

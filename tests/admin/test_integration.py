@@ -1,4 +1,4 @@
-"""The integration status says of each service what was seen of it, and no more."""
+"""The integration status shows the last activity seen of each service."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Logging in to the admin: who guesses passwords is stopped, and the record tells of it."""
+"""Logging in to the admin: guessing passwords is stopped, and the audit log records it."""
 
 import json
 import logging

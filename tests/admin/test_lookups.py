@@ -1,4 +1,4 @@
-"""Lists in the admin answer only what they declare: no lookup, search or order tells what a person may not see."""
+"""Lists in the admin answer only declared lookups: none reveals a value that the person may not see."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Every page of the admin, with a person of each role: the tables of docs/people.md are what holds."""
+"""Every page of the admin, as a person of each role, matches the tables of docs/people.md."""
 
 import re
 from collections.abc import Iterator

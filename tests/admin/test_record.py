@@ -1,4 +1,4 @@
-"""The record shows who changed what, and never a secret."""
+"""The audit log shows each change with its actor, and never a secret."""
 
 import pytest
 from django.contrib.auth.models import Permission, User

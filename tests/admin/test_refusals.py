@@ -1,4 +1,4 @@
-"""What a browser sees where the admin refuses: a page that says why, with the way back."""
+"""Refusals of the admin are pages that give the reason and the way back."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""Roles are a superuser's: who could change one could give it, and so themselves, any permission."""
+"""Only superusers change roles, because a person who could change one could take any permission."""
 
 import pytest
 from django.contrib.auth.models import Permission, User

@@ -1,4 +1,4 @@
-"""Two people edit the same definition: who saves second is told, and overwrites nothing without knowing."""
+"""Two people edit the same definition: the second to save is warned and overwrites nothing unknowingly."""
 
 from html.parser import HTMLParser
 

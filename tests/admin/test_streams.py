@@ -1,4 +1,4 @@
-"""The list of streams shows what goes on in them, read in one pipeline, and works without Redis."""
+"""The list of streams shows their traffic, read in one pipeline, and works without Redis."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The record as lines of JSON, for programs that collect such."""
+"""The audit log as lines of JSON, for log collectors."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`GET /audit`: the record, filtered and in pages, for those who have the scope."""
+"""`GET /audit`: the audit log, filtered and in pages, for callers with the scope."""
 
 from datetime import UTC, datetime, timedelta
 

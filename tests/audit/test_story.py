@@ -1,4 +1,4 @@
-"""What happened, told in sentences."""
+"""The audit log told in sentences."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A back-test counts what a schema would refuse, and groups it so that a person can read it."""
+"""A back-test counts the events that a schema would refuse, grouped by violation."""
 
 import pytest
 

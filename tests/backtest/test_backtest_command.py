@@ -1,4 +1,4 @@
-"""`manage.py backtest SUBJECT [FILE]`: what a person types and reads, and what a script asks."""
+"""`manage.py backtest SUBJECT [FILE]`: its arguments, its output for people, and its output for scripts."""
 
 import json
 

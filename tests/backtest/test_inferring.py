@@ -1,4 +1,4 @@
-"""A schema proposed from events says what they have in common, and accepts each of them."""
+"""A schema proposed from events states their common properties and accepts each of them."""
 
 import random
 import string

@@ -1,4 +1,4 @@
-"""`manage.py validate STREAM FILE`: what publishing would say of events, and nothing is stored."""
+"""`manage.py validate STREAM FILE`: the answers that publishing would give, with nothing stored."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Rows of a table for the tests: what they found is said, not measured."""
+"""Rows of a benchmark table whose results are given by the test, not measured."""
 
 from benchmarks.row import Outcome, Row
 from benchmarks.values import Bar, Measured, Samples

@@ -1,4 +1,4 @@
-"""What the programs that send do: requests as they go over the wire, and times from when an event was due."""
+"""The load generators: requests as they go over the wire, and times from when an event was due."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What becomes of the rows of a run: measured, not measured here, failed, or too late."""
+"""The outcomes of a run's rows: measured, not measured here, failed, or too late."""
 
 from subprocess import CalledProcessError, TimeoutExpired
 from types import SimpleNamespace

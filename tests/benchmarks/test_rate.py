@@ -1,4 +1,4 @@
-"""Two contenders in turns: what they are held to, and what is told of them."""
+"""Two contenders measured in turns: their conditions, and the report on them."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What a run shows: figures in words, the table, the files."""
+"""The report of a run: numbers in words, the table, the files."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How the soak judges what it saw: did each publish get through, and did memory stay flat?"""
+"""The soak's judgement: whether each publish got through, and whether memory stayed flat."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Handlers of the tests: what a user's module of handlers looks like. They write down what they got."""
+"""Handlers for the tests, as in a user's module of handlers. Each writes down the events that it got."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A Redis that takes nothing new (maxmemory) still lets events move: what is there already is delivered and settled."""
+"""A Redis at maxmemory still lets stored events be delivered and acknowledged."""
 
 import pytest
 

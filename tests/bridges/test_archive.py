@@ -1,4 +1,4 @@
-"""Events as rows: one for each event and bridge, whatever is in it and however often it is delivered."""
+"""Archived events: one row for each event and bridge, for any event and any number of deliveries."""
 
 from datetime import UTC, datetime, timedelta
 

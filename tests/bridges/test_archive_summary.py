@@ -1,4 +1,4 @@
-"""What the archived inference events say together, added up by the database."""
+"""The summary of archived inference events, added up by the database."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a person asks `consume` for, and what is answered when that cannot be had."""
+"""The arguments of `consume`, and its answers to a stream that cannot be consumed."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Bridges in a catalog file, and what follows from their definitions."""
+"""Bridges in a catalog file, and the effects of their definitions."""
 
 import pytest
 from django.core.management import call_command

@@ -1,4 +1,4 @@
-"""The console: a line for each event, whatever is in it, and whoever reads it."""
+"""The console: one line for each event, for any content and any reader."""
 
 import json
 import os

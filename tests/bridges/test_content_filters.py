@@ -1,4 +1,4 @@
-"""Which events a bridge wants, by what they contain."""
+"""Filters of a bridge on the content of events."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From a stream into a sink: once each, in order, settled after the sink has taken it."""
+"""Delivery from a stream into a sink: once each, in order, acknowledged after the sink has taken the event."""
 
 from synapse.delivery.membership import Subscription
 from synapse.delivery.worker import IDLE_AFTER, IDLE_BLOCK_MS

@@ -1,4 +1,4 @@
-"""`docs/bridges.md` shows what really happens, and names all there is."""
+"""`docs/bridges.md` matches the behaviour and names every setting."""
 
 import os
 import re

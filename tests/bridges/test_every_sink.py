@@ -1,4 +1,4 @@
-"""What every sink must do. One that joins the registry is tested by being there."""
+"""Requirements on every sink. A new sink in the registry is tested without further code."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A bridge for some event types: the others are settled and counted, and nobody is bothered with them."""
+"""A bridge for some event types acknowledges and counts the others without delivering them."""
 
 from tests.bridges.cast import STREAM, BrokenSink, KeepingSink, make_due, places, publish
 

@@ -1,4 +1,4 @@
-"""Users' functions as sinks: whatever one does, it does to its own event alone, and nothing is settled too early."""
+"""Users' functions as sinks: each affects its own event alone, and no event is acknowledged too early."""
 
 import os
 import signal

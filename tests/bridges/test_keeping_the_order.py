@@ -1,4 +1,4 @@
-"""Bridges that keep an order: of each key one event after the other, whatever fails and whoever dies."""
+"""Ordered bridges deliver the events of a key one after the other, through failures and crashes."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Redis goes away under a worker, comes back, or comes back without what it held."""
+"""Redis goes away under a worker, comes back, or comes back without its data."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is kept in the database, and summed up there, on PostgreSQL too."""
+"""Archived rows and their sums on PostgreSQL."""
 
 import os
 import subprocess

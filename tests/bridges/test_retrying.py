@@ -1,4 +1,4 @@
-"""What fails comes again when it is due, until it succeeds or is a dead letter; the others are delivered meanwhile."""
+"""Failed events are retried when due, until they succeed or become dead letters; the others are delivered meanwhile."""
 
 import pytest
 

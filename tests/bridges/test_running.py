@@ -1,4 +1,4 @@
-"""A bridge at work in its thread: what is wrong with one is said in its status, and the others go on."""
+"""A bridge in its thread: its error is shown in its status, and the other bridges go on."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A stop finishes what is in hand and cuts waiting short."""
+"""A stop finishes the events in flight and cuts waiting short."""
 
 import threading
 

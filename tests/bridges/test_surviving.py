@@ -1,4 +1,4 @@
-"""Whatever is killed in the middle of its work, each event is handled at least once, and settled exactly once.
+"""Each event is handled at least once and acknowledged exactly once, through the kill of any process.
 
 `SYNAPSE_TESTS=full` does it with 50,000 events, ten killings of the consumer and two of Valkey.
 """

@@ -1,4 +1,4 @@
-"""What consumers left unfinished comes again: the dead's at once, the silent's after their lease."""
+"""Unfinished events are reclaimed: a dead consumer's at once, a silent consumer's after their lease."""
 
 import os
 import subprocess

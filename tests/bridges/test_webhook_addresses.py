@@ -1,4 +1,4 @@
-"""Where webhooks never go: no connection is made, whatever the URL, the name or its resolver says."""
+"""Addresses that webhooks never connect to, for any URL, host name and resolver."""
 
 import pytest
 

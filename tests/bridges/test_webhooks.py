@@ -1,4 +1,4 @@
-"""Webhooks: what a receiver gets, and what its answers mean. The receiver is a real HTTP server."""
+"""Webhooks: the requests to a receiver, and the meaning of its answers. The receiver is a real HTTP server."""
 
 import random
 import threading

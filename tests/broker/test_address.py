@@ -1,4 +1,4 @@
-"""The URL of the events' server: what it says, what of it people see, and which ones cannot be used."""
+"""The URL of the events' server: its parts, the text shown to people, and the URLs that are refused."""
 
 import pytest
 

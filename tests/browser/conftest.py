@@ -1,4 +1,4 @@
-"""A real Chromium on a real hub: whoever uses it is logged in, and what the browser complains of fails the test."""
+"""A real Chromium on a real hub: its user is logged in, and any complaint of the browser fails the test."""
 
 import shutil
 from collections.abc import Iterator

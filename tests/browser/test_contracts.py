@@ -1,4 +1,4 @@
-"""Contracts in a real browser: what is said of a schema while it is written, and what becomes of it."""
+"""Contracts in a real browser: the verdict on a schema while it is written, and activating it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A browser's EventSource: comes back by itself, with what it missed."""
+"""A browser's EventSource reconnects by itself and gets the events it missed."""
 
 import re
 

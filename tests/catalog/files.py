@@ -1,4 +1,4 @@
-"""Short ways to read a catalog file in a test."""
+"""Helpers that read a catalog file in a test."""
 
 from textwrap import dedent
 

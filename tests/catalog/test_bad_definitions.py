@@ -1,4 +1,4 @@
-"""A file that asks for what cannot be: every mistake is told at once, with line and place, and nothing is written."""
+"""An unusable catalog file: all errors are reported at once, with line and place, and nothing is written."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a catalog file may be as YAML: what stands there is what is meant, or it is refused."""
+"""YAML in a catalog file means exactly one value, or is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`manage.py catalog plan | apply | export`: what a person types and reads."""
+"""`manage.py catalog plan | apply | export`: arguments and output."""
 
 import io
 from textwrap import dedent

@@ -1,4 +1,4 @@
-"""Schemas in a catalog file: a changed one is a new version, one that only looks different is none."""
+"""Schemas in a catalog file: a changed schema is a new version, a reformatted one is not."""
 
 import pytest
 

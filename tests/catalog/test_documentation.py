@@ -1,4 +1,4 @@
-"""`docs/catalog.md` shows what really happens."""
+"""`docs/catalog.md` matches the behaviour of the commands."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""An export reads back as what the database holds, whoever put it there."""
+"""An export reads back as the content of the database, from any origin."""
 
 from datetime import timedelta
 

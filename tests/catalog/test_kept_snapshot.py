@@ -1,4 +1,4 @@
-"""The catalog in a file: what is read from it is what was written, and nothing else is read."""
+"""The catalog snapshot in a file is read back as it was written; any other file is refused."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What people, programs that pull, and the janitor do to a group, and what holds when they are cut off in it."""
+"""Acts of people, pulling programs and the janitor on a group, and the checks that hold when an act is cut off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

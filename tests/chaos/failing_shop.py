@@ -1,4 +1,4 @@
-"""A receiver that fails half of the time and checks every signature, and a publisher that knows what was stored."""
+"""A receiver that fails half of the time and checks every signature, and a publisher that knows the stored events."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""A group whose worker needs every script before all is settled, and the law that holds whenever it is cut off.
+"""A group whose worker needs every script to acknowledge all, and the invariant that holds when it is cut off.
 
 The law: every event of a group is in exactly one place - unread, pending, waiting, parked, dead, or done.
 """

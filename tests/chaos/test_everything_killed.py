@@ -1,4 +1,4 @@
-"""`manage.py chaos`: whatever is killed, nothing is lost.
+"""`manage.py chaos`: no event is lost when any process is killed.
 
 `make chaos` (`SYNAPSE_TESTS=full`) does it for a minute, in each order, on each server that is installed.
 """

@@ -1,4 +1,4 @@
-"""The verdict has teeth: whatever goes wrong with an event, it says so."""
+"""The chaos verdict reports every fault in the delivery of an event."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A cluster of three nodes in the place of the one server; what a script touches is held to what it declares."""
+"""A cluster of three nodes in place of the single server; scripts may touch only the keys that they declare."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What scripts really touch, as MONITOR tells it: each key must be declared, or be a queue in the same slot."""
+"""The keys that scripts touch, seen by MONITOR: each key must be declared, or be a queue in the same slot."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who waited for another change decides by what that one left: on SQLite and on PostgreSQL."""
+"""A change that waited for another decides by the result of that one: on SQLite and on PostgreSQL."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A version that would break what a contract's compatibility protects never becomes one."""
+"""A version that breaks its contract's compatibility is never registered."""
 
 import pytest
 

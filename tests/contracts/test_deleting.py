@@ -1,4 +1,4 @@
-"""A version is hidden first and deleted for good afterwards; what others refer to stays; numbers stay taken."""
+"""A version is hidden first and deleted for good afterwards; referenced versions stay; numbers are not reused."""
 
 import pytest
 

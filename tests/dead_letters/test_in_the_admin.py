@@ -1,4 +1,4 @@
-"""Dead letters in the admin: looked at, redriven, edited, thrown away, exported, by those who may."""
+"""Dead letters in the admin: viewed, redriven, edited, discarded, exported, by people with the permission."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What people do to a group, among what its consumers do: move it, delete it, deal with its dead letters."""
+"""Actions of people on a group, among those of its consumers: move it, delete it, redrive its dead letters."""
 
 from typing import Any
 

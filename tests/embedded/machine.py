@@ -1,4 +1,4 @@
-"""What the tests do to a server from outside: talk to it, kill it, wait for it."""
+"""Actions of the tests on a server from outside: talk to it, kill it, wait for it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is lost, whoever is killed."""
+"""No acknowledged entry is lost when any process is killed."""
 
 import os
 import signal

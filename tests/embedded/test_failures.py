@@ -1,4 +1,4 @@
-"""What a person reads when the server cannot start."""
+"""The messages for a person when the server cannot start."""
 
 import os
 import signal

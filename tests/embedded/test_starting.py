@@ -1,4 +1,4 @@
-"""What the embedded server is like when it has started."""
+"""The state of the embedded server after its start."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Every endpoint, on both ways in: hostile queries and bodies are refused alike, and answers are what is documented."""
+"""Every endpoint, on the fast path and in Django: hostile input is refused alike, and answers are as documented."""
 
 from typing import Any
 from urllib.parse import quote

@@ -1,5 +1,5 @@
-"""The platform's own flows of events, each from a publisher over HTTP or with the Python client, to subscribers of
-either kind: whoever publishes, whoever reads, the event is the same."""
+"""The platform's own flows of events: from a publisher over HTTP or with the Python client to subscribers of either
+kind, each event arrives equal for every pair of publisher and subscriber."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Programs that offer HTTP/2 with each request, as they come: what they publish is stored, once."""
+"""Unmodified programs that offer HTTP/2 with each request: each event they publish is stored once."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What the web server uses of uvicorn that uvicorn promises nobody, as uvicorn has it now."""
+"""The undocumented parts of uvicorn that the web server uses, as uvicorn has them now."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Callers who wait for the same work take turns, however much each of them has waiting."""
+"""Callers who wait for the same work take turns, however many requests each of them has waiting."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A client that asks on before it has taken the answer: what it asks waits, and is answered in its order."""
+"""Requests behind an untaken answer wait, and are answered in their order."""
 
 import asyncio
 from unittest import mock

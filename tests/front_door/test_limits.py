@@ -1,4 +1,4 @@
-"""What clients may do to a connection: bytes over a real socket, to the real protocol."""
+"""Limits on clients of a connection: bytes over a real socket, to the real protocol."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Django's threads are shared: nobody takes all of them, and nobody waits behind somebody else's queue."""
+"""Django's threads are shared: no caller takes all of them, and none waits behind another caller's queue."""
 
 import asyncio
 import threading

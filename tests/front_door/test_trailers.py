@@ -1,4 +1,4 @@
-"""What a client sends behind a body in chunks: headers that come too late to be any (RFC 9110, 6.5.1)."""
+"""Trailers behind a chunked body: headers that come too late to count (RFC 9110, 6.5.1)."""
 
 import orjson
 import pytest

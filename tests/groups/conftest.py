@@ -1,4 +1,4 @@
-"""Groups in every state, and who acts on them."""
+"""Groups in every state, and callers who act on them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Acting on groups over HTTP: made, paused, moved, deleted; and what is refused, with why."""
+"""Acting on groups over HTTP: creating, pausing, moving, deleting; and refusals with their reasons."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Groups in the admin: seen, made, paused, moved, deleted, by those who may."""
+"""Groups in the admin: viewed, created, paused, moved, deleted, by people with the permission."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""What Redis keeps of deleted streams and bridges is told before, listed after, and purged when that is asked."""
+"""Leftovers of deleted streams and bridges in Redis: announced before, listed after, and purged on request."""
 
 import io
 

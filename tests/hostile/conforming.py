@@ -1,4 +1,4 @@
-"""Requests that Schemathesis makes of the OpenAPI document, and whether the answers are what the document says."""
+"""Requests that Schemathesis generates from the OpenAPI document, and a check of the answers against it."""
 
 from collections import Counter
 from collections.abc import Iterator

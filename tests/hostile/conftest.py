@@ -1,4 +1,4 @@
-"""A hub and, beside it, Django alone: two servers for the same installation, and one that nobody is to call."""
+"""A hub and, beside it, Django alone: two servers of one installation, and a third that must never be called."""
 
 import http.client
 import io

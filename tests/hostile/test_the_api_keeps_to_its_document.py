@@ -1,4 +1,4 @@
-"""Whatever is asked of the API, no answer is a server's error, and each is one that the OpenAPI document announces.
+"""No request to the API yields a server error or an answer that the OpenAPI document does not announce.
 
 500 requests in the suite; 5,000 when SYNAPSE_TESTS=full.
 """

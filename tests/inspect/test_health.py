@@ -1,4 +1,4 @@
-"""Health checks: `/health`, `/healthz`, `/readyz`. They answer, whatever hangs."""
+"""Health checks: `/health`, `/healthz`, `/readyz`. They answer while any dependency hangs."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""The two lanes give one answer to every question about what is there."""
+"""The fast path and Django give equal answers to every read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reads that look at many entries wait for their turn; the others do not."""
+"""Reads of many entries wait for their turn; short reads do not."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What the parameters of `/messages` mean: ids, milliseconds and times become a range of ids."""
+"""The parameters of `/messages`: ids, milliseconds and times become a range of ids."""
 
 from urllib.parse import quote_plus
 

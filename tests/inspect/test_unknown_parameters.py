@@ -1,4 +1,4 @@
-"""A parameter that a route has not is refused: the answer would look like one to the question that was meant."""
+"""An unknown parameter is refused, because ignoring it would answer another question than the one meant."""
 
 import re
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""How much Redis sends: what an answer costs, whatever the machine."""
+"""The bytes that Redis sends for an answer: a cost that does not depend on the machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

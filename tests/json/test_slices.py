@@ -1,4 +1,4 @@
-"""A JSON array that is read in slices gives what the whole text gives: the same values, or the same refusal."""
+"""A JSON array read in slices gives the values or the refusal of the whole text."""
 
 import json
 import math

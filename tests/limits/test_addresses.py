@@ -1,4 +1,4 @@
-"""Who asks, when proxies stand between: a proxy that is trusted is believed, and nobody else."""
+"""The address of a caller behind proxies: only a trusted proxy is believed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What answers tell a browser: what it may load and run, and that it is not to guess."""
+"""Response headers for browsers: permitted sources of content, and no guessing of types."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a start in production refuses, and what Django's own checks say of it."""
+"""Settings that a start in production refuses, and the verdict of Django's own checks on it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Where access is open, pages of other sites change nothing: what browsers say of the page is looked at."""
+"""Where access is open, pages of other sites change nothing: the browser's origin headers are checked."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""A record of the log is one line, whatever stands in it."""
+"""A log record is one line, for any content."""
 
 import json
 import logging

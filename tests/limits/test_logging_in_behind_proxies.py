@@ -1,4 +1,4 @@
-"""Logging in through a proxy that ends TLS, keeps or changes Host, and tells what the browser asked for."""
+"""Logging in through a proxy that ends TLS, keeps or changes Host, and forwards the browser's address."""
 
 from urllib.parse import urlencode
 

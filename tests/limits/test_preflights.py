@@ -1,4 +1,4 @@
-"""What a browser hears that asks whether a page may send a request."""
+"""Answers to a browser's preflight request."""
 
 import pytest
 

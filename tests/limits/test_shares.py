@@ -1,4 +1,4 @@
-"""Shares: what a caller may hold of a resource, and which refusal it hears beyond that."""
+"""Shares: the part of a resource that a caller may hold, and the refusal beyond that."""
 
 from pathlib import Path
 

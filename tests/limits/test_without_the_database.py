@@ -1,4 +1,4 @@
-"""While the database cannot be used, what needs it is answered 503, whichever way in, and the rest goes on."""
+"""While the database is unusable, requests that need it are answered 503 on every path, and the others go on."""
 
 import sqlite3
 from contextlib import closing

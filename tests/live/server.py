@@ -1,4 +1,4 @@
-"""The web server in a thread, on a real socket, and one who watches a stream over it."""
+"""The web server in a thread, on a real socket, and a client that watches a stream over it."""
 
 import asyncio
 import socket

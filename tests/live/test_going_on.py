@@ -1,4 +1,4 @@
-"""A live connection outlasts what happens to Redis and to the stream."""
+"""A live connection outlasts failures of Redis and changes of the stream."""
 
 import signal
 from contextlib import ExitStack

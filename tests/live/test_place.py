@@ -1,4 +1,4 @@
-"""Where a read loop stands, when the stream is not what it was."""
+"""The position of a read loop in a stream that was trimmed, deleted or replaced."""
 
 from synapse.live.query import Place
 from synapse.wire.ids import EntryId

@@ -1,4 +1,4 @@
-"""Coming back: what was missed comes, nothing twice, and what is gone is told."""
+"""Reconnecting watchers get missed events once each, and a gap is reported."""
 
 import asyncio
 import threading

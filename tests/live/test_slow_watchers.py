@@ -1,4 +1,4 @@
-"""Who reads too slowly is dropped, and nobody else notices."""
+"""A watcher that reads too slowly is dropped, without effect on the others."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Watching a stream: what is stored comes, as it is stored."""
+"""Watching a stream: stored events arrive as they are stored."""
 
 import httpx
 import pytest

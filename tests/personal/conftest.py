@@ -1,4 +1,4 @@
-"""A stream whose contract marks personal fields, and callers who may not see them."""
+"""A stream whose contract marks PII, and callers who may not see it."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Masking never fails and keeps the form, whatever the event is and whatever the schema says."""
+"""Masking never fails and keeps the form, for any event and any schema."""
 
 from typing import Any
 

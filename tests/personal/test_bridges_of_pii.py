@@ -1,4 +1,4 @@
-"""Where events with PII go is decided by people who may see it."""
+"""Only people who may see PII decide where events with PII go."""
 
 import json
 

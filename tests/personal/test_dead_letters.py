@@ -1,4 +1,4 @@
-"""Dead letters and the errors that quote their events, for those who may not see what is personal."""
+"""Dead letters and the errors that quote their events, for callers who may not see PII."""
 
 import json
 from typing import Any

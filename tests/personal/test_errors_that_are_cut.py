@@ -1,4 +1,4 @@
-"""Errors are cut to a length, and half of a personal value at the cut is personal too."""
+"""Errors are cut to a length, and the part of a PII value left at the cut is redacted too."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Events in the admin: looked at by those who may, masked for most of them, and recorded for all."""
+"""Events in the admin: shown to people with the permission, masked for most of them, recorded for all."""
 
 import json
 from datetime import UTC, datetime

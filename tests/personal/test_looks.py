@@ -1,4 +1,4 @@
-"""Each look that a person takes at what events hold, over HTTP, leaves a line in the record; no program's does."""
+"""Every payload access of a person over HTTP is recorded in the audit log; a program's is not."""
 
 import json
 

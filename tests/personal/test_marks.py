@@ -1,4 +1,4 @@
-"""Which places of an event a schema marks as personal, whatever way leads there."""
+"""The places of an event that a schema marks as PII, through references, unions and any other keyword."""
 
 from collections.abc import Mapping
 from typing import Any

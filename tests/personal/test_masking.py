@@ -1,4 +1,4 @@
-"""What stays of an event whose personal places are masked, and what comes back to a place that was."""
+"""Masked events, and the original values restored to their masked places."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is personal in messages is seen by those who may see it, on both lanes and in the live tail."""
+"""PII in messages is shown only to callers with the right, on the fast path, in Django and in the live tail."""
 
 import json
 from typing import Any

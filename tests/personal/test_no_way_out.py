@@ -1,4 +1,4 @@
-"""No route and no page tells a PII value to a caller without the right to it, whatever the caller asks for.
+"""No route and no page reveals a PII value to a caller without the right to it, for any request.
 
 Events hold a canary in a marked property. Each read operation of the OpenAPI document and each page of the admin is
 asked with parameters that would find the canary, and with others that would not: the canary is in no answer, and both

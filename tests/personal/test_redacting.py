@@ -1,4 +1,4 @@
-"""Texts that quote personal values: errors of handlers, answers of webhooks, sentences about broken contracts."""
+"""Texts that quote PII: errors of handlers, answers of webhooks, sentences about broken contracts."""
 
 import pytest
 

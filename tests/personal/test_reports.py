@@ -1,4 +1,4 @@
-"""Reports on many events, and schemas made from them, tell nothing personal: they go to many people."""
+"""Reports on many events, and schemas made from them, reveal no PII: they go to many people."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What was marked stays masked, whatever is changed or deleted, until somebody who may see it takes the marks away."""
+"""PII stays masked after any change or deletion, until a person who may see it removes the marks."""
 
 import json
 

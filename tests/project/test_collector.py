@@ -1,4 +1,4 @@
-"""A garbage collector that does not look again and again at what stays."""
+"""The garbage collector does not scan long-lived objects again and again."""
 
 import ctypes
 import gc

@@ -1,4 +1,4 @@
-"""What `manage.py` says of itself, and `manage.py serve` when it starts, stops and cannot start."""
+"""The help of `manage.py`, and `manage.py serve` when it starts, stops and cannot start."""
 
 import os
 import re

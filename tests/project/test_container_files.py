@@ -1,5 +1,5 @@
-"""The Dockerfile and compose.yaml promise what they should. No container engine runs in these tests: linters read the
-files, and the commands in them are run without a container."""
+"""The Dockerfile and compose.yaml keep their promises. No container engine runs in these tests: linters read the files,
+and the commands in them are run without a container."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Documents say what is so: links lead somewhere, names exist, examples are what the code does."""
+"""Documents are correct: links resolve, names exist, examples match the code."""
 
 import re
 from collections.abc import Iterator

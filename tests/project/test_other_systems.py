@@ -1,4 +1,4 @@
-"""What systems other than Linux do otherwise, as far as it can be told here: limits that are refused, and zombies."""
+"""Differences of systems other than Linux that can be tested here: limits that are refused, and zombies."""
 
 import os
 import resource

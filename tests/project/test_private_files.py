@@ -1,4 +1,4 @@
-"""Nobody else on the machine reads an installation's files, whatever the umask and the mode of the data folder."""
+"""Only the owner can read an installation's files, for any umask and any mode of the data folder."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""The commands of the quickstart that read a file say what it prints."""
+"""The commands of the quickstart that read a file print the documented output."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Publishing many events in one request, on both lanes."""
+"""Publishing many events in one request, on the fast path and in Django."""
 
 import asyncio
 

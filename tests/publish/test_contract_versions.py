@@ -1,4 +1,4 @@
-"""An event is checked against the latest active version of its contract, or the one that it asks for; on both lanes."""
+"""An event is checked against the latest active version of its contract, or the version it asks for."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A publisher is told that its event is stored when it is as safe as its stream wants it, on both lanes."""
+"""A publish is acknowledged once its event is as safe as its stream requires, on the fast path and in Django."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sending again under one Idempotency-Key stores nothing twice, on both lanes."""
+"""Sending again under one Idempotency-Key stores nothing twice, on the fast path and in Django."""
 
 import asyncio
 import re

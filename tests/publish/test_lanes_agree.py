@@ -1,4 +1,4 @@
-"""The two lanes give one answer: status, body, and all headers but a few, for every kind of request."""
+"""The fast path and Django give equal answers: status, body, and all headers but a few, for every kind of request."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A large batch is read a slice at a time: what a parser is handed stays small, and so does what is made of it."""
+"""A large batch is parsed a slice at a time: each slice and the objects made from it stay small."""
 
 import asyncio
 import gc

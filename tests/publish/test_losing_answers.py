@@ -1,4 +1,4 @@
-"""A publisher that sends again under its key until it is answered has each event stored once, whatever gets lost."""
+"""A publisher that sends again under its key until it is answered has each event stored once."""
 
 import random
 

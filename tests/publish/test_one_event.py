@@ -1,4 +1,4 @@
-"""Publishing one event, on both lanes."""
+"""Publishing one event, on the fast path and in Django."""
 
 import orjson
 import pytest

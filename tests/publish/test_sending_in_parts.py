@@ -1,4 +1,4 @@
-"""A batch that is stored goes to Redis in parts, so that others come between; what was stored of it is known."""
+"""A stored batch goes to Redis in parts, so that other requests come between; the stored events are known."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One who pulls, as the platform's programs do: JSON in, JSON out."""
+"""A pulling consumer, as the platform's programs do it: JSON in, JSON out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A stream, a group that is pulled from it, and one who pulls."""
+"""A stream, a group that is pulled from it, and a consumer that pulls."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bad input is a 4xx that names what is wrong, on both lanes in the same words, and nothing is stored."""
+"""Bad input is answered with a 4xx that names the error, equal on the fast path and in Django; nothing is stored."""
 
 import orjson
 import pytest

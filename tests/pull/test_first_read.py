@@ -1,4 +1,4 @@
-"""The first read makes the group: a bridge like any other, that nobody has to run."""
+"""The first read creates the group: a bridge that needs no process to run it."""
 
 import pytest
 from django.db import OperationalError

@@ -1,4 +1,4 @@
-"""What is not settled comes again: when its lease is over, when it is given back, and not before."""
+"""Unacknowledged events are delivered again when their lease is over or when they are nacked, and not before."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,4 @@
-"""Publish, read and ack, with the very members that clients of the sidecar send and look for."""
+"""Publish, read and ack, with the members that clients of the sidecar send and expect."""
 
 import pytest
 

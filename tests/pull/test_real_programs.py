@@ -1,4 +1,4 @@
-"""The server as it runs, programs as they are: Node's fetch, curl, http.client; and what a kill -9 leaves."""
+"""The server as it runs with unmodified programs: Node's fetch, curl, http.client; and the state after a kill -9."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What a group's row says holds for those who pull: which events, in which order, whether at all."""
+"""The settings of a group's row apply to pulled groups: event types, order, enabled or not."""
 
 from synapse.redis import keyspace
 from tests.pull.cast import GROUP, PLACE, STREAM

@@ -1,4 +1,4 @@
-"""Groups that reads open are shared, and those that nobody reads any more expire."""
+"""Groups opened by reads are shared, and those without readers expire."""
 
 from datetime import UTC, datetime, timedelta
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Long polls: on the event loop, woken by the one read loop of their stream, and gone with whoever asked."""
+"""Long polls: on the event loop, woken by the one read loop of their stream, and gone with their caller."""
 
 import http.client
 import threading

@@ -1,4 +1,4 @@
-"""The cast of the retention tests: a janitor that does whole turns, and a stream to arrange and look at."""
+"""Fixtures of the retention tests: a janitor that does whole turns, and a stream to arrange and inspect."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Past the hard length owed events go too, and each group is told exactly how many it lost."""
+"""Beyond the hard length unacknowledged events are trimmed too, and each group is told the exact number it lost."""
 
 from datetime import timedelta
 

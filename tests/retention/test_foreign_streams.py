@@ -1,4 +1,4 @@
-"""Whatever other programs put into Redis, the janitor neither breaks nor touches what is theirs."""
+"""The janitor neither fails on nor changes anything that other programs put into Redis."""
 
 import logging
 

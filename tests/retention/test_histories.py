@@ -1,4 +1,4 @@
-"""Whatever happened before: what pinning groups owe stays up to the hard length, and forced losses are counted."""
+"""After any history, the backlog of pinning groups stays up to the hard length, and forced losses are counted."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What nobody owes any more is kept up to a stream's limits, and no further."""
+"""Events that no group pins are kept up to a stream's limits, and no further."""
 
 from datetime import timedelta
 

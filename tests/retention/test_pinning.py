@@ -1,4 +1,4 @@
-"""What a pinning group still owes is kept beyond the limits; which groups pin."""
+"""The backlog of a pinning group is kept beyond the limits; which groups pin."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What is wrong with the server's settings is said, once, with what follows from it."""
+"""Unsafe settings of the server are reported, once, with their consequence."""
 
 import logging
 

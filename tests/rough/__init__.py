@@ -1,1 +1,1 @@
-"""Clients, servers and changes that do what they should not: real processes, and others who go on meanwhile."""
+"""Misbehaving clients, servers and changes: real processes, with well-behaved clients beside them."""

@@ -1,4 +1,4 @@
-"""Many who publish at once, whatever happens, and remember what they were told."""
+"""A crowd of concurrent publishers that go on through failures and remember their answers."""
 
 import asyncio
 import itertools

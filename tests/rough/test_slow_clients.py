@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, or gone: the server's own limits end them, and nobody waits for them meanwhile."""
+"""Clients that are slow, silent, or gone: the server's own limits end them, and no other client waits meanwhile."""
 
 import errno
 import itertools

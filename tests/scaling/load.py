@@ -1,4 +1,4 @@
-"""Publishers that go on whatever happens, and remember what they were told."""
+"""Publishers that go on through failures and remember their answers."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What Synapse does with one server it does with Sentinels, over TLS and in a cluster."""
+"""Synapse works alike with one server, with Sentinels, over TLS and in a cluster."""
 
 import asyncio
 

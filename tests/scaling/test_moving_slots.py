@@ -1,4 +1,4 @@
-"""Slots move from node to node: what a node refused is sent to the one that has the slot now."""
+"""Slots move from node to node: a command that a node refused is sent to the slot's new node."""
 
 import asyncio
 from contextlib import ExitStack, contextmanager

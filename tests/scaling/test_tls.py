@@ -1,4 +1,4 @@
-"""Over TLS the server has to prove who it is, unless the URL says otherwise; what travels without TLS is told."""
+"""Over TLS the server must prove its identity unless the URL says otherwise; other connections cause a warning."""
 
 import asyncio
 

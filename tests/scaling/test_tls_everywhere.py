@@ -1,4 +1,4 @@
-"""TLS with client certificates, on real servers that take nobody without one: alone, with Sentinels, in a cluster."""
+"""TLS with client certificates, on real servers that require one: alone, with Sentinels, in a cluster."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Two web servers, one of them with two workers, share a database and a Redis: whoever asks gets one Synapse."""
+"""Two web servers, one of them with two workers, share a database and a Redis and act as one Synapse."""
 
 import os
 import signal

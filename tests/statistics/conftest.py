@@ -1,4 +1,4 @@
-"""The cast of the tests of statistics: a sampler whose clock the test moves, and what is asked of its history."""
+"""Fixtures of the statistics tests: a sampler whose clock the test moves, and queries of its history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

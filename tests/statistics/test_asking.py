@@ -1,4 +1,4 @@
-"""`GET /stats`: what can be asked, what is refused, and whose streams a caller sees."""
+"""`GET /stats`: its queries, its refusals, and the streams that a caller sees."""
 
 from types import SimpleNamespace
 from urllib.parse import quote

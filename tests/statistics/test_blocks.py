@@ -1,4 +1,4 @@
-"""Blocks give back what was put into them, whatever that is."""
+"""Blocks give back exactly the values put into them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

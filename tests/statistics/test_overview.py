@@ -1,4 +1,4 @@
-"""What needs attention on streams, told from their last hour."""
+"""Streams that need attention, told from their last hour."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the sampler writes down, and what is read of it: growth of counters, gauges, and gaps."""
+"""The samples written and their reading: growth of counters, gauges, and gaps."""
 
 import pytest
 

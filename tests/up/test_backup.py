@@ -1,4 +1,4 @@
-"""`manage.py backup` copies what Synapse keeps itself, and says what to do about the rest. See tests/acceptance too."""
+"""`manage.py backup` copies Synapse's own data and gives advice on the rest. See tests/acceptance too."""
 
 import sqlite3
 from contextlib import closing

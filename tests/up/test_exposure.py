@@ -1,4 +1,4 @@
-"""What a person reads at the start about who gets in."""
+"""The message at the start about who may access the installation."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The steps of a start that can go wrong, and what a person reads then."""
+"""The steps of a start that can go wrong, and the messages that a person reads then."""
 
 import os
 import socket

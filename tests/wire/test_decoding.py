@@ -1,4 +1,4 @@
-"""Entries that are read by what their kind has in common are read as `entry.decode` reads them."""
+"""Entries decoded by the cached form of their kind equal those decoded by `entry.decode`."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The fast encoder and decoder say what the plain ones say; when an entry goes into a form."""
+"""The fast encoder and decoder agree with the plain ones; which entries get a cached form."""
 
 import hiredis
 import pytest

@@ -1,4 +1,4 @@
-"""What is made once for all things of a kind."""
+"""Values made once for all things of a kind."""
 
 from synapse.runtime.second_hit_cache import Kinds
 

@@ -1,4 +1,4 @@
-"""What is published comes back exactly, whatever JSON object it is, in either layout."""
+"""A published event comes back exactly, for any JSON object, in either layout."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""Which versions are compared, in which direction, and what a difference says."""
+"""Which versions are compared, in which direction, and the content of a difference."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The guide's `inference-complete` changes, and whoever is in the way is told what to do."""
+"""The guide's `inference-complete` changes, and the advice for each change that is refused."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Reading what is registered: by subject, by id, by GUID; in parts; with and without what is deleted."""
+"""Reading registered schemas: by subject, by id, by GUID; in parts; with and without deleted versions."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Hostile input, as data: what is sent, and with which status it is answered."""
+"""Hostile input as data: the bytes sent, and the status of the answer."""
 
 from dataclasses import dataclass
 from typing import Any

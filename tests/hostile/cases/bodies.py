@@ -1,4 +1,4 @@
-"""Bodies: what is not JSON, what two parsers read differently, what is too much, and what harms those who show it."""
+"""Hostile bodies: invalid, ambiguous between two parsers, too large, or harmful to a page that shows them."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Heads: headers that are sent twice, that hold what no header may, and that speak for others."""
+"""Hostile heads: headers sent twice, with forbidden characters, or that speak for another client."""
 
 from tests.hostile.cases import EVENT, JSON, Case, raw
 

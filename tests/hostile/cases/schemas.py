@@ -1,4 +1,4 @@
-"""Schemas: what would fetch, what would never end, what is too large. The registry refuses each, and asks nobody."""
+"""Hostile schemas: fetching, endless or too large. The registry refuses each without fetching."""
 
 import json
 

@@ -56,6 +56,7 @@ _INSTEAD = {
 LOOK_AROUND = "look-around is not taken, because it cannot be matched in linear time"
 REFERENCE = "references to groups are not taken, because they cannot be matched in linear time"
 SURROGATE = "half of a surrogate pair stands for no character: write the code point, as \\u{1F600}"
+_SURROGATES = frozenset({"Cs", "Surrogate"})
 
 
 class NotEcma(ValueError):
@@ -274,6 +275,8 @@ class _Reader:
                 f"“\\{found[0]}” names no property as Unicode spells it: a category is written \\p{{Lu}}, a script "
                 "\\p{Script=Greek}"
             )
+        if value in _SURROGATES:
+            self.beyond.append(SURROGATE)
 
     def _reference(self, letter: str, *, in_class: bool) -> None:
         found = re.compile(r"k<([^>]*)>|([1-9][0-9]*)").match(self.pattern, self.at)

@@ -9,7 +9,7 @@ def request(method, path, body=b"", *headers):
 
 
 class Connection:
-    """A client that sends what it likes and reads answers one by one."""
+    """A client that sends arbitrary bytes and reads answers one by one."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)

@@ -27,7 +27,7 @@ class Fault:
 
 @dataclass
 class Link:
-    """One connection through the proxy: what is to become of its next answer."""
+    """One connection through the proxy, and the fate of its next answer."""
 
     fate: Fault | None = None
 

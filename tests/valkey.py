@@ -27,7 +27,7 @@ ANOTHER = os.environ.get("SYNAPSE_TESTS_SERVER")
 
 @dataclass(frozen=True)
 class Tls:
-    """What servers prove themselves with, and what they ask of clients. `program`: a server that speaks TLS."""
+    """The certificates of servers, and whether they ask clients for one. `program`: a server that speaks TLS."""
 
     program: str
     authority: Path

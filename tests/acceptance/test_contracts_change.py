@@ -14,7 +14,7 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture
 def admin(hub):
-    """A person who is logged in to the admin."""
+    """A person logged in to the admin."""
     with httpx.Client(base_url=hub.url, follow_redirects=True) as browser:
         submit(browser, "/admin/login/", username="admin", password=ADMIN_PASSWORD)
         yield browser

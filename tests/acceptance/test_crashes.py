@@ -27,7 +27,7 @@ def event(publisher, number):
 
 
 class Publisher:
-    """Publishes its numbered events in order, again when an attempt fails, and remembers what was acknowledged."""
+    """Publishes its numbered events in order, repeats failed attempts, and remembers the acknowledged ones."""
 
     def __init__(self, hub, name, numbers, size):
         self.acknowledged = {}

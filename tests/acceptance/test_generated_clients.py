@@ -60,7 +60,7 @@ COMPILING = {"target": "es2022", "module": "node16", "strict": True, "skipLibChe
 
 
 def run(command, folder, hub, *, may_fail=False):
-    """Run a program in a folder; return what it prints, errors last."""
+    """Run a program in a folder; return its output, errors last."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         command,

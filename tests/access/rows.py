@@ -76,7 +76,7 @@ def _rule(requires: Requirement) -> Rule:
 
 
 def _rule_of_registry(endpoint: Endpoint) -> Rule:
-    """Return the rule of a registry's endpoint: a caller who may see nothing hears that nothing is there."""
+    """Return the rule of a registry endpoint: to a caller without read rights its resources do not exist."""
     if endpoint.name in ("list_schemas", "list_subjects"):
         return SEEN_LIST
     return {"": KNOWN, SEEN.scope: SEEN, CHANGED.scope: CHANGED}[endpoint.requires.scope]

@@ -25,7 +25,7 @@ EVENT = '{"event_type": "training-complete"}'
 
 @pytest.fixture
 def warden(key_of):
-    """A service that manages keys of those who publish about training."""
+    """A service that manages the keys of services publishing to training streams."""
     return bearer(key_of("platform", publishes=["training-*"], scopes=["keys:write", "metrics:read"]))
 
 

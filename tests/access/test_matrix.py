@@ -60,7 +60,7 @@ BODY = {
 
 @dataclass
 class House:
-    """Both lanes, and everybody who calls: headers of those with keys, sessions of people, and the rights of each."""
+    """Both ways to ask and every kind of caller: headers of keys, sessions of people, and the rights of each."""
 
     express: ExpressLane
     django: DjangoAlone

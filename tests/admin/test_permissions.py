@@ -157,7 +157,7 @@ def scene(redis, db) -> Scene:
 
 
 def person_with(role: str) -> tuple[Client, set[str]]:
-    """Log in a person with a role, or with none; return what they may."""
+    """Log in a person with a role, or with none; return the client and the person's permissions."""
     if role == "superuser":
         user = User.objects.create_superuser("boss")
     else:
@@ -255,7 +255,7 @@ def test_a_role_is_brought_back_to_what_it_was(db, django_capture_on_commit_call
 
 
 class TestPeople:
-    """Who may edit people cannot make more of themselves."""
+    """A person who may edit people cannot raise their own permissions."""
 
     @pytest.fixture
     def clerk(self, db) -> Client:

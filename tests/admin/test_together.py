@@ -23,7 +23,7 @@ def fails(after=0):
 
 
 def hold(conversation, answer):
-    """Answer each command by its words, and return the round trips and what was found out."""
+    """Answer each command of a conversation by its words; return the round trips and the result."""
     sent = []
     asked = next(conversation)
     while True:

@@ -24,7 +24,7 @@ def owner(db):
 
 
 def said(client, owner, schema):
-    """Return what is said of a text while somebody writes it."""
+    """Return the verdict on a schema text that a person is writing."""
     address = url(CONTRACT, "verdict", owner.pk) if owner else url(CONTRACT, "verdict_of_new")
     answer = client.post(address, {"schema": schema})
     assert answer.status_code == 200

@@ -23,7 +23,7 @@ def proposed(*events, like=None):
 
 
 def of_values(*values):
-    """Return what is proposed for one property that had these values."""
+    """Return the schema proposed for one property that had these values."""
     return proposed(*({"x": value} for value in values))["properties"]["x"]
 
 

@@ -12,7 +12,7 @@ PLAN = Plan(name="test", rounds=3, seconds=2, warm_up=0, limit=60, contracts=1, 
 
 
 class Valkey:
-    """Counts what was published since it was emptied."""
+    """Counts the events published since the last flush."""
 
     def __init__(self):
         self.stored = 0

@@ -36,7 +36,7 @@ def always() -> bool:
 
 
 class KeepingSink(OneByOne):
-    """Keeps what it gets; `refuses` says of which events it does not."""
+    """Keeps the events it gets; `refuses` decides which events fail."""
 
     def __init__(self, refuses: Callable[[Delivery], bool] = lambda _: False) -> None:
         self.got: list[Delivery] = []
@@ -65,7 +65,7 @@ class BrokenSink(Sink):
 
 @dataclass
 class Bridge:
-    """A worker, its sink, and what it said."""
+    """A worker, its sink, and the messages of the worker."""
 
     worker: Worker
     sink: KeepingSink
@@ -95,7 +95,7 @@ def name_of_the_dead() -> str:
 
 
 def read_and_die(redis: redis_py.Redis, consumer: str, count: int = 100) -> list[str]:
-    """Read as a consumer does, and settle nothing. Return what was read."""
+    """Read as a consumer does, and acknowledge nothing. Return the ids read."""
     rows = redis.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count)
     return [id_.decode() for id_, _ in rows[0][1]] if rows else []
 

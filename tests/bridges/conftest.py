@@ -20,7 +20,7 @@ from tests.valkey import Valkey, running_valkey
 
 @pytest.fixture
 def durable_valkey(settings: Any) -> Iterator[Valkey]:
-    """A server of the test's own that keeps what it holds when it is killed."""
+    """A server of the test's own that keeps its data when it is killed."""
     with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server, using(server, settings):
         yield server
 

@@ -88,7 +88,7 @@ class Installation:
         return process
 
     def set_signals(self) -> None:
-        """Give a new process its way with SIGINT: the usual one, whatever the tests' own is."""
+        """Set the SIGINT handler of a new process, whose parent's handler may differ."""
         signal.signal(signal.SIGINT, self.interrupts)
 
     def handled(self) -> list[str]:

@@ -73,7 +73,7 @@ def begun():
 
 
 def may_go_on():
-    """Return the file that somebody makes when who waits may go on."""
+    """Return the file whose creation lets a waiting handler go on."""
     return Path(os.environ["SHOP_FILE"]).with_suffix(".go-on")
 
 
@@ -83,7 +83,7 @@ def _wait_for(file):
 
 
 def _meet_two_others(delivery):
-    """Return when three are here at the same time; who stays alone is ended by its bridge."""
+    """Return when three handlers run at once; a handler that stays alone is ended by its bridge."""
     here = Path(os.environ["SHOP_FILE"]).with_suffix(".here")
     here.mkdir(exist_ok=True)
     (here / delivery.id).touch()

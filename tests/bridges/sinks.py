@@ -55,7 +55,7 @@ def delivery(fields: dict[Any, Any], id_: str = "1766570400123-0", attempt: int 
 
 
 class Nowhere(OneByOne):
-    """A sink that takes everything and keeps nothing, for those who need no more than that."""
+    """A sink that takes every event and keeps none."""
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> "Nowhere":

@@ -14,7 +14,7 @@ from tests.bridges.cast import publish
 
 @pytest.fixture
 def ask():
-    """Return the worker for what is wanted; its console is a pipe."""
+    """Yield a function that returns the worker for given arguments; its console is a pipe."""
     reader, writer = os.pipe()
 
     def ask(stream, **wanted):

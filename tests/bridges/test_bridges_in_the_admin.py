@@ -131,7 +131,7 @@ def test_a_group_that_is_pulled_and_was_never_read_says_so(admin_client, redis, 
 
 @pytest.fixture
 def viewer(db):
-    """Somebody who sees bridges, but nothing of what events hold."""
+    """A person who may view bridges, but no payloads."""
     user = User.objects.create_user("viewer", is_staff=True)
     user.groups.add(Role.objects.get(name="viewer"))
     client = Client()

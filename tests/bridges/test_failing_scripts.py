@@ -38,7 +38,7 @@ def fail(send):
 
 @pytest.fixture
 def lease(send):
-    """Take what is due, as the consumer `me`."""
+    """Lease the due events as the consumer `me`."""
     return lambda most=3, **options: send(
         delivery_commands.lease(*PLACE, "me", **{"limit": 100, "lease_ms": 60_000, **options}, most_attempts=most)
     )

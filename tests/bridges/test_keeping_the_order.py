@@ -69,7 +69,7 @@ def test_order_stream_keeps_the_order_of_the_stream_while_events_fail(redis, bri
 
 
 class BatchSink(KeepingSink):
-    """Takes batches, and remembers what was in each; `becomes` says what becomes of an event."""
+    """Takes batches and remembers the events of each; `becomes` returns the outcome of an event."""
 
     def __init__(self, becomes=lambda _: None):
         super().__init__()
@@ -186,7 +186,7 @@ def test_events_of_other_keys_are_delivered_past_many_events_blocked_by_one_key(
 
 
 def test_the_order_of_each_key_is_kept_when_consumers_die_in_the_middle(redis, bridge):
-    """Each consumer takes a few events, ends at a random place, and leaves what it had to the next one."""
+    """Each consumer takes a few events, ends at a random place, and leaves its events to the next one."""
     chance = random.Random(7)
     ids = order(redis, [chance.choice("abcde") for _ in range(120)])
     sink = KeepingSink(refuses=lambda _: chance.random() < 0.2)

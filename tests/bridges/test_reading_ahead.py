@@ -56,7 +56,7 @@ def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
 
 
 def test_a_batch_that_was_as_full_as_asked_has_the_next_one_read_although_there_is_more_room_now(redis, bridge):
-    """What is read ahead is asked for before it is known how fast the sink takes what it has."""
+    """The next batch is requested before the sink's speed on the current one is known."""
     ids = publish(redis, 1000)
     now, sizes = [0.0], []
 

@@ -35,7 +35,7 @@ class Scene:
         self._note([Report(bridge=self.bridge, consumer=self.consumer, status=None)])
 
     def grow_old(self, key, name):
-        """Let what is said there be as old as what counts no more."""
+        """Make a report older than the age at which reports expire."""
         at, _, words = self.redis.hget(key, name).partition(b" ")
         self.redis.hset(key, name, b"%d %s" % (int(at) - bridge_stats.FRESH_MS, words))
 

@@ -22,7 +22,7 @@ AT_ONCE = 100
 
 
 class Publisher(threading.Thread):
-    """Publishes numbered events, each lot again when it is not known to be stored, and remembers what is."""
+    """Publishes numbered events, repeats each batch until it is stored, and remembers the stored ones."""
 
     def __init__(self, valkey: Valkey) -> None:
         super().__init__(daemon=True)
@@ -62,7 +62,7 @@ class Consumers:
         self.start()
 
     def finish(self) -> str:
-        """Stop it as a person does, and let the last one finish the work. Return what it said."""
+        """Stop the process with a signal and let a last one finish the work. Return its output."""
         self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=120)
         # It may be stopped so early that it is not yet listening to signals.

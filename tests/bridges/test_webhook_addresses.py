@@ -222,7 +222,7 @@ def test_a_url_of_the_public_internet_is_not(url, settings):
 
 
 class Names:
-    """A resolver that answers what it is told to, one answer after the other; the last one stays."""
+    """A resolver that gives the configured answers in turn; the last one stays."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -38,7 +38,7 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture(scope="package")
 def person(chromium, hub: Hub) -> Iterator[object]:
-    """A person who is logged in. All tests share their browser's cookies and cache: that is most of the time saved."""
+    """A logged-in person. All tests share the browser's cookies and cache, which saves most of the time."""
     context = chromium.new_context(reduced_motion="reduce")
     context.set_default_timeout(60_000)
     page = context.new_page()

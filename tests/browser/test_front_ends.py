@@ -66,7 +66,7 @@ def key(hub):
 
 @pytest.fixture(scope="module")
 def page_of(chromium):
-    """A page of another origin: whatever that is called, the browser finds a server of ours there."""
+    """A page of another origin; the browser resolves any host name of it to a server of the test."""
     server = HTTPServer(("127.0.0.1", 0), EmptyPage)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -43,7 +43,7 @@ def planned(text: str, **options: bool) -> list[str]:
 
 
 def mistakes(text: str | bytes) -> list[str]:
-    """What is said of a bad file: each mistake, or the one reason for which it cannot be read."""
+    """Return the errors of a bad file: each of its mistakes, or the one reason why it cannot be read."""
     try:
         catalog(text).plan()
     except BadCatalog as error:

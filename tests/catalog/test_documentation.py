@@ -14,7 +14,7 @@ BLOCK = re.compile(r"```(yaml|console)\n(.*?)```", re.DOTALL)
 
 
 def run(line: str) -> str:
-    """Run one line of a shell and return what it prints."""
+    """Run one line of a shell and return its output."""
     _, *words = shlex.split(line)
     out = io.StringIO()
     try:

@@ -130,7 +130,7 @@ ACTS = {
 
 
 def does_it_again(scene: Scene, executor: SyncExecutor, act: Act) -> None:
-    """The law holds where it was cut off. Done once more it is done, and a worker settles what is left."""
+    """Check the invariant after a cut-off act, repeat the act, and let a worker acknowledge the remaining events."""
     act.holds(scene)
     act.do(executor)
     act.holds(scene)

@@ -29,7 +29,7 @@ class Form(HTMLParser):
 
 
 class Person:
-    """Somebody who is logged in."""
+    """A logged-in person."""
 
     def __init__(self, hub: Hub) -> None:
         self._client = httpx.Client(base_url=hub.url, timeout=120, follow_redirects=True)

@@ -46,7 +46,7 @@ def asked(words: Sequence[object]) -> str:
 
 
 class Handler(OneByOne):
-    """Writes down what it begins and ends, in a file that outlives it; is away once; never takes the poison."""
+    """Notes each begin and end in a file that outlives it; is away once; never takes the poison event."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -129,7 +129,7 @@ class Scene:
         worker.leave(executor)
 
     def check(self) -> None:
-        """The law. What was thrown away or skipped, somebody wanted so."""
+        """Check the invariant: every event is in exactly one place; discarded and skipped ones were so on request."""
         found = {**places(self.redis), "dead": self.redis.xlen(DEAD)}
         kinds = ("pending", "waiting", "parked", "dead", "done", "discarded", "skipped")
         in_places = sum(found.get(name, 0) for name in kinds)

@@ -75,7 +75,7 @@ def is_running(pid: Path) -> bool:
 
 
 def deeds():
-    """What is done to the hub, in its order: the killings of Valkey among those of the bridges."""
+    """Return the actions on the hub in their order: kills of Valkey among kills of bridges."""
     order = [kill_the_bridges] * BRIDGE_KILLS
     for nth in range(VALKEY_KILLS):
         order.insert((nth + 1) * len(order) // (VALKEY_KILLS + 1), kill_valkey)

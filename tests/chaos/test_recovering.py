@@ -25,7 +25,7 @@ PROMISED = 10.0 if FULL else 180.0
 
 @pytest.fixture
 def delivered(durable_valkey):
-    """What a worker has delivered, that runs in a thread as bridges do, and joins whatever comes back."""
+    """Yield the events delivered by a worker that runs in a thread and rejoins after each failure."""
     stop, sink = ThreadStop(), KeepingSink()
     subscription = Subscription(stream=STREAM, group=GROUP, consumer=membership.fresh(), block_ms=500)
     executor = connections.blocking_executor(0.5)

@@ -38,7 +38,7 @@ def executor(executor_of_session: SyncExecutor, redis: Any) -> SyncExecutor:
 
 @pytest.fixture(scope="session")
 def watches(cluster: list[Valkey]) -> Iterator[list[Watch]]:
-    """Somebody who listens to each node."""
+    """Watches of the commands of each node."""
     clients = [node.client() for node in cluster]
     watches = [Watch(client) for client in clients]
     yield watches
@@ -72,7 +72,7 @@ def redis(cluster: list[Valkey], seen: Callable[[], list[Called]]) -> Iterator[r
 
 
 def check(calls: list[Called]) -> None:
-    """Hold calls of scripts to what they declared."""
+    """Check that calls of scripts touch only the keys that they declared."""
     for call in calls:
         assert not call.undeclared, f"{call.script} touched what it did not declare: {call.undeclared}"
         assert len(call.slots) == 1, f"{call.script} crossed slots"

@@ -33,7 +33,7 @@ class Called:
 
     @property
     def undeclared(self) -> set[bytes]:
-        """What it touched and did not declare, but for the queues: which one it needs turns out only in the script."""
+        """Return the keys touched and not declared, except queues, whose names only the script knows."""
         return {key for key in self.touched.difference(self.declared) if not _is_queue(key)}
 
     @property

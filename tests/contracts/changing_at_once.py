@@ -32,7 +32,7 @@ LONGEST = 180
 
 
 def at_once(first: Change, second: Change) -> Any:
-    """Make the second change while the first is made and not committed, and return what it gave."""
+    """Make the second change while the first is uncommitted, and return the second's result."""
     made, waiting = Event(), Event()
 
     def holding() -> None:
@@ -60,7 +60,7 @@ def at_once(first: Change, second: Change) -> Any:
 
 
 def person() -> Client:
-    """Return the browser of somebody who may do everything."""
+    """Return the browser of a superuser."""
     client = Client()
     client.force_login(User.objects.create_superuser("someone"))
     return client
@@ -71,7 +71,7 @@ def draft(document: Any) -> ContractVersion:
 
 
 def standing() -> dict[str, Any]:
-    """Return what is there now, and what the next registration is answered."""
+    """Return the state of the contract and the status of the next registration."""
     owner = registry.contract("a")
     active = registry.active_version(owner)
     return {

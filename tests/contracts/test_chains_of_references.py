@@ -21,7 +21,7 @@ WRAPPINGS = ("allOf", "anyOf", "oneOf", "not", "then", "plain")
 
 
 class Resource:
-    """A schema with an address of its own, and with decoys where another resource has what is meant."""
+    """A schema with an address of its own, and with decoys at the places that mean another resource."""
 
     def __init__(self, draft: str, address: str | None) -> None:
         self.word = "id" if draft == D4 else "$id"

@@ -92,7 +92,7 @@ def contract_of(schema: Any, suite: Path, draft: str) -> ActiveContract:
 
 
 def statuses(contract: ActiveContract, values: list[Any]) -> list[dict[str, Any]]:
-    """Publish the values, and return what is said of each."""
+    """Publish the values, and return the status of each."""
     kinds = {"a": EventTypeDefinition(name="a", contract=contract)}
     catalog = Snapshot(version=1, streams={"s": StreamDefinition(name="s", event_types=kinds)})
     body = "\n".join(json.dumps({"event_type": "a", "value": value}) for value in values).encode()

@@ -78,8 +78,8 @@ class Places(RuleBasedStateMachine):
     @precondition(lambda self: self.model.keys)
     @rule(data=st.data(), twice=st.booleans(), late=st.booleans())
     def finish(self, data: st.DataObject, twice: bool, late: bool) -> None:
-        """Settle any event, also one that nobody has. In an order, who comes too late leaves it to whoever has it, and
-        what lies behind another event comes after that."""
+        """Acknowledge any event, in flight or not. In an ordered group a late acknowledgement has no effect on an event
+        that another consumer holds or that is blocked by its key."""
         id_ = data.draw(st.sampled_from(sorted(self.model.keys)))
         there = id_ in self.model.pending or id_ in self.model.waiting
         if late and self.model.is_behind(id_):
@@ -138,7 +138,7 @@ class Places(RuleBasedStateMachine):
 
     @rule(consumer=st.sampled_from(["one", "two", ""]), limit=st.integers(1, 5))
     def reap(self, consumer: str, limit: int) -> None:
-        """Take back what is pending, as after a lease."""
+        """Reclaim pending events, as after a lease."""
         ids = [id_ for id_ in sorted(self.model.pending, key=order) if consumer in ("", self.model.pending[id_])]
         reaped = self.send(delivery_commands.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
         lost = [id_ for id_ in ids[:limit] if id_ in self.model.deleted]
@@ -201,7 +201,7 @@ class Places(RuleBasedStateMachine):
     @precondition(lambda self: self.model.waiting)
     @rule(data=st.data())
     def let_time_pass(self, data: st.DataObject) -> None:
-        """What waits is due: its wait, or the lease of whoever has it, is over."""
+        """Make an event due: its wait, or the lease of its consumer, is over."""
         id_ = data.draw(st.sampled_from(sorted(self.model.waiting)))
         self.redis.zadd(DUE, {id_: 1})
         self.model.waiting[id_].due = True
@@ -219,7 +219,7 @@ class Places(RuleBasedStateMachine):
     @precondition(lambda self: self.model.waiting or self.model.pending)
     @rule(data=st.data(), consumer=st.sampled_from(["one", "two", ""]), twice=st.booleans())
     def prolong(self, data: st.DataObject, consumer: str, twice: bool) -> None:
-        """Let whoever has an event have it for longer: what is pending is leased then, with a copy of its own."""
+        """Extend the lease of an event; a pending event becomes a leased one with a copy of its own."""
         id_ = data.draw(st.sampled_from(sorted({*self.model.waiting, *self.model.pending})))
         held = self.model.waiting.get(id_)
         holder = (held.token or "").partition(" ")[2] if held else self.model.pending[id_]
@@ -238,7 +238,7 @@ class Places(RuleBasedStateMachine):
     @precondition(lambda self: self.model.pending)
     @rule(data=st.data())
     def delete_an_entry(self, data: st.DataObject) -> None:
-        """Somebody deletes what is pending from the stream."""
+        """Delete a pending entry from the stream."""
         id_ = data.draw(st.sampled_from(sorted(self.model.pending)))
         self.redis.xdel(STREAM, id_)
         self.model.deleted.add(id_)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Waiting:
-    """A waiting event: attempts so far, who has it (a token, "" for nobody, None for one who fell silent), whether it
-    is due."""
+    """An event scheduled for retry or leased: its attempts so far, its consumer (a token, "" for none, None for a
+    silent one), whether it is due."""
 
     attempts: int
     token: str | None = ""
@@ -80,12 +80,11 @@ class Model:
         self.dead.append(id_)
 
     def owed(self) -> list[str]:
-        """What is in anybody's hand, waits, or is parked."""
+        """Return the unacknowledged events: in flight, scheduled for retry, or blocked by key."""
         return [*self.pending, *self.waiting, *self.parked]
 
     def drop(self, ids: list[str]) -> None:
-        """These are owed no more, in whatever place they are. Of a key whose turn it was, the first that is left has
-        it."""
+        """Remove events from the backlog, in any place. A removed event passes its key's turn to the next one left."""
         for id_ in sorted(ids, key=lambda one: self.locks.get(self.keys[one] or "") == one):
             self.end(id_)
 

@@ -12,7 +12,7 @@ from tests.embedded.machine import crash, pid_of
 
 @contextmanager
 def stranger_on(port: int) -> Iterator[None]:
-    """A program on that port that answers OK to whatever it is told."""
+    """Another program on that port, which answers OK to any request."""
     with socket.create_server(("127.0.0.1", port)) as listener:
 
         def agree_to_all() -> None:

@@ -89,7 +89,7 @@ def name_of(endpoint: Any) -> str:
 
 @pytest.fixture
 def ways(redis, define, db):
-    """Both ways in. A thread of Django's would not see the rows of the test: what it answers is asked of it alone."""
+    """The fast path and Django, each asked alone: a thread of Django's would not see the rows of the test."""
     from streams.models import Service
 
     define("orders", {"order-placed": None})

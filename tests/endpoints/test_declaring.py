@@ -1,4 +1,4 @@
-"""What follows from an endpoint's declaration, and what is refused in one."""
+"""The effects of an endpoint's declaration, and declarations that are refused."""
 
 from typing import Annotated
 

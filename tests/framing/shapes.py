@@ -42,11 +42,11 @@ PIECES = ("at once", "head and body", "byte by byte")
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What is sent, and how a server that reads it by the RFCs answers.
+    """A request sent in pieces, and the answer of a server that reads it by the RFCs.
 
     `statuses`: those that its answer may have. `ends`: where the connection ends with the answer: nowhere, between
-    Synapse and who sends the request to it, or also on the other side of a proxy. `stored`: how many of its own events
-    are stored. `method`: of the request, for HEAD has answers without a body.
+    Synapse and its client, or also on the other side of a proxy. `stored`: how many of its own events are stored.
+    `method`: of the request, for HEAD has answers without a body.
     """
 
     name: str

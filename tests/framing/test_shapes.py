@@ -20,7 +20,7 @@ PROXIES = {"nginx": running_nginx, "HAProxy": running_haproxy}
 
 
 class Crowd:
-    """Sends shapes one after another, and after each somebody else's event; notes what is wrong with the answers."""
+    """Sends shapes one after another, and after each an event of another client; notes wrong answers."""
 
     def __init__(self, port, redis):
         self.port, self.redis = port, redis

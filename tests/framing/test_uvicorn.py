@@ -20,7 +20,7 @@ async def application(scope, receive, send):
 
 
 class Protocol(asyncio.Protocol):
-    """Does of a protocol what uvicorn needs to count its connections, and notes what it is told."""
+    """The part of a protocol that uvicorn uses to count connections; notes the calls it gets."""
 
     def __init__(self, *, server_state, **_):
         self.state, self.told = server_state, []

@@ -169,7 +169,7 @@ def test_a_service_with_its_share_shows_its_key_on_another_one_for_the_one_that_
 
 
 class Histories(RuleBasedStateMachine):
-    """Whatever comes and goes, the table and the counters agree, and no limit is passed."""
+    """After any history, the table and the counters agree, and no limit is passed."""
 
     def __init__(self):
         super().__init__()

@@ -45,7 +45,7 @@ class Desk:
         self._responds[name](Response(body=name.encode()))
 
     async def hear(self):
-        """Let what was begun on the event loop go on to where it waits."""
+        """Run the event loop until its tasks wait."""
         for _ in range(5):
             await asyncio.sleep(0)
 

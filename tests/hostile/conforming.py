@@ -35,7 +35,7 @@ PATIENCE = 120
 
 @dataclass
 class Report:
-    """What was asked, and where an answer was not what the document says: the first request for each way to fail."""
+    """The requests sent, and the first request for each way in which an answer differs from the document."""
 
     asked: int = 0
     statuses: Counter[int] = field(default_factory=Counter)

@@ -117,7 +117,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture(scope="package")
 def nobody() -> Iterator[socket.socket]:
-    """A listener that counts who calls: `calls(nobody)`."""
+    """A listener that must get no connections: `calls(nobody)` counts them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener

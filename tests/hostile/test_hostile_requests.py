@@ -16,7 +16,7 @@ CASES = [*bodies.CASES, *heads.CASES, *paths.CASES]
 
 
 class Known(dict):
-    """What stands for a part of a path: what is there, and else a name that nobody has."""
+    """The value of a path parameter: an existing resource, or else a name that does not exist."""
 
     def __missing__(self, part):
         return KNOWN.get(part, "none")

@@ -84,7 +84,7 @@ def filled(redis, count, *, stream="orders"):
 
 
 class Watched:
-    """The project's executor, with what it was asked: a list of commands for each round trip."""
+    """The project's executor, with a list of the commands of each round trip."""
 
     def __init__(self, executor, monkeypatch):
         self.trips = []

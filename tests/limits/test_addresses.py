@@ -62,7 +62,7 @@ def test_a_caller_is_an_ipv4_address_or_an_ipv6_network(address, caller):
 
 @pytest.fixture
 def tls(settings):
-    """A proxy speaks TLS. Django's middleware looks at this when it is made, so this comes before who is asked."""
+    """A proxy speaks TLS. Requested before `ask`, because Django's middleware reads the setting when it is created."""
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.SECURE_HSTS_SECONDS = 31536000
 
@@ -80,7 +80,7 @@ def test_forwarded_headers_of_an_untrusted_caller_are_ignored(tls, ask, settings
 
 @pytest.fixture
 def warnings(monkeypatch, caplog):
-    """What is logged of proxies by a process that has just begun."""
+    """Return the proxy warnings logged by a process that has just begun."""
     monkeypatch.setattr(request_guard, "warning", request_guard.ProxyWarning())
     return lambda: [record.getMessage() for record in caplog.records if record.name == request_guard.__name__]
 

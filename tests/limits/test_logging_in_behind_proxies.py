@@ -12,7 +12,7 @@ OUTSIDE = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}
 
 @pytest.fixture
 def behind_proxy(settings):
-    """Django's middleware looks at this when it is made, so this comes before who is asked."""
+    """Requested before `ask`, because Django's middleware reads the setting when it is created."""
     settings.ALLOWED_HOSTS = ["synapse.example", "localhost"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])

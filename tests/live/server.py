@@ -100,7 +100,7 @@ class Received:
 
 
 class Watch:
-    """One who watches over HTTP. `last_id` is kept as a browser keeps it."""
+    """A watcher over HTTP. `last_id` is kept as a browser keeps it."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
@@ -109,7 +109,7 @@ class Watch:
         self._frames = self._read()
 
     def frame(self) -> Received:
-        """Wait for the next frame, whatever it is."""
+        """Wait for the next frame of any kind."""
         return next(self._frames)
 
     def next(self) -> Received:

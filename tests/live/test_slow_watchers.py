@@ -15,7 +15,7 @@ LARGE = "x" * 50_000
 
 @pytest.fixture
 def slow(server, monkeypatch):
-    """Who asks for the stream, and reads nothing until told to."""
+    """A watcher that requests the stream, and reads nothing until told to."""
     monkeypatch.setattr(http_protocol, "MAX_STALL_SECONDS", 600)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -38,7 +38,7 @@ HIDDEN = {**EVENT, "email": MASK, "card": {"holder": MASK, "brand": "visa"}}
 
 
 class Impersonal:
-    """The rights of one who may do everything, and see nothing personal."""
+    """Every right except that to see PII."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
         return True
@@ -55,6 +55,6 @@ def orders(db: None) -> Any:
 
 @pytest.fixture
 def impersonal() -> Iterator[None]:
-    """Whoever calls without a key may not see what is personal, on either lane."""
+    """Callers without a key may not see PII, on the fast path and in Django."""
     with callers_with(Impersonal()):
         yield

@@ -20,7 +20,7 @@ BRIDGE = consume.Wanted(stream="orders", group="warehouse", handler="shop.handle
 
 
 class QuotingSink(KeepingSink):
-    """Refuses for good what it gets, and says what that was."""
+    """Refuses every event for good, with an error that quotes it."""
 
     def take(self, delivery: Any) -> None:
         raise SinkError(f"no mailbox “{delivery.event['email']}” for {delivery.event['card']}", permanent=True)
@@ -143,7 +143,7 @@ class TestTheVerdictOnAnEventThatBreaksItsContractWhereItIsMasked:
 
 
 class Refusing(KeepingSink):
-    """Refuses for good what it gets, and says nothing of it."""
+    """Refuses every event for good, with an error that does not quote it."""
 
     def take(self, delivery: Any) -> None:
         raise SinkError("no", permanent=True)

@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture
 def operator(db):
-    """A person who may see payloads; `personal` is given to them by name."""
+    """A person who may see payloads; tests add the right to PII by name."""
     user = User.objects.create_user("anna-the-operator", is_staff=True)
     user.groups.add(Role.objects.get(name="operator"))
     client = Client(REMOTE_ADDR="192.0.2.7")

@@ -58,7 +58,7 @@ def holding(value: str, n: int) -> dict[str, Any]:
 
 
 class QuotingSink(KeepingSink):
-    """Refuses for good what it gets, and quotes it in the ways in which programs do."""
+    """Refuses every event for good, and quotes it in the ways in which programs do."""
 
     def take(self, delivery: Any) -> None:
         value = delivery.event["email"]
@@ -149,8 +149,8 @@ def tells(text: str, *values: str) -> bool:
 
 
 def wrong_answers(asked: Any, parameters: list[str], *, is_steady: bool = True) -> Iterator[str]:
-    """Give what is wrong with the answers to all questions. `asked` returns a status and a text; `is_steady` says that
-    nothing in them changes from one moment to the next."""
+    """Yield the errors in the answers to all questions. `asked` returns a status and a text; `is_steady` says that the
+    text does not change from one moment to the next."""
     status, plain = asked({})
     if status >= 500 or tells(plain, CANARY, OTHER):
         yield f"the plain answer, {status}"
@@ -229,7 +229,7 @@ PAGES = [name for name in OURS if name != "core_auditentry_story"]
 
 @pytest.fixture
 def impersonal_client(scene: Scene) -> Client:
-    """A person of a role of our own, who may do everything but see PII."""
+    """A person of a custom role with every permission except that to see PII."""
     user = User.objects.create_user("anna", is_staff=True)
     role = Role.objects.create(name="all but PII")
     role.permissions.set(Permission.objects.exclude(codename="view_personal"))

@@ -28,7 +28,7 @@ EDITOR = Principal(kind="person", name="bo", rights=Impersonal())
 
 @pytest.fixture
 def editor(db):
-    """A person who defines streams, event types and contracts, and may see payloads."""
+    """A person with permission to define streams, event types and contracts, and to see payloads."""
     user = User.objects.create_user("bo", is_staff=True)
     user.groups.add(Role.objects.get(name="editor"))
     client = Client()

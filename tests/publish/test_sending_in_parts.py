@@ -12,7 +12,7 @@ APPENDS = [stream_commands.xadd_packed_now("orders", ["event_type", "order-place
 
 
 def hold(conversation, *answers):
-    """Answer each question of a conversation by the next of `answers`; return what was asked and what came out."""
+    """Answer each question of a conversation by the next of `answers`; return the questions and the result."""
     asked = []
     waiting = list(answers)
     try:

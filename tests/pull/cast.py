@@ -22,7 +22,7 @@ class Puller:
     group: str = GROUP
 
     def post(self, verb: str, **members: Any) -> Answer:
-        """Ask for something, with what is named; the server has seen what was changed before."""
+        """Send a request with these members, after refreshing the server's catalog."""
         holder.refresh()
         return self.ask("POST", f"/v1/{verb}", orjson.dumps({"stream": STREAM, **members}))
 

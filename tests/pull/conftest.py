@@ -25,7 +25,7 @@ def orders(define: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def group(orders: Any) -> Callable[..., Bridge]:
-    """Define the group as somebody did who wanted it otherwise: `group(order="stream")`."""
+    """Return a function that defines the group with other settings: `group(order="stream")`."""
 
     def make(name: str = GROUP, **columns: Any) -> Bridge:
         values = {"name": name, "sink": "pull", "lease_seconds": 300, **columns}
@@ -36,7 +36,7 @@ def group(orders: Any) -> Callable[..., Bridge]:
 
 @pytest.fixture
 def puller(ask: Callable[..., Answer], orders: Any) -> Callable[..., Puller]:
-    """Return one who pulls, through either lane."""
+    """Return a function that makes a pulling consumer, on the fast path or in Django."""
     return lambda name="worker-1", **options: Puller(ask, name, **options)
 
 

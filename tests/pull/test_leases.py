@@ -11,7 +11,7 @@ from tests.pull.cast import GROUP, PLACE, STREAM
 
 @pytest.fixture(autouse=True)
 def always_looked_after(monkeypatch):
-    """Every read takes back what is over, and not only the first of a second."""
+    """Every read reclaims expired leases, not only the first read of a second."""
     monkeypatch.setattr("bridges.pull.poll.REAP_EVERY", 0)
     monkeypatch.setattr("bridges.pull.poll.CLEAN_EVERY", 0)
     monkeypatch.setattr("bridges.pull.poll.CHECKPOINT_EVERY", 0)
@@ -34,7 +34,7 @@ def let_the_lease_end(redis, *ids):
 
 @contextmanager
 def comes_again(redis, id_, least, most=None):
-    """What is done in the block makes an event come again after so many seconds, or from `least` to `most`."""
+    """Check that the block schedules an event for retry after `least` seconds, or from `least` to `most`."""
     begun = now_ms(redis)
     yield
     due = redis.zscore(keyspace.waiting(*PLACE), id_)

@@ -36,7 +36,7 @@ def nothing_noted():
 
 @pytest.fixture
 def worker(puller):
-    """One who opened the group, read an event and acknowledged it; another event is unread."""
+    """A consumer that opened the group, read an event and acknowledged it; another event is unread."""
     worker = puller()
     worker.read()
     worker.publish(1)

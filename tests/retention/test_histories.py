@@ -104,7 +104,7 @@ class Model:
             assert not any(before.owed[name] & gone for name in pinning)
 
     def _expected(self, before, options, pinning):
-        """What is left: by the ordinary rules, then by force, then by the ordinary rules again."""
+        """Return the remaining events: by the ordinary rules, then by force, then by the ordinary rules again."""
         hard, rejects = options["hard_length"], options["when_full"] == "reject"
         ids = self._ordinary(before, before.ids, options, pinning)
         if not rejects and len(ids) > hard:

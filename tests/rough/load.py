@@ -69,7 +69,7 @@ class Crowd:
             raise self._failure
 
     def check(self, stored: dict[str, int]) -> None:
-        """What was acknowledged is there under the id that was told, and nothing is there twice."""
+        """Check that every acknowledged event is stored under its returned id, and none is stored twice."""
         lost = [(number, id_) for number, id_ in self.stored.items() if stored.get(id_) != number]
         assert lost == []
         assert [number for number, times in Counter(stored.values()).items() if times > 1 and number >= FIRST] == []

@@ -12,7 +12,7 @@ from tests.valkey import Valkey, running_valkey
 
 @dataclass
 class Synapse:
-    """The server that runs: where it is, its process, what it shares with commands, and where its events are."""
+    """The running server: its address, its process, the environment it shares with commands, and its events."""
 
     url: str
     pid: int

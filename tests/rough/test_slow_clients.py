@@ -39,7 +39,7 @@ def hasty(tmp_path_factory):
 
 @pytest.fixture
 def others(hasty):
-    """Those who publish meanwhile; in the end all of them were answered, and all is stored."""
+    """Publishers beside the slow clients; in the end all of them were answered, and all is stored."""
     with crowd(hasty, 8) as publishers:
         publishers.more(1)
         yield publishers
@@ -59,7 +59,7 @@ def publishing(number, *headers):
 
 
 def ended(connection, data):
-    """Send a byte at a time until the server has had enough; return what it said."""
+    """Send a byte at a time until the server closes the connection; return its answer."""
     for place in range(len(data)):
         try:
             connection.send(data[place : place + 1])

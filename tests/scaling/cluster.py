@@ -59,7 +59,7 @@ class Clustered:
                 client.config_set("cluster-node-timeout", milliseconds)
 
     def start_as_replica(self, dead: Valkey) -> None:
-        """Start it again: it hears from the others that its slots are gone, and follows who has them."""
+        """Start a node again: it learns from the others that its slots are gone, and follows their new owner."""
         dead.start()
         with self.pair[0].client() as client:
             eventually(lambda: client.info("replication")["connected_slaves"] == 1)

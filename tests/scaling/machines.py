@@ -66,7 +66,7 @@ class Machines:
         self.warden = self._run("-c", PREPARE, str(catalog)).strip().splitlines()[-1]
 
     def manage(self, *words: str) -> str:
-        """Run a management command beside the servers; return what it prints."""
+        """Run a management command beside the servers; return its output."""
         return self._run("manage.py", *words)
 
     def command(self, *words: str) -> subprocess.Popen[str]:

@@ -36,7 +36,7 @@ def orders(define, monkeypatch):
 
 
 def have_all(bridge, watch, load) -> None:
-    """Hold that a bridge and one who watches got each event that was acknowledged; a lost one is waited for in vain."""
+    """Check that a bridge and a watcher got each acknowledged event; the wait for a lost one times out."""
     consumer = bridge(KeepingSink())
     eventually(lambda: consumer.run_dry() and load.stored.keys() <= set(consumer.sink.ids))
     unseen = set(load.stored.values())

@@ -18,7 +18,7 @@ from tests.valkey import PASSWORD, Valkey, running_valkey
 
 @dataclass
 class Secured:
-    """A server that is reached over TLS alone, and the file of who vouches for it."""
+    """A server that is reached over TLS alone, and the file of its certificate authority."""
 
     server: Valkey
     port: int

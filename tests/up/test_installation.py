@@ -44,7 +44,7 @@ def run(tmp_path, records):
 
 
 def adopted(records, command="catalog", **variables):
-    """Return the environment of a command, with what it took."""
+    """Return the environment of a command, with the variables that it adopted."""
     installation.adopt(["manage.py", command], variables, records)
     return variables
 

@@ -20,7 +20,7 @@ def schema(draft, address, reference, **parts):
 
 
 def rules(new, old, references=None, old_references=None):
-    """Return what is wrong with the new schema after the old one, in both directions."""
+    """Return the rules that the new schema breaks after the old one, in both directions."""
     earlier = Earlier(version=1, document=old, references=old_references or references or {})
     verdict = check(new, [earlier], mode=Mode.FULL, references=references or {})
     return [(str(difference.direction), difference.rule) for difference in verdict.differences]

@@ -15,7 +15,7 @@ def register(name: str, schema: object, target: str, status: int) -> Case:
 
 
 def cases(listener: int) -> list[Case]:
-    """Return the cases; what they refer to is what listens on this port."""
+    """Return the cases; their references lead to a listener on this port."""
     texts = {
         name: json.dumps(schema).replace("127.0.0.1:9/", f"127.0.0.1:{listener}/") for name, schema in HOSTILE.items()
     }

@@ -2,6 +2,8 @@
 #               open to whoever reaches it; make run SYNAPSE_AUTH=required asks for keys
 #               make run PORT=9002 HOST=0.0.0.0 takes another address
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
+# make test-unit  the tests that need no server and no other program: they run anywhere
+# make test-full  all tests, and the long forms of some: products of parameters whole, kill runs for minutes
 # make lint     format, lint, types, import rules, Django's own checks, missing migrations
 # make check    lint and test
 # make chaos    kill, freeze and cut off everything for 45 minutes, on each Redis that is installed; counts what is lost
@@ -27,7 +29,7 @@ CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 # A .venv whose Python is gone (upgraded, removed) is made anew.
 $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHING))
 
-.PHONY: help install run test lint check chaos bench bench-quick soak attacks clean
+.PHONY: help install run test test-unit test-full lint check chaos bench bench-quick soak attacks clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -41,6 +43,12 @@ run: $(RUN)
 # Tests start some hundred processes: without the compiled files each would compile all of Synapse.
 test: $(TESTING) $(NODE_PARTS)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(TESTING)
+	@$(BIN)/python -m pytest -m unit $(ARGS)
+
+test-full: $(TESTING) $(NODE_PARTS)
+	@SYNAPSE_TESTS=full PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
 lint: $(TESTING)
 	$(BIN)/ruff format --check .

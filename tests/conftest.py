@@ -17,7 +17,10 @@ from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
+from tests.chaos.profile import FULL
 from tests.lanes import LANES, DjangoAlone, ExpressLane
+from tests.products import left_out
+from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
 
 # What takes longest, longest first: begun at the end, it would leave one of two workers with nothing to do.
@@ -33,8 +36,28 @@ hypothesis_settings.register_profile("any-machine", suppress_health_check=[Healt
 hypothesis_settings.load_profile("any-machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders that take longest."""
+guard = Guard()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let a test of the ring `unit` start no process."""
+    guard.is_unit = item.get_closest_marker("unit") is not None
+    try:
+        return (yield)
+    finally:
+        guard.is_unit = False
+
+
+# Before xdist takes the tests that `-m` leaves over.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test its ring, sample products, and begin with the folders that take longest."""
+    if not FULL and (left := left_out(items)):
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=[*left])
+    for item in items:
+        mark_ring(item)
     places = {folder: place for place, folder in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(LONG)))
 

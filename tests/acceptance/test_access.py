@@ -13,7 +13,7 @@ from tests.patience import eventually
 from tests.ports import free_port
 
 # The client's own dependencies warn of each other.
-pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 EVENT = {"event_type": "training-complete", "run_id": "r1"}
 SCHEMA = Schema(json.dumps({"type": "object"}), "JSON")

@@ -12,7 +12,7 @@ from tests.acceptance.hub import running_hub
 from tests.acceptance.test_crashes import Publisher, everything
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 SINGLE_EVENTS, BATCHED_EVENTS, BATCH = 600, 9_000, 50
 

@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.hub import ADMIN_PASSWORD
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture

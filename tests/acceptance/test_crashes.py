@@ -9,7 +9,7 @@ import pytest
 
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 PUBLISHERS = 4
 SINGLE_EVENTS, BATCHED_EVENTS = (10_000, 90_000) if os.environ.get("SYNAPSE_TESTS") == "full" else (3_000, 28_000)

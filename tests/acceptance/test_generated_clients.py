@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import need
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 NODE = Path(__file__).parent / "node"
 BIN = NODE / "node_modules" / ".bin"

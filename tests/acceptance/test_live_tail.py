@@ -6,7 +6,7 @@ import pytest
 from tests.live.server import watching
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 
 def publish(hub, number):

@@ -9,7 +9,7 @@ from tests.ports import free_port
 from tests.postgres import running_postgres
 from tests.valkey import Valkey, running_valkey
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
 

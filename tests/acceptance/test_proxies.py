@@ -20,7 +20,7 @@ from tests.framing.proxies import NGINX_IN_FOLDER, program, running
 from tests.patience import eventually
 from tests.ports import free_port
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 HOST = "synapse.example"
 CADDY = """

@@ -20,7 +20,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from tests.conftest import need
 
 # The client's own dependencies warn of each other.
-pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 NODE = Path(__file__).parent / "node"
 ORDER = {"title": "Order", "type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import need
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 NODE = Path(__file__).parent / "node"
 STREAMS = {"model-events", "inference-events", "platform-events", "agi-decisions", "training-events"}

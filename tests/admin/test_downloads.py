@@ -16,6 +16,8 @@ from synapse.schema.codegen import generator, safety
 from tests.admin.pages import messages_of, url
 from tests.definitions import contract
 
+pytestmark = pytest.mark.process
+
 CONTRACT = "contracts.contract"
 SCHEMA = {
     "type": "object",

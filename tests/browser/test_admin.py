@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import DESK, TELEPHONE, log_in
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 at_both_widths = pytest.mark.parametrize("width", [DESK, TELEPHONE])
 PAGES = [

@@ -8,7 +8,7 @@ import pytest
 from tests.browser.conftest import DESK, TELEPHONE
 from tests.browser.test_admin import id_of
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 at_both_widths = pytest.mark.parametrize("width", [DESK, TELEPHONE])
 SUBJECT = "inference-events.inference-complete"

@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import DESK, TELEPHONE
 from tests.patience import eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 DEAD, PAGES = "syn:{training-events}:dlq:synapse-archive", "/admin/bridges/bridge/dead-letters/"
 HOSTILE = "<script>alert(1)</script>"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.conftest import CHROMIUM
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 THE_GUIDES = ["http://localhost:5173", "http://localhost:5175"]
 OTHERS = ["http://localhost:5174", "http://evil.example:5173", "http://localhost.evil.example:5173"]

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import DESK
 from tests.chaos.profile import FULL
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 # One page of each kind is enough: of an address, its numbers and names of streams are left out.
 MOST_PAGES = 500 if FULL else 40

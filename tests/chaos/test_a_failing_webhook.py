@@ -20,7 +20,7 @@ from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.ports import free_port
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 EVENTS, BRIDGE_KILLS, VALKEY_KILLS = (10_000, 10, 2) if FULL else (400, 2, 1)
 ATTEMPTS = 12

@@ -171,6 +171,7 @@ MAY_BE_PLAIN = {
 }
 
 
+@pytest.mark.product("draft", "hashes")
 @pytest.mark.parametrize("hashes", ["", "#"])
 @pytest.mark.parametrize("draft", DRAFTS)
 @pytest.mark.parametrize("schema", MAY_BE_PLAIN.values(), ids=MAY_BE_PLAIN.keys())

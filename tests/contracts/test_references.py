@@ -44,6 +44,7 @@ def masks_what_it_checks(schema: Mapping[str, Any], references: Mapping[str, Any
     return compiled.personal is not None and masked(EVENT, compiled.personal) == HIDDEN
 
 
+@pytest.mark.product("draft")
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_a_pointer_is_followed_whatever_the_schema_is_called(draft: str, address: str | None) -> None:
@@ -65,6 +66,7 @@ ANCHORS = [
 ]
 
 
+@pytest.mark.product("address")
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
 @pytest.mark.parametrize(("draft", "name"), ANCHORS)
 def test_an_anchor_is_followed(draft: str, name: Mapping[str, str], address: str | None) -> None:
@@ -87,6 +89,7 @@ POINTERS = {
 }
 
 
+@pytest.mark.product("draft")
 @pytest.mark.parametrize(("key", "reference"), POINTERS.items())
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_an_escaped_pointer_is_followed(draft: str, key: str, reference: str) -> None:
@@ -141,6 +144,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.product("address")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
 def test_a_registered_reference_is_found_by_its_name_whatever_the_schema_is_called(
@@ -149,6 +153,7 @@ def test_a_registered_reference_is_found_by_its_name_whatever_the_schema_is_call
     assert masks_what_it_checks(schema_of(D7, address, name), {name: dict(MAIL)})
 
 
+@pytest.mark.product("draft")
 @pytest.mark.parametrize("own", ADDRESSES)
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_a_registered_reference_may_have_a_name_of_its_own_and_refer_on(draft: str, own: str) -> None:

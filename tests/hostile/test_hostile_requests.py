@@ -8,7 +8,7 @@ from tests.hostile.conforming import KNOWN
 from tests.hostile.conftest import calls
 from tests.publish.test_bad_bodies import BODIES
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 MIB = 1024 * 1024
 MOST_GROWTH = 50 * MIB

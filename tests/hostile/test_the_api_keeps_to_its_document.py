@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.profile import FULL
 from tests.hostile.conforming import ask_everything
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.process
 
 
 def test_every_answer_is_one_that_the_document_announces(hub):

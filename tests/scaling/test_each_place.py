@@ -18,7 +18,7 @@ from tests.bridges.cast import AT_ONCE, KeepingSink
 from tests.live.server import watching
 
 STREAMS = ("orders", "parcels", "payments")
-pytestmark = pytest.mark.usefixtures("place", "orders")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("place", "orders")]
 
 
 def post(ask, number, stream="orders", **headers):

@@ -27,6 +27,7 @@ def cases() -> list[Any]:
     return found
 
 
+@pytest.mark.product("draft")
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize(("case", "draft"), cases())
 def test_a_change_of_a_keyword_is_judged(case, draft, direction):

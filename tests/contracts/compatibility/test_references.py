@@ -26,6 +26,7 @@ def rules(new, old, references=None, old_references=None):
     return [(str(difference.direction), difference.rule) for difference in verdict.differences]
 
 
+@pytest.mark.product("draft")
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("draft", DRAFTS)
 @pytest.mark.parametrize("style", ["pointer", "anchor"])

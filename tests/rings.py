@@ -21,6 +21,7 @@ STARTERS = {
     "EmbeddedRedis": "process",
     "Sandbox": "process",
     "Supervisor": "process",
+    "run_apart": "process",
     "sync_playwright": "browser",
 }
 OF_REDIS = "valkey_of_session"

@@ -1,18 +1,18 @@
 """Acknowledged events survive the kill of any process, in their order, and the hub recovers by itself."""
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from tests.chaos.profile import FULL
 from tests.patience import eventually
 
 pytestmark = pytest.mark.process
 
 PUBLISHERS = 4
-SINGLE_EVENTS, BATCHED_EVENTS = (10_000, 90_000) if os.environ.get("SYNAPSE_TESTS") == "full" else (3_000, 28_000)
+SINGLE_EVENTS, BATCHED_EVENTS = (10_000, 90_000) if FULL else (3_000, 28_000)
 BATCH = 500
 
 

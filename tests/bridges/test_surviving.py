@@ -12,10 +12,10 @@ import time
 import redis as redis_py
 
 from tests.bridges.installation import Installation
+from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.valkey import Valkey
 
-FULL = os.environ.get("SYNAPSE_TESTS") == "full"
 EVENTS, CONSUMER_KILLS, VALKEY_KILLS = (50_000, 10, 2) if FULL else (3_000, 2, 1)
 HANDLER = "tests.bridges.shop.write_down_slowly"
 AT_ONCE = 100

@@ -14,12 +14,13 @@ from synapse.compatibility import (
     Policy,
     check,
 )
+from tests.chaos.profile import FULL
 from tests.contracts.compatibility.events import variations
 from tests.contracts.compatibility.schemas import validator_of
 from tests.contracts.compatibility.suite import pairs
 from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture
 
-PAIRS = 20_000 if os.environ.get("SYNAPSE_TESTS") == "full" else 300
+PAIRS = 20_000 if FULL else 300
 CHANGES = 20
 
 

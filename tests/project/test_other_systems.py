@@ -21,7 +21,7 @@ def zombie():
     ended.wait()
 
 
-@pytest.fixture(params=["the system's own way", "ps"])
+@pytest.fixture(params=["the system's own way", pytest.param("ps", marks=pytest.mark.process)])
 def way(request, monkeypatch):
     """Ask as on this system, and as where there is no /proc."""
     if request.param == "ps":

@@ -1,7 +1,7 @@
-"""One way to say that something is wrong: an exception that knows its HTTP answer.
+"""The base of all errors: an exception that knows its HTTP response.
 
-Every app's errors descend from `Problem`. Whoever answers (the express lane, Django REST framework, a management
-command) renders them with the same function, as the problem document of RFC 9457.
+Every app's errors descend from `Problem`. Every edge (the fast path, Django REST framework, a management command)
+renders them with the same function, as the problem document of RFC 9457.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import orjson
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:synapse:problem:"
-# What a 401 asks for (RFC 6750, 3).
+# The challenge of a 401 (RFC 6750, 3).
 CHALLENGE = 'Bearer realm="synapse"'
 
 
@@ -42,7 +42,7 @@ class BadRequest(Problem):
 
 
 class Unauthenticated(Problem):
-    """No credential was shown, or one that is not good (RFC 9110, 15.5.2)."""
+    """The request has no credential, or an invalid one (RFC 9110, 15.5.2)."""
 
     status = 401
     slug = "unauthenticated"
@@ -104,7 +104,7 @@ class MethodNotAllowed(Problem):
 
 
 class PayloadTooLarge(Problem):
-    """The body is larger than what is read."""
+    """The body exceeds the size limit."""
 
     status = 413
     slug = "too-large"

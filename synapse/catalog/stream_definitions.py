@@ -25,9 +25,6 @@ class EventTypeDefinition:
 
     `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
     by number.
-
-    `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
-    by number.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""What is there? Streams, their entries and their groups, as HTTP shows them.
+"""Inspection of streams, their entries and their groups over HTTP.
 
-Endpoints without I/O or Django: the event loop and Django hold the same conversations.
+Endpoints without I/O or Django: the event loop and Django run the same conversations.
 """
 
 from synapse.inspection.groups import list_groups

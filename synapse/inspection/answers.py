@@ -1,4 +1,4 @@
-"""Models of what is answered about streams, their messages and their groups."""
+"""Models of the responses about streams, their messages and their groups."""
 
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,7 @@ class EventType(Answer):
 
 
 class Counters(Answer):
-    """What Synapse counted since the stream was defined."""
+    """Counters of Synapse since the stream was defined."""
 
     published: int
     refused: int
@@ -59,7 +59,7 @@ class Definition(Answer):
 
 
 class Figures(Answer):
-    """What Redis says of a stream."""
+    """Statistics of a stream from Redis."""
 
     name: str
     length: int = about("How many entries the stream holds.")
@@ -72,7 +72,7 @@ class Figures(Answer):
 
 
 class Stream(Figures, Definition):
-    """A stream's definition and figures."""
+    """A stream's definition and statistics."""
 
 
 class Streams(Answer):
@@ -82,7 +82,7 @@ class Streams(Answer):
 
 
 class Info(Answer):
-    """XINFO STREAM by Redis' own names, and what Synapse knows."""
+    """XINFO STREAM by Redis' own names, and Synapse's own data."""
 
     length: int
     groups: int
@@ -136,7 +136,7 @@ class Member(Answer):
 
 
 class Owner(Answer):
-    """What a group belongs to."""
+    """The owner of a group."""
 
     kind: Literal["bridge", "pull"] = about("bridge: one brings its events; pull: programs fetch them.")
     name: str = about("The bridge's name.")
@@ -145,7 +145,7 @@ class Owner(Answer):
 
 
 class Group(Answer):
-    """A consumer group, what it is owed, and how far behind it is."""
+    """A consumer group, its backlog, and its lag."""
 
     name: str
     belongs_to: Owner | None = about("Null: an external program's.")

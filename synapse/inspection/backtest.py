@@ -22,9 +22,9 @@ MOST_EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """A back-test of one event type: what was looked at, and what was found.
+    """A back-test of one event type: the events read, and the result.
 
-    `active_version` is the version that its events are checked against now, None when they are not.
+    `active_version` is the version that its events are checked against now, None when they are not checked.
     """
 
     stream: str
@@ -88,8 +88,8 @@ def back_test(
 ) -> Conversation[Tested]:
     """Check the newest events of a type, at most `last`, against a schema that is no contract yet.
 
-    Entries of other programs, whose fields are text, are read by the types that the schema in question names. Where
-    `by` may not see what is personal, both schemas judge masked events: a schema is a question about each value.
+    Entries of other programs, whose fields are text, are read by the types that the candidate schema names. Where `by`
+    has no payload access, both schemas judge masked events: a schema is a question about each value.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -114,7 +114,7 @@ def back_test(
             found.id,
             decoded.event,
             as_active_reads_it=None if read is None else read.event,
-            # What is masked is in no reading.
+            # Masked values have no other readings.
             other_readings=_other_readings(found, decoded) if hide is None and read is not None else None,
         )
 
@@ -142,7 +142,7 @@ def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: Decoded
 
 
 def lines(tested: Tested, candidate: str) -> Iterator[str]:
-    """Give the lines; `candidate` says what was tested."""
+    """Yield the lines of a report; `candidate` names the tested schema."""
     found = tested.as_dict()
     yield f"{candidate} on {tested.stream}/{tested.event_type}: {_verdict(found)}"
     if found["events"]:

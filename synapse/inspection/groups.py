@@ -1,4 +1,4 @@
-"""The consumer groups of a stream: who reads, what they still have to settle, and how far behind they are."""
+"""The consumer groups of a stream: their consumers, their backlogs, and their lags."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """What a group belongs to: a bridge that brings its events somewhere, or one that is pulled over HTTP."""
+    """The owner of a group: a bridge that delivers its events, or a bridge that is pulled over HTTP."""
 
     kind: Literal["bridge", "pull"]
     name: str
@@ -38,7 +38,7 @@ _renamers: list[Callable[[str, str], None]] = []
 
 
 def on_owners(provider: Callable[[], Owners]) -> None:
-    """Register who knows of owners: called whenever groups are shown, so it answers from memory."""
+    """Register a provider of group owners. It is called whenever groups are shown, so it must answer from memory."""
     _providers.append(provider)
 
 
@@ -51,28 +51,29 @@ def owners() -> Owners:
 
 
 def on_renamed_service(listener: Callable[[str, str], None]) -> None:
-    """Register who is called with a service's old and new name, in the transaction that renames it."""
+    """Register a listener for renamed services: called with the old and the new name, in the transaction of the
+    renaming."""
     _renamers.append(listener)
 
 
 def rename_service(before: str, after: str) -> None:
-    """Let a service keep what belongs to it under its old name."""
+    """Let the groups of a service follow its new name."""
     for listener in _renamers:
         listener(before, after)
 
 
 # Waiting events lie in the order in which they are due: the oldest is looked for among so many.
 MOST_WAITING = 1000
-# What scripts counted of a group, and people ask for.
+# Counters that scripts keep for a group, and people ask for.
 COUNTED = ("lost_trimmed", "lost_silent", "skipped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a group is: what it is owed, by place, and who reads.
+    """The status of a group: its backlog by state, and its consumers.
 
-    `oldest_ms` is when the oldest event that it is owed was published, dead letters left out; it is `oldest_exact`
-    unless too many wait to look at all. `counted` are the `COUNTED`.
+    `oldest_ms` is when the oldest unacknowledged event was published, dead letters left out; it is `oldest_exact`
+    unless too many are scheduled for retry to read all. `counted` are the `COUNTED`.
     """
 
     group: Group
@@ -88,7 +89,7 @@ class Standing:
 
     @property
     def owed(self) -> int:
-        """How many events the group is owed, dead letters included; unread ones as far as they were counted."""
+        """The number of unacknowledged events, dead letters included; unread ones as far as they were counted."""
         return self.behind.events + self.group.pending + self.waiting + self.parked + self.dead
 
     def shown(self, now_ms: float) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class Standing:
     requires=Requirement(read=True, otherwise="streams:read"),
 )
 def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
-    """Its readers, what they have not acknowledged yet, and how far behind they are. Lag is counted up to 10,000
+    """Lists the groups of a stream with their consumers, unacknowledged events and lag. Lag is counted up to 10,000
     events; `lag_exact` is false when there are more."""
     found = yield from standings(call.stream.name)
     now_ms = time.time() * 1000
@@ -134,9 +135,9 @@ def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 
 
 def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:
-    """Find out how the groups of a stream are, or `only` the one of a name.
+    """Return the status of the groups of a stream, or of `only` one.
 
-    One pipeline for all of them, and some more to count what is unread.
+    One pipeline for all of them, and some more to count unread events.
 
     Raises:
         NotAStream: when the key holds something else.
@@ -197,7 +198,7 @@ def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag,
 
 
 def _or(stream: str, reply: Any, otherwise: Any) -> Any:
-    """Return a reply; somebody else's key in place of ours tells nothing, and is no reason to fail."""
+    """Return a reply, or `otherwise` when it is an error: a foreign key in the place of ours is no reason to fail."""
     try:
         return answer(reply, stream, absent=otherwise)
     except Problem:

@@ -1,8 +1,8 @@
-"""Which services take part, as far as Redis tells: the sources of events, and the groups that read them.
+"""The services that take part, as Redis shows them: the sources of events, and the groups that read them.
 
-Web servers note who publishes through them (synapse.publishing.counters). Of streams that others write to, some of the
-newest entries are looked at. Events say their source, and groups have names; neither is proof, and readers over HTTP
-without a group leave no trace. So the page tells where it was looked beside what was found.
+Web servers record the sources that publish through them (synapse.publishing.counters). Of streams that other programs
+write to, some of the newest entries are read. Events name their source, and groups have names; neither is proof, and
+readers over HTTP without a group leave no trace. So the page shows its evidence beside its findings.
 """
 
 import random
@@ -56,7 +56,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumed:
-    """What a group was seen to read of one stream.
+    """A group's observed reading of one stream.
 
     `delivered_id` is the last entry that it got, `read_up_to_ms` its moment, None for none. `asked_ms` is when one of
     its consumers last asked Redis, None when it has none. `caught_up`: it got the stream's latest entry. `lag` is None
@@ -74,16 +74,16 @@ class Consumed:
 
     @property
     def seen_ms(self) -> int | None:
-        """When the group was last seen: by a consumer that asked, else by the latest event it got."""
+        """When the group was last active: a consumer's last request, else the latest event that it got."""
         return self.asked_ms or self.read_up_to_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """All that was seen: by the name of a source, and by that of a group, what was seen last first.
+    """All observations, by source and by group, the latest first.
 
-    `fresh` is what was found in entries and not noted yet: by stream and source, the moment (ms). `unseen` is how many
-    streams have entries of which nobody noted the source, and were left for the next time.
+    `fresh` are sources found in entries and not recorded yet: by stream and source, the moment (ms). `unseen` is how
+    many streams have entries of unrecorded sources, and were left for the next time.
     """
 
     published: Mapping[str, Sequence[Published]]
@@ -99,7 +99,7 @@ def names_of(service: str) -> tuple[str, ...]:
 
 
 def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
-    """Return what the moments at which somebody was seen say; None is a trace without a moment."""
+    """Return the activity state for the moments of a participant's traces; None is a trace without a moment."""
     if not seen_ms:
         return "never seen"
     latest = max(moment or 0 for moment in seen_ms)
@@ -107,11 +107,11 @@ def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
 
 
 def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Seen]:
-    """Ask who publishes to the streams and which groups read them: two round trips, whatever their number.
+    """Find the publishers of the streams and the groups that read them, in two round trips for any number of streams.
 
-    Sources that are PII are masked, for everybody: as figures they go to more people than events do. Of streams whose
-    contracts mark something, no noted source is shown but those in `known`, the names of services: it was noted under
-    the contracts of its time.
+    Sources that are PII are masked, for everybody: statistics reach more people than events do. Of streams whose
+    contracts mark PII, no recorded source is shown except those in `known`, the names of services: it was recorded
+    under the contracts of its time.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -127,7 +127,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     last: dict[participants.Publisher, int] = {}
     explained: dict[str, int] = {}
     names = frozenset(known)
-    # Another program's key in the place of ours tells nothing, and is no reason to fail.
+    # A foreign key in the place of ours is ignored, and is no reason to fail.
     for (stream, source), ms in ({} if isinstance(noted, ReplyError) else noted).items():
         if stream not in readers:
             continue
@@ -139,7 +139,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     unseen = sorted(
         (stream for stream, id_ in latest.items() if id_.ms > explained.get(stream, 0)), key=latest.__getitem__
     )
-    # Others may write beside those that were noted: what room is left is for streams picked at random.
+    # Streams with recorded sources may have other writers too: the remaining capacity is for streams picked at random.
     rest = [stream for stream in latest if stream not in frozenset(unseen)]
     picked = [*reversed(unseen), *random.sample(rest, len(rest))][:STREAMS_LOOKED_AT]
     asked = {stream: _sources(stream, catalog.shown(stream)) for stream in picked}

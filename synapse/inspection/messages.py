@@ -54,7 +54,7 @@ _PAGE = {
 
 
 class MessagesQuery(Query):
-    """Which messages are asked for."""
+    """The query parameters that select messages."""
 
     count: QueryInt = about("How many.", default=USUAL_MESSAGES, ge=1, le=MOST_MESSAGES)
     order: Order = about("Which come first.", default="newest")
@@ -66,7 +66,7 @@ class MessagesQuery(Query):
 
 
 def long_read(request: Request) -> int:
-    """Return 1 for a request that may have to look at many entries, else 0."""
+    """Return 1 for a request that may have to read many entries, else 0."""
     rights = request.principal.rights
     if request.query.get("event_type") or not rights.may("read", request.params["stream"], EVERY_TYPE):
         return 1
@@ -135,8 +135,8 @@ def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 
 
 class _Page:
-    """The messages of an answer: up to `count` of those that are of the event type, or of all when that is "", and
-    that the caller may read; what is personal in them is masked for who may not see it."""
+    """The messages of a response: up to `count` that the caller may read, of one event type or, for "", of all; PII is
+    masked for callers without payload access."""
 
     def __init__(self, stream: StreamDefinition, *, count: int, event_type: str, rights: Rights) -> None:
         self._stream = stream
@@ -160,13 +160,13 @@ class _Page:
         return self._rights is None or sees(self._rights, self._stream.name, event_type)
 
     def offer(self, found: Entry) -> None:
-        """Look at the next entry; one more than the page can hold makes it full."""
+        """Add the next entry if it matches; one more than the page can hold makes it full."""
         if self.full or len(self.messages) == self.count:
             self.full = True
             return
         self.scanned += 1
         self.position = found.id
-        # Most of what is passed over is told by its type's own bytes.
+        # Most skipped entries are recognized by the bytes of their type.
         raw_type = type_of_parts(found.parts) if self.is_choosy else None
         if raw_type is not None and not self._wants(raw_type):
             return

@@ -1,4 +1,4 @@
-"""The newest events of one type, each shown to whoever wants to learn from them."""
+"""The newest events of one type, for schema inference and back-tests."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -35,10 +35,10 @@ _MASKED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """Which events were met: how many, the ids of both ends, and how many of them other programs wrote.
+    """The events that a walk met: how many, the ids of both ends, and how many of them other programs wrote.
 
-    `scanned` entries of all types were looked at for that. `stopped` names the bound that ended the walk before it had
-    enough, None when it had, or when there are no more. `masked`: what is personal was hidden before anybody saw it.
+    `scanned` entries of all types were read for that. `stopped` names the bound that ended the walk before it had
+    enough, None when it had, or when there are no more. `masked`: PII was masked before any use.
     """
 
     events: int
@@ -51,7 +51,7 @@ class Walk:
 
     @property
     def why_stopped(self) -> str | None:
-        """What ended the walk early, in words."""
+        """The bound that ended the walk early, in words."""
         return None if self.stopped is None else _REASONS[self.stopped]
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def walk(
 
 
 def shown_id(id_: str | None) -> dict[str, str | None] | None:
-    """Return an entry's id with the time that it tells, which is None when no calendar has it."""
+    """Return an entry's id with its timestamp, which is None when no calendar has it."""
     if id_ is None:
         return None
     return {"id": id_, "time": iso_of(moment_of(id_))}

@@ -1,7 +1,7 @@
 """Statistics of streams, in one pipeline for any number: length, ends, counters, and an overview for lists.
 
-An overview looks at the newest entries only. What they cannot tell exactly is told as "at least": the page of a stream
-counts further.
+An overview reads the newest entries only. A count beyond them is shown as "at least": the page of a stream counts
+further.
 """
 
 import re
@@ -29,7 +29,7 @@ _SLUG = re.compile(r"[a-z-]{1,40}")
 # The last is counted by the scripts that store an event once.
 COUNTED: tuple[str, ...] = (*get_args(Counted), "duplicates")
 
-# XINFO STREAM of a stream that never had an entry: what a stream that Redis does not know yet is shown as.
+# XINFO STREAM of a stream that never had an entry: shown for a stream that Redis does not know yet.
 NOTHING: Mapping[str, Any] = {
     "length": 0,
     "radix-tree-keys": 0,
@@ -46,12 +46,12 @@ NOTHING: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What Redis says of one stream.
+    """The statistics of one stream in Redis.
 
     `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
     `refused_by_reason` are the refused of them by the slug of the problem, from when that began to be counted.
-    `live_dropped` counts who watched the stream live and was too slow.
-    `problem` says why Redis could not tell of this stream; the rest is then that of an empty one.
+    `live_dropped` counts watchers that were too slow for the live stream. `problem` says why Redis could not answer for
+    this stream; the rest is then that of an empty one.
     """
 
     info: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -76,7 +76,7 @@ class Figures:
         return str(self.info["last-generated-id"])
 
     def seen_by(self, rights: Rights, stream: str) -> "Figures":
-        """Return what of it a caller sees: an entry only when they may read events of its type."""
+        """Return the statistics without entries of types that the caller may not read."""
         if rights.may("read", stream, EVERY_TYPE):
             return self
         hidden = {
@@ -88,7 +88,7 @@ class Figures:
         return replace(self, info={**self.info, **hidden}) if hidden else self
 
     def summary(self, stream: StreamDefinition | None) -> dict[str, Any]:
-        """Return the figures as `/streams` and `/metrics` show them, by the stream's definition."""
+        """Return the statistics as `/streams` and `/metrics` show them, by the stream's definition."""
         shown = {
             "length": self.length,
             "groups": self.groups,
@@ -101,7 +101,7 @@ class Figures:
 
 
 def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
-    """Find out the figures of all the streams. What is wrong with one is its own `problem`; the others go on.
+    """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others go on.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -122,7 +122,7 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
 def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
     """Return an entry as a pair: its id, and its fields as text.
 
-    What is personal is masked for everybody: figures go to many, and events have an address of their own.
+    PII is masked for everybody: statistics reach many people, and events have an address of their own.
     """
     if entry is None:
         return None
@@ -151,7 +151,7 @@ def _figures(name: str, info: Any, counters: Any) -> Figures:
 
 
 def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
-    # Somebody else's key or text in place of ours counts nothing; it is no reason to fail.
+    # A foreign key or text in the place of ours counts nothing; it is no reason to fail.
     found = {} if isinstance(reply, ReplyError) else reply
     return {what: _number(found.get(what, b"0")) for what in names}
 
@@ -160,7 +160,7 @@ def _refused_by_reason(reply: Any) -> dict[str, int]:
     if isinstance(reply, ReplyError):
         return {}
     reasons = ((name.removeprefix(REFUSED_FOR), text) for name, text in reply.items() if name.startswith(REFUSED_FOR))
-    # Somebody else's text is nobody's reason.
+    # A foreign text is no reason.
     return {reason: _number(text) for reason, text in sorted(reasons) if _SLUG.fullmatch(reason)}
 
 
@@ -182,10 +182,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What goes on in one stream. `worst` is the lag of the group that is furthest behind, None without groups.
-
-    `last_ms` is the moment of the latest event that ever was, None when there never was one. `problem` says why
-    Redis could not tell.
+    """The activity of one stream. `worst` is the lag of the group that is furthest behind, None without groups.
+    `last_ms` is the moment of the latest event ever, None when there never was one. `problem` says why Redis could
+    not answer.
     """
 
     figures: Figures
@@ -202,7 +201,7 @@ class Overview:
 
 
 def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conversation[dict[str, Overview]]:
-    """Find out what goes on in the streams. What is wrong with one is its own `problem`.
+    """Return the activity of the streams by name. An error with one stream becomes its `problem`.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -237,7 +236,7 @@ def _or_none(reply: Any, name: str) -> Any:
     try:
         return answer(reply, name, absent=[])
     except Problem:
-        # The figures of the same stream say what is wrong.
+        # The statistics of the stream name the error.
         return []
 
 

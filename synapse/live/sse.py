@@ -1,4 +1,4 @@
-"""What is written to those who watch a stream: server-sent events (HTML Living Standard, 9.2)."""
+"""The live tail's wire format: server-sent events (HTML Living Standard, 9.2)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _GAPS: Mapping[GapReason, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """An entry as it is written, once for all who watch. `event_type` is "" when it names none.
+    """An entry as a server-sent event, rendered once for all watchers. `event_type` is "" when it names none.
 
-    `masked` is for those who may not see what is personal in it; empty where nothing is.
+    `masked` is for watchers without payload access; empty where the entry holds no PII.
     """
 
     id: EntryId
@@ -52,13 +52,13 @@ def opening(at: EntryId, *, retry_ms: int) -> bytes:
 
 
 def heartbeat(at: EntryId) -> bytes:
-    """Return a comment that keeps the connection open, and how far the stream was followed: a frame without data
-    sets a browser's last event id and is handed to nobody."""
+    """Return a comment that keeps the connection open, with the position in the stream: a frame without data sets a
+    browser's last event id and is handed to no listener."""
     return b": heartbeat\nid: %s\n\n" % str(at).encode()
 
 
 def gap(reason: GapReason, after: EntryId) -> bytes:
-    """Say that events after an id may be missing. After a restart, what was seen before counts no more."""
+    """Return the frame that reports possibly missing events after an id. After a restart, earlier ids are void."""
     id_ = b"id: %s\n" % str(FIRST).encode() if reason == "restarted" else b""
     return _named("gap", {"reason": reason, "after": str(after), "detail": _GAPS[reason]}, before=id_)
 
@@ -75,7 +75,7 @@ def bye(at: EntryId, reason: str) -> bytes:
 
 
 def joined(frames: Iterable[Frame], *, personal: bool) -> bytes:
-    """Return frames as they go over the wire, with what is personal in them or without."""
+    """Return the bytes of the frames, with PII or masked."""
     return b"".join([frame.text if personal else frame.masked or frame.text for frame in frames])
 
 

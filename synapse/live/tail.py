@@ -1,4 +1,4 @@
-"""The read loop of one stream: reads each entry once, and hands it to all who watch."""
+"""The read loop of one stream: reads each entry once, and hands it to all watchers."""
 
 import asyncio
 import logging
@@ -25,8 +25,8 @@ BLOCK_SECONDS = 2.0
 _AT_ONCE = 200
 # About how many bytes are read at once: far fewer than may wait for a watcher, so that none is overrun.
 _BYTES_AT_ONCE = 1024 * 1024
-# The more there are who watch, the longer entries are gathered before they are handed out: waking one costs the same
-# for one entry as for three. Seconds.
+# The more watchers there are, the longer entries are gathered before they are handed out: waking one costs the same for
+# one entry as for three. Seconds.
 _GATHER_EACH, _GATHER_MOST = 0.00005, 0.025
 _RECONNECT = Backoff(base=0.1, cap=2.0)
 
@@ -34,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 
 class Tail:
-    """Follows a stream on a connection of its own, from when `start` is called until `stop`.
+    """Follows a stream on a connection of its own, from `start` until `stop`.
 
-    It goes on through whatever happens to Redis and to the stream: nothing that was stored is left out, and a stream
-    that was deleted and made anew is read from its beginning, after a notice.
+    It survives every failure of Redis and of the stream: no stored entry is left out, and a stream that was deleted and
+    made anew is read from its beginning, after a notice.
     """
 
     def __init__(self, stream: str, executor: AsyncExecutor, render: Callable[[Entry], Frame]) -> None:
@@ -60,7 +60,7 @@ class Tail:
             self._task.add_done_callback(self._finished)
 
     def stop(self, reason: Ended = "stopping") -> None:
-        """Stop reading, end all who watch, and wake all who wait."""
+        """Stop reading, end all watchers, and wake all waiting readers."""
         if self._task is not None:
             self._task.cancel()
         self._ring()
@@ -174,7 +174,7 @@ class Tail:
         self._place.sure = False
         # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
         self._executor.close()
-        # The first loss of a connection is told by whoever else uses Redis, and is nothing when the next try works.
+        # The first loss of a connection is reported by other users of Redis, and is harmless when the next try works.
         if problem.detail != self._failure and not isinstance(problem, OutcomeUnknown):
             logger.warning("the live tail of %s waits: %s", self.stream, problem.detail)
             self._failure = problem.detail

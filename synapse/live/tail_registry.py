@@ -1,4 +1,4 @@
-"""All tails of a process: begun when somebody comes, ended a little after the last one goes."""
+"""All tails of a process: begun for the first watcher, ended a little after the last one leaves."""
 
 import asyncio
 from collections import Counter
@@ -14,14 +14,14 @@ from synapse.redis import AsyncExecutor, Server
 from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares
 
-# Who reloads a page comes back at once.
+# A reader that reloads a page comes back at once.
 LINGER_SECONDS = 5.0
 # An answer later than this is taken for a dead connection.
 PATIENCE_SECONDS = BLOCK_SECONDS + 3
 
 
 class Tails:
-    """The tails of a process's event loop, by stream. `shares` are the seats of all who watch, all streams together."""
+    """The tails of a process's event loop, by stream. `shares` are the seats of all watchers, all streams together."""
 
     def __init__(
         self, server: Server, render: Callable[[str, Entry], Frame], *, shares: Shares, linger: float = LINGER_SECONDS
@@ -83,7 +83,7 @@ class Tails:
         return {stream: count for stream, count in self._seats.items() if count}
 
     def stop(self) -> None:
-        """End all who watch, and let nobody in any more."""
+        """End all watchers, and refuse new ones."""
         self.stopping = True
         for tail in self._tails.values():
             tail.stop()

@@ -1,6 +1,6 @@
-"""How many watch each stream live: every process says it of itself once a second, and the sum is what is shown.
+"""The number of live viewers of each stream: every process reports its own once a second, and the sum is shown.
 
-What a process said counts for a few seconds: one that was killed is soon not counted any more.
+A report expires after a few seconds: a killed process soon counts no more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,14 @@ _SECONDS = 5
 
 
 class Audience:
-    """What one process tells of those who watch through it. `name` is its own among all processes."""
+    """One process's reports of its viewers. `name` is its own among all processes."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._told: set[str] = set()
 
     def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
-        """Write how many watch, by stream; also that nobody does any more.
+        """Report the number of viewers by stream; also a number that fell to zero.
 
         Raises:
             Unavailable: when Redis cannot be used.
@@ -49,6 +49,6 @@ def sizes(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]
 
 
 def _size(reply: Any, now_ms: int) -> int:
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    # A foreign key in the place of ours counts nothing; it is no reason to fail.
     told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
     return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)

@@ -1,4 +1,4 @@
-"""Wait for what a stream gets: a bounded queue for those who watch, and a bell for those who only want to wake."""
+"""Wait for new entries of a stream: a bounded queue for watchers, and a bell for readers that only need to wake."""
 
 import asyncio
 from collections import deque
@@ -12,15 +12,15 @@ from synapse.wire.ids import FIRST, EntryId
 class Bell:
     """Rings when a stream got entries, and when that cannot be known: after a reconnect, when the loop begins.
 
-    Take the bell first, then look, then wait: whatever is stored after the look rings. A ring may be for nothing; no
-    ring for something does not happen while Redis answers.
+    Take the bell first, then read the stream, then wait: an entry stored after the reading rings. A ring may be
+    spurious; a ring is never missing while Redis answers.
     """
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake who waits, or who waits next."""
+        """Wake the waiting reader, or the next one to wait."""
         self._rung.set()
 
     async def wait(self, seconds: float) -> bool:
@@ -37,18 +37,18 @@ class Bell:
 # Queues hold the same frames: together they hold no more than the one that holds the most.
 MOST_WAITING = 5000
 MOST_WAITING_BYTES = 8 * 1024 * 1024
-# What is taken at once: about what a transport buffers before it tells its writer to wait.
+# The bytes taken at once: about as many as a transport buffers before it tells its writer to wait.
 _AT_ONCE = 64 * 1024
 
 Ended = Literal["slow", "stopping", "failed", "shut out"]
 
 
 class Watcher:
-    """Gets the frames of the event types that it asks for (all, when it names none), later than `after`. `may_see`
-    says of which types it may have any; without it, of all.
+    """Gets the frames of the event types that it asks for (all, when it names none), later than `after`. `may_see` says
+    which types it may see; without it, all.
 
-    When too much waits for it, its queue is dropped and it is `ended`: it comes back later, and reads what it missed
-    from Redis at its own pace.
+    When its queue grows too long, the queue is dropped and the watcher is `ended`: it comes back later, and reads the
+    missed entries from Redis at its own pace.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Watcher:
         self.seen = after
 
     def begin(self, at: EntryId) -> None:
-        """Take up what is later than this id, and than `after`."""
+        """Begin after this id, and after `after`."""
         self._after = self.seen = max(self._after, at)
 
     def wants(self, frame: Frame) -> bool:
-        """Say whether the frame is of a type that was asked for, and that it may have."""
+        """Say whether the frame is of a type that the watcher asks for and may see."""
         return self.wants_type(frame.event_type)
 
     def wants_type(self, event_type: str) -> bool:
@@ -97,7 +97,7 @@ class Watcher:
             self._take(notice)
 
     def end(self, reason: Ended) -> None:
-        """Offer nothing more. Who stops still gets what waits; who is slow, or shut out, does not."""
+        """Offer no more frames. A watcher that stops still gets its queue; one that is slow, or shut out, does not."""
         if self.ended is None:
             self.ended = reason
             if reason in ("slow", "shut out"):

@@ -1,11 +1,11 @@
-"""What is measured, for Prometheus and for people.
+"""The metrics, for Prometheus and for people.
 
-- `definitions`  every metric: its name, what it means, and where its samples come from
-- `collection`   what Redis says of streams and groups at one moment
-- `exposition`   the answer, in Prometheus' format or in JSON
+- `definitions`  every metric: its name, its meaning, and the source of its samples
+- `collection`   the state of streams and groups in Redis at one moment
+- `exposition`   the response, in Prometheus' format or in JSON
 
-Every value is read from Redis when it is asked for, so all processes answer the same. The cost does not grow with the
-length of a stream: nothing is read through.
+Every value is read from Redis at each request, so all processes answer alike. The cost does not grow with the length of
+a stream: no stream is read through.
 """
 
 from synapse.metrics.collection import MOST_LAG

@@ -1,4 +1,4 @@
-"""What Redis says of streams and groups at one moment: as many round trips whatever there is."""
+"""The state of streams and groups in Redis at one moment, read in a fixed number of round trips."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ MOST_LAG = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """What was found out about a group; the lag's `seconds` are those at the moment of reading.
+    """The state of a group; the lag's `seconds` are those at the moment of reading.
 
-    `counters` are those that the scripts of delivery keep. `waiting` events come again, `overdue` is for how many
-    seconds the first of them has been due. `dead` is how many dead letters there are. `last_poll` is when one of its
+    `counters` are kept by the scripts of delivery. `waiting` events are scheduled for retry, `overdue` is for how many
+    seconds the first of them has been due. `dead` is the number of dead letters. `last_poll` is when one of its
     consumers last asked for events (seconds since 1970), None while it has none.
     """
 
@@ -42,9 +42,9 @@ class GroupReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What Redis said at one moment: streams and who watches them by name, groups by the names of stream
-    and group. `limits` are the lengths at which streams are full. `shares` are the counters of this process.
-    `durations` have by what lasts, stream and group ("" for the stream's own) how many are in each bucket.
+    """The state in Redis at one moment: streams and their watchers by name, groups by the names of stream and group.
+    `limits` are the lengths at which streams are full. `shares` are the counters of this process.
+    `durations` have the number of samples in each bucket, by measured step, stream and group ("" for the stream's own).
     """
 
     streams: Mapping[str, Figures]
@@ -111,7 +111,7 @@ def _asked(stream: str, group: str) -> tuple[Command, ...]:
 
 
 def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    # A foreign key in the place of ours counts nothing; it is no reason to fail.
     counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
     texts = (counters or {}).items()
     return GroupReading(

@@ -26,7 +26,7 @@ Samples = Iterator[tuple[Name | tuple[str], float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One metric: its full name, what it means, and where its samples come from."""
+    """One metric: its full name, its meaning, and the source of its samples."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -99,7 +99,7 @@ def _watchers(reading: Reading) -> Samples:
 
 def _refused(reading: Reading) -> Samples:
     for stream, found in reading.streams.items():
-        # With 0 the first refusal is a rise. What was counted before there were reasons has the reason “other”.
+        # With 0 the first refusal is a rise. Refusals from before there were reasons have the reason “other”.
         reasons = dict.fromkeys(_USUAL_REASONS, 0) | dict(found.refused_by_reason)
         reasons["other"] = max(0, found.counters["refused"] - sum(found.refused_by_reason.values()))
         yield from (((stream, reason), count) for reason, count in reasons.items())
@@ -120,7 +120,7 @@ def _of_resource(
 
 
 def _in_use(shares: Shares, attribute: str) -> int | None:
-    """Return a count of the process; None for what is counted in the database."""
+    """Return a count of the process; None for a resource that is counted in the database."""
     return getattr(shares, attribute) if shares.resource.is_of_process else None
 
 

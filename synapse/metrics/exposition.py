@@ -1,4 +1,4 @@
-"""The answer to who asks for metrics."""
+"""The response to a request for metrics."""
 
 import platform
 import re
@@ -28,7 +28,7 @@ from synapse.shares import Shares
 
 _VARY = {"Vary": "Accept"}
 _TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
-# The versions of OpenMetrics that are written: prometheus-client would write another one's name over the same text.
+# The versions of OpenMetrics that are written: prometheus-client would write another version's name over the same text.
 _OPEN_METRICS_VERSIONS = ("", "1.0.0")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
@@ -70,7 +70,7 @@ class _Range(NamedTuple):
     quality: float
 
     def rank(self) -> tuple[float, int]:
-        """What is wanted most comes first. Of equal ones a format of Prometheus' own, then JSON: axios sends
+        """The sort key of a range: highest quality first. Of equal ones Prometheus' own formats, then JSON: axios sends
         `application/json, text/plain, */*` with every request."""
         if self.kind == _OPEN_METRICS or (self.kind == _TEXT and self.version):
             return -self.quality, 0
@@ -83,10 +83,10 @@ class _Range(NamedTuple):
 
 
 def wanted_format(accept: str) -> str | None:
-    """Return which of Prometheus' formats an Accept header wants most, as a media range; None when it wants JSON.
+    """Return Prometheus' format that an Accept header prefers, as a media range; None when it prefers JSON.
 
-    JSON is for all who name neither. An OpenMetrics of another version than those that are written is not there; who
-    accepts nothing else gets Prometheus' text.
+    JSON is for clients that name neither. Other versions of OpenMetrics are not available; a client that accepts
+    nothing else gets Prometheus' text.
     """
     ranges = sorted((each for each in map(_range, accept.lower().split(",")) if each.quality), key=_Range.rank)
     for each in ranges:

@@ -1,4 +1,4 @@
-"""The answer to a batch: what became of each event, in their order."""
+"""The response to a batch: the result of each event, in their order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,10 +19,11 @@ def answer(
 ) -> Conversation[Response]:
     """Answer 200 when all events were stored, 207 when some were.
 
-    `outcomes` is what the checks said of all events, `fates` what became of the good ones, both in their order.
+    `outcomes` are the results of the checks for all events, `fates` the results of storing the accepted ones, both in
+    their order.
 
     Raises:
-        Problem: when none was stored. `results` says why, for each.
+        Problem: when none was stored. `results` has the reason for each event.
     """
     fates = _fates_of_all(outcomes, fates)
     numbered = list(zip(range(len(outcomes)), outcomes, fates, strict=True))
@@ -43,14 +44,15 @@ def answer(
         headers = {REPLAYED: "true"} if all("replayed" in result for result in results) else {}
         return json_response(body, status=200 if accepted == len(results) else 207, headers=headers)
     refused = _refusal([_problem(*pair) for pair in zip(outcomes, fates, strict=True)])
-    # What belongs to one event stands in its result.
+    # Members that belong to one event stand in its result.
     refused.members.pop("id", None)
     refused.members.update(body)
     raise refused
 
 
 def _fates_of_all(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Sequence[Fate | None]:
-    """Return what became of each event; None for those that the checks kept out, and for those that another one did."""
+    """Return the fate of each event; None for events that the checks refused, and for events left out because of
+    another one."""
     if len(fates) == len(outcomes):
         return fates
     rest = iter(fates)
@@ -58,8 +60,8 @@ def _fates_of_all(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate |
 
 
 def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
-    """Return what was wrong with an event, or kept it from being stored; None for one that was stored, or was good and
-    left out for another's sake."""
+    """Return the error that kept an event from being stored; None for an event that was stored, or was accepted and
+    left out because of another one."""
     if isinstance(outcome, Problem):
         return outcome
     return fate.doubt if isinstance(fate, Stored) else fate
@@ -95,7 +97,7 @@ def _refusal(found: Sequence[Problem | None]) -> Problem:
 
 
 def _errors(problem: Problem) -> list[dict[str, str]]:
-    """Return what was wrong with one event of a batch: each violation of its contract, or the one problem."""
+    """Return the errors of one event of a batch: each violation of its contract, or the one problem."""
     kind = problems.TYPE_PREFIX + problem.slug
     own = {"id": problem.members["id"]} if "id" in problem.members else {}
     violations = problem.members.get("violations") or [{"message": problem.detail, **own}]

@@ -1,6 +1,6 @@
 """Counters and durations of this process, by stream, and the sources that published: kept in memory and flushed into
-Redis once a second, so that a publish costs no command more. What is lost with a killed process is a second's counting,
-never an event."""
+Redis once a second, so that a publish costs no command more. A killed process loses a second's counting, never an
+event."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ Lasted = Literal["publish", "attempt", "delivered"]
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped"]
 
-# Publishers choose the sources of their events: so many pairs of stream and source are noted between two flushes, with
-# so many characters of each, and so many are kept in Redis, those that were seen last.
+# Publishers choose the sources of their events: so many pairs of stream and source are recorded between two flushes,
+# with so many characters of each, and so many are kept in Redis, the latest ones.
 MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
 
 
 class Tally:
-    """How often what happened, and which sources published, since the last flush."""
+    """The counts of outcomes, and the sources that published, since the last flush."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -51,7 +51,7 @@ class Tally:
             self._counts[stream, what] += by
 
     def refuse(self, stream: str, reason: str, by: int = 1) -> None:
-        """Count events that were not stored. `reason` is the slug of the problem that publishers were told."""
+        """Count refused events. `reason` is the slug of the problem in the response."""
         with self._lock:
             self._counts[stream, "refused"] += by
             self._counts[stream, REFUSED_FOR + reason] += by
@@ -73,7 +73,8 @@ class Tally:
                 noted[key] = (shown, entry_id)
 
     def flush(self) -> Conversation[None]:
-        """Add the counts to those in Redis and begin at zero. What Redis did not take is kept for the next time."""
+        """Add the counts to those in Redis and begin at zero. Counts that Redis did not take are kept for the next
+        time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
             sources, self.noted = self.noted, {}
@@ -115,7 +116,7 @@ class Tally:
 
 
 def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]:
-    """Return what notes the sources, and asks how many are noted."""
+    """Return the commands that record the sources and count the recorded ones."""
     if not sources:
         return []
     seen = {

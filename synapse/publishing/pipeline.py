@@ -1,8 +1,8 @@
-"""The publish pipeline: from a request to commands, and from their replies to the answer.
+"""The publish pipeline: from a request to commands, and from their replies to the response.
 
-Both lanes call `publish` and `validate`, so both mean the same. How a body is read is in `body.py`, what happens to
-one event in `validation.py` and, where that takes long, in `deferred_validation.py`, how events are stored in
-`storage.py`, and the answer to a batch in `batch_response.py`.
+Both edges call `publish` and `validate`, so both behave alike. The body is read in `body.py`, one event is checked in
+`validation.py` and, where that takes long, in `deferred_validation.py`, events are stored in `storage.py`, and the
+response to a batch is made in `batch_response.py`.
 """
 
 import time
@@ -53,7 +53,7 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
     """Store the events of `POST /events/{stream}`. `body` is the request's, if already read.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
-    What was stored before under the request's Idempotency-Key answers 200, and the header Idempotency-Replayed.
+    Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
 
     Raises:
         Problem: for everything else, each with its own status (see synapse.errors.streams).
@@ -160,10 +160,10 @@ def _publish_batch(
 
 
 def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
-    """Answer `POST /events/{stream}/validate`: what `publish` would say of the same body, and nothing is stored.
+    """Answer `POST /events/{stream}/validate`: the response of `publish` to the same body, without storing anything.
 
     Raises:
-        Problem: as `publish` does, but for what only Redis can refuse. An Idempotency-Key is passed over.
+        Problem: as `publish` does, except for refusals by Redis. An Idempotency-Key is ignored.
     """
     stream = _stream(request, catalog)
     version = publishing_body.contract_version(request)
@@ -189,8 +189,8 @@ def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
 
 
 class _Checks:
-    """The checks of one request's events, in their order. What they find good goes to `also`, with the event's place
-    and value; then no more is kept of it than the answer needs."""
+    """The checks of one request's events, in their order. Accepted events go to `also`, with their place and value;
+    then no more of them is kept than the response needs."""
 
     def __init__(
         self,
@@ -204,11 +204,11 @@ class _Checks:
         self._by = by
         self._also = also
         self._explained = 0
-        # What was said of each event; None of one that waits.
+        # The result of each event; None of an event that is still to be checked.
         self._outcomes: list[Accepted | Problem | None] = []
 
     def run(self, body: Body) -> Conversation[list[Accepted | Problem]]:
-        """Return what the checks say of each event.
+        """Return the result of the checks for each event.
 
         Raises:
             Problem: when the body cannot be read as a whole.
@@ -230,7 +230,8 @@ class _Checks:
                         if isinstance(found, Undecided):
                             found = costly.try_here(found, explain=self._explained < MAX_EXPLAINED)
                     except Problem as problem:
-                        # Without what raised it: it is kept, and would keep those frames, which keep it.
+                        # Without its traceback: the problem is kept, and its traceback would keep the frames, which
+                        # keep the problem.
                         found = problem.with_traceback(None)
                 if isinstance(found, Undecided) or (costly.waiting and isinstance(found, Accepted)):
                     costly.add(len(outcomes), item, found)
@@ -270,7 +271,7 @@ class _Checks:
 class _Writer:
     """Writes the accepted events of one request: as entries, or as `stream_commands` that append them.
 
-    `sources` are those of the events that were not noted yet, each with how people may see it.
+    `sources` are the sources that were not recorded yet, each as people may see it.
     """
 
     def __init__(
@@ -279,7 +280,7 @@ class _Writer:
         self._stream = stream
         self._tally = tally
         self.sources: dict[str, str] = {}
-        # What the event before said of its source: most events of a batch say the same.
+        # The source of the event before: most events of a batch have one source.
         self._last_source: Any = _NO_EVENT
         self._source = request.principal.name
         self._traceparent = request.headers.get("traceparent", "")
@@ -350,7 +351,7 @@ def _count(
     fates: Sequence[Fate | None],
     sources: Mapping[str, str],
 ) -> None:
-    """Count what Redis took, be it in doubt, and what it did not. What it had already, it has counted itself."""
+    """Count stored events, also stored in doubt, and unstored ones. Duplicates were counted by Redis itself."""
     published = warned = unregistered = 0
     last = ""
     for accepted, fate in zip(good, fates, strict=True):
@@ -375,7 +376,7 @@ def _count(
 
 
 def _count_unstored(tally: Tally, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
-    """Count events that were not stored, by reason. Those that Redis may have are none of them."""
+    """Count events that were not stored, by reason. Events that Redis may have do not count."""
     for reason, times in Counter(each.slug for each in problems if not isinstance(each, OutcomeUnknown)).items():
         tally.refuse(stream.name, reason, times)
 

@@ -1,8 +1,8 @@
-"""The storing part of publishing: from entries to commands, and from their replies to what became of them.
+"""The storing part of publishing: from entries to commands, and from their replies to the fate of each entry.
 
-Without a key a bare XADD is enough, and the fastest. With one, or where a full stream refuses, the look and the write
-are one script. What must be safe in more than the server's memory is waited for behind the writes, in the same
-pipeline (synapse.redis.commands.server).
+Without a key a bare XADD is enough, and the fastest. With a key, or where a full stream refuses, the check and the
+write are one script. Durability beyond the server's memory is waited for behind the writes, in the same pipeline
+(synapse.redis.commands.server).
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,15 +36,15 @@ from synapse.redis.commands.publishing import (
 
 _Entries = Sequence[Sequence[str]]
 
-# So many commands are sent at once whatever they hold; of more, so many, and so many bytes of them, at a time.
+# So many commands are sent at once, no matter their size; of more, so many, and so many bytes of them, at a time.
 _FEW_COMMANDS = 20
 _PART_COMMANDS, _PART_BYTES = 1000, 256 * 1024
 
 
 class Stored(NamedTuple):
-    """An entry that Redis has: its id, and whether it was stored before under the same key (`repeated`).
+    """A stored entry: its id, and whether it was stored before under the same key (`repeated`).
 
-    `doubt` says that it is not as safe as its stream wants it.
+    `doubt` says that it is less durable than its stream requires.
     """
 
     id: str
@@ -86,7 +86,7 @@ def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = 
 
 
 def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
-    """Append entries by the bare XADDs that are given, and return for each what became of it."""
+    """Append entries by the given XADDs, and return the fate of each."""
     if len(appends) <= _FEW_COMMANDS or _size(appends) <= _PART_BYTES:
         replies = yield appends
         return [
@@ -152,7 +152,8 @@ def _size_of_words(command: Command) -> int:
 
 
 def barrier_of(stream: StreamDefinition) -> Command | None:
-    """Return what is sent behind a write to a stream that wants it safe; None where the server's setup is enough."""
+    """Return the command that waits for a stream's durability behind a write; None where the server's setup
+    is enough."""
     if stream.durability == "server":
         return None
     within_ms = stream.durable_within // timedelta(milliseconds=1)
@@ -162,7 +163,7 @@ def barrier_of(stream: StreamDefinition) -> Command | None:
 
 
 def shortfall(stream: StreamDefinition, count: int | ReplyError) -> str:
-    """Return what is wrong with the barrier's reply, as half a sentence; empty when enough have the write."""
+    """Return why the barrier's reply falls short, as half a sentence; empty when enough replicas have the write."""
     if isinstance(count, ReplyError):
         return f"Redis does not say whether it is safe ({count})"
     if count >= _wanted(stream):
@@ -224,7 +225,8 @@ def _each_once(
 
     appending = yield from in_parts(list(zip(entries, keys, strict=True)), once)
     if len(appending) > 1 and appending[0].otherwise is not None:
-        # The first brings the script's text: were it missing for some of a batch, these would come behind the others.
+        # The first command brings the script's text: were it missing for some of a batch, these would come behind the
+        # others.
         appending[0] = appending[0].otherwise
     return appending
 

@@ -1,4 +1,4 @@
-"""What happens to one published event before it is stored: made canonical, checked, encoded."""
+"""The steps of one published event before it is stored: made canonical, checked, encoded."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +38,9 @@ _NOT_EXPLAINED = Violation(
 
 
 class Accepted(NamedTuple):
-    """An event that may be stored: its canonical form and what is known of it.
+    """An event that may be stored: its canonical form and the results of its checks.
 
-    `contract_version` is None when it was checked against nothing. `warnings` is what it breaks of a contract that
+    `contract_version` is None when it was checked against no contract. `warnings` are its violations of a contract that
     its stream only warns of. `registered` says whether its stream defines its type.
     """
 
@@ -52,8 +52,8 @@ class Accepted(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What the events of one type are held to: `contract` is None where nothing is checked. `registered` says whether
-    the stream defines the type."""
+    """The rules for the events of one type: `contract` is None where nothing is checked. `registered` says whether the
+    stream defines the type."""
 
     event_type: str
     contract: ActiveContract | None
@@ -61,8 +61,8 @@ class Ruling(NamedTuple):
 
 
 class Undecided(NamedTuple):
-    """An event of which it is not known yet whether it keeps its contract, or what it breaks: to find out may take
-    longer than the event loop may be kept (see `synapse.publishing.deferred_validation`)."""
+    """An event whose check is not finished, or whose violations are not listed: that may take longer than the event
+    loop may be blocked (see `synapse.publishing.deferred_validation`)."""
 
     event: Mapping[str, Any]
     event_type: str
@@ -119,12 +119,12 @@ def check(
 
 
 def conclude(stream: StreamDefinition, undecided: Undecided, found: Sequence[Violation] | TooCostly | None) -> Accepted:
-    """Return the event, ready to be encoded, when what was `found` out about it lets it pass.
+    """Return the event, ready to be encoded, when the result of its check lets it pass.
 
     Args:
         stream: where it is published.
         undecided: the event.
-        found: what it breaks, none when that is not to be spelled out; None when it keeps its contract.
+        found: its violations, empty when they are not to be listed; None when it keeps its contract.
 
     Raises:
         ContractViolated: when its stream enforces a contract that it breaks.
@@ -145,9 +145,9 @@ def conclude(stream: StreamDefinition, undecided: Undecided, found: Sequence[Vio
 
 
 def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> Ruling:
-    """Return what an event is held to, by its type."""
+    """Return the rules for an event, by its type."""
     event_type = event.get("event_type")
-    # What is defined has a name already.
+    # A defined type has a valid name.
     definition = stream.event_types.get(event_type) if isinstance(event_type, str) else None
     if definition is None or not isinstance(event_type, str):
         event_type = _event_type(event)

@@ -1,4 +1,4 @@
-"""What a process remembers of the groups that are pulled through it: it saves questions, and would not be missed."""
+"""The memory of a process for the groups that are pulled through it: it saves commands, and its loss does no harm."""
 
 import time
 from collections import defaultdict
@@ -11,14 +11,14 @@ from synapse.delivery import membership
 from synapse.delivery.status import Status
 from synapse.pull.requests import Place
 
-# How often a group is looked after, in seconds: who had events too long, who fell silent, that somebody pulls, and how
-# far the group is.
+# How often a group is looked after, in seconds: reclaiming events that were held too long, removing silent consumers,
+# reporting that it is pulled, and the checkpoint of its position.
 REAP_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one group. `due` is when which work is to be done next."""
+    """The cached state of one group. `due` is when each kind of work is to be done next."""
 
     since: float
     joined: bool = False
@@ -51,7 +51,7 @@ class Memory:
         known.joined = known.was_joined = True
 
     def lost(self, place: Place) -> None:
-        """Note that the group is gone."""
+        """Record that the group was deleted."""
         self._of(place).joined = False
 
     def is_due(self, place: Place, work: str, every: float) -> bool:
@@ -94,7 +94,7 @@ class Memory:
             bells.discard(bell)
 
     def ring(self, place: Place) -> None:
-        """Wake all who wait for the group's events."""
+        """Wake all waiting readers of the group's events."""
         known = self._groups.get((place.stream, place.group))
         for bell in list(known.bells) if known else ():
             bell()

@@ -22,7 +22,7 @@ from synapse.redis import Conversation
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000
-# Ten at a time, a second of patience: what is asked for by those who name neither.
+# Ten at a time, a second of patience: the defaults for requests that name neither.
 EVENTS, BLOCK_MS = 10, 1000
 SHORTEST_LEASE_MS, LONGEST_LEASE_MS = 1000, 3_600_000
 LONGEST_DELAY_MS = 604_800_000
@@ -58,7 +58,7 @@ _EntryId = Annotated[str, AfterValidator(_entry_id), Field(json_schema_extra={"p
 
 
 class _PullBody(RequestBody):
-    """A JSON object. What is not known here is passed over, as the clients' own server does."""
+    """A JSON object. Unknown members are ignored, as the clients' own server does."""
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -78,7 +78,7 @@ class _PullBody(RequestBody):
 
 
 class PullPublish(_PullBody):
-    """An event to publish, and what is said about it and is no part of it."""
+    """An event to publish, and metadata that is no part of it."""
 
     nullable: ClassVar[tuple[str, ...]] = ("payload",)
     stream: _Text
@@ -102,7 +102,7 @@ class PullPublish(_PullBody):
 
     @property
     def beside(self) -> Mapping[str, str]:
-        """What is said about the event and is no part of it, as text."""
+        """The metadata that is no part of the event, as text."""
         priority = self.priority
         found = {name: str(getattr(self, name) or "") for name in _BESIDE} | {"priority": str(priority)}
         return {name: text for name, text in found.items() if text}
@@ -158,7 +158,7 @@ class PullExtend(_Held):
 
 
 def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
-    """Store the event that `request` asked for, and answer 200: the clients of this protocol look for `entry_id`.
+    """Store the event of `asked`, and answer 200: the clients of this protocol look for `entry_id`.
 
     Raises:
         Forbidden: when the caller may not publish to it.

@@ -1,4 +1,4 @@
-"""Where the events' server is, as a URL says it: one server, the primary that Sentinels name, or a cluster."""
+"""The address of the events' server, from a URL: one server, the primary that Sentinels name, or a cluster."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FORMS = (
 )
 _KINDS: Mapping[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
 _PORTS: Mapping[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
-# What a URL may say behind its question mark; redis-py reads them. Anything else would fail at the first connection.
+# The query parameters of a URL; redis-py reads them. Anything else would fail at the first connection.
 _OF_ALL = ("db", "client_name")
 _OF_TLS = (
     "ssl_ca_certs",
@@ -35,9 +35,9 @@ _OF_SENTINEL = ("sentinel_username", "sentinel_password")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """What a URL says.
+    """The address in a URL.
 
-    `places` are the hosts and ports that it names, none for a unix socket; `service` is what the Sentinels call the
+    `places` are the hosts and ports that it names, none for a unix socket; `service` is the Sentinels' name of the
     primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: over TLS, whether the
     server has to prove that it is the one which the URL names.
     """
@@ -57,7 +57,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Whether the connection stays on this machine."""
         return all(_is_loopback(host) for host, _ in self.places)
 
     def __str__(self) -> str:
@@ -75,10 +75,10 @@ class Address:
 
 @lru_cache(maxsize=16)
 def read(url: str) -> Address:
-    """Return what a URL says.
+    """Parse a URL.
 
     Raises:
-        ValueError: when it cannot be used; the message is what was expected.
+        ValueError: when it cannot be used; the message describes the expected form.
     """
     try:
         parts = urlsplit(url)
@@ -163,7 +163,7 @@ def _path(path: str, kind: Kind) -> tuple[str, str]:
 
 
 def _logins(asked: dict[str, str]) -> Mapping[str, str]:
-    """Take out what is for the Sentinels alone."""
+    """Remove and return the parameters for the Sentinels alone."""
     return MappingProxyType({name.removeprefix("sentinel_"): asked.pop(name) for name in _OF_SENTINEL if name in asked})
 
 

@@ -19,7 +19,7 @@ Jobs = Callable[[Job], Coroutine[Any, Any, list[Any]]]
 
 
 async def do_in_a_thread(job: Job) -> list[Any]:
-    """Have a job done by one of the event loop's own threads: where nobody else needs them."""
+    """Run a job in one of the event loop's own threads: where the threads have no other users."""
     return await asyncio.to_thread(job.work)
 
 
@@ -30,11 +30,11 @@ class AsyncExecutor:
         kind = AsyncCluster if server.is_cluster() else AsyncNode
         self.nodes: AsyncCluster | AsyncNode = kind(server, max_pending=max_pending)
         self._jobs = jobs
-        # Nobody else holds these tasks.
+        # The only references to these tasks.
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, conversation: Conversation[T]) -> T:
-        """Hold the conversation to its end and return what it found out."""
+        """Run the conversation to its end and return its result."""
         try:
             asked = next(conversation)
         except StopIteration as end:
@@ -97,7 +97,7 @@ class AsyncExecutor:
 
 
 class _Talk(Generic[T]):
-    """A conversation that goes on in the callbacks of its connection; what takes more than that becomes a task."""
+    """A conversation that runs in the callbacks of its connection; a longer step becomes a task."""
 
     __slots__ = ("_conversation", "_done", "_executor", "_failed")
 
@@ -114,7 +114,7 @@ class _Talk(Generic[T]):
         self._failed = failed
 
     def go_on(self, step: Callable[[], Sequence[Command] | Job]) -> None:
-        """Take the next step, and send what it asks."""
+        """Take the next step, and send its commands."""
         try:
             asked = step()
         except StopIteration as end:

@@ -2,10 +2,10 @@
 
 import re
 
-# The keys of a group and of a stream that stay until somebody deletes them. The others expire by themselves.
+# The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
 _OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq)|queue:[0-9a-z]+):(.+)", re.DOTALL)
 _OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took)")
-# What all of them begin with, as a pattern for SCAN.
+# The prefix of all keys, as a pattern for SCAN.
 OF_STREAMS = "syn:{*"
 
 
@@ -29,12 +29,12 @@ def durations(stream: str) -> str:
 
 
 def pins(stream: str) -> str:
-    """Hash of when each group that no bridge owns last moved: what the janitor remembers."""
+    """Hash of when each group without a bridge last moved: the memory of the janitor."""
     return f"syn:{{{stream}}}:pins"
 
 
 def watchers(stream: str) -> str:
-    """Hash of how many watch a stream live, by process: what each says of itself every second."""
+    """Hash of the number of live viewers of a stream by process, which each process reports every second."""
     return f"syn:{{{stream}}}:live"
 
 
@@ -44,7 +44,7 @@ def waiting(stream: str, group: str) -> str:
 
 
 def messages(stream: str, group: str) -> str:
-    """Hash of the copies of those events, and what is known of their attempts."""
+    """Hash of the copies of those events, and the state of their attempts."""
     return f"syn:{{{stream}}}:msg:{group}"
 
 
@@ -69,7 +69,7 @@ def dead_letters(stream: str, group: str) -> str:
 
 
 def reports(stream: str, group: str) -> str:
-    """Hash of how each consumer of a group is: what it says of itself every second."""
+    """Hash of the consumers' reports by consumer, which each consumer renews every second."""
     return f"syn:{{{stream}}}:run:{group}"
 
 
@@ -79,22 +79,22 @@ def history(stream: str, seconds: int, name: int | str) -> str:
 
 
 def idempotency(stream: str, digest: str) -> str:
-    """What was stored under an idempotency key, told by a digest of the key and of whose it is."""
+    """The entry stored under an idempotency key, by a digest of the key and its owner."""
     return f"syn:{{{stream}}}:idem:{digest}"
 
 
 def bucket(kind: str, digest: str) -> str:
-    """How many requests a caller has left, told by a digest of who it is."""
+    """The number of requests that a caller has left, by a digest of the caller."""
     return f"syn:rate:{kind}:{digest}"
 
 
 def ticket(digest: str) -> str:
-    """What a ticket for the live tail stands for, told by a digest of the ticket."""
+    """The grant of a ticket for the live tail, by a digest of the ticket."""
     return f"syn:ticket:{digest}"
 
 
 def probe(number: int) -> str:
-    """A key that is never there: whoever asks whether a node takes writes names it."""
+    """A key that never exists: the check whether a node takes writes names it."""
     return f"syn:probe:{number}"
 
 
@@ -102,9 +102,9 @@ JANITOR_LEASE = "syn:janitor"
 SAMPLER_LEASE = "syn:sampler"
 # What changed in the latest sample of statistics.
 LATEST_SAMPLE = "syn:past:now"
-# Hash of the processes that run bridges: when each last said that it lives.
+# Hash of the heartbeats of the processes that run bridges.
 PROCESSES = "syn:processes"
-# Sorted set of who published where: "<stream> <source>" by when that was last seen, in milliseconds.
+# Sorted set of publishers: "<stream> <source>" by when that was last seen, in milliseconds.
 PUBLISHERS = "syn:publishers"
 # Sorted set of one member: the highest version number of the catalog that was loaded.
 CATALOG = "syn:catalog"

@@ -23,13 +23,13 @@ from synapse.redis.command import Argument, Command, ReplyError
 
 logger = logging.getLogger(__name__)
 
-# Takes the raw replies of a call, or what it failed with.
+# Takes the raw replies of a call, or its error.
 Taker = Callable[[list[Any] | Exception], None]
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """The commands of one call: how many replies there will be, and who takes them."""
+    """The commands of one call: how many replies there will be, and the function that takes them."""
 
     count: int
     size: int
@@ -47,7 +47,7 @@ class PipelinedConnection(asyncio.Protocol):
     """
 
     def __init__(self, opened: asyncio.StreamWriter, *, timeout: float) -> None:
-        # Kept although only its transport is used: a writer that nobody holds closes the transport.
+        # Kept although only its transport is used: a writer without a reference closes the transport.
         self._opened = opened
         self._transport = opened.transport
         self._timeout = timeout
@@ -92,12 +92,12 @@ class PipelinedConnection(asyncio.Protocol):
         self.pending_bytes += len(packed)
 
     def hold(self, barrier: Command) -> asyncio.Future[list[Any]]:
-        """Queue a barrier behind this tick's write. All who queue the same one are handed the same future: it is not
-        to be cancelled."""
+        """Queue a barrier behind this tick's write. All calls that queue the same barrier get the same future, which
+        must not be cancelled."""
         future = self._barriers.get(barrier.words)
         if future is None:
             future = self._barriers[barrier.words] = self._loop.create_future()
-            # Whoever asked may be gone by then: nobody would look at its exception.
+            # The caller may be gone by then: its exception would be reported as never retrieved.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             future.add_done_callback(self._let_go)
         return future
@@ -123,7 +123,7 @@ class PipelinedConnection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail whoever still waits: the fate of commands that were sent is not known."""
+        """Fail every waiting call: the fate of commands that were sent is not known."""
         if self.closed:
             return
         self.closed = True
@@ -198,7 +198,7 @@ def _hand(call: _Waiting, replies: list[Any] | Exception) -> None:
 
 
 def _settle(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:
-    """Hand the replies to whoever awaits the future; one who went away has cancelled it."""
+    """Give the replies to the future, unless its caller cancelled it."""
     if future.done():
         return
     if isinstance(replies, Exception):

@@ -1,4 +1,4 @@
-"""Check that the Redis server keeps what it is given and takes writes; each finding names its consequence.
+"""Check that the Redis server keeps its data and takes writes; each finding names its consequence.
 
 A write probe sets a key that never exists only if it exists (`SET ... XX`): `PING` is answered by servers that are out
 of memory, lack their replicas or are replicas, but such a write is refused before the key is looked up (OOM,
@@ -63,7 +63,7 @@ _HOLES = (
 
 
 def server_warnings(executor: SyncExecutor) -> list[str]:
-    """Return what is wrong with the server's settings, a sentence for each finding.
+    """Return the faults in the server's settings, a sentence for each.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -76,7 +76,7 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
 
 
 def transport_warning(address: Address) -> str:
-    """Return what is wrong with the way to the server, as a sentence; "" when nothing is."""
+    """Return the security fault of the connection to the server, as a sentence; "" when there is none."""
     if address.is_local:
         return ""
     if not address.is_tls:
@@ -100,7 +100,7 @@ class ServerCheck:
         self._said: frozenset[str] = frozenset()
 
     def step(self) -> None:
-        """Ask the server, and log what is new. A server that is away is no finding: others say so."""
+        """Check the server, and log new findings. An unreachable server is no finding: other parts report it."""
         try:
             executor = self._executor()
             on_the_way = transport_warning(executor.server.address())

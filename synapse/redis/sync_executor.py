@@ -27,7 +27,7 @@ class SyncExecutor:
         self._nodes: SyncCluster | SyncNode = kind(server, timeout=timeout)
 
     def run(self, conversation: Conversation[T]) -> T:
-        """Hold the conversation to its end and return what it found out."""
+        """Run the conversation to its end and return its result."""
         try:
             asked = next(conversation)
             while True:
@@ -55,7 +55,7 @@ class SyncExecutor:
         return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
 
     def interrupt(self) -> None:
-        """End what other threads wait for: to them the connection is lost, as if the server had closed it."""
+        """Interrupt the waits of other threads: to them the connection is lost, as if the server had closed it."""
         self._nodes.interrupt()
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class AsyncCluster:
     async def finish(
         self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any]
     ) -> list[Any]:
-        """Ask again for what the node did not know or does not have, and return the replies."""
+        """Resend commands that the node did not serve to the right nodes, and return the replies."""
         asked = next(((place, node) for place, node in self._nodes.items() if node.holds(connection)), None)
         if asked is None:
             return replies  # it was lost meanwhile: what it refused stays refused
@@ -95,7 +95,8 @@ class AsyncCluster:
             return problem
 
     async def _look(self) -> None:
-        """Find out the topology in a thread, where it is asked one node after the other. Only who knows none waits."""
+        """Load the topology in a thread, which asks one node after the other. A call waits for it only when no topology
+        is known."""
         if self._looking is None:
             self._looking = asyncio.create_task(asyncio.to_thread(self._topology.look))
             self._looking.add_done_callback(self._looked)
@@ -105,5 +106,5 @@ class AsyncCluster:
     def _looked(self, task: asyncio.Task[None]) -> None:
         self._looking = None
         if not task.cancelled():
-            # Whoever waits for it hears of it; otherwise the next call looks again.
+            # A waiting call gets the error; otherwise the next call looks again.
             task.exception()

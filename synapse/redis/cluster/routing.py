@@ -1,6 +1,6 @@
 """A call to a cluster: its commands go to the nodes that have their keys, and its replies come back in order.
 
-What a node says it does not have (MOVED, ASK) it has not executed, so it is sent to the node that does.
+A command that a node redirects (MOVED, ASK) was not executed, so it is sent to the node that has the slot.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from synapse.redis.address import Place
 from synapse.redis.cluster.topology import Topology
 from synapse.redis.command import Argument, Command, ReplyError
 
-# They speak of no key. Any node can answer the first; PING is asked of all, because each has to answer; the others
-# belong to the commands that stand beside them.
+# They name no key. Any node can answer the first; PING is asked of all, because each has to answer; the others belong
+# to the commands that stand beside them.
 ANY_NODE = frozenset(("TIME", "INFO", "CONFIG"))
 EVERY_NODE = frozenset(("PING",))
 WITH_THE_NEXT = frozenset(("MULTI",))
 WITH_THE_LAST = frozenset(("EXEC", "WAIT", "WAITAOF"))
-# Those whose key is not their second word.
+# Commands whose key is not their second word.
 _THIRD = frozenset(("XGROUP", "XINFO"))
 _SCRIPTS = frozenset(("EVALSHA", "EVAL"))
 # We read one stream at a time: its name and the id stand at the end.
@@ -62,8 +62,8 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one node is asked: commands, and their places in the call. `asking` says that the node is to answer although
-    it does not have their slot yet."""
+    """The commands for one node, and their places in the call. `asking` tells the node to answer although it does not
+    have their slot yet."""
 
     node: Place
     commands: tuple[Command, ...]
@@ -79,7 +79,7 @@ def only_node(commands: Sequence[Command], topology: Topology) -> Place | None:
 
 
 class Call:
-    """One call: ask what `first` returns, hand each answer to `take`, then go on with `again` until there is nothing
+    """One call: send the batches of `first`, hand each reply to `take`, then go on with `again` until there is nothing
     more. `replies` has them all."""
 
     def __init__(self, commands: Sequence[Command], topology: Topology) -> None:
@@ -91,7 +91,7 @@ class Call:
         self._hops = 0
 
     def first(self) -> list[Batch]:
-        """Return what each node is asked.
+        """Return the batches by node.
 
         Raises:
             BrokerDown: when no node is known to have a slot.
@@ -104,7 +104,7 @@ class Call:
         return [self._batch(node, found) for node, found in places.items()]
 
     def whole(self, node: Place) -> Batch:
-        """Return the call as one that a single node is asked."""
+        """Return the whole call as one batch for a single node."""
         return self._batch(node, range(len(self._commands)))
 
     def take(self, batch: Batch, answer: list[Any] | Unavailable) -> None:
@@ -113,7 +113,7 @@ class Call:
             if not isinstance(answer, Busy):
                 self._topology.doubt()
             self._failures.append(answer)
-            # For a call that others can answer: these commands alone were refused.
+            # For a call that other nodes can answer: these commands alone were refused.
             answer = [ReplyError(f"CLUSTERDOWN {answer.detail}")] * len(batch.places)
         sent_on: set[int] = set()
         for place, reply in zip(batch.places, answer, strict=True):
@@ -130,7 +130,7 @@ class Call:
                     those.append(len(self._commands) - 1)
 
     def again(self) -> list[Batch]:
-        """Return what is to be asked of other nodes now."""
+        """Return the batches to send to other nodes now."""
         waiting, self._again = self._again, {}
         if self._hops == MOST_HOPS:
             return []
@@ -150,7 +150,7 @@ class Call:
         return self._replies
 
     def _nodes(self) -> list[list[Place]]:
-        """Return who is asked each command."""
+        """Return the nodes of each command."""
         found: list[list[Place]] = []
         nearby: list[Place] = []
         for place, command in enumerate(self._commands):
@@ -188,7 +188,7 @@ class Call:
         return Batch(node, tuple(commands), tuple(places), asking)
 
     def _target(self, node: Place, reply: Any) -> tuple[Place, bool] | None:
-        """Return which node a reply names instead, and whether it is to be asked this once only."""
+        """Return the node that a reply redirects to, and whether for this command alone (ASK)."""
         if not isinstance(reply, ReplyError) or reply.code not in ("MOVED", "ASK"):
             return None
         _, slot, where = str(reply).split()[:3]
@@ -199,7 +199,7 @@ class Call:
         return target, reply.code == "ASK"
 
     def _together(self, place: int, batch: Batch) -> Sequence[int]:
-        """Return what has to be sent again with a command: the whole of its transaction, which did not happen."""
+        """Return the places to send again with a command: the whole of its transaction, which did not happen."""
         names = {other: self._commands[other].words[0] for other in batch.places}
         begins = [other for other in batch.places if other <= place and names[other] == "MULTI"]
         ends = [other for other in batch.places if other >= place and names[other] == "EXEC"]

@@ -1,8 +1,8 @@
-"""How a group's events change place, as commands.
+"""The commands that move a group's events between their states.
 
-For each group an event is in exactly one place: unread, pending with a consumer, waiting to be given out again, parked
-behind another of its key, set aside as a dead letter, or done. Every move between them is one script, so that a crash
-at any point leaves it in one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
+For each group an event is in exactly one state: unread, pending with a consumer, scheduled for retry, blocked by key,
+set aside as a dead letter, or done. Every move between them is one script, so that a crash at any point leaves it in
+one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
 """
 
 import secrets
@@ -25,7 +25,7 @@ MAX_LEASED_BYTES = 4 * 1024 * 1024
 # While so many events of a group wait to come again, or for their turn, nothing new is read: one broken sink, or one
 # key that does not get on, must not move a whole stream into copies.
 MAX_WAITING = 100_000
-# What is kept of an error's text.
+# The length to which an error's text is cut.
 MAX_ERROR = 1000
 
 Fate = Literal["retry", "dead", "lost", "stale"]
@@ -33,8 +33,8 @@ Fate = Literal["retry", "dead", "lost", "stale"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """`created`: this run made the group. `ours`: Synapse made it, now or before, and may take back what others in it
-    have had for too long. `resumed`: it was lost, and goes on where it was seen last."""
+    """`created`: this run made the group. `ours`: Synapse made it, now or before, and may reclaim events that other
+    consumers have held for too long. `resumed`: it was lost, and goes on at its last known position."""
 
     created: bool
     ours: bool
@@ -42,10 +42,10 @@ class Joined:
 
 
 class Held(NamedTuple):
-    """An event in hand: its entry, with names and values in turn, and the number of this attempt, from 1.
+    """An event in flight: its entry, with names and values in turn, and the number of this attempt, from 1.
 
-    `token` names the lease under which it was given out; "" for one that was read, and is pending. `key` is what an
-    ordered group tells its events apart by; of one key, they are to be delivered one after the other. "" is none.
+    `token` names the lease of the event; "" for one that was read, and is pending. `key` is the value by which an
+    ordered group orders its events; events of one key are to be delivered one after the other. "" is none.
     """
 
     id: str
@@ -57,10 +57,11 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leased:
-    """The events that were given out, in the order of their ids.
+    """The leased events, in the order of their ids.
 
-    `lost`: how many were not, because their copy was gone; `dead`: because they had no attempt left. `next_due_ms`:
-    after how long the next one is due (None: none waits). `waiting`: how many wait or are parked, these included.
+    `lost`: how many were not leased, because their copy was gone; `dead`: because they had no attempt left.
+    `next_due_ms`: after how long the next one is due (None: none is scheduled). `waiting`: how many are scheduled for
+    retry or blocked by key, these included.
     """
 
     events: list[Held]
@@ -72,9 +73,9 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """What reading an ordered group gave: the events to deliver, how many were read to find them (the others are
-    parked), and the id of the latest entry of the stream. `blocked`: in the order of the stream an earlier event is not
-    done yet, so none was read."""
+    """The result of reading an ordered group: the events to deliver, how many were read to find them (the others are
+    blocked by their key), and the id of the latest entry of the stream. `blocked`: in the order of the stream an
+    earlier event is not done yet, so none was read."""
 
     events: list[Held]
     read: int
@@ -84,7 +85,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt: the event, the token of its lease, why, and how long the attempt took (None: nobody knows).
+    """A failed attempt: the event, the token of its lease, the error, and how long the attempt took (None: unknown).
 
     `delay_ms`: after how long the next one may begin; `fatal`: there is to be none.
     """
@@ -143,7 +144,7 @@ def join(
 
 
 def keep(stream: str, group: str, *, start: str, run: str) -> Command:
-    """Make the group of a bridge, unless it exists, so that what it is owed is kept before anybody reads: `Joined`.
+    """Make the group of a bridge, unless it exists, so that its backlog is kept before the first reading: `Joined`.
 
     It begins after the id `start`; one that was lost goes on where it was, or begins at the beginning.
     """
@@ -182,11 +183,11 @@ def done(
     counter: Literal["done", "filtered"] = "done",
     tokens: Sequence[str] = (),
 ) -> Command:
-    """Settle events that were delivered, or that the group does not want. They are counted under the name `counter`.
+    """Acknowledge events that were delivered, or that the group filters out. They are counted under the name `counter`.
 
-    The reply is how many of them were not settled yet. With `tokens`, those of their leases, what an ordered group has
-    given to another consumer by now stays with that one, and so does what lies behind it: the next of its key must not
-    begin before it.
+    The reply is how many of them were unacknowledged. With `tokens`, those of their leases, an event that an ordered
+    group has leased to another consumer by now stays with that one, and so do the events behind it: the next of its key
+    must not begin before it.
     """
     return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
 
@@ -213,9 +214,9 @@ def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, st
 
 
 def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
-    """Let those who have events in hand, or only this consumer, have them for `lease_ms` from now on.
+    """Extend the leases of events in flight, or only those of this consumer, to `lease_ms` from now.
 
-    Whoever asks need not know the tokens. The reply says for each whether somebody has it.
+    The caller need not know the tokens. The reply says for each whether a consumer holds it.
     """
     return call(
         _PROLONG,
@@ -227,15 +228,15 @@ def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consu
 
 
 def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
-    """Ask who has events in hand: first what is known of leases, a list of (token, attempt) with "" for none; then, of
-    each event, `Pending`, or None when it is not pending."""
+    """Return the commands that find the holders of events in flight: first their leases, a list of (token, attempt)
+    with "" for none; then, of each event, `Pending`, or None when it is not pending."""
     fields = [field for id_ in ids for field in (f"{id_}:tok", f"{id_}:att")]
     leases = Command(("HMGET", keyspace.messages(stream, group), *fields), parse=_leases)
     return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
 
 
 def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
-    """Take back what a consumer (or any) has had pending for `idle_ms` or longer, at most `limit`: `Reaped`."""
+    """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer: `Reaped`."""
     arguments: list[Argument] = [idle_ms, limit, consumer]
     return call(_REAP, stream, group, arguments, lambda reply: Reaped(moved=reply[0], lost=reply[1]))
 
@@ -250,19 +251,20 @@ def lease(
     most_attempts: int = 0,
     together: bool = False,
 ) -> Command:
-    """Give out at most `limit` waiting events that are due; they are due again after `lease_ms`: `Leased`.
+    """Lease at most `limit` events scheduled for retry that are due; they are due again after `lease_ms`: `Leased`.
 
-    Those that had `most_attempts` (0: any number), and of which nobody told how the last one ended, are set aside.
-    `together`: what is parked behind an event is given out with it, and the caller keeps them in order.
+    Events that had `most_attempts` (0: any number), the last one without a reported end, are set aside. `together`: the
+    events blocked behind an event are leased with it, and the caller keeps them in order.
     """
-    # No other lease has it, not even one of the same consumer: what is said of an earlier one can be told from this.
+    # No other lease has this token, not even one of the same consumer: reports on earlier leases can be told from this
+    # one's.
     token = f"{secrets.token_hex(8)} {consumer}"
     arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts, int(together)]
     return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token))
 
 
 def recall(stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int) -> Command:
-    """End leases of a consumer that is gone, looking at `limit` of the group's leases from `offset` on: `Recalled`."""
+    """End leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `Recalled`."""
     arguments: list[Argument] = [consumer, lease_ms, offset, limit]
     return call(_RECALL, stream, group, arguments, lambda reply: Recalled(looked_at=reply[0], ended=reply[1]))
 

@@ -1,4 +1,4 @@
-"""What a person does with a group, as commands: give it another place, or delete it. And what is asked to show it."""
+"""A person's commands on a group: move it, delete it, and the commands that show it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from synapse.redis.commands.delivery import call
 
 _MOVE, _DELETE = load_script("move", "group"), load_script("delete", "group")
 
-# How many entries one call skips at most, and how many that are not settled it looks at: Redis serves nobody else
+# How many entries one call skips at most, and how many unacknowledged ones it reads: Redis serves no other client
 # meanwhile.
 SKIPPED_AT_ONCE, LOOKED_AT_ONCE = 2000, 500
 # The end of a stream, as a place to move to.
@@ -19,10 +19,10 @@ END = "+"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What one call did.
+    """The result of one call.
 
     `cursor`: where the next one goes on, "" when all is done. `skipped`: events that the group will not get; `again`:
-    events that it had not settled and that are unread again; `place`: the id after which it goes on.
+    unacknowledged events that are unread again; `place`: the id after which the group goes on.
     """
 
     cursor: str
@@ -33,8 +33,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Whether a group was deleted, and what it was owed: whether anything is unread, how many are pending, waiting,
-    parked and dead; and how many of its consumers are live."""
+    """Whether a group was deleted, and its backlog: whether anything is unread, how many events are pending, scheduled
+    for retry, blocked by key and dead; and how many of its consumers are live."""
 
     deleted: bool
     unread: bool
@@ -55,17 +55,17 @@ def move(
     skips: int = SKIPPED_AT_ONCE,
     looks: int = LOOKED_AT_ONCE,
 ) -> Command:
-    """Let a group go on after an id, or at the `END`: `Moved`. One call does a part; the next goes on at its `cursor`.
+    """Move a group to an id, or to the `END`: `Moved`. One call does a part; the next goes on at its `cursor`.
 
-    What it has and has not settled stays, as far as it is not unread again; `forget_owed`: not what lies up to `after`.
-    Doing it again from the beginning changes nothing more.
+    Its unacknowledged events stay, unless they become unread again; with `forget_owed`, those up to `after` are
+    dropped. Repeating the move from the beginning changes nothing more.
     """
     return call(_MOVE, stream, group, [after, int(forget_owed), skips, looks, cursor], _moved)
 
 
 def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> Command:
-    """Delete a group and all that is kept of it: `Deletion`. Not while it is owed anything, or has a consumer that was
-    silent for less than `lively_ms`, unless that is to be done by `force`."""
+    """Delete a group and all its data: `Deletion`. A group with a backlog, or with a consumer active within
+    `lively_ms`, is deleted only by `force`."""
     script_keys = [
         stream,
         *(name(stream, group) for name in _KEPT),

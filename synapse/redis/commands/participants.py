@@ -1,6 +1,6 @@
-"""Publishers, readers and consumers, as commands: when each was last seen, and what consumers say of themselves.
+"""Publishers, readers and consumers, as commands: when each was last seen, and the reports of consumers.
 
-What a consumer says is gone by itself when nobody repeats it.
+A report expires when it is not repeated.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,17 +42,17 @@ def note_publishers(seen: Mapping[Publisher, int]) -> Command:
 
 
 def publishers() -> Command:
-    """Read what was noted: milliseconds since 1970 by `Publisher`."""
+    """Read the recorded publishers: milliseconds since 1970 by `Publisher`."""
     return Command(("ZRANGE", keyspace.PUBLISHERS, 0, -1, "WITHSCORES"), parse=_publishers)
 
 
 def latest_publishers(count: int) -> Command:
-    """Read those that were seen last, the latest first: as `publishers` does."""
+    """Read the latest publishers, the latest first: as `publishers` does."""
     return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1, "REV", "WITHSCORES"), parse=_publishers)
 
 
 def oldest_publishers(count: int) -> Command:
-    """Read the names of those that were seen the longest ago, for `forget_publishers`."""
+    """Read the names of the publishers seen the longest ago, for `forget_publishers`."""
     return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1))
 
 
@@ -62,7 +62,7 @@ def forget_publishers(names: Iterable[bytes]) -> Command:
 
 
 def readers(stream: str) -> Command:
-    """Read which groups a stream has, and when each last asked for events: `Readers`."""
+    """Read the groups of a stream, and when each last asked for events: `Readers`."""
     return _READERS.call([stream], [], parse=_readers)
 
 
@@ -95,35 +95,35 @@ _REPORT = load_script("report")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The words of a consumer, and when it said them: milliseconds, by the server's clock."""
+    """The report of a consumer, and its time: milliseconds, by the server's clock."""
 
     at: int
     words: bytes
 
 
 def report(stream: str, group: str, consumer: str, words: bytes, *, keep_ms: int) -> Command:
-    """Note what a consumer says of itself. Those that said nothing for `keep_ms` are forgotten."""
+    """Store a consumer's report. Reports older than `keep_ms` are deleted."""
     return _REPORT.call([keyspace.reports(stream, group)], [consumer, words, keep_ms])
 
 
 def beat(process: str, *, keep_ms: int) -> Command:
-    """Note that a process lives: what its consumers said of themselves holds. Those that said nothing for `keep_ms` are
-    forgotten."""
+    """Store a process's heartbeat, which keeps the reports of its consumers valid. Heartbeats older than `keep_ms` are
+    deleted."""
     return _REPORT.call([keyspace.PROCESSES], [process, "", keep_ms])
 
 
 def beats() -> Command:
-    """Read when each process said that it lives: `Report` by process, without words."""
+    """Read the heartbeats of the processes: `Report` by process, without words."""
     return Command(("HGETALL", keyspace.PROCESSES), parse=_reports)
 
 
 def withdraw(stream: str, group: str, consumer: str) -> Command:
-    """Forget what a consumer said: it is no more."""
+    """Delete the report of a consumer that has ended."""
     return Command(("HDEL", keyspace.reports(stream, group), consumer))
 
 
 def reports(stream: str, group: str) -> Command:
-    """Read what the consumers of a group say: `Report` by consumer."""
+    """Read the reports of a group's consumers: `Report` by consumer."""
     return Command(("HGETALL", keyspace.reports(stream, group)), parse=_reports)
 
 
@@ -136,7 +136,7 @@ def _reports(reply: Any) -> Mapping[str, Report]:
     found = {}
     for name, row in zip(reply[::2], reply[1::2], strict=True):
         at, _, words = row.partition(b" ")
-        # Somebody else's words in our key are nobody's report.
+        # A foreign text in our key is no report.
         if at.isdigit():
             found[name.decode("utf-8", "replace")] = Report(at=int(at), words=words)
     return found

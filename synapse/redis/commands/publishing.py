@@ -1,4 +1,4 @@
-"""Appending entries once, however often it is asked for, and entries that are appended together, as commands."""
+"""Commands that append entries: once for repeated requests, and several together."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ _OUTCOMES: dict[bytes, _Outcome] = {b"OK": "stored", b"DUP": "repeated", b"CONFL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Once:
-    """What became of it: stored now, stored before (`repeated`), refused because something else was stored under the
-    key (`conflict`), or because the stream is `full`. `id` is the entry's."""
+    """The result: stored now, stored before (`repeated`), refused because something else was stored under the key
+    (`conflict`), or because the stream is `full`. `id` is the entry's."""
 
     outcome: _Outcome
     id: str = ""
@@ -36,8 +36,8 @@ class Together:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """What a request is known by when it is sent again: `key`, as `who` calls it. The `fingerprint` tells what was sent
-    apart from anything else that is sent under the key."""
+    """The key that identifies a repeated request: `key`, in the namespace of the caller `who`. The `fingerprint`
+    identifies the content, so that other content under the key is refused."""
 
     who: str
     key: str
@@ -54,10 +54,10 @@ def publish_once(
     window_ms: int,
     hard_length: int = 0,
 ) -> Command:
-    """Append an entry unless `who` did so under the same key within the window: `Once`.
+    """Append an entry unless the caller `who` stored one under the same key within the window: `Once`.
 
-    `fingerprint` tells what was sent apart from anything else that is sent under the key. `hard_length` 0: the stream
-    is never full.
+    `fingerprint` identifies the content, so that other content under the key is refused. `hard_length` 0: the stream is
+    never full.
     """
     return _ONCE.call(
         [stream, keyspace.idempotency(stream, _digest(stream, who, key)), keyspace.stats(stream)],

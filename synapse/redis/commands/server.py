@@ -1,6 +1,6 @@
-"""Ask a server how it is and how it is set up, and wait until what was written is safe in more than its memory.
+"""Commands that ask a server for its state and settings, and that wait until writes are durable beyond its memory.
 
-Both waits count what their own connection wrote before, and nothing else; both answer with a count, also when the time
+Both waits count the earlier writes of their own connection, and no others; both answer with a count, also when the time
 was over before it was reached. Inside MULTI they would not wait at all.
 """
 
@@ -10,12 +10,13 @@ from synapse.redis.command import Command
 
 
 def wait(replicas: int, *, within_ms: int) -> Command:
-    """Wait until so many replicas have what was written (WAIT). The reply is how many have."""
+    """Wait until so many replicas have the connection's writes (WAIT). The reply is how many have."""
     return Command(("WAIT", replicas, within_ms), barrier=True)
 
 
 def wait_for_disk(*, within_ms: int) -> Command:
-    """Wait until what was written is on the server's own disk (WAITAOF, Redis 7.2 and Valkey). The reply is 1 or 0."""
+    """Wait until the connection's writes are on the server's own disk (WAITAOF, Redis 7.2 and Valkey). The reply is 1
+    or 0."""
     return Command(("WAITAOF", 1, 0, within_ms), parse=_local, barrier=True)
 
 

@@ -1,4 +1,5 @@
-"""The sampler's commands: what is sampled of streams and groups, blocks of history, and one sampler at a time."""
+"""The sampler's commands: samples of streams and groups, blocks of history, and the lease that allows one sampler at a
+time."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ _HOLD_LEASE = load_script("hold_lease")
 
 
 class StreamSample(NamedTuple):
-    """What Redis says of a stream; `added` and `memory` are -1 where it does not say."""
+    """A sample of a stream; `added` and `memory` are -1 where Redis does not report them."""
 
     length: int
     last_id: str
@@ -37,7 +38,7 @@ def hold_lease(owner: str, *, ttl_ms: int) -> Command:
 
 
 def sample(stream: str, *, memory: bool) -> Command:
-    """Read what is sampled of a stream; the reply is a `StreamSample`. `memory` costs Redis a little more."""
+    """Sample a stream; the reply is a `StreamSample`. `memory` costs Redis a little more."""
     return _SAMPLE.call([stream], [int(memory)], parse=_sample)
 
 
@@ -48,7 +49,7 @@ def count_between(stream: str, ranges: Sequence[tuple[str, str, int]]) -> Comman
 
 
 def counters(stream: str, group: str, fields: Sequence[str]) -> Command:
-    """Read counters of a group; the reply has a number for each field, 0 for what is none."""
+    """Read counters of a group; the reply has a number for each field, 0 for a field that is no number."""
     return Command(("HMGET", keyspace.counters(stream, group), *fields), parse=lambda reply: [*map(number, reply)])
 
 
@@ -83,7 +84,7 @@ def latest_sample() -> Command:
 
 
 def number(text: bytes | None) -> int:
-    """Return the number that a counter's text is, 0 when it is none: somebody else's text counts nothing."""
+    """Return a counter's number, 0 for a text that is no number: foreign text counts nothing."""
     return int(text) if text and text.isdigit() and len(text) < 19 else 0
 
 

@@ -14,7 +14,7 @@ FIRST, LAST = "-", "+"
 class Entry(NamedTuple):
     """One entry of a stream: its id and its fields as Redis gives them, names and values in turn.
 
-    `parts` is empty for an entry that was trimmed or deleted while a group still had to settle it.
+    `parts` is empty for an entry that was trimmed or deleted before a group acknowledged it.
     """
 
     id: str
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A consumer group as XINFO GROUPS tells of it. Redis' own `lag` is left out: it is wrong after deletions."""
+    """A consumer group as XINFO GROUPS reports it. Redis' own `lag` is left out: it is wrong after deletions."""
 
     name: str
     consumers: int
@@ -33,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """A consumer as XINFO CONSUMERS tells of it; `idle` in milliseconds."""
+    """A consumer as XINFO CONSUMERS reports it; `idle` in milliseconds."""
 
     name: str
     pending: int
@@ -50,7 +50,7 @@ def xadd(stream: str, fields: Sequence[str]) -> Command:
 
 
 def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
-    """Return the command of `xadd`, packed: many words take several times the memory of what they become."""
+    """Return the command of `xadd`, packed: many words take several times the memory of their packed bytes."""
     return packed_xadd(stream, hiredis.pack_command(xadd(stream, fields).words))  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def xrevrange(stream: str, end: str, start: str, count: int) -> Command:
 
 
 def xinfo_stream(stream: str) -> Command:
-    """Read what Redis knows of a stream, by Redis' own names; entries as `Entry`."""
+    """Read a stream's XINFO STREAM, by Redis' own names; entries as `Entry`."""
     return Command(("XINFO", "STREAM", stream), parse=_stream_info)
 
 

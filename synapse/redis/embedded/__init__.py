@@ -1,7 +1,7 @@
-"""The embedded Redis: a Valkey server of our own on this machine, for those who set no `REDIS_URL`.
+"""The embedded Redis: a Valkey server of our own on this machine, for installations without `REDIS_URL`.
 
-Only `manage.py up` starts one. It outlives whoever started it, is adopted by the next `up`, and is never doubled: the
-server process itself holds a lock on its folder for as long as it lives. Every other process finds it with
+Only `manage.py up` starts one. It outlives the process that started it, is adopted by the next `up`, and is never
+doubled: the server process itself holds a lock on its folder for as long as it lives. Every other process finds it with
 `recorded_endpoint`.
 """
 

@@ -18,13 +18,13 @@ from synapse.redis.embedded.probe import State, look_at
 from synapse.runtime import ports, private_files
 from synapse.runtime.periodic import RetryTimer
 
-# Held by the server process from before it starts until it is gone, so that no two ever work on one folder.
+# Held by the server process from before it starts until it ends, so that no two ever work on one folder.
 SERVER_LOCK = "server.lock"
-# Held by whoever decides whether a server must be started or stopped, until that is done.
+# Held while a process decides whether a server must be started or stopped, until that is done.
 SUPERVISOR_LOCK = "supervisor.lock"
 
 PORTS = range(6379, 6399)
-# What the server says of a port that another program has.
+# The server's log message about a port that another program has.
 PORT_TAKEN = "Address already in use"
 STARTS = 5  # between choosing a port and listening on it, another program can take it
 PORT_PATIENCE = 0.3
@@ -33,7 +33,7 @@ POLL = 0.02
 
 
 def _say_nothing(_: str) -> None:
-    """The default for those who need no progress lines."""
+    """Drop progress lines: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class EmbeddedRedis:
             return self._start(lock)
 
     def stop(self) -> None:
-        """Stop the server and return when it is gone. Nothing happens when none runs.
+        """Stop the server and return when it has ended. Nothing happens when none runs.
 
         Raises:
-            EmbeddedRedisError: when it is still there after being asked, and after SIGKILL.
+            EmbeddedRedisError: when it still runs after being asked, and after SIGKILL.
         """
         with self._supervision():
             if not (self._goes(self._ask_to_stop) or self._goes(self._kill)):
@@ -108,7 +108,7 @@ class EmbeddedRedis:
             if given_back is None:
                 return endpoint
             lock = given_back
-            # Whoever had the port may have given it back by now: the server's own words count too.
+            # The program that had the port may have given it back by now: the server's own message counts too.
             if _is_free(endpoint.port) and PORT_TAKEN not in self._last_words(log_start):
                 break
         os.close(lock)
@@ -119,7 +119,7 @@ class EmbeddedRedis:
         try:
             program = self.program or process.binary()
             endpoint = self._choose_endpoint()
-            # Written before the start: a server that nobody can find could not be adopted.
+            # Written before the start: a server without a record could not be adopted.
             record(self.folder, endpoint)
             path = embedded_endpoint.write(self.folder, endpoint)
             process.run(program, path, keep_open=lock)
@@ -173,7 +173,8 @@ class EmbeddedRedis:
         return lock is not None
 
     def _goes(self, ask: Callable[[], bool]) -> bool:
-        """Ask until that reaches the server (one that was just started cannot hear yet), then wait until it is gone."""
+        """Ask until the request reaches the server (one that was just started cannot hear yet), then wait until it has
+        ended."""
         deadline, asked = time.monotonic() + STOP_PATIENCE, False
         while not (gone := self._is_gone()) and time.monotonic() < deadline:
             asked = asked or ask()
@@ -193,7 +194,7 @@ class EmbeddedRedis:
         return False
 
     def _kill(self) -> bool:
-        # Loses nothing: what was acknowledged is on disk.
+        # Loses nothing: every acknowledged write is on disk.
         return self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> bool:
@@ -205,7 +206,7 @@ class EmbeddedRedis:
         return True
 
     def _pid(self) -> int | None:
-        """Return the number of the server's process, or None when that number belongs to a stranger by now."""
+        """Return the number of the server's process, or None when that number belongs to another program by now."""
         configured = self.folder / embedded_endpoint.CONFIGURATION
         return process.verified_pid(self.folder / embedded_endpoint.PID, started_with=configured)
 
@@ -239,9 +240,9 @@ def _is_free(port: int) -> bool:
 
 
 class Watch:
-    """Watches one running server: a step looks at it once, and starts it again when it is gone.
+    """Watches one running server: each step checks it once, and starts it again when it has ended.
 
-    It comes back at the same address, or, if its port was taken meanwhile, where `recorded_endpoint` says.
+    It comes back at the same address, or, if its port was taken meanwhile, at the address of `recorded_endpoint`.
     """
 
     def __init__(
@@ -257,7 +258,7 @@ class Watch:
         self._was = State.READY
 
     def step(self) -> bool:
-        """Look once. Return False when the server was well and there was nothing to do."""
+        """Check once. Return False when the server was well and there was nothing to do."""
         look = look_at(self._endpoint)
         if look.state is not self._was and look.state is not State.AWAY:
             self._redis.say(f"The embedded Redis {look.said}.")

@@ -47,7 +47,7 @@ def test_closing_the_client_ends_a_loop_that_waits_for_events(valkey: Valkey, re
     asyncio.run(scene())
 
 
-def test_an_event_in_hand_is_still_acknowledged_after_the_client_was_closed(valkey: Valkey, redis: Redis) -> None:
+def test_an_event_in_flight_is_still_acknowledged_after_the_client_was_closed(valkey: Valkey, redis: Redis) -> None:
     before = connections(redis)
 
     async def scene() -> None:

@@ -114,7 +114,7 @@ def test_a_lost_group_is_made_again_at_the_beginning(
     assert redis.xinfo_groups(STREAM)[0]["pending"] == 1
 
 
-def test_events_in_hand_survive_a_flush(valkey: Valkey, redis: Redis, clock: Clock) -> None:
+def test_events_in_flight_survive_a_flush(valkey: Valkey, redis: Redis, clock: Clock) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
             await client.publish_many(STREAM, [numbered(n) for n in range(3)])

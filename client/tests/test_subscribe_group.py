@@ -171,7 +171,7 @@ def test_an_event_says_where_it_comes_from_without_being_spoiled(valkey: Valkey,
     asyncio.run(scene())
 
 
-def test_an_event_that_was_trimmed_while_pending_is_settled_and_never_handed_out(
+def test_an_event_that_was_trimmed_while_pending_is_acknowledged_and_never_yielded(
     valkey: Valkey, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scene() -> None:

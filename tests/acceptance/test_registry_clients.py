@@ -81,7 +81,7 @@ def test_a_break_is_refused_with_its_reason(client, subject):
     assert client.test_compatibility(subject, schema(WITH_NOTE))
 
 
-def test_compatibility_is_set_and_taken_back(client, subject):
+def test_compatibility_is_set_and_reset(client, subject):
     client.register_schema(subject, schema(ORDER))
 
     assert client.get_compatibility() == "BACKWARD"
@@ -95,7 +95,7 @@ def test_compatibility_is_set_and_taken_back(client, subject):
     assert refusal(client.set_compatibility, subject, "SIDEWAYS") == (422, 42203)
 
 
-def test_a_mode_is_set_and_taken_back(client, subject):
+def test_a_mode_is_set_and_reset(client, subject):
     client.register_schema(subject, schema(ORDER))
 
     assert client.get_global_mode() == "READWRITE"

@@ -128,11 +128,11 @@ class TestReading:
         assert ask("GET", "/streams", headers=stranger).json == {"streams": []}
         assert ask("GET", f"/streams/{TRAINING}", headers=stranger).status == 403
 
-    def test_groups_are_for_who_may_read(self, ask, reader, publisher):
+    def test_groups_are_shown_to_callers_that_may_read(self, ask, reader, publisher):
         assert ask("GET", f"/streams/{TRAINING}/groups", headers=reader).status == 200
         assert ask("GET", f"/streams/{TRAINING}/groups", headers=publisher).status == 403
 
-    def test_metrics_hide_events_from_who_may_not_read_them(self, django, publisher, key_of):
+    def test_metrics_hide_events_from_callers_that_may_not_read_them(self, django, publisher, key_of):
         django("POST", f"/events/{TRAINING}", EVENT, publisher)
         key = bearer(key_of("prometheus", scopes=["metrics:read"]))
 
@@ -155,7 +155,7 @@ class TestPulling:
 
         assert refused(ask("POST", "/v1/publish", body, publisher), "service:helox may not publish to agi-decisions.")
 
-    def test_a_group_gives_out_all_types_so_it_is_for_who_may_read_all(self, ask, key_of):
+    def test_a_group_of_all_types_requires_the_right_to_read_all(self, ask, key_of):
         from bridges.models import Bridge
         from streams.models import Stream
 
@@ -166,7 +166,7 @@ class TestPulling:
 
         assert refused(answer, "service:cyrex may not read from all of training-events, but some event types only.")
 
-    def test_a_group_of_some_types_is_for_who_may_read_those(self, ask, key_of):
+    def test_a_group_of_some_types_requires_the_right_to_read_those(self, ask, key_of):
         from bridges.models import Bridge
         from streams.models import Stream
 
@@ -203,7 +203,7 @@ class TestTheRegistry:
         answer = django("DELETE", "/registry/subjects/orders.order-placed", headers=key)
         assert (answer.status, answer.json["error_code"]) == (403, 40301)
 
-    def test_a_stranger_is_told_so_in_the_words_of_registries(self, django, registered):
+    def test_an_anonymous_caller_is_refused_in_the_words_of_registries(self, django, registered):
         answer = django("GET", "/registry/subjects")
 
         assert answer.status == 401

@@ -199,7 +199,7 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
-def test_a_route_lets_in_who_may_and_nobody_else(house, method, path):
+def test_a_route_lets_in_exactly_the_callers_with_its_right(house, method, path):
     rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
     lanes = [house.django, house.express] if (method, path) in LANE else [house.django]
 
@@ -324,7 +324,7 @@ def test_the_credentials_that_a_browser_adds_by_itself_serve_no_page_of_another_
         assert (own, foreign) == (200, 403), lane.name
 
 
-def test_of_people_only_who_sees_what_is_personal_and_acts_on_groups_pulls(house):
+def test_only_people_who_may_see_pii_and_act_on_groups_can_pull(house):
     def came(client, verb):
         return client.post(f"/v1/{verb}", orjson.dumps(BODY), content_type="application/json").status_code
 
@@ -334,7 +334,7 @@ def test_of_people_only_who_sees_what_is_personal_and_acts_on_groups_pulls(house
         assert let_in == {"superuser", "personal operator"}, verb
 
 
-def test_no_spelling_of_a_route_lets_a_stranger_in(house):
+def test_no_spelling_of_a_route_lets_an_anonymous_caller_in(house):
     for (method, path), rule in ROWS.items():
         if rule.to_strangers:
             continue
@@ -346,7 +346,7 @@ def test_no_spelling_of_a_route_lets_a_stranger_in(house):
         assert set(answers) == {401}, (method, path)
 
 
-def test_a_page_of_the_admin_sends_whoever_has_no_session_to_the_login(house):
+def test_an_admin_page_sends_visitors_without_a_session_to_the_login(house):
     pages = [path for path in admin_paths() if path not in ("/admin/login/", "/admin/logout/")]
     assert len(pages) > 50
 

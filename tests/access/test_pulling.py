@@ -103,7 +103,7 @@ class TestWhoseGroupItIs:
 
         assert not Bridge.objects.exists()
 
-    def test_a_group_of_redis_alone_is_settled_by_who_acts_on_groups(self, django, redis, key_of):
+    def test_a_group_known_to_redis_only_is_acknowledged_by_callers_who_may_act_on_groups(self, django, redis, key_of):
         id_ = redis.xadd(STREAM, {"event_type": "training-complete"})
         redis.xgroup_create(STREAM, "g", "0")
         redis.xreadgroup("g", "c", {STREAM: ">"})

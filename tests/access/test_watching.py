@@ -59,7 +59,7 @@ class TestWithAKey:
 
             assert watch.numbers(1) == [1]
 
-    def test_a_stranger_does_not(self, server):
+    def test_an_anonymous_caller_may_not_watch(self, server):
         assert httpx.get(server.url + LIVE).status_code == 401
 
     def test_a_publisher_of_another_stream_does_not(self, server, key_of):

@@ -187,7 +187,7 @@ def test_a_contract_is_made_from_an_event_types_page(admin_client):
     assert Contract.objects.get().versions.get().draft_text == NEEDS_M
 
 
-def test_a_draft_is_discarded_and_stays_in_the_record(admin_client, owner):
+def test_a_draft_is_discarded_and_stays_in_the_audit_log(admin_client, owner):
     save(admin_client, owner, NEEDS_M)
 
     admin_client.post(url(CONTRACT, "discard", owner.pk))

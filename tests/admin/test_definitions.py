@@ -127,7 +127,7 @@ def test_a_grant_with_a_bad_pattern_is_refused(admin_client):
     assert not Grant.objects.exists()
 
 
-def test_the_history_of_a_definition_is_the_record_of_it(admin_client, redis):
+def test_the_history_of_a_definition_comes_from_the_audit_log(admin_client, redis):
     define("orders", {"order-placed": {"required": ["n"]}})
     define("returns")
     admin_client.post(url("streams.stream", "delete", Stream.objects.get(name="returns").pk), {"post": "yes"})

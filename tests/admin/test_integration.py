@@ -85,7 +85,7 @@ def test_a_group_without_consumers_is_silent(admin_client, redis, services):
     assert states(status(admin_client))["platform-analytics-service"] == (None, "silent")
 
 
-def test_strangers_are_listed_apart(admin_client, redis, services):
+def test_unknown_publishers_are_listed_apart(admin_client, redis, services):
     publish(redis, "somebody")
     publish(redis, "")
     redis.xgroup_create("inference-events", "unheard-of", "0")
@@ -97,7 +97,7 @@ def test_strangers_are_listed_apart(admin_client, redis, services):
     assert "unheard-of group, 2 not read inference-events" in text
 
 
-def test_the_group_of_a_bridge_is_no_stranger(admin_client, redis, services):
+def test_the_group_of_a_bridge_is_not_listed_as_unknown(admin_client, redis, services):
     Bridge.objects.create(name="b", stream=Stream.objects.get(), group="of-a-bridge", sink="console")
     redis.xgroup_create("inference-events", "of-a-bridge", "0", mkstream=True)
 

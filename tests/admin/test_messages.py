@@ -151,7 +151,7 @@ def test_a_person_who_may_not_view_streams_sees_no_messages_or_groups(client_who
     assert client.get(url("streams.stream", "message", stream.pk, "1-1")).status_code == 403
 
 
-def test_a_stranger_is_asked_to_log_in(client, stream):
+def test_an_anonymous_visitor_is_asked_to_log_in(client, stream):
     page = client.get(url("streams.stream", "messages", stream.pk))
 
     assert (page.status_code, page.url.partition("?")[0]) == (302, "/admin/login/")

@@ -229,7 +229,7 @@ def test_each_role_gets_what_it_may_and_403_for_the_rest(scene, role):
     assert wrong == []
 
 
-def test_a_stranger_is_asked_to_log_in_everywhere(scene):
+def test_an_anonymous_visitor_is_asked_to_log_in_on_every_page(scene):
     stranger = Client()
 
     wrong = []

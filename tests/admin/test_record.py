@@ -18,7 +18,7 @@ def entry(db):
     )
 
 
-def test_the_record_cannot_be_changed(admin_client, entry):
+def test_the_audit_log_cannot_be_changed(admin_client, entry):
     assert admin_client.get(url("core.auditentry")).status_code == 200
     assert admin_client.get(url("core.auditentry", "add")).status_code == 403
     assert admin_client.post(url("core.auditentry", "delete", entry.pk), {"post": "yes"}).status_code == 403
@@ -31,7 +31,7 @@ def test_an_entry_shows_what_differs_and_only_that(admin_client, entry):
     assert "kept" not in text
 
 
-def test_names_in_the_record_do_no_harm(admin_client, db):
+def test_names_in_the_audit_log_are_escaped(admin_client, db):
     audit.record(SYSTEM, "change", "stream <script>\u202e", before=None, after={"<b>": "</table><script>"})
 
     for page in (url("core.auditentry"), url("core.auditentry", "change", AuditEntry.objects.get().pk)):
@@ -45,7 +45,7 @@ def person_form(**more):
     return {"username": "mika", "first_name": "", "last_name": "", "email": "", "is_active": "on", **more}
 
 
-def test_a_person_is_added_and_the_record_holds_no_password(admin_client):
+def test_a_person_is_added_and_the_audit_log_holds_no_password(admin_client):
     form = {"username": "mika", "usable_password": "true", "password1": "a-Long-1-word", "password2": "a-Long-1-word"}
 
     saved = admin_client.post(url("auth.user", "add"), form)

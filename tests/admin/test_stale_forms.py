@@ -129,7 +129,7 @@ def test_a_third_change_in_between_is_told_again(people, orders):
     assert "Purpose (now To give away)" in said
 
 
-def test_another_mistake_in_the_form_does_not_hide_the_other_change(people, orders):
+def test_another_error_in_the_form_does_not_hide_the_conflict(people, orders):
     ada, bob = people
     page = url("streams.stream", "change", orders.pk)
     second = form_of(bob, page)

@@ -26,7 +26,7 @@ def rows(page):
     return {stream.name: stream.overview for stream in page.context["cl"].result_list}
 
 
-def test_the_list_shows_live_figures(admin_client, busy):
+def test_the_list_shows_live_statistics(admin_client, busy):
     page = admin_client.get(url("streams.stream"))
 
     overview = rows(page)["orders"]

@@ -122,7 +122,7 @@ def test_a_person_who_may_not_view_the_audit_log_cannot_see_the_page(client_who_
 
 
 @pytest.mark.parametrize("page", ["add", "change", "delete"])
-def test_not_even_a_superuser_writes_in_the_record(admin_client, page):
+def test_not_even_a_superuser_can_write_to_the_audit_log(admin_client, page):
     entry = audit.record(SYSTEM, "create", "stream orders")
     address = url("core.auditentry", page, *([] if page == "add" else [entry.pk]))
 

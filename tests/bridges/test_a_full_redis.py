@@ -38,7 +38,7 @@ def test_a_full_redis_stores_no_new_event(redis, full):
         publish(redis, 1)
 
 
-def test_a_consumer_joins_and_what_is_there_is_delivered_retried_and_settled(redis, send, full):
+def test_a_consumer_joins_and_stored_events_are_delivered_retried_and_acknowledged(redis, send, full):
     made_by_us(redis)
     ids = publish(redis, 4)
     full()

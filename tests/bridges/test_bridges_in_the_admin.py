@@ -309,7 +309,7 @@ def test_the_summary_of_nothing_says_so(admin_client, redis, archive):
     assert text_of(admin_client.get(url(ARCHIVED, "inference"))).count("No inference event of that time") == 2
 
 
-def test_only_those_who_may_see_them_do(client, django_user_model, redis, archive):
+def test_only_people_with_permission_see_bridges_and_archived_events(client, django_user_model, redis, archive):
     client.force_login(django_user_model.objects.create_user("someone", password="x", is_staff=True))
 
     for page in (url(BRIDGE), url(ARCHIVED), url(ARCHIVED, "inference")):

@@ -213,7 +213,7 @@ def test_a_stream_that_a_bridge_reads_is_not_deleted_by_the_way(db):
         (", paused: perhaps}", "line 3: bridges[0].paused: must be true or false, but is the text “perhaps”"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_its_place(rest, said):
+def test_an_error_is_reported_with_its_line_and_its_place(rest, said):
     found = mistakes(MINIMAL + rest)
 
     assert any(line.startswith(said) or said == "found duplicate key" for line in found), found

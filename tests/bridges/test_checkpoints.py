@@ -31,7 +31,7 @@ def made_again(redis, send):
     return lose
 
 
-def test_a_group_that_settled_all_it_read_goes_on_behind_that(redis, send, group, checkpoint, made_again):
+def test_a_group_that_acknowledged_all_it_read_goes_on_behind_that(redis, send, group, checkpoint, made_again):
     ids = publish(redis, 5)
     send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=3)))
     assert checkpoint() == ids[2]

@@ -60,7 +60,7 @@ def test_consume_prints_events_as_they_arrive_and_stops_at_once_on_sigterm(redis
     assert redis.hget(f"{KEYS}:cnt:console", "done") == b"2"
 
 
-def test_after_kill_9_the_next_one_prints_at_once_what_was_in_hand(redis, start):
+def test_after_kill_9_the_next_run_prints_events_in_flight_at_once(redis, start):
     ids = publish(redis, 100, size=2000)
     # Nobody reads its pipe: it stands in the middle of its batch.
     killed = start()

@@ -374,7 +374,7 @@ class TestDiscarding:
             {"fingerprint": fingerprint("refused")},
         )
 
-    def test_without_a_reason_nothing_is_thrown_away(self, die):
+    def test_without_a_reason_no_dead_letter_is_discarded(self, die):
         die()
 
         with pytest.raises(BadEdit, match="Say why"):

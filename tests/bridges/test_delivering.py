@@ -5,7 +5,7 @@ from synapse.delivery.worker import IDLE_AFTER, IDLE_BLOCK_MS
 from tests.bridges.cast import BrokenSink, KeepingSink, places, publish
 
 
-def test_every_event_is_given_to_the_sink_and_then_settled(redis, bridge):
+def test_every_event_is_given_to_the_sink_and_then_acknowledged(redis, bridge):
     ids = publish(redis, 3)
 
     consumer = bridge().run_dry()
@@ -77,7 +77,7 @@ def test_an_event_that_the_sink_refuses_is_retried_and_the_others_are_acknowledg
     assert places(redis) == {"done": 3}
 
 
-def test_a_sink_that_breaks_leaves_everything_unsettled_and_stops_nothing(redis, bridge):
+def test_a_sink_that_breaks_leaves_every_event_unacknowledged_and_the_worker_running(redis, bridge):
     publish(redis, 3)
     consumer = bridge(BrokenSink())
 
@@ -97,7 +97,7 @@ def test_a_sink_that_answers_for_too_few_events_has_taken_none(redis, bridge):
     assert places(redis) == {"waiting": 3}
 
 
-def test_a_refused_event_comes_again_only_when_it_is_due(redis, bridge):
+def test_a_refused_event_is_retried_only_when_it_is_due(redis, bridge):
     publish(redis, 1)
     sink = KeepingSink(refuses=lambda _: True)
     consumer = bridge(sink)
@@ -168,7 +168,7 @@ def test_a_worker_that_had_nothing_to_do_for_long_waits_longer_until_something_c
     assert worker._block_ms(None, worked=False) == 1000
 
 
-def test_a_look_at_a_group_for_which_nothing_waits_is_two_commands(redis, bridge):
+def test_leasing_in_a_group_without_due_events_takes_two_commands(redis, bridge):
     worker = bridge().run_dry().worker
     redis.config_resetstat()
 

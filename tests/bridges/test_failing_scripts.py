@@ -364,7 +364,7 @@ class TestDeadLetters:
         assert (letter.event_id, letter.parts, letter.attempts, letter.count) == ("x", [], (), 0)
         assert self.replay(send, [letter]) == ["broken"]
 
-    def test_can_be_thrown_away(self, redis, send, dead, letters):
+    def test_can_be_discarded(self, redis, send, dead, letters):
         ids = [letter.id for letter in letters()]
 
         assert send(dead_letter_commands.discard(*PLACE, ids[:2])) == 2

@@ -5,7 +5,7 @@ from tests.bridges.cast import STREAM, BrokenSink, KeepingSink, make_due, places
 ONLY = frozenset({"order-placed"})
 
 
-def test_events_of_other_types_are_settled_and_counted(redis, bridge):
+def test_events_of_other_types_are_acknowledged_and_counted(redis, bridge):
     ids = publish(redis, 2)
     redis.xadd(STREAM, {"event_type": "order-paid"})
     redis.xadd(STREAM, {"n": "no type"})
@@ -27,7 +27,7 @@ def test_a_sink_that_fails_keeps_nothing_that_it_does_not_want(redis, bridge):
     assert places(redis) == {"waiting": 1, "filtered": 1}
 
 
-def test_an_event_that_waits_is_settled_when_its_type_is_wanted_no_more(redis, bridge):
+def test_an_event_scheduled_for_retry_is_acknowledged_when_its_type_is_wanted_no_more(redis, bridge):
     publish(redis, 2)
     bridge(KeepingSink(refuses=lambda _: True)).worker.step()
     make_due(redis)

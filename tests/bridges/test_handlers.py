@@ -118,7 +118,7 @@ def test_a_handler_may_take_many_at_once_and_then_takes_all_or_none(shop):
     assert ["IsADirectoryError" in str(outcome) for outcome in outcomes] == [True, True]
 
 
-def test_a_handler_that_is_working_when_the_stop_comes_finishes_what_it_has_in_hand(shop):
+def test_a_handler_that_is_working_when_the_stop_comes_finishes_its_events_in_flight(shop):
     sink = shop.open()
     asked = []
 

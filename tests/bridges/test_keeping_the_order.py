@@ -86,7 +86,7 @@ class BatchSink(KeepingSink):
 
 
 @pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
-def test_events_of_one_key_are_read_and_settled_by_the_batch(redis, bridge, options):
+def test_events_of_one_key_are_read_and_acknowledged_by_the_batch(redis, bridge, options):
     ids = order(redis, "a" * 10)
     consumer = bridge(**options)
 
@@ -149,7 +149,7 @@ def test_events_taken_before_the_sink_was_away_are_acknowledged(redis, bridge):
     assert places(redis) == {"done": 1, "waiting": 1, "parked": 1}
 
 
-def test_a_worker_waits_instead_of_reading_what_could_only_be_parked(redis, bridge):
+def test_a_worker_waits_instead_of_reading_events_that_would_be_blocked_by_key(redis, bridge):
     ids = publish(redis, 20)
     sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[0])
     consumer = bridge(sink, order="stream", block_ms=60_000, retry=Policy(schedule=(60,)))
@@ -259,7 +259,7 @@ def test_an_ordered_read_waits_for_events_and_gets_them_at_once(redis, bridge, o
         assert [held.id for held in reading.result(60)] == [id_]
 
 
-def test_an_answer_that_came_late_is_no_longer_in_hand(redis, bridge, monkeypatch):
+def test_events_of_a_late_answer_are_no_longer_in_flight(redis, bridge, monkeypatch):
     """From when it was read another consumer may have it after a lease, whenever the answer came."""
     now = [0.0]
     consumer = bridge(clock=lambda: now[0], lease_ms=10_000, **BY_CUSTOMER).run_dry()

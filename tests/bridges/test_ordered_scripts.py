@@ -179,7 +179,7 @@ def test_two_readers_share_the_keys(redis, order, read):
     assert places(redis) == {"pending": 2, "parked": 2}
 
 
-def test_a_trim_takes_nothing_that_is_parked(redis, send, order, read, lease):
+def test_a_trim_keeps_events_blocked_by_key(redis, send, order, read, lease):
     ids = order("aa")
     read()
     redis.xtrim(STREAM, maxlen=0)
@@ -291,13 +291,13 @@ def test_a_group_that_is_gone_is_said_to_be(redis, send):
 
 
 class TestEventsOfOneKeyThatAreReadTogether:
-    def test_are_given_out_together_and_none_is_parked(self, redis, order, read):
+    def test_are_given_out_together_and_none_is_blocked(self, redis, order, read):
         ids = order("aabab")
 
         assert read(together=True) == ids
         assert places(redis) == {"pending": 5}
 
-    def test_are_settled_in_one_go_and_leave_nothing(self, redis, send, order, read):
+    def test_are_acknowledged_together_and_leave_no_keys(self, redis, send, order, read):
         ids = order("aabab")
         read(together=True)
 
@@ -354,7 +354,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
             (id_, 3) for id_ in ids[:2]
         ]
 
-    def test_are_settled_by_who_has_them_in_their_turn_only(self, redis, send, order, read, lease):
+    def test_are_acknowledged_only_by_their_consumer_and_in_their_turn(self, redis, send, order, read, lease):
         ids = order("aaa")
         read("one", together=True)
         send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1))
@@ -441,7 +441,7 @@ class TestAGroupThatWasLost:
     def join(self, send, start="0", mode="again"):
         return send(delivery_commands.join(*PLACE, "me", start=start, mode=mode, run="run", owned=True))
 
-    def test_gives_what_was_pending_once_more_and_keeps_the_rest_parked(self, redis, send, order, read):
+    def test_gives_pending_events_once_more_and_keeps_the_rest_blocked(self, redis, send, order, read):
         ids = order("aab")
         read()
         redis.xgroup_destroy(*PLACE)
@@ -494,7 +494,7 @@ class TestAGroupThatWasLost:
         assert redis.exists(LOCKS, COPIES) == 0
 
 
-def test_a_group_that_keeps_its_order_no_more_frees_what_was_parked(redis, send, order, lease):
+def test_a_group_that_is_no_longer_ordered_frees_blocked_events(redis, send, order, lease):
     ids = order("aa")
     send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"))
     ids += order("a")

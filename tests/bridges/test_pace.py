@@ -60,7 +60,7 @@ class AbsentSink(KeepingSink):
         return super().deliver(batch, may_begin)
 
 
-def test_events_for_a_sink_that_is_away_are_given_back_and_come_when_it_is_there(redis, bridge):
+def test_events_for_a_sink_that_is_away_are_released_and_delivered_when_it_is_back(redis, bridge):
     ids = publish(redis, 50)
     consumer = bridge(AbsentSink())
 

@@ -203,7 +203,7 @@ def test_a_receiver_that_wants_nothing_any_more_disables_the_bridge_and_nothing_
     assert redis.hget(COUNTERS, "retried") is None
 
 
-def test_the_reason_for_which_it_is_disabled_quotes_nothing_personal(redis, bridge):
+def test_the_reason_for_disabling_a_bridge_quotes_no_pii(redis, bridge):
     publish(redis, 1)
     disabled = []
     sink = FailingSink(lambda _: SinkDisabled("Gone: anna@example.org"))

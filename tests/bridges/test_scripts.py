@@ -89,7 +89,7 @@ class TestJoin:
 
 
 class TestDone:
-    def test_settles_pending_and_waiting_events_and_counts_each_once(self, redis, send):
+    def test_acknowledges_pending_and_waiting_events_and_counts_each_once(self, redis, send):
         waiting = wait(redis, send, 2)
         publish(redis, 3)
         pending = read_and_die(redis, "reader")
@@ -121,7 +121,7 @@ class TestDone:
         assert len(waiting) == 100
         assert places(redis) == {"done": 5000}
 
-    def test_settles_nothing_in_a_group_that_is_gone(self, redis, send):
+    def test_acknowledges_no_event_in_a_group_that_is_gone(self, redis, send):
         assert send(delivery_commands.done(*PLACE, ["1-1"])) == 0
         assert redis.keys() == []
 
@@ -188,7 +188,7 @@ class TestLease:
     def lease(self, send, limit=100, lease_ms=60_000, **options):
         return send(delivery_commands.lease(*PLACE, "me", limit=limit, lease_ms=lease_ms, **options))
 
-    def test_gives_out_what_is_due_and_keeps_it_until_it_is_settled(self, redis, send):
+    def test_gives_out_due_events_and_keeps_them_until_they_are_acknowledged(self, redis, send):
         ids = wait(redis, send, 2)
 
         leased = self.lease(send)
@@ -297,7 +297,7 @@ class TestRelease:
         assert self.release(send, pending, token="1234 me") == 0
         assert self.lease(send) == []
 
-    def test_leaves_an_event_that_was_trimmed_to_be_counted_when_it_is_taken_back(self, redis, send):
+    def test_leaves_a_trimmed_event_to_be_counted_when_it_is_reclaimed(self, redis, send):
         ids = pend(redis, 1)
         redis.xdel(STREAM, ids[0])
 

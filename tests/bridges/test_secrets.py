@@ -117,7 +117,7 @@ def test_a_secret_that_cannot_be_is_refused(admin_client, db, values, words):
     assert not Secret.objects.exists()
 
 
-def test_neither_the_record_nor_a_catalog_file_holds_one(admin_client, kept):
+def test_neither_the_audit_log_nor_a_catalog_file_holds_a_secret(admin_client, kept):
     admin_client.post(url(SECRET, "change", kept.pk), {"new_value": "another", "keep_previous": "on"})
     Bridge.objects.create(
         name="to-shop",

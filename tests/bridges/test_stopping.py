@@ -22,7 +22,7 @@ def test_a_request_waits_for_work_and_ends_a_wait():
         stop.sleep(60)
 
 
-def test_a_request_while_an_event_is_in_hand_lets_it_be_settled_and_gives_the_rest_back(redis, bridge):
+def test_a_stop_request_lets_an_event_in_flight_be_acknowledged_and_releases_the_rest(redis, bridge):
     ids = publish(redis, 10)
     stop = Stop()
     sink = KeepingSink(refuses=lambda _: bool(stop.request()))

@@ -163,7 +163,7 @@ def test_an_event_that_was_cut_while_pending_is_counted_and_never_delivered(redi
     assert places(redis) == {"done": 1, "lost_trimmed": 2}
 
 
-def test_a_trim_after_the_event_was_taken_back_loses_nothing(redis, bridge):
+def test_a_trim_after_the_event_was_reclaimed_does_not_lose_it(redis, bridge):
     made_by_us(redis)
     ids = publish(redis, 3)
     read_and_die(redis, name_of_the_dead())

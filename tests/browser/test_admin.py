@@ -147,7 +147,7 @@ def test_the_menu_of_a_telephone_opens_without_a_mouse(open_at):
     window.page.get_by_role("link", name="Audit entries", exact=True).wait_for()
 
 
-def test_figures_are_kept_up_to_date(open_at, hub):
+def test_statistics_are_kept_up_to_date(open_at, hub):
     window = open_at(DESK)
     window.page.clock.install()
     stream = id_of(window, "streams/stream", "model-events")

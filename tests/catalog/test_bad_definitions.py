@@ -157,11 +157,11 @@ NAME_RULE = "1 to 100 letters, digits, and . _ : -, not beginning with â€œsyn:â€
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_place(text, said):
+def test_an_error_is_reported_with_its_place(text, said):
     assert [line.split(": ", 1)[1] for line in mistakes(text)] == [said]
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines_and_nothing_is_written():
+def test_all_errors_are_reported_at_once_with_their_lines_and_nothing_is_written():
     text = """\
         streams:
           - name: orders

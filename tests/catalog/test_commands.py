@@ -118,7 +118,7 @@ def test_apply_takes_its_options(redis, file):
     assert run("apply", file, "--delete") == "deleted: 1 event type, 1 stream\n"
 
 
-def test_mistakes_are_printed_a_line_each_and_nothing_is_written(file):
+def test_errors_are_printed_a_line_each_and_nothing_is_written(file):
     file.write_text("streams: [{name: orders}, {nam: parcels}]\nservice: []\n")
 
     with pytest.raises(CommandError) as refused:

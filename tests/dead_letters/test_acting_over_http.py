@@ -189,7 +189,7 @@ class TestDiscarding:
         assert api.post(f"/{id_}/discard", {"reason": "old"})[1] == {"id": id_, "result": "gone"}
 
     @pytest.mark.parametrize("reason", [{}, {"reason": " "}])
-    def test_without_a_reason_nothing_is_thrown_away(self, api, die, reason):
+    def test_without_a_reason_no_dead_letter_is_discarded(self, api, die, reason):
         die("no stock")
 
         assert api.post("/discard", {"all": True, **reason})[0] == 422

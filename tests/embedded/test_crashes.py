@@ -56,7 +56,7 @@ def test_a_write_that_was_torn_by_the_crash_does_not_keep_the_server_from_starti
         assert caller.get("torn") is None
 
 
-def test_a_stale_process_number_hurts_no_stranger(embedded: EmbeddedRedis) -> None:
+def test_a_stale_process_number_does_not_end_another_process(embedded: EmbeddedRedis) -> None:
     crash(embedded.ensure_running())
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     (embedded.folder / "valkey.pid").write_text(str(stranger.pid))
@@ -70,7 +70,7 @@ def test_a_stale_process_number_hurts_no_stranger(embedded: EmbeddedRedis) -> No
     stranger.wait()
 
 
-def test_a_server_that_can_no_longer_be_told_from_a_stranger_is_left_alone(
+def test_a_server_that_cannot_be_told_from_another_program_is_not_killed(
     embedded: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synapse.redis.embedded.server.STOP_PATIENCE", 0.2)

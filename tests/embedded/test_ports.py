@@ -54,7 +54,7 @@ def test_a_restart_keeps_address_and_password(embedded: EmbeddedRedis) -> None:
     assert embedded.ensure_running() == first
 
 
-def test_a_stranger_on_the_recorded_port_is_not_taken_for_the_server(embedded: EmbeddedRedis) -> None:
+def test_another_program_on_the_recorded_port_is_not_taken_for_the_server(embedded: EmbeddedRedis) -> None:
     first = embedded.ensure_running()
     crash(first)
 

@@ -199,7 +199,7 @@ def test_the_same_route_may_be_written_in_several_ways(connection, target):
 
 @pytest.mark.parametrize("target", ["http://[/x", "http://localhost:99999999/healthz", "http://"])
 @pytest.mark.parametrize("before", [0, 1, 2, 3])
-def test_a_target_that_is_no_url_is_refused_behind_the_answers_that_are_owed(connection, target, before):
+def test_a_target_that_is_no_url_is_refused_after_the_earlier_answers(connection, target, before):
     connection.send(publishing(1) * before + request("GET", target))
 
     assert [connection.answer()[0] for _ in range(before + 1)] == [201] * before + [400]

@@ -29,7 +29,7 @@ def records():
 
 
 class TestShowing:
-    def test_a_group_shows_what_it_is_owed_by_place_and_how_old_that_is(self, api, redis, send):
+    def test_a_group_shows_its_backlog_by_place_and_its_age(self, api, redis, send):
         ids = wait(redis, send, 3)
         send(delivery_commands.fail(*PLACE, [_dead(send)]))
         publish(redis, 2)
@@ -123,7 +123,7 @@ class TestCreating:
 
 
 class TestPausing:
-    def test_a_bridge_rests_and_goes_on(self, api, a_bridge):
+    def test_a_bridge_is_paused_and_resumed(self, api, a_bridge):
         row = a_bridge()
 
         status, paused = api("POST", f"/{GROUP}/pause")
@@ -133,7 +133,7 @@ class TestPausing:
         assert api("POST", f"/{GROUP}/resume")[1]["paused"] is False
         assert [row[0] for row in records()] == ["pause", "resume"]
 
-    def test_to_pause_what_rests_already_changes_nothing(self, api, a_bridge):
+    def test_pausing_a_paused_bridge_changes_nothing(self, api, a_bridge):
         a_bridge(paused=True)
 
         assert api("POST", f"/{GROUP}/pause")[0] == 200

@@ -77,7 +77,7 @@ class TestMaking:
 
 
 class TestActing:
-    def test_a_bridges_group_is_paused_and_goes_on(self, admin_client, redis, shop, at):
+    def test_the_group_of_a_bridge_is_paused_and_resumed(self, admin_client, redis, shop, at):
         made_by_us(redis)
 
         assert "Pause “warehouse”?" in text_of(admin_client.get(at("pause")))
@@ -113,7 +113,7 @@ class TestActing:
         assert "pause it first" in text_of(refused)
         assert b'method="post"' not in page.content.split(b's-page"', 1)[1].split(b'method="get"')[0]
 
-    def test_deleting_is_refused_with_what_it_is_owed_and_done_with_a_reason(self, admin_client, redis, at):
+    def test_deleting_a_group_names_its_backlog_and_requires_a_reason(self, admin_client, redis, at):
         made_by_us(redis)
         publish(redis, 5)
 

@@ -141,7 +141,7 @@ def test_a_plan_says_what_deleted_bridges_and_streams_leave_and_apply_asks(owed,
     assert "deleted: 1 bridge" in catalog(tmp_path, "bridges: []", "apply")
 
 
-def test_a_bridge_that_is_owed_nothing_is_deleted_without_a_question(redis, orders, tmp_path):
+def test_a_bridge_without_a_backlog_is_deleted_without_a_question(redis, orders, tmp_path):
     Bridge.objects.create(name="orders-to-shop", stream=orders, group=GROUP, sink="console")
 
     assert catalog(tmp_path, "bridges: []", "apply") == "deleted: 1 bridge\n"

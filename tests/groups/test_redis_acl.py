@@ -176,7 +176,7 @@ class TestTheUser:
         assert len(worker.sink.got) == 4
         assert refused(as_user) == []
 
-    def test_figures_are_told_where_the_catalog_has_no_stream_of_inference(self, as_user, ask):
+    def test_statistics_are_shown_where_the_catalog_has_no_stream_of_inference(self, as_user, ask):
         assert ask("GET", "/metrics").json["inference_metrics"]["total_inferences"] == 0
         assert ask("GET", "/metrics", headers={"Accept": "text/plain"}).status == 200
 

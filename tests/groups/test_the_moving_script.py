@@ -134,7 +134,7 @@ def test_dead_letters_stay(redis, send, moved):
     assert redis.xlen(DEAD) == 1
 
 
-def test_a_worker_that_still_had_one_in_hand_settles_nothing_twice(redis, send, moved):
+def test_a_worker_with_an_event_in_flight_acknowledges_no_event_twice(redis, send, moved):
     (id_,) = wait(redis, send, 1)
     (held,) = send(delivery_commands.lease(*PLACE, "slow", limit=1, lease_ms=60_000)).events
     moved(*PLACE, "0-0")

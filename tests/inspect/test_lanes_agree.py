@@ -34,13 +34,13 @@ def streams(define, redis):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_both_lanes_answer_a_get_alike(express_lane, path):
+def test_the_fast_path_and_django_answer_a_get_alike(express_lane, path):
     assert what_matters(express_lane("GET", path)) == what_matters(DjangoAlone()("GET", path))
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/streams", "/streams/orders/info", "/streams/orders/messages", "/health"])
-def test_both_lanes_answer_other_methods_alike(express_lane, method, path):
+def test_the_fast_path_and_django_answer_other_methods_alike(express_lane, method, path):
     assert what_matters(express_lane(method, path)) == what_matters(DjangoAlone()(method, path))
 
 
@@ -49,7 +49,7 @@ def test_a_get_may_carry_a_body_that_means_nothing(ask):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
-def test_both_lanes_answer_other_methods_than_watching_alike(express_lane, method):
+def test_the_fast_path_and_django_answer_other_methods_than_watching_alike(express_lane, method):
     asked = (method, "/streams/orders/live")
 
     assert what_matters(express_lane(*asked)) == what_matters(DjangoAlone()(*asked))

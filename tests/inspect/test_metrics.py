@@ -89,11 +89,11 @@ def test_json_is_for_programs_and_people(accept):
         "application/openmetrics-text;version=9.9.9",
     ],
 )
-def test_prometheus_format_is_for_whoever_names_it(accept):
+def test_prometheus_format_is_for_clients_that_accept_it(accept):
     assert wanted_format(accept) is not None
 
 
-def test_the_json_form_has_the_figures_of_every_stream(ask, define, redis):
+def test_the_json_form_has_the_statistics_of_every_stream(ask, define, redis):
     define("parcels")
     redis.xadd("parcels", {"n": 1}, id="5-0")
 

@@ -169,7 +169,7 @@ def test_every_route_of_django_is_described_without_a_trailing_slash(document):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_of_the_express_lane_is_described_and_has_a_twin(document, route):
+def test_every_route_of_the_fast_path_is_described_and_has_a_twin_in_django(document, route):
     assert route.method.lower() in document["paths"][route.path]
     assert any(pattern.resolve(route.path.strip("/").replace("{stream}", "orders")) for pattern in urlpatterns)
     assert compiled(route.path).fullmatch(route.path)

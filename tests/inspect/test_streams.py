@@ -19,7 +19,7 @@ def publish(ask, number):
     return ask("POST", "/events/orders", f'{{"event_type": "order-placed", "n": {number}}}').json["id"]
 
 
-def test_the_list_has_every_stream_with_its_figures_and_its_definition(ask, define):
+def test_the_list_has_every_stream_with_its_statistics_and_its_definition(ask, define):
     define("parcels")
     first, last = publish(ask, 1), publish(ask, 2)
 

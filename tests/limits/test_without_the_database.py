@@ -152,7 +152,7 @@ def test_the_admin_answers_503_with_a_page(person, redis, away, path):
     assert "The database cannot be used now" in answer.content.decode()
 
 
-def test_a_mistake_of_ours_is_still_500_with_its_trace(person, redis, away, caplog):
+def test_an_internal_error_is_still_500_with_its_trace(person, redis, away, caplog):
     away(OURS[0])
 
     answer = person.get("/audit")

@@ -120,7 +120,7 @@ def test_a_key_that_becomes_something_else_is_waited_for(server, redis):
         assert found.data["event"]["n"] == 1
 
 
-def test_many_who_watch_share_one_connection_to_redis(server, redis):
+def test_many_watchers_share_one_connection_to_redis(server, redis):
     with ExitStack() as stack:
         watches = [stack.enter_context(watching(server.live())) for _ in range(40)]
         watches.append(stack.enter_context(watching(server.live("parcels"))))

@@ -153,7 +153,7 @@ def test_the_filter_holds_for_what_was_missed_too(server):
         assert watch.numbers(2) == [2, 4]
 
 
-def test_a_heartbeat_takes_along_who_waits_for_a_rare_type(server, settings):
+def test_a_heartbeat_advances_watchers_of_a_rare_type(server, settings):
     settings.LIVE_HEARTBEAT = 0.1
     with watching(server.live(), event_type="order-lost") as watch:
         (passed_over,) = server.publish(1)

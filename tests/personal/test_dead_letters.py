@@ -58,7 +58,7 @@ def test_a_caller_that_may_see_pii_sees_the_event_and_the_error_of_a_dead_letter
 
 
 @pytest.mark.parametrize("query", [{}, {"groups": "fingerprint"}, {"format": "ndjson"}])
-def test_no_list_and_no_export_quotes_what_is_personal(client, work, impersonal, query):
+def test_no_list_and_no_export_quotes_pii(client, work, impersonal, query):
     work(client, EVENT)
 
     answer = client.get(BASE, query)
@@ -160,7 +160,7 @@ def test_a_dead_letter_tells_nothing_by_the_mask_of_what_can_be_known(client, wo
     assert {**one["data"], "timestamp": ""} == {**other["data"], "timestamp": ""}
 
 
-def test_errors_that_differ_in_personal_values_alone_are_one(client, work, impersonal):
+def test_errors_that_differ_in_pii_values_alone_have_one_fingerprint(client, work, impersonal):
     work(client, EVENT, {**EVENT, "email": "bo@example.org", "card": {"holder": "Bo", "brand": "visa"}})
 
     (found,) = client.get(BASE, {"groups": "fingerprint"}).json()["groups"]
@@ -222,7 +222,7 @@ class TestEditing:
         assert answer.json()["result"] == "redriven"
         assert self.delivered() == [EVENT]
 
-    def test_the_record_keeps_the_mask(self, client, id_):
+    def test_the_audit_log_keeps_the_mask(self, client, id_):
         self.redrive(client, id_, {**EVENT, "email": "bo@example.org"})
 
         entry = AuditEntry.objects.get(action="redrive edited")

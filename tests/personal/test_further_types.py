@@ -76,7 +76,7 @@ def test_an_archived_event_is_masked_by_every_type_that_it_names(orders):
     assert (seen.event["email"], seen.event["card"]["holder"], seen.source) == (MASK, MASK, MASK)
 
 
-def test_the_record_of_an_edit_that_changes_the_type_masks_by_both_types(client, work):
+def test_the_audit_log_of_an_edit_that_changes_the_type_masks_by_both_types(client, work):
     work(client, EVENT)
     (letter,) = client.get(BASE).json()["dead_letters"]
     edited = {**EVENT, "event_type": "order-lost", "n": 8}

@@ -59,7 +59,7 @@ def seen():
     return [(row.actor, row.address, row.target, row.after) for row in rows]
 
 
-def test_messages_are_masked_and_the_look_is_recorded(operator, orders, published):
+def test_messages_are_masked_and_the_payload_access_is_recorded(operator, orders, published):
     page = operator.get(url("streams.stream", "messages", orders.pk))
     one = operator.get(url("streams.stream", "message", orders.pk, published))
 
@@ -114,7 +114,7 @@ def test_a_person_who_may_see_pii_sees_archived_events_unmasked(insider, archive
     assert insider.get(url("bridges.archivedevent", "change", archived.pk)).context["archived"].event == EVENT
 
 
-def test_the_record_of_a_test_event_does_not_quote_it(admin_client, redis, orders):
+def test_the_audit_log_of_a_test_event_does_not_quote_it(admin_client, redis, orders):
     orders.enforcement = "warn"
     orders.save()
     event = {**EVENT, "email": 12345678}

@@ -106,7 +106,7 @@ def test_a_definition_that_nobody_uses_marks_nothing() -> None:
     assert compile_schema({"$defs": {"user": EMAIL}, "properties": {"id": {}}}).personal is None
 
 
-def test_a_place_that_very_many_parts_describe_is_personal_as_a_whole() -> None:
+def test_a_place_that_very_many_parts_describe_is_pii_as_a_whole() -> None:
     schema = {"allOf": [{"properties": {f"a{number}": PII}} for number in range(300)]}
 
     assert seen(schema, {"id": "7"}) == {"id": MASK}

@@ -68,7 +68,7 @@ def test_an_event_nested_deeper_than_python_counts_is_masked_as_a_whole(marks: M
     assert masked({"phones": deep, "id": 7}, marks) == {"phones": MASK, "id": MASK}
 
 
-def test_the_personal_values_are_given_as_texts(marks: Marks) -> None:
+def test_the_pii_values_are_given_as_texts(marks: Marks) -> None:
     event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": [1.5], "minor": True}
 
     assert personal_texts(event, marks) == {"Anna", "1.5", "True", "true"}

@@ -72,7 +72,7 @@ def test_entries_written_by_other_programs_are_masked(ask, redis, orders, impers
     assert b"anna" not in answer.body.lower()
 
 
-def test_a_source_and_a_time_that_are_personal_are_not_told_beside_the_event(ask, redis, impersonal):
+def test_a_source_and_a_time_that_are_pii_are_not_shown_beside_the_event(ask, redis, impersonal):
     personal = {"x-pii": True}
     define("visits", {"visit": {"properties": {"source": personal, "timestamp": personal}}}, layout="dual")
     event = {"event_type": "visit", "source": "anna", "timestamp": "2026-01-02T03:04:05Z"}
@@ -175,7 +175,7 @@ def test_the_live_tail_is_masked(redis, orders, impersonal, since):
     assert found.data["data"]["email"] == MASK
 
 
-def test_two_who_watch_each_see_what_they_may(redis, orders):
+def test_two_watchers_each_see_only_the_events_they_may(redis, orders):
     holder.refresh()
     with (
         running_server() as server,
@@ -190,7 +190,7 @@ def test_two_who_watch_each_see_what_they_may(redis, orders):
 
 
 @pytest.mark.parametrize("path", ["/streams", "/streams/orders", "/streams/orders/info", "/metrics?format=json"])
-def test_figures_show_the_first_and_the_last_entry_masked_to_everybody(client, redis, orders, path):
+def test_statistics_show_the_first_and_the_last_entry_masked_to_everybody(client, redis, orders, path):
     client.post("/events/orders", json.dumps(EVENT), content_type="application/json")
 
     answer = client.get(path, headers={"accept": "application/json"})

@@ -20,7 +20,7 @@ def publish(client, *events):
 
 
 @pytest.mark.parametrize("property_", ["email", "n"])
-def test_a_back_test_quotes_no_personal_value(client, redis, orders, property_):
+def test_a_back_test_quotes_no_pii(client, redis, orders, property_):
     publish(client, EVENT)
     stricter = {"properties": {property_: {"type": "boolean"}}}
 

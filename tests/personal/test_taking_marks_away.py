@@ -84,7 +84,7 @@ class TestVersions:
 
         assert seen(ask) == [HIDDEN]
 
-    def test_figures_and_drafts_keep_to_the_marks_of_hidden_versions(
+    def test_statistics_and_drafts_keep_to_the_marks_of_hidden_versions(
         self, client, redis, orders, impersonal, any_schema_may_follow
     ):
         contract(SUBJECT, UNMARKED)
@@ -105,7 +105,7 @@ class TestVersions:
         assert [answer.status_code for answer in answers] == [200, 200, 200]
         assert not any(b'"anna"' in answer.content or b"Anna" in answer.content for answer in answers)
 
-    def test_only_who_may_see_it_deletes_a_version_with_marks_for_good(
+    def test_only_people_who_may_see_pii_delete_a_version_with_marks_for_good(
         self, ask, orders, impersonal, any_schema_may_follow
     ):
         publish(ask)
@@ -217,7 +217,7 @@ class TestEventTypes:
         assert page.context["archived"].event == HIDDEN
 
     @pytest.mark.parametrize("model", ["eventtype", "stream"])
-    def test_only_who_may_see_it_deletes_a_type_with_marks(self, editor, orders, placed, model):
+    def test_only_people_who_may_see_pii_delete_an_event_type_with_marks(self, editor, orders, placed, model):
         pk = {"eventtype": placed.pk, "stream": orders.pk}[model]
 
         refused = editor.post(url(f"streams.{model}", "delete", pk), {"post": "yes"})
@@ -246,7 +246,9 @@ class TestEventTypes:
         assert not EventType.objects.filter(pk=lost.pk).exists()
 
     @pytest.mark.parametrize("column", ["stream", "name", "contract"])
-    def test_only_who_may_see_it_gives_the_type_another_contract_or_name(self, editor, placed, column):
+    def test_only_people_who_may_see_pii_change_the_contract_or_name_of_an_event_type_with_marks(
+        self, editor, placed, column
+    ):
         other = define("returns", {"returned": UNMARKED})
         another = {"stream": other.pk, "name": "order-made", "contract": other.event_types.get().contract_id}
 

@@ -270,7 +270,7 @@ def test_a_publisher_that_goes_away_does_not_cancel_the_publish_of_another(order
     lane.close()
 
 
-def test_the_lanes_say_the_same(orders, primary, replica):
+def test_the_fast_path_and_django_answer_alike(orders, primary, replica):
     express = LANES[0]()
 
     with frozen(replica):

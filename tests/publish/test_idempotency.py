@@ -129,7 +129,7 @@ class TestOneEvent:
         assert keys_in(redis) == []
 
 
-def test_a_key_belongs_to_whoever_sent_it(redis, executor):
+def test_an_idempotency_key_belongs_to_its_caller(redis, executor):
     def sent_by(name):
         request = Request(
             method="POST",

@@ -73,7 +73,7 @@ def what_matters(answer):
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-def test_both_lanes_answer_alike(express_lane, define, redis, asked):
+def test_the_fast_path_and_django_answer_alike(express_lane, define, redis, asked):
     define("orders", {"order-placed": {"required": ["order_id"]}})
     define("taken")
     define("payments", idempotency_key="required")
@@ -90,7 +90,7 @@ def test_both_lanes_answer_alike(express_lane, define, redis, asked):
     assert answers[0] == answers[1]
 
 
-def test_both_lanes_answer_alike_when_redis_is_down(express_lane, define, own_valkey):
+def test_the_fast_path_and_django_answer_alike_when_redis_is_down(express_lane, define, own_valkey):
     define("orders", {"order-placed": {"required": ["order_id"]}})
     own_valkey.kill()
     asked = REQUESTS["a good event"]

@@ -91,7 +91,7 @@ def test_a_body_that_cannot_be_read_is_refused(ask, redis, verb, body, headers, 
 
 
 @pytest.mark.parametrize("asked", [*GOOD.values(), *BAD.values()], ids=[*GOOD, *BAD])
-def test_both_lanes_answer_alike(express_lane, asked):
+def test_the_fast_path_and_django_answer_alike(express_lane, asked):
     verb, body = asked
     question = ("POST", f"/v1/{verb}", orjson.dumps(body))
 

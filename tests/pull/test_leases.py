@@ -71,7 +71,7 @@ def test_an_event_not_acknowledged_within_its_lease_goes_to_another_consumer(wor
     assert (event["entry_id"], event["attempt"]) == (in_hand, 2)
 
 
-def test_the_first_one_may_settle_it_all_the_same(worker, puller, redis, in_hand):
+def test_an_event_leased_again_may_still_be_acknowledged_by_its_first_consumer(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
     puller("other").read()
 
@@ -110,7 +110,7 @@ def test_an_event_nacked_with_a_delay_waits_for_that_delay(worker, redis, in_han
         worker.tell("nack", in_hand, delay_ms=120_000)
 
 
-def test_a_leased_event_can_be_given_back_too(worker, redis, in_hand):
+def test_a_leased_event_can_be_nacked_too(worker, redis, in_hand):
     worker.tell("nack", in_hand, delay_ms=0)
     worker.read()
 
@@ -204,7 +204,7 @@ def test_an_event_not_in_flight_cannot_be_extended(worker, redis, in_hand):
     assert worker.tell("extend", in_hand, later, "1-1")["not_held"] == [in_hand, later, "1-1"]
 
 
-def test_silent_consumers_with_nothing_in_hand_are_forgotten(worker, redis, in_hand, monkeypatch):
+def test_silent_consumers_without_events_in_flight_are_removed(worker, redis, in_hand, monkeypatch):
     redis.xgroup_createconsumer(STREAM, GROUP, "gone")
     monkeypatch.setattr("bridges.pull.poll._FORGOTTEN_MS", 0)
     worker.ack(in_hand)

@@ -142,7 +142,7 @@ def test_two_consumers_share_the_events_and_another_group_gets_them_all(puller, 
     assert other.ids() == ids
 
 
-def test_settling_twice_or_what_nobody_has_counts_nothing(puller):
+def test_acknowledging_twice_or_an_event_not_in_flight_counts_nothing(puller):
     worker = puller()
     id_ = worker.publish(1)
     worker.read()
@@ -151,7 +151,7 @@ def test_settling_twice_or_what_nobody_has_counts_nothing(puller):
     assert worker.ack(id_) == 0
 
 
-def test_settling_for_a_group_that_is_not_there_counts_nothing(puller):
+def test_acknowledging_for_a_group_that_does_not_exist_counts_nothing(puller):
     assert puller(group="nobody").ack("1-1") == 0
 
 

@@ -91,7 +91,7 @@ def server(installation):
     return Server(installation)
 
 
-def test_nodes_fetch_publishes_reads_and_settles_as_the_gateway_does(server):
+def test_nodes_fetch_publishes_reads_and_acknowledges_as_the_gateway_does(server):
     need(shutil.which("node"), "Node")
     command = ["node", "--input-type=module", "--eval", NODE_PROGRAM, server.url, "5"]
 

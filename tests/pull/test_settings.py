@@ -4,7 +4,7 @@ from synapse.redis import keyspace
 from tests.pull.cast import GROUP, PLACE, STREAM
 
 
-def test_events_of_other_types_are_settled_and_not_given(puller, group, redis):
+def test_events_of_other_types_are_acknowledged_and_not_given(puller, group, redis):
     group(event_types=["order-lost"])
     worker = puller()
     for n in range(250):
@@ -55,7 +55,7 @@ def test_a_dead_letter_lets_the_next_of_its_key_go(puller, group):
     assert worker.ids() == [second]
 
 
-def test_a_paused_group_gives_nothing_and_settles_all_the_same(puller, group):
+def test_a_paused_group_gives_no_events_and_still_accepts_acknowledgements(puller, group):
     row = group()
     worker = puller()
     id_ = worker.publish(1)

@@ -38,7 +38,7 @@ def pool():
         yield threads
 
 
-def test_a_publish_wakes_who_waits(server, pool, monkeypatch):
+def test_a_publish_wakes_waiting_readers(server, pool, monkeypatch):
     monkeypatch.setattr(pull, "LOOK_EVERY", 600.0)  # so that only being woken makes one look
     for n in range(5):
         found = pool.submit(read, server)
@@ -48,7 +48,7 @@ def test_a_publish_wakes_who_waits(server, pool, monkeypatch):
         assert event["entry_id"] == id_
 
 
-def test_fifty_who_wait_are_one_read_loop_and_take_each_event_once(server, pool, redis):
+def test_fifty_waiting_readers_share_one_read_loop_and_take_each_event_once(server, pool, redis):
     found = [pool.submit(read, server, f"w{n}", count=1) for n in range(50)]
     eventually(lambda: waiting() == 50)
     blocked = eventually(lambda: [row for row in redis.client_list() if "b" in row["flags"]])
@@ -107,7 +107,7 @@ def test_events_leased_for_a_client_that_left_meanwhile_are_released(server, red
     connection.close()
 
 
-def test_an_event_that_is_given_back_wakes_who_waits(server, pool):
+def test_a_nacked_event_wakes_waiting_readers(server, pool):
     (id_,) = server.publish(1)
     read(server, "first")
     found = pool.submit(read, server, "second")
@@ -122,7 +122,7 @@ def test_an_event_that_is_given_back_wakes_who_waits(server, pool):
     assert (event["entry_id"], event["attempt"]) == (id_, 2)
 
 
-def test_an_event_whose_wait_ends_is_given_to_who_waits(server, pool):
+def test_an_event_whose_retry_wait_ends_is_given_to_a_waiting_reader(server, pool):
     (id_,) = server.publish(1)
     read(server, "first")
     httpx.post(
@@ -135,7 +135,7 @@ def test_an_event_whose_wait_ends_is_given_to_who_waits(server, pool):
     assert event["attempt"] == 2
 
 
-def test_a_server_that_stops_answers_those_who_wait(server, pool):
+def test_a_server_that_stops_answers_waiting_readers(server, pool):
     found = pool.submit(read, server)
     eventually(lambda: waiting() == 1)
 

@@ -7,7 +7,7 @@ import pytest
 from synapse.redis import keyspace
 
 
-def test_a_stream_that_drops_its_oldest_is_cut_to_the_hard_length_whoever_owes(orders, sweep):
+def test_a_stream_that_drops_its_oldest_is_trimmed_to_the_hard_length_despite_a_backlog(orders, sweep):
     orders.publish(*range(1, 501))
     orders.group("billing")
 
@@ -17,7 +17,7 @@ def test_a_stream_that_drops_its_oldest_is_cut_to_the_hard_length_whoever_owes(o
     assert orders.trimmed == 300
 
 
-def test_a_stream_that_refuses_when_full_is_not_cut_below_what_is_owed(orders, sweep):
+def test_a_stream_that_refuses_when_full_is_not_trimmed_below_its_backlog(orders, sweep):
     orders.publish(*range(1, 21))
     orders.group("billing")
 

@@ -151,7 +151,7 @@ def small_nodes(redis):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=st.lists(steps, min_size=4, max_size=25))
-def test_in_every_history_owed_events_stay_and_forced_losses_are_counted(small_nodes, orders, sweep, history):
+def test_in_every_history_unacknowledged_events_stay_and_forced_losses_are_counted(small_nodes, orders, sweep, history):
     orders.redis.flushall()
     model = Model(orders, sweep)
 

@@ -25,7 +25,7 @@ def test_pending_entries_of_a_durable_group_stay_and_all_that_follow(orders, swe
     assert orders.kept == [3, 4, 5, 6, 7, 8, 9, 10]
 
 
-def test_too_old_entries_stay_while_they_are_owed(orders, sweep):
+def test_too_old_entries_stay_while_they_are_unacknowledged(orders, sweep):
     orders.publish(1, 2, 3)
     orders.group("billing", at="1-0")
 
@@ -168,7 +168,7 @@ def test_a_group_that_moved_since_it_was_remembered_pins_anew(orders, sweep, red
     assert orders.kept == [2, 3]
 
 
-def test_a_group_that_settled_since_it_was_remembered_pins_anew(orders, sweep, redis):
+def test_a_group_that_acknowledged_events_since_its_pin_was_written_pins_anew(orders, sweep, redis):
     orders.publish(1, 2, 3)
     orders.group("terminal")
     redis.xreadgroup("terminal", "gone", {"orders": ">"}, count=1)

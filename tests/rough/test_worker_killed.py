@@ -13,7 +13,7 @@ from tests.rough.load import crowd
 TIMES, SIZE = (12, 256) if FULL else (2, 64)
 
 
-def test_the_others_go_on_and_what_was_acknowledged_is_stored_once(synapse, capsys):
+def test_the_others_go_on_and_acknowledged_events_are_stored_once(synapse, capsys):
     broken = []
     # They come anew now and then, so that each worker gets its part of them.
     with crowd(synapse, SIZE, life=50) as publishers:

@@ -63,7 +63,7 @@ def with_other(url, **parameters):
     return parts._replace(query=urlencode(asked)).geturl()
 
 
-def test_events_are_stored_and_read_by_one_who_shows_a_certificate(ask, place):
+def test_a_client_with_a_certificate_stores_and_reads_events(ask, place):
     stored = ask(place.url, *(stream_commands.xadd(stream, ["event_type", "placed"]) for stream in STREAMS))
     counts = ask(place.url, *(stream_commands.xlen(stream) for stream in STREAMS))
 

@@ -180,7 +180,7 @@ def test_a_data_folder_of_its_own_with_the_same_database_and_redis_is_not_told(r
     assert said() == ""
 
 
-def test_the_record_of_a_stopped_installation_is_passed_over_and_deleted_by_the_next(run, records):
+def test_the_file_of_a_stopped_installation_is_ignored_and_deleted_by_the_next(run, records):
     os.close(run(PORT="9002"))
 
     assert adopted(records) == {}

@@ -80,7 +80,7 @@ def test_a_subject_may_hold_slashes_and_spaces(registry):
     assert registry("GET", "/subjects/team/orders%20value/versions").json == [1]
 
 
-def test_metadata_and_rules_are_kept_and_given_back(registry, registered):
+def test_metadata_and_rules_are_stored_and_returned(registry, registered):
     metadata = {"properties": {"team": "shop"}, "tags": {"**.n": ["PII"]}}
     rules = {"domainRules": [{"name": "r", "kind": "CONDITION"}]}
 
@@ -119,7 +119,7 @@ def test_a_deleted_version_is_looked_up_only_when_asked_for(registry, registered
     assert registry("POST", "/subjects/a?deleted=True", schema(OPEN)).json["version"] == 1
 
 
-def test_references_are_resolved_given_back_and_block_deletion(registry, registered):
+def test_references_are_resolved_and_returned_and_block_deletion(registry, registered):
     registered("address", {"required": ["street"]})
     reference = {"name": "address.json", "subject": "address", "version": -1}
     id_ = registered("order", {"properties": {"to": {"$ref": "address.json"}}}, references=[reference])

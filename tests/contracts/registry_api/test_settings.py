@@ -63,7 +63,7 @@ def test_settings_of_a_wrong_form_are_refused_and_not_stored(registry, body):
 
 
 @pytest.mark.parametrize("path", ["/mode", "/mode/a"])
-def test_a_mode_is_set_and_taken_back(registry, path):
+def test_a_mode_is_set_and_reset(registry, path):
     assert registry("PUT", f"{path}?force=False", {"mode": "readonly"}).json == {"mode": "READONLY"}
     assert registry("GET", path).json == {"mode": "READONLY"}
     assert registry.error("POST", "/subjects/a/versions", schema(OPEN)) == (422, 42205)

@@ -40,7 +40,7 @@ from synapse.redis.commands.retention import Limits, Trimmed
 
 logger = logging.getLogger(__name__)
 
-# How long a group that nobody declared durable holds entries back after it was last heard of.
+# How long a group that was not declared durable holds entries back after its last activity.
 PIN_FOR = timedelta(hours=24)
 # A killed janitor is replaced when its lease ends: two turns without a renewal.
 LEASE_MS = 2_000
@@ -58,17 +58,17 @@ ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
 ASKED_TOGETHER = 500
 # How often a stream is looked at to note that its groups move, in seconds, and in seconds for each stream there is.
 LOOK_EVERY, LOOK_EVERY_EACH = 30.0, 0.02
-# How many of those that published last are asked for, and how long ago that may be.
+# How many of the latest publishers are read, and how long ago their last publish may be.
 _PUBLISHERS, _LATELY_MS = 500, 5_000
 
-# Groups that hold back what they owe, by stream, each with the id after which it begins when it is not there.
+# Groups that hold back their backlogs, by stream, each with the id after which it begins when it does not exist.
 Durable = Mapping[str, Mapping[str, str]]
 
 _providers: list[Callable[[], Durable]] = []
 
 
 def on_durable_groups(provider: Callable[[], Durable]) -> None:
-    """Register who knows of durable groups, by stream: called with every turn, so it answers from memory.
+    """Register a provider of durable groups, by stream: called with every turn, so it must answer from memory.
 
     When it raises, nothing is trimmed in that turn: better too much kept than an owed event cut.
     """
@@ -76,7 +76,7 @@ def on_durable_groups(provider: Callable[[], Durable]) -> None:
 
 
 def durable_groups() -> Durable:
-    """Return the groups that hold back what they owe however long they are silent, by stream."""
+    """Return the groups that hold back their backlogs however long they are silent, by stream."""
     found: dict[str, dict[str, str]] = {}
     for provider in _providers:
         for stream, groups in provider().items():
@@ -85,10 +85,10 @@ def durable_groups() -> Durable:
 
 
 def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
-    """Return what the stream may keep.
+    """Return the limits of a stream.
 
-    A stream that refuses new events when it is full keeps its last tenth free of what nobody owes: history alone must
-    never make publishers wait.
+    A stream that refuses new events when it is full keeps its last tenth free of acknowledged entries: history alone
+    must never make publishers wait.
     """
     rejects = stream.when_full == "reject"
     return Limits(
@@ -101,10 +101,10 @@ def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """What is known of a stream: its groups and its length. Moments are in seconds by the janitor's clock.
+    """The cached state of a stream: its groups and its length. Moments are in seconds by the janitor's clock.
 
     `looked_at`: when it was trimmed last, if there was anything; `look_at`: when that is due again. `ask_at`: when its
-    length is to be asked.
+    length is to be read.
     """
 
     stream: StreamDefinition
@@ -142,7 +142,7 @@ class Janitor:
         self._token = secrets.token_hex(8)
         self._known: dict[str, _Known] = {}
         self._complaints: dict[str, str] = {}
-        # What was cut in the last turn, or was left to be cut: it is looked at in every turn.
+        # Streams that were cut in the last turn, or have more to cut: they are checked in every turn.
         self._busy: list[str] = []
 
     def step(self) -> bool:
@@ -167,7 +167,7 @@ class Janitor:
         return True
 
     def _follow(self, streams: Mapping[str, StreamDefinition]) -> None:
-        """Forget streams that are gone or defined anew, but for their groups, and know of those that are new."""
+        """Forget deleted and redefined streams, except for their groups, and add new ones."""
         self._known = {
             name: known
             if (known := self._known.get(name)) and known.stream is stream
@@ -194,7 +194,7 @@ class Janitor:
                 length = known.length if isinstance(reply, ReplyError) else reply
                 if self._must_look(known, length):
                     found.add(name)
-                # What changed is asked for in every turn.
+                # Changed streams are read in every turn.
                 known.ask_at = now + pause if length == known.length else now
                 known.length = length
         return found
@@ -213,8 +213,8 @@ class Janitor:
         }
 
     def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable, found: Iterable[str]) -> None:
-        """Look for a part of the time at the streams where it is due, and trim those that have much to cut for the rest
-        of it. Those that were not looked at for the longest come first."""
+        """Check the streams that are due for a part of the time, and trim those that have much to cut for the rest of
+        it. Streams that were not checked for the longest come first."""
         begun, spent = self._clock(), 0.0
         again = deque(name for name in self._busy if name in streams)
         due = {*found, *(name for name, known in self._known.items() if known.look_at <= begun)} - {*again}
@@ -237,7 +237,7 @@ class Janitor:
         self._busy = list(dict.fromkeys(again) | cut)
 
     def _keep(self, name: str, durable: Durable) -> list[Command]:
-        """Return what makes the stream's durable groups that were not there when it was last looked at."""
+        """Return the commands that make the stream's missing durable groups."""
         known = self._known[name].groups
         return [
             delivery_commands.keep(name, group, start=start, run=self._token)
@@ -259,7 +259,7 @@ class Janitor:
         every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
         known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)
         if isinstance(reply, ReplyError):
-            # The others go on; the same complaint is made once.
+            # The other streams go on; a repeated error is logged once.
             if self._complaints.get(name) != str(reply):
                 logger.warning("the stream “%s” cannot be trimmed: %s", name, reply)
             self._complaints[name] = str(reply)

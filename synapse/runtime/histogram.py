@@ -25,7 +25,7 @@ class Histogram:
         self.seconds += seconds * times
 
     def fields(self) -> dict[str, int]:
-        """Return what is to be added to each field in Redis."""
+        """Return the increments of the histogram's fields in Redis."""
         found = {name: count for name, count in zip(NAMES, self.counts, strict=True) if count}
         return found | {SUM: round(self.seconds * 1_000_000)}
 

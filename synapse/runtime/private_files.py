@@ -1,6 +1,6 @@
-"""Files that only the user running Synapse can read, whatever the umask, and locks on files.
+"""Files that only the user running Synapse can read, under any umask, and locks on files.
 
-A process and every process it hands the descriptor to hold a lock. The operating system drops it when the last holder
+A process and every process that inherits the descriptor hold a lock. The operating system drops it when the last holder
 ends, however it ends: a lock is never stale, and no process number has to be trusted.
 """
 
@@ -52,16 +52,16 @@ def is_held(path: Path) -> bool:
 
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# What SQLite keeps beside a database. It makes them with the rights of the database's own file.
+# The files that SQLite keeps beside a database. It makes them with the rights of the database's own file.
 _BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
 # The umask of programs that are started here.
 UMASK = _OTHERS
 
 
 def protect(path: Path) -> str:
-    """Take away what others may do with a file or folder. Return why that cannot be done, as a sentence, else "".
+    """Remove the rights of other users on a file or folder. Return why that failed, as a sentence, else "".
 
-    What is not there needs no protection.
+    A missing file needs no protection.
     """
     try:
         found = path.stat()
@@ -86,7 +86,7 @@ def protect_tree(folder: Path) -> Iterator[str]:
 
 def protect_sqlite(path: Path) -> list[str]:
     """Protect a database of SQLite, which is made when it is not there. Return why some of its files cannot be."""
-    # What cannot be made here, SQLite will say with its own words.
+    # Errors that prevent making the file here are reported by SQLite itself.
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     return [why for end in _BESIDE_SQLITE if (why := protect(path.with_name(path.name + end)))]

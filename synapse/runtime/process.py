@@ -35,7 +35,8 @@ LARGE = 1024 * 1024
 
 
 def tune_garbage_collector() -> None:
-    """Keep the collector from walking all of Django again and again: what is there now, after the start, is no garbage.
+    """Keep the garbage collector from walking all of Django again and again: objects that exist after the start are
+    exempt.
 
     A process that makes some hundred objects for each request or event stood still for 70 ms once a second.
     """
@@ -72,10 +73,10 @@ def is_alive(pid: int) -> bool:
 
 
 def state_of(pid: int) -> str:
-    """Return the state of a process: a letter, Z for a zombie, and on some systems more behind it. "": nobody tells.
+    """Return the state of a process: a letter, Z for a zombie, and on some systems more behind it; "" when unknown.
 
-    Linux tells in a file (proc_pid_stat(5)): the state follows the name, which stands in brackets and may hold any. The
-    others have `ps` (POSIX).
+    Linux has it in a file (proc_pid_stat(5)): the state follows the name, which stands in brackets and may hold any.
+    The others have `ps` (POSIX).
     """
     try:
         return (_PROCESSES / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Keeping what is made once for all things of a kind, when a second one comes."""
+"""A cache that admits a value when its key comes for the second time."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -7,10 +7,10 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class Kinds(Generic[K, T]):
-    """What was made for each kind. Nothing is made for a kind of which only one ever comes.
+class SecondHitCache(Generic[K, T]):
+    """A cache by kind of object. A kind that comes only once is not cached.
 
-    When there are more than `most`, all are forgotten: those that are needed come back at once.
+    With more than `most` kinds the cache is emptied: kinds in use come back at once.
     """
 
     def __init__(self, most: int) -> None:
@@ -18,8 +18,8 @@ class Kinds(Generic[K, T]):
         self._seen: set[K] = set()
         self.made: dict[K, T] = {}
 
-    def comes_again(self, kind: K) -> bool:
-        """Note that one of the kind came, and say whether one did before."""
+    def seen_before(self, kind: K) -> bool:
+        """Say whether an object of the kind came before, and record that one came now."""
         if kind in self._seen:
             return True
         if len(self._seen) >= self._most:
@@ -28,7 +28,7 @@ class Kinds(Generic[K, T]):
         return False
 
     def keep(self, kind: K, made: T) -> T:
-        """Keep what was made for a kind, and return it."""
+        """Store the value of a kind, and return it."""
         if len(self.made) >= self._most:
             self.made.clear()
         self.made[kind] = made

@@ -94,7 +94,7 @@ class Child:
                 self._process.wait()
 
     def _kill_rest(self) -> None:
-        """End what is left of the process's session: workers whose master died would keep its port."""
+        """Kill the remaining processes of the session: workers whose master died would keep its port."""
         if self._process:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left (macOS says it so)
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -152,12 +152,12 @@ class Supervisor:
         return child
 
     def step(self) -> bool:
-        """Start again what has ended. Return False when there was nothing to do."""
+        """Restart programs that ended. Return False when there were none."""
         busy = [child.step() for child in self._children]  # each gets its step, whatever the others did
         return any(busy)
 
     def stop(self) -> None:
-        """Stop all programs: let them finish what they are doing for 20 seconds, then end them."""
+        """Stop all programs: let them finish their work for 20 seconds, then kill them."""
         for child in self._children:
             child.ask_to_stop()
         deadline = time.monotonic() + STOP_PATIENCE

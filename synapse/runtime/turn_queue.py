@@ -1,4 +1,4 @@
-"""Who goes on with long work on the event loop: one after the other, and between them all else that is due."""
+"""A queue of turns for long work on the event loop: one piece of work at a time, and other due work between them."""
 
 import asyncio
 import time
@@ -11,20 +11,19 @@ TURN = 0.005
 
 
 class TurnQueue:
-    """Lets conversations go on that let others go first. Those of one event loop together take a turn for each time
-    that the loop looks for what is due: however many there are, nobody else waits for more than one turn."""
+    """Resumes conversations that yield to other work. Together, those of one event loop take one turn for each round of
+    the loop: however many there are, other work waits for one turn at most."""
 
     def __init__(self) -> None:
-        # With whether the loop looks for what is due behind it, however short it was.
+        # With whether the turn ends behind the call, however short it was.
         self._waiting: deque[tuple[Callable[[], None], bool]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def enter(self, go_on: Callable[[], None], *, is_last: bool = False) -> None:
-        """Call a function when it is its turn. `is_last`: what it begins takes its time behind it, so that nothing else
-        goes on in the same turn."""
+        """Call a function in its turn. `is_last`: the call starts longer work, so its turn ends behind it."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            # Those of a loop that was stopped wait for ever.
+            # Calls of a stopped loop would wait for ever.
             self._loop = loop
             self._waiting.clear()
         self._waiting.append((go_on, is_last))

@@ -32,7 +32,7 @@ from synapse.sandbox.messages import (
 from synapse.schema import regex_safety, validator
 from synapse.schema.backtest import BackTest
 
-# A child that nobody asks ends after so many seconds: the next question starts another one.
+# A child without a question for so many seconds ends: the next question starts another one.
 IDLE_SECONDS = 60.0
 _KEPT_SCHEMAS = 32
 _MEGABYTE = 1024 * 1024
@@ -42,7 +42,7 @@ Documents = dict[str, Document]
 
 
 class Child:
-    """Answers questions. A back-test is several of them: what it has found is kept between them."""
+    """Answers questions. A back-test is several of them: its result so far is kept between them."""
 
     def __init__(self) -> None:
         self._schemas: OrderedDict[str, validator.CompiledSchema] = OrderedDict()
@@ -72,14 +72,13 @@ class Child:
         return obstacle(document, references)
 
     def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
-        """Take a registered schema that events are to be checked against; of too many, the one goes that was not asked
-        for the longest time."""
+        """Add a registered schema to check events against; beyond the limit, the least recently used one is dropped."""
         self._schemas[fingerprint] = validator.compile_schema(document, references, is_registered=True)
         if len(self._schemas) > _KEPT_SCHEMAS:
             self._schemas.popitem(last=False)
 
     def check_event(self, fingerprint: str, event: Any, explain: bool) -> list[Document] | str | None:
-        """Return what an event breaks of a schema, None when it keeps it."""
+        """Return an event's violations of a schema, None when it keeps it."""
         if fingerprint not in self._schemas:
             return UNKNOWN_SCHEMA
         self._schemas.move_to_end(fingerprint)
@@ -109,7 +108,7 @@ class Child:
         ]
 
     def report(self) -> Document:
-        """Return what was found."""
+        """Return the result of the back-test so far."""
         return asdict(self._test.report())
 
     def _checked(self, document: Document, references: Documents) -> validator.CompiledSchema:
@@ -121,17 +120,17 @@ class Child:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Serve the channel named on the command line."""
     channel = Connection(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGHUP):
-        # Ctrl-C reaches the whole group of a terminal; the parent says when the work ends.
+        # Ctrl-C reaches the whole group of a terminal; the parent ends the work.
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         serve(channel)
 
 
 def serve(channel: "Connection[Any, Any]") -> None:
-    """Answer until nobody asks."""
+    """Answer questions until the parent closes the channel, or asks no more."""
     child = Child()
     while channel.poll(IDLE_SECONDS):
         message = Message.unpacked(channel.recv_bytes())
@@ -153,10 +152,11 @@ def answer_of(child: Child, message: Message) -> bytes:
 
 
 def limit(limits: Limits) -> None:
-    """Begin a budget: processor time beyond what was used already, and memory. Beyond the first, the process ends."""
+    """Begin a budget of processor time, beyond the time used already, and of memory. The process ends when its time is
+    up."""
     _, hardest = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + limits.seconds, hardest))
-    # No core is written of what may hold somebody's events. Some systems refuse a limit to memory.
+    # No core dump is written, since it may hold events. Some systems refuse a limit to memory.
     for number, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, limits.megabytes * _MEGABYTE)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(number, (most, most))

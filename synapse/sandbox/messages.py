@@ -1,4 +1,4 @@
-"""What parent and child of the sandbox tell each other: JSON, so that neither can make the other run anything."""
+"""The messages between parent and child of the sandbox: JSON, so that neither can make the other run code."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ UNKNOWN_SCHEMA = "unknown schema"
 
 
 class Limits(NamedTuple):
-    """What the questions of one caller may take of a child: seconds on a processor, MiB of memory."""
+    """The limits for one caller's questions: seconds on a processor, MiB of memory."""
 
     seconds: int
     megabytes: int
@@ -37,7 +37,7 @@ class Message(NamedTuple):
 
     @classmethod
     def unpacked(cls, data: bytes) -> "Message":
-        """Return what was packed."""
+        """Unpack a message from its bytes."""
         try:
             question, arguments, limits = exact_json.loads(data)
         except orjson.JSONEncodeError:  # nested more deeply than orjson writes
@@ -51,7 +51,7 @@ def pack_answer(**answer: Any) -> bytes:
 
 
 def unpack_answer(data: bytes) -> dict[str, Any]:
-    """Return what was packed."""
+    """Unpack an answer from its bytes."""
     answer: dict[str, Any] = json.loads(data)
     return answer
 

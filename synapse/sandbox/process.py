@@ -27,7 +27,7 @@ _WAIT_FOR_START = 60.0
 # A busy machine gives the child less of a processor than a whole one.
 _CLOCK_TO_PROCESSOR_TIME = 10
 _PROBLEMS = {each.__name__: each for each in (BadSchema, SchemaTooLarge, UnresolvedReference)}
-# How a child ends that was asked for too much: processor time, memory, the depth of the stack.
+# The exits of a child that exceeded a limit: processor time, memory, the depth of the stack.
 _TOO_MUCH = frozenset((signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS))
 
 
@@ -40,7 +40,7 @@ class _Ended(Exception):
 
 
 class Sandbox:
-    """One child process and who may ask it: one thread at a time. It starts with the first question."""
+    """One child process, used by one thread at a time. It starts with the first question."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -55,10 +55,10 @@ class Sandbox:
 
     @contextlib.contextmanager
     def session(self) -> Iterator["Session"]:
-        """Have the child to oneself: what is asked within shares one budget of processor time.
+        """Reserve the child: all questions within the block share one budget of processor time.
 
         Raises:
-            SandboxBusy: when others have had it for too long.
+            SandboxBusy: when other threads have held it for too long.
         """
         if not self._lock.acquire(timeout=WAIT_FOR_CHILD):
             raise SandboxBusy
@@ -112,7 +112,7 @@ class Sandbox:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", "synapse.sandbox.child", str(theirs.fileno())],
-                # What this process can import, the child can. Settings and secrets are no business of it.
+                # The child imports the same code as this process. It needs neither settings nor secrets.
                 env={"PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -169,7 +169,7 @@ class Session:
         try:
             return self._sandbox.send(message)
         except _Ended as end:
-            # A child that had nothing to do has ended by itself, or was ended: another one is asked.
+            # A child without questions has ended by itself, or was ended: another one is asked.
             if not self._is_new or end.signal in _TOO_MUCH:
                 raise
             return self._sandbox.send(message)

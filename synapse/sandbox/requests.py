@@ -1,4 +1,4 @@
-"""What the sandbox can be asked."""
+"""The questions to the sandbox."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,11 +37,11 @@ _ATTEMPTS = 3
 
 
 def check_schema(document: Document, references: Documents) -> None:
-    """Do nothing when a schema can be a contract's. `references` are those that its `$ref` may name.
+    """Check that a schema can be a contract's. `references` are the schemas that its `$ref` may name.
 
     Raises:
         BadSchema: when it cannot.
-        SandboxBusy: when too many ask.
+        SandboxBusy: when too many callers ask.
     """
     QUESTIONS.ask("check_schema", document, references)
 
@@ -82,7 +82,8 @@ def obstacle(document: Document, references: Documents) -> str | None:
 
 
 class Trial:
-    """A schema that is being tested on events, in the child. `types` are those it names for top-level properties."""
+    """A schema that is being tested on events, in the child. `types` are the types that it gives top-level
+    properties."""
 
     def __init__(self, session: Session, document: Document, references: Documents) -> None:
         self._session = session
@@ -115,7 +116,7 @@ class Trial:
             self._flush()
 
     def report(self) -> Report:
-        """Return what was found in the events so far."""
+        """Return the result for the events so far."""
         self._flush()
         answer = self._session.ask("report")
         reasons = [self._reason(each) for each in answer.pop("reasons")]

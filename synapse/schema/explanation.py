@@ -82,7 +82,7 @@ class Finding:
     message: str = ""
 
     def as_violation(self) -> Violation:
-        """Return it as callers are shown it."""
+        """Return the violation as callers see it."""
         return Violation(
             pointer=json_pointer(self.path),
             keyword=self.keyword,
@@ -153,7 +153,7 @@ class Explainer:
     """Explains the events that one schema refuses."""
 
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        """Note the schema, and those that its `$ref` may name; no work is done before an event is explained."""
+        """Keep the schema, and the schemas that its `$ref` may name; no work is done before an event is explained."""
         self._document, self.references = document, references
 
     @cached_property
@@ -184,7 +184,7 @@ class Explainer:
 
     @cached_property
     def length(self) -> int:
-        """How many parts there are in the schema and those that it refers to."""
+        """The number of parts of the schema and of the schemas that it refers to."""
         return length_of([dict(self._document), *self.references.values()])
 
     @cached_property
@@ -194,7 +194,7 @@ class Explainer:
 
     @cached_property
     def costs(self) -> CostModel:
-        """What each part of the schema costs."""
+        """The cost of each part of the schema."""
         return CostModel(self._resolver)
 
     def make(self, place: "_Place", schema: Mapping[str, Any]) -> jsonschema_rs.Validator | None:
@@ -213,7 +213,7 @@ class Explainer:
 
     @cached_property
     def registry(self) -> jsonschema_rs.Registry:
-        """The schema and those that it refers to."""
+        """The schema and the schemas that it refers to."""
         return jsonschema_rs.Registry(list(self._documents.items()), retriever=_retrieve_nothing)
 
     @cached_property
@@ -248,7 +248,7 @@ class _Explanation:
     def __init__(self, explainer: Explainer, event: Any, limit: int, steps: float) -> None:
         self._explainer, self._event, self._limit, self._left = explainer, event, limit, steps
         self._found: list[Finding] = []
-        # What was found, or had been found already: whether a part of the schema has said anything.
+        # The findings, or those of before: whether a part of the schema has reported anything.
         self._reasons = 0
         # Several ways may lead to one part of the schema for one part of the event: it is explained once.
         self._seen: set[tuple[str, Path, Path]] = set()
@@ -268,7 +268,7 @@ class _Explanation:
         return self._found[: self._limit] or [self._unexplained()]
 
     def _look_into(self, place: _Place, at: _Value) -> None:
-        """Find out what a value breaks of a schema that refuses it."""
+        """Find the violations of a value that a schema refuses."""
         key = place.address, place.path, at.path
         self._reasons += 1
         if key in self._seen:
@@ -432,7 +432,7 @@ class _Explanation:
                 is_known = True
                 yield place.under(each, "patternProperties", pattern), ("patternProperties", pattern)
         word = "additionalProperties"
-        # `false` is a leaf: its error tells the names.
+        # `false` is a leaf: its error lists the names.
         if not is_known and isinstance(node.get(word), Mapping):
             yield place.under(node[word], word), (word,)
 
@@ -484,7 +484,7 @@ class _Explanation:
             raise _Complete
 
     def _otherwise(self, place: _Place, at: _Value) -> Finding:
-        """Return what is wrong with a value when no part of the schema says it."""
+        """Return the finding for a value whose violation no part of the schema explains."""
         if isinstance(place.schema, Mapping):
             for word, things in _UNEVALUATED.items():
                 if word in place.schema:

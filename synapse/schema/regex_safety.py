@@ -1,11 +1,12 @@
-"""Patterns that our validator answers in linear time, and those who backtrack in exponential time.
+"""Find regular expressions that backtracking engines match in exponential time, although our validator takes linear
+time.
 
 A schema goes to clients of every language, and most of their engines try one way through a pattern after the other. In
-`(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before "no" is
-said. So a repetition without end is refused when its parts can be cut in more than one way: when what has matched a
-whole turn could go on in the same turn with a letter that could also begin the next one, or when two of its
-alternatives can be the same text. It is a rule of thumb: it may miss such a pattern, and it may refuse a harmless
-one, which can be written so that each turn begins with a letter of its own.
+`(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before the answer
+"no". So a repetition without end is refused when its parts can be cut in more than one way: when a complete turn could
+go on with a letter that could also begin the next turn, or when two of its alternatives can be the same text. It is a
+rule of thumb: it may miss such a pattern, and it may refuse a harmless one, which can be written so that each turn
+begins with a letter of its own.
 """
 
 import re
@@ -78,7 +79,7 @@ def refuse_large(document: Mapping[str, Any]) -> None:
     Raises:
         BadSchema: when they are too large together, written out.
     """
-    # Whatever stands where a pattern could: the schema was not looked at yet.
+    # Any value where a pattern could be: the schema was not checked yet.
     places = 0
     waiting: list[Any] = [document]
     while waiting:
@@ -166,7 +167,8 @@ def _measured(pattern: str) -> tuple[int, int]:
 
 
 def is_exponential(pattern: str) -> bool:
-    """Say whether a repetition of the pattern is seen to be cut in more than one way; no for what is not understood."""
+    """Say whether a repetition of the pattern can be cut in more than one way; False for a pattern that cannot be
+    parsed."""
     for form, ours in _WRITTEN_OTHERWISE:
         pattern = form.sub(ours, pattern)
     try:
@@ -186,9 +188,9 @@ class _CutInSeveralWays(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a pattern: whether it can match nothing, the letters it can begin with, and those with which a text
-    that it has matched already could go on in it. `wholes` are what it can be, letter after letter, where that
-    is plain."""
+    """A part of a pattern: whether it can be empty, its possible first letters, and the letters that can continue a
+    text that it has matched already. `wholes` are its possible texts, letter set after letter set, where they are
+    known."""
 
     is_optional: bool = True
     begins: Letters = frozenset()
@@ -197,7 +199,7 @@ class _Part:
 
 
 def _read(parsed: Any) -> _Part:
-    """Return what a sequence is."""
+    """Return the parts of a sequence as one part."""
     found = _Part()
     for kind, value in parsed:
         found = _joined(found, _read_one(str(kind), value))
@@ -343,7 +345,7 @@ class _Width:
 
 
 def _quietly(kind: str, value: Any) -> _Part:
-    """Return what a part of a pattern is; where it can be cut in several ways, that it may be anything."""
+    """Return a part of a pattern; a part that can be cut in several ways counts as any text."""
     try:
         return _read_one(kind, value)
     except _CutInSeveralWays:
@@ -374,7 +376,7 @@ def _letters(kind: str, value: Any) -> Letters:
 
 
 def _patterns(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str | int]]]:
-    """Give each pattern of a schema and its place. Values that are listed or shown in it are no schemas."""
+    """Yield each pattern of a schema and its place. Listed values and examples are no schemas."""
     waiting: list[tuple[Any, list[str | int]]] = [(document, [])]
     while waiting:
         node, place = waiting.pop()

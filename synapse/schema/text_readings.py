@@ -31,10 +31,10 @@ class TextSchema(Protocol):
         """
 
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
-        """Return the same without its sentences, for those who look at many events and need few of them.
+        """Return the violations without sentences, for callers that check many events and show few of them.
 
         Raises:
-            OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
+            OutOfBudget: when that takes more than `steps`; without `steps`, the search goes as far as possible.
         """
 
 
@@ -105,7 +105,7 @@ class _Reader:
         self._known: dict[int, Types] = {}
 
     def of_properties(self, part: Any, above: tuple[int, ...]) -> dict[str, Types]:
-        """Return what a schema says of an object's properties; of those that are not named, anything goes."""
+        """Return the types that a schema gives an object's properties; an unnamed property may have any type."""
         self._parts_left -= 1
         if not isinstance(part, Mapping) or id(part) in above or self._parts_left < 0:
             return {}

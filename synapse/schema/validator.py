@@ -42,7 +42,7 @@ MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
 _LISTED_STEPS = 200_000
 """For how many steps, by the costs of `synapse.schema.cost`, the validator lists all errors of an event by itself."""
-# What the types are called elsewhere, and is not spelled like them.
+# Other languages' names of types, with unlike spelling.
 _OTHER_NAMES = {
     **dict.fromkeys(("list", "tuple", "set"), "array"),
     **dict.fromkeys(("float", "double", "decimal"), "number"),
@@ -62,14 +62,14 @@ DRAFTS = (
 
 @dataclass(frozen=True)
 class CompiledSchema:
-    """A schema made ready to check events. What most contracts are never asked for is worked out when it is."""
+    """A schema made ready to check events. Properties that most contracts never need are computed on first use."""
 
     document: Mapping[str, Any]
     _validator: jsonschema_rs.Validator
     _explainer: Explainer
-    # What of an event is personal; None when nothing is.
+    # The PII marks of events; None when there are none.
     personal: Marks | None = None
-    # What checking an event costs; None while that is not known.
+    # The cost of checking an event; None while it is unknown.
     _cost: Cost | None = None
 
     @property
@@ -79,22 +79,22 @@ class CompiledSchema:
 
     @cached_property
     def property_types(self) -> Mapping[str, frozenset[str]]:
-        """The JSON types of the properties that it names, where those are not all types."""
+        """The JSON types of the properties that the schema names, except properties of all types."""
         return property_types(ReferenceResolver(self.document, self.references))
 
     @cached_property
     def _guard(self) -> Guard | None:
-        """What reckons the cost of events; None where the largest are checked at once."""
+        """The estimate of an event's cost; None where the largest events are checked at once."""
         return Guard.of(self._model.whole if self._cost is None else self._cost)
 
     @property
     def _model(self) -> CostModel:
-        """What the parts of the schema cost. It is not kept: it is asked once or twice."""
+        """The cost model of the schema. It is not kept: it is used once or twice."""
         return CostModel(ReferenceResolver(self.document, self.references))
 
     @cached_property
     def _rate(self) -> float | None:
-        """What one value costs where the validator may list the errors by itself; None where it may not."""
+        """The cost of one value where the validator may list the errors by itself; None where it may not."""
         return self._model.listing_rate()
 
     def accepts(self, event: Any) -> bool:
@@ -148,17 +148,17 @@ class CompiledSchema:
         return accepted_reading(self, event, others)
 
     def violations(self, event: Any) -> list[Violation]:
-        """Return what the event breaks, at most `MAX_VIOLATIONS` of it: the slow question, asked after a no."""
+        """Return the event's violations, at most `MAX_VIOLATIONS`: the slow search, for a refused event."""
         return [finding.as_violation() for finding in self.findings(event)]
 
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
-        """Return the same without its sentences, for those who look at many events and need few of them.
+        """Return the violations without sentences, for callers that check many events and show few of them.
 
         Raises:
-            OutOfBudget: when that takes more than `steps`; without, it is found out as far as it can be.
+            OutOfBudget: when that takes more than `steps`; without `steps`, the search goes as far as possible.
         """
         event = exact_json.with_plain_numbers(event)
-        # Each error holds a copy of what it is about.
+        # Each error holds a copy of its value.
         if self._rate is not None and self._rate * copied(event) <= _LISTED_STEPS:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
@@ -215,7 +215,7 @@ def compile_schema(
     missing: list[str] = []
 
     def retrieve(address: str) -> Any:
-        """Give the schema with this address (jsonschema_rs calls this where others would fetch)."""
+        """Return the schema with this address (jsonschema_rs calls this where other validators would fetch)."""
         if address not in resolver.documents:
             missing.append(address)
             raise ValueError("nothing is ever fetched")
@@ -275,7 +275,7 @@ def _unknown_draft(draft: Any) -> str:
 
 
 def _draft_hint(document: Mapping[str, Any]) -> str:
-    """Return what to do about a schema that says no draft, and is valid in an older one."""
+    """Return the advice for a schema that names no draft, and is valid in an older one."""
     if "$schema" not in document and not jsonschema_rs.meta.is_valid({**document}):
         # Draft 7 first: it is what most others take such a schema for.
         for older in (DRAFTS[2], *DRAFTS[3:], DRAFTS[1]):
@@ -288,7 +288,7 @@ def _draft_hint(document: Mapping[str, Any]) -> str:
 
 
 def _unknown_type(given: Any) -> str:
-    """Return what is wrong with the value of “type”, and what was probably meant."""
+    """Return the error in the value of “type”, with a suggestion."""
     unknown = next((each for each in (given if isinstance(given, list) else [given]) if each not in TYPES), None)
     if unknown is None:
         return "Not a valid JSON Schema: “type” is one type, or a list of different ones."

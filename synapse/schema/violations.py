@@ -1,4 +1,4 @@
-"""What an event breaks of its contract, said so that a person knows what to change."""
+"""The violations of a contract by an event, in words that tell a person how to change the event."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,10 +49,11 @@ def json_pointer(path: Sequence[str | int]) -> str:
 
 
 def sentence(error: jsonschema_rs.ValidationError, path: Sequence[str | int]) -> str:
-    """Return one sentence that names the place at a path of the event, what is there, and what the contract wants."""
+    """Return one sentence that names the place at a path of the event, the value there, and the contract's
+    requirement."""
     place = name_of(path)
     kind = error.kind
-    # as_dict() holds what the keyword is about: a limit, a list of types, the unexpected names.
+    # as_dict() holds the details of the keyword: a limit, a list of types, the unexpected names.
     facts = kind.as_dict()
     if kind.name == "falseSchema" and keyword_of(error) == "additionalProperties":
         # The validator names none of them here: the schema defines no properties at all.

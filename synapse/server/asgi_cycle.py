@@ -33,7 +33,7 @@ def written_head(status: int, pairs: HeaderPairs) -> bytes:
 
 
 class AsgiCycle:
-    """Hands a request to an application, and writes what it sends."""
+    """Passes a request to an ASGI application, and writes its response."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class AsgiCycle:
             self._connection.run_aside(self._run())
 
     def take(self, part: bytes) -> None:
-        """Add a part of the body. What comes after the answer is of no use to anybody."""
+        """Add a part of the body. Parts that come after the response are dropped."""
         if not self.response_complete:
             self._body += part
             if len(self._body) > _HIGH_WATER:
@@ -78,7 +78,7 @@ class AsgiCycle:
         self._news.set()
 
     def disconnect(self) -> None:
-        """Note that the client has gone."""
+        """Record that the client disconnected."""
         self._is_gone = True
         self._news.set()
 
@@ -88,7 +88,7 @@ class AsgiCycle:
             if not self.response_complete and not self._is_gone:
                 raise RuntimeError("the application ended without a whole answer")
         except BaseException as error:
-            # Also when the server stops and cancels it: the client is told.
+            # Also when the server stops and cancels it: the client gets a response.
             logger.error("%s %s failed", self.scope["method"], self.scope["path"], exc_info=error)
             if self.response_started:
                 self._connection.transport.close()

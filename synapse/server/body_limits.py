@@ -27,7 +27,7 @@ def check_read(size: int, *, most: int) -> None:
 
 
 class AnonymousBodyTooLarge(PayloadTooLarge):
-    """The body is larger than what is read of a caller that shows no good key or session."""
+    """The body exceeds the size limit for callers without a valid key or session."""
 
     def __init__(self) -> None:
         super().__init__(f"Of callers without a good key or session at most {SMALL // 1024} KiB are read.")
@@ -60,7 +60,7 @@ class Reservation:
             self._taken = size
 
     def give_back(self) -> None:
-        """Leave the memory to others."""
+        """Release the memory."""
         if self._taken:
             self._shares.give_back(self._caller, self._taken)
             self._taken = 0
@@ -71,10 +71,10 @@ class ClientGone(Exception):
 
 
 class Body:
-    """The body of one request; what it takes of the memory is given back when the block ends.
+    """The body of one request; its memory is released when the block ends.
 
     Attributes:
-        sender: Who sends it, after `read` also by a session that was looked up.
+        sender: The sender of the request, after `read` also by a session that was looked up.
     """
 
     def __init__(

@@ -10,12 +10,12 @@ from synapse.shares import CallerId
 
 
 class ServerState(Protocol):
-    """What a server shares with its connections. uvicorn hands it to every protocol; a test holds that.
+    """The state that a server shares with its connections. uvicorn hands it to every protocol; a test holds that.
 
     Attributes:
-        connections: All that are open: the server calls `shutdown` of each when it stops.
+        connections: All open connections: the server calls `shutdown` of each when it stops.
         tasks: The work that it waits for then.
-        default_headers: Headers of every answer, made anew each second: the date is one of them.
+        default_headers: Headers of every response, made anew each second: the date is one of them.
     """
 
     connections: set[Any]
@@ -85,7 +85,8 @@ class ClientConnection(asyncio.Protocol):
             self.is_identified = True
 
     def waits_for_client(self) -> bool:
-        """Say whether all that is owed to the client is what it does not take, and the rest of a request is missing."""
+        """Say whether only the client keeps the connection busy: by not taking a response, or not sending the rest of a
+        request."""
         raise NotImplementedError
 
     def reclaim(self) -> None:
@@ -97,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
         raise NotImplementedError
 
     def pause_reading(self) -> None:
-        """Leave what the client sends in the system's buffers."""
+        """Leave the client's further bytes in the system's buffers."""
         if not self._is_read_paused:
             self._is_read_paused = True
             self.transport.pause_reading()
@@ -116,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
         self._writable.set()
 
     async def drain(self) -> None:
-        """Wait until the client has taken enough of what was written, or is gone."""
+        """Wait until the client has taken enough of the written bytes, or is gone."""
         await self._writable.wait()
 
     def run_aside(self, work: Coroutine[Any, Any, None]) -> None:

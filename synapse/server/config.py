@@ -1,4 +1,4 @@
-"""What the web server is told when it starts: values of the settings, and the functions of the apps that it calls."""
+"""The configuration of the web server: values of the settings, and the functions of the apps that it calls."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,10 +106,10 @@ class Fallback(Protocol):
         """
 
     def sender_of(self, path: str, headers: Headers, address: str) -> Sender:
-        """Return who sends a request: a service, a person whose session is known, or an address."""
+        """Return the sender of a request: a service, a person whose session is known, or an address."""
 
     async def person_of(self, headers: Headers, address: str) -> CallerId | None:
-        """Return who is logged in with the session that a request shows; None when nobody is.
+        """Return the person that is logged in with the request's session; None without one.
 
         Raises:
             DatabaseDown: when the database cannot be asked.

@@ -1,4 +1,4 @@
-"""Which connections there are, and whose: each caller has a share of them, and new callers always get in.
+"""The open connections by caller: each caller has a share of them, and new callers always get in.
 
 At a limit the connection is closed that has waited longest for its client, of the caller that has the most: closing a
 connection between two requests is legal at any time (RFC 9112, 9.5). A connection is counted to the address that opened
@@ -24,7 +24,8 @@ class Connection(Protocol):
     """A connection, as far as the table knows it."""
 
     def waits_for_client(self) -> bool:
-        """Say whether all that is owed to the client is what it does not take, and the rest of a request is missing."""
+        """Say whether only the client keeps the connection busy: by not taking a response, or not sending the rest of a
+        request."""
 
     def reclaim(self) -> None:
         """Close the connection for another one."""
@@ -96,7 +97,7 @@ class ConnectionTable:
         self._place(seat, caller)
 
     def remove(self, seat: Seat) -> None:
-        """Forget a connection that is gone."""
+        """Remove a closed connection."""
         del seat.neighbours[seat]
         left = len(seat.neighbours)
         self._rank(seat.caller, left + 1, left)
@@ -121,7 +122,7 @@ class ConnectionTable:
         (self._anonymous if caller.is_anonymous else self._known).change(caller, before, after)
 
     def _reclaim_one(self, problem: Problem, caller: CallerId) -> bool:
-        """Close a connection so that what stands in the way does so no more; say whether there was one to close."""
+        """Close a connection to make room for a new one; say whether there was one to close."""
         for holder in self._holders(problem, caller):
             seat = self._longest_waiting(holder)
             if seat is not None:

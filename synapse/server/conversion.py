@@ -44,15 +44,15 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def is_for_django(config: ServerConfig, route: Route, headers: Mapping[str, str]) -> bool:
-    """Say whether a route's caller is a person with a session: who that is takes a query."""
+    """Say whether a route's caller is a person with a session: finding the person takes a query."""
     return route.identify is None and config.is_session(headers)
 
 
 def principal_of(config: ServerConfig, route: Route, headers: Mapping[str, str], *, address: str) -> Principal:
-    """Return who calls, as far as the headers tell: a stranger where the route has a way of its own to find out.
+    """Return the principal that the headers show: anonymous where the route authenticates callers itself.
 
     Raises:
-        Unauthenticated: when the key is not good, or one is required and none is shown.
+        Unauthenticated: when the key is invalid, or one is required and none is shown.
     """
     if route.identify is None:
         return config.identify(headers, address=address)
@@ -92,7 +92,7 @@ def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
 
 
 def header_pairs(config: ServerConfig, response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
-    """Return the headers of an answer, but for its length; `asked` are those of the request."""
+    """Return the headers of a response, except its length; `asked` are those of the request."""
     pairs = [
         (b"content-type", response.content_type.encode()),
         *_FOR_BROWSERS,
@@ -111,7 +111,7 @@ def header_pairs(config: ServerConfig, response: Response | StreamedResponse, as
 
 
 def failed(config: ServerConfig, request: Request, error: Exception) -> Response:
-    """Return the answer to a request that a handler failed at; what nobody expected goes to the log."""
+    """Return the response to a request whose handler failed; unexpected errors go to the log."""
     if isinstance(error, Problem):
         return problem_response(error)
     if (away := config.database_problem(error)) is not None:

@@ -1,7 +1,7 @@
 """The fast path: a request of the event loop is answered from the parser, and never becomes ASGI.
 
-What ASGI asks for is a task, an event and a dozen dictionaries a request: more than all the work of storing an event.
-So a route that has a `direct` way is answered by the callbacks of two connections: the client's, which hands over the
+ASGI requires a task, an event and a dozen dictionaries a request: more than all the work of storing an event. So a
+route with a `direct` handler is answered by the callbacks of two connections: the client's, which hands over the
 request, and Redis', which hands over the reply. Everything else goes on through ASGI and the front door. Both ways
 share the front door's routes, its checks and its headers.
 """
@@ -48,8 +48,7 @@ _MOST_JOINED = 64 * 1024
 
 
 class _Head(NamedTuple):
-    """A request without its body and its body's length. `address` is that of who asks, behind the proxies that are
-    trusted."""
+    """A request's head, without its body's length. `address` is the client's, behind trusted proxies."""
 
     route: Route
     params: Mapping[str, str]
@@ -66,7 +65,7 @@ class FastPath:
         self._door = door
         self._config = config
         self._is_counted = request_guard.counts(config)
-        # The method, the URL and the headers that came last, and what they mean.
+        # The method, the URL and the headers that came last, and the parsed head.
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
         # Of a request that was like the one before it: its bytes, and what they mean.
@@ -80,7 +79,7 @@ class FastPath:
         asked = (requests.method, requests.url, requests.headers)
         self._is_like_last = asked == self._asked
         if not self._is_like_last:
-            # Who publishes mostly sends the same head again: it is read once.
+            # Most publishers send equal heads again: each is parsed once.
             head = self._head_of(connection.client, *asked)
             self._asked, self._head = (asked, head) if requests.head_size() <= _MOST_KEPT else (None, None)
         else:
@@ -115,7 +114,7 @@ class FastPath:
         if route is None or route.direct is None or route.identify not in (None, nobody):
             return None
         scope, headers = request_guard.seen(self._config, {"client": client, "headers": pairs}, headers_of(pairs))
-        # What is refused for its origin takes the long way, so that it costs the others nothing.
+        # A request that is refused for its origin takes the slower ASGI path, so that it costs the others nothing.
         if is_for_django(self._config, route, headers) or request_guard.is_foreign(
             self._config, route.method, headers, scheme="http"
         ):
@@ -152,7 +151,7 @@ class DirectCycle:
             self._version, self._expects_continue = "1.1", False
 
     def disconnect(self) -> None:
-        """Note that the client has gone."""
+        """Record that the client disconnected."""
         self._is_gone = True
         self._let_go()
 
@@ -182,7 +181,7 @@ class DirectCycle:
             self._protocol.transport.write(CONTINUE)
 
     def take(self, part: bytes) -> None:
-        """Add a part of the body. What comes after the answer is of no use to anybody."""
+        """Add a part of the body. Parts that come after the response are dropped."""
         if len(part) > _MOST_JOINED // 2 and self._started and not self._is_held and not self._is_gone:
             # The loop would read megabytes of each body at a stretch, also of one that is passed over. Of a request
             # whose turn has not come nothing more is read anyway, and `_read_on` must not change that.

@@ -55,7 +55,7 @@ CONNECTION = "synapse.connection"
 
 
 class FrontDoor:
-    """Finds who answers a request, and turns ASGI's messages into values and back."""
+    """Finds the handler of a request, and converts between ASGI's messages and values."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class FrontDoor:
 
     @cached_property
     def connections(self) -> ConnectionTable:
-        """The connections of the server that asks here."""
+        """The table of the server's connections."""
         return ConnectionTable(self.config.shares_of("open-connections"), self.config.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -113,9 +113,10 @@ class HttpProtocol(ClientConnection):
             self._watch_request()
 
     def eof_received(self) -> bool:
-        """Keep the connection for what is owed: who has said everything may still listen (RFC 9293, 3.6).
+        """Keep the connection until all responses are sent: a client that has sent everything may still read (RFC 9293,
+        3.6).
 
-        It is all that is heard of who has gone, too, so where an answer waits for something that counts as leaving.
+        A client that disconnected looks alike, so where a response waits for something it counts as leaving.
         """
         if isinstance(self.cycle, AsgiCycle):
             route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
@@ -137,7 +138,7 @@ class HttpProtocol(ClientConnection):
             self._limit_stall()
 
     def shutdown(self) -> None:
-        """End the connection behind the answers that are owed: the server stops."""
+        """Close the connection behind the outstanding responses: the server stops."""
         if self.cycle is None or self.cycle.response_complete:
             self._close()
         else:
@@ -326,7 +327,7 @@ class HttpProtocol(ClientConnection):
         self._close()
 
     def _in_turn(self, last: Callable[[], None]) -> None:
-        """Do what ends the connection, as soon as the whole requests that came before are answered."""
+        """End the connection as soon as all complete requests before are answered."""
         if self.transport.is_closing() or self._last is not None:
             return
         self._unwatch()
@@ -338,7 +339,7 @@ class HttpProtocol(ClientConnection):
             self._waiting.popleft()  # the one that is not whole
 
     def _is_behind(self) -> bool:
-        """Say whether what is being read comes after requests that are not answered yet."""
+        """Say whether the request being read comes after requests that are not answered yet."""
         if self.requests.part == "body":
             return bool(self._waiting) and self._waiting[0] is self.cycle
         return self.cycle is not None and not self.cycle.response_complete

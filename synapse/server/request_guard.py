@@ -148,7 +148,7 @@ COUNTED = "synapse.counted"
 
 
 def seen(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
-    """Return the request as it is known here: with the address of who asks, and only with what a trusted proxy says."""
+    """Return the request with the client's address, and with forwarding headers only from a trusted proxy."""
     peer = (scope.get("client") or ("", 0))[0]
     if FORWARDING.isdisjoint(headers):
         return scope, headers
@@ -180,7 +180,7 @@ def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: s
 
 
 def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> None:
-    """Refuse what `is_foreign` finds.
+    """Refuse a request of a page of another site, by `is_foreign`.
 
     Raises:
         ForeignOrigin: when a page of another site sent the request.
@@ -195,10 +195,10 @@ def counts(config: ServerConfig) -> bool:
 
 
 async def count(config: ServerConfig, scope: Scope, headers: Headers) -> dict[str, str]:
-    """Count a request on the event loop. Return the headers that tell its caller what is left.
+    """Count a request on the event loop. Return the headers that show the caller's remaining requests.
 
     Raises:
-        TooManyRequests: when nothing is left.
+        TooManyRequests: when none are left.
     """
     told: dict[str, str] = {}
     if not counts(config):
@@ -223,13 +223,14 @@ def count_here(
 
 
 def _tell(told: dict[str, str], more: Headers) -> None:
-    """Add what one bucket says to what others said: both headers are lists (RFC 9651)."""
+    """Add the headers of one bucket to those of the others: both headers are lists (RFC 9651)."""
     for name, text in more.items():
         told[name] = f"{told[name]}, {text}" if name in told else text
 
 
 def _counts(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
-    """Yield what is counted, one after the other: a key is looked at only when its sender's address may ask."""
+    """Yield the requests to count, one after the other: a key is checked only when its sender's address is within its
+    rate."""
     if path.rstrip("/") in HEALTH_PATHS:
         return  # a probe asks often, and must not take a busy server for a dead one
     if config.rate_per_address is not None:
@@ -249,10 +250,10 @@ Kind = Literal["address", "key"]
 
 
 def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
-    """Count a request of a caller. Return the headers that tell how much is left, none when nobody could count.
+    """Count a request of a caller. Return the headers that show the remaining requests, none when Redis cannot count.
 
     Raises:
-        TooManyRequests: when nothing is left.
+        TooManyRequests: when none are left.
     """
     try:
         (taken,) = yield [take_token(kind, whose, count=rate.count, seconds=rate.seconds)]

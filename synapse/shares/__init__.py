@@ -1,4 +1,4 @@
-"""Fair shares of what there is only so much of: connections, memory for bodies, seats of the live tail, groups.
+"""Fair shares of limited resources: connections, memory for bodies, seats of the live tail, groups.
 
 - `resources`  every resource that is shared: its whole, the share of a caller, the part of anonymous callers
 - `counter`    to whom a share is counted, what callers hold of one resource, and the refusal of one more

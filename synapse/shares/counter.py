@@ -1,4 +1,4 @@
-"""Count what callers hold of one resource, refuse one more than their share, and say to whom a share is counted."""
+"""Count each caller's use of one resource, refuse more than a share, and find the caller that a use is counted to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ class CallerId(NamedTuple):
 
 
 def caller_of(principal: Principal) -> CallerId:
-    """Return to whom is counted what a principal takes."""
+    """Return the caller that a principal's use is counted to."""
     match principal.kind:
         case "service" | "person":
             return CallerId(principal.kind, principal.name)
@@ -84,7 +84,7 @@ class Limits(NamedTuple):
     anonymous: int
 
     def of(self, caller: CallerId) -> int:
-        """Return how much a caller may have. A trusted proxy has what it has for all its callers."""
+        """Return a caller's share. A trusted proxy has one share for all its callers."""
         if caller.kind == "proxy":
             return self.total
         return self.per_address if caller.is_anonymous else self.per_caller
@@ -150,7 +150,7 @@ class Shares:
         return self.problem(caller) is None
 
     def check(self, caller: CallerId, wanted: Wanted) -> None:
-        """Make sure that a caller may have what it wants of a resource that is counted elsewhere, in the database.
+        """Check a caller's share of a resource that is counted elsewhere, in the database.
 
         Raises:
             ShareUsedUp, AllInUse: as `take` does.
@@ -201,12 +201,12 @@ class Shares:
         if left > 0:
             self._held[caller] = left
         else:
-            # Whoever comes once and goes leaves nothing: there are as many addresses as an attacker likes.
+            # A caller without any use leaves no trace: an attacker has any number of addresses.
             self._held.pop(caller, None)
 
 
 def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: Wanted) -> Problem | None:
-    """Return why a caller may not have what it wants of a resource; None when it may."""
+    """Return why a caller's share does not allow the wanted use of a resource; None when it does."""
     if wanted.used > limits.total:
         return _all_in_use(resource, limits.total, anonymous=False)
     if wanted.held > (most := limits.of(caller)):

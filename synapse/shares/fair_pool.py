@@ -20,7 +20,7 @@ class RoundRobinQueue(Generic[Caller, Item]):
     """Items by caller: the first item of each caller, then the second of each, and so on."""
 
     def __init__(self) -> None:
-        # The caller whose turn is next stands first; nobody stands here with nothing.
+        # The caller whose turn is next stands first; every caller here has an item.
         self._items: OrderedDict[Caller, deque[Item]] = OrderedDict()
         self._length = 0
 
@@ -28,7 +28,7 @@ class RoundRobinQueue(Generic[Caller, Item]):
         return self._length
 
     def __iter__(self) -> Iterator[Caller]:
-        """Give the callers who have something waiting, in the order of their turns."""
+        """Yield the callers with waiting items, in the order of their turns."""
         return iter(self._items)
 
     def count_of(self, caller: Caller) -> int:
@@ -78,13 +78,13 @@ class RoundRobinQueue(Generic[Caller, Item]):
 
 
 class FairQueue:
-    """Admits work up to a total weight at a time. Callers who wait take turns, whatever each of them has waiting.
+    """Admits work up to a total weight at a time. Waiting callers take turns, no matter how much each has waiting.
 
     Belongs to one event loop.
     """
 
     def __init__(self, things: str, *, capacity: int, patience: float) -> None:
-        """Admit `capacity` at a time; refuse who waited `patience` seconds. `things` are named in the refusal."""
+        """Admit `capacity` at a time; refuse work that waited `patience` seconds. `things` are named in the refusal."""
         self._things = things
         self._capacity = capacity
         self._patience = patience
@@ -210,7 +210,7 @@ class FairPool:
         self._running_anonymous += caller.is_anonymous
 
     def _give_back_thread(self, caller: CallerId) -> None:
-        """Give a thread back, and let whoever may have it next run."""
+        """Return a thread, and start the next work that may run."""
         self._idle += 1
         self._running_anonymous -= caller.is_anonymous
         self._running[caller] -= 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from synapse.runtime.second_hit_cache import Kinds
+from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import entry
 from synapse.wire.entry import DecodedEntry, TopLevelTypes
 
@@ -34,7 +34,7 @@ class _Kind(NamedTuple):
 
 _EVENT_TYPE, _VERSION = b"event_type", entry.VERSION.encode()
 
-_kinds: Kinds[_Names, _Kind] = Kinds(_MOST)
+_kinds: SecondHitCache[_Names, _Kind] = SecondHitCache(_MOST)
 
 
 def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
@@ -103,7 +103,7 @@ def _learn(names: _Names, texts: Sequence[str]) -> None:
     own = texts[::2]
     if not {entry.VERSION, entry.ADDED}.issubset(own) or not {entry.LAYOUT, entry.TYPES}.isdisjoint(own):
         return
-    if len(set(own)) < len(own) or not _kinds.comes_again(names):
+    if len(set(own)) < len(own) or not _kinds.seen_before(names):
         return
     place = {name: at for at, name in enumerate(own)}
     added = texts[1::2][place[entry.ADDED]]

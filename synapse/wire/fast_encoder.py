@@ -14,7 +14,7 @@ import orjson
 from synapse.formats.exact_json import written
 from synapse.redis import Command
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime.second_hit_cache import Kinds
+from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import entry
 
 _Kind = tuple[str, tuple[str, ...], str, int]
@@ -24,7 +24,7 @@ _HOLE = "\0"
 # So many forms are kept at the most, of events that have so few names, with so few characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
 # By stream, names, source and version.
-_forms: Kinds[_Kind, bytes] = Kinds(_MOST)
+_forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
 
 
 def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, contract_version: int) -> Command | None:
@@ -62,7 +62,7 @@ def _new(kind: _Kind) -> bytes | None:
     """Make a form for events that come for the second time, and keep it."""
     if len(kind[1]) > _NAMES or len("".join(kind[1])) > _CHARACTERS:
         return None
-    return _forms.keep(kind, _form(*kind)) if _forms.comes_again(kind) else None
+    return _forms.keep(kind, _form(*kind)) if _forms.seen_before(kind) else None
 
 
 def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.runtime.second_hit_cache import Kinds
+from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import entry, fast_decoder
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]
@@ -14,7 +14,7 @@ OURS += [b"synapse_version", b"3", b"synapse_added", b"ets"]
 
 @pytest.fixture(autouse=True)
 def no_kinds(monkeypatch):
-    monkeypatch.setattr(fast_decoder, "_kinds", Kinds(8))
+    monkeypatch.setattr(fast_decoder, "_kinds", SecondHitCache(8))
 
 
 @pytest.fixture

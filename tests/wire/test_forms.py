@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime.second_hit_cache import Kinds
+from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import entry, fast_decoder, fast_encoder
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, written
 
@@ -24,8 +24,8 @@ PLAIN_EVENTS = st.builds(
 
 @pytest.fixture(autouse=True)
 def no_forms(monkeypatch):
-    monkeypatch.setattr(fast_encoder, "_forms", Kinds(1024))
-    monkeypatch.setattr(fast_decoder, "_kinds", Kinds(8))
+    monkeypatch.setattr(fast_encoder, "_forms", SecondHitCache(1024))
+    monkeypatch.setattr(fast_decoder, "_kinds", SecondHitCache(8))
 
 
 def appended(stream, event, **around):

@@ -36,8 +36,8 @@ class Together:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """The key that identifies a repeated request: `key`, in the namespace of the caller `who`. The `fingerprint`
-    identifies the content, so that other content under the key is refused."""
+    """The idempotency key of a request: `key` in the namespace of its caller. The `fingerprint` identifies the content,
+    so that other content under the key is refused."""
 
     who: str
     key: str

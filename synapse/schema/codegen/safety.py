@@ -116,7 +116,7 @@ def check(code: str) -> None:
 
 
 class _Names:
-    """The names that code may use: of types, of what it imports, and of what it declares; and which it may call."""
+    """The names that code may use: names of types, imports and declarations; and the names that it may call."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.known, self.callable = set(_BUILTINS), set(_CALLS)

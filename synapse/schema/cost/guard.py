@@ -23,13 +23,13 @@ _SHORTEST_BIG = 17
 
 
 class Cost(NamedTuple):
-    """What a schema costs.
+    """The cost of checking with a schema.
 
     Attributes:
         here: steps for the value that it is applied to.
         here_text: steps for each character of that value, a text, or of its names.
         below: steps for the value inside that one that costs most.
-        below_text: the same for each character.
+        below_text: steps for each character of the value inside.
         total: steps for all, when it is applied once to the largest value.
         unique: in how many ways the items of one array are compared with each other, without a limit to their number.
     """
@@ -53,7 +53,7 @@ class Cost(NamedTuple):
         )
 
     def of_each(self, count: float) -> "Cost":
-        """Return what it costs where it is applied to at most so many values."""
+        """Return the cost of applying the schema to at most so many values."""
         return self._replace(total=self.total * count)
 
     def of_event(self, nodes: float, characters: float, big_numbers: float) -> float:
@@ -73,7 +73,7 @@ class Guard:
     """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
 
     cost: Cost
-    # An event of so many bytes is checked at once, whatever is in it.
+    # An event of up to so many bytes is checked at once, no matter its content.
     quick_length: int
 
     @classmethod
@@ -120,7 +120,7 @@ def measured(event: Any) -> tuple[int, int, int]:
 
 
 def copied(event: Any) -> float:
-    """Return what it takes to copy each value of an event with all that is in it, in values: a character is 1/100."""
+    """Return the cost of copying each value of an event with everything below it, in values: a character is 1/100."""
     total = 0.0
     waiting = [(event, 1)]
     while waiting:

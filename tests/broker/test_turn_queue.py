@@ -6,7 +6,7 @@ from synapse.runtime import turn_queue as module
 from synapse.runtime.turn_queue import TurnQueue
 
 
-def test_each_look_of_the_event_loop_lets_one_long_turn_go_on(monkeypatch):
+def test_the_event_loop_goes_round_twice_between_two_long_turns(monkeypatch):
     now = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
     queue = TurnQueue()
@@ -18,7 +18,7 @@ def test_each_look_of_the_event_loop_lets_one_long_turn_go_on(monkeypatch):
         now += module.TURN * 1.1
 
     async def others():
-        while len(order) < 7:
+        while len(order) < 10:
             order.append("others")
             await asyncio.sleep(0)
 
@@ -29,7 +29,7 @@ def test_each_look_of_the_event_loop_lets_one_long_turn_go_on(monkeypatch):
 
     asyncio.run(scenario())
 
-    assert order[:7] == ["others", "first", "others", "second", "others", "third", "others"]
+    assert order[:8] == ["others", "first", "others", "others", "second", "others", "others", "third"]
 
 
 def test_short_turns_go_on_together_and_in_their_order():
@@ -84,10 +84,42 @@ def test_a_conversation_marked_as_last_ends_its_turn():
     async def scenario():
         for name in ("first", "second"):
             queue.enter(lambda name=name: order.append(name), is_last=True)
-        for _ in range(3):
+        for _ in range(4):
             await asyncio.sleep(0)
             order.append("others")
 
     asyncio.run(scenario())
 
-    assert order[:4] == ["first", "others", "second", "others"]
+    assert order[:5] == ["first", "others", "others", "second", "others"]
+
+
+def test_a_task_that_becomes_due_in_a_turn_goes_on_before_the_next_turn(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    queue = TurnQueue()
+    order = []
+
+    def long_work(name):
+        nonlocal now
+        order.append(name)
+        now += module.TURN * 1.1
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        due = loop.create_future()
+
+        def make_due():
+            long_work("first")
+            # As a timer does that is over by then.
+            loop.call_soon(due.set_result, None)
+
+        queue.enter(make_due)
+        queue.enter(lambda: long_work("second"))
+        await due
+        order.append("task")
+        while len(order) < 3:
+            await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+    assert order == ["first", "task", "second"]

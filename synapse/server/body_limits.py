@@ -5,6 +5,7 @@ session sends at most `SMALL`, and each byte counts. Small bodies of other calle
 are connections fit beside the rest.
 """
 
+from io import BytesIO
 from typing import Self
 
 from synapse.problems import PayloadTooLarge, too_large
@@ -105,20 +106,20 @@ class Body:
         check_announced(announced, most=self._config.max_body_bytes)
         if announced.isdigit():
             await self._check_size(int(announced[:20]))
-        parts: list[bytes] = []
+        body = BytesIO()
         size = 0
         more = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            size += body.write(message.get("body", b""))
             more = message.get("more_body", False)
             check_read(size, most=self._config.max_body_bytes)
             await self._check_size(size)
             self._reservation.grow(size)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        # It hands out what it holds: to join the parts in the end would keep the loop for a millisecond for each MiB.
+        return body.getvalue()
 
     async def _check_size(self, size: int) -> None:
         """Refuse a large body of an anonymous sender, and look for a session before that."""

@@ -80,7 +80,7 @@ def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params:
 
 def to_django(response: Response) -> HttpResponse:
     """Return the engine response as a Django response."""
-    answer = HttpResponse(response.body, status=response.status, content_type=response.content_type)
+    answer = HttpResponse(response.whole_body, status=response.status, content_type=response.content_type)
     for name, text in response.headers.items():
         answer[name] = text
     return answer

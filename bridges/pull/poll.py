@@ -17,7 +17,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery
 from synapse.delivery.status import pack
 from synapse.errors.delivery import GroupLost
-from synapse.http.exchange import Response, json_response
+from synapse.http.exchange import Response, listing_response
 from synapse.pull import response as pull_response
 from synapse.pull.cache import (
     CHECKPOINT_EVERY,
@@ -60,13 +60,13 @@ class Found:
     """
 
     held: Sequence[Delivery] = ()
-    shown: Sequence[orjson.Fragment] = ()
+    shown: Sequence[bytes] = ()
     more: bool = False
     next_due_ms: int | None = None
 
     def response(self) -> Response:
         """Return the response body."""
-        return json_response({"events": self.shown})
+        return listing_response({}, "events", self.shown)
 
 
 def look(
@@ -128,7 +128,7 @@ class _Look:
             held += fresh
         wanted = yield from self._wanted(held)
         # Each is written at once: the whole answer is not written at a stretch.
-        shown = yield from in_parts(wanted, lambda one: orjson.Fragment(orjson.dumps(pull_response.shown(one))))
+        shown = yield from in_parts(wanted, lambda one: orjson.dumps(pull_response.shown(one)))
         self._memory.gave(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)

@@ -120,7 +120,7 @@ def _asked(
 
 def _answer(found: exchange.Response | Problem) -> Any:
     """Return the JSON document of an API response, or the problem."""
-    return found if isinstance(found, Problem) else exact_json.loads(found.body)
+    return found if isinstance(found, Problem) else exact_json.loads(found.whole_body)
 
 
 def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:

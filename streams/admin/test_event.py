@@ -103,7 +103,7 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
         answer = _answer(asked, only_check=only_check)
     except Problem as problem:
         return _shown(problem.status, document(problem), text, problem=problem)
-    body = exact_json.loads(answer.body)
+    body = exact_json.loads(answer.whole_body)
     if not only_check:
         # The warnings of what it breaks quote the event.
         said = {name: value for name, value in body.items() if name != "warnings"}

@@ -48,7 +48,7 @@ def _answer(endpoint: Endpoint, asked: exchange.Request) -> exchange.Response:
 def _recorded(endpoint: Endpoint, asked: exchange.Request, answer: exchange.Response) -> exchange.Response:
     """Return the answer, after it was recorded which events a person was shown."""
     if endpoint.reveals is not None and asked.principal.kind == "person":
-        ids = endpoint.reveals(orjson.loads(answer.body))
+        ids = endpoint.reveals(orjson.loads(answer.whole_body))
         payload_access.record(asked.principal, f"stream {asked.params['stream']}", ids)
     return answer
 

@@ -98,6 +98,7 @@ class _Reading:
                 continue
             if at is None or found is None:
                 cut = yield from self._walk(start)
+                yield _PAUSE  # a large item may come, which takes long to be parsed
                 yield self._until(before, start, cut)
                 if not cut.is_comma:
                     return

@@ -5,7 +5,7 @@ request or event are NamedTuples: making a frozen dataclass takes three times as
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -39,6 +39,10 @@ def compiled(path: str) -> re.Pattern[str]:
 
 
 JSON = "application/json"
+# A body of at most so many bytes is put together.
+MOST_JOINED = 1024 * 1024
+# Stands for a list until the text around it is written. JSON holds no such byte.
+_LIST = b"\0"
 
 
 class Caller:
@@ -91,12 +95,19 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """One HTTP answer, wholly written."""
+    """One HTTP answer, wholly written. A long body goes on in `rest`, which is sent as it is: to put the parts together
+    would keep all others waiting, a millisecond for each MiB."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = NO_TEXTS
+    rest: Sequence[bytes] = ()
+
+    @property
+    def whole_body(self) -> bytes:
+        """The body in one piece: for threads that may take long."""
+        return b"".join((self.body, *self.rest)) if self.rest else self.body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,29 @@ async def nobody(request: Request) -> Principal:
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return `value` as a JSON answer."""
     return Response(status=status, body=orjson.dumps(value, default=written), headers=headers or NO_TEXTS)
+
+
+def listing_response(
+    document: Mapping[str, Any],
+    name: str,
+    items: Sequence[bytes],
+    *,
+    status: int = 200,
+    content_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a JSON answer with a list of items that are written already, as the member `name` of the document. Each
+    may be several, with commas between them."""
+    before, after = orjson.dumps({**document, name: orjson.Fragment(_LIST)}, default=written).split(_LIST)
+    parts = [before + b"["]
+    for item in items:
+        parts += (item, b",")
+    if items:
+        parts.pop()
+    parts.append(b"]" + after)
+    is_long = sum(map(len, parts)) > MOST_JOINED
+    body, rest = (parts[0], parts[1:]) if is_long else (b"".join(parts), ())
+    return Response(status, body, content_type, headers or NO_TEXTS, rest)
 
 
 def problem_response(problem: problems.Problem) -> Response:

@@ -9,7 +9,7 @@ from synapse.auth.principal import EVERY_TYPE, PERSONAL, Rights, sees
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownEntry
-from synapse.http.exchange import Request
+from synapse.http.exchange import Request, Response, listing_response
 from synapse.inspection import answers
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
 from synapse.inspection.streams import READ
@@ -86,7 +86,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     reveals=lambda page: [each["id"] for each in page["messages"]],
     examples=[Example("a page", _PAGE, 200)],
 )
-def list_messages(call: Call[MessagesQuery, None]) -> Conversation[dict[str, Any]]:
+def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
     (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are looked at for
     one page: `complete` is false when that was not enough, and `next` goes on from there."""
@@ -101,14 +101,15 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[dict[str, Any
         yield ()  # many may have been answered at once
         yield from in_parts(scan.take(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
-    return {
+    document = {
         "stream": stream.name,
-        "messages": page.messages,
+        "messages": None,
         "order": query.order,
         "next": None if ended else page.position,
         "scanned": page.scanned,
         "complete": ended or page.full,
     }
+    return listing_response(document, "messages", page.messages)
 
 
 @_reads(
@@ -144,7 +145,7 @@ class _Page:
         self.event_type = event_type
         self._rights = None if rights.may("read", stream.name, EVERY_TYPE) else rights
         self._personal = rights.has(PERSONAL)
-        self.messages: list[orjson.Fragment] = []
+        self.messages: list[bytes] = []
         self.scanned = 0
         self.position: str | None = None
         self.full = False
@@ -175,4 +176,4 @@ class _Page:
         if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.messages.append(orjson.Fragment(orjson.dumps(shown(found.id, fields, decoded, mask=mask))))
+            self.messages.append(orjson.dumps(shown(found.id, fields, decoded, mask=mask)))

@@ -1,62 +1,85 @@
 """The response to a batch: the result of each event, in their order."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from synapse import problems
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BatchRefused, IdempotencyKeyReused, Unavailable
-from synapse.http.exchange import Response, json_response
+from synapse.formats.exact_json import written
+from synapse.http.exchange import Response, listing_response
 from synapse.problems import Forbidden, Problem
 from synapse.publishing.idempotency import REPLAYED
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
 from synapse.redis import MANY, Conversation, in_parts
 
+# Results of so many events are written at once.
+_AT_ONCE = 100
+_NO_ERRORS: list[Any] = []
+
 
 def answer(
     stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
 ) -> Conversation[Response]:
-    """Answer 200 when all events were stored, 207 when some were.
+    """Answer 200 when all events were stored, 207 when some were; else with the problem. `results` says why, for each.
 
     `outcomes` are the results of the checks for all events, `fates` the results of storing the accepted ones, both in
-    their order.
-
-    Raises:
-        Problem: when none was stored. `results` has the reason for each event.
+    their order; None where another event's fault kept one out.
     """
-    fates = _fates_of_all(outcomes, fates)
-    numbered = list(zip(range(len(outcomes)), outcomes, fates, strict=True))
-    if len(numbered) <= MANY:
-        results = [_shown(each) for each in numbered]
-    else:
-        results = yield from in_parts(numbered, _shown, at_once=20)
-    statuses = [result["status"] for result in results]
-    accepted = statuses.count("accepted")
+    rest = iter(fates)
+    statuses: Counter[str] = Counter()
+    replayed = 0
+    # The first problem of each kind, in the order of the events.
+    problems_found: dict[type, Problem | None] = {}
+
+    def write(start: int) -> bytes:
+        nonlocal replayed
+        results = []
+        for index, outcome in enumerate(outcomes[start : start + _AT_ONCE], start):
+            fate = None if isinstance(outcome, Problem) else next(rest)
+            if type(fate) is Stored and not (fate[1] or fate[2] or outcome.warnings):  # type: ignore[union-attr]
+                # As `_shown` does, without calls: most events of most batches come here.
+                results.append({"index": index, "id": fate[0] or None, "status": "accepted", "errors": _NO_ERRORS})
+                continue
+            problem = _problem(outcome, fate)
+            problems_found.setdefault(type(problem), problem)
+            shown = _shown(index, outcome, fate, problem)
+            statuses[shown["status"]] += 1
+            replayed += "replayed" in shown
+            results.append(shown)
+        return orjson.dumps(results, default=written)[1:-1]
+
+    if len(outcomes) > MANY:
+        yield ()
+    results = yield from in_parts(range(0, len(outcomes), _AT_ONCE), write)
+    accepted = len(outcomes) - statuses["rejected"] - statuses["aborted"]
     body = {
         "stream": stream.name,
         "accepted": accepted,
-        "rejected": statuses.count("rejected"),
-        "aborted": statuses.count("aborted"),
-        "results": results,
+        "rejected": statuses["rejected"],
+        "aborted": statuses["aborted"],
+        "results": None,
     }
     if accepted:
-        headers = {REPLAYED: "true"} if all("replayed" in result for result in results) else {}
-        return json_response(body, status=200 if accepted == len(results) else 207, headers=headers)
-    refused = _refusal([_problem(*pair) for pair in zip(outcomes, fates, strict=True)])
-    # Members that belong to one event stand in its result.
-    refused.members.pop("id", None)
-    refused.members.update(body)
-    raise refused
-
-
-def _fates_of_all(outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> Sequence[Fate | None]:
-    """Return the fate of each event; None for events that the checks refused, and for events left out because of
-    another one."""
-    if len(fates) == len(outcomes):
-        return fates
-    rest = iter(fates)
-    return [None if isinstance(outcome, Problem) else next(rest) for outcome in outcomes]
+        headers = {REPLAYED: "true"} if replayed == len(outcomes) else {}
+        status = 200 if accepted == len(outcomes) else 207
+        return listing_response(body, "results", results, status=status, headers=headers)
+    refused = _refusal(list(problems_found.values()), len(outcomes))
+    document = problems.document(refused)
+    # What belongs to one event stands in its result.
+    document.pop("id", None)
+    return listing_response(
+        {**document, **body},
+        "results",
+        results,
+        status=refused.status,
+        content_type=problems.PROBLEM_JSON,
+        headers=refused.headers,
+    )
 
 
 def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
@@ -67,17 +90,15 @@ def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
     return fate.doubt if isinstance(fate, Stored) else fate
 
 
-def _shown(numbered: tuple[int, Accepted | Problem, Fate | None]) -> dict[str, Any]:
+def _shown(index: int, outcome: Accepted | Problem, fate: Fate | None, problem: Problem | None) -> dict[str, Any]:
     """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
     good and is not stored, or not as safe as it is to be."""
-    index, outcome, fate = numbered
     shown: dict[str, Any]
-    if isinstance(fate, Stored) and fate.doubt is None:
+    if isinstance(fate, Stored) and problem is None:
         shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}
         if fate.repeated:
             shown["replayed"] = True
     else:
-        problem = _problem(outcome, fate)
         status = "rejected" if isinstance(outcome, Problem) or isinstance(fate, IdempotencyKeyReused) else "aborted"
         shown = {"index": index, "id": None, "status": status, "errors": [] if problem is None else _errors(problem)}
     if isinstance(outcome, Accepted) and outcome.warnings and not isinstance(fate, IdempotencyKeyReused):
@@ -85,7 +106,7 @@ def _shown(numbered: tuple[int, Accepted | Problem, Fate | None]) -> dict[str, A
     return shown
 
 
-def _refusal(found: Sequence[Problem | None]) -> Problem:
+def _refusal(found: Sequence[Problem | None], count: int) -> Problem:
     # When Redis refused good events, sending them again is right: that answer is a 503, not a 422.
     for problem in found:
         if isinstance(problem, Unavailable):
@@ -93,7 +114,7 @@ def _refusal(found: Sequence[Problem | None]) -> Problem:
     for kind in (IdempotencyKeyReused, Forbidden):
         if found[0] is not None and all(isinstance(problem, kind) for problem in found):
             return found[0]
-    return BatchRefused(f"None of the {len(found)} events was stored; “results” says why.")
+    return BatchRefused(f"None of the {count} events was stored; “results” says why.")
 
 
 def _errors(problem: Problem) -> list[dict[str, str]]:

@@ -165,6 +165,8 @@ def _array(body: bytes) -> Iterator[Slice]:
             count += len(part.items)
             if count > MAX_BATCH_ITEMS:
                 raise _too_many()
+            if part.size > json_slices.SLICE // 2 and len(part.items) == 1:
+                yield Slice(())  # parsing it took long, and so does looking at all its parts
             yield _within_limits(part)
     except strict_json.BadJSON as error:
         raise BadEvent(str(error)) from None

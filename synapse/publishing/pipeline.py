@@ -33,7 +33,7 @@ from synapse.publishing.counters import Tally
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, Ruling, Undecided
-from synapse.redis import Command, Conversation
+from synapse.redis import MANY, Command, Conversation
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.runtime.turn_queue import TURN
@@ -138,6 +138,8 @@ def _publish_batch(
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
         raise
+    if len(outcomes) > MANY:
+        yield ()  # each look at all of them takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
@@ -155,6 +157,8 @@ def _publish_batch(
     except Problem as problem:
         _count_unstored(tally, stream, [problem] * len(good))
         raise
+    if len(outcomes) > MANY:
+        yield ()
     _count(tally, stream, good, fates, write.sources)
     return (yield from batch_response.answer(stream, outcomes, fates))
 
@@ -222,6 +226,10 @@ class _Checks:
             yield ()  # many may come in the same moment
         until = time.monotonic() + TURN
         for items, length in body.slices:
+            # Reading the slice may have taken long.
+            if time.monotonic() > until:
+                yield ()
+                until = time.monotonic() + TURN
             for item in items:
                 found: Item | Undecided = item
                 if not isinstance(item, Problem):
@@ -243,9 +251,6 @@ class _Checks:
                 if time.monotonic() > until:
                     yield ()
                     until = time.monotonic() + TURN
-            if time.monotonic() > until:
-                yield ()
-                until = time.monotonic() + TURN
         yield from costly.work_off()
         return outcomes
 
@@ -377,8 +382,10 @@ def _count(
 
 def _count_unstored(tally: Tally, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
     """Count events that were not stored, by reason. Events that Redis may have do not count."""
-    for reason, times in Counter(each.slug for each in problems if not isinstance(each, OutcomeUnknown)).items():
-        tally.refuse(stream.name, reason, times)
+    kinds: Counter[type[Problem]] = Counter(type(each) for each in problems)
+    for kind, times in kinds.items():
+        if not issubclass(kind, OutcomeUnknown):
+            tally.refuse(stream.name, kind.slug, times)
 
 
 def _is_true(request: Request, parameter: str) -> bool:

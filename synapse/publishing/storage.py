@@ -74,10 +74,13 @@ def store(
     else:
         replies = yield from _sent(appending, barrier)
     if barrier is None:
-        return _fates(stream, replies, together=len(entries) if together else 0)
+        return (yield from _fates(stream, replies, together=len(entries) if together else 0))
     *replies, count = replies
-    fates = _fates(stream, replies, together=len(entries) if together else 0)
-    return [_in_doubt(stream, fate, count, keyed=bool(keys)) for fate in fates]
+    fates = yield from _fates(stream, replies, together=len(entries) if together else 0)
+    why = shortfall(stream, count)
+    if not why:
+        return fates
+    return (yield from in_parts(fates, lambda fate: _in_doubt(stream, fate, why, count, keyed=bool(keys)), at_once=50))
 
 
 def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = False) -> bool:
@@ -235,14 +238,14 @@ def _window_ms(stream: StreamDefinition) -> int:
     return stream.idempotency_window // timedelta(milliseconds=1)
 
 
-def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> list[Fate]:
+def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> Conversation[list[Fate]]:
     """Read the replies: one for each entry, or, for so many entries `together`, the last for all."""
-    if not together:
-        return [_fate(stream, reply) for reply in replies]
-    done = replies[-1]
-    if isinstance(done, Together) and done.ids:
-        return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
-    return [_fate(stream, part) for part in (done if isinstance(done, list) else [done] * together)]
+    if together:
+        done = replies[-1]
+        if isinstance(done, Together) and done.ids:
+            return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
+        replies = done if isinstance(done, list) else [done] * together
+    return (yield from in_parts(replies, partial(_fate, stream), at_once=50))
 
 
 def _fate(stream: StreamDefinition, reply: Any) -> Fate:
@@ -271,9 +274,8 @@ def _fate_of_script(stream: StreamDefinition, reply: Once) -> Fate:
     return Stored(id=reply.id, repeated=reply.outcome == "repeated")
 
 
-def _in_doubt(stream: StreamDefinition, fate: Fate, count: int | ReplyError, *, keyed: bool) -> Fate:
-    why = shortfall(stream, count)
-    if not why or isinstance(fate, Problem):
+def _in_doubt(stream: StreamDefinition, fate: Fate, why: str, count: int | ReplyError, *, keyed: bool) -> Fate:
+    if isinstance(fate, Problem):
         return fate
     got = 0 if isinstance(count, ReplyError) else count
     return fate._replace(doubt=NotDurable(why, id=fate.id, wanted=_wanted(stream), got=got, keyed=keyed))

@@ -24,7 +24,7 @@ from synapse.wire import entry
 # W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-# A refusal names the newest versions that there are, at most so many.
+# A refusal names the types, or the newest versions, that there are: at most so many, for each event of a batch is told.
 _MOST_LISTED = 20
 # So many of the violations stand in the sentence of a refusal too; many programs show nothing else.
 _MOST_NAMED = 3
@@ -154,7 +154,11 @@ def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int 
     if not by.rights.may("publish", stream.name, event_type):
         raise refused_right(by, "publish", stream.name, event_type)
     if definition is None and stream.unknown_event_types == "reject":
-        known = ", ".join(f"“{name}”" for name in sorted(stream.event_types)) or "none"
+        names = sorted(stream.event_types)
+        more = len(names) - _MOST_LISTED
+        known = ", ".join(f"“{name}”" for name in names[:_MOST_LISTED]) or "none"
+        if more > 0:
+            known += f" and {more} more"
         raise UnknownEventType(f"The stream “{stream.name}” takes no “{event_type}” events. It takes: {known}.")
     if version is None:
         contract = None if definition is None else definition.contract

@@ -284,7 +284,7 @@ class DirectCycle:
             return
         if self._expects_continue and not self._is_whole:
             self.keep_alive = False  # the client may send the body now, or the next request in its place
-        status, body, content_type, headers = response
+        status, body, content_type, headers, rest = response
         default = self._protocol.state.default_headers
         if headers or "origin" in self._head.headers:
             pairs = header_pairs(self._protocol.server_config, response, self._head.headers)
@@ -292,11 +292,11 @@ class DirectCycle:
         else:
             head = _usual_head(self._protocol.server_config, status, content_type, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
-        if len(body) <= _MOST_JOINED:
+        if len(body) <= _MOST_JOINED and not rest:
             transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
         else:
-            transport.write(b"%b%bcontent-length: %d\r\n\r\n" % (head, close, len(body)))
-            transport.write(body)
+            length = len(body) + sum(map(len, rest))
+            transport.writelines([b"%b%bcontent-length: %d\r\n\r\n" % (head, close, length), body, *rest])
         if not self.keep_alive:
             transport.close()
         if self._protocol.is_write_paused:

@@ -103,9 +103,9 @@ class FrontDoor:
         if isinstance(response, StreamedResponse):
             await _stream(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
         elif isinstance(response, Response):
-            length = (b"content-length", b"%d" % len(response.body))
+            length = (b"content-length", b"%d" % (len(response.body) + sum(map(len, response.rest))))
             pairs = [*header_pairs(self.config, response, headers), *pairs_of(told), length]
-            await _send(send, response.status, pairs, response.body)
+            await _send(send, response.status, pairs, response.body, *response.rest)
         else:
             status, pairs, body = response
             await _send(send, status, [*pairs, *pairs_of(told)], body)
@@ -186,9 +186,11 @@ async def _wait_for_end(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, status: int, headers: HeaderPairs, body: bytes) -> None:
+async def _send(send: Send, status: int, headers: HeaderPairs, *parts: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for part in parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": parts[-1]})
 
 
 async def _stream(response: StreamedResponse, headers: HeaderPairs, receive: Receive, send: Send) -> None:

@@ -22,7 +22,6 @@ from synapse.catalog.stream_definitions import (
     StreamDefinition,
 )
 from synapse.errors.contracts import BadSchema
-from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
 from synapse.publishing import pipeline
 from synapse.publishing.body import NDJSON
@@ -99,10 +98,7 @@ def statuses(contract: ActiveContract, values: list[Any]) -> list[dict[str, Any]
     request = Request(
         method="POST", path="", params={"stream": "s"}, headers={"content-type": NDJSON}, body=body, principal=SYSTEM
     )
-    try:
-        answer = connections.executor().run(pipeline.validate(request, catalog))
-    except BatchRefused as refused:
-        return refused.members["results"]
+    answer = connections.executor().run(pipeline.validate(request, catalog))
     results: list[dict[str, Any]] = json.loads(answer.body)["results"]
     return results
 

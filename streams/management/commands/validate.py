@@ -14,7 +14,6 @@ from core.templatetags.synapse import visible
 from streams import connections
 from streams.management.base import AnsweringCommand, opened
 from streams.snapshot import holder
-from synapse.errors.streams import BatchRefused
 from synapse.http.exchange import Request
 from synapse.inspection.recent_events import defined
 from synapse.publishing import body, pipeline
@@ -86,11 +85,8 @@ def _word(result: Mapping[str, Any]) -> str:
 def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Give what `POST /events/{stream}/validate` says of each event of a batch."""
     asked = Request(method="POST", path="", params={"stream": stream}, headers=headers)
-    try:
-        answer = connections.executor().run(pipeline.validate(asked, holder.current(), body=part.body))
-        results = orjson.loads(answer.body)["results"]
-    except BatchRefused as refused:
-        results = refused.members["results"]
+    answer = connections.executor().run(pipeline.validate(asked, holder.current(), body=part.body))
+    results = orjson.loads(answer.whole_body)["results"]
     for place, result in enumerate(results):
         line = {} if part.lines is None else {"line": part.lines[place]}
         # What is not stored has no id, and its index is that in its part.

@@ -54,7 +54,6 @@ KINDS = (
     Kind(name="batches of 100", method="POST", path=f"/events/{STREAM}", body=_array(compact(EVENT), most=100), callers=8),
     Kind(name="batch of 10,000", method="POST", path=f"/events/{STREAM}", body=_array(_FULL, most=10_000)),
     Kind(name="10,000 bad events", method="POST", path=f"/events/{STREAM}", body=_array(b"{}", most=10_000), expected=_REFUSED),
-    Kind(name="10,000 of no known type", method="POST", path=f"/events/{STREAM}", body=_array(b'{"event_type":"x"}', most=10_000), expected=_REFUSED),
     Kind(name="10,000 together", method="POST", path=f"/events/{FREE}?atomic=true", body=_array(b'{"event_type":"x"}', most=10_000)),
     Kind(name="empty objects", method="POST", path=f"/events/{STREAM}", body=_array(b"{}"), expected=_REFUSED),
     Kind(name="24 x empty objects", method="POST", path=f"/events/{STREAM}", body=_array(b"{}"), callers=24, expected=_BUSY),

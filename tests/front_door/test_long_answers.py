@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from bridges.models import Bridge
+from streams.models import Stream
 from synapse.http import exchange
 from synapse.http.exchange import MOST_JOINED, listing_response
 
@@ -45,6 +47,7 @@ def test_a_page_of_large_messages_is_the_same_in_parts(ask, redis, define, path)
 
 def test_an_answer_in_parts_is_sent_whole_by_a_route_without_a_fast_path(ask, redis, define):
     define("orders")
+    Bridge.objects.create(stream=Stream.objects.get(name="orders"), name="g", group="g", sink="pull", lease_seconds=300)
     question = {"stream": "orders", "consumer_group": "g", "consumer_name": "c", "count": 20, "block_ms": 0}
     body = orjson.dumps(question)
     ask("POST", "/v1/read", body)

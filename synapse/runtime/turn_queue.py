@@ -11,8 +11,11 @@ TURN = 0.005
 
 
 class TurnQueue:
-    """Resumes conversations that yield to other work. Together, those of one event loop take one turn for each round of
-    the loop: however many there are, other work waits for one turn at most."""
+    """Resumes conversations that yield to other work.
+
+    Together, those of one event loop take one turn, then two rounds of the loop follow: however many there are, other
+    work waits for one turn at most.
+    """
 
     def __init__(self) -> None:
         # With whether the turn ends behind the call, however short it was.

@@ -39,7 +39,7 @@ def mark_ring(item: pytest.Item) -> None:
 
 @cache
 def _rings_of(function: Any) -> frozenset[str]:
-    """Return the rings of what a function names, and of what it calls in the tests."""
+    """Return the rings of the names a function uses, and of the test helpers it calls."""
     rings, seen, waiting = set(), set(), [function]
     while waiting:
         found = waiting.pop()

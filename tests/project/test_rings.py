@@ -1,4 +1,4 @@
-"""Each test is in the ring of what it uses, and a test of the innermost starts no process."""
+"""Each test is in the ring of the fixtures and modules it uses, and a test of the innermost starts no process."""
 
 import subprocess
 import sys

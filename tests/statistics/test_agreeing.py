@@ -10,7 +10,7 @@ PROMETHEUS = {"accept": "text/plain;version=0.0.4"}
 GOOD, BAD = orjson.dumps({"event_type": "order-placed", "n": 1}), orjson.dumps({"event_type": "order-placed", "n": "x"})
 
 
-def test_what_statistics_counted_is_what_metrics_count(express_lane, define, scene):
+def test_statistics_and_metrics_count_alike(express_lane, define, scene):
     define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
     scene.sample()
     for good, bad in ((3, 1), (0, 2), (4, 0)):

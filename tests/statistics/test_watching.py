@@ -41,7 +41,7 @@ def live(server, query=""):
     return f"{server.url}/stats/live{query}"
 
 
-def test_what_changed_is_told_of_all_streams_over_one_connection(server, scene):
+def test_changes_of_all_streams_are_sent_over_one_connection(server, scene):
     with watching(live(server)) as watch:
         scene.publish(3)
         scene.count("refused:stream-full", 2)

@@ -184,13 +184,14 @@ def test_every_json_value_survives_writing_and_reading(items):
     assert source.value == document
 
 
-def test_a_catalog_of_more_values_than_aliases_may_add_is_read(db):
-    schema = {"enum": [f"v{number}" for number in range(5_000)]}
-    types = [{"name": f"t{number}", "schema": schema} for number in range(45)]
+def test_a_catalog_of_more_values_than_aliases_may_add_is_read(db, monkeypatch):
+    monkeypatch.setattr(catalog_yaml, "MAX_ALIASED", 2_000)
+    schema = {"enum": [f"v{number}" for number in range(500)]}
+    types = [{"name": f"t{number}", "schema": schema} for number in range(5)]
 
     text = catalog_yaml.write({"streams": [{"name": "orders", "event_types": types}]})
 
-    assert len(catalog.Catalog(text.encode(), name="export").plan()) == 91
+    assert len(catalog.Catalog(text.encode(), name="export").plan()) == 11
 
 
 def test_the_deepest_example_and_schema_that_can_be_stored_are_exported_so_that_they_are_read(db):

@@ -95,7 +95,7 @@ UNFOLD: dict[str, object] = {
                 "items": [
                     _page("People", "group", "auth.user"),
                     _page("Roles", "badge", "core.role"),
-                    _page("What happened", "history_edu", "core.auditentry", "story"),
+                    _page("Audit log", "history_edu", "core.auditentry", "story"),
                     _page("Audit entries", "history", "core.auditentry", apart="story"),
                 ],
             },

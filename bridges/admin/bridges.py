@@ -26,7 +26,7 @@ from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.people import VIEW_PERSONAL
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS, RETRY_SCHEDULE
 from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
@@ -74,9 +74,9 @@ class BridgeForm(forms.ModelForm):
     )
     retry_schedule = JsonValue(
         required=False,
-        help_text="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
+        help_text=RETRY_SCHEDULE.help,
     )
-    config = JsonValue(required=False, help_text="The sink's settings by name; which there are is told in the guide.")
+    config = JsonValue(required=False, help_text="The sink's settings by name: see docs/bridges.md.")
 
     class Meta:
         model = Bridge
@@ -199,7 +199,7 @@ class BridgeAdmin(AuditedAdmin):
     def delivered(self, bridge: Any) -> str:
         return number(bridge.overview and bridge.overview.counters["done"])
 
-    @admin.display(description="in hand, to come again")
+    @admin.display(description="in flight, scheduled for retry")
     def in_flight(self, bridge: Any) -> str:
         if bridge.overview is None:
             return number(None)

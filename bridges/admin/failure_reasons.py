@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from bridges import auto_disable
 from core import payload_access
 
-HIDDEN = "What went wrong is told to those who may see the payloads of events: it may quote them."
+HIDDEN = "The error is shown only with the permission to see payloads: it may quote events."
 
 
 def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('event_types', models.JSONField(blank=True, default=list, help_text='Only these; an empty list means all.', validators=[bridges.models.validate_event_types])),
                 ('sink', models.CharField(help_text='Where the events go.', max_length=50)),
                 ('config', models.JSONField(blank=True, default=dict, help_text="The sink's settings: see docs/bridges.md.", validators=[bridges.models.validate_config])),
-                ('enabled', models.BooleanField(default=True, help_text='Whether anybody works for it. Its group keeps its place.')),
+                ('enabled', models.BooleanField(default=True, help_text='Whether the bridge runs. A disabled bridge keeps the position of its group.')),
                 ('start', models.CharField(choices=[('beginning', 'beginning: with the oldest event that there is'), ('new', 'new: with what is published from then on')], default='beginning', help_text='Where the group begins when it is made.', max_length=10)),
                 ('batch_size', models.PositiveIntegerField(default=500, help_text='How many events are read at once, at most.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
                 ('lease_seconds', models.PositiveIntegerField(default=60, help_text='How long a consumer may have an event before another one gets it.', validators=[django.core.validators.MinValueValidator(2), django.core.validators.MaxValueValidator(3600)])),

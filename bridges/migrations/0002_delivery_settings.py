@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='bridge',
             name='concurrency',
-            field=models.PositiveIntegerField(default=1, help_text='How many events the sink may have in work at once, in each process.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)]),
+            field=models.PositiveIntegerField(default=1, help_text='How many events the sink may have in flight at once, in each process.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)]),
         ),
         migrations.AddField(
             model_name='bridge',
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='bridge',
             name='paused',
-            field=models.BooleanField(default=False, help_text='Whether it rests for now: its consumers stay in the group, and read nothing.'),
+            field=models.BooleanField(default=False, help_text='Whether delivery is paused: the consumers stay in the group, and read nothing.'),
         ),
         migrations.AddField(
             model_name='bridge',
@@ -60,11 +60,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='bridge',
             name='retry_schedule',
-            field=models.JSONField(blank=True, default=list, help_text='The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.', validators=[bridges.models.validate_schedule]),
+            field=models.JSONField(blank=True, default=list, help_text='Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.', validators=[bridges.models.validate_schedule]),
         ),
         migrations.AlterField(
             model_name='bridge',
             name='start',
-            field=models.CharField(default='beginning', help_text='Where the group begins when it is made: beginning, new, an id, or a time.', max_length=50, validators=[bridges.models.validate_start]),
+            field=models.CharField(default='beginning', help_text='Where a new group begins: beginning, new, an id, or a time.', max_length=50, validators=[bridges.models.validate_start]),
         ),
     ]

@@ -35,9 +35,9 @@ class RulesForm(RevisedForm, forms.Form):
     )
     policy = forms.ChoiceField(
         label="Policy",
-        help_text="Lenient lets pass what people do every day, such as a new optional property, and tells of it.",
+        help_text="Lenient permits everyday changes, such as a new optional property, and reports them.",
     )
-    mode = forms.ChoiceField(label="Changes", help_text="What is read only gets no new version, and loses none.")
+    mode = forms.ChoiceField(label="Changes", help_text="A read-only contract gets no new version and loses none.")
 
     def __init__(self, data: Any = None, *, contract: Contract | None, reader: str) -> None:
         row = contract or settings.of_all()

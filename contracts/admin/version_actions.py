@@ -69,7 +69,7 @@ def _of_hiding(version: ContractVersion) -> list[str]:
 
 def _of_good(version: ContractVersion) -> list[str]:
     return [
-        "The version is gone from this page and from the registry; its text stays in the record.",
+        "The version is gone from this page and from the registry; its text stays in the audit log.",
         f"The number {version.number} stays taken.",
     ]
 
@@ -214,7 +214,7 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         title="Discard the draft",
         row=contract,
         question=f"Discard the draft of “{contract.subject}”?",
-        consequences=["Its text stays in the record.", "Events are checked as before."],
+        consequences=["Its text stays in the audit log.", "Events are checked as before."],
         button="Discard",
         is_dangerous=True,
         back=admin.page_url("change", pk),

@@ -137,7 +137,7 @@ def digest_of(draft: ContractVersion) -> str:
 
 @transaction.atomic
 def discard(draft: ContractVersion, *, by: Principal) -> None:
-    """Delete a draft; its text stays in the record.
+    """Delete a draft; its text stays in the audit log.
 
     Raises:
         UnknownVersion: when it is gone.

@@ -52,7 +52,7 @@ def story(admin: Any, request: HttpRequest) -> HttpResponse:
         "core/admin/story.html",
         {
             **admin.admin_site.each_context(request),
-            "title": "What happened",
+            "title": "Audit log",
             "opts": admin.opts,
             "span": span,
             "spans": [(name, title) for name, (title, _) in SPANS.items()],
@@ -98,7 +98,7 @@ class AuditEntryAdmin(RestrictedAdmin):
     list_display = ["when", "who", "action", "what", "key", "address"]
     list_filter = ["action", "kind", "actor", TargetFilter, "at"]
     search_fields = ["action", "target", "actor", "key", "address"]
-    search_help_text = "What was done, to what, by whom, with which key, from where."
+    search_help_text = "Action, target, actor, key or address."
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     list_before_template = "core/admin/audit_list.html"

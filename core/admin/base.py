@@ -131,7 +131,7 @@ class AuditedAdmin(RestrictedAdmin):
         try:
             answer: HttpResponse = page.view(self, request, **named)
         except Http404:
-            self.message_user(request, "What you asked for is not there, or not any more.", messages.WARNING)
+            self.message_user(request, "This page does not exist, or not any more.", messages.WARNING)
             return redirect(self.page_url("changelist"))
         return answer
 

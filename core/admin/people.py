@@ -39,8 +39,8 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
     filter_horizontal = []
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        ("Who it is", {"fields": ["first_name", "last_name", "email"]}),
-        ("What they may do", {"fields": ["is_active", "is_staff", "groups", "user_permissions", "is_superuser"]}),
+        ("Person", {"fields": ["first_name", "last_name", "email"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "groups", "user_permissions", "is_superuser"]}),
     ]
     add_fieldsets = [(None, {"fields": ["username", "usable_password", "password1", "password2"]})]
 

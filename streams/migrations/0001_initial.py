@@ -37,9 +37,9 @@ class Migration(migrations.Migration):
                 ('layout', models.CharField(choices=[('flat', 'flat: one field a property'), ('dual', 'dual: flat, and one typed copy in payload')], default='flat', help_text='How an event lies in Redis.', max_length=10)),
                 ('enforcement', models.CharField(choices=[('enforce', 'enforce: refuse what breaks its contract'), ('warn', 'warn: accept it and count it'), ('off', 'off: check nothing')], default='enforce', help_text='What happens to an event that breaks its contract.', max_length=10)),
                 ('unknown_event_types', models.CharField(choices=[('accept', 'accept events of types that are not defined here'), ('reject', 'reject them')], default='accept', max_length=10)),
-                ('max_length', models.PositiveBigIntegerField(blank=True, help_text="How many events are kept; empty for the server's default. Events that a group still owes stay.", null=True, validators=[django.core.validators.MinValueValidator(1)])),
+                ('max_length', models.PositiveBigIntegerField(blank=True, help_text="How many events are kept; empty for the server's default. Events that a group has not acknowledged stay.", null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('max_age', models.DurationField(blank=True, help_text='How long events are kept, as “7 00:00:00” for seven days; empty for no limit.', null=True, validators=[streams.models.stream.validate_age])),
-                ('hard_length', models.PositiveBigIntegerField(default=1000000, help_text='The length at which “when full” decides, whoever still owes what.', validators=[django.core.validators.MinValueValidator(1)])),
+                ('hard_length', models.PositiveBigIntegerField(default=1000000, help_text='The length at which “when full” decides, regardless of unacknowledged events.', validators=[django.core.validators.MinValueValidator(1)])),
                 ('when_full', models.CharField(choices=[('drop_oldest', 'drop the oldest events, even unread ones'), ('reject', 'refuse new events')], default='drop_oldest', max_length=12)),
             ],
             options={

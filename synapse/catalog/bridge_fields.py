@@ -6,15 +6,17 @@ _EVENTS, _ORDER, _FAILURE = "Which events", "Order and speed", "When it fails"
 
 EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
 FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
-ENABLED = Flag(name="enabled", default=True, help="Whether anybody works for it. Its group keeps its place.")
+ENABLED = Flag(
+    name="enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
+)
 PAUSED = Flag(
-    name="paused", default=False, help="Whether it rests for now: its consumers stay in the group, and read nothing."
+    name="paused", default=False, help="Whether delivery is paused: the consumers stay in the group, and read nothing."
 )
 START = Text(
     name="start",
     section=_EVENTS,
     default="beginning",
-    help="Where the group begins when it is made: beginning, new, an id, or a time.",
+    help="Where a new group begins: beginning, new, an id, or a time.",
 )
 ORDER = Choice(
     name="order",
@@ -33,7 +35,7 @@ CONCURRENCY = Count(
     section=_ORDER,
     default=1,
     most=64,
-    help="How many events the sink may have in work at once, in each process.",
+    help="How many events the sink may have in flight at once, in each process.",
 )
 RATE_LIMIT = Count(
     name="rate_limit",
@@ -86,7 +88,7 @@ BACKOFF_CAP_SECONDS = Count(
 RETRY_SCHEDULE = Rows(
     name="retry_schedule",
     section=_FAILURE,
-    help="The waits in their place, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two above.",
+    help="Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.",
 )
 
 BRIDGE_FIELDS: tuple[Field, ...] = (

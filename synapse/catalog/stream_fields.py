@@ -34,7 +34,7 @@ UNKNOWN_EVENT_TYPES = Choice(
 MAX_LENGTH = Count(
     name="max_length",
     section=_KEEPING,
-    help="How many events are kept; empty for the server's default. Events that a group still owes stay.",
+    help="How many events are kept; empty for the server's default. Events that a group has not acknowledged stay.",
 )
 MAX_AGE = Duration(
     name="max_age",
@@ -51,7 +51,7 @@ HARD_LENGTH = Count(
     name="hard_length",
     section=_KEEPING,
     default=1_000_000,
-    help="The length at which “when full” decides, whoever still owes what.",
+    help="The length at which “when full” decides, regardless of unacknowledged events.",
 )
 WHEN_FULL = Choice(
     name="when_full",

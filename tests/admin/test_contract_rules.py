@@ -86,7 +86,7 @@ def test_the_page_warns_when_the_whole_registry_is_read_only(admin_client, owner
 
     text = text_of(admin_client.get(url(CONTRACT, "rules", owner.pk)))
 
-    assert "The whole registry is read only now, whatever a contract says." in text
+    assert "The whole registry is read only now, regardless of the contracts." in text
 
 
 def test_rules_take_the_right_to_change_what_they_are_of(client_who_may, owner):

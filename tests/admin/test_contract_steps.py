@@ -109,4 +109,4 @@ def test_a_step_takes_its_right(client_who_may, owner, page, right):
 def test_a_version_that_is_not_there_takes_no_step(admin_client, owner, page):
     answer = admin_client.get(url(CONTRACT, page, owner.pk, 9), follow=True)
 
-    assert messages_of(answer) == ["What you asked for is not there, or not any more."]
+    assert messages_of(answer) == ["This page does not exist, or not any more."]

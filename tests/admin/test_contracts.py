@@ -47,7 +47,7 @@ def activate(client, owner):
 
 
 def is_gone(page):
-    return messages_of(page) == ["What you asked for is not there, or not any more."]
+    return messages_of(page) == ["This page does not exist, or not any more."]
 
 
 def hidden_in(page, name):
@@ -245,7 +245,7 @@ def test_a_different_layout_is_no_difference(admin_client, owner):
 
     page = admin_client.get(url(CONTRACT, "differences", owner.pk))
 
-    assert "They say the same; only the layout of the text differs." in text_of(page)
+    assert "They are equivalent; only the layout of the text differs." in text_of(page)
 
 
 def test_a_version_is_shown_and_cannot_be_edited(admin_client, owner):

@@ -137,7 +137,7 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
             *("Archived events", "Inference summary", "Integration status"),
         ],
         "Define": ["Event types", "Contracts", "Services", "Grants", "Secrets"],
-        "Administer": ["People", "Roles", "What happened", "Audit entries"],
+        "Administer": ["People", "Roles", "Audit log", "Audit entries"],
     }
 
 

@@ -237,7 +237,7 @@ def test_the_page_says_how_it_knows(admin_client, redis, services):
     text = text_of(status(admin_client))
 
     assert "the newest 100 of a stream are looked at, in 50 streams each time" in text
-    assert "leaves no trace" in text
+    assert "leave no trace" in text
 
 
 def test_without_redis_nothing_is_said_about_anybody(admin_client, no_redis, services):

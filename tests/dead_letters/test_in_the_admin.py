@@ -90,12 +90,12 @@ class TestLooking:
     def test_a_dead_letter_that_is_gone_leads_back_to_the_list(self, admin_client, dead, at):
         answer = admin_client.get(at("one", "1-1"), follow=True)
 
-        assert messages_of(answer) == ["This dead letter is not there any more: it was redriven or discarded."]
+        assert messages_of(answer) == ["This dead letter does not exist any more: it was redriven or discarded."]
 
     def test_a_group_that_is_none_leads_back(self, admin_client, worker, orders):
         answer = admin_client.get(url(BRIDGE, "dead_letters_group", orders.pk, "nobody"), follow=True)
 
-        assert "not there" in messages_of(answer)[0]
+        assert "does not exist" in messages_of(answer)[0]
 
     def test_a_file_has_all_that_is_known(self, admin_client, dead, at):
         answer = admin_client.get(at("export"))
@@ -123,8 +123,8 @@ class TestRedriving:
 
         assert "Redrive 3 dead letters to “warehouse”?" in of_all
         assert "Redrive 1 dead letter to “warehouse”?" in chosen
-        assert "1 of those that you chose is not there any more." in chosen
-        assert "Tick those that you mean." in of_none
+        assert "1 of the chosen dead letters does not exist any more." in chosen
+        assert "Choose at least one dead letter." in of_none
         assert recorded() == []
 
     def test_the_chosen_dead_letters_are_redriven(self, admin_client, dead, at, worker, api):

@@ -53,10 +53,10 @@ class TestTheList:
         assert 's-bad" title="Events that were trimmed before' in answer.content.decode()
         assert at() in answer.content.decode()
 
-    def test_a_group_of_another_program_is_nobodys_here(self, listed, redis):
+    def test_a_group_of_another_program_is_external(self, listed, redis):
         made_by_us(redis)
 
-        assert "nobody here" in text_of(listed())
+        assert "external" in text_of(listed())
 
 
 class TestMaking:
@@ -65,7 +65,7 @@ class TestMaking:
 
         answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "end"}, follow=True)
 
-        assert messages_of(answer) == ["The group “reports” was made."]
+        assert messages_of(answer) == ["The group “reports” was created."]
         assert actions() == [("person:admin", "create")]
         assert redis.xinfo_groups(STREAM)[0]["name"] == b"reports"
 
@@ -117,7 +117,7 @@ class TestActing:
         made_by_us(redis)
         publish(redis, 5)
 
-        assert "It is owed 5 events" in text_of(admin_client.get(at("delete")))
+        assert "Its backlog of 5 events" in text_of(admin_client.get(at("delete")))
         refused = admin_client.post(at("delete"))
         done = admin_client.post(at("delete"), {"force": "on", "reason": "retired"}, follow=True)
 

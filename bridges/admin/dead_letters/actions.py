@@ -189,7 +189,9 @@ def _begun(given: QueryDict) -> Progress | None:
 
 def _said(action: str, progress: Progress) -> str:
     many = f"{number(progress.done)} dead letter{'' if progress.done == 1 else 's'}"
-    said = f"{many} will be delivered again." if action == "redrive" else f"{many} thrown away."
+    said = f"{many} will be delivered again." if action == "redrive" else f"{many} discarded."
     return (
-        said if not progress.passed else f"{said} {number(progress.passed)} could not be: gone, or on the way already."
+        said
+        if not progress.passed
+        else f"{said} {number(progress.passed)} could not be: deleted, or being delivered already."
     )

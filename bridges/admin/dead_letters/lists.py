@@ -139,7 +139,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         selection.check(stream, group)
         letter = dead_letters.get(stream.name, group, id)
     except NoSuchDeadLetter:
-        messages.warning(request, "This dead letter is not there any more: it was redriven or discarded.")
+        messages.warning(request, "This dead letter does not exist any more: it was redriven or discarded.")
         return redirect(admin.page_url("dead_letters_group", stream.pk, group))
     except Problem as problem:
         return selection.show(admin, request, "refused", stream, group, refused=problem)
@@ -186,7 +186,9 @@ def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLett
     if result == "retry":
         messages.success(request, "The edited event will be delivered.")
     else:
-        messages.warning(request, "Nothing was done: it is gone, or its event is on the way already.")
+        messages.warning(
+            request, "Nothing was done: the dead letter was deleted, or its event is being delivered already."
+        )
     return redirect(admin.page_url("dead_letters_group", stream.pk, letter.group))
 
 

@@ -70,9 +70,9 @@ def meant(query: QueryDict) -> Ids | Wanted:
     ids = query.getlist("id")
     if "selected" in query or ids:
         if not ids:
-            raise BadParameter("Tick those that you mean.", parameter="id")
+            raise BadParameter("Choose at least one dead letter.", parameter="id")
         if len(ids) > filters.MOST_IDS or not all(map(is_id, ids)):
-            raise BadParameter("These are no ids of dead letters.", parameter="id")
+            raise BadParameter("These are not ids of dead letters.", parameter="id")
         return Ids(tuple(ids))
     return filters.wanted(filters_of(query))
 

@@ -31,7 +31,7 @@ def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         except Problem as problem:
             refused = problem
         else:
-            messages.success(request, f"The group “{name}” was made.")
+            messages.success(request, f"The group “{name}” was created.")
             return redirect(reverse("admin:streams_stream_groups", args=[pk]))
     answer: HttpResponse = admin.show(
         request,
@@ -95,12 +95,12 @@ def delete(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
 
 def _pause(request: HttpRequest, stream: str, group: str) -> str:
     groups.pause(stream, group, by=person(request))
-    return f"“{group}” rests: whoever delivers its events notices within seconds."
+    return f"“{group}” is paused: running consumers stop within seconds."
 
 
 def _resume(request: HttpRequest, stream: str, group: str) -> str:
     groups.resume(stream, group, by=person(request))
-    return f"“{group}” goes on."
+    return f"“{group}” is resumed."
 
 
 def _move(request: HttpRequest, stream: str, group: str) -> str:
@@ -108,7 +108,7 @@ def _move(request: HttpRequest, stream: str, group: str) -> str:
         stream, group, _to(request), by=person(request), discard_waiting="discard_waiting" in request.POST
     )
     said = f"“{group}” was moved: {number(moved.skipped)} events skipped, {number(moved.again)} unread again."
-    return said if not moved.more else f"{said} That is not all yet: move it again to go on."
+    return said if not moved.more else f"{said} The move is not complete: move the group again to continue."
 
 
 def _delete(request: HttpRequest, stream: str, group: str) -> str:

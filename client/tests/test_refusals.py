@@ -64,7 +64,7 @@ def test_a_value_that_is_no_json_is_refused_with_its_place(value: object, reason
         ({"event_type": "placed", "half \ud83d": 1}, "half a character"),
     ],
 )
-def test_an_event_that_nobody_could_read_is_refused(event: dict[Any, Any], reason: str) -> None:
+def test_an_event_that_no_subscriber_could_read_is_refused(event: dict[Any, Any], reason: str) -> None:
     with pytest.raises(InvalidEvent, match=reason):
         encoded(event)
 

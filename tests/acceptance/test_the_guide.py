@@ -62,7 +62,7 @@ def test_the_list_of_streams(hub):
     assert all({"length", "groups", "first_entry", "last_entry"} <= stream.keys() for stream in answer["streams"])
 
 
-def test_a_stream_that_nobody_has_published_to_is_empty_and_there(hub):
+def test_a_stream_without_publishes_exists_and_is_empty(hub):
     answer = shell("curl http://localhost:8002/streams/agi-decisions/info", hub)
 
     assert answer["length"] == 0

@@ -97,7 +97,7 @@ def test_a_star_stands_for_any_characters_and_nothing_else_does(pattern, name, f
 
 
 @given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=6), st.lists(st.text("ab", max_size=3), max_size=6))
-def test_a_pattern_fits_whatever_its_stars_are_replaced_by(parts, fillings):
+def test_a_pattern_fits_every_name_made_by_replacing_its_stars(parts, fillings):
     name = parts[0]
     for place, part in enumerate(parts[1:]):
         name += (fillings[place] if place < len(fillings) else "") + part

@@ -86,7 +86,7 @@ def test_a_second_click_does_not_delete_for_good(admin_client, owner):
     assert ContractVersion.objects.filter(number=1).exists()
 
 
-def test_a_version_says_who_took_each_step_and_when(admin_client, owner):
+def test_a_version_shows_the_actor_and_the_time_of_each_step(admin_client, owner):
     admin_client.post(url(CONTRACT, "deprecate", owner.pk, 2))
 
     text = timeless(text_of(admin_client.get(url(CONTRACT, "version", owner.pk, 2))))

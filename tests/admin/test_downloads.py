@@ -306,7 +306,7 @@ def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
         ("1", "event_1"),
     ],
 )
-def test_a_file_has_a_plain_name_whatever_the_subject(subject, module):
+def test_a_file_has_a_plain_name_for_any_subject(subject, module):
     assert generator.module_name(subject) == module
 
 

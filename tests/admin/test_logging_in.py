@@ -78,7 +78,7 @@ def test_wrong_passwords_are_recorded_in_one_entry_and_the_last_that_counted_in_
     assert failed.after["last"].endswith("Z")
 
 
-def test_the_names_that_nobody_has_and_a_caller_tried_are_one_entry(anna):
+def test_unknown_names_that_a_caller_tried_are_one_entry(anna):
     for number in range(12):
         attempt("wrong", username=f"nobody-{number}")
     attempt("wrong", username="nobody-0")
@@ -89,7 +89,7 @@ def test_the_names_that_nobody_has_and_a_caller_tried_are_one_entry(anna):
     assert entry.after["names"] == [f"nobody-{number}" for number in range(10)]
 
 
-def test_guesses_at_a_name_that_nobody_has_are_refused_like_those_at_another(anna):
+def test_guesses_at_an_unknown_name_are_refused_like_those_at_a_known_one(anna):
     answers = [attempt("wrong", username="nobody").status_code for _ in range(6)]
 
     assert answers == [200, 200, 200, 200, 429, 429]

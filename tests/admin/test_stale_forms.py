@@ -85,7 +85,7 @@ def orders(db):
     return Stream.objects.get(name="orders")
 
 
-def test_the_second_save_is_told_what_changed_and_who_did_it(people, orders):
+def test_the_second_save_is_shown_the_change_and_its_actor(people, orders):
     ada, bob = people
     page = url("streams.stream", "change", orders.pk)
     first, second = form_of(ada, page), form_of(bob, page)
@@ -211,7 +211,7 @@ class TestRowsOfADefinition:
         Grant.objects.create(service=service, action="publish", stream="orders")
         return service
 
-    def test_a_grant_that_somebody_changed_is_not_overwritten(self, people, shop):
+    def test_a_grant_changed_by_another_person_is_not_overwritten(self, people, shop):
         ada, bob = people
         page = url("streams.service", "change", shop.pk)
         first, second = form_of(ada, page), form_of(bob, page)
@@ -223,7 +223,7 @@ class TestRowsOfADefinition:
         grant = Grant.objects.get()
         assert (grant.stream, grant.event_type) == ("orders", "order-placed")
 
-    def test_a_grant_that_somebody_added_is_told_of(self, people, shop):
+    def test_a_grant_added_by_another_person_is_reported(self, people, shop):
         _, bob = people
         page = url("streams.service", "change", shop.pk)
         second = form_of(bob, page)
@@ -231,7 +231,7 @@ class TestRowsOfADefinition:
 
         assert "parcels" in refusal(bob.post(page, second | {"description": "The shop"}))
 
-    def test_a_grant_that_somebody_deleted_is_told_of(self, people, shop):
+    def test_a_grant_deleted_by_another_person_is_reported(self, people, shop):
         ada, bob = people
         page = url("streams.service", "change", shop.pk)
         first, second = form_of(ada, page), form_of(bob, page)
@@ -316,7 +316,7 @@ def test_the_rules_of_a_contract_are_not_overwritten(people, orders):
     assert (contract.compatibility, contract.mode) == ("FULL", "")
 
 
-def test_a_draft_that_somebody_wrote_meanwhile_is_not_overwritten(people, orders):
+def test_a_draft_written_meanwhile_by_another_person_is_not_overwritten(people, orders):
     ada, bob = people
     page = url("contracts.contract", "change", Contract.objects.get().pk)
     first, second = form_of(ada, page), form_of(bob, page)

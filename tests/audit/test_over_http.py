@@ -37,7 +37,7 @@ def numbers(page, entries):
     return [ids.index(found["id"]) + 1 for found in page["entries"]]
 
 
-def test_an_entry_says_who_did_what_to_what_when_and_from_where(client, entries):
+def test_an_entry_has_its_actor_action_target_time_and_address(client, entries):
     found = ask(client, action="redrive")["entries"]
 
     (entry,) = found

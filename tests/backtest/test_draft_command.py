@@ -82,7 +82,7 @@ def test_saving_twice_is_saving_once(run, store):
     assert AuditEntry.objects.filter(action="draft").count() == 1
 
 
-def test_a_draft_that_somebody_wrote_is_replaced_only_when_asked(run, store):
+def test_an_existing_draft_is_replaced_only_on_request(run, store):
     registry.draft(SUBJECT, '{"title": "By hand"}', by=SYSTEM)
     store({"number": 1, "colour": "red"})
 

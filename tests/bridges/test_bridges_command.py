@@ -123,7 +123,7 @@ def test_a_bridge_that_is_not_there_is_refused_and_one_that_is_disabled_is_told(
     assert said == [("archive", "It is disabled, so nothing is done for it until somebody enables it.")]
 
 
-def test_a_handler_that_hangs_holds_up_nobody_and_is_ended_with_the_rest(redis, installation, order):
+def test_a_handler_that_hangs_does_not_hold_up_others_and_is_ended_with_the_rest(redis, installation, order):
     order(mood="hang")
     process = installation.consume("--all")
     order("parcels")

@@ -124,7 +124,7 @@ def test_a_consumer_that_is_new_begins_where_it_is_told(redis, send, group, chec
     assert read_and_die(redis, "another") == ids
 
 
-def test_a_group_that_somebody_made_again_stays_where_that_put_it(redis, group, checkpoint, made_again):
+def test_a_group_recreated_by_another_program_keeps_its_position(redis, group, checkpoint, made_again):
     publish(redis, 2)
     read_and_die(redis, "me")
     checkpoint()

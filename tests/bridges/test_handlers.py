@@ -172,7 +172,7 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
         assert int(output.read()) > 1
 
 
-def test_a_process_that_somebody_killed_between_two_batches_is_started_again(shop):
+def test_a_process_killed_between_two_batches_is_started_again(shop):
     sink = shop.open()
     os.kill(sink._lanes[0].process._process.pid, signal.SIGKILL)
     sink._lanes[0].process._process.wait()

@@ -204,7 +204,7 @@ def test_an_event_that_was_trimmed_while_it_held_its_key_is_lost_and_frees_it(re
     assert places(redis) == {"waiting": 1, "lost_trimmed": 1}
 
 
-def test_a_copy_that_somebody_removed_frees_its_key(redis, send, order, read, lease):
+def test_a_copy_removed_by_another_program_frees_its_key(redis, send, order, read, lease):
     ids = order("aa")
     read()
     fail(send, ids[0], delay_ms=0)
@@ -365,7 +365,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
         assert send(delivery_commands.done(*PLACE, ids[:1], tokens=[held.token])) == 1
         assert places(redis) == {"done": 1, "pending": 2}
 
-    def test_hold_up_nobody_when_they_are_not_wanted(self, redis, send, order, read):
+    def test_do_not_hold_up_others_when_they_are_filtered(self, redis, send, order, read):
         ids = order("aaa")
         read(together=True)
 

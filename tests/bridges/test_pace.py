@@ -27,7 +27,7 @@ def test_a_batch_is_sized_to_take_a_fraction_of_a_second(lease, seconds_an_event
     assert pace.room(0) == 0
 
 
-def test_a_sink_that_nobody_knows_yet_gets_a_few():
+def test_a_sink_of_unknown_speed_gets_a_few_events():
     assert Pace(60).room(500) == 10
     assert Pace(60).room(3) == 3
 
@@ -114,7 +114,7 @@ class PickySink(KeepingSink):
         raise SinkError("never", permanent=True)
 
 
-def test_events_that_nobody_can_deliver_say_nothing_about_the_sink(redis, bridge):
+def test_undeliverable_events_do_not_slow_the_sink(redis, bridge):
     publish(redis, 3 * MANY_FAILURES)
     consumer = bridge(PickySink())
 

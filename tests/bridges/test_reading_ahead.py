@@ -209,7 +209,7 @@ def test_a_sink_that_fails_again_and_again_is_not_given_what_was_read_ahead(redi
     assert set(batches[1:]) == {1}
 
 
-def test_caught_up_is_who_finds_nothing_after_the_last_batch(redis, bridge):
+def test_a_worker_is_caught_up_when_a_read_after_the_last_batch_is_empty(redis, bridge):
     ids = publish(redis, 20)
 
     def publish_more(_):

@@ -190,7 +190,7 @@ class TestOverview:
         self.say("third", state="failed", reason="no such handler")
         assert (self.look().state, self.look().reason) == ("failed", "no such handler")
 
-    def test_a_disabled_one_is_disabled_whatever_is_said(self, redis):
+    def test_a_disabled_bridge_is_disabled_despite_its_reports(self, redis):
         self.say("one")
 
         assert self.look(enabled=False).state == "disabled"

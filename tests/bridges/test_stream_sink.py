@@ -296,7 +296,7 @@ class TestPublishOnce:
         assert self.send(executor, fingerprint="b") == Once(outcome="conflict")
         assert redis.xlen("orders") == 1
 
-    def test_keys_belong_to_whoever_used_them(self, redis, executor):
+    def test_idempotency_keys_belong_to_their_publisher(self, redis, executor):
         assert {self.send(executor, who=who).outcome for who in ("me", "you")} == {"stored"}
 
     def test_a_full_stream_takes_nothing_new_and_still_knows_what_it_took(self, redis, executor):

@@ -177,7 +177,7 @@ def test_a_trim_after_the_event_was_reclaimed_does_not_lose_it(redis, bridge):
     assert [delivery.entry.event["n"] for delivery in consumer.sink.got] == [0, 1, 2]
 
 
-def test_a_copy_that_somebody_removed_is_a_lost_event(redis, bridge):
+def test_a_copy_removed_by_another_program_is_a_lost_event(redis, bridge):
     made_by_us(redis)
     redis.zadd(DUE, {"1-1": 0})
 

@@ -75,7 +75,7 @@ def test_the_checked_address_is_asked_for_the_name(receiver, settings, certifica
     assert receiver.got[0].headers["host"] == f"{HOST}:{receiver.port}"
 
 
-def test_a_certificate_that_nobody_trusts_is_a_failure(receiver, settings):
+def test_an_untrusted_certificate_is_a_failure(receiver, settings):
     assert str(send(receiver, settings)).startswith(f"No secure connection to {HOST}:{receiver.port}: ")
     assert receiver.got == []
 

@@ -122,7 +122,7 @@ def test_a_contracts_description_can_change_without_a_new_version():
     assert versions() == [(1, "active")]
 
 
-def test_a_contract_that_nobody_knows_is_refused():
+def test_an_unknown_contract_is_refused():
     contract("address", {"type": "object"})
 
     assert mistakes("streams: [{name: orders, event_types: [{name: sent, contract: addres}]}]") == [

@@ -66,7 +66,7 @@ def test_an_empty_database_exports_a_file_too(db):
     assert_export_plans_to_nothing()
 
 
-def test_the_order_does_not_depend_on_who_came_first(db):
+def test_the_order_does_not_depend_on_the_order_of_creation(db):
     define("b", {"z": None, "a": None})
     define("a")
     first = catalog.export()

@@ -128,7 +128,7 @@ def test_a_snapshot_is_not_read_while_redis_is_away(own_valkey, tmp_path):
     ],
     ids=["another signature", "cut off", "empty", "made up", "twice"],
 )
-def test_a_file_that_somebody_changed_is_not_read(file, catalog, tmp_path, spoil):
+def test_a_file_that_was_tampered_with_is_not_read(file, catalog, tmp_path, spoil):
     file.keep(holder.refresh())
     path = tmp_path / "catalog-snapshot"
     path.write_text(spoil(path.read_text()))

@@ -64,7 +64,7 @@ def test_a_draft_that_became_a_version_is_not_discarded(at_once):
     assert (found["states"], found["active"]) == ([[1, "active"]], FIRST)
 
 
-def test_no_text_is_activated_that_nobody_was_shown(at_once):
+def test_a_draft_changed_after_it_was_shown_is_not_activated(at_once):
     found = at_once["a_draft_is_activated_while_another_is_written"]
 
     assert found == {"location": True, "active": None}

@@ -71,7 +71,7 @@ def test_a_contract_says_otherwise_than_the_registry():
         register(NEEDS_N, subject="orders.sent")
 
 
-def test_forward_protects_those_who_still_read_with_the_old_version():
+def test_forward_protects_readers_of_the_old_version():
     register(NEEDS_N)
     configure("orders.placed", compatibility="FORWARD")
 

@@ -41,7 +41,7 @@ def referring(to, number=1, text=ORDER, subject="orders.placed"):
     return register(text, subject, references=[reference])
 
 
-def test_a_hidden_version_is_checked_against_by_nobody_and_its_schema_stays():
+def test_a_hidden_version_is_not_checked_against_and_its_schema_stays():
     first, second = register(ONE), register(TWO)
 
     delete(second)

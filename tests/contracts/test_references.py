@@ -47,7 +47,7 @@ def masks_what_it_checks(schema: Mapping[str, Any], references: Mapping[str, Any
 @pytest.mark.product("draft")
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_a_pointer_is_followed_whatever_the_schema_is_called(draft: str, address: str | None) -> None:
+def test_a_pointer_is_followed_for_any_id_of_the_schema(draft: str, address: str | None) -> None:
     assert masks_what_it_checks(schema_of(draft, address, "#/definitions/a", definitions={"a": MAIL}))
 
 
@@ -147,9 +147,7 @@ NAMES = [
 @pytest.mark.product("address")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
-def test_a_registered_reference_is_found_by_its_name_whatever_the_schema_is_called(
-    address: str | None, name: str
-) -> None:
+def test_a_registered_reference_is_found_by_its_name_for_any_id_of_the_schema(address: str | None, name: str) -> None:
     assert masks_what_it_checks(schema_of(D7, address, name), {name: dict(MAIL)})
 
 

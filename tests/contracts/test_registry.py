@@ -111,7 +111,7 @@ def test_a_draft_is_recorded_with_what_stood_before():
     ]
 
 
-def test_each_step_keeps_who_took_it_and_when():
+def test_each_step_keeps_its_actor_and_its_time():
     draft = registry.draft("orders.placed", NUMBER, by=ALICE)
     version = registry.activate(draft, by=BOB)
     registry.deprecate(version, by=CAROL)

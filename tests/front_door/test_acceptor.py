@@ -91,7 +91,7 @@ def test_an_address_without_room_waits_and_still_gets_in(listener):
     assert opened[11:] == [GREEDY] * 9
 
 
-def test_an_address_cannot_take_all_places_of_those_who_wait(listener):
+def test_an_address_cannot_take_all_places_of_waiting_connections(listener):
     opened = []
     greedy = listener.connect(GREEDY, 8)
     listener.connect(OTHER)

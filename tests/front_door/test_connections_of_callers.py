@@ -69,7 +69,7 @@ def test_the_longest_idle_connection_of_an_address_goes_when_it_opens_one_too_ma
     assert connections().reclaimed == 1
 
 
-def test_an_address_that_holds_half_a_request_on_each_connection_keeps_nobody_out(lane):
+def test_an_address_with_half_a_request_on_each_connection_keeps_no_other_caller_out(lane):
     async def hold():
         clients = [Client(lane, address) for address in (HERE, HERE, THERE, THERE)]
         for client in clients:
@@ -84,7 +84,7 @@ def test_an_address_that_holds_half_a_request_on_each_connection_keeps_nobody_ou
     assert are_open == [False, True, True, True, True]
 
 
-def test_an_address_that_holds_half_a_body_on_each_connection_keeps_nobody_out(lane):
+def test_an_address_with_half_a_body_on_each_connection_keeps_no_other_caller_out(lane):
     async def hold():
         clients = [Client(lane, address) for address in (HERE, HERE, THERE, THERE)]
         for client in clients:
@@ -152,7 +152,7 @@ def test_without_a_good_key_or_session_a_connection_stays_with_its_address(lane,
     assert lane.run(ask()) == (401, True)
 
 
-def test_a_trusted_proxy_keeps_its_connections_whoever_asks_on_them(lane, keys, settings):
+def test_a_trusted_proxy_keeps_its_connections_for_any_caller_on_them(lane, keys, settings):
     settings.TRUSTED_PROXIES = proxies(["10.0.0.0/8"])
 
     async def crowd():

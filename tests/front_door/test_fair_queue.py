@@ -44,7 +44,7 @@ def run(scenario, *, capacity=1, patience=60):
     asyncio.run(running())
 
 
-def test_callers_take_turns_whatever_each_of_them_has_waiting():
+def test_callers_take_turns_however_many_requests_each_has_waiting():
     async def scenario(work):
         tasks = work.begin(HOSTILE, "h1", "h2", "h3", "h4") + work.begin(SHOP, "s1") + work.begin(BILLING, "b1", "b2")
         await idle()

@@ -322,7 +322,7 @@ def test_a_request_already_being_answered_gets_no_second_answer_for_large_traile
     assert transport.close.called
 
 
-def test_a_body_is_as_large_as_it_likes_whatever_pieces_it_comes_in(connected):
+def test_a_body_may_be_large_in_pieces_of_any_size(connected):
     _, protocol, transport = connected
     long = b"y" * (request_parser.MAX_HEAD_BYTES - 100)
     protocol.data_received(CHUNKED)

@@ -130,7 +130,7 @@ class TestActing:
         assert admin_client.get(at(page, "nobody")).status_code == 302
 
     @pytest.mark.parametrize("page", ["", "pause", "resume", "move", "delete"])
-    def test_a_page_is_shown_whatever_redis_does(self, admin_client, no_redis, at, page):
+    def test_a_page_is_shown_in_any_state_of_redis(self, admin_client, no_redis, at, page):
         assert "Redis cannot be reached" in text_of(admin_client.get(at(page)))
 
 

@@ -25,7 +25,7 @@ def groups(ask):
     return ask("GET", "/streams/orders/groups").json["groups"]
 
 
-def test_a_stream_that_nobody_reads_has_no_groups(ask):
+def test_a_stream_without_readers_has_no_groups(ask):
     answer = ask("GET", "/streams/orders/groups")
 
     assert (answer.status, answer.json) == (200, {"stream": "orders", "groups": []})

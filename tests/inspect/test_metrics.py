@@ -251,7 +251,7 @@ def test_groups_are_measured(ask, redis):
     assert now_ms / 1000 - 1 <= found["synapse_group_last_poll_timestamp_seconds", "orders", "billing"] <= time.time()
 
 
-def test_a_group_that_nobody_reads_as_has_no_last_poll(ask, redis):
+def test_a_group_without_readers_has_no_last_poll(ask, redis):
     redis.xgroup_create("orders", "billing", "0", mkstream=True)
 
     assert ("synapse_group_last_poll_timestamp_seconds", "orders", "billing") not in samples(ask)

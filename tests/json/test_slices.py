@@ -100,7 +100,7 @@ def test_an_array_read_in_slices_gives_what_the_whole_text_gives(text, sizes):
     ids=["events", "brackets in texts", "empty objects", "arrays of objects", "nested", "long texts"],
 )
 @pytest.mark.parametrize("indent", [None, 2])
-def test_all_items_come_in_their_order_whatever_the_size_of_a_slice(items, indent, size):
+def test_all_items_come_in_their_order_for_any_size_of_a_slice(items, indent, size):
     text = json.dumps(items, indent=indent).encode()
 
     assert sliced(text, SLICE=size, _BLOCK=max(1, size // 3)) == items

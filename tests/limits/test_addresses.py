@@ -37,7 +37,7 @@ def test_the_nearest_address_that_is_no_trusted_proxy_asks(peer, forwarded_for, 
     assert OURS.client(peer, forwarded_for) == client
 
 
-def test_without_trusted_proxies_nobody_is_believed():
+def test_without_trusted_proxies_forwarded_addresses_are_ignored():
     assert Proxies().client("127.0.0.1", "198.51.100.1") == "127.0.0.1"
 
 

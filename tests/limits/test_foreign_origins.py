@@ -108,7 +108,7 @@ def test_a_proxy_is_believed_when_it_is_trusted(ask, orders, settings, trusted, 
     assert ask("POST", "/events/orders", EVENT, headers).status == status
 
 
-def test_a_page_of_another_site_logs_nobody_in(ask, db):
+def test_a_page_of_another_site_cannot_log_a_person_in(ask, db):
     assert ask("POST", "/admin/login/", b"", {"origin": "null"}).json["type"] == "urn:synapse:problem:foreign-origin"
 
 

@@ -17,7 +17,7 @@ TOKEN = "a-token-of-metrics"
 
 @pytest.mark.parametrize("host", BY_ADDRESS)
 @pytest.mark.parametrize("path", HEALTH)
-def test_health_routes_answer_a_probe_whatever_host_it_names(ask, path, host):
+def test_health_routes_answer_a_probe_with_any_host(ask, path, host):
     assert ask("GET", path, headers={"host": host}).status == 200
 
 
@@ -88,7 +88,7 @@ def test_django_alone_follows_the_same_rule(path, version, hosts, served):
     assert (request.META.get("HTTP_HOST") == "localhost") is served
 
 
-def test_metrics_are_shown_to_a_scraper_with_a_token_or_key_whatever_host_it_names(ask, settings, key_of):
+def test_metrics_are_shown_to_a_scraper_with_a_token_or_key_and_any_host(ask, settings, key_of):
     settings.METRICS_TOKEN = TOKEN
     settings.AUTH = "required"
     key = key_of("prometheus", scopes=["metrics:read"])

@@ -44,7 +44,7 @@ def test_an_address_that_asks_more_often_than_it_may_is_refused_on_every_kind_of
     assert second.headers["ratelimit-policy"] == '"address";q=1;w=3600'
 
 
-def test_every_request_counts_wherever_it_goes_and_whatever_came_of_it(ask, orders, settings):
+def test_every_request_counts_for_any_route_and_any_status(ask, orders, settings):
     settings.RATE_PER_ADDRESS = THREE_AN_HOUR
     answers = [ask("GET", "/nowhere"), ask("POST", "/events/orders", "{"), ask("GET", "/admin/")]
 
@@ -89,7 +89,7 @@ def test_inventing_addresses_does_not_raise_the_rate_limit(ask, settings):
     assert statuses == [200, 429]
 
 
-def test_each_key_is_counted_for_itself_and_nobody_without_one(ask, settings, one, two):
+def test_each_key_has_its_own_rate_and_requests_without_a_key_have_none(ask, settings, one, two):
     settings.RATE_PER_KEY = ONE_AN_HOUR
     statuses = [ask("GET", "/streams", headers=headers).status for headers in (one, two, one, {}, {})]
 
@@ -120,14 +120,14 @@ def test_without_a_rate_redis_is_not_asked(ask, redis):
     assert redis.info("stats")["total_commands_processed"] - before == 1
 
 
-def test_when_nobody_can_count_nobody_is_refused(ask, settings, own_valkey):
+def test_requests_are_not_refused_while_redis_cannot_count_them(ask, settings, own_valkey):
     settings.RATE_PER_ADDRESS = ONE_AN_HOUR
     own_valkey.kill()
 
     assert [ask("GET", "/registry/subjects").status for _ in range(2)] == [200, 200]
 
 
-def test_a_redis_that_is_full_refuses_nobody(executor, redis):
+def test_a_full_redis_causes_no_refusals(executor, redis):
     redis.config_set("maxmemory", 1)
     try:
         found = [executor.run(request_guard.take_request("address", "192.0.2.1", ONE_AN_HOUR)) for _ in range(2)]
@@ -152,7 +152,7 @@ def test_a_bucket_goes_when_it_is_full_again(executor, redis):
     assert 0 < redis.ttl(key) <= 3600
 
 
-def test_a_clock_that_was_set_back_keeps_nobody_waiting_longer_than_an_empty_bucket(executor, redis):
+def test_a_clock_that_was_set_back_delays_a_caller_no_longer_than_an_empty_bucket(executor, redis):
     executor.execute([take_token("address", "one", count=10, seconds=36_000)])
     (key,) = redis.keys("syn:rate:*")
     redis.set(key, 4_000_000_000_000_000)  # the year 2096

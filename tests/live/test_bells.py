@@ -83,7 +83,7 @@ def test_waiting_takes_no_seat(run):
     assert run(look()) == {}
 
 
-def test_a_server_that_stops_rings_for_those_who_wait_and_takes_no_more(run):
+def test_a_server_that_stops_wakes_waiting_readers_and_takes_no_more(run):
     async def look():
         with tails().bell("orders") as bell:
             await quiet(bell)

@@ -39,7 +39,7 @@ def test_redis_may_restart_and_nothing_is_lost(own_server, own_valkey, settings)
         assert watch.numbers(2) == [2, 3]
 
 
-def test_redis_may_go_while_somebody_catches_up(own_server, own_valkey, settings, monkeypatch):
+def test_redis_may_go_while_a_watcher_catches_up(own_server, own_valkey, settings, monkeypatch):
     settings.LIVE_HEARTBEAT = 0.1
     monkeypatch.setattr(session, "_MOST", 1)
     own_valkey.options = ("--appendonly", "yes", "--appendfsync", "always")

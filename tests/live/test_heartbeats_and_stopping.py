@@ -25,7 +25,7 @@ def test_a_server_that_stops_says_bye_at_once(server):
         assert [frame.name for frame in other.rest()] == ["bye"]
 
 
-def test_a_server_that_stops_lets_nobody_in(server):
+def test_a_server_that_stops_refuses_new_watchers(server):
     with httpx.Client() as client:
         client.get(f"{server.url}/healthz")
         tails().stop()

@@ -31,7 +31,7 @@ def test_a_message_has_the_form_that_the_list_of_messages_gives_it(server, redis
     assert found.data == listed
 
 
-def test_the_answer_is_one_that_nobody_keeps_or_holds_back(server):
+def test_the_answer_is_neither_cached_nor_buffered(server):
     with watching(server.live()) as watch:
         headers = watch.answer.headers
 

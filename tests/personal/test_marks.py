@@ -102,7 +102,7 @@ def test_a_schema_without_marks_has_none() -> None:
     assert compile_schema({"properties": {"email": {"type": "string"}}}).personal is None
 
 
-def test_a_definition_that_nobody_uses_marks_nothing() -> None:
+def test_an_unused_definition_marks_no_place() -> None:
     assert compile_schema({"$defs": {"user": EMAIL}, "properties": {"id": {}}}).personal is None
 
 

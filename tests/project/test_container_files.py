@@ -90,7 +90,7 @@ def test_the_base_image_is_pinned_and_slim():
     assert len(set(bases)) == 1
 
 
-def test_the_image_runs_as_a_user_with_a_number_who_is_not_root():
+def test_the_image_runs_as_a_numbered_user_that_is_not_root():
     (user,) = arguments("USER")
 
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
@@ -112,7 +112,7 @@ def test_the_image_answers_on_all_addresses_and_keeps_its_data_in_a_volume():
     assert arguments("EXPOSE") == ["8002"]
 
 
-def test_the_image_sets_no_variable_that_nobody_reads():
+def test_the_image_sets_no_unused_variable():
     known = {setting.name for setting in environment.SETTINGS} | {"PATH"}
 
     assert {name for name in image_environment() if not name.startswith("PYTHON")} <= known

@@ -33,7 +33,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_not_alive(zombie, way):
     assert not startup._is_running(str(zombie))
 
 
-def test_a_process_that_runs_is_alive_whoever_owns_it(way):
+def test_a_running_process_is_alive_for_any_owner(way):
     assert process.is_alive(os.getpid())
     assert process.is_alive(1)
 

@@ -106,7 +106,7 @@ def test_protecting_a_missing_file_does_not_create_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_of_somebody_else_is_told_of(tmp_path, monkeypatch):
+def test_a_file_of_another_owner_is_reported(tmp_path, monkeypatch):
     path = tmp_path / "theirs"
     path.touch()
     path.chmod(0o644)

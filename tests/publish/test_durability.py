@@ -230,7 +230,7 @@ def test_concurrent_publishes_share_a_durability_wait(orders, primary):
     assert waits_counted_by(primary) - before <= 2
 
 
-def test_a_frozen_replica_is_waited_for_together_by_all_who_ask(orders, primary, replica):
+def test_concurrent_publishers_wait_together_for_a_frozen_replica(orders, primary, replica):
     lane = LANES[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
 

@@ -43,7 +43,7 @@ def test_many_bytes_go_in_several_parts_and_in_their_order():
     assert len(fates) == 60
 
 
-def test_few_events_go_at_once_whatever_they_hold():
+def test_few_events_go_at_once_for_any_content():
     asked, fates = hold(storage.append(STREAM, APPENDS[:20]))
 
     assert len(asked) == 1

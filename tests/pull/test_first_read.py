@@ -66,7 +66,7 @@ def test_publishing_to_an_unknown_stream_is_forbidden(puller):
 
 
 @pytest.mark.parametrize("verb", ["nack", "extend"])
-def test_a_group_that_nobody_made_is_unknown(puller, verb):
+def test_a_group_that_was_never_created_is_unknown(puller, verb):
     answer = puller().post(verb, consumer_group=GROUP, entry_ids=["1-1"])
 
     assert (answer.status, answer.json["type"]) == (404, "urn:synapse:problem:unknown-group")

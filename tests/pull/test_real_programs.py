@@ -196,7 +196,7 @@ def test_consume_all_does_not_run_a_group_that_is_pulled(server, redis):
     assert server.post("read", consumer_group="quiet", consumer_name="x", block_ms=0).json()["events"]
 
 
-def test_asked_to_run_one_by_name_it_says_who_does(server):
+def test_consume_with_a_pulled_bridge_names_the_route_that_reads_it(server):
     server.post("read", consumer_group="named", consumer_name="x", block_ms=0)
 
     process = server.installation.consume("--bridge", "orders:named", "--drain")

@@ -18,7 +18,7 @@ def add(redis, *ids):
         redis.xadd(STREAM, {"event_type": "order-placed", "n": 1}, id=id_)
 
 
-def test_entries_are_read_whatever_their_ids_are(redis, puller):
+def test_entries_with_any_id_are_read(redis, puller):
     worker = puller()
     add(redis, *IDS, *NO_TIMES)
 
@@ -45,7 +45,7 @@ def test_a_nanosecond_id_with_a_timestamp_of_its_own_keeps_it(redis, puller):
 
 
 @pytest.mark.parametrize("order", ["none", "stream"])
-def test_entries_are_read_whatever_their_fields_are(redis, puller, group, order):
+def test_entries_with_any_fields_are_read(redis, puller, group, order):
     group(order=order)
     for fields in [{"event_type": "order-placed", "n": 0}, *STRANGE.values(), {"event_type": "order-placed", "n": 2}]:
         redis.xadd(STREAM, fields)

@@ -99,7 +99,7 @@ class TestShares:
         assert statuses == [200, 200, 429]
 
 
-def test_a_group_that_nobody_read_for_long_expires_with_its_bridge(worker, redis):
+def test_a_group_unread_for_long_expires_with_its_bridge(worker, redis):
     expired = expiry.expire(later())
 
     assert expired == [NAME]
@@ -159,7 +159,7 @@ def test_a_group_with_a_dead_letter_stays(worker):
 
 
 @pytest.mark.parametrize("change", [{"paused": True}, {"enabled": False}, {"max_attempts": 3}, {"lease_seconds": 60}])
-def test_a_group_that_somebody_changed_stays(worker, change):
+def test_a_group_changed_by_a_person_stays(worker, change):
     Bridge.objects.update(**change)
 
     assert expiry.expire(later()) == []

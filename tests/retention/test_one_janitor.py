@@ -293,7 +293,7 @@ def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(mak
     assert worker.step()
 
 
-def test_all_who_know_of_durable_groups_are_heard(providers):
+def test_every_provider_of_durable_groups_is_asked(providers):
     on_durable_groups(lambda: {"orders": {"billing": "0"}})
     on_durable_groups(lambda: {"orders": {"mailing": "$"}, "payments": {"billing": "0"}})
 

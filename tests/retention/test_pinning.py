@@ -214,7 +214,7 @@ def test_a_clock_that_was_ahead_does_not_pin_for_ever(orders, sweep, redis):
     assert int(redis.hget(keyspace.pins("orders"), "terminal").split()[0]) <= orders.now()
 
 
-def test_a_durable_group_that_nobody_made_yet_is_made_before_anything_is_cut(orders, sweep):
+def test_a_missing_durable_group_is_created_before_anything_is_trimmed(orders, sweep):
     orders.publish(*range(1, 11))
 
     sweep(max_length=2, durable={"billing": "0", "mailing": "6-0"})

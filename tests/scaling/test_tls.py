@@ -57,7 +57,7 @@ def test_a_server_is_trusted_whose_authority_the_system_knows(ask, place, monkey
     assert ask(place.url_with()) == ["PONG"]
 
 
-def test_a_server_that_nobody_vouches_for_is_not_asked(ask, place):
+def test_a_server_without_a_trusted_certificate_is_not_asked(ask, place):
     with pytest.raises(BrokerDown, match="certificate verify failed"):
         ask(place.url_with())
 

@@ -43,7 +43,7 @@ def test_a_schema_follows_itself_and_a_narrower_one_does_not(style, draft, addre
     "name", ["n.json", "parts/n.json", "../n.json", "/n.json", "a b.json", "urn:example:n", "com.example.N"]
 )
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_registered_reference_is_compared_whatever_the_schema_is_called(address, name):
+def test_a_registered_reference_is_compared_for_any_id_of_the_schema(address, name):
     main = schema(D2020, address, name)
     number, integer = {name: {"type": "number"}}, {name: {"type": "integer"}}
 

@@ -133,9 +133,7 @@ def test_references_are_resolved_and_returned_and_block_deletion(registry, regis
 @pytest.mark.parametrize(
     "address", ["parts/order.json", "/schemas/parts/order.json", "urn:example:order", "HTTPS://x/y"]
 )
-def test_a_reference_named_as_the_schema_writes_it_is_found_whatever_the_schema_is_called(
-    registry, registered, address
-):
+def test_a_reference_named_as_the_schema_writes_it_is_found_for_any_id_of_the_schema(registry, registered, address):
     registered("customer", {"$id": "parts/customer.json", "properties": {"name": {"type": "string"}}})
     references = [{"name": "customer.json", "subject": "customer", "version": 1}]
     order = {"$id": address, "properties": {"owner": {"$ref": "customer.json"}}}
@@ -275,5 +273,5 @@ def test_a_bad_body_is_422_and_nothing_is_stored(registry, body, code):
 
 
 @pytest.mark.parametrize("subject", ["x" * 256, "a%00b", "a%0Ab", "%E2%80%AEx"])
-def test_a_subject_that_nobody_could_read_is_refused(registry, subject):
+def test_an_unreadable_subject_name_is_refused(registry, subject):
     assert registry.error("POST", f"/subjects/{subject}/versions", schema({})) == (422, 42208)

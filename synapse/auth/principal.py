@@ -1,13 +1,13 @@
 """A caller: every request carries a principal, with the rights to publish, to read, and a scope for everything else.
 
-Rights are values that are known with the caller; `streams.access` decides who has which.
+Rights are values that are known with the caller; `streams.access` assigns them.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Action = Literal["publish", "read"]
-# No event type has this name: only who may with all of them may with this one.
+# A stand-in for all event types of a stream: no event type has this name, and only a caller with every type has it.
 EVERY_TYPE = "*"
 
 
@@ -15,9 +15,9 @@ class Rights(Protocol):
     """The rights of one caller. Asking costs no query: the answer is known when the caller is."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
-        """Say whether the caller may do this with events of the type.
+        """Say whether the caller may publish or read events of the type.
 
-        None asks whether there is any type of the stream with which they may, `EVERY_TYPE` whether they may with all.
+        None asks for any type of the stream, `EVERY_TYPE` for all of them.
         """
         ...
 
@@ -32,7 +32,7 @@ def sees(rights: Rights, stream: str, event_type: str) -> bool:
 
 
 class _Everything:
-    """The rights of those whom nobody restricts: everybody where access is open, and Synapse itself."""
+    """Unrestricted rights: of every caller where access is open, and of Synapse itself."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
         return True
@@ -42,7 +42,7 @@ class _Everything:
 
 
 class _Nothing:
-    """The rights of a stranger where access is not open."""
+    """The rights of an anonymous caller where access is not open."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
         return False
@@ -51,7 +51,7 @@ class _Nothing:
         return False
 
 
-# The scope of those who may see what is personal, and so may take marks away.
+# The scope of payload access: to see PII, and to remove marks of PII.
 PERSONAL = "personal:read"
 
 EVERYTHING: Rights = _Everything()
@@ -60,11 +60,11 @@ NOTHING: Rights = _Nothing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller: nobody in particular, a service (a program), a person (a Django user), or Synapse itself.
+    """A caller: anonymous, a service (a program), a person (a Django user), or Synapse itself.
 
-    `name` is what audit records and the `source` of an event show. `key` is the id of the API key that was shown, never
-    the key; `address` is the IP address of who asks; `session` names a person's session, which is a secret. All three
-    are empty where there is none.
+    `name` is shown in audit records and as the `source` of an event. `key` is the id of the API key that was shown,
+    never the key; `address` is the caller's IP address; `session` names a person's session, which is a secret. Each of
+    the three is empty where there is none.
     """
 
     kind: Literal["anonymous", "service", "person", "system"]

@@ -58,5 +58,5 @@ ANYBODY, KNOWN = Requirement(open_to_all=True), Requirement()
 
 
 def is_visible(rights: Rights, stream: str) -> bool:
-    """Say whether a stream's definition and figures are for a caller with these rights."""
+    """Say whether a caller with these rights may see a stream's definition and statistics."""
     return rights.may("read", stream) or rights.may("publish", stream) or rights.has("streams:read")

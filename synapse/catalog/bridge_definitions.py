@@ -1,4 +1,4 @@
-"""A bridge's definition as a value: what the runtime works from."""
+"""A bridge's definition as a value, for the runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from typing import Any, Literal
 from synapse.catalog import bridge_fields
 from synapse.catalog.filters import Filter
 
-# The sink of a bridge that nobody runs: whoever wants its events asks for them over HTTP.
+# The sink of a bridge without a worker: its events are pulled over HTTP.
 PULL = "pull"
-# How long somebody who pulls may have an event, where a first read made the bridge.
+# The lease of pulled events, where a first read made the bridge.
 PULL_LEASE_SECONDS = 300
 
 Order = Literal["none", "key", "stream"]
@@ -62,5 +62,5 @@ class BridgeDefinition:
 
     @property
     def is_pulled(self) -> bool:
-        """Whether its events are asked for, and nobody brings them."""
+        """Whether its events are pulled by clients, not delivered by a worker."""
         return self.sink == PULL

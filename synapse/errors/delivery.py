@@ -5,23 +5,23 @@ Problem
 ├── NoSuchBridge      no bridge has this name
 ├── BadConfig         a sink cannot be set up like this
 ├── SecretLost        a secret cannot be read
-│   └── SecretElsewhere   the installation that runs here has it, and this command has not
+│   └── SecretElsewhere   the running installation has it, and this command has not
 ├── SinkBroken        the sink is set up well, and still cannot be opened
 ├── BadPosition       this is no place in a stream to begin at
 ├── GroupExists       the group is there already: where it begins was decided when it was made
 ├── UnknownGroup      the stream has no group of this name
-│   └── NobodyPulls   nobody pulls as it yet
+│   └── NobodyPulls   no client pulls as it yet
 ├── NoSuchDeadLetter  the group has no dead letter of this id
 ├── BadEdit           this cannot be done with a dead letter
-├── TooManyWaiting    so much waits in the group that nothing can be added
+├── TooManyWaiting    the group has too many events scheduled for retry to add one
 ├── NotOpen           no stream of this name takes events from other programs' clients
 ├── GroupTaken        a bridge that brings events somewhere reads as this group
-├── GroupDisabled     somebody disabled the group
+├── GroupDisabled     the group was disabled
 ├── TooManyGroups     as many groups of a stream are pulled as may
 ├── GroupOwned        a bridge owns the group
-├── GroupUnowned      nobody here reads as the group
-├── GroupInUse        somebody reads as the group just now
-├── GroupOwed         the group is owed events, which would go with it
+├── GroupUnowned      the group belongs to another program
+├── GroupInUse        a consumer is reading as the group now
+├── GroupOwed         the group has a backlog, which would be deleted with it
 ├── CatalogAway       the database is needed, and does not answer
 └── Unavailable (of streams)
     └── NotAStreamNow the stream's key holds something else
@@ -29,7 +29,7 @@ Problem
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
-├── SinkDisabled      the receiver wants nothing any more: the bridge is to be disabled
+├── SinkDisabled      the receiver refuses all further events: the bridge is to be disabled
 ├── SinkGone          the sink takes nothing any more
 ├── SinkAway          the sink can take nothing now
 └── NotBegun          the event was read, and nothing was done with it
@@ -158,7 +158,7 @@ class NotOpen(Problem):
 
 
 class NobodyPulls(UnknownGroup):
-    """Nobody pulls as this group yet."""
+    """No client pulls as this group yet."""
 
     def _hint(self, stream: str, group: str) -> str:
         return f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group."
@@ -178,7 +178,7 @@ class GroupTaken(Problem):
 
 
 class GroupDisabled(Problem):
-    """Somebody disabled the group."""
+    """The group was disabled."""
 
     status = 409
     slug = "group-disabled"
@@ -208,7 +208,7 @@ class GroupOwned(Problem):
 
 
 class GroupUnowned(Problem):
-    """Nobody here reads as the group: it is some other program's."""
+    """The group belongs to another program: no bridge of Synapse reads as it."""
 
     status = 409
     slug = "group-unowned"
@@ -222,7 +222,7 @@ class GroupUnowned(Problem):
 
 
 class GroupInUse(Problem):
-    """Somebody reads as the group just now."""
+    """A consumer is reading as the group now."""
 
     status = 409
     slug = "group-in-use"
@@ -230,7 +230,7 @@ class GroupInUse(Problem):
 
 
 class GroupOwed(Problem):
-    """The group is owed events, which would go with it. The members say how many, by place."""
+    """The group has a backlog, which would be deleted with it. The members give its size, by state."""
 
     status = 409
     slug = "group-is-owed"
@@ -289,7 +289,7 @@ class SinkError(Exception):
 
 
 class SinkDisabled(SinkError):
-    """The receiver wants nothing any more: the bridge is to be disabled with this reason. The event goes back."""
+    """The receiver refuses all further events: the bridge is to be disabled with this reason. The event is released."""
 
 
 class SinkGone(SinkError):

@@ -27,7 +27,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """What a group has not read yet: how many events (at least so many, unless `exact`), and since when (ms)."""
+    """The unread events of a group: how many (at least so many, unless `exact`), and since when (ms)."""
 
     events: int
     exact: bool
@@ -134,7 +134,7 @@ class _Count:
             self._end()
 
     def _stop_within(self, ids: Sequence[EntryId]) -> None:
-        """Settle the places that lie among these entries, which are in order."""
+        """Finish the positions that lie among these entries, which are in order."""
         while self._open and self._open[-1] >= ids[0]:
             place = self._open.pop()
             behind = bisect_right(ids, place)
@@ -142,7 +142,7 @@ class _Count:
             self.lags[place] = Lag(events=self._counted + len(ids) - behind, exact=True, since=since)
 
     def _end(self) -> None:
-        """Settle the rest: nothing more is unread, or no more is counted."""
+        """Finish the remaining positions: nothing more is unread, or no more is counted."""
         while self._open:
             self._settle(self._open.pop(), self._counted, exact=self._scan.exhausted)
 

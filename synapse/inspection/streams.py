@@ -1,4 +1,4 @@
-"""The streams themselves: all of them, one of them, and what Redis says of one."""
+"""Endpoints for streams: all of them, one of them, and XINFO of one."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from synapse.inspection import answers, stream_stats
 from synapse.inspection.stream_stats import Figures, shown_entry
 from synapse.redis import Conversation, in_parts
 
-# Redis is asked about so many streams at a time.
+# The number of streams in one request to Redis.
 _AT_ONCE = 50
 
 
@@ -28,8 +28,8 @@ _reads = partial(endpoint, tag="streams", query=Query)
 
 @_reads("GET", "/streams", "List the streams", answers.Streams, on_event_loop=True)
 def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
-    """Every defined stream that is visible to the caller, with its definition and its figures, by name. A stream that
-    Redis cannot tell of says why in `error`; the others are there all the same."""
+    """Lists every defined stream that is visible to the caller, with its definition and its statistics, by name. A
+    stream whose statistics cannot be read has the reason in `error`; the other streams are complete."""
     catalog, rights = call.catalog, call.by.rights
     visible = sorted(name for name in catalog.streams if is_visible(rights, name))
     found: list[orjson.Fragment] = []
@@ -44,7 +44,7 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 
 @_reads("GET", "/streams/{stream}", "Show a stream", answers.Stream, requires=_VISIBLE, of_stream=True)
 def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
-    """A stream's definition and its figures."""
+    """A stream's definition and its statistics."""
     found = yield from _figures(call.stream)
     return _described(call.stream, found, call.by.rights)
 
@@ -59,8 +59,8 @@ def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     on_event_loop=True,
 )
 def stream_info(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
-    """The answer of XINFO STREAM by Redis' own names, and what Synapse knows of the stream in `synapse`. Older servers
-    leave some of the names out; they are 0 here then."""
+    """The response of XINFO STREAM by Redis' own names, and Synapse's own data on the stream in `synapse`. Names that
+    older servers leave out are 0."""
     stream = call.stream
     found = (yield from _figures(stream)).seen_by(call.by.rights, stream.name)
     ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}

@@ -1,6 +1,6 @@
-"""Following streams as they grow: one XREAD loop a stream and process, however many watch it.
+"""Following streams as they grow: one XREAD loop a stream and process, for any number of watchers.
 
-`Tails` is where one begins: `seat()` for those who want the entries, `bell()` for those who only want to be woken.
+Begin at `Tails`: `seat()` for callers that read the entries, `bell()` for callers that only need to be woken.
 """
 
 from synapse.live.sse import Frame

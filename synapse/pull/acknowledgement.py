@@ -1,4 +1,4 @@
-"""`POST /v1/ack`, `/v1/nack` and `/v1/extend`: what became of events in hand."""
+"""`POST /v1/ack`, `/v1/nack` and `/v1/extend`: acknowledge, release or keep events in flight."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending
 
-# The answer where there is no such group: nobody has anything.
+# The reply where the group does not exist: no consumer holds an event.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _InHand:
-    """An event that somebody has, under the token of a lease or ("") pending; `took_ms` None: nobody knows."""
+class _InFlight:
+    """An event in flight, under the token of a lease or ("") pending; `took_ms` None: unknown."""
 
     id: str
     token: str
@@ -27,15 +27,17 @@ class _InHand:
 
 
 def ack(asked: PullAck) -> Conversation[dict[str, Any]]:
-    """Settle events. Saying it twice settles nothing twice; so does saying it late, when the event went to another."""
+    """Acknowledge events. A repeated acknowledgement changes nothing, nor does a late one, when the event went to
+    another consumer."""
     (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids)]
     return {"acked": _checked(settled, asked)}
 
 
 def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversation[dict[str, Any]]:
-    """Give events back: each waits to come again, or is a dead letter. `chance` as for Backoff.
+    """Release events: each is scheduled for retry, or becomes a dead letter. `chance` as for Backoff.
 
-    An event that nobody has, or with `consumer` somebody else, is `not_held`; one whose entry was trimmed is `lost`.
+    An event that is not in flight, or that another consumer than `consumer` holds, is `not_held`; one whose entry was
+    trimmed is `lost`.
     """
     hands = yield from _in_hand(asked)
     policy = Policy.of(group)
@@ -55,7 +57,8 @@ def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversatio
 
 
 def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str, Any]]:
-    """Let events stay in hand for longer. Those that nobody has, or somebody else, are `not_held`."""
+    """Extend the leases of events in flight. Events that are not in flight, or that another consumer holds, are
+    `not_held`."""
     lease_ms = round(group.lease * 1000) if asked.lease_ms is None else asked.lease_ms
     (reply,) = yield [
         delivery_commands.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
@@ -68,7 +71,7 @@ def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str,
     }
 
 
-def _in_hand(asked: PullNack) -> Conversation[list[_InHand]]:
+def _in_hand(asked: PullNack) -> Conversation[list[_InFlight]]:
     leases, *pending = yield delivery_commands.holding(asked.stream, asked.group, asked.ids)
     found = [
         _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
@@ -77,19 +80,19 @@ def _in_hand(asked: PullNack) -> Conversation[list[_InHand]]:
     return [hand for hand in found if hand is not None]
 
 
-def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: str) -> _InHand | None:
+def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: str) -> _InFlight | None:
     token, attempt = lease
     if pending is not None:
-        holder, hand = pending.consumer, _InHand(id=id_, token="", attempt=1, took_ms=pending.idle)
+        holder, hand = pending.consumer, _InFlight(id=id_, token="", attempt=1, took_ms=pending.idle)
     else:
         _, named, holder = token.partition(" ")
         if not named:
             return None
-        hand = _InHand(id=id_, token=token, attempt=attempt, took_ms=None)
+        hand = _InFlight(id=id_, token=token, attempt=attempt, took_ms=None)
     return hand if consumer in ("", holder) else None
 
 
-def _failure(hand: _InHand, asked: PullNack, policy: Policy, chance: float) -> Failure:
+def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float) -> Failure:
     reason = asked.reason or "refused by the consumer"
     next_ = decide(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
     delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
@@ -104,7 +107,7 @@ def _failure(hand: _InHand, asked: PullNack, policy: Policy, chance: float) -> F
 
 
 def _checked(reply: Any, place: Place, *, absent: Any = 0) -> Any:
-    """Return a reply; where there is no group, nobody has anything."""
+    """Return a reply, or `absent` where the group does not exist: no consumer holds an event."""
     if isinstance(reply, ReplyError) and reply.code == "NOGROUP":
         return absent
     return answer(reply, place.stream, absent=absent)

@@ -12,8 +12,8 @@ from synapse.wire.ids import iso_of, moment_of
 def shown(delivery: Delivery) -> dict[str, Any]:
     """Return an event in the form that clients of the protocol expect.
 
-    `fields` are the entry's, as text, whoever wrote it; what an envelope has beside is added where the entry lacks it,
-    and `payload` is an object where it can be one: a client that cannot take a text apart gets no text.
+    `fields` are the entry's, as text, for entries of any writer; further fields of an envelope are added where the
+    entry lacks them, and `payload` is an object where it can be one: a client that cannot parse a text gets no text.
     """
     entry = delivery.entry
     row = entry_json.shown(delivery.id, delivery.fields, entry)

@@ -1,4 +1,4 @@
-"""What a Redis user must be allowed so that Synapse can work as it, and nothing more."""
+"""The permissions that a Redis user needs for Synapse to work as it, and no more."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
 """Format log records as single lines with outside text escaped, and limit the records about refused requests.
 
 A name with a line break must not look like two records, and an escape character must not reach the reader's terminal
-(CWE-117). Anybody who reaches the port can cause records of refused requests.
+(CWE-117). Every client that reaches the port can cause records of refused requests.
 """
 
 import logging
@@ -50,9 +50,9 @@ class JsonLines(logging.Formatter):
 
 
 class WithoutTraceOfRefusals(logging.Filter):
-    """Takes the traceback away from records of Django's that a request was refused, be it for now, and lets all pass.
+    """Removes the traceback from Django's records of refused requests, and lets all records pass.
 
-    A refusal is an answer like others: where in Synapse it was raised, tells nobody anything.
+    A refusal is a normal response: the place in Synapse that raised it is of no use to a reader.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -83,7 +83,7 @@ _SECONDS = 10.0
 
 
 class _Kind(NamedTuple):
-    """What records have in common that are counted together."""
+    """The features by which records are counted together."""
 
     logger: str
     what: object

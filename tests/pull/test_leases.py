@@ -33,7 +33,7 @@ def let_the_lease_end(redis, *ids):
 
 
 @contextmanager
-def seen_before(redis, id_, least, most=None):
+def delivered_again(redis, id_, least, most=None):
     """Check that the block schedules an event for retry after `least` seconds, or from `least` to `most`."""
     begun = now_ms(redis)
     yield
@@ -65,7 +65,7 @@ def test_an_event_in_flight_is_not_given_to_another_consumer(worker, puller, in_
 def test_an_event_not_acknowledged_within_its_lease_goes_to_another_consumer(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
 
-    with seen_before(redis, in_hand, 300):
+    with delivered_again(redis, in_hand, 300):
         (event,) = puller("other").read()
 
     assert (event["entry_id"], event["attempt"]) == (in_hand, 2)
@@ -90,7 +90,7 @@ def test_an_event_whose_lease_ends_on_every_attempt_becomes_a_dead_letter(worker
 
 
 def test_a_nacked_event_waits_by_the_retry_policy_of_the_group(worker, redis, in_hand):
-    with seen_before(redis, in_hand, 30, 60):
+    with delivered_again(redis, in_hand, 30, 60):
         answer = worker.tell("nack", in_hand, reason="no paper")
 
     assert answer == {"nacked": 1, "dead": [], "lost": [], "not_held": []}
@@ -106,7 +106,7 @@ def test_an_event_nacked_without_delay_comes_at_once_with_the_next_attempt(worke
 
 
 def test_an_event_nacked_with_a_delay_waits_for_that_delay(worker, redis, in_hand):
-    with seen_before(redis, in_hand, 120):
+    with delivered_again(redis, in_hand, 120):
         worker.tell("nack", in_hand, delay_ms=120_000)
 
 
@@ -168,7 +168,7 @@ def test_an_event_that_was_trimmed_meanwhile_is_lost_and_said_so(worker, redis, 
 def test_an_extended_lease_keeps_the_event_in_flight(worker, puller, redis, in_hand):
     let_the_lease_end(redis, in_hand)
 
-    with seen_before(redis, in_hand, 900):
+    with delivered_again(redis, in_hand, 900):
         answer = worker.tell("extend", in_hand, lease_ms=900_000)
 
     assert answer == {"extended": 1, "lease_ms": 900_000, "not_held": []}
@@ -182,7 +182,7 @@ def test_without_a_time_it_stays_for_the_groups_lease(worker, redis, in_hand):
     worker.read()
     redis.zadd(keyspace.waiting(*PLACE), {in_hand: 0})
 
-    with seen_before(redis, in_hand, 300):
+    with delivered_again(redis, in_hand, 300):
         assert worker.tell("extend", in_hand) == {"extended": 1, "lease_ms": 300_000, "not_held": []}
 
 

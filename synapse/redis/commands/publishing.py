@@ -54,7 +54,7 @@ def publish_once(
     window_ms: int,
     hard_length: int = 0,
 ) -> Command:
-    """Append an entry unless the caller `who` stored one under the same key within the window: `Once`.
+    """Append an entry unless its caller stored one under the same key within the window: `Once`.
 
     `fingerprint` identifies the content, so that other content under the key is refused. `hard_length` 0: the stream is
     never full.

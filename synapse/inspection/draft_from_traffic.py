@@ -37,7 +37,7 @@ class Proposal:
 
     @property
     def difference(self) -> list[str]:
-        """What the proposal changes of the active version."""
+        """The changes that the proposal makes to the active version."""
         if self.active is None:
             return []
         name = f"version {self.active_version}"
@@ -59,7 +59,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
     """Propose a schema from the newest events of a type, at most `last`.
 
     The type need not be defined: a stream may carry others. Descriptions and order come from the active version. Where
-    `by` may not see what is personal, it is made of masked events.
+    `by` has no payload access, it is made of masked events.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -89,7 +89,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
             event_type,
             like=None if active is None else active.schema.document,
             marks=None if active is None else active.schema.personal,
-            # Which words are personal, a new schema could not tell: so none of them stands in it.
+            # A new schema does not know which words are PII: so none of them stands in it.
             quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,

@@ -1,4 +1,4 @@
-"""What the last hour's inference events say together: a sample, read at most every few seconds."""
+"""A summary of the last hour's inference events: a sample, read at most every few seconds."""
 
 import math
 from collections.abc import Iterable, Mapping

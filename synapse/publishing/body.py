@@ -128,7 +128,7 @@ def _value(data: bytes) -> Any:
 
 
 def _hint_of_lines(data: bytes) -> str:
-    """Return what to do about several lines of JSON that were sent as one value."""
+    """Return the advice for several lines of JSON that were sent as one value."""
     first, _, rest = data.strip().partition(b"\n")
     if not rest:
         return ""
@@ -140,7 +140,7 @@ def _hint_of_lines(data: bytes) -> str:
 
 
 def within_limits(event: Any) -> Any:
-    """Return an event that came another way than by a request, held to what a request is held to.
+    """Check an event that did not come in a request against the limits of requests, and return it.
 
     Raises:
         EventTooLarge: when it is over a limit.

@@ -1,7 +1,7 @@
-"""What their contracts say of events that `synapse.publishing.validation` leaves undecided.
+"""Check events that `synapse.publishing.validation` leaves undecided against their contracts.
 
-What takes a few milliseconds is found out in place. What could take longer is asked of a child process
-(`synapse.sandbox`): the validator's machine code cannot be interrupted, and keeps all threads of this process.
+A check of a few milliseconds runs in place. A check that could take longer runs in a child process (`synapse.sandbox`):
+the validator's machine code cannot be interrupted, and blocks all threads of this process.
 """
 
 from collections.abc import Callable, Sequence

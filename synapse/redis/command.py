@@ -1,6 +1,7 @@
-"""A Redis command as a value, scripts (several commands that happen as one), and conversations: what to ask, in steps.
+"""A Redis command as a value, scripts (several commands that run as one), and conversations: commands to send, in
+steps.
 
-Nothing here says how a command is sent. A script's text is part of this package; users' data is only passed in.
+Sending commands is left to the executors. A script's text is part of this package; users' data is only passed in.
 """
 
 import hashlib

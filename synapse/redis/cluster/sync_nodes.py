@@ -53,7 +53,7 @@ class SyncCluster:
         return call.replies()
 
     def interrupt(self) -> None:
-        """End what other threads wait for."""
+        """Interrupt the waits of other threads."""
         with self._lock:
             nodes = list(self._nodes.values())
         for node in nodes:
@@ -79,7 +79,7 @@ class SyncCluster:
 
 
 def _outcome(step: Callable[[], Any]) -> Any:
-    """Return what a step returns, or that Redis cannot be used."""
+    """Return the result of a step, or the error that Redis cannot be used."""
     try:
         return step()
     except Unavailable as problem:

@@ -1,5 +1,5 @@
-"""Which node of a cluster has which slots, as redis-py finds it out. One for each process: what one executor learns of
-a failover the others know."""
+"""The slots of a cluster's nodes, as redis-py finds them. There is one topology for each process: a failover that one
+executor learns of is known to all."""
 
 import logging
 import time
@@ -16,9 +16,9 @@ from synapse.errors.streams import BrokerDown
 from synapse.redis import address
 from synapse.redis.address import Place
 
-# How long a node may take to say what it knows, in seconds.
+# How long a node may take to answer with its topology, in seconds.
 TIMEOUT = 0.4
-# How long after the last look there is no other, in seconds, whatever nodes say meanwhile.
+# How long after the last reading there is no other, in seconds, whatever redirections nodes send meanwhile.
 PAUSE = 0.2
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Topology:
         return sorted((node.host, node.port) for node in found)
 
     def look(self) -> None:
-        """Ask the nodes, unless another thread is about it.
+        """Read the topology from the nodes, unless another thread is reading it.
 
         Raises:
             BrokerDown: when none says so, and it was never found out before.
@@ -145,7 +145,7 @@ class Topology:
 
 @lru_cache(maxsize=16)
 def topology_of(url: str) -> Topology:
-    """Return what this process knows of the cluster at a URL."""
+    """Return this process's topology of the cluster at a URL."""
     return Topology(url)
 
 

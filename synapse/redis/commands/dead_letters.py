@@ -20,8 +20,8 @@ Replayed = Literal["retry", "gone", "waiting", "broken"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt that failed: when that was (milliseconds since 1970), which it was, how long it took (None where
-    nobody said), and why."""
+    """One failed attempt: its time (milliseconds since 1970), its number, its duration (None where unknown), and its
+    error."""
 
     at_ms: int
     number: int
@@ -79,10 +79,11 @@ def count(stream: str, group: str) -> Command:
 def replay(
     stream: str, group: str, letters: Sequence[tuple[str, bytes]], *, delay_ms: float = 0, step_ms: float = 0
 ) -> Command:
-    """Let dead letters be delivered again, with all attempts before them.
+    """Redrive dead letters, with all attempts before them.
 
-    `letters` are their ids, each with the copy to deliver (netstrings), b"" for what it holds. The first is due after
-    `delay_ms`, each next one `step_ms` later. The reply has a `Replayed` for each; saying it again changes nothing.
+    `letters` are their ids, each with the copy to deliver (netstrings), b"" for the stored one. The first is due after
+    `delay_ms`, each next one `step_ms` later. The reply has a `Replayed` for each; repeating the command changes
+    nothing.
     """
     arguments: list[Argument] = [delay_ms, step_ms]
     for id_, body in letters:
@@ -117,7 +118,7 @@ def _parts(text: bytes) -> list[bytes]:
     try:
         return netstrings(text)
     except ValueError:
-        # Somebody else's entry in our stream: it is shown as far as it can be, for a person to throw away.
+        # A foreign entry in our stream: it is shown as far as possible, so that a person can discard it.
         return []
 
 

@@ -1,4 +1,4 @@
-"""A bridge whose receiver wants nothing any more disables itself. Why, the record keeps."""
+"""Disabling of a bridge whose receiver refuses all further events. The audit log keeps the reason."""
 
 import logging
 from collections.abc import Collection, Mapping

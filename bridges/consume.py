@@ -31,7 +31,7 @@ MOST_CHARACTERS = 100
 CONSOLE_BATCH = 100
 # How often the supervisor looks at its bridges, in seconds: the catalog is followed no faster.
 LOOK_EVERY = 0.25
-# How long bridges may take to finish what they have in hand. `up` waits 20 s for its programs.
+# How long bridges may take to finish events in flight. `up` waits 20 s for its programs.
 STOP_PATIENCE = 18.0
 
 

@@ -38,7 +38,7 @@ class EventField(models.JSONField):
 def close_stale_connections() -> None:
     """Close this thread's database connections that are broken or too old, except inside a transaction.
 
-    Django does it around each request; whoever works without requests has to do it.
+    Django does it around each request; threads without requests have to do it.
     """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:

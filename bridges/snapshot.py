@@ -59,7 +59,7 @@ class BridgeHolder:
     def durable_groups(self) -> dict[str, dict[str, str]]:
         """Return the groups of all bridges, by stream, each with the id after which it begins.
 
-        What they are owed is kept, also while they are disabled.
+        Their backlog is kept, also while they are disabled.
         """
         groups: dict[str, dict[str, str]] = {}
         now = datetime.now(UTC)

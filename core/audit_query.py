@@ -161,7 +161,7 @@ def page(wanted: Wanted, *, by: Principal, count: int, before: int | None = None
     """Return the newest entries that match; with `before`, those with a lower id.
 
     Raises:
-        Forbidden: when the caller may not read the record.
+        Forbidden: when the caller may not read the audit log.
     """
     demand_scope(by, SCOPE)
     rows = _found(wanted)

@@ -14,7 +14,7 @@ from synapse.auth.people import VIEW_PAYLOAD
 from synapse.auth.principal import PERSONAL, Principal
 
 ACTION = "see payloads"
-# The record names so many ids; of more it says how many there were.
+# An audit entry names at most so many ids, and otherwise their number.
 MOST_RECORDED = 100
 
 

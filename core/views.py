@@ -149,7 +149,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
     if not request.path.startswith(reverse("admin:index")):
         return to_django(problem_response(problem))
-    # Who asks, and what they are to be told, is in the database.
+    # The person and the reason are in the database.
     request.user = AnonymousUser()
     request.__dict__.pop("_messages", None)
     page = render(request, "core/admin/unavailable.html", {"problem": problem}, status=problem.status)

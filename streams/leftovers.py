@@ -1,6 +1,6 @@
 """Leftovers in Redis of deleted streams and groups: announced before the deletion, listed after it, purged on demand.
 
-Deleting a definition deletes nothing in Redis. What a group was owed lies there in copies, dead letters among them, and
+Deleting a definition deletes nothing in Redis. A group's backlog lies there in copies, dead letters among them, and
 may hold PII.
 """
 
@@ -56,7 +56,7 @@ def find() -> list[Leftover]:
     for name in keys_of(connections.server(), match=keyspace.OF_STREAMS):
         if owner := keyspace.owner_of(name):
             found[owner].append(name)
-    # Afterwards: whoever defines something meanwhile keeps what is there.
+    # Read last: a stream defined in the meantime keeps its keys.
     defined = set(Stream.objects.values_list("name", flat=True))
     reached = owners().keys() | _groups_of({stream for stream, group in found if group} & defined)
     return [

@@ -18,7 +18,7 @@ from synapse.catalog.file import BadCatalog, CatalogFile, Mistake
 from synapse.catalog.plan import Change
 from synapse.catalog.yaml import Source
 
-# A file with more mistakes than this is of another kind: nobody reads on.
+# A file with more errors than this is probably not a catalog.
 _MOST_MISTAKES = 100
 ACTOR = Principal(kind="system", name="catalog")
 
@@ -64,7 +64,7 @@ class Catalog:
         """Read the text of a catalog file; `name` is what messages call it.
 
         Raises:
-            BadCatalog: with every mistake.
+            BadCatalog: with every error.
         """
         self._name = name
         self._source = _source(data, name)
@@ -79,13 +79,13 @@ class Catalog:
         The changes are carried out in a transaction that is rolled back: what `apply` would refuse is refused here.
 
         Raises:
-            BadCatalog: with every mistake.
+            BadCatalog: with every error.
         """
         return self._change(delete=delete, only_new=False, keep=False)
 
     def _compare(self, *, delete: bool) -> list[Change]:
         """Return the differences between file and database, in the order in which they can be carried out."""
-        # The database is asked even when a mistake is known already: all of them are to be told at once.
+        # The database is asked even when an error is known already, so that all errors are reported at once.
         known = list(self._file.mistakes)
         try:
             changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
@@ -101,7 +101,7 @@ class Catalog:
         what is there stays as it is.
 
         Raises:
-            BadCatalog: with every mistake.
+            BadCatalog: with every error.
         """
         return self._change(delete=delete, only_new=only_new, keep=True)
 

@@ -24,7 +24,7 @@ VIEWER = _permissions((*_DEFINITIONS, "contracts.registrysettings", "bridges.bri
 _SEES_EVENTS = (VIEW_PAYLOAD, PUBLISH, "core.view_auditentry")
 
 ROLES: Mapping[str, tuple[str, ...]] = {
-    # Definitions, figures, and how things go; nothing that events hold.
+    # Definitions, statistics and states; no payloads.
     "viewer": VIEWER,
     # Streams, event types, contracts, services, grants.
     "editor": (

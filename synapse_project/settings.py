@@ -64,7 +64,7 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = _env["DEBUG"]
-# Health checks ask for the loopback address, whatever else is allowed.
+# Health checks ask for the loopback address, regardless of the other hosts.
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
 
 # Who gets in, and what stands in the keys that are issued here (see streams/access).
@@ -201,7 +201,7 @@ AXES_CLIENT_IP_CALLABLE = "core.login_audit.address_of"
 AXES_LOCKOUT_CALLABLE = "core.login_audit.locked_out"
 # Entries of log-ins that failed are kept for so long; all others for ever.
 FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
-# The record tells who logged in and who failed.
+# The audit log records log-ins and failed log-ins.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 
@@ -347,7 +347,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.request": {"filters": ["refusals"]},
         "uvicorn": {"level": "WARNING"},
-        # The record tells it, and without quoting what strangers write.
+        # The audit log has it, without quoting anonymous callers.
         "axes": {"level": "ERROR"},
         "synapse.audit": _audit_logger,
     },

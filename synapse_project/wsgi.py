@@ -1,4 +1,4 @@
-"""Django alone, for WSGI servers: the same answers without the express lane."""
+"""Django alone, for WSGI servers: the same answers without the fast path."""
 
 import os
 

@@ -6,7 +6,7 @@
 - `permissions`   who may see them and act on them, and as somebody may see them
 - `revalidation`  what the active contract says of an event
 
-The operations use the threads' connection to Redis, and take and return values: who calls them over HTTP or from a page
+The operations use the threads' connection to Redis, and take and return values: callers over HTTP or from a page
 is not known here.
 """
 

@@ -36,7 +36,7 @@ from synapse.wire.masking import mask_of_event
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
-# The record names so many ids; of more it says how many there were.
+# An audit entry names at most so many ids, and otherwise their number.
 MOST_RECORDED = 100
 
 

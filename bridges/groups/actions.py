@@ -138,7 +138,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
     Raises:
         BadParameter: when the reason is missing.
         GroupOwned: when an enabled bridge reads as it.
-        GroupInUse, GroupOwed: when it has live consumers, or is owed events, and `force` is not given.
+        GroupInUse, GroupOwed: when it has live consumers, or a backlog, and `force` is not given.
         UnknownStream, UnknownGroup: when there is none.
         Forbidden: when they may not.
         NotAStream, Unavailable: when Redis cannot be used for this.

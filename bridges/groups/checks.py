@@ -48,7 +48,7 @@ class Plan:
 
     `before` and `after` are the ids after which it goes on now and then. `skips` unread events would not be delivered,
     `repeats` read ones would be unread again; both were counted to 10,000, and are `exact` unless there are more.
-    `pending`, `waiting` and `parked` have not been settled. They stay, but those that would be unread again, and, with
+    `pending`, `waiting` and `parked` are unacknowledged. They stay, but those that would be unread again, and, with
     `discards`, those up to `after`, which are forgotten. `hindrance` says why it cannot be done now, "" when it can.
     """
 
@@ -67,8 +67,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What moving a group did: `skipped` events will not be delivered to it, and `again` ones that it had not settled
-    are unread again. `more`: it takes so long that it is on its way; the same again goes on."""
+    """The result of moving a group: `skipped` events will not be delivered to it, `again` unacknowledged ones become
+    unread. `more`: the move takes long and is not complete; repeat it to continue."""
 
     before: str
     after: str
@@ -79,7 +79,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """What a deleted group was still owed: unread events as far as they were counted."""
+    """The backlog of a deleted group: unread events as far as they were counted."""
 
     unread: int
     pending: int
@@ -111,7 +111,7 @@ def parse_full(id_: str) -> EntryId:
 
 # A consumer that reads is never silent for longer.
 LIVELY_MS = 10_000
-# What a process of a bridge says of itself when it has no event in hand.
+# The status of a bridge's process without events in flight.
 _AT_REST = ("paused", "failed")
 
 

@@ -94,7 +94,7 @@ def give_back(group: BridgeDefinition, asked: PullRead, found: Found) -> Convers
     """Return events to the group when their reader disconnected before the answer. This counts as no attempt.
 
     Raises:
-        Unavailable: when Redis cannot be used; then they come again when their lease is over.
+        Unavailable: when Redis cannot be used; then they are delivered again when their lease is over.
     """
     held = [(one.id, one.token) for one in found.held]
     yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]

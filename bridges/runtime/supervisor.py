@@ -124,7 +124,7 @@ class ThreadRun:
 Start = Callable[[BridgeDefinition], Run]
 
 
-# A bridge that failed is tried again after so many seconds: whatever is wrong may have been put right elsewhere.
+# A bridge that failed is tried again after so many seconds: the cause may have been mended elsewhere.
 TRY_AGAIN = 15.0
 REPORT_EVERY = 1.0
 

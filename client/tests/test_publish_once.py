@@ -1,4 +1,4 @@
-"""The client sends an event once, even when the connection fails, and reports to the caller what is known of it."""
+"""An event is sent once, even when the connection fails; the caller learns whether it is stored or unknown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

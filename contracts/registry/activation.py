@@ -84,7 +84,7 @@ def register(
 def ensure(subject: str, content: Content, *, by: Principal) -> ContractVersion:
     """Return the version of a contract that says what the content says, registered when there is none.
 
-    This is what registries mean by registering: whoever asks again gets the version that is there.
+    This is what registries mean by registering: a repeated call gets the version that is there.
 
     Raises:
         BadSchema: when the content cannot be a contract's schema.
@@ -148,7 +148,7 @@ def _numbered(
     refuse_unless_compatible(owner, content)
     schema = content.kept()
     refs.link(schema, content.references)
-    # Read anew: whoever made a version before this one raised it.
+    # Read anew: a concurrent call that made a version has raised it.
     owner.refresh_from_db(fields=["highest"])
     owner.highest = (owner.highest or highest_removed([owner.subject]).get(owner.subject, 0)) + 1
     owner.save(update_fields=["highest"])

@@ -104,7 +104,7 @@ class AuditedInline(TabularInline):  # type: ignore[misc]
 class AuditedAdmin(RestrictedAdmin):
     """Records each save and delete in the audit log, with the row's values before and after.
 
-    `pages` are those of one definition beside its form. `secret_columns` are never written into the record.
+    `pages` are those of one definition beside its form. `secret_columns` are never written into the audit log.
     """
 
     change_form_before_template = "core/admin/revision.html"

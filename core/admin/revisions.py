@@ -156,7 +156,7 @@ class RevisedForm(forms.BaseForm):
         return json.dumps({"seen": newest or 0, "state": _digests(self._state())})
 
     def clean(self) -> Any:
-        # First: the page that is shown again holds the newer state, whatever else is wrong.
+        # First: the page that is shown again holds the newer state, regardless of other errors.
         sent = _read(self.data.get(INPUT, ""))
         if sent is not None:
             state = self._state()

@@ -1,7 +1,7 @@
 """Streams, event types, services and grants in the admin.
 
 - `home`               their part of the first page
-- `streams`            the list with live figures, and a stream's definition
+- `streams`            the list with live statistics, and a stream's definition
 - `messages`           a stream's messages and groups
 - `event_types`        event types and their examples
 - `test_event`         publish a test event

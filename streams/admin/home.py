@@ -1,4 +1,4 @@
-"""The streams' part of the first page: what needs attention, the figures of all streams, and a row for each stream."""
+"""The streams' part of the first page: problems, statistics of all streams, and a row for each stream."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,7 +148,7 @@ def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> 
 
 
 def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
-    """Return the figures of all streams together, each with its last hour."""
+    """Return the statistics of all streams together, each with its last hour."""
     all_of = histories.values()
     published, delivered, refused = (
         (add_rows(past.total(each) for past in all_of), sum(filter(None, (past.rate(each) for past in all_of))))

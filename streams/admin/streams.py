@@ -28,7 +28,7 @@ def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
 
 
 class StreamList(LiveList):
-    """The streams, each with its figures; a row leads to the stream's messages, or to its groups."""
+    """The streams, each with its statistics; a row leads to the stream's messages, or to its groups."""
 
     overviews = _overviews
 

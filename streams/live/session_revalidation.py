@@ -20,7 +20,7 @@ from synapse.problems import Unauthenticated
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
 # How often the database is asked whether the people who watch are logged in, and what they may do; and after how long
-# they have to come back, whatever it says. Seconds.
+# they have to come back regardless. Seconds.
 PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
 
 # A person's name, and their session: "" where they came by a ticket that names none.

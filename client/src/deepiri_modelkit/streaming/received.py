@@ -16,7 +16,7 @@ class ReceivedEvent(dict[str, Any]):
         layout: how it lay in Redis: `flat` or `dual` (Synapse's own), `envelope` or `foreign` (other publishers').
         contract_version: the version of the contract it was checked against; 0 when its type has none, None when
             nobody checked it.
-        timestamp: when it happened, in ISO 8601, by the publisher or else by whoever stored it; None when unknown.
+        timestamp: when it happened, in ISO 8601, by the publisher or else the time of storing it; None when unknown.
         source: the program that published it, as far as the entry says.
         attempts: how often it was handed out in its group, this time included; 1 without a group.
     """

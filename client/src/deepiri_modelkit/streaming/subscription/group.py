@@ -89,7 +89,7 @@ class GroupReader:
         except Refused as refusal:
             if not refusal.reply.startswith("NOGROUP"):
                 raise
-            # The group is lost, and perhaps the stream: what is in hand may be the last copy.
+            # The group is lost, and perhaps the stream: an event in flight may be the last copy.
             ours = ids
         kept = [replace(delivery, read_at=now) for delivery in waiting if delivery.entry_id in ours]
         if len(kept) < len(ids):

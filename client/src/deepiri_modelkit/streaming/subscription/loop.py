@@ -1,4 +1,4 @@
-"""Hands events out one by one, and settles each when its handling is over."""
+"""The loop of a subscription, which delivers events one by one and acknowledges each when it was handled."""
 
 import inspect
 import logging
@@ -25,7 +25,7 @@ async def events(
 
     Raises:
         Refused: when Redis says no to something that trying again does not change.
-        Exception: whatever the callback raises; the event stays unsettled.
+        Exception: any error of the callback; the event stays unacknowledged.
     """
     waiting: deque[Delivery] = deque()
     links.add(reader.link)
@@ -46,7 +46,7 @@ async def events(
                 if inspect.isawaitable(outcome):
                     await outcome
             yield event
-            # Only who asks for the next event has finished with this one.
+            # Asking for the next event means that this one is handled.
             await _persist(reader, reader.settle, delivery)
     finally:
         await _end(reader, waiting)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,7 +113,7 @@ def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records
         return
     explicit = frozenset(variables)
     read_env_file(ROOT)
-    running = [found for path in sorted(records.glob("*.json")) if (found := _read(path))]
+    running = sorted(filter(None, map(_read, records.glob("*.json"))), key=attrgetter("folder"))
     installation = _chosen(running, variables)
     if installation is None:
         others = running

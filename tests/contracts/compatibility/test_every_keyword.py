@@ -1,4 +1,7 @@
-"""Every keyword of every draft, in both directions; the tables are in `cases/`, one line a case."""
+"""Every keyword of every draft, in both directions; the tables are in `cases/`, one line a case.
+
+The ordinary run takes each case in each direction, in one draft; `SYNAPSE_TESTS=full` in every one.
+"""
 
 from pathlib import Path
 from typing import Any

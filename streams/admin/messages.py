@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from unfold.views import ChangeList  # type: ignore[import-untyped]
@@ -115,7 +116,9 @@ def _asked(
     request: HttpRequest, stream: Stream, *, query: Mapping[str, str] | None = None, **params: str
 ) -> exchange.Request:
     named = {"stream": stream.name, **params}
-    return exchange.Request(method="GET", path="", params=named, query=query or {}, principal=person(request))
+    query = query or {}
+    raw = urlencode(query)
+    return exchange.Request(method="GET", path="", params=named, query=query, raw_query=raw, principal=person(request))
 
 
 def _answer(found: exchange.Response | Problem) -> Any:

@@ -44,8 +44,9 @@ run: $(RUN)
 test: $(TESTING) $(NODE_PARTS)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
+# These wait for nothing: as many at once as there are processors, each of which collects all tests for itself.
 test-unit: $(TESTING)
-	@$(BIN)/python -m pytest -m unit $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto -m unit $(ARGS)
 
 test-full: $(TESTING) $(NODE_PARTS)
 	@SYNAPSE_TESTS=full PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)

@@ -68,7 +68,7 @@ def test_a_dead_letter_is_edited_checked_and_discarded(open_at, dead):
     page.get_by_role("button", name="Only check").click()
     page.get_by_text("The edited event would not be published now.").wait_for()
     page.get_by_role("link", name="Discard…").click()
-    page.get_by_label("Why").fill("a test")
+    page.get_by_label("Reason").fill("a test")
     page.get_by_role("button", name="Discard", exact=True).click()
 
     page.get_by_text("1 dead letter thrown away.").wait_for()

@@ -71,5 +71,5 @@ def test_a_dead_letter_is_edited_checked_and_discarded(open_at, dead):
     page.get_by_label("Reason").fill("a test")
     page.get_by_role("button", name="Discard", exact=True).click()
 
-    page.get_by_text("1 dead letter thrown away.").wait_for()
+    page.get_by_text("1 dead letter discarded.").wait_for()
     assert dead.xlen(DEAD) == 599

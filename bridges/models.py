@@ -128,8 +128,6 @@ class OpenedGroup(models.Model):
     last.
 
     It is no part of the catalog: noting a read changes no definition.
-
-    It is no part of the catalog: noting a read changes no definition.
     """
 
     bridge = models.OneToOneField(Bridge, on_delete=models.CASCADE, related_name="opened")

@@ -23,7 +23,7 @@ from django.db import connection
 
 from streams import connections
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
-from synapse.auth.scopes import Granted, KeyRights
+from synapse.auth.key_rights import Granted, KeyRights
 from synapse.catalog.stream_definitions import (
     ActiveContract,
     EventTypeDefinition,

@@ -19,8 +19,8 @@ from contracts.models import ContractVersion, Schema
 from core import catalog_version
 from streams.models import EventType, Grant, Key, Service, Stream
 from streams.pii_marks import MarkReader, MarksOf
+from synapse.auth.key_rights import Granted, KeyRights
 from synapse.auth.principal import Action
-from synapse.auth.scopes import Granted, KeyRights
 from synapse.catalog.stream_definitions import (
     ActiveContract,
     EventTypeDefinition,
@@ -33,7 +33,7 @@ from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
 from synapse.schema.pii import MARK
 from synapse.schema.validator import CompiledSchema
-from synapse.wire.entry import TypesOfContract
+from synapse.wire.encoding import TypesOfContract
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.

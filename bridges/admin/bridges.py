@@ -25,7 +25,7 @@ from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
-from synapse.auth.people import VIEW_PERSONAL
+from synapse.auth.person_rights import VIEW_PERSONAL
 from synapse.catalog.bridge_fields import BRIDGE_FIELDS, RETRY_SCHEDULE
 from synapse.catalog.file import quoted
 from synapse.delivery import status

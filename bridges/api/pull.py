@@ -29,7 +29,7 @@ from synapse.pull import acknowledgement, requests
 from synapse.pull.cache import memory
 from synapse.pull.requests import Place, PullAck, PullExtend, PullNack, PullPublish, PullRead
 from synapse.redis import Conversation, Job
-from synapse.wire.entry import TopLevelTypes
+from synapse.wire.encoding import TopLevelTypes
 
 # Another process may give events back, and only Redis knows: how often a waiting read looks, in seconds.
 LOOK_EVERY = 1.0

@@ -26,8 +26,8 @@ from synapse.redis import Command, Conversation, answer, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.dead_letters import StoredLetter
-from synapse.wire import entry, fast_decoder
-from synapse.wire.entry import text_fields
+from synapse.wire import encoding, fast_decoder
+from synapse.wire.encoding import text_fields
 from synapse.wire.masking import mask_of
 
 
@@ -246,7 +246,7 @@ def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
         source=decoded.source,
         contract_version=decoded.contract_version or None,
         layout=decoded.layout,
-        data=text_fields(entry.pairs(stored.parts)),
+        data=text_fields(encoding.pairs(stored.parts)),
         error=stored.error,
         fingerprint=fingerprint(error),
         former_fingerprint=former_fingerprint(error),

@@ -43,7 +43,7 @@ from synapse.redis.commands.delivery import (
     Reaped,
 )
 from synapse.wire import start_position
-from synapse.wire.entry import TopLevelTypes
+from synapse.wire.encoding import TopLevelTypes
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.

@@ -21,7 +21,7 @@ from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
 from synapse.errors.delivery import NotDefined
 from synapse.publishing.counters import Lasted
 from synapse.wire import start_position
-from synapse.wire.entry import TopLevelTypes
+from synapse.wire.encoding import TopLevelTypes
 
 
 def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:

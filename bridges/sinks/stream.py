@@ -30,7 +30,7 @@ from synapse.publishing import (
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, ReplyError
 from synapse.redis.commands.publishing import Once, publish_once
-from synapse.wire import entry
+from synapse.wire import encoding
 
 # Through more streams than these, no event is sent on.
 MOST_HOPS = 8
@@ -163,7 +163,7 @@ class StreamSink(Sink):
         )
         return publish_once(
             target.name,
-            [*fields, entry.HOPS, ",".join(trail)],
+            [*fields, encoding.HOPS, ",".join(trail)],
             who=f"{delivery.stream}\n{self._bridge.group}",
             key=delivery.id,
             # One event, one key: what the mapping made of it at another attempt is the same event.
@@ -205,9 +205,9 @@ class StreamSink(Sink):
 def _trail(delivery: Delivery) -> list[str]:
     """Return the streams that an event passed through before its current one."""
     fields = delivery.fields
-    if entry.VERSION.encode() not in fields:  # what others write under our names says nothing
+    if encoding.VERSION.encode() not in fields:  # what others write under our names says nothing
         return []
-    text = fields.get(entry.HOPS.encode(), b"").decode("utf-8", "replace")
+    text = fields.get(encoding.HOPS.encode(), b"").decode("utf-8", "replace")
     return [name for name in text.split(",") if is_name(name)]
 
 

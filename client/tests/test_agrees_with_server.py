@@ -9,7 +9,7 @@ from tests.wire.golden import exactly
 
 from deepiri_modelkit import wire
 from deepiri_modelkit.contracts.property_types import property_types
-from synapse.wire import entry
+from synapse.wire import encoding
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 # Texts that a reader could take for something else.
@@ -53,7 +53,7 @@ ENTRIES = st.builds(
 def test_the_server_reads_exactly_the_event_that_the_client_wrote(event: dict[str, Any]) -> None:
     fields = wire.encode(event, timestamp="2024-01-15T10:30:00Z", source="cyrex")
 
-    read = entry.decode({name.encode(): text.encode() for name, text in fields.items()})
+    read = encoding.decode({name.encode(): text.encode() for name, text in fields.items()})
 
     assert exactly(read.event) == exactly(wire.canonical(event))
     assert (read.layout, read.contract_version, read.event_type) == ("flat", None, event["event_type"])
@@ -62,10 +62,10 @@ def test_the_server_reads_exactly_the_event_that_the_client_wrote(event: dict[st
 @settings(max_examples=200, deadline=None)
 @given(EVENTS, st.sampled_from(["flat", "dual"]))
 def test_the_client_reads_exactly_the_event_that_the_server_wrote(event: dict[str, Any], layout: Any) -> None:
-    event = entry.canonical(event)
-    parts = entry.encode(event, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=3)
+    event = encoding.canonical(event)
+    parts = encoding.encode(event, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=3)
 
-    read = wire.decode(entry.pairs([part.encode() for part in parts]), types_of=property_types())
+    read = wire.decode(encoding.pairs([part.encode() for part in parts]), types_of=property_types())
 
     assert exactly(read.event) == exactly(event)
     assert (read.layout, read.contract_version) == (layout, 3)
@@ -77,7 +77,7 @@ def test_both_read_any_entry_alike(texts: dict[str, str], noise: bytes, typed: b
     fields = {name.encode(): text.encode() + (noise if name == "note" else b"") for name, text in texts.items()}
     types = property_types() if typed else {}
 
-    ours, theirs = wire.decode(fields, types_of=types), entry.decode(fields, types_of=types)
+    ours, theirs = wire.decode(fields, types_of=types), encoding.decode(fields, types_of=types)
 
     assert exactly(ours.event) == exactly(theirs.event)
     assert (ours.event_type, ours.timestamp, ours.source) == (theirs.event_type, theirs.timestamp, theirs.source)

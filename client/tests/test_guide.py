@@ -14,7 +14,7 @@ from acting import GROUP, STREAM, Redis, client_of, pending, until
 from tests.valkey import PASSWORD, Valkey
 
 from deepiri_modelkit.contracts.events import InferenceEvent
-from synapse.wire import entry
+from synapse.wire import encoding
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PUBLISH, SUBSCRIBE = (
@@ -57,7 +57,7 @@ def test_publishing_as_printed(redis: Redis) -> None:
     asyncio.run(scene())
 
     ((_, fields),) = redis.xrange(STREAM)
-    assert entry.decode(fields).event == names["event"].dict()
+    assert encoding.decode(fields).event == names["event"].dict()
     assert (fields[b"latency_ms"], fields[b"event"]) == (b"45", b"inference-complete")
 
 

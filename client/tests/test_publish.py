@@ -14,7 +14,7 @@ from tests.valkey import PASSWORD, Valkey, free_port
 from deepiri_modelkit.contracts.events import InferenceEvent, ModelReadyEvent
 from deepiri_modelkit.errors import CannotConnect, InvalidEvent, NotConnected, Refused
 from deepiri_modelkit.streaming import StreamingClient, StreamTopics
-from synapse.wire import entry
+from synapse.wire import encoding
 
 
 def published(server: Valkey, *events: Any, stream: str = STREAM) -> list[str]:
@@ -25,9 +25,9 @@ def published(server: Valkey, *events: Any, stream: str = STREAM) -> list[str]:
     return asyncio.run(scene())
 
 
-def stored(redis: Redis, stream: str = STREAM) -> list[entry.DecodedEntry]:
+def stored(redis: Redis, stream: str = STREAM) -> list[encoding.DecodedEntry]:
     """What the server's own codec reads."""
-    return [entry.decode(fields) for _, fields in redis.xrange(stream)]
+    return [encoding.decode(fields) for _, fields in redis.xrange(stream)]
 
 
 def test_an_entry_id_is_returned_and_the_server_reads_the_event(valkey: Valkey, redis: Redis) -> None:

@@ -8,7 +8,7 @@ import pytest
 from acting import STREAM, Redis, client_of, numbered, numbers, take, until_blocked
 from tests.valkey import Valkey
 
-from synapse.wire import entry
+from synapse.wire import encoding
 
 INFERENCE = {
     "event_type": "inference-complete",
@@ -65,8 +65,10 @@ def test_new_events_only_means_all_that_come_after_the_beginning(valkey: Valkey,
 def entries_of_every_layout() -> list[dict[Any, Any]]:
     """The same event as everybody writes it."""
     by_server = [
-        entry.pairs(
-            entry.encode(INFERENCE, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=1)
+        encoding.pairs(
+            encoding.encode(
+                INFERENCE, layout=layout, timestamp="2024-01-15T10:30:00Z", source="cyrex", contract_version=1
+            )
         )
         for layout in ("flat", "dual")
     ]

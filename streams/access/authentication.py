@@ -11,9 +11,9 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 
 from streams.access.identification import identify, is_a_persons
 from synapse.auth.api_key import AUTHORIZATION
-from synapse.auth.people import person_of
+from synapse.auth.key_rights import ScopesAlone
+from synapse.auth.person_rights import person_of
 from synapse.auth.principal import Principal
-from synapse.auth.scopes import ScopesAlone
 
 
 def principal_of(request: Any) -> Principal:

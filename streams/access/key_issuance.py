@@ -16,8 +16,7 @@ from core import audit, catalog_version
 from streams.models import Key, Service
 from streams.models.access import LONGEST_LABEL
 from streams.snapshot import granted_to
-from synapse.auth import api_key
-from synapse.auth import scopes as auth_scopes
+from synapse.auth import api_key, key_rights
 from synapse.auth.permission import demand_scope, refused_scope
 from synapse.auth.principal import Principal
 from synapse.errors.streams import (
@@ -155,8 +154,8 @@ def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
     if by.kind != "service":
         return
     own = Key.objects.filter(key_id=by.key).select_related("service").first()
-    mine = [] if own is None else auth_scopes.surely(granted_to(own.service), own.scopes)
-    more = auth_scopes.outside(mine, auth_scopes.at_most(granted_to(service), scopes))
+    mine = [] if own is None else key_rights.surely(granted_to(own.service), own.scopes)
+    more = key_rights.outside(mine, key_rights.at_most(granted_to(service), scopes))
     if more is not None:
         right = f"{more.action}:{more.stream}"
         raise Forbidden(
@@ -182,11 +181,11 @@ def _key(service: str, key_id: str) -> Key:
 
 def _checked_scopes(scopes: Iterable[str], by: Principal) -> list[str]:
     try:
-        found = auth_scopes.checked(scopes)
-    except auth_scopes.BadScope as error:
+        found = key_rights.checked(scopes)
+    except key_rights.BadScope as error:
         raise BadParameter(str(error), parameter="scopes") from None
     for scope in found:
-        if scope in auth_scopes.WORDS and not by.rights.has(scope):
+        if scope in key_rights.WORDS and not by.rights.has(scope):
             raise refused_scope(by, scope)
     return found
 

@@ -18,7 +18,7 @@ from core.admin.json_field import JsonValue, refuse
 from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType
-from synapse.auth.people import VIEW_PERSONAL
+from synapse.auth.person_rights import VIEW_PERSONAL
 
 _KEPT = (
     "Versions of the contract mark personal data in events of this type. Who changes that needs the permission "

@@ -13,7 +13,7 @@ from core.admin.base import person
 from streams.access import key_issuance
 from streams.admin import tabs
 from streams.models import Key, Service
-from synapse.auth.scopes import WORDS
+from synapse.auth.key_rights import WORDS
 from synapse.problems import Problem
 
 TITLE = "Keys"

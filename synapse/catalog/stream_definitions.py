@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from synapse.auth.scopes import KeyRights
+from synapse.auth.key_rights import KeyRights
 from synapse.schema.pii import Marks
 from synapse.schema.validator import CompiledSchema
 
@@ -52,7 +52,7 @@ class StreamDefinition:
     # How long a publish waits for that safety.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
-    # By event type: how the text of foreign entries is to be read (see synapse.wire.entry.decode).
+    # By event type: how the text of foreign entries is to be read (see synapse.wire.encoding.decode).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     # By event type, deleted event types too: the PII marks of all versions of its contract.
     marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from synapse.errors.delivery import (
     SinkGone,
 )
 from synapse.redis.commands.delivery import Failure, Fate, Held
-from synapse.wire.entry import TopLevelTypes
+from synapse.wire.encoding import TopLevelTypes
 
 # Is told what lasted, how many seconds, and how many times.
 Observe = Callable[[Literal["attempt", "delivered"], float, int], None]

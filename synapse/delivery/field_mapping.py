@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synapse.formats.text import RULE, is_name
-from synapse.wire.entry import OWN_PREFIX
+from synapse.wire.encoding import OWN_PREFIX
 
 _TYPE_NAMES = ("event_type", "event")
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of, nearest
 from synapse.errors.delivery import BadConfig, NotBegun, SinkBroken, SinkError
-from synapse.wire import entry, fast_decoder
-from synapse.wire.entry import DecodedEntry, TopLevelTypes
+from synapse.wire import encoding, fast_decoder
+from synapse.wire.encoding import DecodedEntry, TopLevelTypes
 
 _NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
@@ -64,7 +64,7 @@ class Delivery:
     @property
     def fields(self) -> dict[bytes, bytes]:
         """The fields of the entry, as they lie in Redis."""
-        return entry.pairs(self.parts)
+        return encoding.pairs(self.parts)
 
     @property
     def event(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
 from synapse.errors.streams import Unavailable
 from synapse.redis import SyncExecutor
 from synapse.redis.commands.delivery import MAX_WAITING, Held, Leased
-from synapse.wire.entry import TopLevelTypes
+from synapse.wire.encoding import TopLevelTypes
 
 # How often a worker looks around that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0

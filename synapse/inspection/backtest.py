@@ -13,8 +13,8 @@ from synapse.redis.commands.streams import Entry
 from synapse.sandbox import Trial
 from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report
 from synapse.schema.text_readings import Readings
-from synapse.wire import entry, fast_decoder
-from synapse.wire.entry import DecodedEntry
+from synapse.wire import encoding, fast_decoder
+from synapse.wire.encoding import DecodedEntry
 from synapse.wire.masking import hiding
 
 MOST_EXAMPLES = 20
@@ -132,7 +132,7 @@ def back_test(
 
 
 def _other_readings(found: Entry, decoded: DecodedEntry) -> Mapping[str, Readings]:
-    return entry.other_readings(entry.text_fields(entry.pairs(found.parts)), decoded.event)
+    return encoding.other_readings(encoding.text_fields(encoding.pairs(found.parts)), decoded.event)
 
 
 def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:

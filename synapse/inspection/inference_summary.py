@@ -11,8 +11,8 @@ from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, ReplyError, answer, ask
 from synapse.redis.commands.streams import Entry
-from synapse.wire import entry
-from synapse.wire.entry import pairs
+from synapse.wire import encoding
+from synapse.wire.encoding import pairs
 from synapse.wire.ids import EntryId, Range
 
 STREAM, EVENT_TYPE = "inference-events", "inference-complete"
@@ -70,8 +70,8 @@ def _entries(reply: Any) -> list[Entry]:
     return found
 
 
-def _of_type(entries: Iterable[Entry], types_of: Mapping[str, entry.TopLevelTypes]) -> list[dict[str, Any]]:
-    decoded = (entry.decode(pairs(found.parts), types_of=types_of) for found in entries)
+def _of_type(entries: Iterable[Entry], types_of: Mapping[str, encoding.TopLevelTypes]) -> list[dict[str, Any]]:
+    decoded = (encoding.decode(pairs(found.parts), types_of=types_of) for found in entries)
     return [found.event for found in decoded if found.event_type == EVENT_TYPE]
 
 

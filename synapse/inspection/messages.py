@@ -16,8 +16,8 @@ from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, in_parts
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
-from synapse.wire import entry
-from synapse.wire.entry import pairs
+from synapse.wire import encoding
+from synapse.wire.encoding import pairs
 from synapse.wire.entry_json import shown
 from synapse.wire.fast_decoder import type_of_parts
 from synapse.wire.masking import mask_of
@@ -128,7 +128,7 @@ def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     (reply,) = yield from ask([stream_commands.xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
     fields = pairs(found[0].parts) if found else {}
-    decoded = entry.decode(fields, types_of=stream.types_of)
+    decoded = encoding.decode(fields, types_of=stream.types_of)
     if not found or not sees(rights, stream.name, decoded.event_type):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
@@ -172,7 +172,7 @@ class _Page:
         if raw_type is not None and not self._wants(raw_type):
             return
         fields = pairs(found.parts)
-        decoded = entry.decode(fields, types_of=self._stream.types_of)
+        decoded = encoding.decode(fields, types_of=self._stream.types_of)
         if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             # Written at once: no value is kept, and the whole answer is not written at a stretch.

@@ -12,7 +12,7 @@ from synapse.problems import BadParameter
 from synapse.redis import Conversation, answer, ask
 from synapse.redis.commands.streams import Entry
 from synapse.wire import fast_decoder
-from synapse.wire.entry import DecodedEntry, TopLevelTypes
+from synapse.wire.encoding import DecodedEntry, TopLevelTypes
 from synapse.wire.ids import Range, iso_of, moment_of
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000

@@ -19,7 +19,7 @@ from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
 from synapse.redis import Conversation, ReplyError, answer, ask, keyspace, together
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry, Group
-from synapse.wire.entry import decode, pairs, text_fields
+from synapse.wire.encoding import decode, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import EntryId, parse
 from synapse.wire.masking import mask_of, may_be_personal

@@ -8,7 +8,7 @@ import orjson
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis.commands.streams import Entry
-from synapse.wire.entry import decode, pairs
+from synapse.wire.encoding import decode, pairs
 from synapse.wire.entry_json import shown
 from synapse.wire.ids import FIRST, EntryId, parse
 from synapse.wire.masking import mask_of

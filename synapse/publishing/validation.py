@@ -19,7 +19,7 @@ from synapse.errors.streams import (
 from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
-from synapse.wire import entry
+from synapse.wire import encoding
 
 # W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -99,9 +99,9 @@ def check(
     if not isinstance(value, dict):
         raise BadEvent("An event is a JSON object.")
     # Looked for in all names at once: hardly any event has one.
-    if entry.OWN_PREFIX in " ".join(value):
+    if encoding.OWN_PREFIX in " ".join(value):
         _check_names(value)
-    event = entry.canonical(value)
+    event = encoding.canonical(value)
     event_type = event.get("event_type")
     ruling = rulings.get(event_type) if rulings is not None and isinstance(event_type, str) else None
     if ruling is None:
@@ -171,7 +171,7 @@ def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int 
 
 def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], event_type: str, by: Principal) -> None:
     """Make sure that the publisher has the right to each type that a consumer may take the event for."""
-    for pointer, other in entry.further_types(event):
+    for pointer, other in encoding.further_types(event):
         if other != event_type and not by.rights.may("publish", stream.name, other):
             refused = refused_right(by, "publish", stream.name, other)
             raise Forbidden(
@@ -184,7 +184,7 @@ def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], ev
 
 def _check_names(event: Mapping[str, Any]) -> None:
     for name in event:
-        if name.startswith(entry.OWN_PREFIX):
+        if name.startswith(encoding.OWN_PREFIX):
             raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
 
 
@@ -229,8 +229,8 @@ def encode(
     beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
-    `beside` as for `entry.encode`."""
-    return entry.encode(
+    `beside` as for `encoding.encode`."""
+    return encoding.encode(
         accepted.event,
         layout=stream.layout,
         timestamp=now() if accepted.event.get("timestamp") is None else "",

@@ -3,6 +3,9 @@
 The head identifies the caller before the body is read. Where keys are required, a caller without a valid key or
 session sends at most `SMALL`, and each byte counts. Small bodies of other callers are not counted: as many as there
 are connections fit beside the rest.
+
+How large the body of one request may be, its route says: `synapse.publishing.body` for events and batches,
+`contracts.api.request_parser` for schemas, and the settings of Django for the admin.
 """
 
 from io import BytesIO

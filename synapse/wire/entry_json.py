@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from synapse.formats import exact_json
-from synapse.wire.entry import DecodedEntry, text_fields
+from synapse.wire.encoding import DecodedEntry, text_fields
 from synapse.wire.masking import Mask
 
 

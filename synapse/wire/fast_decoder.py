@@ -9,8 +9,8 @@ from itertools import compress
 from typing import NamedTuple
 
 from synapse.runtime.second_hit_cache import SecondHitCache
-from synapse.wire import entry
-from synapse.wire.entry import DecodedEntry, TopLevelTypes
+from synapse.wire import encoding
+from synapse.wire.encoding import DecodedEntry, TopLevelTypes
 
 _Names = tuple[bytes, ...]
 
@@ -32,13 +32,13 @@ class _Kind(NamedTuple):
     sender_at: int | None
 
 
-_EVENT_TYPE, _VERSION = b"event_type", entry.VERSION.encode()
+_EVENT_TYPE, _VERSION = b"event_type", encoding.VERSION.encode()
 
 _kinds: SecondHitCache[_Names, _Kind] = SecondHitCache(_MOST)
 
 
 def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Return the event of an entry, as `entry.decode` does, from the names and values in turn that Redis answers."""
+    """Return the event of an entry, as `encoding.decode` does, from the names and values in turn that Redis answers."""
     names = tuple(parts[::2])
     kind = _kinds.made.get(names)
     if kind is not None:
@@ -48,11 +48,11 @@ def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes
             return _decoded(kind, values)
     texts = _texts(parts)
     if len(texts) != len(parts):
-        return entry.decode(entry.pairs(parts), types_of=types_of)
+        return encoding.decode(encoding.pairs(parts), types_of=types_of)
     if kind is None:
         _learn(names, texts)
     in_turn = iter(texts)
-    return entry.decode_texts(dict(zip(in_turn, in_turn, strict=True)), types_of=types_of)
+    return encoding.decode_texts(dict(zip(in_turn, in_turn, strict=True)), types_of=types_of)
 
 
 def type_of_parts(parts: Sequence[bytes]) -> str | None:
@@ -62,7 +62,7 @@ def type_of_parts(parts: Sequence[bytes]) -> str | None:
         return None
     text = parts[2 * names.index(_EVENT_TYPE) + 1].decode("utf-8", "replace")
     # A text that may be JSON is read as the type that the entry declares for it.
-    return None if text[:1] in entry.JSON_BEGINS else text
+    return None if text[:1] in encoding.JSON_BEGINS else text
 
 
 def _texts(parts: Sequence[bytes]) -> list[str]:
@@ -75,7 +75,7 @@ def _texts(parts: Sequence[bytes]) -> list[str]:
 
 def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
     event = {
-        name: text if text[:1] not in entry.JSON_BEGINS else entry.read(text)
+        name: text if text[:1] not in encoding.JSON_BEGINS else encoding.read(text)
         for name, text in zip(kind.properties, compress(values, kind.are_properties), strict=True)
     }
     timestamp, source = event.get("timestamp"), event.get("source")
@@ -86,7 +86,7 @@ def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
             event_type if isinstance(event_type, str) else "",
             timestamp if isinstance(timestamp, str) and timestamp else _at(values, kind.timestamp_at),
             (source if isinstance(source, str) else "") or _at(values, kind.source_at) or _at(values, kind.sender_at),
-            entry.version_of(values[kind.version_at]),
+            encoding.version_of(values[kind.version_at]),
             "flat",
         )
     )
@@ -101,19 +101,19 @@ def _learn(names: _Names, texts: Sequence[str]) -> None:
     if len(names) > _NAMES or sum(map(len, names)) > _BYTES:
         return
     own = texts[::2]
-    if not {entry.VERSION, entry.ADDED}.issubset(own) or not {entry.LAYOUT, entry.TYPES}.isdisjoint(own):
+    if not {encoding.VERSION, encoding.ADDED}.issubset(own) or not {encoding.LAYOUT, encoding.TYPES}.isdisjoint(own):
         return
     if len(set(own)) < len(own) or not _kinds.seen_before(names):
         return
     place = {name: at for at, name in enumerate(own)}
-    added = texts[1::2][place[entry.ADDED]]
-    are_properties = tuple(entry.is_property(name, added) for name in own)
+    added = texts[1::2][place[encoding.ADDED]]
+    are_properties = tuple(encoding.is_property(name, added) for name in own)
     kind = _Kind(
         properties=tuple(compress(own, are_properties)),
         are_properties=are_properties,
         added=added,
-        added_at=place[entry.ADDED],
-        version_at=place[entry.VERSION],
+        added_at=place[encoding.ADDED],
+        version_at=place[encoding.VERSION],
         timestamp_at=place.get("timestamp"),
         source_at=place.get("source"),
         sender_at=place.get("sender"),

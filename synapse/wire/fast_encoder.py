@@ -1,7 +1,7 @@
 """Encode events that look alike quickly: the parts that they share are packed for Redis once.
 
 Services publish the same few kinds of events over and over. Most of an entry's twenty words are names, and the fields
-that Synapse adds are the same each time: written out for each event, they cost more than its values. `entry.encode`
+that Synapse adds are the same each time: written out for each event, they cost more than its values. `encoding.encode`
 itself makes the template of such entries, from an event with a hole in each value, so that both encoders write the same
 bytes.
 """
@@ -15,7 +15,7 @@ from synapse.formats.exact_json import written
 from synapse.redis import Command
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime.second_hit_cache import SecondHitCache
-from synapse.wire import entry
+from synapse.wire import encoding
 
 _Kind = tuple[str, tuple[str, ...], str, int]
 
@@ -28,7 +28,7 @@ _forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
 
 
 def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, contract_version: int) -> Command | None:
-    """Return the command that appends the entry of a canonical event as `entry.encode` writes it, in the layout `flat`.
+    """Return the command that appends a canonical event as `encoding.encode` writes it, in the layout `flat`.
 
     None for an event that is the first of its kind, or takes more than values in a form: with a null, or a string that
     reads as JSON.
@@ -40,7 +40,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     texts: list[int | bytes] = []
     for value in event.values():
         if type(value) is str:
-            if value[:1] in entry.JSON_BEGINS and entry.may_read_as_json(value):
+            if value[:1] in encoding.JSON_BEGINS and encoding.may_read_as_json(value):
                 return None
             text = value.encode()
         elif value is None:
@@ -67,7 +67,7 @@ def _new(kind: _Kind) -> bytes | None:
 
 def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:
     """Return the packed command, with a length and a text to be filled in for each value."""
-    fields = entry.encode(
+    fields = encoding.encode(
         dict.fromkeys(names, _HOLE), layout="flat", timestamp=_HOLE, source=source, contract_version=contract_version
     )
     words = stream_commands.xadd(stream, fields).words

@@ -15,7 +15,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii
 from synapse.schema.pii import Marks
-from synapse.wire.entry import (
+from synapse.wire.encoding import (
     BESIDE,
     TYPES,
     DecodedEntry,

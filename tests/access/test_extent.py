@@ -2,8 +2,8 @@
 
 import pytest
 
-from synapse.auth import scopes as auth_scopes
-from synapse.auth.scopes import Granted
+from synapse.auth import key_rights
+from synapse.auth.key_rights import Granted
 
 
 def grants(*texts):
@@ -37,7 +37,7 @@ def grants(*texts):
 def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, is_within):
     (wanted,) = grants(other)
 
-    assert auth_scopes.outside(grants(mine), [wanted]) == (None if is_within else wanted)
+    assert key_rights.outside(grants(mine), [wanted]) == (None if is_within else wanted)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, 
 def test_scopes_narrow_it(scopes, surely, at_most):
     granted = grants("read order*", "publish parcels")
 
-    assert auth_scopes.surely(granted, scopes) == grants(*surely)
-    assert auth_scopes.at_most(granted, scopes) == grants(*at_most)
+    assert key_rights.surely(granted, scopes) == grants(*surely)
+    assert key_rights.at_most(granted, scopes) == grants(*at_most)

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.auth import scopes
-from synapse.auth.principal import EVERY_TYPE
-from synapse.auth.scopes import (
+from synapse.auth import key_rights
+from synapse.auth.key_rights import (
     BadScope,
     Granted,
     KeyRights,
     Pattern,
 )
+from synapse.auth.principal import EVERY_TYPE
 from tests.patience import that_ends
 
 ORDERS = Granted(action="publish", stream="orders", event_type="*")
@@ -69,7 +69,7 @@ def test_a_question_is_answered_alike_each_time_however_many_were_asked_meanwhil
             assert key.may("publish", "orders", f"type-{number}")
             assert not key.may("publish", "x" * 1000 + str(number))
 
-    assert len(key._known) <= scopes._MOST_KNOWN
+    assert len(key._known) <= key_rights._MOST_KNOWN
 
 
 def test_a_key_whose_service_has_no_grants_may_touch_no_stream():
@@ -117,8 +117,8 @@ def test_a_pattern_of_many_stars_takes_no_longer_for_it():
 )
 def test_an_unknown_or_malformed_scope_is_refused(scope):
     with pytest.raises(BadScope, match="is no scope"):
-        scopes.checked([scope])
+        key_rights.checked([scope])
 
 
 def test_scopes_are_kept_once_and_in_order():
-    assert scopes.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]
+    assert key_rights.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]

@@ -11,7 +11,7 @@ import pytest
 import redis as redis_py
 from django.core.management import CommandError, call_command
 
-from synapse.wire import entry
+from synapse.wire import encoding
 
 PLACED = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -38,7 +38,7 @@ def store(redis: redis_py.Redis) -> Callable[..., list[str]]:
     def store(*events: dict[str, object], stream: str = "orders", event_type: str = "order-placed") -> list[str]:
         with redis.pipeline(transaction=False) as pipeline:
             for event in events:
-                parts = entry.encode(
+                parts = encoding.encode(
                     {"event_type": event_type, **event},
                     layout="flat",
                     timestamp="2026-11-23T10:00:00Z",

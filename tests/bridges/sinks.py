@@ -16,7 +16,7 @@ from streams.models import Stream
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery, OneByOne, Sink
 from synapse.redis.commands import streams as stream_commands
-from synapse.wire.entry import pairs
+from synapse.wire.encoding import pairs
 from tests.bridges.receiver import Receiver
 from tests.definitions import define
 

@@ -11,7 +11,7 @@ from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import database
 from bridges.sinks.database import DatabaseConfig, DatabaseSink
 from synapse.errors.delivery import SinkAway, SinkBroken, SinkError
-from synapse.wire import entry
+from synapse.wire import encoding
 from tests.bridges.cast import STREAM, always, places, publish
 from tests.bridges.sinks import definition, delivery
 
@@ -33,8 +33,8 @@ def archive():
 
 def own(event, timestamp="2025-12-24T10:00:00+02:00", id_="1766570400123-4", **options):
     """Return the delivery of an event that Synapse published."""
-    parts = entry.encode(event, layout="flat", timestamp=timestamp, source="shop", contract_version=1)
-    return delivery(entry.pairs(parts), id_, **options)
+    parts = encoding.encode(event, layout="flat", timestamp=timestamp, source="shop", contract_version=1)
+    return delivery(encoding.pairs(parts), id_, **options)
 
 
 def only_row():

@@ -18,7 +18,7 @@ from synapse.errors.delivery import (
     SinkDisabled,
 )
 from synapse.schema.validator import compile_schema
-from synapse.wire.entry import TypesOfContract
+from synapse.wire.encoding import TypesOfContract
 from tests.bridges.cast import always
 from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery

@@ -12,7 +12,7 @@ from streams.snapshot import holder
 from synapse.delivery.field_mapping import FieldMapping
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
 from synapse.redis.commands.publishing import Once, publish_once
-from synapse.wire import entry
+from synapse.wire import encoding
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
 from tests.definitions import define
@@ -23,8 +23,8 @@ ORDER = {"event_type": "order-placed", "n": 1}
 
 def published(event, *, source="shop", stream="orders", hops="", id_="17-0"):
     """Return the delivery of an event that was published to a stream."""
-    parts = entry.encode(event, layout="flat", timestamp="2026-11-01T08:00:00Z", source=source, contract_version=0)
-    fields = entry.pairs(parts) | ({b"synapse_hops": hops.encode()} if hops else {})
+    parts = encoding.encode(event, layout="flat", timestamp="2026-11-01T08:00:00Z", source=source, contract_version=0)
+    fields = encoding.pairs(parts) | ({b"synapse_hops": hops.encode()} if hops else {})
     one = delivery(fields, id_)
     one.stream = stream
     return one
@@ -40,7 +40,7 @@ def entries(redis, stream="copies"):
 
 
 def events(redis, stream="copies"):
-    return [entry.decode(fields).event for fields in entries(redis, stream)]
+    return [encoding.decode(fields).event for fields in entries(redis, stream)]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_an_event_is_published_to_the_other_stream_as_it_is(redis, copies):
     assert open_().deliver([published(ORDER)], always) == [None]
 
     (fields,) = entries(redis)
-    read = entry.decode(fields)
+    read = encoding.decode(fields)
     assert read.event == ORDER
     assert (read.source, read.timestamp) == ("shop", "2026-11-01T08:00:00Z")
     assert fields[b"synapse_hops"] == b"orders"
@@ -63,14 +63,14 @@ def test_its_layout_is_that_of_the_other_stream(redis, db):
 
     open_().deliver([published(ORDER)], always)
 
-    assert entry.decode(entries(redis)[0]).layout == "dual"
+    assert encoding.decode(entries(redis)[0]).layout == "dual"
 
 
 def test_its_trace_goes_on(redis, copies):
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    parts = entry.encode(ORDER, layout="flat", timestamp="t", source="s", contract_version=0, traceparent=trace)
+    parts = encoding.encode(ORDER, layout="flat", timestamp="t", source="s", contract_version=0, traceparent=trace)
 
-    open_().deliver([delivery(entry.pairs(parts))], always)
+    open_().deliver([delivery(encoding.pairs(parts))], always)
 
     assert entries(redis)[0][b"traceparent"].decode() == trace
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from django.core.management import call_command, get_commands
 
-from synapse.wire import entry
+from synapse.wire import encoding
 from synapse_project import environment
 
 ROOT = Path(__file__).parents[2]
@@ -209,11 +209,11 @@ def printed_fields(reply: str) -> list[bytes]:
 @pytest.mark.parametrize("layout", ["flat", "dual"])
 def test_the_wire_formats_examples_are_what_is_written(layout):
     text = section(f"Layout {layout}")
-    event = entry.canonical(orjson.loads(blocks(text, "json")[0]))
+    event = encoding.canonical(orjson.loads(blocks(text, "json")[0]))
     printed = printed_fields(blocks(text, "text")[0])
-    shown = {name.decode(): value.decode() for name, value in entry.pairs(printed).items()}
+    shown = {name.decode(): value.decode() for name, value in encoding.pairs(printed).items()}
 
-    written = entry.encode(
+    written = encoding.encode(
         event,
         layout=layout,
         timestamp=shown["timestamp"],
@@ -223,7 +223,7 @@ def test_the_wire_formats_examples_are_what_is_written(layout):
     )
 
     assert [text.encode() for text in written] == printed
-    assert entry.decode(entry.pairs(printed)).event == event
+    assert encoding.decode(encoding.pairs(printed)).event == event
     assert datetime.fromisoformat(shown["timestamp"])
 
 
@@ -234,14 +234,14 @@ def test_the_wire_formats_foreign_examples_are_read_as_it_says():
 
     for command, event in zip(commands, read, strict=True):
         words = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|(\S+)", command)]
-        fields = entry.pairs([word.encode() for word in words])
+        fields = encoding.pairs([word.encode() for word in words])
 
-        assert entry.decode(fields, types_of=CONTRACT_OF_THE_EXAMPLES).event == event
+        assert encoding.decode(fields, types_of=CONTRACT_OF_THE_EXAMPLES).event == event
 
 
 def test_the_wire_format_describes_every_field_and_letter():
     text = section("Fields of Synapse's own")
 
     own = set(re.findall(r"^\| `(synapse_\w+)` \|", text, re.MULTILINE))
-    assert own == {entry.ADDED, entry.VERSION, entry.TYPES, entry.LAYOUT, entry.HOPS}
-    assert {name: letter for letter, name in re.findall(r"`(\w)` (\w+)[,.]", text)} == entry._LETTER_OF
+    assert own == {encoding.ADDED, encoding.VERSION, encoding.TYPES, encoding.LAYOUT, encoding.HOPS}
+    assert {name: letter for letter, name in re.findall(r"`(\w)` (\w+)[,.]", text)} == encoding._LETTER_OF

@@ -1,11 +1,11 @@
-"""Entries decoded by the cached form of their kind equal those decoded by `entry.decode`."""
+"""Entries decoded by the cached form of their kind equal those decoded by `encoding.decode`."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.runtime.second_hit_cache import SecondHitCache
-from synapse.wire import entry, fast_decoder
+from synapse.wire import encoding, fast_decoder
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]
 OURS += [b"timestamp", b"2026-01-02T03:04:05.678Z", b"source", b"shop"]
@@ -21,8 +21,8 @@ def no_kinds(monkeypatch):
 def general(monkeypatch):
     """Say which entries are read in the general way."""
     read = []
-    decode = entry.decode_texts
-    monkeypatch.setattr(entry, "decode_texts", lambda texts, **more: read.append(texts) or decode(texts, **more))
+    decode = encoding.decode_texts
+    monkeypatch.setattr(encoding, "decode_texts", lambda texts, **more: read.append(texts) or decode(texts, **more))
     return read
 
 
@@ -48,7 +48,7 @@ def read_thrice(parts):
 def test_an_entry_written_by_any_program_is_decoded_alike_each_time(names, own, values):
     parts = [word for pair in zip([*names, *own], values, strict=False) for word in pair]
 
-    assert read_thrice(parts) == [entry.decode(entry.pairs(parts))] * 3
+    assert read_thrice(parts) == [encoding.decode(encoding.pairs(parts))] * 3
 
 
 def test_the_third_entry_of_a_kind_is_not_read_in_the_general_way(general):
@@ -73,7 +73,7 @@ def test_an_entry_with_the_same_names_that_says_something_else_is_read_in_the_ge
     other = [*OURS]
     other[place] = value
 
-    assert fast_decoder.decode_parts(other) == entry.decode(entry.pairs(other))
+    assert fast_decoder.decode_parts(other) == encoding.decode(encoding.pairs(other))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_values_are_those_of_each_entry(place, value):
     other = [*OURS]
     other[place] = value
 
-    assert fast_decoder.decode_parts(other) == entry.decode(entry.pairs(other))
+    assert fast_decoder.decode_parts(other) == encoding.decode(encoding.pairs(other))
 
 
 @pytest.mark.parametrize("names", [[b"n%d" % n for n in range(fast_decoder._NAMES)], [b"n" * fast_decoder._BYTES]])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime.second_hit_cache import SecondHitCache
-from synapse.wire import entry, fast_decoder, fast_encoder
+from synapse.wire import encoding, fast_decoder, fast_encoder
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, written
 
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}
@@ -16,7 +16,7 @@ PLAIN_EVENTS = st.builds(
     lambda rest, beside: {"event_type": "order-placed", **rest, **beside},
     # Names of Synapse's own, and an event type that is no text, never come here (synapse.publishing.validation).
     st.dictionaries(
-        TEXT.filter(lambda name: name != "event_type" and not name.startswith(entry.OWN_PREFIX)),
+        TEXT.filter(lambda name: name != "event_type" and not name.startswith(encoding.OWN_PREFIX)),
         NUMBERS | TEXT.map("x".__add__),
         max_size=6,
     ),
@@ -37,20 +37,20 @@ def appended(stream, event, **around):
 
 
 def packed_by_words(event):
-    fields = entry.encode(event, layout="flat", **AROUND)
+    fields = encoding.encode(event, layout="flat", **AROUND)
     return hiredis.pack_command(stream_commands.xadd("orders", fields).words)
 
 
 @given(event=EVENTS | PLAIN_EVENTS, layout=st.sampled_from(["flat", "dual"]))
 def test_the_fast_encoder_and_decoder_say_what_the_plain_ones_say(event, layout):
-    event = entry.canonical(event)
+    event = encoding.canonical(event)
     parts = written(event, layout)
 
     command = appended("orders", event, **AROUND)
     decoded = [fast_decoder.decode_parts(parts, types_of={}) for _ in range(3)]
 
     assert command is None or command.packed == packed_by_words(event)
-    assert decoded == [entry.decode(entry.pairs(parts))] * 3
+    assert decoded == [encoding.decode(encoding.pairs(parts))] * 3
 
 
 @given(event=PLAIN_EVENTS)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from synapse.wire import entry
+from synapse.wire import encoding
 from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, published_of, types_of, written_by
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
-    read = entry.decode(fields_of(case), types_of=types_of(case))
+    read = encoding.decode(fields_of(case), types_of=types_of(case))
 
     assert exactly(read.event) == exactly(case["event"])
     assert read.event_type == case["event_type"]
@@ -20,9 +20,9 @@ def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
 @pytest.mark.parametrize("case", written_by("server"), ids=name_of)
 def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
     fields = case["fields"]
-    event = entry.canonical(published_of(case))
+    event = encoding.canonical(published_of(case))
 
-    parts = entry.encode(
+    parts = encoding.encode(
         event,
         layout=case["layout"],
         timestamp=case["timestamp"],
@@ -32,7 +32,7 @@ def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
     )
 
     assert exactly(event) == exactly(case["event"])
-    assert list(entry.pairs([part.encode() for part in parts]).items()) == list(fields_of(case).items())
+    assert list(encoding.pairs([part.encode() for part in parts]).items()) == list(fields_of(case).items())
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

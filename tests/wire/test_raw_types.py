@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from synapse.wire.entry import encode
+from synapse.wire.encoding import encode
 from synapse.wire.fast_decoder import decode_parts, type_of_parts
 
 NAMES = st.sampled_from(

@@ -6,8 +6,8 @@ import pytest
 
 from synapse.formats import exact_json
 from synapse.schema.validator import compile_schema
-from synapse.wire import entry
-from synapse.wire.entry import TypesOfContract
+from synapse.wire import encoding
+from synapse.wire.encoding import TypesOfContract
 
 STRING, NUMBER, FLAG = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
 KIND = {"kind": {"const": "count"}}
@@ -18,7 +18,7 @@ BIG = '{"id":18446744073709551617,"exact":9007199254740993,"price":0.12345678901
 def read(schema, **texts):
     compiled = compile_schema(schema)
     types = {"a": TypesOfContract(compiled.property_types, compiled.accepted_reading)}
-    decoded = entry.decode_texts({"event_type": "a", **texts}, types_of=types)
+    decoded = encoding.decode_texts({"event_type": "a", **texts}, types_of=types)
     assert decoded.layout == "foreign"
     return {name: value for name, value in decoded.event.items() if name != "event_type"}
 
@@ -91,7 +91,7 @@ def test_ten_thousand_texts_of_which_none_is_accepted_take_few_tries(monkeypatch
     monkeypatch.setattr(type(compiled), "accepts_at_once", lambda _, event, *_length: bool(asked.append(event)))
     types = {"a": TypesOfContract(compiled.property_types, compiled.accepted_reading)}
 
-    decoded = entry.decode_texts({"event_type": "a", **{f"n{n}": "1" for n in range(10_000)}}, types_of=types)
+    decoded = encoding.decode_texts({"event_type": "a", **{f"n{n}": "1" for n in range(10_000)}}, types_of=types)
 
     assert decoded.event["n1"] == 1
     assert len(asked) <= 9

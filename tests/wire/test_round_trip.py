@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.wire import entry
+from synapse.wire import encoding
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 TRICKY_TEXT = st.sampled_from(
@@ -29,7 +29,7 @@ EVENTS = st.builds(
 
 
 def written(event, layout="flat", traceparent=""):
-    texts = entry.encode(
+    texts = encoding.encode(
         event,
         layout=layout,
         timestamp="2026-01-02T03:04:05.678Z",
@@ -43,9 +43,9 @@ def written(event, layout="flat", traceparent=""):
 @pytest.mark.parametrize("layout", ["flat", "dual"])
 @given(event=EVENTS)
 def test_an_event_comes_back_as_it_was_published(layout, event):
-    canonical = entry.canonical(event)
+    canonical = encoding.canonical(event)
 
-    decoded = entry.decode(entry.pairs(written(canonical, layout, traceparent="00-a-b-01")))
+    decoded = encoding.decode(encoding.pairs(written(canonical, layout, traceparent="00-a-b-01")))
 
     # Compared as JSON: 1, 1.0 and true are different values there.
     assert orjson.dumps(decoded.event, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
@@ -56,23 +56,23 @@ def test_an_event_comes_back_as_it_was_published(layout, event):
 
 @given(st.dictionaries(st.binary(max_size=12), st.binary(max_size=12), max_size=6))
 def test_no_bytes_break_a_reader(fields):
-    decoded = entry.decode(fields)
+    decoded = encoding.decode(fields)
 
     assert isinstance(decoded.event, dict)
 
 
 @given(event=EVENTS, layout=st.sampled_from(["flat", "dual"]))
 def test_every_reader_finds_both_names_of_the_type_a_timestamp_and_a_source(event, layout):
-    fields = entry.pairs(written(entry.canonical(event), layout))
+    fields = encoding.pairs(written(encoding.canonical(event), layout))
 
     assert {b"event", b"event_type", b"timestamp", b"source"} <= fields.keys()
 
 
 def test_the_canonical_event_has_its_type_under_one_name():
-    assert entry.canonical({"event": "a", "n": 1}) == {"event_type": "a", "n": 1}
-    assert entry.canonical({"event": "a", "event_type": "a"}) == {"event_type": "a"}
-    assert entry.canonical({"event": "a", "event_type": "b"}) == {"event": "a", "event_type": "b"}
-    assert entry.canonical({"event": 5}) == {"event": 5}
+    assert encoding.canonical({"event": "a", "n": 1}) == {"event_type": "a", "n": 1}
+    assert encoding.canonical({"event": "a", "event_type": "a"}) == {"event_type": "a"}
+    assert encoding.canonical({"event": "a", "event_type": "b"}) == {"event": "a", "event_type": "b"}
+    assert encoding.canonical({"event": 5}) == {"event": 5}
 
 
 def test_encoding_does_not_change_the_event():
@@ -103,7 +103,7 @@ def test_the_guides_event_takes_about_139_bytes_in_redis(redis):
 def test_a_foreign_value_that_is_too_deep_to_be_written_again_stays_text():
     deep = b"[" * 300 + b"]" * 300
 
-    decoded = entry.decode({b"event_type": b"t", b"deep": deep, b"payload": b'{"deep":' + deep + b"}"})
+    decoded = encoding.decode({b"event_type": b"t", b"deep": deep, b"payload": b'{"deep":' + deep + b"}"})
 
     assert decoded.event["deep"] == deep.decode()
     orjson.dumps(decoded.event)

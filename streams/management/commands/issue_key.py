@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from streams.access import key_issuance
 from streams.management.base import AnsweringCommand
+from synapse.auth.key_rights import WORDS
 from synapse.auth.principal import SYSTEM
-from synapse.auth.scopes import WORDS
 from synapse.formats import durations
 
 

@@ -20,7 +20,7 @@ from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import cut
-from synapse.wire.entry import VERSION, DecodedEntry, TopLevelTypes
+from synapse.wire.encoding import VERSION, DecodedEntry, TopLevelTypes
 
 # A byte for each event: its outcome so far. Memory that was never written is 0.
 UNTOUCHED, BEGUN, TAKEN, RAISED = range(4)

@@ -19,6 +19,7 @@ STARTERS = {
     "subprocess": "process",
     "Popen": "process",
     "EmbeddedRedis": "process",
+    "HandlerSink": "process",
     "Sandbox": "process",
     "Supervisor": "process",
     "run_apart": "process",

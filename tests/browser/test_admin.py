@@ -168,7 +168,7 @@ def test_the_pages_follow_the_colours_that_the_person_prefers(open_at, scheme):
     lightness = window.page.evaluate(
         """() => {
             const canvas = document.createElement("canvas").getContext("2d");
-            canvas.fillStyle = getComputedStyle(document.querySelector(".s-card")).backgroundColor;
+            canvas.fillStyle = getComputedStyle(document.querySelector(".s-scroll")).backgroundColor;
             canvas.fillRect(0, 0, 1, 1);
             return canvas.getImageData(0, 0, 1, 1).data[0];
         }"""

@@ -155,6 +155,15 @@ def _exact_numbers(value: Any) -> list[ExactNumber]:
 def _replaced(value: Any, replace: Callable[[ExactNumber], object]) -> Any:
     if type(value) is ExactNumber:
         return replace(value)
+    # Loops: a comprehension takes a second frame for each level, and events may be nested hundreds of levels deep.
     if isinstance(value, dict):
-        return {name: _replaced(each, replace) for name, each in value.items()}
-    return [_replaced(each, replace) for each in value] if isinstance(value, list) else value
+        members = {}
+        for name, each in value.items():
+            members[name] = _replaced(each, replace)
+        return members
+    if isinstance(value, list):
+        items = []
+        for each in value:
+            items.append(_replaced(each, replace))  # noqa: PERF401
+        return items
+    return value

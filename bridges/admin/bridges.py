@@ -31,7 +31,7 @@ from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
 from synapse.redis import Conversation
-from synapse.statistics.overview import find_failing, read_histories
+from synapse.statistics.overview import read_failures
 from synapse.wire.masking import may_be_personal
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
@@ -46,8 +46,7 @@ _HOLDS_PII = (
 def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
     """Ask how bridges are, by their names, with the failures that statistics have of the last two minutes."""
     found = yield from status.overviews([definition_of(bridge) for bridge in bridges])
-    past = yield from read_histories(sorted({bridge.stream.name for bridge in bridges}))
-    failed = {(one.stream, one.group): int(one.amount) for one in find_failing(past)}
+    failed = yield from read_failures(sorted({bridge.stream.name for bridge in bridges}))
     return {
         name: replace(one, failed_lately=failed.get((one.bridge.stream, one.bridge.group), 0))
         for name, one in found.items()

@@ -21,6 +21,7 @@ from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import participants
 from synapse.statistics import overview, series
 from synapse.statistics.overview import Finding, StreamHistory, add_rows, highest_of
+from synapse.statistics.query import scaled
 
 # So many rows: the page asks again every few seconds. Where there are more streams, those that were published to last.
 MOST = 100
@@ -73,8 +74,8 @@ class Row:
         return self.past.rate(series.PUBLISHED) if self.past else None
 
     @property
-    def lag(self) -> list[float | None]:
-        return _in_units(series.LAG_SECONDS, self.past.highest(series.LAG_SECONDS)) if self.past else []
+    def lag(self) -> Sequence[float | None]:
+        return scaled(series.LAG_SECONDS, self.past.highest(series.LAG_SECONDS)) if self.past else []
 
     @property
     def dead(self) -> int:
@@ -100,6 +101,10 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         hard_lengths={stream.name: stream.hard_length for stream in streams},
         rejecting={stream.name for stream in streams if stream.when_full == "reject"},
     )
+    # The most urgent finding of each stream, with its place among all.
+    worst: dict[str, int] = {}
+    for place, finding in enumerate(findings):
+        worst.setdefault(finding.stream, place)
     page = "admin:streams_stream_messages" if payload_access.may_see(request) else "admin:streams_stream_groups"
     rows = [
         Row(
@@ -107,7 +112,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
             overview=known.get(stream.name),
             past=histories.get(stream.name),
             url=reverse(page, args=[stream.pk]),
-            worst=next((finding for finding in findings if finding.stream == stream.name), None),
+            worst=findings[worst[stream.name]] if stream.name in worst else None,
         )
         for stream in streams
     ]
@@ -119,9 +124,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "further": len(findings[MOST_FINDINGS:]),
         "figures": _figures(histories) if histories else [],
         # Trouble first; the others by name.
-        "rows": sorted(
-            rows, key=lambda row: (findings.index(row.worst) if row.worst else len(findings), row.stream.name)
-        ),
+        "rows": sorted(rows, key=lambda row: worst.get(row.stream.name, len(findings))),
         "count": count,
     }
 
@@ -168,10 +171,6 @@ def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
         },
         {"name": "Refused", "share": refused[1] / asked * 100 if asked else 0, "points": refused[0]},
     ]
-
-
-def _in_units(each: series.Series, row: Sequence[int | None]) -> list[float | None]:
-    return [None if value is None else value / each.scale for value in row]
 
 
 def _latest() -> list[str]:

@@ -28,6 +28,14 @@ _SHOWN = {
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
 # The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
 URGENCY: tuple[Kind, ...] = ("full", "failing", "lost", "dead", "lagging", "refusing")
+# What a series tells, by its number.
+_KINDS: dict[int, Kind] = {
+    series.FAILED.number: "failing",
+    series.LOST.number: "lost",
+    series.DEAD.number: "dead",
+    series.LAG_SECONDS.number: "lagging",
+    series.REFUSED.number: "refusing",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,35 +144,45 @@ def find_attention(
         if stream in rejecting and length >= hard_lengths[stream]:
             since = _since(past, Key(series.LENGTH.number), least=hard_lengths[stream])
             found.append(Finding(kind="full", stream=stream, amount=length, since=since))
-        for key, row in past.recent.items():
-            found += _findings(stream, past, key, row)
+        found += filter(None, (_finding(stream, past, key, row) for key, row in past.recent.items()))
     return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
 
 
-def find_failing(histories: Mapping[str, StreamHistory]) -> list[Finding]:
-    """Return the groups of streams at which attempts failed lately."""
-    found = find_attention(histories, hard_lengths={})
-    return [finding for finding in found if finding.kind == "failing"]
+def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[tuple[str, str], int]]:
+    """Read how many attempts failed lately, by stream and group; groups without failures are left out.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    if not streams:
+        return {}
+    now = int(time.time()) if now is None else now
+    recent = _ending(now, _FINE.seconds, RECENT)
+    found = yield from history.read(streams, recent, lambda key: key.number == series.FAILED.number, now=now)
+    failed = {
+        (stream, key.group): sum(filter(None, row)) for stream, rows in found.items() for key, row in rows.items()
+    }
+    return {place: count for place, count in failed.items() if count}
 
 
-def _findings(stream: str, past: StreamHistory, key: Key, row: Row) -> Iterable[Finding]:
+def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
+    """Return what one series of a stream tells, None when it is as it should be."""
     values = [value for value in row if value is not None]
     each = BY_NUMBER[key.number]
-    if not values:
-        return
-    about = {"stream": stream, "group": key.group, "label": key.label, "since": _since(past, key)}
-    grown = sum(values)
-    if each is series.FAILED and grown:
-        yield Finding(kind="failing", amount=grown, **about)  # type: ignore[arg-type]
-    elif each is series.LOST and (lost := sum(filter(None, past.hour.get(key, row)))):
-        yield Finding(kind="lost", amount=lost, **about)  # type: ignore[arg-type]
-    elif each is series.DEAD and values[-1]:
-        yield Finding(kind="dead", amount=values[-1], **about)  # type: ignore[arg-type]
-    elif each is series.LAG_SECONDS and values[-1] / each.scale > LATE:
+    kind, amount, trend = _KINDS.get(key.number), 0.0, ""
+    if kind in ("failing", "refusing"):
+        amount = sum(values)
+    elif kind == "lost":
+        amount = sum(filter(None, past.hour.get(key, row)))
+    elif kind == "dead" and values:
+        amount = values[-1]
+    elif kind == "lagging" and values and values[-1] / each.scale > LATE:
+        amount = values[-1] / each.scale
         trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
-        yield Finding(kind="lagging", amount=values[-1] / each.scale, trend=trend, **about)  # type: ignore[arg-type]
-    elif each is series.REFUSED and grown:
-        yield Finding(kind="refusing", amount=grown, **about)  # type: ignore[arg-type]
+    if kind is None or not amount:
+        return None
+    since = _since(past, key)
+    return Finding(kind=kind, stream=stream, group=key.group, label=key.label, amount=amount, since=since, trend=trend)
 
 
 def _since(past: StreamHistory, key: Key, *, least: int = 1) -> int:

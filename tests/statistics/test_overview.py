@@ -2,8 +2,17 @@
 
 import pytest
 
+from streams import connections
+from synapse.redis import keyspace
 from synapse.statistics import series
-from synapse.statistics.overview import Finding, StreamHistory, describe_trend, find_attention
+from synapse.statistics.overview import (
+    RECENT,
+    Finding,
+    StreamHistory,
+    describe_trend,
+    find_attention,
+    read_failures,
+)
 from synapse.statistics.series import Key
 
 MINUTES, SAMPLES = 60, 24
@@ -125,3 +134,19 @@ def test_a_rate_is_counted_over_the_last_samples_and_gaps_are_no_zeros():
 
     assert past.rate(series.PUBLISHED) == 10.0
     assert past_of().rate(series.PUBLISHED) is None
+
+
+def test_failures_of_the_last_two_minutes_are_read_by_stream_and_group(scene):
+    scene.redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    # The first round finds the group, the second one is the first of its figures.
+    scene.sample(2)
+    scene.redis.hincrby(keyspace.counters("orders", "shop"), "retried", 3)
+    scene.redis.hincrby(keyspace.counters("orders", "shop"), "dead", 1)
+    scene.sample()
+
+    def failures():
+        return connections.executor().run(read_failures(["orders"], now=int(scene.now)))
+
+    assert failures() == {("orders", "shop"): 4}
+    scene.sample(RECENT // 5)
+    assert failures() == {}

@@ -4,7 +4,6 @@ A failed step raises `CannotStart` with one clear line.
 """
 
 import http.client
-import ipaddress
 import os
 import secrets
 import sys
@@ -27,6 +26,7 @@ from streams import kept_snapshot
 from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis.address import is_loopback
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import long_work, ports, private_files, process
 from synapse.runtime.supervisor import Child, Supervisor
@@ -50,16 +50,6 @@ def said(auth: str, host: str) -> str:
         "To close it:  make run SYNAPSE_AUTH=required  and a key for each service:  manage.py issue_key SERVICE",
     ]
     return "\n".join(f"  !!  {line}" for line in lines)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _who(host: str) -> str:

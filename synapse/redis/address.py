@@ -58,7 +58,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether the connection stays on this machine."""
-        return all(_is_loopback(host) for host, _ in self.places)
+        return all(is_loopback(host) for host, _ in self.places)
 
     def __str__(self) -> str:
         """Return it for people: without user and password."""
@@ -176,7 +176,8 @@ def _shown(place: Place) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server that listens on `host`."""
     if host == "localhost":
         return True
     try:

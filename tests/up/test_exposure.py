@@ -2,6 +2,7 @@
 
 import pytest
 
+from synapse.redis.address import is_loopback
 from synapse_project import startup
 
 
@@ -20,7 +21,7 @@ def test_open_to_a_network_is_said_to_be(host):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_a_loopback_address_is_this_machine(host):
-    assert startup.is_loopback(host)
+    assert is_loopback(host)
 
 
 def test_closed_says_how_to_get_a_key():

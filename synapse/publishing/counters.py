@@ -2,17 +2,19 @@
 Redis once a second, so that a publish costs no command more. A killed process loses a second's counting, never an
 event."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import partial
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from synapse.errors.streams import OutcomeUnknown, Unavailable
 from synapse.redis import Command, Conversation, ReplyError, keyspace
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime.histogram import Histogram
+from synapse.runtime import histogram
 
+T = TypeVar("T")
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.
 REFUSED_FOR = "refused:"
@@ -30,31 +32,42 @@ class Tally:
     """The counts of outcomes, and the sources that published, since the last flush."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
+        # The increments since the last flush, by outcome and stream, and the durations in seconds, by what lasted,
+        # stream and group ("" for the stream's own). Each is appended, which takes no lock and an eighth of the time of
+        # adding it; it is added up once a second.
+        self._increments: dict[str, dict[str, list[int]]] = defaultdict(_lists)
+        self._durations: dict[Lasted, dict[str, dict[str, list[float]]]] = defaultdict(partial(defaultdict, _lists))
+        # Counts that Redis did not take.
+        self._kept: Counter[tuple[str, str]] = Counter()
         # By stream and source: the source as people may see it, and the id of the first event since the last flush.
         self.noted: dict[tuple[str, str], tuple[str, str]] = {}
-        # By stream, group ("" for the stream's own) and what lasted.
-        self._histograms: dict[tuple[str, str, str], Histogram] = {}
-        self._lock = Lock()
+        self._lock = Lock()  # of who takes them
 
     def observe(self, stream: str, what: Lasted, seconds: float, *, group: str = "", times: int = 1) -> None:
         """Note how long something took, so many times."""
-        try:
-            histogram = self._histograms[stream, group, what]
-        except KeyError:
-            histogram = self._histograms[stream, group, what] = Histogram()
-        histogram.observe(seconds, times)
+        durations = self._durations[what][stream][group]
+        if times == 1:
+            durations.append(seconds)
+        else:
+            durations += [seconds] * times
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
         """Count something that happened on a stream."""
-        with self._lock:
-            self._counts[stream, what] += by
+        self._increments[what][stream].append(by)
 
     def refuse(self, stream: str, reason: str, by: int = 1) -> None:
         """Count refused events. `reason` is the slug of the problem in the response."""
-        with self._lock:
-            self._counts[stream, "refused"] += by
-            self._counts[stream, REFUSED_FOR + reason] += by
+        self._increments["refused"][stream].append(by)
+        self._increments[REFUSED_FOR + reason][stream].append(by)
+
+    def take_counts(self) -> Counter[tuple[str, str]]:
+        """Return what was counted since the last flush, by stream and outcome, and count it no more."""
+        counts, self._kept = self._kept, Counter()
+        for what, by_stream in list(self._increments.items()):
+            for stream, increments in list(by_stream.items()):
+                if increments:
+                    counts[stream, what] += sum(_taken(increments))
+        return counts
 
     def note_sources(self, stream: str, sources: Mapping[str, str], entry_id: str) -> None:
         """Note which sources published to a stream.
@@ -76,15 +89,17 @@ class Tally:
         """Add the counts to those in Redis and begin at zero. Counts that Redis did not take are kept for the next
         time."""
         with self._lock:
-            counts, self._counts = self._counts, Counter()
+            counts = self.take_counts()
             sources, self.noted = self.noted, {}
-            histograms, self._histograms = self._histograms, {}
-        asked = [stream_commands.hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
-        asked += [
-            stream_commands.hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
-            for (stream, group, what), histogram in histograms.items()
-            for bucket, by in histogram.fields().items()
-        ]
+            asked = [stream_commands.hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
+            asked += [
+                stream_commands.hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
+                for what, by_stream in list(self._durations.items())
+                for stream, by_group in list(by_stream.items())
+                for group, durations in list(by_group.items())
+                if durations
+                for bucket, by in histogram.fields(_taken(durations)).items()
+            ]
         asked += _noting(sources)
         if not asked:
             return
@@ -95,24 +110,31 @@ class Tally:
             raise
         except Unavailable:
             # Durations are not kept: what is shown of them are parts of all, and the next second has others.
-            self._keep(counts)
+            self._kept.update(counts)
             raise
         taken = zip(counts.items(), replies, strict=False)
-        self._keep(Counter({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)}))
+        self._kept.update({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)})
         if sources and isinstance(replies[-1], int) and replies[-1] > MOST_KEPT:
             (oldest,) = yield [participants.oldest_publishers(replies[-1] - MOST_KEPT)]
             yield [participants.forget_publishers(oldest)]
 
     def clear(self) -> None:
         """Forget the counts (for tests)."""
-        with self._lock:
-            self._counts.clear()
-            self._histograms.clear()
-            self.noted.clear()
+        self._increments.clear()
+        self._durations.clear()
+        self._kept.clear()
+        self.noted.clear()
 
-    def _keep(self, counts: Counter[tuple[str, str]]) -> None:
-        with self._lock:
-            self._counts.update(counts)
+
+def _lists() -> dict[str, list[Any]]:
+    return defaultdict(list)
+
+
+def _taken(values: list[T]) -> list[T]:
+    """Take the values out of a list to whose end other threads append meanwhile."""
+    taken = values[:]
+    del values[: len(taken)]
+    return taken
 
 
 def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]:

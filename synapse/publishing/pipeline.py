@@ -122,7 +122,7 @@ def _publish_batch(
     together: bool,
 ) -> Conversation[Response]:
     write = _Writer(stream, request, tally)
-    is_plain = storage.is_plain(stream, together=together, keyed=key is not None)
+    is_plain = storage.is_plain(stream, keyed=key is not None)
     keys: list[IdempotencyKey] = []
 
     def write_entry(accepted: Accepted, index: int, item: Any) -> None:
@@ -149,7 +149,7 @@ def _publish_batch(
         if not good or (together and refused):
             pass  # nothing is stored
         elif is_plain:
-            fates = yield from storage.append(stream, write.commands)
+            fates = yield from storage.append(stream, write.commands, together=together)
         else:
             if key is not None and together:
                 keys = [idempotency.of_all(request, key, keys)]

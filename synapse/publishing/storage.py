@@ -65,8 +65,8 @@ def store(
     Raises:
         EventTooLarge: when entries that are stored together have too many parts; none is stored.
     """
-    if is_plain(stream, together=together, keyed=bool(keys)):
-        return (yield from append(stream, [stream_commands.xadd(stream.name, fields) for fields in entries]))
+    if is_plain(stream, keyed=bool(keys)):
+        return (yield from append(stream, (yield from _packed(stream, entries)), together=together))
     appending = yield from _appending(stream, entries, together=together, keys=keys)
     barrier = barrier_of(stream)
     if together:
@@ -83,13 +83,17 @@ def store(
     return (yield from in_parts(fates, lambda fate: _in_doubt(stream, fate, why, count, keyed=bool(keys)), at_once=50))
 
 
-def is_plain(stream: StreamDefinition, *, together: bool = False, keyed: bool = False) -> bool:
-    """Say whether an event is stored by a bare XADD, with nothing before it or behind it: the common case."""
-    return not keyed and not together and stream.when_full == "drop_oldest" and stream.durability == "server"
+def is_plain(stream: StreamDefinition, *, keyed: bool = False) -> bool:
+    """Say whether an event is stored by a bare XADD, with nothing to look at before it or to wait for: the common
+    case."""
+    return not keyed and stream.when_full == "drop_oldest" and stream.durability == "server"
 
 
-def append(stream: StreamDefinition, appends: Sequence[Command]) -> Conversation[list[Fate]]:
-    """Append entries by the given XADDs, and return the fate of each."""
+def append(stream: StreamDefinition, appends: Sequence[Command], *, together: bool = False) -> Conversation[list[Fate]]:
+    """Append entries by the given XADDs, `together` in one transaction, and return the fate of each."""
+    if together:
+        replies = yield _in_transaction(appends)
+        return (yield from _fates(stream, replies, together=len(appends)))
     if len(appends) <= _FEW_COMMANDS or _size(appends) <= _PART_BYTES:
         replies = yield appends
         return [
@@ -190,8 +194,16 @@ def _appending(
         return (yield from _each_once(stream, entries, hard_length, keys))
     if hard_length:
         return [_all_or_none(stream, [fields], hard_length, keys) for fields in entries]
-    appends = [stream_commands.xadd(stream.name, fields) for fields in entries]
-    return [stream_commands.multi(), *appends, stream_commands.execute(appends)] if together else appends
+    appends = yield from _packed(stream, entries)
+    return _in_transaction(appends) if together else appends
+
+
+def _packed(stream: StreamDefinition, entries: _Entries) -> Conversation[list[Command]]:
+    return (yield from in_parts(entries, partial(stream_commands.xadd_packed_now, stream.name), at_once=50))
+
+
+def _in_transaction(appends: Sequence[Command]) -> list[Command]:
+    return [stream_commands.multi(), *appends, stream_commands.execute(appends)]
 
 
 def _all_or_none(

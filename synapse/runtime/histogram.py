@@ -1,7 +1,9 @@
 """Histograms of durations: buckets that double in width, counted in memory and flushed to Redis with the counters."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 # Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. What takes longer is in a last one.
 BOUNDS: tuple[float, ...] = tuple(0.00025 * 2.0**n for n in range(19))
@@ -10,24 +12,10 @@ NAMES = (*map(str, BOUNDS), "+Inf")
 SUM = "sum"
 
 
-class Histogram:
-    """Durations since the last flush. No lock: one that is lost to another thread of the same moment is not missed."""
-
-    __slots__ = ("counts", "seconds")
-
-    def __init__(self) -> None:
-        self.counts = [0] * len(NAMES)
-        self.seconds = 0.0
-
-    def observe(self, seconds: float, times: int = 1) -> None:
-        """Count a duration, so many times."""
-        self.counts[bisect_left(BOUNDS, seconds)] += times
-        self.seconds += seconds * times
-
-    def fields(self) -> dict[str, int]:
-        """Return the increments of the histogram's fields in Redis."""
-        found = {name: count for name, count in zip(NAMES, self.counts, strict=True) if count}
-        return found | {SUM: round(self.seconds * 1_000_000)}
+def fields(durations: Sequence[float]) -> dict[str, int]:
+    """Return the increments of a histogram's fields in Redis for durations in seconds."""
+    counts = Counter(map(partial(bisect_left, BOUNDS), durations))
+    return {NAMES[place]: count for place, count in counts.items()} | {SUM: round(sum(durations) * 1_000_000)}
 
 
 def quantile(part: float, counts: Mapping[str, int]) -> float | None:

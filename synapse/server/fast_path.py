@@ -245,9 +245,7 @@ class DirectCycle:
             params=head.params,
             path=head.path,
             query=head.query,
-            headers={**head.headers, "content-length": self._length.decode("latin-1")}
-            if self._length
-            else head.headers,
+            headers=head.headers,
             principal=self._principal,
             body=body,
         )

@@ -124,7 +124,7 @@ def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is
     with pytest.raises(Unavailable):
         publishing.throw(answer) if isinstance(answer, Exception) else publishing.send(answer)
 
-    assert {what: count for (_, what), count in tally._counts.items()} == counts
+    assert {what: count for (_, what), count in tally.take_counts().items()} == counts
 
 
 def test_the_admin_says_that_a_stream_is_full_and_what_was_refused(admin_client, express_lane, orders):

@@ -176,7 +176,7 @@ class WebhookSink(Sink):
                     outcomes[place] = error
                     over = over or isinstance(error, SinkDisabled)
                 except Exception as error:
-                    outcomes[place] = SinkError(f"{type(error).__name__}: {error}")
+                    outcomes[place] = SinkError(f"{type(error).__name__}: {error}", failure="exception")
 
         await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(batch)))))
         return outcomes

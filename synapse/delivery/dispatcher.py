@@ -143,7 +143,8 @@ class Handover:
         except SinkAway:
             raise
         except Exception as error:
-            return [(delivery, SinkError(f"{type(error).__name__}: {error}")) for delivery in batch]
+            failed = SinkError(f"{type(error).__name__}: {error}", failure="exception")
+            return [(delivery, failed) for delivery in batch]
 
     def _outcomes_in_order(
         self, batch: Sequence[Delivery], key_of: Mapping[str, str], may_begin: Callable[[], bool]
@@ -207,6 +208,7 @@ class Handover:
             took_ms=round(seconds * 1000),
             delay_ms=0 if isinstance(next_, GiveUp) else round(next_.after * 1000),
             fatal=gives_up,
+            failure=error.failure,
         )
         self._failed.append((failure, told))
 

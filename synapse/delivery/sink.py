@@ -222,7 +222,7 @@ class OneByOne(Sink):
         except SinkError as error:
             return error
         except Exception as error:
-            return SinkError(f"{type(error).__name__}: {error}")
+            return SinkError(f"{type(error).__name__}: {error}", failure="exception")
         return None
 
 

@@ -36,6 +36,7 @@ SinkError             a sink did not take an event
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 from synapse.errors.streams import BrokerRefused
 from synapse.problems import DatabaseDown, Problem
@@ -271,21 +272,45 @@ class GroupLost(Exception):
     """The group, or its stream, is gone from Redis: deleted, flushed, or never written to a disk."""
 
 
+# What kind of failure an attempt ended with, as statistics and metrics count them.
+FailureClass = Literal[
+    "timeout",
+    "connection",
+    "http-3xx",
+    "http-4xx",
+    "http-5xx",
+    "exception",
+    "refused",
+    "nacked",
+    "worker-died",
+    "other",
+]
+
+
 class SinkError(Exception):
     """A sink did not take an event; the text says why.
 
     `permanent`: it never will, trying again is of no use. `retry_after`: the receiver asked not to be tried again for
-    so many seconds.
+    so many seconds. `failure`: what kind of failure it is.
     """
 
     # For classes of a user's that do not call this one.
     permanent: bool = False
     retry_after: float | None = None
+    failure: FailureClass = "other"
 
-    def __init__(self, text: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        failure: FailureClass | None = None,
+    ) -> None:
         super().__init__(text)
         self.permanent = permanent
         self.retry_after = retry_after
+        self.failure = failure or ("refused" if permanent else "other")
 
 
 class SinkDisabled(SinkError):

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
+from synapse.errors.delivery import FailureClass
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.inspection.lag import Name
 from synapse.inspection.stream_stats import Figures
@@ -21,7 +22,7 @@ from synapse.wire.ids import parse
 # Reasons that are shown from the start, with 0.
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
 # Label values and the value, of each sample.
-Samples = Iterator[tuple[Name | tuple[str], float]]
+Samples = Iterator[tuple[Name | tuple[str] | tuple[str, str, str], float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,14 @@ def _refused(reading: Reading) -> Samples:
         reasons = dict.fromkeys(_USUAL_REASONS, 0) | dict(found.refused_by_reason)
         reasons["other"] = max(0, found.counters["refused"] - sum(found.refused_by_reason.values()))
         yield from (((stream, reason), count) for reason, count in reasons.items())
+
+
+def _failures(reading: Reading) -> Samples:
+    prefix = series.FAILURES.source[0]
+    for (stream, name), group in reading.groups.items():
+        for what, count in group.counters.items():
+            if what.removeprefix(prefix) in get_args(FailureClass) and what.startswith(prefix):
+                yield (stream, name, what.removeprefix(prefix)), count
 
 
 def _live_dropped(reading: Reading) -> Samples:
@@ -234,6 +243,13 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     _group_counting(series.FILTERED),
     _group_counting(series.RETRIED),
     _group_counting(series.BURIED),
+    Definition(
+        name=series.FAILURES.metric,
+        kind="counter",
+        labels=("stream", "group", "class"),
+        meaning=series.FAILURES.meaning,
+        samples=_failures,
+    ),
     _group_counting(series.REDRIVEN),
     _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that somebody threw away."),
     _counted_of_group(

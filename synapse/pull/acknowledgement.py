@@ -103,6 +103,7 @@ def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float) ->
         took_ms=hand.took_ms,
         delay_ms=delay_ms if asked.delay_ms is None else asked.delay_ms,
         fatal=isinstance(next_, GiveUp),
+        failure="nacked",
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
+from synapse.errors.delivery import FailureClass
 from synapse.redis import Command, Conversation, ReplyError, ask, keyspace
 from synapse.redis.commands import statistics as commands
 from synapse.redis.commands import streams as stream_commands
@@ -23,8 +24,10 @@ MOST_COUNTED_A_ROUND = 20_000
 Values = dict[Key, int]
 _OF_STREAM = [each for each in SERIES if each.scope == "stream" and each.source and not each.label]
 _LABELLED = [each for each in SERIES if each.scope == "stream" and each.label and each.source]
-_OF_GROUP = [each for each in SERIES if each.scope == "group" and each.source]
-_FIELDS = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.source))
+_OF_GROUP = [each for each in SERIES if each.scope == "group" and each.source and not each.label]
+_CLASSES = get_args(FailureClass)
+_SUMMED = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.source))
+_FIELDS = (*_SUMMED, *(f"{series.FAILURES.source[0]}{name}" for name in _CLASSES))
 # Where the fields of each group's series stand among those that are asked for.
 _SUMS = [(each.number, tuple(map(_FIELDS.index, each.source))) for each in _OF_GROUP]
 _A_GROUP = 3
@@ -190,6 +193,9 @@ def _add_group(values: Values, row: Group, replies: Sequence[Any]) -> None:
     group, counted = row.name, counters or [0] * len(_FIELDS)
     for code, places in _SUMS:
         values[_key(code, group)] = sum([counted[place] for place in places])
+    for name, count in zip(_CLASSES, counted[len(_SUMMED) :], strict=True):
+        if count:
+            values[_key(series.FAILURES.number, group, name)] = count
     values[_key(series.IN_FLIGHT.number, group)] = row.pending
     values[_key(series.SCHEDULED.number, group)] = waiting or 0
     values[_key(series.DEAD.number, group)] = dead or 0

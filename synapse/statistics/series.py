@@ -261,6 +261,17 @@ LOST = Series(
     source=("lost_trimmed", "lost_silent"),
     meaning="Events that were trimmed or deleted before the group settled them.",
 )
+FAILURES = Series(
+    number=35,
+    name="failures",
+    scope="group",
+    kind="counter",
+    unit="attempts",
+    source=("failed:",),
+    label="class",
+    metric="synapse_group_failures_total",
+    meaning="Attempts that failed, by what kind of failure it was, such as `timeout` or `http-5xx`.",
+)
 PUBLISH_SECONDS = Series(
     number=40,
     name="publish_seconds",
@@ -300,7 +311,7 @@ QUANTILES = {"0.5": 0.5, "0.95": 0.95, "0.99": 0.99}
 SERIES = (
     *(PUBLISHED, REFUSED, WARNED, REPLAYED, UNREGISTERED, LENGTH, MEMORY, ADDED),
     *(LAG_EVENTS, LAG_SECONDS, LAG_INEXACT, IN_FLIGHT, SCHEDULED, BLOCKED, DEAD),
-    *(ACKNOWLEDGED, FILTERED, RETRIED, FAILED, ATTEMPTS, BURIED, REDRIVEN, LOST),
+    *(ACKNOWLEDGED, FILTERED, RETRIED, FAILED, FAILURES, ATTEMPTS, BURIED, REDRIVEN, LOST),
     *(PUBLISH_SECONDS, ATTEMPT_SECONDS, DELIVERED_SECONDS),
 )
 BY_NUMBER = {series.number: series for series in SERIES}

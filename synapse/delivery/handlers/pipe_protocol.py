@@ -140,7 +140,10 @@ def error_of(fact: dict[str, Any]) -> SinkError:
         return SinkDisabled(text)
     after = fact.get("retry_after")
     return SinkError(
-        text, permanent=fact.get("permanent") is True, retry_after=after if isinstance(after, int | float) else None
+        text,
+        permanent=fact.get("permanent") is True,
+        retry_after=after if isinstance(after, int | float) else None,
+        failure="exception",
     )
 
 

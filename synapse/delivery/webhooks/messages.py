@@ -13,7 +13,7 @@ from multidict import istr
 from synapse.delivery.sink import Delivery
 from synapse.delivery.text_line import harmless, with_deep_values_as_text
 from synapse.delivery.webhooks import signature
-from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.errors.delivery import FailureClass, SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import CUT, cut
 from synapse.wire.ids import iso_of, moment_of
@@ -91,6 +91,8 @@ _SHOWN = 200
 # As long as the longest pause of the schedule that Standard Webhooks recommends, in seconds.
 LONGEST_WAIT = 24 * 3600.0
 _GONE = 410
+# By the hundreds of the status: 3 is a redirect, which is not followed.
+_FAILURES: Mapping[int, FailureClass] = {3: "http-3xx", 4: "http-4xx", 5: "http-5xx"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,12 @@ def failure(answer: Answer, *, permanent: Collection[int], now: float) -> SinkEr
     text = _sentence(answer)
     if answer.status == _GONE:
         return SinkDisabled(f"The receiver wants no more events: {text}")
-    return SinkError(text, permanent=answer.status in permanent, retry_after=wait_of(answer.retry_after, now))
+    return SinkError(
+        text,
+        permanent=answer.status in permanent,
+        retry_after=wait_of(answer.retry_after, now),
+        failure=_FAILURES.get(answer.status // 100, "other"),
+    )
 
 
 def wait_of(header: str, now: float) -> float | None:

@@ -32,7 +32,7 @@ from synapse.delivery.webhooks import messages
 from synapse.delivery.webhooks.messages import Answer
 from synapse.delivery.webhooks.resolver import CheckedResolver, Lookup, guarded_socket, system_lookup
 from synapse.delivery.webhooks.target import Allowed, Target
-from synapse.errors.delivery import SinkError
+from synapse.errors.delivery import FailureClass, SinkError
 
 
 class TimeLimit:
@@ -158,7 +158,8 @@ class Sender:
                     return
                 answer = await self._answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
-            raise SinkError(self._explained(error)) from error
+            failure: FailureClass = "timeout" if isinstance(error, TimeoutError) else "connection"
+            raise SinkError(self._explained(error), failure=failure) from error
         if answer is not None:
             raise messages.failure(answer, permanent=self._permanent, now=time.time())
 

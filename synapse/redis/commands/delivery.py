@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from synapse.errors.delivery import FailureClass
 from synapse.formats.text import cut
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, Script, as_it_is, load_script
@@ -87,7 +88,7 @@ class Admitted:
 class Failure:
     """A failed attempt: the event, the token of its lease, the error, and how long the attempt took (None: unknown).
 
-    `delay_ms`: after how long the next one may begin; `fatal`: there is to be none.
+    `delay_ms`: after how long the next one may begin; `fatal`: there is to be none. `failure`: what kind it was.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Failure:
     took_ms: int | None
     delay_ms: int
     fatal: bool = False
+    failure: FailureClass = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +203,7 @@ def fail(stream: str, group: str, failures: Iterable[Failure]) -> Command:
     for one in failures:
         error = cut(one.error, MAX_ERROR).encode("utf-8", "replace")
         took = "-" if one.took_ms is None else max(0, one.took_ms)
-        arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal)]
+        arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal), one.failure]
     return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])
 
 

@@ -1,7 +1,7 @@
 -- Note that attempts failed: each event waits for its next one, or is set aside when there is none.
 -- ARGV, after those of group.lua: for each event its id, the token of its lease ("" when it was read and is pending),
---       the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds), and 1
---       when none is to be made.
+--       the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds), 1 when
+--       none is to be made, and what kind of failure it was.
 -- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": somebody else has it by now, or the
 --        same was said before, and nothing was changed.
 
@@ -25,7 +25,7 @@ end
 
 even_when_full()
 local answers = {}
-for i = 3, #ARGV, 6 do
+for i = 3, #ARGV, 7 do
   local id, error = ARGV[i], ARGV[i + 2]
   local attempts, body = taken(id, ARGV[i + 1])
   if not attempts then
@@ -35,6 +35,7 @@ for i = 3, #ARGV, 6 do
     answers[#answers + 1] = 'lost'
   else
     note_attempt(id, attempts, ARGV[i + 3], error)
+    count_failure(ARGV[i + 6])
     if ARGV[i + 5] == '1' then
       bury(id, body, attempts, error)
       answers[#answers + 1] = 'dead'

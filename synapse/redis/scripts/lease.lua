@@ -67,6 +67,7 @@ local function give(id, body, parked)
   if most > 0 and attempts >= most then
     local how = died_every_time(id) and 'every attempt' or 'the last attempt'
     bury(id, body, attempts, holder ~= '' and 'worker died on ' .. how or 'no attempt is left')
+    count_failure(holder ~= '' and 'worker-died' or 'other')
     reply[2] = reply[2] + 1
     return true
   end

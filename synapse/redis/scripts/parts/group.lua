@@ -163,6 +163,11 @@ local function note_attempt(id, number, took, error)
   redis.call('HSETNX', MESSAGES, id .. ':first', moment)
 end
 
+-- Count a failed attempt by its kind, beside `retried` or `dead`.
+local function count_failure(kind)
+  redis.call('HINCRBY', COUNTERS, 'failed:' .. kind, 1)
+end
+
 -- Set an event aside: nothing more is tried. `body` is its copy.
 local function bury(id, body, attempts, error)
   local moment = text(now())

@@ -63,7 +63,7 @@ UNFOLD: dict[str, object] = {
     },
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static_file("core/favicon.svg")}],
     "STYLES": [_static_file("core/colors.css"), _static_file("core/admin.css")],
-    "SCRIPTS": [_static_file("core/admin.js")],
+    "SCRIPTS": [_static_file("core/live-statistics.js"), _static_file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
     "SIDEBAR": {

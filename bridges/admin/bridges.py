@@ -7,20 +7,23 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
-from bridges.admin import dead_letters, groups
+from bridges.admin import dead_letters, group_statistics, groups
 from bridges.admin.failure_reasons import attach_reasons
 from bridges.models import Bridge
 from bridges.sinks import registry
 from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
-from core.admin.base import AuditedAdmin, RelatedFilter
+from core.admin.base import AuditedAdmin, Page, RelatedFilter, Tab
 from core.admin.json_field import JsonValue
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import number
 from streams import leftovers
+from streams.admin import tabs
 from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import Stream
@@ -148,6 +151,28 @@ class BridgeForm(forms.ModelForm):
                 self.add_error("config", f"{setting}: there is no stream {quoted(name)}")
 
 
+def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the statistics of a bridge; with `figures` in the query only those above the charts."""
+    bridge: Bridge = admin.found(request, pk)
+    problem = attach_overviews([bridge], overviews)
+    attach_reasons(request, [bridge])
+    if "figures" in request.GET:
+        trend = group_statistics.trend_of(bridge.stream.name, bridge.group)
+        return render(request, "bridges/admin/strip.html", {"bridge": bridge, "problem": problem, "trend": trend})
+    shown: HttpResponse = admin.show(
+        request,
+        "bridges/admin/bridge_statistics.html",
+        title=f"Statistics of {bridge.name}",
+        row=bridge,
+        bridge=bridge,
+        problem=problem,
+        tabs=tabs_of(request, bridge, "Statistics"),
+        dead_letters=admin.page_url("dead_letters_group", bridge.stream_id, bridge.group),
+        **group_statistics.read(request, bridge.stream, bridge.group),
+    )
+    return shown
+
+
 @admin.register(Bridge)
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
@@ -158,7 +183,11 @@ class BridgeAdmin(AuditedAdmin):
     autocomplete_fields = ["stream"]
     list_before_template = "bridges/admin/bridge_list.html"
     change_form_template = "bridges/admin/bridge.html"
-    pages = (*dead_letters.PAGES, *groups.PAGES)
+    pages = (
+        *dead_letters.PAGES,
+        *groups.PAGES,
+        Page(path="<int:pk>/statistics/", name="statistics", view=_statistics),
+    )
     fieldsets = fieldsets(
         BRIDGE_FIELDS, {None: ["name", "stream", "group"], "Which events": [], "Sink": ["sink", "config"]}
     )
@@ -176,7 +205,11 @@ class BridgeAdmin(AuditedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):
-            context |= {"problem": attach_overviews([bridge], overviews), "bridge": bridge}
+            context |= {
+                "problem": attach_overviews([bridge], overviews),
+                "bridge": bridge,
+                "tabs": tabs_of(request, bridge, "Definition"),
+            }
             attach_reasons(request, [bridge])
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
@@ -211,6 +244,13 @@ class BridgeAdmin(AuditedAdmin):
     @admin.display(description="last delivered")
     def last_delivered(self, bridge: Any) -> str:
         return _cell("last", bridge.overview)
+
+
+def tabs_of(request: HttpRequest, bridge: Bridge, active: str) -> list[Tab]:
+    """Return the pages of a bridge and of its group."""
+    own = [("Statistics", "admin:bridges_bridge_statistics"), ("Definition", "admin:bridges_bridge_change")]
+    pages = [Tab(title=title, url=reverse(url, args=[bridge.pk]), active=title == active) for title, url in own]
+    return [*pages, *tabs.of_group(request, bridge.stream, bridge.group)]
 
 
 def _cell(name: str, found: Overview | None, **more: Any) -> str:

@@ -121,8 +121,9 @@ def by_error(
     wanted: Wanted = Wanted(),  # noqa: B008 - frozen
     *,
     by: Principal = SYSTEM,
+    most: int = MOST_LOOKED_AT,
 ) -> Errors:
-    """Group the matching dead letters by error, the most frequent first; only the newest ten thousand are counted.
+    """Group the matching dead letters by error, the most frequent first; only the newest `most` are counted.
 
     Raises:
         NotAStream, Unavailable: when Redis cannot be used for this.
@@ -130,7 +131,7 @@ def by_error(
     found: dict[str, _Counted] = {}
     complete = True
     for looked_at, letter in enumerate(walk(stream, group)):
-        if looked_at == MOST_LOOKED_AT:
+        if looked_at == most:
             complete = False
             break
         if wanted.holds(letter):

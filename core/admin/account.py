@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from core import login_throttle
+from core.admin import home
 from core.login_audit import locked_out
 
 
@@ -41,6 +42,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 def urls() -> list[URLPattern]:
     """Return the routes that come before the admin's own (unfold's hook)."""
     return [
+        path("parts/", admin.site.admin_view(home.parts), name="home_parts"),
         path("logout/", log_out, name="logout"),
         path("password_change/", admin.site.admin_view(change_password), name="password_change"),
     ]

@@ -1,10 +1,13 @@
 """The first page of the admin. Each app adds its part with `add`, in the order in which the apps are loaded."""
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from core.models import AuditEntry
 
@@ -29,13 +32,50 @@ def add(part: Part) -> None:
     _parts.append(part)
 
 
+def _values(request: HttpRequest) -> list[dict[str, Any]]:
+    return [{"template": part.template, "values": part.values(request)} for part in _parts]
+
+
+# For so many seconds what was made for one person is answered to others who may see the same. Samples are taken every
+# five.
+FRESH = 2.0
+
+
+class _SharedParts:
+    """The parts of the first page, made once for all who ask at about the same time and may see the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[frozenset[str] | None, tuple[float, str]] = {}
+
+    def html(self, request: HttpRequest) -> str:
+        """Return the parts as HTML, which depends on nothing but the permissions of who asks."""
+        user: Any = request.user
+        permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
+        with self._lock:
+            made_at, html = self._made.get(permissions, (float("-inf"), ""))
+            if time.monotonic() - made_at > FRESH:
+                html = render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request)
+                self._made = {of: made for of, made in self._made.items() if time.monotonic() - made[0] <= FRESH}
+                self._made[permissions] = (time.monotonic(), html)
+            return html
+
+
+shared_parts = _SharedParts()
+
+
+def parts(request: HttpRequest) -> HttpResponse:
+    """Answer with the parts of the first page alone, for pages that are looked at."""
+    return HttpResponse(shared_parts.html(request))
+
+
 def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
     """Return the template context of the first page (the theme's DASHBOARD_CALLBACK)."""
     may_see_record = request.user.has_perm("core.view_auditentry")
     return {
         **frame,
         "title": "Overview",
-        "parts": [{"template": part.template, "values": part.values(request)} for part in _parts],
+        "parts": _values(request),
         "latest_changes": AuditEntry.objects.exclude(action__in=NO_CHANGES)[:LATEST] if may_see_record else [],
         "may_see_record": may_see_record,
     }

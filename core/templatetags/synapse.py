@@ -81,6 +81,12 @@ def moment_of_ms(ms: int | None) -> datetime | None:
 
 
 @register.filter
+def moment_of_seconds(seconds: float) -> datetime:
+    """Return the moment in seconds since 1970 as a datetime."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@register.filter
 def moment_of_id(id_: str | None) -> datetime | None:
     """Return the moment in an entry id."""
     return moment_of_ms(int((id_ or "0").partition("-")[0]))
@@ -103,12 +109,13 @@ def querystring_of(query: Mapping[str, str], *without: str) -> str:
 
 
 @register.inclusion_tag("core/sparkline.html")
-def sparkline(values: Sequence[float | None], label: str) -> dict[str, Any]:
+def sparkline(values: Sequence[float | None], label: str, marks: Sequence[float] = ()) -> dict[str, Any]:
     """Draw a row of values as a small chart, with a gap where a value is None (not sampled).
 
     Args:
         values: from the oldest to the newest.
         label: what the chart shows, for screen readers and as a tooltip.
+        marks: the places of values at which a definition was changed.
     """
     width, height = 120, 28
     highest = max((value for value in values if value is not None), default=0) or 1
@@ -128,11 +135,8 @@ def sparkline(values: Sequence[float | None], label: str) -> dict[str, Any]:
         "areas": [
             f"M{run[0].split(',')[0]},{height} L{' L'.join(run)} L{run[-1].split(',')[0]},{height} Z" for run in drawn
         ],
+        "marks": [f"M{place * step:.1f},0 V{height}" for place in marks if place < len(values)],
     }
-
-
-def _x(point: str) -> str:
-    return point.partition(",")[0]
 
 
 @register.filter

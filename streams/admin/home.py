@@ -8,10 +8,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from core import payload_access
 from core.admin.base import Tab
 from core.templatetags.synapse import number, span
-from streams.admin import tabs
+from streams.admin import charts, tabs
 from streams.connections import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_stats
@@ -20,7 +19,8 @@ from synapse.problems import Problem
 from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import participants
 from synapse.statistics import overview, series
-from synapse.statistics.overview import Finding, StreamHistory, add_rows, highest_of
+from synapse.statistics.health import Health
+from synapse.statistics.overview import Finding, StreamHistory, add_rows, describe_course, highest_of
 from synapse.statistics.query import scaled
 
 # So many rows: the page asks again every few seconds. Where there are more streams, those that were published to last.
@@ -66,6 +66,11 @@ class Row:
     worst: Finding | None
 
     @property
+    def health(self) -> Health:
+        """How well it is, in a word."""
+        return self.worst.health if self.worst else "healthy"
+
+    @property
     def published(self) -> list[int | None]:
         return self.past.total(series.PUBLISHED) if self.past else []
 
@@ -105,13 +110,12 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     worst: dict[str, int] = {}
     for place, finding in enumerate(findings):
         worst.setdefault(finding.stream, place)
-    page = "admin:streams_stream_messages" if payload_access.may_see(request) else "admin:streams_stream_groups"
     rows = [
         Row(
             stream=stream,
             overview=known.get(stream.name),
             past=histories.get(stream.name),
-            url=reverse(page, args=[stream.pk]),
+            url=reverse("admin:streams_stream_statistics", args=[stream.pk]),
             worst=findings[worst[stream.name]] if stream.name in worst else None,
         )
         for stream in streams
@@ -122,7 +126,8 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "problem": answer if isinstance(answer, Problem) else None,
         "attention": [_line(request, finding, streams) for finding in findings[:MOST_FINDINGS]],
         "further": len(findings[MOST_FINDINGS:]),
-        "figures": _figures(histories) if histories else [],
+        "figures": _figures(histories, findings) if histories else [],
+        "marks": charts.last_hour_marks(request),
         # Trouble first; the others by name.
         "rows": sorted(rows, key=lambda row: worst.get(row.stream.name, len(findings))),
         "count": count,
@@ -139,7 +144,11 @@ def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> 
         pages = tabs.of_group(request, stream, finding.group)
     else:
         # What a stream that refuses events is judged by, and what it holds.
-        pages = [page for page in tabs.of_stream(request, stream, "") if page.title in ("Messages", "Definition")]
+        pages = [
+            page
+            for page in tabs.of_stream(request, stream, "")
+            if page.title in ("Statistics", "Messages", "Definition")
+        ]
     return Line(
         finding=finding,
         text=text,
@@ -150,8 +159,8 @@ def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> 
     )
 
 
-def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
-    """Return the statistics of all streams together, each with its last hour."""
+def _figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the statistics of all streams together, each with its last hour and, in a word, its trend."""
     all_of = histories.values()
     published, delivered, refused = (
         (add_rows(past.total(each) for past in all_of), sum(filter(None, (past.rate(each) for past in all_of))))
@@ -160,7 +169,8 @@ def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
     worst = highest_of(past.highest(series.LAG_SECONDS) for past in all_of)
     behind = max((value for past in all_of for value in past.last(series.LAG_SECONDS).values()), default=0)
     asked = published[1] + refused[1]
-    return [
+    lagging = max((one for one in findings if one.kind == "lagging"), key=lambda one: one.amount, default=None)
+    figures: list[dict[str, Any]] = [
         {"name": "Published", "value": published[1], "unit": "events/s", "points": published[0]},
         {"name": "Delivered", "value": delivered[1], "unit": "events/s", "points": delivered[0]},
         {"name": "Worst lag", "seconds": behind / series.LAG_SECONDS.scale, "points": worst},
@@ -171,6 +181,11 @@ def _figures(histories: Mapping[str, StreamHistory]) -> list[dict[str, Any]]:
         },
         {"name": "Refused", "share": refused[1] / asked * 100 if asked else 0, "points": refused[0]},
     ]
+    for figure in figures:
+        figure["trend"] = describe_course(figure["points"])
+    if lagging is not None and lagging.trend:
+        figures[2]["trend"] = lagging.trend
+    return figures
 
 
 def _latest() -> list[str]:

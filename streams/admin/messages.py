@@ -17,8 +17,10 @@ from synapse import inspection
 from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.inspection import stream_stats
+from synapse.inspection.groups import owners
 from synapse.problems import Problem
 from synapse.redis import Conversation
+from synapse.statistics.overview import group_health, read_failures
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.
@@ -44,7 +46,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if not isinstance(page, Problem) and page["next"]:
         turn = "before" if page["order"] == "newest" else "after"
         more = {**{name: text for name, text in query.items() if name not in ("after", "before")}, turn: page["next"]}
-    return _show(
+    return show_tab(
         admin,
         request,
         stream,
@@ -72,7 +74,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     answer = _answer(found["message"])
     if not isinstance(answer, Problem):
         payload_access.record(person(request), f"stream {stream.name}", [answer["id"]])
-    return _show(
+    return show_tab(
         admin,
         request,
         stream,
@@ -90,11 +92,14 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         {
             "overview": stream_stats.overviews_of([stream.name]),
             "groups": inspection.list_groups(_asked(request, stream), holder.current()),
+            "failed": read_failures([stream.name]),
         }
     )
+    failed = {} if isinstance(found["failed"], Problem) else found["failed"]
+    known = owners()
     answer = _answer(found["groups"])
     rows = [] if isinstance(answer, Problem) else answer["groups"]
-    return _show(
+    return show_tab(
         admin,
         request,
         stream,
@@ -105,6 +110,13 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
                 **row,
                 "pages": tabs.of_group(request, stream, row["name"]),
                 "lost": row["lost_trimmed"] + row["lost_silent"],
+                "health": group_health(
+                    known.get((stream.name, row["name"])),
+                    failed=failed.get((stream.name, row["name"]), 0),
+                    lag_seconds=row["lag_seconds"],
+                    dead=row["dead"],
+                    waiting=row["waiting"],
+                ),
             }
             for row in rows
         ],
@@ -126,7 +138,7 @@ def _answer(found: exchange.Response | Problem) -> Any:
     return found if isinstance(found, Problem) else exact_json.loads(found.whole_body)
 
 
-def _show(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
+def show_tab(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
     """Render one of the stream's pages, below the statistics that all of them show."""
     problem = found if isinstance(found, Problem) else None
     page: HttpResponse = admin.show(

@@ -14,7 +14,7 @@ from core.admin.base import AuditedAdmin, AuditedInline, Page
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import messages, tabs
+from streams.admin import messages, statistics, tabs
 from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
@@ -67,6 +67,7 @@ class StreamAdmin(AuditedAdmin):
     inlines = [EventTypeInline]
     fieldsets = fieldsets(STREAM_FIELDS, {None: ["name"]})
     pages = (
+        Page(path="<int:pk>/statistics/", name="statistics", view=statistics.statistics),
         Page(path="<int:pk>/messages/", name="messages", view=messages.messages),
         Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),
         Page(path="<int:pk>/groups/", name="groups", view=messages.groups),

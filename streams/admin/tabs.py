@@ -22,6 +22,7 @@ class Leads:
 
 # Their URLs take the stream's primary key.
 STREAM_PAGES = [
+    Leads("Statistics", "admin:streams_stream_statistics"),
     Leads("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
     Leads("Groups", "admin:streams_stream_groups"),
     Leads("Definition", "admin:streams_stream_change"),

@@ -20,6 +20,7 @@ from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.participants import Report
 from synapse.redis.commands.streams import Group
+from synapse.statistics.health import Health, health_of
 
 # `waiting`: for Redis, or for a sink that can take no event now. `failed`: a person has to mend something.
 State = Literal["starting", "running", "paused", "waiting", "failed"]
@@ -143,8 +144,6 @@ COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lo
 
 Standing = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
 
-Health = Literal["healthy", "degraded", "failing", "paused", "stopped"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
@@ -172,13 +171,12 @@ class Overview:
     @property
     def health(self) -> Health:
         """How well it is, in a word: *failing* counts attempts, also while its process runs."""
-        if not self.bridge.enabled or (self.state == "not running" and not self.bridge.is_pulled):
-            return "stopped"
-        if self.state == "paused":
-            return "paused"
-        if self.state == "failed" or self.failed_lately:
-            return "failing"
-        return "degraded" if self.state == "waiting" or self.waiting or self.dead else "healthy"
+        return health_of(
+            stopped=not self.bridge.enabled or (self.state == "not running" and not self.bridge.is_pulled),
+            paused=self.state == "paused",
+            fails=self.state == "failed" or self.failed_lately > 0,
+            degraded=self.state == "waiting" or self.waiting > 0 or self.dead > 0,
+        )
 
     @property
     def state(self) -> Standing:

@@ -10,8 +10,8 @@ from synapse.statistics.block import STEPS, Block, unpack
 from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, ROUNDS, SERIES, Key
 from synapse.statistics.storage import BASE, INSTALLATION, Resolution
 
-# Blocks of so many streams are read in one round trip.
-_TOGETHER = 10
+# So many blocks are read in one round trip: Redis serves nobody else until it has them all.
+_TOGETHER = 500
 Row = list[int | None]
 Rows = dict[Key, Row]
 _PUBLISHED = Key(PUBLISHED.number)
@@ -69,17 +69,22 @@ def read(
     # The step before the first one tells from where counters grew; a later block tells what was before it.
     begin, end = (span.first - 1) // STEPS, max(now // span.resolution.seconds, span.last) // STEPS
     names = [*range(begin, end + 1), BASE]
-    sampled = _sampled((yield from ask(_reading(INSTALLATION, span, names))), begin, span)
     found: dict[str, Rows] = {}
+    sampled: list[bool] = []
 
     def decode(each: tuple[str, Sequence[object]]) -> None:
         stream, replies = each
         found[stream] = _rows(replies, begin, span, sampled, wanted)
 
-    for start in range(0, len(streams), _TOGETHER):
-        some = streams[start : start + _TOGETHER]
-        replies = yield from ask([command for stream in some for command in _reading(stream, span, names)])
-        parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(some))]
+    together = max(1, _TOGETHER // len(names))
+    for start in range(0, len(streams), together):
+        some = streams[start : start + together]
+        # When samples were taken at all is read with the first of them.
+        asked = some if sampled else [INSTALLATION, *some]
+        replies = yield from ask([command for stream in asked for command in _reading(stream, span, names)])
+        parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(asked))]
+        if not sampled:
+            sampled += _sampled(parts.pop(0), begin, span)
         yield from in_parts(list(zip(some, parts, strict=True)), decode)
     return found
 

@@ -5,8 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from synapse.inspection.groups import Owner
 from synapse.redis import Conversation
 from synapse.statistics import history, series
+from synapse.statistics.health import Health, health_of
 from synapse.statistics.history import Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key
 from synapse.statistics.storage import RESOLUTIONS
@@ -59,6 +61,12 @@ class Finding:
     amount: float = 0
     since: int = 0
     trend: str = ""
+
+    @property
+    def health(self) -> Health:
+        """How well the stream or group is that has it."""
+        is_late = self.kind in ("dead", "lagging")
+        return health_of(fails=not is_late, degraded=is_late)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +173,20 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
     return {place: count for place, count in failed.items() if count}
 
 
+def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
+    """Read in words how the backlog of a group goes on, as `describe_trend` says it; "" where nothing was sampled.
+
+    Raises:
+        Unavailable: when Redis cannot be used.
+    """
+    backlog = (series.LAG_EVENTS, series.IN_FLIGHT, series.SCHEDULED, series.BLOCKED)
+    numbers = {each.number for each in backlog}
+    recent = _ending(now, _FINE.seconds, RECENT)
+    found = yield from history.read([stream], recent, lambda key: key.group == group and key.number in numbers, now=now)
+    row = add_rows(found[stream].values())
+    return describe_trend(row, _FINE.seconds) if any(row) else ""
+
+
 def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
     """Return what one series of a stream tells, None when it is as it should be."""
     values = [value for value in row if value is not None]
@@ -204,6 +226,24 @@ def _since(past: StreamHistory, key: Key, *, least: int = 1) -> int:
     return past.recent_begins
 
 
+def group_health(owner: Owner | None, *, failed: int, lag_seconds: float, dead: int, waiting: int) -> Health:
+    """Return how well a group is.
+
+    Args:
+        owner: of what is defined to read as it; None: of another program.
+        failed: attempts that failed lately, as `read_failures` counts them.
+        lag_seconds: the age of its oldest unread event.
+        dead: its dead letters.
+        waiting: its events that are scheduled for retry.
+    """
+    return health_of(
+        stopped=owner is not None and not owner.enabled,
+        paused=owner is not None and owner.paused,
+        fails=failed > 0,
+        degraded=lag_seconds > LATE or dead > 0 or waiting > 0,
+    )
+
+
 def describe_trend(row: Row, step: int) -> str:
     """Say in words how a backlog goes on: steady, rising, or draining with the time until it is empty.
 
@@ -222,6 +262,23 @@ def describe_trend(row: Row, step: int) -> str:
         return "rising"
     seconds = round(now / -slope)
     return f"draining: empty in {seconds} s" if seconds < 120 else f"draining: empty in {seconds // 60} min"
+
+
+# What a course is told from: the mean of so many last values against that of as many before.
+_COMPARED = 10
+
+
+def describe_course(row: Sequence[float | None]) -> str:
+    """Say in a word how values went on lately: steady, rising or falling; "" where too little was sampled."""
+    last, before = (
+        [value for value in part if value is not None] for part in (row[-_COMPARED:], row[-2 * _COMPARED : -_COMPARED])
+    )
+    if not last or not before:
+        return ""
+    now, then = sum(last) / len(last), sum(before) / len(before)
+    if abs(now - then) <= max(now, then) / 5:
+        return "steady"
+    return "rising" if now > then else "falling"
 
 
 def add_rows(rows: Iterable[Row]) -> Row:

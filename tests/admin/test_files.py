@@ -1,4 +1,4 @@
-"""The assets of the pages: no inline scripts, no unescaped text, and an editor built from its stated sources."""
+"""The assets of the pages: no inline scripts, no unescaped text, and bundles built from their stated sources."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EDITOR = ROOT / "core/editor"
+BUNDLES = ROOT / "core/bundles"
 STATIC = ROOT / "core/static/core"
 TEMPLATES = sorted(path for app in ("core", "contracts", "streams", "bridges") for path in (ROOT / app).rglob("*.html"))
 SOURCES = sorted(path for app in ("core", "contracts", "streams") for path in (ROOT / app / "admin").rglob("*.py"))
@@ -36,17 +36,18 @@ def test_no_page_calls_a_text_safe(source):
     assert "mark_safe" not in source.read_text(encoding="utf-8")
 
 
-def test_the_editor_was_made_from_what_stands_beside_it():
-    made_of = (EDITOR / "package.json").read_bytes() + (EDITOR / "json-editor.js").read_bytes()
+@pytest.mark.parametrize("name", ["json-editor.js", "charts.js"])
+def test_a_bundle_was_made_from_its_stated_sources(name):
+    made_of = (BUNDLES / "package.json").read_bytes() + (BUNDLES / name).read_bytes()
 
-    first_line = (STATIC / "json-editor.js").read_text(encoding="utf-8").partition("\n")[0]
-    assert hashlib.sha256(made_of).hexdigest() in first_line, "run core/editor/build"
+    first_line = (STATIC / name).read_text(encoding="utf-8").partition("\n")[0]
+    assert hashlib.sha256(made_of).hexdigest() in first_line, "run core/bundles/build"
 
 
-def test_every_package_in_the_editor_is_pinned_and_has_its_licence_beside_it():
+def test_every_bundled_package_is_pinned_and_has_its_licence_beside_it():
     import json
 
-    packages = json.loads((EDITOR / "package.json").read_text())["dependencies"]
+    packages = json.loads((BUNDLES / "package.json").read_text())["dependencies"]
     licences = (STATIC / "THIRD_PARTY.txt").read_text(encoding="utf-8")
 
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in packages.values())

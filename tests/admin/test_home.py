@@ -78,7 +78,7 @@ def test_the_home_page_of_twenty_streams_takes_few_pipelines_and_queries(
     for place in range(20):
         define(f"stream-{place}")
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         admin_client.get("/admin/")
 
     # The figures of now and the last hour, of ten streams in one pipeline.

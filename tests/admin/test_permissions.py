@@ -29,7 +29,7 @@ VERBS = {"sees": "view", "adds": "add", "changes": "change", "deletes": "delete"
 # Whoever may log in to the admin sees these; what they list is asked for one by one.
 FOR_ALL = {
     *("index", "login", "logout", "password_change", "password_change_done", "jsi18n", "search", "app_list"),
-    *("autocomplete", "view_on_site"),
+    *("autocomplete", "view_on_site", "home_parts"),
 }
 NEVER_WRITTEN = ("core.auditentry", "bridges.archivedevent")
 
@@ -130,7 +130,9 @@ class Scene:
             arguments = [self.event_type.pk]
         elif model == "streams.service" and name in PAGES and page != "integration":
             arguments = [self.rows[model].pk, *([] if page == "keys" else [self.key])]
-        elif page in ("messages", "groups", "group_new"):
+        elif name == "bridges_bridge_statistics":
+            arguments = [self.rows[model].pk]
+        elif page in ("messages", "groups", "group_new", "statistics"):
             arguments = [self.stream.pk]
         elif page == "message":
             arguments = [self.stream.pk, "1-1"]

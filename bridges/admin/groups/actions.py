@@ -1,5 +1,6 @@
 """Admin pages that create a group or act on one; each shows the consequence before it asks to confirm."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,17 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from bridges import groups
+from bridges.admin import group_statistics
 from bridges.admin.dead_letters import selection
 from core.admin.base import person
 from core.templatetags.synapse import number
 from streams.admin import tabs
+from streams.connections import executor
 from streams.models import Stream
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
+from synapse.statistics.overview import group_health, read_failures
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -58,8 +62,11 @@ class Action:
 
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Show the state of a group, with links to its actions."""
-    return _show(admin, request, "one", selection.found(admin, request, pk), group)
+    """Show the state of a group with links to its actions, and its charts; with `figures` in the query only figures."""
+    stream = selection.found(admin, request, pk)
+    if "figures" in request.GET:
+        return _show(admin, request, "facts", stream, group, trend=group_statistics.trend_of(stream.name, group))
+    return _show(admin, request, "one", stream, group, **group_statistics.read(request, stream, group))
 
 
 def pause(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
@@ -142,15 +149,30 @@ def _to(request: HttpRequest) -> str:
 
 def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
     """Render one of the pages of a group, below the statistics that all of them show."""
-    standing, problem = None, None
+    standing, problem, health = None, None, ""
     try:
         standing = groups.standing(stream.name, group)
+        failed = executor().run(read_failures([stream.name])).get((stream.name, group), 0)
+        health = group_health(
+            standing.owner,
+            failed=failed,
+            lag_seconds=standing.behind.seconds(time.time() * 1000),
+            dead=standing.dead,
+            waiting=standing.waiting,
+        )
     except (UnknownGroup, UnknownStream):
         raise Http404 from None
     except Problem as found:
         problem = found
     given = request.POST if request.method == "POST" else request.GET
-    titles = {"one": "Group", "pause": "Pause", "resume": "Resume", "move": "Move", "delete": "Delete"}
+    titles = {
+        "one": "Group",
+        "facts": "Group",
+        "pause": "Pause",
+        "resume": "Resume",
+        "move": "Move",
+        "delete": "Delete",
+    }
     answer: HttpResponse = admin.show(
         request,
         f"bridges/admin/groups/{template}.html",
@@ -159,6 +181,7 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
         group=group,
         standing=standing,
         lost=sum(standing.counted[name] for name in ("lost_trimmed", "lost_silent")) if standing else 0,
+        health=health,
         problem=problem,
         where={name: admin.page_url(f"group_{name}", stream.pk, group) for name in ACTIONS},
         here=admin.page_url("group", stream.pk, group),

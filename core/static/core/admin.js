@@ -30,47 +30,85 @@
 
   // ---- The parts of a page that say what goes on now are kept up to date: all with an id and data-live="SECONDS".
   //
-  // The page is fetched again, and its parts take the place of the old ones. Nothing is fetched while the page is
-  // hidden, and a part in which somebody has opened, focused or selected something is left alone.
+  // With a sample of statistics that the server pushes, the parts that are older than that are fetched, from the page
+  // or from the address in data-from, and take the place of the old ones. When nothing is pushed, because Redis or the
+  // connection is away, they are asked for all the same, to say so. Nothing is fetched while the page is hidden, and a
+  // part in which somebody has opened, focused or selected something is left alone.
+
+  // Samples come every five seconds. Milliseconds.
+  const SILENT = 12_000;
+  let toldAt = Date.now();
+  const fetchedAt = new Map();
+  const asking = new Set();
 
   const isInUse = (part) => {
     const selection = document.getSelection();
     return (
-      part.querySelector("details[open]") !== null ||
+      part.querySelector("details[open], input:checked") !== null ||
       part.contains(document.activeElement) ||
       (selection !== null && !selection.isCollapsed && part.contains(selection.anchorNode))
     );
   };
 
-  const refresh = async () => {
-    const parts = [...document.querySelectorAll("[data-live]")].filter((part) => !isInUse(part));
-    if (document.hidden || parts.length === 0) {
+  const fetchParts = async (address, parts) => {
+    if (asking.has(address)) {
       return;
     }
-    let page;
+    asking.add(address);
+    parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
+      const answer = await fetch(address, { credentials: "same-origin" });
       // Logged out, or gone: what is shown stays, and the next click says so.
       if (!answer.ok || answer.redirected) {
         return;
       }
-      page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    } catch {
-      return;
-    }
-    for (const part of parts) {
-      const now = page.getElementById(part.id);
-      if (now !== null && part.isConnected) {
-        part.replaceWith(document.adoptNode(now));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of parts) {
+        const now = page.getElementById(part.id);
+        if (now !== null && part.isConnected && !isInUse(part)) {
+          Object.assign(now.dataset, part.dataset);
+          part.replaceWith(document.adoptNode(now));
+        }
       }
+    } catch {
+      // With the next sample.
+    } finally {
+      asking.delete(address);
     }
   };
 
-  const keepUpToDate = () => {
-    const first = document.querySelector("[data-live]");
-    if (first !== null) {
-      setInterval(refresh, Number(first.dataset.live) * 1000);
+  const refresh = () => {
+    if (document.hidden) {
+      return;
     }
+    const isDue = (part) => Date.now() - (fetchedAt.get(part.id) ?? openedAt) > Number(part.dataset.live) * 1000 - 1500;
+    const due = [...document.querySelectorAll("[data-live]")].filter((part) => isDue(part) && !isInUse(part));
+    for (const address of new Set(due.map((part) => part.dataset.from ?? location.href))) {
+      fetchParts(address, due.filter((part) => (part.dataset.from ?? location.href) === address));
+    }
+  };
+  const openedAt = Date.now();
+
+  const keepUpToDate = () => {
+    // The theme's table of a list, where the page says that its rows tell what goes on.
+    const list = document.getElementById("result_list");
+    const seconds = document.querySelector("[data-live-list]")?.dataset.liveList;
+    if (list !== null && seconds !== undefined) {
+      list.dataset.live = seconds;
+    }
+    if (document.querySelector("[data-live], [data-charts]") === null) {
+      return;
+    }
+    window.addEventListener("synapse:sample", () => {
+      toldAt = Date.now();
+      refresh();
+    });
+    setInterval(() => {
+      if (Date.now() - toldAt > SILENT) {
+        refresh();
+      }
+    }, SILENT / 2);
+    window.followStatistics();
   };
 
   // ---- Of the theme's own libraries: no styles that the pages' policy refuses, and no code from texts.

@@ -1,0 +1,68 @@
+"""The page of a stream's statistics: charts, and the publishers and types of its newest events."""
+
+from collections import Counter
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from core import payload_access
+from streams.admin import charts
+from streams.admin.messages import attach_overviews, show_tab
+from streams.connections import ask_all
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse.inspection import stream_stats
+from synapse.problems import Problem
+from synapse.redis import Conversation, ReplyError, ask
+from synapse.redis.commands import streams as stream_commands
+from synapse.statistics.charts import OF_STREAM
+from synapse.wire import fast_decoder
+
+# Of so many events publishers and types are counted, and so many of each are shown.
+_NEWEST, _SHOWN = 100, 8
+
+
+def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the charts of a stream; with `figures` in the query only the figures above them."""
+    stream = admin.found(request, pk)
+    if "figures" in request.GET:
+        # The figures above the charts, which are fetched again.
+        problem = attach_overviews([stream], lambda _: stream_stats.overviews_of([stream.name]))
+        context = {"original": stream, "problem": problem, "overview": stream.overview}
+        return render(request, "streams/admin/strip.html", context)
+    asked = charts.ask_for(request, stream.name, OF_STREAM)
+    conversations = {"overview": stream_stats.overviews_of([stream.name]), "charts": asked.conversation}
+    if payload_access.may_see(request):
+        conversations["newest"] = _newest(stream)
+    found = ask_all(conversations)
+    newest = found.get("newest")
+    return show_tab(
+        admin,
+        request,
+        stream,
+        "Statistics",
+        found["overview"],
+        charts=charts.shown(
+            request,
+            asked,
+            found["charts"],
+            targets=charts.targets_of_stream(stream),
+            limits=[("trimmed to", stream.max_length), ("full at", stream.hard_length)],
+        ),
+        newest=None if isinstance(newest, Problem) else newest,
+    )
+
+
+def _newest(stream: Stream) -> Conversation[dict[str, Any]]:
+    """Count the newest events by their publisher and by their type, the most frequent first."""
+    newest = stream_commands.xrevrange(stream.name, stream_commands.LAST, stream_commands.FIRST, _NEWEST)
+    (reply,) = yield from ask([newest])
+    entries = [] if isinstance(reply, ReplyError) else reply
+    types_of = found.types_of if (found := holder.current().streams.get(stream.name)) else {}
+    decoded = [fast_decoder.decode_parts(entry.parts, types_of=types_of) for entry in entries]
+    return {
+        "count": len(entries),
+        "publishers": Counter(one.source or "" for one in decoded).most_common(_SHOWN),
+        "event_types": Counter(one.event_type for one in decoded).most_common(_SHOWN),
+    }

@@ -1,0 +1,117 @@
+"""The pages of statistics: charts of streams, bridges and groups, with marks for changes of definitions."""
+
+import time
+
+import pytest
+
+from bridges.models import Bridge
+from core import audit
+from core.admin import home
+from streams import connections
+from synapse.auth.principal import SYSTEM
+from synapse.redis import keyspace
+from synapse.statistics.sampler import Sampler
+from tests.admin.pages import text_of
+from tests.definitions import define
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+@pytest.fixture
+def stream(redis):
+    """A stream whose group `<b>` fails, sampled some seconds ago."""
+    stream = define("orders", {"order-placed": {"required": ["n"]}})
+    redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    clock = [time.time() - 20]
+    sampler = Sampler(connections.executor, lambda: ["orders"], clock=lambda: clock[0])
+    for round_ in range(4):
+        redis.hincrby(keyspace.counters("orders", "shop"), "retried", round_)
+        redis.hincrby(keyspace.counters("orders", "shop"), "failed:timeout", round_)
+        redis.hincrby(keyspace.stats("orders"), f"refused:{HOSTILE}", round_)
+        assert sampler.step()
+        clock[0] += 5
+    return stream
+
+
+def charts_of(page):
+    return {chart["name"]: chart for chart in page.context["charts"]["data"]["charts"]}
+
+
+def test_the_page_of_a_stream_has_charts_with_its_limits_and_names_that_are_html_are_text(admin_client, stream):
+    page = admin_client.get(f"/admin/streams/stream/{stream.pk}/statistics/?range=15m")
+
+    found = charts_of(page)
+    assert [limit["value"] for limit in found["length"]["limits"]] == [stream.max_length, stream.hard_length]
+    assert [line["label"] for line in found["refused"]["lines"]] == [HOSTILE]
+    assert "<script>alert(1)" not in page.content.decode()
+
+
+def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_log(admin_client, client_who_may, stream):
+    audit.record(SYSTEM, "change", "stream orders", before={"max_length": 5}, after={"max_length": 9})
+    audit.record(SYSTEM, "see payloads", "stream orders", after={"events": 1})
+    audit.record(SYSTEM, "change", "stream others", before={"max_length": 5}, after={"max_length": 9})
+    address = f"/admin/streams/stream/{stream.pk}/statistics/"
+
+    marks = admin_client.get(address).context["charts"]["data"]["marks"]
+    none = client_who_may("streams.view_stream").get(address).context["charts"]["data"]["marks"]
+
+    texts = [mark["text"] for mark in marks]
+    assert "synapse changed stream orders: max_length from 5 to 9" in texts
+    assert not any("others" in text or "payload" in text for text in texts)
+    assert none == []
+
+
+def test_a_person_without_payload_access_sees_figures_and_no_contents(client_who_may, stream, redis):
+    redis.xadd("orders", {"event_type": "order-placed", "source": "cash-desk"})
+
+    page = client_who_may("streams.view_stream", "bridges.view_bridge").get(
+        f"/admin/streams/stream/{stream.pk}/statistics/"
+    )
+
+    assert charts_of(page)["refused"]["lines"] != []
+    assert "cash-desk" not in page.content.decode()
+
+
+def test_a_bridge_and_its_group_show_what_fails_and_in_which_state_they_are(admin_client, stream):
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    address = f"/admin/bridges/bridge/groups/{stream.pk}/shop/"
+
+    pages = [admin_client.get(path) for path in (f"/admin/bridges/bridge/{bridge.pk}/statistics/", address)]
+
+    for page in pages:
+        assert [line["label"] for line in charts_of(page)["failures"]["lines"]] == ["timeout"]
+    assert "failing" in text_of(pages[1])
+
+
+@pytest.mark.parametrize("asked", ["10y", "-1h", HOSTILE])
+def test_a_time_range_that_there_is_none_of_is_the_last_hour_and_the_page_says_so(admin_client, stream, asked):
+    page = admin_client.get(f"/admin/streams/stream/{stream.pk}/statistics/", {"range": asked})
+
+    assert "There is no time range" in text_of(page)
+    assert page.context["charts"]["data"]["range"] == 3_600
+    assert "<script>alert(1)" not in page.content.decode()
+
+
+def test_without_redis_the_pages_say_so(admin_client, no_redis):
+    stream = define("orders")
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+
+    for path in (f"streams/stream/{stream.pk}/statistics/", f"bridges/bridge/{bridge.pk}/statistics/"):
+        page = admin_client.get(f"/admin/{path}")
+        assert page.status_code == 200
+        assert "Redis cannot be reached" in text_of(page)
+
+
+def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page_and_others_do_not(
+    admin_client, client_who_may, stream, round_trips, monkeypatch
+):
+    monkeypatch.setattr(home, "shared_parts", home._SharedParts())
+
+    first, second = admin_client.get("/admin/parts/"), admin_client.get("/admin/parts/")
+    asked = len(round_trips)
+    stranger = client_who_may().get("/admin/parts/")
+
+    assert "failing orders / shop" in text_of(first)
+    assert first.content == second.content
+    assert "orders" not in text_of(stranger)
+    assert len(round_trips) == asked

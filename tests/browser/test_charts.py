@@ -1,0 +1,58 @@
+"""Charts in a real browser: drawn, with a table behind them, and carried on by what the server pushes."""
+
+import re
+
+import httpx
+
+from tests.browser.conftest import DESK, TELEPHONE
+from tests.browser.test_admin import at_both_widths, id_of
+
+STREAM = "inference-events"
+EVENT = {"event_type": "inference-complete", "model_name": "m", "latency_ms": 1}
+
+
+def publish(hub, count=1):
+    for _ in range(count):
+        httpx.post(f"{hub.url}/events/{STREAM}", json=EVENT)
+
+
+def open_charts(window, hub):
+    stream = id_of(window, "streams/stream", STREAM)
+    window.open(f"/admin/streams/stream/{stream}/statistics/?range=15m")
+    window.page.locator("[data-chart=length] canvas").wait_for()
+
+
+@at_both_widths
+def test_a_chart_has_its_latest_values_beside_it_and_all_of_them_in_a_table(open_at, hub, width):
+    window = open_at(width)
+    publish(hub)
+    open_charts(window, hub)
+
+    chart = window.page.locator("[data-chart=length]")
+    chart.get_by_text("Values").click()
+
+    assert chart.locator("table tbody tr").count() > 100
+    latest = chart.locator("table tbody tr").first
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", latest.locator("time").inner_text())
+    assert latest.locator("time").get_attribute("title").endswith(" UTC")
+    assert chart.locator(".s-legend b").inner_text() == latest.locator("td").nth(1).inner_text()
+    assert window.too_wide == 0
+
+
+def test_samples_that_are_pushed_go_on_in_every_tab_over_one_connection(open_at, hub):
+    first, second = open_at(DESK), open_at(TELEPHONE)
+    for window in (first, second):
+        open_charts(window, hub)
+    before = first.page.locator("[data-chart=length] .s-legend b").inner_text()
+
+    publish(hub, 3)
+
+    # Both are shown by one browser, in which one tab at a time is looked at.
+    second.page.bring_to_front()
+    for window in (second, first):
+        window.page.bring_to_front()
+        window.page.wait_for_function(
+            "before => document.querySelector('[data-chart=length] .s-legend b').textContent !== before", arg=before
+        )
+    metrics = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
+    assert re.findall(r'synapse_share_used{.*resource="live-seats".*} (\S+)', metrics) == ["1.0"]

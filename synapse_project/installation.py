@@ -1,7 +1,8 @@
 """The running installation on this machine, which management commands in another shell find.
 
-`manage.py up` writes down in `var/running/`, beside `manage.py`, which settings it was given. A command that is started
-in the same folder takes from there what its own environment does not say, and tells on standard error what it took.
+`manage.py up` writes down in `var/running/`, beside `manage.py`, or in `SYNAPSE_RECORDS`, which settings it was given.
+A command that is started in the same folder takes from there what its own environment does not say, and tells on
+standard error what it took.
 Secrets are never written: a command is told their names, and when it acts on another database or Redis.
 """
 
@@ -27,7 +28,8 @@ from synapse.runtime.supervisor import LIFELINE
 from synapse_project.environment import SECRETS_PREFIX, SETTINGS, is_secret, read_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORDS = ROOT / "var" / "running"
+# The variable that names another folder for the records than var/running/.
+RECORDS = "SYNAPSE_RECORDS"
 UP_LOCK = "up.lock"
 # Commands that have settings of their own, or use none of an installation.
 _APART = ("up", "chaos", "help", "version", "check", "makemigrations", "runserver", "test")
@@ -72,8 +74,9 @@ taken: Taken | None = None
 others: Sequence[Installation] = ()
 
 
-def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str, records: Path = RECORDS) -> None:
+def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str) -> None:
     """Write down the installation of this process and its settings; records of stopped ones are deleted."""
+    records = _records(variables)
     settings, withheld = _told_apart(variables)
     if folder == ROOT / "var":
         settings.pop("SYNAPSE_VAR", None)
@@ -97,13 +100,13 @@ def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: 
         write_private(_path(records, folder), json.dumps(asdict(installation), indent=2) + "\n")
 
 
-def forget(folder: Path, records: Path = RECORDS) -> None:
+def forget(folder: Path, variables: Mapping[str, str]) -> None:
     """Delete the record of an installation that stops."""
     with suppress(OSError):
-        _path(records, folder).unlink(missing_ok=True)
+        _path(_records(variables), folder).unlink(missing_ok=True)
 
 
-def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records: Path = RECORDS) -> None:
+def adopt(arguments: Sequence[str], variables: MutableMapping[str, str]) -> None:
     """Add the settings of the running installation to a command's environment, whose own settings take precedence."""
     global taken, others  # noqa: PLW0603 - what is told when the settings are loaded
     taken, others = None, ()
@@ -113,7 +116,7 @@ def adopt(arguments: Sequence[str], variables: MutableMapping[str, str], records
         return
     explicit = frozenset(variables)
     read_env_file(ROOT)
-    running = sorted(filter(None, map(_read, records.glob("*.json"))), key=attrgetter("folder"))
+    running = sorted(filter(None, map(_read, _records(variables).glob("*.json"))), key=attrgetter("folder"))
     installation = _chosen(running, variables)
     if installation is None:
         others = running
@@ -253,6 +256,11 @@ def _read(path: Path) -> Installation | None:
         return found if private_files.is_held(Path(found.folder) / UP_LOCK) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _records(variables: Mapping[str, str]) -> Path:
+    """Return the folder of the records."""
+    return ROOT / (variables.get(RECORDS) or "var/running")
 
 
 def _path(records: Path, folder: Path) -> Path:

@@ -17,6 +17,8 @@ for setting in SETTINGS:
 _folder = tempfile.mkdtemp(prefix="synapse-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ["SYNAPSE_VAR"] = _folder
+# Commands meet no installation that runs in this checkout.
+os.environ["SYNAPSE_RECORDS"] = os.path.join(_folder, "running")
 os.environ["SYNAPSE_LOG_LEVEL"] = "WARNING"
 # Tests of access ask for keys themselves; the others are about something else.
 os.environ["SYNAPSE_AUTH"] = "open"

@@ -43,6 +43,7 @@ class Hub:
         inherited = {name: text for name, text in os.environ.items() if name not in own}
         return inherited | {
             "SYNAPSE_VAR": str(self.folder / "var"),
+            "SYNAPSE_RECORDS": str(self.folder / "running"),
             "PORT": str(self.port),
             "SYNAPSE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "SYNAPSE_URL": self.url,

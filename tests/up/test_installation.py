@@ -34,7 +34,8 @@ def run(tmp_path, records):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         locks.append(private_files.take(folder / installation.UP_LOCK))
-        installation.record(folder, variables, database=database, redis=redis, records=records)
+        variables[installation.RECORDS] = str(records)
+        installation.record(folder, variables, database=database, redis=redis)
         return locks[-1]
 
     yield run
@@ -45,7 +46,9 @@ def run(tmp_path, records):
 
 def adopted(records, command="catalog", **variables):
     """Return the environment of a command, with the variables that it adopted."""
-    installation.adopt(["manage.py", command], variables, records)
+    variables[installation.RECORDS] = str(records)
+    installation.adopt(["manage.py", command], variables)
+    del variables[installation.RECORDS]
     return variables
 
 
@@ -191,7 +194,7 @@ def test_the_file_of_a_stopped_installation_is_ignored_and_deleted_by_the_next(r
 def test_an_installation_that_stops_leaves_no_record(run, records, tmp_path):
     run(PORT="9002")
 
-    installation.forget(tmp_path / "var", records)
+    installation.forget(tmp_path / "var", {installation.RECORDS: str(records)})
 
     assert adopted(records) == {}
 

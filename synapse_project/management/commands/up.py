@@ -1,6 +1,7 @@
 """`manage.py up`: everything on one machine, what `make run` calls."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -82,7 +83,7 @@ class Up:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if self._is_recorded:
-            installation.forget(settings.VAR_DIR)
+            installation.forget(settings.VAR_DIR, os.environ)
         try:
             self._supervisor.stop()
         except KeyboardInterrupt:

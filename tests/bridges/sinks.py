@@ -40,11 +40,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Opened:
-    """A sink, and the ids of the events that arrived there so far; None where nobody can tell."""
+    """A sink, and the ids of the events that arrived there so far."""
 
     name: str
     sink: Sink
-    arrived: Callable[[], list[str] | None]
+    arrived: Callable[[], list[str]]
     close: Callable[[], None]
 
 
@@ -89,12 +89,13 @@ def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
     bridge = definition(name, row=True)
     kind = registry.find(name)
     sink = kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: False)
-    arrived: dict[str, Callable[[], list[str] | None]] = {
+    arrived: dict[str, Callable[[], list[str]]] = {
         "handler": lambda: [line.split()[0] for line in written.read_text().splitlines()] if written.exists() else [],
         "database": lambda: list(ArchivedEvent.objects.order_by("id").values_list("entry_id", flat=True)),
         "stream": _copied,
     }
-    return Opened(name, sink, arrived.get(name, lambda: None), sink.close)
+    assert name in arrived, f"Say in {__name__} how a test sees which events arrived in the sink “{name}”."
+    return Opened(name, sink, arrived[name], sink.close)
 
 
 def _copied() -> list[str]:

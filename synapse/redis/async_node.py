@@ -108,7 +108,9 @@ class AsyncNode:
         if writer is None:
             raise BrokerDown("The connection to Redis was lost while it was opened.")
         opened._reader = opened._writer = None
-        return PipelinedConnection(writer, timeout=self._server.timeout)
+        # Kept here, not when the task is looked at: between the two the node may be closed.
+        self._connection = PipelinedConnection(writer, timeout=self._server.timeout)
+        return self._connection
 
     def _opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
         self._opening = None
@@ -117,4 +119,3 @@ class AsyncNode:
             self._failed = (asyncio.get_running_loop().time(), error)
         elif error is None and not task.cancelled():
             self._failed = None
-            self._connection = task.result()

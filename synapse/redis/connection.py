@@ -157,7 +157,12 @@ class Server:
         options["retry"] = redis.asyncio.retry.Retry(NoBackoff(), 0)
         pool = redis.asyncio.ConnectionPool.from_url(url, **options)
         connection: redis.asyncio.Connection = pool.make_connection()
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:
+            # redis-py leaves the socket open when it is cancelled before Redis has answered to the password.
+            await connection.disconnect(nowait=True)
+            raise
         return connection
 
     def _options(self, timeout: float) -> dict[str, Any]:

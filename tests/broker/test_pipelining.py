@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from synapse.errors.streams import Busy
+from synapse.errors.streams import BrokerDown, Busy, OutcomeUnknown
 from synapse.redis import AsyncExecutor, ReplyError, Server
 from synapse.redis.commands import streams as stream_commands
+from tests.patience import eventually
 
 
 @pytest.fixture
@@ -110,6 +111,49 @@ def test_callers_that_come_together_share_one_attempt_to_connect(server):
     asyncio.run(work())
 
     assert len(opened) == 1
+
+
+def test_a_connection_that_waits_for_the_answer_to_its_password_is_closed_with_the_executor():
+    async def work():
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def be_silent(reader, writer):
+            await reader.read(1)
+            begun.set()
+            await reader.read()
+            ended.set()
+            writer.close()
+
+        async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as listener:
+            port = listener.sockets[0].getsockname()[1]
+            executor = AsyncExecutor(Server(locate=lambda: f"redis://:x@127.0.0.1:{port}/0", timeout=60))
+            asked = asyncio.create_task(executor.execute([stream_commands.ping()]))
+            await begun.wait()
+            executor.close()
+            async with asyncio.timeout(60):
+                await ended.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    asyncio.run(work())
+
+
+def test_a_connection_that_has_just_been_opened_is_closed_with_the_executor(server, redis):
+    class ClosedMeanwhile(Server):
+        async def open(self):
+            opened = await super().open()
+            asyncio.get_running_loop().call_soon(executor.close)
+            return opened
+
+    executor = AsyncExecutor(ClosedMeanwhile(locate=server.locate, timeout=60))
+
+    async def work():
+        with pytest.raises((BrokerDown, OutcomeUnknown)):
+            await executor.execute([stream_commands.ping()])
+
+    asyncio.run(work())
+
+    eventually(lambda: len(redis.client_list()) == 1)
 
 
 def test_a_command_that_cannot_be_sent_shifts_nobodys_replies(server):

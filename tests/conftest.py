@@ -1,5 +1,6 @@
 """Fixtures of all tests: a real Valkey, the platform's catalog, and both ways to ask (fast path and Django)."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -47,6 +48,17 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         guard.is_unit = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the garbage collector look at none of the thousands of tests, neither as they are made nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 # Before xdist takes the tests that `-m` leaves over.

@@ -282,7 +282,7 @@ def test_a_good_key_is_counted_for_its_service_and_another_for_an_anonymous_call
     key = key_of("billing")
 
     assert caller({"x-api-key": key}) == CallerId("service", "billing")
-    assert caller({"x-api-key": key[:-1] + "x"}) == NETWORK
+    assert caller({"x-api-key": key[:-1] + ("y" if key.endswith("x") else "x")}) == NETWORK
     assert caller({}) == NETWORK
 
 

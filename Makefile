@@ -4,7 +4,7 @@
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make test-unit  the tests that need no server and no other program: they run anywhere
 # make test-full  all tests, and the long forms of some: products of parameters whole, kill runs for minutes
-# make lint     format, lint, types, import rules, Django's own checks, missing migrations
+# make lint     format, lint, types, import rules, plain words, Django's own checks, missing migrations
 # make check    lint and test
 # make chaos    kill, freeze and cut off everything for 45 minutes, on each Redis that is installed; counts what is lost
 # make bench    measure beside the peers (under 15 minutes); make bench-quick takes 2
@@ -56,6 +56,7 @@ lint: $(TESTING)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=client/src $(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.plain_words
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
 

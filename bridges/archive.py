@@ -1,6 +1,6 @@
 """Archived events: rows made from delivered events, and the space that the rows take.
 
-What no database can hold is replaced, and the row says so.
+Characters that no database can store are replaced, and the row's note says so.
 """
 
 from copy import copy

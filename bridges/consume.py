@@ -40,8 +40,8 @@ class Wanted:
     """The options of one `consume` command: `begin` as in synapse.wire.start_position, None for the group's own
     position.
 
-    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with what is
-    personal in them if `personal`.
+    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with PII
+    unmasked if `personal`.
     """
 
     stream: str

@@ -1,7 +1,7 @@
 """Statistics of the archived inference events of a period, by model, aggregated by the database.
 
-The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. What is
-PII in them is left out for those who may not see it: the events count, as of no model, or without a latency.
+The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. PII
+in them is left out for those who may not see it: the events count, as of no model, or without a latency.
 """
 
 from collections.abc import Mapping, Sequence

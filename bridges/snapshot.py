@@ -1,4 +1,4 @@
-"""A snapshot of the bridges in the memory of every process, loaded anew when the catalog changes.
+"""A snapshot of the bridges in the memory of every process, loaded again when the catalog changes.
 
 The streams' snapshot tells when that was: it is replaced as a whole, here and in every other process.
 """

@@ -1,7 +1,7 @@
-"""What happened, in files that outlive every kill: one line a fact, each written by one call.
+"""A ledger in files that outlive every kill: one line for each fact, each written by one call.
 
 A file is opened for appending by all who write to it, so the system puts whole lines one after the other, and a line is
-there or not. What was written survives the death of its writer: only the machine itself must not fail.
+there or not. A written line survives the death of its writer: only the machine itself must not fail.
 """
 
 import os

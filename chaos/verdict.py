@@ -16,8 +16,9 @@ from synapse.wire.ids import EntryId, parse
 class KeyOrder:
     """The attempts at the events of one key, in the order in which they happened.
 
-    The promise: no event is begun while an earlier one is neither handled nor a dead letter. What was cut off by a kill
-    may be begun again after later ones; then those are begun again too, in their order, before anything new.
+    The promise: no event is begun while an earlier one is neither handled nor a dead letter. Events that a kill
+    interrupted may be begun again after later ones; then those are begun again too, in their order, before anything
+    new.
 
     Args:
         dead: the names of the dead letters.
@@ -63,8 +64,8 @@ class Verdict:
     `lost`: neither handled nor a dead letter, though acknowledged or stored. `stored_twice`: beyond the first time.
     `dead_and_delivered`: both. `dead_wrongly`: sound, or given up before or after the last attempt. `order_breaks`: an
     attempt began at an event though an earlier one of its key had to end first (`order.KeyOrder`). `left_over`: keys
-    that should be gone. `unsettled`: pending, waiting or parked at the end. `miscounted`: by how many the scripts' own
-    counts of what is done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
+    that should be gone. `unsettled`: pending, scheduled or blocked at the end. `miscounted`: by how many the scripts'
+    own counts of what is done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
     """
 
     acknowledged: int
@@ -91,7 +92,7 @@ class Verdict:
             "dead and delivered": self.dead_and_delivered,
             "dead without reason": self.dead_wrongly,
             "keys left over": self.left_over,
-            "not settled": self.unsettled,
+            "not acknowledged": self.unsettled,
             "miscounted": self.miscounted,
             "trimmed": self.trimmed,
         }
@@ -168,7 +169,7 @@ def _deeds(plan: Plan, outcome: dict[str, Any]) -> Iterator[tuple[str, str]]:
     deeds, stops = outcome["deeds"], outcome["stops"]
     yield "engine", outcome["engine"]
     yield "order", plan.order
-    yield "seconds", f"{outcome['took']:.1f}, and {outcome['drained']:.1f} until all was settled"
+    yield "seconds", f"{outcome['took']:.1f}, and {outcome['drained']:.1f} until all was acknowledged"
     yield "workers killed", f"{deeds['workers_killed']:,}"
     yield "servers killed", f"{deeds['servers_killed']:,}"
     if plan.freeze_worker:

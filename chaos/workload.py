@@ -36,7 +36,7 @@ TRICKLE_EVERY = 0.05
 class Phases:
     """Shared events by which the publishers and the run synchronise.
 
-    First come the planned events. When those are stored, sound ones go on coming, few, until the run says that it is
+    First come the planned events. When those are stored, a few sound ones follow until the run says that it is
     over: where nothing but poison is left no attempt succeeds, and workers then try one event every half minute.
     """
 
@@ -152,7 +152,7 @@ def be_worker(plan: Plan, number: int, ledger: Ledger) -> None:
     """Run a worker process until SIGTERM.
 
     Every second worker has the name of a consumer of another host: nobody can see that it died, so what it had comes
-    back when its lease is over. What the others had comes back at once.
+    back when its lease is over. The events of the others come back at once.
     """
     stop = Stop()
     stop.on_signals()

@@ -1,8 +1,8 @@
 """The contracts' part of a catalog file: the section `contracts`, and schemas written inside other sections.
 
 Contracts are made and changed, never deleted: published events carry a contract's version numbers, and a contract made
-anew would give the same numbers to other schemas. A changed schema goes through the same check as everywhere: what the
-contract's compatibility forbids is refused. What a schema refers to is not written in a catalog file, so a schema that
+again would give the same numbers to other schemas. A changed schema goes through the same check as everywhere: what the
+contract's compatibility forbids is refused. References of schemas are not written in a catalog file, so a schema that
 refers to others is left out of an export.
 """
 

@@ -40,7 +40,7 @@ class Mode(models.TextChoices):
 
     READWRITE = "READWRITE", "read and write"
     READONLY = "READONLY", "read only"
-    READONLY_OVERRIDE = "READONLY_OVERRIDE", "read only, whatever a contract says"
+    READONLY_OVERRIDE = "READONLY_OVERRIDE", "read only, regardless of the contract"
 
 
 def validate_schema_text(text: str) -> None:
@@ -72,7 +72,7 @@ class RegistrySettings(CatalogModel):
     compatibility = models.CharField(max_length=20, choices=Compatibility, default=Compatibility.BACKWARD)
     policy = models.CharField(max_length=10, choices=Policy, default=Policy.LENIENT)
     mode = models.CharField(max_length=20, choices=Mode, default=Mode.READWRITE)
-    extras = models.JSONField(default=dict, blank=True, help_text="What clients set beside, kept for them.")
+    extras = models.JSONField(default=dict, blank=True, help_text="Further values that clients set, kept for them.")
 
     class Meta:
         verbose_name = verbose_name_plural = "registry settings"
@@ -94,7 +94,7 @@ class Schema(CatalogModel):
         max_length=64, db_index=True, editable=False, help_text="SHA-256 of what it says, however it is laid out."
     )
     references: Any = models.JSONField(
-        default=list, blank=True, help_text="What its $ref name: name, subject, version."
+        default=list, blank=True, help_text="The targets of its $ref: name, subject, version."
     )
     metadata = models.JSONField(null=True, blank=True)
     rule_set = models.JSONField(null=True, blank=True)
@@ -159,7 +159,7 @@ class ContractVersion(CatalogModel):
     schema = models.ForeignKey(
         Schema, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="versions"
     )
-    author = models.CharField(max_length=200, blank=True, editable=False, help_text="Who wrote the text.")
+    author = models.CharField(max_length=200, blank=True, editable=False, help_text="The author of the text.")
     created_at = models.DateTimeField(auto_now_add=True, help_text="When it was written.")
     activated_at = models.DateTimeField(null=True, editable=False)
     activated_by = models.CharField(max_length=200, blank=True, editable=False)

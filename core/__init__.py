@@ -1,1 +1,1 @@
-"""What all apps stand on: problems (error to HTTP), the audit record, the catalog's version number."""
+"""The base of all apps: problems (error to HTTP), the audit log, the catalog's version number."""

@@ -65,7 +65,7 @@ def _value(value: Any) -> str:
 
 
 def _seen(target: str, _: Said, after: Said) -> str:
-    also = ", with what is personal in them" if after.get("personal") else ""
+    also = ", with the PII in them" if after.get("personal") else ""
     if after.get("watching"):
         return f"watched the events of {target}{also}"
     count = after.get("events", 0)

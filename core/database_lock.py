@@ -1,7 +1,7 @@
 """A lock shared by all processes on one database, held while they create its tables or its first user.
 
-On PostgreSQL it is an advisory lock of the session, beside SQLite's file a lock on a file. Both end with their holder,
-however it ends.
+On PostgreSQL it is an advisory lock of the session, for SQLite a lock on a file beside the database. Both are released
+when their holder ends, also when it is killed.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ Release = Callable[[], object]
 
 @contextlib.contextmanager
 def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Hold the lock while the block lasts; wait for another holder, and say so. It is not reentrant."""
+    """Hold the lock during the block. Wait for another holder, after one line through `say`. It is not reentrant."""
     connection = connections[database]
     told = False
     while (release := _take(connection)) is None:
@@ -41,7 +41,7 @@ def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT
 def _take(connection: BaseDatabaseWrapper) -> Release | None:
     """Take the lock and return the function that releases it; None when another process has it."""
     if connection.vendor == "postgresql":
-        # Asked again and again: one statement that waits would hold up migrations that wait for all others.
+        # Polled: a statement that waits would block migrations, which wait for all other statements.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [KEY])
             taken = cursor.fetchone()[0]
@@ -55,7 +55,7 @@ def _take(connection: BaseDatabaseWrapper) -> Release | None:
 
 
 def _release(connection: BaseDatabaseWrapper) -> None:
-    # A connection that broke has let go of it already.
+    # PostgreSQL released it already if the connection broke.
     if connection.is_usable():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [KEY])

@@ -1,6 +1,6 @@
 """Payload access in the admin: checks of the permission, and audit entries on the events that a person was shown.
 
-What programs read is delivered to them, and is not recorded.
+Reads of programs are deliveries, and are not recorded.
 """
 
 from collections.abc import Sequence

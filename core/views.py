@@ -27,7 +27,7 @@ from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, 
 def route(path: str, view: Any, name: str) -> URLPattern:
     """Return Django's pattern for a path written as `/streams/{stream}/info`.
 
-    A part in braces is one path segment, whatever it holds (the view refuses bad names with a reason); a trailing
+    A part in braces is one path segment of any content (the view refuses bad names with a reason); a trailing
     slash is the same route.
     """
     pattern: URLPattern = re_path(f"^{expression(path.lstrip('/'))}$", view, name=name)

@@ -91,8 +91,8 @@ def trial(candidate: Content) -> Iterator[Trial]:
 
 
 def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
-    """Give what the candidate would say of each event type that its subject is about, `last` events of each. What `by`
-    may not see is masked before.
+    """Yield the candidate's result for each event type of its subject, with `last` events of each. PII that `by` may
+    not see is masked before.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.

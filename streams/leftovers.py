@@ -76,7 +76,7 @@ def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
     """Delete the keys, with `events` also an undefined stream, and record it. Return the number of keys.
 
     Raises:
-        Unavailable: when Redis cannot be used. What is left then is found again.
+        Unavailable: when Redis cannot be used. The keys that are left are found again.
     """
     gone = [*leftover.keys, *([leftover.stream] if events and not leftover.group and not leftover.is_defined else [])]
     target = f"group {leftover.group} of {leftover.stream}" if leftover.group else f"stream {leftover.stream}"
@@ -127,7 +127,7 @@ def _owed_to(stream: str, found: Standing) -> str:
         _count(found.dead, "dead letter") if found.dead else "",
     ]
     told = ", ".join(part for part in owed if part)
-    return f"The group “{found.group.name}” of “{stream}” is owed events: {told}." if told else ""
+    return f"The group “{found.group.name}” of “{stream}” has a backlog: {told}." if told else ""
 
 
 def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
@@ -167,8 +167,8 @@ def _count(number: int, what: str) -> str:
 
 
 _STAYS = (
-    "That stays in Redis. A group is deleted on the page Groups of its stream, before the stream. What nothing leads "
-    "to any more, manage.py leftovers lists and purges."
+    "That stays in Redis. A group is deleted on the page Groups of its stream, before the stream. manage.py leftovers "
+    "lists and purges keys without a definition."
 )
 
 

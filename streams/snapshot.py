@@ -99,7 +99,7 @@ class SnapshotHolder:
         self.refresh()
 
     def forget(self) -> None:
-        """Drop the loaded snapshot, so that the next call loads it anew."""
+        """Drop the loaded snapshot, so that the next call loads it again."""
         with self._lock:
             self._snapshot = None
             self._compiled.clear()

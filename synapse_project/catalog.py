@@ -133,7 +133,7 @@ class Catalog:
         lines = [f"line {line}: {text}" for line, text in found]
         if len(mistakes) > _MOST_MISTAKES:
             lines.append(f"… and {len(mistakes) - _MOST_MISTAKES} more")
-        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        count = "one error" if len(mistakes) == 1 else f"{len(mistakes)} errors"
         raise BadCatalog(f"{self._name} has {count}", lines)
 
     def _line_of(self, mistake: Mistake) -> int:

@@ -116,13 +116,13 @@ SETTINGS = (
         name="SYNAPSE_AUTH_DEFAULT",
         default="required",
         parse=setting_values.auth,
-        meaning="What `SYNAPSE_AUTH` is when nothing says so; `make run` sets it to `open`.",
+        meaning="The default of `SYNAPSE_AUTH`; `make run` sets it to `open`.",
     ),
     Setting(
         name="SYNAPSE_KEY_ENVIRONMENT",
         default="live",
         parse=setting_values.key_environment,
-        meaning="What stands in the keys of this installation: keys of another environment are told apart by sight.",
+        meaning="The environment in the keys of this installation, which tells them from keys of another one.",
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
@@ -191,7 +191,7 @@ SETTINGS = (
         default={},
         parse=read_percents,
         shown_default="see [Shares](#shares)",
-        meaning="What one caller, and all anonymous callers together, may have of a resource, in percent.",
+        meaning="The share of a resource for one caller, and for all anonymous callers together, in percent.",
     ),
     Setting(
         name="SYNAPSE_PULL_GROUP_DAYS",
@@ -237,7 +237,7 @@ SETTINGS = (
         default=[],
         parse=setting_values.passphrases,
         shown_default="`SECRET_KEY`",
-        meaning="What encrypts secrets in the database, 32 characters or more; older ones after it, with commas.",
+        meaning="The key that encrypts secrets in the database, 32 characters or more; older ones follow, with commas.",
     ),
     Setting(
         name="SYNAPSE_VAR",

@@ -101,7 +101,7 @@ def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: 
 
 
 def forget(folder: Path, variables: Mapping[str, str]) -> None:
-    """Delete the record of an installation that stops."""
+    """Delete the file of an installation that stops."""
     with suppress(OSError):
         _path(_records(variables), folder).unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from synapse_project.server_config import server_config
 
 
 def serve_any_host(request: HttpRequest) -> None:
-    """Let Django serve a request that may name any host: it asks all views for a host that is ours."""
+    """Replace the Host of a request that is served for any host, because Django checks the host for every view."""
     headers = {name.lower(): text for name, text in request.headers.items()}
     version = request.META.get("SERVER_PROTOCOL", "").removeprefix("HTTP/")
     if request_guard.may_be_named_otherwise(server_config(), request.path_info, headers, version=version):
@@ -37,7 +37,7 @@ def check_allowed_hosts(app_configs: Sequence[Any] | None = None, **options: Any
 
 
 class CorsHeaders(CorsMiddleware):
-    """Adds the headers to Django's answers. Preflights are answered behind the gate, which counts them."""
+    """Adds the CORS headers to Django's answers. `guard_middleware` counts and answers preflights."""
 
     def check_preflight(self, request: HttpRequest) -> None:
         return None
@@ -47,18 +47,18 @@ Answer = Callable[[HttpRequest], HttpResponse]
 _FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
 
 
-def gate_middleware(get_response: Answer) -> Answer:
-    """Find out where a request comes from, count it, and refuse pages of other sites, unless the front door has."""
+def guard_middleware(get_response: Answer) -> Answer:
+    """Resolve the client's address, enforce its rate, and refuse pages of other sites, unless the front door did."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request_guard.COUNTED in request.META:
             serve_any_host(request)
             return get_response(request)
-        _see(request)
+        _resolve_client(request)
         serve_any_host(request)
         request.get_host()  # refuses one that is not ours
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
-            return to_django(problem_response(BadRequest("The Content-Length is no number.")))
+            return to_django(problem_response(BadRequest("The Content-Length is not a number.")))
         headers = {name.lower(): text for name, text in request.headers.items()}
         config = server_config()
         told: dict[str, str] = {}
@@ -83,7 +83,7 @@ def gate_middleware(get_response: Answer) -> Answer:
     return middleware
 
 
-def _see(request: HttpRequest) -> None:
+def _resolve_client(request: HttpRequest) -> None:
     peer = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES.has(peer):
         forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")

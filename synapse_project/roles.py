@@ -1,7 +1,7 @@
 """The roles that are there from the start: sets of permissions for people, kept as they are here.
 
-After each `migrate` a role has exactly what stands here. Who needs another set makes a role of their own. No role may
-see what is personal, and none makes people: both are given to a person by name, by a superuser.
+After each `migrate` a role has exactly what stands here. For another set, make a role of your own. No role may
+see PII, and none makes people: both are given to a person by name, by a superuser.
 """
 
 from collections.abc import Iterable, Mapping

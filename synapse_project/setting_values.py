@@ -257,7 +257,7 @@ def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the handlers that `logging` needs by name, and the logger of the audit log.
 
     `target` is a file, "stderr", or "" for nowhere. Each line is written at once and appended, so that several
-    processes can share the file; one that is moved away (logrotate) is made anew.
+    processes can share the file; one that is moved away (logrotate) is created again.
 
     Raises:
         OSError: when the file cannot be written.

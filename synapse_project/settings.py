@@ -175,7 +175,7 @@ MIDDLEWARE = [
     "core.content_security_policy.permissions_middleware",
     "core.content_security_policy.ContentPolicyMiddleware",
     "synapse_project.request_guard_middleware.CorsHeaders",
-    "synapse_project.request_guard_middleware.gate_middleware",
+    "synapse_project.request_guard_middleware.guard_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Around the session's: a new session has its key when it has been saved.
     "synapse_project.django_threads.person_middleware",

@@ -55,7 +55,7 @@ def said(auth: str, host: str) -> str:
 def _who(host: str) -> str:
     if is_loopback(host):
         return "every program on this machine"
-    return f"whoever reaches this machine over the network (HOST is {host})"
+    return f"everybody who reaches this machine over the network (HOST is {host})"
 
 
 ADMIN = "admin"

@@ -26,7 +26,7 @@ def generator(folder: Path) -> Generator:
             name="benchmarks.load.asyncio_client",
             send=own.send,
             note="wrk is not installed (Debian package wrk): the load came from a Python program, which is slower "
-            "than the express lane and hides part of its speed",
+            "than Synapse and hides part of its speed",
         )
     return Generator(
         name=wrk.version(binary),

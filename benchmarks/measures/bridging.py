@@ -29,7 +29,7 @@ _PATIENCE = 120
 
 
 def handler(stage: Stage) -> Measured:
-    """Read, decode, call a Python function in its own process, settle; beside reading and settling alone."""
+    """Read, decode, call a Python function in its own process, acknowledge; beside reading and acknowledging alone."""
     words = ["benchmarks.peers.bare_reader", stage.valkey.endpoint.url, STREAM]
     return compare(stage, "events/s", lambda: _bridge(stage), lambda: _reader(stage, "bare loop", words))
 
@@ -51,7 +51,7 @@ def beside_faststream(stage: Stage) -> Measured:
 
 
 def in_order(stage: Stage) -> Measured:
-    """Read, deliver to a sink that does nothing, settle, in the order of the stream; beside no order."""
+    """Read, deliver to a sink that does nothing, acknowledge, in the order of the stream; beside no order."""
 
     def contender(order: str) -> Contender:
         return _reader(stage, f"order: {order}", ["benchmarks.running.bridge", STREAM, "nowhere", order])
@@ -60,7 +60,7 @@ def in_order(stage: Stage) -> Measured:
 
 
 def webhook(stage: Stage) -> Measured:
-    """Read, decode, sign, post, settle; beside posting alone, with the same client and as many under way."""
+    """Read, decode, sign, post, acknowledge; beside posting alone, with the same client and as many under way."""
     config = {"url": f"{stage.receiver.url}/", "secret": "benchmark", "body": "event", "concurrency": IN_FLIGHT}
 
     def ours() -> Contender:

@@ -1,4 +1,4 @@
-"""The web server with an empty lane table: Django REST framework answers what the express lane answers elsewhere.
+"""The web server without routes on the event loop: Django REST framework answers all of them.
 
 Run by `synapse.serving_django_only` as `python -m benchmarks.running.django_only`.
 """

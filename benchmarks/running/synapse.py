@@ -80,7 +80,7 @@ def serving(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
 
 @contextmanager
 def serving_django_only(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
-    """Run the same web server without an express lane: Django answers everything."""
+    """Run the same web server without routes on the event loop: Django answers everything."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.running.django_only"]
     own = {**variables, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(ROOT)}

@@ -1,4 +1,4 @@
-"""Bridges in the admin: the list with what goes on, and their definitions."""
+"""Bridges in the admin: the list with their states, and their definitions."""
 
 from collections.abc import Sequence
 from dataclasses import replace

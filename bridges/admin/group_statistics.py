@@ -39,7 +39,7 @@ def read(request: HttpRequest, stream: Stream, group: str) -> dict[str, Any]:
 
 
 def trend_of(stream: str, group: str) -> str:
-    """Return in words how the backlog of a group goes on, "" when nobody can tell."""
+    """Return in words how the backlog of a group develops, "" when it is unknown."""
     found = ask_all({"trend": read_trend(stream, group, now=int(time.time()))})["trend"]
     return "" if isinstance(found, Problem) else found
 

@@ -84,8 +84,8 @@ class MoveAsked(Body):
 class _FromTo(Answer):
     stream: str
     group: str
-    start: str = Field(alias="from", description="The id after which it went on before.")
-    to: str = about("The id after which it goes on then.")
+    start: str = Field(alias="from", description="The id after which it continued before.")
+    to: str = about("The id after which it continues then.")
 
 
 class MovedGroup(_FromTo):
@@ -93,7 +93,7 @@ class MovedGroup(_FromTo):
 
     skipped: int = about("Events that the group will not get.")
     unread_again: int = about("Events that it had not acknowledged, and that are unread again.")
-    more: bool = about("True: the move is not complete; the same request goes on.")
+    more: bool = about("True: the move is not complete; repeat the request.")
 
 
 class MovePlan(_FromTo):
@@ -181,7 +181,7 @@ def pause_group(call: Call[None, None]) -> dict[str, Any]:
     examples=[Example("resumed", {**_GROUP, "bridge": "analytics", "paused": False}, 200)],
 )
 def resume_group(call: Call[None, None]) -> dict[str, Any]:
-    """Delivery to a paused group goes on where it stopped."""
+    """Delivery to a paused group continues where it stopped."""
     return _paused(groups.resume(call.params["stream"], call.params["group"], by=call.by))
 
 

@@ -17,7 +17,7 @@ from synapse.publishing.validation import Accepted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What publishing would say of an event: `problem` refuses it.
+    """The answer that publishing would give to an event: `problem` refuses it.
 
     `contract_version` is None when it is checked against nothing. `violations` are there too when it is only warned of.
     """
@@ -28,7 +28,7 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """What the contract says: kept, broken or unchecked."""
+        """The state of the contract: kept, broken or unchecked."""
         if self.violations or self.problem:
             return "broken"
         return "unchecked" if self.contract_version is None else "kept"

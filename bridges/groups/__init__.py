@@ -1,4 +1,4 @@
-"""What a person can do with a group: make one, pause it, let it go on, give it another place, delete it.
+"""Operations on groups: create, pause, resume, move, delete.
 
 - `actions`  the actions; each is recorded
 - `checks`   what speaks against an action (who reads, and whose the group is), and what moving it would do

@@ -44,12 +44,13 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What moving a group would do.
+    """The effect of moving a group.
 
-    `before` and `after` are the ids after which it goes on now and then. `skips` unread events would not be delivered,
-    `repeats` read ones would be unread again; both were counted to 10,000, and are `exact` unless there are more.
-    `pending`, `waiting` and `parked` are unacknowledged. They stay, but those that would be unread again, and, with
-    `discards`, those up to `after`, which are forgotten. `hindrance` says why it cannot be done now, "" when it can.
+    `before` and `after` are the ids after which it continues now and then. `skips` unread events would not be
+    delivered, `repeats` read ones would be unread again; both were counted to 10,000, and are `exact` unless there are
+    more. `pending`, `waiting` and `parked` are unacknowledged. They stay, but those that would be unread again, and,
+    with `discards`, those up to `after`, which are forgotten. `hindrance` says why it cannot be done now, "" when it
+    can.
     """
 
     before: str
@@ -89,7 +90,7 @@ class Deleted:
 
 
 def asked(text: str, *, now: datetime) -> str:
-    """Return the id after which the group goes on, or the `END`.
+    """Return the id after which the group continues, or the `END`.
 
     `text` is `beginning`, `end` (or `new`), an entry's id, or a time; an entry of that id or time is included.
 
@@ -100,7 +101,7 @@ def asked(text: str, *, now: datetime) -> str:
         return END
     after = start_position.start_of(text, now=now)
     if parse_full(after).ms > now.timestamp() * 1000 + 1:
-        raise BadPosition(f"“{text[:100]}” is still to come. To go on with what is published from now on: end.")
+        raise BadPosition(f"“{text[:100]}” is in the future. To continue with events published from now on: end.")
     return str(parse_full(after))
 
 

@@ -1,7 +1,7 @@
 """Expiry of groups that a read opened and that are no longer read, so that invented names do not stay for ever.
 
-A group that somebody defined, in a catalog file or by changing it in the admin, never expires, nor does one with events
-that somebody has or will have again: pending ones, those that wait for a retry or for their key, and dead letters.
+A group that is defined in a catalog file, or was changed in the admin, never expires, and neither does a group with
+pending, scheduled or blocked events or with dead letters.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def expire(now: datetime) -> list[str]:
-    """Delete the groups that were not read for `PULL_GROUP_DAYS`, their bridges with them; return the bridges' names.
+    """Delete groups that were not read for `PULL_GROUP_DAYS`, and their bridges. Return the bridges' names.
 
     Raises:
         Unavailable: when Redis cannot be used.

@@ -29,10 +29,10 @@ from synapse.pull.requests import Place
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import Wanted
 
-# No group's row is written more often than this, by all processes together: what expires does so after days.
+# A group's row is written at most this often, by all processes together: precise enough for an expiry after days.
 _WRITE_EVERY = timedelta(hours=12)
 
-# When each group was read last through this process, and is not written yet. Only groups that are there are noted.
+# The last read of each group in this process that is not written yet. Only existing groups are noted.
 _read: dict[tuple[str, str], float] = {}
 
 
@@ -50,7 +50,7 @@ def flush() -> None:
 
 
 GROUPS = "groups:write"
-# What is given out is not masked, and what is taken is taken from a program: a person needs both rights.
+# Pulled events are not masked, and other programs do not get them any more: a person needs both rights.
 REQUIRES = Requirement(read=True, read_all=True, of_people=(PERSONAL, GROUPS), is_checked_later=True)
 
 
@@ -58,8 +58,8 @@ def stream_of(place: Place, by: Principal) -> StreamDefinition:
     """Return the stream that a caller pulls from.
 
     Raises:
-        Forbidden: when they may not read from it; when they are a person who may not see what is personal, or may not
-            act on groups.
+        Forbidden: when they may not read from it; when they are a person who may not see PII, or may not act on
+            groups.
         UnknownStream: when none of this name is defined.
     """
     demand_right(by, "read", place.stream)
@@ -112,7 +112,7 @@ def _demand_types(stream: str, event_types: Iterable[str], by: Principal) -> Non
         demand_right(by, "read", stream, event_type)
 
 
-# A program that makes up names for its groups must not fill the catalog.
+# A program that invents names for its groups must not fill the catalog.
 MOST_GROUPS = 1000
 LONGEST_NAME = 100
 
@@ -125,7 +125,7 @@ def follow() -> None:
     """Load the bridges of the current catalog. While the database is unavailable, keep those loaded before.
 
     Raises:
-        CatalogAway: when they were never loaded: nobody knows then which groups are bridges' own.
+        CatalogAway: when they were never loaded: it is unknown then which groups belong to bridges.
     """
     try:
         holder.current()
@@ -139,7 +139,7 @@ def known(place: Place) -> BridgeDefinition | None:
     """Return the bridge that reads as a group from memory, without asking the database.
 
     Raises:
-        GroupTaken: when it brings the events somewhere.
+        GroupTaken: when it has another sink than `pull`.
     """
     found = holder.at(place.stream, place.group)
     return None if found is None else _pulled(found)
@@ -149,8 +149,8 @@ def find(place: Place) -> BridgeDefinition:
     """Return a pulled group, from the database when this process has not loaded it yet.
 
     Raises:
-        NobodyPulls: when nobody pulls as it.
-        GroupTaken: when a bridge brings its events somewhere.
+        NobodyPulls: when it was never pulled.
+        GroupTaken: when a bridge with another sink reads as it.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
     found = known(place) or _asked(lambda: _row(place))
@@ -176,7 +176,7 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
     """Return the group after noting that it is read now.
 
     Raises:
-        GroupDisabled: when somebody disabled it.
+        GroupDisabled: when it is disabled.
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
@@ -221,7 +221,7 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
             )
             audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": place.stream, **values})
     except IntegrityError:
-        # Somebody else made it in the same moment.
+        # Another process created it at the same time.
         found = _row(place)
         if found is None:
             raise
@@ -245,7 +245,7 @@ def _free_name(place: Place) -> str:
     name = f"{place.stream}:{place.group}"
     if len(name) <= LONGEST_NAME and not Bridge.objects.filter(name=name).exists():
         return name
-    # Too long, or somebody else's: as much of it as fits, and what no other group has.
+    # Too long, or taken: as much of it as fits, and a digest.
     digest = hashlib.sha256(f"{place.stream}/{place.group}".encode()).hexdigest()[:12]
     return f"{name[: LONGEST_NAME - len(digest) - 1]}:{digest}"
 

@@ -175,7 +175,7 @@ class Supervisor:
         """Stop bridges that were removed or changed and start those that are missing. Return whether anything changed.
 
         Raises:
-            Exception: what `wanted` raises; the bridges go on.
+            Exception: what `wanted` raises; the bridges continue.
         """
         wanted = self._wanted()
         self._began = True

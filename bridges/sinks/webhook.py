@@ -109,7 +109,7 @@ class WebhookConfig(SinkConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Secrets:
-    """What the secrets are now: those that sign, and the headers that hold one."""
+    """The current secrets: those that sign, and the headers that contain one."""
 
     signing: list[str]
     headers: dict[str, str]

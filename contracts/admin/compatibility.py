@@ -31,7 +31,7 @@ class RulesForm(RevisedForm, forms.Form):
     """The form of the compatibility mode and policy, and of the registry's mode."""
 
     compatibility = forms.ChoiceField(
-        label="Compatibility", help_text="What a new version must be able to read, or must be readable by."
+        label="Compatibility", help_text="The versions that a new one must be able to read, or must be readable by."
     )
     policy = forms.ChoiceField(
         label="Policy",

@@ -1,4 +1,4 @@
-"""What apps above add to a contract's page: the users of the contract, and further actions."""
+"""Extensions of a contract's page by the apps above: the users of the contract, and further actions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -74,9 +74,9 @@ logger = logging.getLogger(__name__)
 class RegistryView(ApiView):
     """Answers the registry's endpoints of one path, by method.
 
-    Where an endpoint takes no right, callers hear that a path is not there whatever their rights, because clients try
-    some paths and go on only after a 404. For the same reason what one may not see is not there; only a caller who may
-    see it hears that they may not change it.
+    Where an endpoint takes no right, callers of any rights hear that a path is not there, because clients try
+    some paths and continue only after a 404. For the same reason what one may not see is not there; only a caller who
+    may see it hears that they may not change it.
     """
 
     endpoints: ClassVar[Mapping[str, Endpoint]] = {}

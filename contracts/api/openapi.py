@@ -74,7 +74,7 @@ def described(
     """Declare an endpoint of the registry, whose handler takes the request and the named parts of its path.
 
     Args:
-        path: as it goes on behind the registry's own.
+        path: the part after the registry's own.
         query: the names of its parameters.
         request: the model of its body, if it takes one.
         refusals: statuses beside the usual ones.

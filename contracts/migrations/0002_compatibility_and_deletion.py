@@ -37,8 +37,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('compatibility', models.CharField(choices=[('NONE', 'none: every schema may follow every other'), ('BACKWARD', 'backward: it reads what the last version wrote'), ('BACKWARD_TRANSITIVE', 'backward, all versions'), ('FORWARD', 'forward: the last version reads what it writes'), ('FORWARD_TRANSITIVE', 'forward, all versions'), ('FULL', 'full: both ways with the last version'), ('FULL_TRANSITIVE', 'full, all versions')], default='BACKWARD', max_length=20)),
                 ('policy', models.CharField(choices=[('LENIENT', 'lenient: a new optional property is no break'), ('STRICT', 'strict: as other registries answer')], default='LENIENT', max_length=10)),
-                ('mode', models.CharField(choices=[('READWRITE', 'read and write'), ('READONLY', 'read only'), ('READONLY_OVERRIDE', 'read only, whatever a contract says')], default='READWRITE', max_length=20)),
-                ('extras', models.JSONField(blank=True, default=dict, help_text='What clients set beside, kept for them.')),
+                ('mode', models.CharField(choices=[('READWRITE', 'read and write'), ('READONLY', 'read only'), ('READONLY_OVERRIDE', 'read only, regardless of the contract')], default='READWRITE', max_length=20)),
+                ('extras', models.JSONField(blank=True, default=dict, help_text='Further values that clients set, kept for them.')),
             ],
             options={
                 'verbose_name': 'registry settings',
@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='contract',
             name='mode',
-            field=models.CharField(blank=True, choices=[('READWRITE', 'read and write'), ('READONLY', 'read only'), ('READONLY_OVERRIDE', 'read only, whatever a contract says')], max_length=20),
+            field=models.CharField(blank=True, choices=[('READWRITE', 'read and write'), ('READONLY', 'read only'), ('READONLY_OVERRIDE', 'read only, regardless of the contract')], max_length=20),
         ),
         migrations.AddField(
             model_name='contract',
@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='schema',
             name='references',
-            field=models.JSONField(blank=True, default=list, help_text='What its $ref name: name, subject, version.'),
+            field=models.JSONField(blank=True, default=list, help_text='The targets of its $ref: name, subject, version.'),
         ),
         migrations.AddField(
             model_name='schema',
@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='contractversion',
             name='author',
-            field=models.CharField(blank=True, editable=False, help_text='Who wrote the text.', max_length=200),
+            field=models.CharField(blank=True, editable=False, help_text='The author of the text.', max_length=200),
         ),
         migrations.AlterField(
             model_name='contractversion',

@@ -1,4 +1,4 @@
-"""What can be done with contracts. Every change is audited, by the verb that makes it.
+"""Operations on contracts. Every change is audited by the verb that makes it.
 
 - `lookup`         find contracts, versions and schemas
 - `references`     schemas that refer to versions of other contracts
@@ -8,7 +8,7 @@
 - `compatibility`  whether a schema may follow the versions that are there
 - `deletion`       hide versions, and delete them for good; delete contracts
 - `lookup`         definitions that use contracts
-- `references`     what versions mark as personal
+- `references`     the PII marks of versions
 - `settings`       compatibility, policy and mode, of a contract and of all
 """
 

@@ -1,6 +1,6 @@
 """Making a text a version: it gets the next number and a global id, and is frozen.
 
-Whoever changes a contract raises the catalog's number first, and so waits for whoever is changing one already: no
+A transaction that changes a contract raises the catalog's version first, and so waits for other such transactions: no
 number and no id is given twice, on any database.
 """
 

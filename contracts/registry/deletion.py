@@ -35,7 +35,7 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
         Referenced: when a schema refers to it.
         InUse: when it is the last active version of a contract that an event type uses.
         AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
-        Forbidden: when what it marks as personal would be shown (permanent) by one who may not see it.
+        Forbidden: when PII would be unmasked (permanent) without the right to see it.
         UnknownVersion: when it is gone.
     """
     catalog_version.bump()
@@ -56,7 +56,7 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
         InUse: when an event type uses the contract, so that its events would not be checked any more.
         UnknownContract: when there are none to delete.
         AlreadyDeleted, NotDeletedYet: when they are all hidden already, or (permanent) not all of them are yet.
-        Forbidden: when what they mark as personal would be shown (permanent) by one who may not see it.
+        Forbidden: when PII would be unmasked (permanent) without the right to see it.
     """
     catalog_version.bump()
     of.refresh_from_db()
@@ -90,7 +90,7 @@ def remove_contract(of: Contract, *, by: Principal) -> None:
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema of another contract refers to a version.
         InUse: when an event type uses the contract.
-        Forbidden: when what its versions mark as personal would be shown by one who may not see it.
+        Forbidden: when PII would be unmasked without the right to see it.
     """
     catalog_version.bump()
     of.refresh_from_db()

@@ -62,7 +62,7 @@ def version(of: Contract, number: int) -> ContractVersion:
 
 
 def reread(version: ContractVersion) -> None:
-    """Read a version and its contract anew after waiting for a lock: others may have changed them.
+    """Read a version and its contract again after waiting for a lock: others may have changed them.
 
     Raises:
         UnknownVersion: when it was deleted in the meantime.

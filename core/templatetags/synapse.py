@@ -1,6 +1,6 @@
 """Template filters and tags for numbers, times, texts and JSON.
 
-What publishers wrote is data: no name or payload can hide text, turn its direction or be read as HTML. Templates
+Text of publishers is data: no name or payload can hide text, turn its direction or be read as HTML. Templates
 escape; here everything that does not simply show as a character is written as JSON would escape it.
 """
 

@@ -5,7 +5,7 @@
 - `require_authentication`  a middleware that closes all other paths to anonymous callers
 - `key_issuance`            issue, rotate and revoke keys
 
-What a key may do is in `synapse.auth.key_rights`, and part of the snapshot; operations demand it with
+The rights of a key are in `synapse.auth.key_rights`, and part of the snapshot; operations demand it with
 `synapse.auth.permission`.
 """
 

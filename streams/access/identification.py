@@ -29,10 +29,10 @@ from synapse.auth.principal import EVERYTHING, Principal, Rights
 from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated
 
-# No key's row is written more often than this, in seconds, by all processes together.
+# A key's row is written at most once in so many seconds, by all processes together.
 EVERY = 60.0
 
-# Holds no more keys than there are: only those that were found to be good are noted.
+# Bounded by the number of keys, because only valid ones are noted.
 _used: dict[str, float] = {}
 
 
@@ -66,7 +66,7 @@ def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
     key is sent.
 
     Raises:
-        Unauthenticated: when the key is not good, or one is required and none is shown.
+        Unauthenticated: when the key is invalid, or is required and missing.
     """
     text = None if headers.keys().isdisjoint(CREDENTIALS) else shown(headers, settings.KEY_ENVIRONMENT)
     if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
@@ -127,7 +127,7 @@ def _why_unknown(text: str) -> str:
     try:
         environment, id_ = api_key.read(text)
     except NotAKey as error:
-        return f"What is shown is no key. {error}"
+        return f"This is not a key. {error}"
     if environment != settings.KEY_ENVIRONMENT:
         return f"The key {id_} is for “{environment}”, and this is “{settings.KEY_ENVIRONMENT}”."
     return f"The key {id_} is not known here: it was revoked, or never issued here."
@@ -148,7 +148,7 @@ def logged_in(session: str, *, address: str = "") -> Principal | None:
 
 
 def named(username: str, *, address: str = "") -> Principal | None:
-    """Return the person with this name, None when there is none or they may not log in any more."""
+    """Return the active person with this name, or None."""
     user = get_user_model().objects.filter(username=username, is_active=True).first()
     return None if user is None else person_of(user, address=address)
 

@@ -21,7 +21,7 @@ from streams.models import EventType
 from synapse.auth.person_rights import VIEW_PERSONAL
 
 _KEPT = (
-    "Versions of the contract mark personal data in events of this type. Who changes that needs the permission "
+    "Versions of the contract mark personal data in events of this type. Changing that needs the permission "
     "“Can see personal fields of events”."
 )
 

@@ -80,7 +80,7 @@ def revoke(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
         service,
         question=f"Revoke the key {key.key_id}?",
         consequences=[
-            "Whoever uses it is refused from now on, everywhere within a second. It cannot be taken back.",
+            "Programs that use it are refused from now on, everywhere within a second. This cannot be undone.",
             used,
         ],
         button="Revoke",

@@ -24,7 +24,7 @@ _NEWEST, _SHOWN = 100, 8
 
 
 def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the charts of a stream; with `figures` in the query only the figures above them."""
+    """Show the charts of a stream; with `figures` in the query only the numbers above them."""
     stream = admin.found(request, pk)
     if "figures" in request.GET:
         # The figures above the charts, which are fetched again.

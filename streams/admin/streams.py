@@ -1,4 +1,4 @@
-"""Streams in the admin: the list with what goes on in them, and their definitions."""
+"""Streams in the admin: the list with their states, and their definitions."""
 
 from collections.abc import Sequence
 from typing import Any

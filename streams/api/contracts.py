@@ -63,7 +63,7 @@ class LookedAt(Answer):
     complete: bool = about("False when a limit ended the search early.")
     stopped: str | None = about("Which limit that was.")
     masked: bool = about("True when PII was masked before it was looked at.")
-    note: str | None = about("What that means, in a sentence; null otherwise.")
+    note: str | None = about("The meaning of that, in a sentence; null otherwise.")
 
 
 class BackTested(LookedAt):

@@ -52,7 +52,7 @@ class InferenceMetrics(Answer):
 
 
 class Metrics(Answer):
-    """The figures of all streams."""
+    """The metrics of all streams."""
 
     total_streams: int
     streams: dict[str, Figures]
@@ -107,7 +107,7 @@ _operation = partial(endpoint, tag="operations")
     examples=[Example("healthy", _HEALTHY, 200)],
 )
 def show_health(call: Call[None, None]) -> Response:
-    """Always answers within two seconds, whatever hangs."""
+    """Always answers within two seconds, even when Redis or the database hangs."""
     return health.health(health.asked())
 
 

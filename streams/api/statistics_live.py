@@ -69,7 +69,7 @@ async def _watch(request: Request) -> Response | StreamedResponse:
     on_event_loop=EventLoop(handler=_watch, waits=True, is_endless=True, identify=tickets.watcher),
 )
 def watch_stats(call: Call[LiveStatsQuery, None]) -> NoReturn:
-    """What changed in each sample, of all streams that the caller may see, over one connection."""
+    """The changes of each sample, of all streams that the caller may see, over one connection."""
     _check(call)
     raise LaneOnly("Statistics are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 

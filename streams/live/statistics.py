@@ -70,7 +70,7 @@ async def _ask() -> Sample | None:
 
 
 class StatisticsPass(Pass):
-    """What lets one caller watch statistics."""
+    """The right of one caller to watch statistics."""
 
     def _may_watch(self) -> bool:
         return self.rights.has("metrics:read")

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key_id', models.CharField(max_length=8, unique=True, verbose_name='id')),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('label', models.CharField(blank=True, help_text='What it is for, in your words.', max_length=100)),
+                ('label', models.CharField(blank=True, help_text='Its purpose, in your words.', max_length=100)),
                 ('scopes', models.JSONField(blank=True, default=list)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='issued')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires')),

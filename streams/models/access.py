@@ -71,7 +71,7 @@ class Key(CatalogModel):
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="keys")
     key_id = models.CharField("id", max_length=8, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    label = models.CharField(max_length=LONGEST_LABEL, blank=True, help_text="What it is for, in your words.")
+    label = models.CharField(max_length=LONGEST_LABEL, blank=True, help_text="Its purpose, in your words.")
     scopes = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField("issued", default=timezone.now)
     expires_at = models.DateTimeField("expires", null=True, blank=True)

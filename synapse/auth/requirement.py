@@ -1,4 +1,4 @@
-"""What an endpoint requires of its caller, declared as a value that also checks it."""
+"""The requirement of an endpoint on its caller, declared as a value that also checks it."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """A catalog file while it is read: its definitions, and all errors in it.
 
-Each app reads the sections it knows, through `Item`. An invalid value is noted with its place, and reading goes on, so
-that a person sees all errors at once. Pure: whether the file was YAML or anything else is not known here.
+Each app reads the sections it knows, through `Item`. An invalid value is noted with its place, and reading continues,
+so that a person sees all errors at once. Pure: whether the file was YAML or anything else is not known here.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -29,7 +29,8 @@ class Change:
 def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Values], *, delete: bool) -> list[Change]:
     """Return the changes that turn the current definitions of a kind into the wanted ones, both by name.
 
-    A value that `wanted` does not state stays as it is. What it does not name is deleted only when `delete` says so.
+    A value that `wanted` does not state stays as it is. Values that it does not name are deleted only when `delete`
+    says so.
     """
     changes = []
     for name, after in wanted.items():

@@ -6,13 +6,13 @@ from synapse.catalog.fields import Choice, Count, Duration, Field, Text
 
 _EVENTS, _STORING, _KEEPING = "Events", "Storing", "How long they are kept"
 
-PURPOSE = Text(name="purpose", help="What the stream is for.")
+PURPOSE = Text(name="purpose", help="The purpose of the stream.")
 LAYOUT = Choice(
     name="layout",
     section=_EVENTS,
     default="flat",
     choices={"flat": "flat: one field a property", "dual": "dual: flat, and one typed copy in payload"},
-    help="How an event lies in Redis.",
+    help="The format of an event in Redis.",
 )
 ENFORCEMENT = Choice(
     name="enforcement",
@@ -23,7 +23,7 @@ ENFORCEMENT = Choice(
         "warn": "warn: accept it and count it",
         "off": "off: check nothing",
     },
-    help="What happens to an event that breaks its contract.",
+    help="The treatment of an event that breaks its contract.",
 )
 UNKNOWN_EVENT_TYPES = Choice(
     name="unknown_event_types",

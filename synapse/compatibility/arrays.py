@@ -18,7 +18,7 @@ class WrittenArray:
         self.shape = shape
         self.layers = shape.items
         self.contains = [contains for layer in self.layers for contains in layer.contains]
-        # What is asked of some items needs as many, and what holds for any item counts them.
+        # `contains` requires at least as many items as it must match.
         self.least = max([0, *(layer.least for layer in self.layers), *(it.least for it in self.contains)])
         self.tail = max((len(layer.prefix) for layer in self.layers), default=0)
         most: int | None = None
@@ -115,7 +115,7 @@ def _has_few(prover: ProverLike, written: WrittenArray, node: Node, most: int) -
 
 
 def _count(prover: ProverLike, written: WrittenArray, stop: int, holds: Callable[[Shape], bool]) -> int:
-    """Count the positions before `stop` whose items are such."""
+    """Count the positions before `stop` whose items satisfy `holds`."""
     count = 0
     for index in range(min(stop, written.tail)):
         prover.budget.spend()

@@ -86,7 +86,7 @@ class Difference:
     `direction` is BACKWARD when the new schema reads, FORWARD when the old one does. `old_pointer` and `new_pointer`
     are JSON Pointers into the two schemas; where the name is declared in only one of them, the other points at the
     object that lacks it. `witness` is a document that the writer's schema accepts and the reader's refuses; the
-    real validator has said so. `fix` is the smallest change of the *new* schema that would help. `version` is the
+    real validator confirmed it. `fix` is the smallest change of the *new* schema that would help. `version` is the
     earlier version that the new schema clashes with. `decided` is false when no witness was found: neither a proof
     that all documents pass, nor one that does not.
     """

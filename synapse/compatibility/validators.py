@@ -17,7 +17,7 @@ Schemas = Mapping[str, dict[str, Any]]
 
 _PART = "urn:synapse:part"
 _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, OverflowError, TypeError)
-"""What the validator raises for schemas that it cannot compile, and for values that it cannot take."""
+"""The validator's exceptions for schemas that it cannot compile, and for values that it cannot take."""
 
 
 def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:

@@ -98,10 +98,10 @@ class DeadLetter:
 
     `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event, `data` the fields that will
     be delivered, as text. `contract_version` is what it was checked against when it was published, None for nothing.
-    `error` is the last one, `fingerprint` names what it has in common with others; personal values are no part of it.
+    `error` is the last one, `fingerprint` names what it has in common with others; PII is no part of it.
     `former_fingerprint` is its name from when HTTP statuses were left out, which people may have written down.
     `count` is how many attempts there were, `attempts` the last ten of them, oldest first. Times are milliseconds since
-    1970: of the first and the last failure. `mask` says what is personal in it, None when nothing is.
+    1970: of the first and the last failure. `mask` marks the PII in it, None when there is none.
     """
 
     id: str
@@ -163,7 +163,7 @@ class Ids:
 class Page:
     """Dead letters in their order. `next`: past which id the next page begins, None when this is the last.
 
-    `total` is how many the group has, whatever is wanted. A page may hold fewer than it could and not be the last: no
+    `total` is how many the group has, without filters. A page may hold fewer than it could and not be the last: no
     more than some thousands are looked through for it, and `complete` is False then.
     """
 

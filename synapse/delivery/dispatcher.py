@@ -214,7 +214,7 @@ class Handover:
 
     def _tell_failure(self, failure: Failure, text: str, fate: Fate) -> None:
         if fate == "retry":
-            self._say(f"{text}. It comes again in {failure.delay_ms / 1000:.3g} s.")
+            self._say(f"{text}. It will be retried in {failure.delay_ms / 1000:.3g} s.")
         elif fate == "dead":
             self.progress.dead += 1
             self._say(f"{text}. It is a dead letter now.")
@@ -226,5 +226,5 @@ class Handover:
 
 
 def _tells_of_the_sink(delivery: Delivery, error: SinkError) -> bool:
-    """Say whether a failure may mean that the sink is broken: one that comes again and fails again tells of itself."""
+    """Say whether a failure may mean that the sink is broken: a failed retry tells only of its event."""
     return delivery.attempt == 1 and not error.permanent

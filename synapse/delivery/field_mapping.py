@@ -14,7 +14,7 @@ _TYPE_NAMES = ("event_type", "event")
 class FieldMapping:
     """First nothing but `keep` stays (None keeps all) or `drop` goes, then `rename` (old name to new), then `put`.
 
-    `event_type` "" leaves the type as it is. The type stays, whatever else does.
+    `event_type` "" leaves the type as it is. The type always stays.
     """
 
     event_type: str = ""

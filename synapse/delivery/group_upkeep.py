@@ -42,7 +42,7 @@ class Upkeep:
         self._lost = 0
 
     def begin(self, *, ours: bool, gone: Iterable[str]) -> None:
-        """Begin anew after joining the group; `gone` are consumers whose unfinished events are due at once."""
+        """Begin again after joining the group; `gone` are consumers whose unfinished events are due at once."""
         self._ours = ours
         self._due = float("-inf")
         self._gone = deque(gone)
@@ -135,7 +135,7 @@ def lost(count: int, subscription: Subscription) -> str:
     """Return the message that events were trimmed before they were acknowledged."""
     what = "1 event was" if count == 1 else f"{count} events were"
     return (
-        f"{what} trimmed from “{subscription.stream}” before the group “{subscription.group}” had settled "
+        f"{what} trimmed from “{subscription.stream}” before the group “{subscription.group}” had acknowledged "
         f"{'it' if count == 1 else 'them'}: lost, and counted as such."
     )
 
@@ -148,7 +148,7 @@ def dead(count: int) -> str:
 
 def too_many(count: int) -> str:
     """Say why nothing new is read."""
-    return f"{count:,} events wait to come again or for their turn; nothing new is read until fewer do."
+    return f"{count:,} events are scheduled for retry or blocked; no new ones are read until there are fewer."
 
 
 Say = Callable[[str], None]
@@ -215,7 +215,7 @@ class Joining:
         if subscription.must_be_new and not joined.created:
             raise GroupExists(
                 f"The group “{subscription.group}” of “{subscription.stream}” exists and keeps its place, so --from "
-                "cannot be used with it. Leave --from out to go on where the group is, or begin elsewhere with "
+                "cannot be used with it. Leave --from out to continue where the group is, or begin elsewhere with "
                 "another --group. To give this one another place, pause or stop who reads as it and move it: "
                 f"POST /streams/{subscription.stream}/groups/{subscription.group}/move, or its page in the admin."
             )
@@ -247,11 +247,11 @@ class Joining:
     def _tell_loss(self, joined: Joined) -> None:
         subscription = self._membership.subscription
         if joined.resumed:
-            what = "It was made again and goes on where it was a few seconds ago"
+            what = "It was created again and continues where it was a few seconds ago"
         elif joined.created:
-            what = "It was made again and begins at the beginning"
+            what = "It was created again and starts at the beginning"
         else:
-            what = "Somebody made it again; it may begin at the beginning"
+            what = "Another program created it again; it may start at the beginning"
         self._say(
             f"The group “{subscription.group}” of “{subscription.stream}” was gone from Redis. {what}, so events may "
             "come twice."

@@ -132,7 +132,7 @@ class Membership:
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
     def checkpoint(self) -> None:
-        """Note how far the group is: there it goes on, should it be lost."""
+        """Note the group's position: it continues there if it is lost."""
         self._ask(delivery_commands.checkpoint(*self._place))
 
     def read(self, limit: int, block_ms: int) -> list[Held]:

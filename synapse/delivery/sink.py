@@ -22,7 +22,7 @@ class Delivery:
     """One event of a stream, as a group gets it.
 
     `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
-    are the names and values of its entry in turn, as they lie in Redis; `types_of` gives the types by which foreign
+    are the names and values of its entry in turn, as stored in Redis; `types_of` gives the types by which foreign
     entries are read. The entry is decoded on first use, and once: a sink may do that in a process of its own. `token`
     names the lease of the event in flight; only the runtime uses it.
     """
@@ -63,7 +63,7 @@ class Delivery:
 
     @property
     def fields(self) -> dict[bytes, bytes]:
-        """The fields of the entry, as they lie in Redis."""
+        """The fields of the entry, as stored in Redis."""
         return encoding.pairs(self.parts)
 
     @property

@@ -65,7 +65,7 @@ class EventLoop:
         handler: Answers in place of the conversation.
         direct: The handler's fast path.
         waits: Whether the answer may take its time, and the caller may leave meanwhile.
-        is_endless: Whether the answer goes on for as long as the connection.
+        is_endless: Whether the answer lasts as long as the connection.
         identify: Finds the caller, where that takes more than a key.
         queue: The name of a queue in which large requests wait for their turn.
         size: How much of that queue's capacity a request takes; 0: it does not wait.
@@ -85,7 +85,7 @@ class Endpoint:
     """A method and a path, and what is declared of them.
 
     Attributes:
-        name: What generated clients call it.
+        name: The name in generated clients.
         tag: The group of the documentation it stands in.
         handler: Takes a call and returns the answer, or a conversation that does.
         returns: Answers by status, or by status and media type.
@@ -182,7 +182,7 @@ MEANINGS = {
     409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
     413: "The body, or an event in it, is too large.",
     415: "The content type is not one that is read here.",
-    422: "What was sent breaks a contract, or does not say what it is.",
+    422: "The content breaks a contract, or does not name its type.",
     501: "This server does not answer this route: it is served on the event loop only.",
     503: "Redis cannot be used now.",
 }

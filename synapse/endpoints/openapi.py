@@ -31,7 +31,7 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
         "description": "Any JSON object that names its event type, whose contract says which other properties it has.",
         "properties": {
             "event_type": _EVENT_TYPE,
-            "event": {**_EVENT_TYPE, "description": "What other publishers call `event_type`; either will do."},
+            "event": {**_EVENT_TYPE, "description": "Another name of `event_type`, which some publishers use."},
         },
         "anyOf": [{"required": ["event_type"]}, {"required": ["event"]}],
         # What holds without it, too; but generated clients let nothing else be sent.

@@ -1,4 +1,4 @@
-"""What can be wrong with a contract.
+"""Errors of contracts.
 
 Problem
 ├── BadSchema                   the text is not a JSON Schema that can be a contract

@@ -1,4 +1,4 @@
-"""What can go wrong with bridges.
+"""Errors of bridges and groups.
 
 Problem
 ├── NotDefined        no stream of the catalog has this name
@@ -186,7 +186,7 @@ class GroupDisabled(Problem):
     title = "The group is disabled"
 
     def __init__(self, group: str) -> None:
-        super().__init__(f"Somebody disabled “{group}”. It keeps its place and what it is owed until it is enabled.")
+        super().__init__(f"The group “{group}” is disabled. It keeps its position and its backlog until it is enabled.")
 
 
 class TooManyGroups(Problem):
@@ -235,13 +235,13 @@ class GroupOwed(Problem):
 
     status = 409
     slug = "group-is-owed"
-    title = "The group is owed events"
+    title = "The group has a backlog"
 
     def __init__(self, group: str, owed: Mapping[str, int]) -> None:
         places = ", ".join(f"{count:,} {name}" for name, count in owed.items() if count)
         super().__init__(
-            f"“{group[:100]}” is owed events, which would go with it: {places}. Use “force” with a “reason” to do "
-            "without them."
+            f"“{group[:100]}” has a backlog, which would be deleted with it: {places}. Use “force” with a “reason” to "
+            "delete both."
         )
         self.members |= owed
 

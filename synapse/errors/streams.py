@@ -1,4 +1,4 @@
-"""What can go wrong with streams.
+"""Errors of streams.
 
 Problem
 ├── UnknownStream           no stream has this name

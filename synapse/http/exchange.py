@@ -95,8 +95,8 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """One HTTP answer, wholly written. A long body goes on in `rest`, which is sent as it is: to put the parts together
-    would keep all others waiting, a millisecond for each MiB."""
+    """One HTTP answer, completely written. A long body continues in `rest`, which is sent as it is: to put the parts
+    together would keep all others waiting, a millisecond for each MiB."""
 
     status: int = 200
     body: bytes = b""

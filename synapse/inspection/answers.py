@@ -66,7 +66,7 @@ class Figures(Answer):
     groups: int = about("How many consumer groups it has.")
     first_entry: EntryPair
     last_entry: EntryPair
-    counters: Counters = about("What Synapse counted on it.")
+    counters: Counters = about("Synapse's counters of the stream.")
     refused_by_reason: dict[str, int] = about(_REASONS)
     error: str = maybe("Why Redis could not tell of this stream.")
 
@@ -101,7 +101,7 @@ class Message(Answer):
     """An entry of a stream, and the event that it means."""
 
     id: str
-    data: Texts = about("The entry's fields, as they lie in Redis.")
+    data: Texts = about("The entry's fields, as stored in Redis.")
     event: dict[str, Any] = about("The event that the entry means.")
     event_type: str | None
     timestamp: str | None

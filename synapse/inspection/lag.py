@@ -1,6 +1,6 @@
 """How far groups are behind, counted from the entries themselves.
 
-Redis' own figure is never used: it is absent before 7.0, null after a deletion, and wrong in some versions.
+Redis' own number is never used: it is absent before 7.0, null after a deletion, and wrong in some versions.
 """
 
 from bisect import bisect_right
@@ -67,8 +67,8 @@ class _Count:
     """Counts what lies behind each of some places in a stream, walking from its end to the first of them.
 
     Send the `commands()` and give their replies to `take()`, until `done`; then `lags` has each place. The first chunk
-    is enough for whoever keeps up. What lies further back is asked once for its ends before the walk goes on: behind a
-    place before all entries is the whole stream, whose length Redis knows.
+    is enough for groups that keep up. Places further back are asked once for their ends before the walk continues:
+    behind a place before all entries is the whole stream, whose length Redis knows.
     """
 
     def __init__(self, stream: str, places: Sequence[EntryId], *, most: int) -> None:

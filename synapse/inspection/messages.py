@@ -89,7 +89,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
     (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are looked at for
-    one page: `complete` is false when that was not enough, and `next` goes on from there."""
+    one page: `complete` is false when that was not enough, and `next` continues there."""
     stream, query = call.stream, call.query
     page = _Page(stream, count=query.count, event_type=query.event_type, rights=call.by.rights)
     # Without a filter one entry more than the page holds tells whether there is a next one.

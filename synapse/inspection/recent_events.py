@@ -28,8 +28,8 @@ _REASONS: Mapping[Stopped, str] = {
     "seconds": f"{MOST_SECONDS:g} seconds were over",
 }
 _MASKED = (
-    "What is personal was masked (•••) before it was looked at, because the right to see it is missing: what is said "
-    "of these places is said of the mask."
+    "PII was masked (•••) before the events were tested, because the right to see it is missing: findings at these "
+    "places are about the mask."
 )
 
 

@@ -49,7 +49,7 @@ class Figures:
     """The statistics of one stream in Redis.
 
     `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
-    `refused_by_reason` are the refused of them by the slug of the problem, from when that began to be counted.
+    `refused_by_reason` splits the refused events by the slug of the problem, since that is counted.
     `live_dropped` counts watchers that were too slow for the live stream. `problem` says why Redis could not answer for
     this stream; the rest is then that of an empty one.
     """
@@ -72,7 +72,7 @@ class Figures:
 
     @property
     def last_generated_id(self) -> str:
-        """The id of the latest entry that ever was, "0-0" when there never was one."""
+        """The id of the latest entry ever added, "0-0" when there was none."""
         return str(self.info["last-generated-id"])
 
     def seen_by(self, rights: Rights, stream: str) -> "Figures":
@@ -101,7 +101,8 @@ class Figures:
 
 
 def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
-    """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others go on.
+    """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others
+    continue.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -122,7 +123,7 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
 def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
     """Return an entry as a pair: its id, and its fields as text.
 
-    PII is masked for everybody: statistics reach many people, and events have an address of their own.
+    PII is masked for all callers, because statistics need no right to see payloads.
     """
     if entry is None:
         return None

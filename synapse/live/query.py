@@ -16,7 +16,7 @@ _REMEMBERED = 1000
 
 class Place:
     """`at` is the last id that was read, None before the first look. After a silence or a failure the loop is not
-    `sure` of it: the stream may have been deleted and made anew, with ids that begin again."""
+    `sure` of it: the stream may have been deleted and created again, with ids that begin again."""
 
     def __init__(self) -> None:
         self.at: EntryId | None = None
@@ -58,7 +58,7 @@ class LiveQuery(Query):
 
     repeatable: ClassVar[Collection[str]] = ("event_type",)
     event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
-    ticket: str = about("What `POST /streams/{stream}/live-ticket` gave; instead of a key.", default="")
+    ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
     last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {_ID}", default="")
     # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
     lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
@@ -71,7 +71,7 @@ class LiveQuery(Query):
 class Asked:
     """`event_types` is empty for all of them.
 
-    `after` is where to go on: None means from now on. `was_seen` says that the caller had the entry of this id, so
+    `after` is where to continue: None means from now on. `was_seen` says that the caller had the entry of this id, so
     that it must hear when what follows it is gone.
     """
 

@@ -16,7 +16,7 @@ from synapse.wire.masking import mask_of
 GapReason = Literal["trimmed", "restarted"]
 _GAPS: Mapping[GapReason, str] = {
     "trimmed": "Events after this id were trimmed away and may be missing; what follows begins with the oldest kept.",
-    "restarted": "The stream was made anew; what follows begins with its oldest event.",
+    "restarted": "The stream was created again; what follows begins with its oldest event.",
 }
 
 
@@ -64,7 +64,7 @@ def gap(reason: GapReason, after: EntryId) -> bytes:
 
 
 def dropped(at: EntryId, *, limit: int) -> bytes:
-    """Say to a watcher that it was too slow, and from where it can go on."""
+    """Tell a watcher that it was too slow, and where it can continue."""
     detail = f"More than {limit} events or too many bytes were waiting for you. Come back with this id."
     return _named("dropped", {"reason": "slow", "last_event_id": str(at), "detail": detail})
 

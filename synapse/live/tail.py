@@ -37,7 +37,7 @@ class Tail:
     """Follows a stream on a connection of its own, from `start` until `stop`.
 
     It survives every failure of Redis and of the stream: no stored entry is left out, and a stream that was deleted and
-    made anew is read from its beginning, after a notice.
+    created again is read from its beginning, after a notice.
     """
 
     def __init__(self, stream: str, executor: AsyncExecutor, render: Callable[[Entry], Frame]) -> None:

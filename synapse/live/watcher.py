@@ -91,7 +91,7 @@ class Watcher:
             self._take(frame)
 
     def restart(self, notice: Frame) -> None:
-        """Take up the notice that the stream was made anew, whose ids begin again."""
+        """Queue the notice that the stream was created again, and that its ids start over."""
         if not self.ended:
             self._after = self.seen = FIRST
             self._take(notice)

@@ -263,7 +263,9 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "Repeated deliveries of which nobody told the end before their lease was over.",
     ),
     _counted_of_group(
-        "synapse_group_lost_total", "lost_trimmed", "Events that were trimmed or deleted before the group settled them."
+        "synapse_group_lost_total",
+        "lost_trimmed",
+        "Events that were trimmed or deleted before the group acknowledged them.",
     ),
     _counted_of_group(
         "synapse_group_lost_silent_total",
@@ -273,7 +275,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     _counted_of_group(
         "synapse_group_recreated_total",
         "groups_recreated",
-        "How often the group was gone from Redis under a consumer, and was made again.",
+        "How often the group was lost from Redis while consumers read as it, and was created again.",
     ),
     _of_resource(
         "synapse_share_total", "How much there is of the resource in this process.", lambda shares: shares.limits.total

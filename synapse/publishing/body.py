@@ -36,7 +36,7 @@ class Slice(NamedTuple):
 
 
 class Body(NamedTuple):
-    """What a request brought, and whether it came as a batch.
+    """The events of a request, and whether it was a batch.
 
     `slices` has the values in their order. Those of a large batch are read as they are taken, once; that raises what
     `read` raises. An empty slice is a pause.

@@ -67,7 +67,8 @@ def decide(stream: StreamDefinition, undecided: Undecided, caller: CallerId) -> 
 
 
 class CostlyEvents:
-    """The costly events of a batch, and those behind them: all go on in their order. Many are asked about in one job.
+    """The costly events of a batch, and those behind them: all continue in their order. Many are asked about in one
+    job.
 
     What is asked for each event of a batch are attributes: a method would cost it more than
     all else here.

@@ -1,7 +1,7 @@
 """Every Redis command that Synapse sends, and nothing else. No other package imports `redis`.
 
 Commands are values (`commands/`): they are built, and their replies parsed, without any I/O. Two executors run them:
-`SyncExecutor` for views, commands and bridges, `AsyncExecutor` for the express lane.
+`SyncExecutor` for views, commands and bridges, `AsyncExecutor` for the event loop.
 """
 
 from synapse.redis.async_executor import AsyncExecutor

@@ -38,8 +38,8 @@ class Address:
     """The address in a URL.
 
     `places` are the hosts and ports that it names, none for a unix socket; `service` is the Sentinels' name of the
-    primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: over TLS, whether the
-    server has to prove that it is the one which the URL names.
+    primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: whether TLS checks that
+    the server is the one that the URL names.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Address:
     _behind: str
 
     def url_of(self, place: Place) -> str:
-        """Return the URL of one server, with all that goes for each of them: user, password, database, TLS."""
+        """Return the URL of one server, with the user, password, database and TLS parameters that all of them share."""
         return f"{self._before}{_shown(place)}{self._behind}"
 
     @property
@@ -61,7 +61,7 @@ class Address:
         return all(is_loopback(host) for host, _ in self.places)
 
     def __str__(self) -> str:
-        """Return it for people: without user and password."""
+        """Return the address for people, without user and password."""
         if not self.places:
             return urlsplit(self._before).path
         places = ",".join(map(_shown, self.places))

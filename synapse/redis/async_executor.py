@@ -1,4 +1,4 @@
-"""Runs commands on the event loop: for the express lane."""
+"""Runs commands on the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence

@@ -115,7 +115,7 @@ def _primary(url: str) -> Primary:
 class Server:
     """The server of the events.
 
-    `locate` returns its URL, anew for each connection (the embedded server can move to another port), or raises
+    `locate` returns its URL, again for each connection (the embedded server can move to another port), or raises
     `synapse.errors.streams.BrokerDown` when there is none. `timeout` is how many seconds an answer may take.
     """
 

@@ -194,7 +194,7 @@ def _hand(call: _Waiting, replies: list[Any] | Exception) -> None:
         call.take(replies)
     except Exception:
         # A fault of one caller: passed on, it would close the connection under all the others.
-        logger.exception("whoever asked Redis could not take its answer")
+        logger.exception("a caller failed while it received Redis' reply")
 
 
 def _settle(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:

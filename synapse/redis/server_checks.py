@@ -81,8 +81,8 @@ def transport_warning(address: Address) -> str:
         return ""
     if not address.is_tls:
         return (
-            f"Redis ({address}) is reached without TLS: whoever is on the way to it can read and change the events, and"
-            " read the password. Use rediss://, unless that network is yours alone."
+            f"Redis ({address}) is reached without TLS: everybody on the network path can read and change the events,"
+            " and read the password. Use rediss://, unless that network is yours alone."
         )
     if not address.is_verified:
         return (

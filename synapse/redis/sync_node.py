@@ -1,4 +1,4 @@
-"""Connections of threads to one server: a pool of redis-py's, which is made anew when the server was lost."""
+"""Connections of threads to one server: a pool of redis-py's, which is created again when the server was lost."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ class SyncNode:
         return self.begin(commands)()
 
     def begin(self, commands: Sequence[Command]) -> Callable[[], list[Any]]:
-        """Send the commands. What this returns is to be called once: it waits for the replies, and raises as `ask`.
+        """Send the commands. Call the returned function once: it waits for the replies, and raises as `ask`.
 
         Raises:
             BrokerDown: when the server cannot be reached; nothing was sent.
@@ -100,7 +100,7 @@ class SyncNode:
             pool.disconnect()
 
     def _forget(self, pool: redis.ConnectionPool) -> None:
-        """Look for the server anew next time; what other threads are asking meanwhile goes on."""
+        """Look for the server again next time; commands of other threads continue meanwhile."""
         with self._lock:
             if self._pool is pool:
                 self._pool = None

@@ -4,8 +4,8 @@ One janitor works at a time, over all processes: it holds a lease in Redis that 
 lease only saves work. Each cut is one atomic script, so a janitor that was stopped and wakes beside its successor does
 no harm. The rules are told in docs/retention.md.
 
-What a group is owed can only be kept when there is a group. So the janitor makes those of bridges that did not run yet,
-or do not run, before it cuts anything.
+The backlog of a group can only be kept when the group exists. So the janitor makes those of bridges that did not run
+yet, or do not run, before it cuts anything.
 
 A stream's length tells whether there is something to cut, and so does the age of its oldest entry, which is known from
 the last look. So of idle streams only the length is asked, of all in one pipeline, and not in every turn where there
@@ -70,7 +70,7 @@ _providers: list[Callable[[], Durable]] = []
 def on_durable_groups(provider: Callable[[], Durable]) -> None:
     """Register a provider of durable groups, by stream: called with every turn, so it must answer from memory.
 
-    When it raises, nothing is trimmed in that turn: better too much kept than an owed event cut.
+    When it raises, nothing is trimmed in that turn: better too much kept than an unacknowledged event cut.
     """
     _providers.append(provider)
 

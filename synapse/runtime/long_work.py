@@ -1,4 +1,4 @@
-"""Telling people that work which takes long goes on."""
+"""Progress lines of work that takes long."""
 
 import threading
 import time

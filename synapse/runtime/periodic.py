@@ -12,7 +12,7 @@ _BACKOFF = Backoff()
 
 
 class RetryTimer:
-    """Says when the next try is due. A try that went well for `calm` seconds makes the waits begin anew."""
+    """Computes when the next try is due. A try that went well for `calm` seconds resets the waits."""
 
     def __init__(
         self, backoff: Backoff = _BACKOFF, *, calm: float = 30.0, clock: Callable[[], float] = time.monotonic
@@ -40,8 +40,8 @@ class RetryTimer:
 class Periodic:
     """Calls `step` every `seconds` in a daemon thread, beginning at once.
 
-    A step that fails is logged (once for the same reason in a row) and tried again with the next turn: a database or
-    Redis that is away for a while must not end the work.
+    A failed step is logged, once for the same reason in a row, and tried again in the next turn: an outage of the
+    database or Redis must not end the work.
     """
 
     def __init__(self, name: str, seconds: float, step: Callable[[], object]) -> None:

@@ -35,9 +35,9 @@ from synapse.schema.violations import (
 MAX_STEPS = 10_000_000
 """The work that explaining one event may take, in the steps of `synapse.schema.cost`."""
 _COMPILING = 100
-"""What making a schema ready counts for each of its parts, in steps."""
+"""The cost of compiling each part of a schema, in steps."""
 _COPYING = 40
-"""What one value counts in what an error of the validator is about: the error holds a copy."""
+"""The cost of each value in the instance of a validator's error, which holds a copy of it."""
 _KEPT_PARTS = 256
 _UNKNOWN: Any = object()
 _BASE = "urn:synapse:part"

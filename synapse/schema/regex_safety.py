@@ -4,8 +4,8 @@ time.
 A schema goes to clients of every language, and most of their engines try one way through a pattern after the other. In
 `(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before the answer
 "no". So a repetition without end is refused when its parts can be cut in more than one way: when a complete turn could
-go on with a letter that could also begin the next turn, or when two of its alternatives can be the same text. It is a
-rule of thumb: it may miss such a pattern, and it may refuse a harmless one, which can be written so that each turn
+continue with a letter that could also begin the next turn, or when two of its alternatives can be the same text. It is
+a rule of thumb: it may miss such a pattern, and it may refuse a harmless one, which can be written so that each turn
 begins with a letter of its own.
 """
 

@@ -86,7 +86,7 @@ _ALL = frozenset(TYPES)
 _NUMBER = frozenset(("integer", "number"))
 _COMPOSED = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"))
 _MOST_PARTS = 500
-"""What more parts than these describe, an event or a property, may have any type as far as is known here."""
+"""An event or property that more parts than these describe is taken to have any type."""
 
 Types = frozenset[str]
 

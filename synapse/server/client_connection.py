@@ -15,7 +15,7 @@ class ServerState(Protocol):
     Attributes:
         connections: All open connections: the server calls `shutdown` of each when it stops.
         tasks: The work that it waits for then.
-        default_headers: Headers of every response, made anew each second: the date is one of them.
+        default_headers: Headers of every response, made again each second: the date is one of them.
     """
 
     connections: set[Any]
@@ -24,7 +24,7 @@ class ServerState(Protocol):
 
 
 class ClientConnection(asyncio.Protocol):
-    """What a request sees of the connection that it is answered on.
+    """The interface of a connection for the requests that are answered on it.
 
     Attributes:
         client, server: The addresses of both ends, None where the transport knows none.
@@ -94,7 +94,7 @@ class ClientConnection(asyncio.Protocol):
         raise NotImplementedError
 
     def begin_next(self) -> None:
-        """Go on to the connection's next request: an answer is complete."""
+        """Begin the connection's next request: an answer is complete."""
         raise NotImplementedError
 
     def pause_reading(self) -> None:

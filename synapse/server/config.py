@@ -54,7 +54,7 @@ class ServerConfig:
         shows_metrics_token: Whether a request shows the token of the metrics.
         shares_of: The counter of a shared resource, by its name.
         async_executor: The event loop's connections to Redis.
-        database_problem: What an error of the database is answered with; None for any other error.
+        database_problem: The answer to an error of the database; None for any other error.
     """
 
     allowed_hosts: tuple[str, ...]

@@ -69,7 +69,7 @@ def request_of(
     principal: Principal,
     body: bytes,
 ) -> Request:
-    """Return a request of the express lane as a value."""
+    """Return a request on the event loop as a value."""
     return Request(
         method=route.method,
         path=path,

@@ -2,8 +2,8 @@
 
 ASGI requires a task, an event and a dozen dictionaries a request: more than all the work of storing an event. So a
 route with a `direct` handler is answered by the callbacks of two connections: the client's, which hands over the
-request, and Redis', which hands over the reply. Everything else goes on through ASGI and the front door. Both ways
-share the front door's routes, its checks and its headers.
+request, and Redis', which hands over the reply. Everything else takes the way through ASGI and the front door. Both
+ways share the front door's routes, its checks and its headers.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class _Head(NamedTuple):
 
 
 class FastPath:
-    """Finds the requests of one connection that are answered here, and remembers heads that come again."""
+    """Finds the requests of one connection that are answered here, and remembers heads that are repeated."""
 
     def __init__(self, door: FrontDoor, config: ServerConfig) -> None:
         self._door = door
@@ -156,7 +156,7 @@ class DirectCycle:
         self._let_go()
 
     def start(self) -> None:
-        """Begin: all earlier requests of the connection are answered. What can be refused by its head, is."""
+        """Begin: all earlier requests of the connection are answered. Refuse at once what the head allows to refuse."""
         self._started = True
         if self._protocol.transport.is_closing():
             return  # whoever asked has gone before it was this request's turn
@@ -304,7 +304,7 @@ class DirectCycle:
             self._protocol.begin_next()
 
     async def _complete_later(self) -> None:
-        """Go on as soon as the client has taken enough of the answer."""
+        """Continue as soon as the client has taken enough of the answer."""
         await self._protocol.drain()
         if self._is_gone:
             return

@@ -1,4 +1,4 @@
-"""The front door: an ASGI application that answers the express lanes on the event loop and hands all else to Django.
+"""The front door: an ASGI application that answers some routes on the event loop and hands all others to Django.
 
 Django's own ASGI handler is not used: every synchronous middleware and signal is a thread hop there. Its synchronous
 handler runs in a small pool instead, one hop a request.

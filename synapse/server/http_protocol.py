@@ -2,7 +2,7 @@
 
 The parser (`request_parser`) hands over heads and bodies; each request becomes a `DirectCycle` (`fast_path`) or goes
 through ASGI to the front door. The order of the answers is that of the requests (RFC 9112, 9.3.2). So what ends a
-connection, a refusal or the client's own end, waits for the answers that are owed before.
+connection, a refusal or the client's own end, waits for the answers before it.
 
 Without the limits of time a client can hold thousands of connections open by sending, or taking, a byte now and then
 (RFC 9110, 15.5.9).
@@ -173,7 +173,7 @@ class HttpProtocol(ClientConnection):
                 self._idle_since = self.loop.time()  # answered before it was whole: nothing else tells that it is over
 
     def _begin_again(self, piece: bytes) -> bool:
-        """Begin the request that a piece holds, when it is like one before it but for its body, and nothing is owed."""
+        """Begin the request that a piece holds, if only its body is new and no answer is outstanding."""
         if self.cycle is None or not self.cycle.response_complete:
             return False
         cycle = self.fast_path.again(self, self.requests, piece)

@@ -164,7 +164,7 @@ class RequestParser:
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _count_behind_body(self, size: int) -> None:
-        """Count a piece of so many bytes that brought nothing of a body, 0 for one that did. What stands behind the
+        """Count a piece of so many bytes that brought nothing of a body, 0 for one that did. The trailer behind the
         last chunk may be as large as a head: the parser keeps it, and takes the longer for each piece."""
         self._has_body = False
         self._behind_body = self._behind_body + size if size else 0
@@ -261,8 +261,8 @@ class Repeated(NamedTuple):
     body all of it stands `before`, and `behind` is empty.
 
     A service publishes over one connection with the same head each time. Reading it again, header by header, took a
-    sixth of what a publish takes. What is equal byte for byte means the same, so it is enough to compare; all that may
-    differ is the body and the digits that say how long it is.
+    sixth of what a publish takes. Heads that are equal byte for byte mean the same, so it is enough to compare; all
+    that may differ is the body and the digits that say how long it is.
     """
 
     before: bytes

@@ -98,8 +98,8 @@ class FairQueue:
 
     @asynccontextmanager
     async def turn(self, caller: CallerId, weight: int = 1) -> AsyncIterator[None]:
-        """Wait for the caller's turn, and have it for as long as the block lasts. What weighs more than the capacity
-        is done alone.
+        """Wait for the caller's turn, and have it for as long as the block lasts. Work that weighs more than the
+        capacity is done alone.
 
         Raises:
             AllInUse: when that takes too long.

@@ -17,13 +17,13 @@ class Resource:
     """Something of which there is only so much.
 
     Attributes:
-        name: What it is called in settings, metrics and problem documents.
+        name: Its name in settings, metrics and problem documents.
         things: Its units in the plural, for sentences.
         total_setting: The environment variable that says how much there is.
         attribute: The same in Django's settings.
         default: How much there is when the variable is not set.
         highest: How much the variable may say.
-        meaning: What the variable means, for the documentation.
+        meaning: The meaning of the variable, for the documentation.
         unit: How many of the counted units one of the setting is (1024 * 1024 where the setting counts MiB).
         percents: The shares where `SYNAPSE_SHARES` says nothing else. Where access is open, everybody is anonymous:
             then all may have the whole, and an address half of it or more.

@@ -1,4 +1,4 @@
-"""Statistics with history: figures of streams and groups are sampled every five seconds and kept for thirty days.
+"""Statistics with history: numbers of streams and groups are sampled every five seconds and kept for thirty days.
 
 - `series`      every series: its name, its unit, and where its values come from
 - `block`       sixty values of each series of a stream, packed

@@ -37,7 +37,7 @@ class Column:
         self.changes = bytearray()
 
     def put(self, step: int, value: int | None) -> None:
-        """Note another value; None: the series is gone. What comes again for a step counts for the one after it."""
+        """Note another value; None: the series is gone. A second value for a step counts for the one after it."""
         difference = None if value is None else value - (self.value or 0)
         step = max(step, self.step + 1)
         skipped = step - self.step - 1

@@ -39,7 +39,7 @@ def _key(number: int, group: str = "", label: str = "") -> Key:
 
 
 class _Stream:
-    """What is known of a stream from the round before: its groups, its marks, and its memory."""
+    """A stream as of the previous round: its groups, its marks, and its memory."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -89,7 +89,7 @@ class Collector:
         Args:
             names: those of the streams.
             now_ms: the time in milliseconds since 1970.
-            memory: whether to measure memory anew.
+            memory: whether to measure memory again.
 
         Raises:
             Unavailable: when Redis cannot be used.

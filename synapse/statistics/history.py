@@ -166,8 +166,8 @@ def _values(blocks: Sequence[Block | None], key: Key, begin: int, span: Span) ->
 def _growth(row: Row, *, from_nothing: Sequence[bool] | None) -> Row:
     """Return by how much a counter grew in each step.
 
-    One that is less than before began anew. A label that is new was nothing before, where its stream was sampled then:
-    `from_nothing` tells of each step.
+    One that is less than before started over. A label that is new was nothing before, where its stream was sampled
+    then: `from_nothing` tells of each step.
     """
     found: Row = []
     for place, (before, value) in enumerate(pairwise(row)):

@@ -18,7 +18,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What changed in one step.
+    """The changes of one step.
 
     Attributes:
         at: when the step begins, in seconds since 1970.
@@ -79,7 +79,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
 
 
 def _growth(each: Series, before: int | None, value: int | None) -> int:
-    """Return by how much a counter grew: one that is less than before began anew, a new label was nothing before."""
+    """Return by how much a counter grew: one that is less than before started over, a new label was 0 before."""
     if value is None or (before is None and not each.label):
         return 0
     return value if before is None or value < before else value - before

@@ -2,7 +2,7 @@
 
 Redis counts the entries that were ever added to a stream. A mark says how many had been added by an entry's id. The lag
 of a group is what was added since the mark at or before its last delivered id, less the entries between the two, which
-lie within one interval of sampling. What is near the end of the stream is counted itself.
+lie within one interval of sampling. Entries near the end of the stream are counted.
 """
 
 from bisect import bisect_right
@@ -20,7 +20,7 @@ _END = "+"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """What a group has not read: how many events, whether that is exact, and when the oldest was added (ms)."""
+    """The unread events of a group: how many, whether that is exact, and when the oldest was added (ms)."""
 
     events: int
     exact: bool
@@ -69,7 +69,7 @@ class Marks:
         self._first = self._last = FIRST
 
     def note(self, sample: StreamSample) -> None:
-        """Set a mark at the stream's latest entry. Those of a stream that began anew are forgotten.
+        """Set a mark at the stream's latest entry. Those of a stream that was created again are dropped.
 
         Args:
             sample: the stream at this moment, of which `lag` tells from then on.

@@ -51,7 +51,7 @@ class Finding:
         label: what more is known, such as the reason of refusals.
         amount: events; of `lagging` the age of the oldest unread event in seconds.
         since: when it began as far as the last hour tells, in seconds since 1970.
-        trend: of `lagging`, how it goes on.
+        trend: of `lagging`, how it develops.
     """
 
     kind: Kind
@@ -174,7 +174,7 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
 
 
 def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
-    """Read in words how the backlog of a group goes on, as `describe_trend` says it; "" where nothing was sampled.
+    """Read in words how the backlog of a group develops, as `describe_trend` says it; "" where nothing was sampled.
 
     Raises:
         Unavailable: when Redis cannot be used.
@@ -245,7 +245,7 @@ def group_health(owner: Owner | None, *, failed: int, lag_seconds: float, dead: 
 
 
 def describe_trend(row: Row, step: int) -> str:
-    """Say in words how a backlog goes on: steady, rising, or draining with the time until it is empty.
+    """Describe how a backlog develops: steady, rising, or draining with the time until it is empty.
 
     Args:
         row: its events, a value each step; None where nothing was sampled.
@@ -269,7 +269,7 @@ _COMPARED = 10
 
 
 def describe_course(row: Sequence[float | None]) -> str:
-    """Say in a word how values went on lately: steady, rising or falling; "" where too little was sampled."""
+    """Return in a word how values developed lately: steady, rising or falling; "" where too little was sampled."""
     last, before = (
         [value for value in part if value is not None] for part in (row[-_COMPARED:], row[-2 * _COMPARED : -_COMPARED])
     )

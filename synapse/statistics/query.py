@@ -101,7 +101,7 @@ class Statistics(Answer):
     examples=[Example("published events", _ANSWER, 200)],
 )
 def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
-    """What was sampled every five seconds in the last 30 days. A counter's value is by how much it grew in the step, a
+    """Samples of the last 30 days, taken every five seconds. A counter's value is by how much it grew in the step, a
     gauge's is the highest one in it; null where nothing was sampled."""
     streams, wanted = _streams(call), _wanted(call.query)
     now = int(time.time())

@@ -1,7 +1,7 @@
 """The sampler: every five seconds one process writes down what all series are.
 
-It holds a lease in Redis that ends when it is not renewed, so that another process goes on when it dies. A round is one
-pipeline that reads, and one that writes what changed. A round that fails is not written: its moment is a gap.
+It holds a lease in Redis that ends when it is not renewed, so that another process continues when it dies. A round is
+one pipeline that reads, and one that writes what changed. A round that fails is not written: its moment is a gap.
 
 Blocks are written whole. So a write whose answer was lost does no harm when it is made again, and of two processes that
 both take themselves for the sampler for a moment, each writes what it saw.
@@ -115,7 +115,7 @@ class Sampler:
         self._sampled_at = now
 
     def _follow(self, names: Iterable[str], now: int) -> None:
-        """Forget streams that are gone from the catalog, and go on with what was written of those that are new."""
+        """Drop streams that are gone from the catalog, and load the stored history of new ones."""
         self._tracks = {
             name: self._tracks.get(name) or [Track(name, resolution) for resolution in RESOLUTIONS] for name in names
         }

@@ -1,4 +1,4 @@
-"""Every series that is kept. `SERIES` is the list; the metrics for Prometheus of the same figures refer to it."""
+"""Every series that is kept. `SERIES` is the list; the metrics for Prometheus of the same values refer to it."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ class Series:
         meaning: one sentence for people.
         source: the fields of the Redis hash of counters of the stream or group, whose sum it is; empty for what is
             measured in another way. Where `labelled`, the one prefix of those fields; the rest of each is its label.
-        metric: the Prometheus metric of the same figure; empty where there is none.
+        metric: the Prometheus metric of the same value; empty where there is none.
         sum_of: the names of the series whose sum it is; such a series is not kept.
         scale: how many steps of a value one unit has: values are kept as whole numbers.
         label: what the label tells; empty for a series without labels.
@@ -52,7 +52,7 @@ PUBLISHED = Series(
     unit="events",
     source=("published",),
     metric="synapse_events_published_total",
-    meaning="Events that were stored through Synapse. What other programs write straight to Redis is not in it.",
+    meaning="Events that were stored through Synapse, without entries that other programs write to Redis.",
 )
 REFUSED = Series(
     number=2,
@@ -154,7 +154,7 @@ IN_FLIGHT = Series(
     kind="gauge",
     unit="events",
     metric="synapse_group_pending_events",
-    meaning="Events that were delivered to the group and not settled yet.",
+    meaning="Events that were delivered to the group and not acknowledged yet.",
 )
 SCHEDULED = Series(
     number=24,
@@ -192,7 +192,7 @@ ACKNOWLEDGED = Series(
     unit="events",
     source=("done",),
     metric="synapse_group_delivered_total",
-    meaning="Events that were delivered to the group and settled.",
+    meaning="Events that were delivered to the group and acknowledged.",
 )
 FILTERED = Series(
     number=28,
@@ -202,7 +202,7 @@ FILTERED = Series(
     unit="events",
     source=("filtered",),
     metric="synapse_group_filtered_total",
-    meaning="Events that were settled because the group's bridge wants others.",
+    meaning="Events that were acknowledged because the group's bridge does not select them.",
 )
 RETRIED = Series(
     number=29,
@@ -259,7 +259,7 @@ LOST = Series(
     kind="counter",
     unit="events",
     source=("lost_trimmed", "lost_silent"),
-    meaning="Events that were trimmed or deleted before the group settled them.",
+    meaning="Events that were trimmed or deleted before the group acknowledged them.",
 )
 FAILURES = Series(
     number=35,

@@ -57,7 +57,7 @@ class Track:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it goes on with what was written before."""
+        """Whether the stored history was loaded."""
         return self._number >= 0
 
     @property
@@ -71,7 +71,7 @@ class Track:
         return [commands.block(self.stream, self.resolution.seconds, name) for name in (self._number, BASE)]
 
     def load(self, now: int, block: object, base: object) -> None:
-        """Go on with what was written before. A block of later steps is from before the clock was set back."""
+        """Load the stored history. A block of later steps is from before the clock was set back."""
         found, known = (unpack(data) if isinstance(data, bytes) else None for data in (block, base))
         if found is not None and found.last_step <= now // self.resolution.seconds % STEPS:
             self._block, self._has_changes = found, True

@@ -1,1 +1,1 @@
-"""How an event lies in Redis: entries, ids, encoders and decoders."""
+"""The format of events in Redis: entries, ids, encoders and decoders."""

@@ -13,7 +13,7 @@ from synapse.wire.masking import Mask
 def shown(
     id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry, *, mask: Mask | None = None
 ) -> dict[str, Any]:
-    """Return an entry as JSON: `data` as it lies in Redis, `event` as it is decoded, and the entry's metadata.
+    """Return an entry as JSON: `data` as stored in Redis, `event` as it is decoded, and the entry's metadata.
 
     `mask` hides the PII from readers without payload access.
     """

@@ -87,7 +87,7 @@ class Mask:
         return _as_text(hidden["source"]) if _differs("source", event, hidden) else source
 
     def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
-        """Return the entry's fields as they lie in Redis, masked. `event` is the event decoded from them."""
+        """Return the entry's fields as stored in Redis, masked. `event` is the event decoded from them."""
         texts = self.texts(event)
         if not texts:
             return dict(fields)

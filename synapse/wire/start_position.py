@@ -27,12 +27,12 @@ def start_of(text: str, *, now: datetime) -> str:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise BadPosition(
-            f"“{text[:100]}” is no place to begin at: use beginning, new, the id of an event (1766570400000-0), "
+            f"“{text[:100]}” is not a start position: use beginning, new, the id of an event (1766570400000-0), "
             "or a time (2025-12-24T10:00:00Z)."
         ) from None
     time = time if time.tzinfo else time.replace(tzinfo=UTC)
     if time > now:
-        raise BadPosition(f"{time.isoformat()} is still to come. To begin with what is published from now on: new.")
+        raise BadPosition(f"{time.isoformat()} is in the future. To start with events published from now on: new.")
     return _before(max(0, int(time.timestamp() * 1000)), 0)
 
 

@@ -41,11 +41,11 @@ pytestmark = pytest.mark.django_db
         ("see payloads", "stream orders", None, {"events": 1}, "saw the payload of an event of stream orders"),
         (
             "see payloads", "dead letters o/w", None, {"events": 25, "exported": True, "personal": True},
-            "exported the payloads of 25 events of dead letters o/w, with what is personal in them",
+            "exported the payloads of 25 events of dead letters o/w, with the PII in them",
         ),
         (
             "see payloads", "stream orders", None, {"watching": True, "personal": True},
-            "watched the events of stream orders, with what is personal in them",
+            "watched the events of stream orders, with the PII in them",
         ),
         (
             "see payloads", "stream orders", None, {"events": 900, "ids": [], "back_test": "order-placed"},

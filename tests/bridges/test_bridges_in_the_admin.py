@@ -227,7 +227,7 @@ def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
         ({"retry_schedule": '["soon"]'}, "retry_schedule", "A wait is a number of seconds"),
         ({"order": "key"}, "order_key", "needs one"),
         ({"order": "key", "order_key": "a/b"}, "order_key", "one top-level property"),
-        ({"start": "yesterday"}, "start", "no place to begin at"),
+        ({"start": "yesterday"}, "start", "not a start position"),
         ({"concurrency": "0"}, "concurrency", "greater than or equal to 1"),
         ({"backoff_cap_seconds": "1"}, "backoff_cap_seconds", "Not less than the first wait."),
         ({"group": "syn:x"}, "group", "A name has"),

@@ -73,7 +73,7 @@ def test_an_event_that_the_sink_refuses_is_retried_and_the_others_are_acknowledg
 
     assert sink.ids == [ids[0], ids[2], ids[1]]
     assert sink.attempts == [1, 1, 2]
-    assert consumer.said[1] == f"{ids[1]}, attempt 1: not this one. It comes again in 0 s."
+    assert consumer.said[1] == f"{ids[1]}, attempt 1: not this one. It will be retried in 0 s."
     assert places(redis) == {"done": 3}
 
 

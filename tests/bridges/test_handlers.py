@@ -270,7 +270,7 @@ def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, 
 
     consumer.run_dry()
 
-    said, _, when = consumer.said[1].partition(" It comes again in ")
+    said, _, when = consumer.said[1].partition(" It will be retried in ")
     assert said.endswith("ValueError: no such product \x1b[2J (shop.py, line 46).")
     assert 2.5 <= float(when.removesuffix(" s.")) <= 5
     assert consumer.worker.progress.status().error in consumer.said[1]

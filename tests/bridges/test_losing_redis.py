@@ -86,16 +86,16 @@ def test_a_server_that_came_back_empty_has_its_group_made_again_at_the_beginning
 
         assert consumer.sink.ids == ids
         assert places(redis) == {"done": 2, "groups_recreated": 1}
-    assert consumer.said[-2].endswith("made again and begins at the beginning, so events may come twice.")
+    assert consumer.said[-2].endswith("created again and starts at the beginning, so events may come twice.")
     assert consumer.said[-1] == "Redis is back."
 
 
 @pytest.mark.parametrize(
     ("loss", "where"),
     [
-        ("stream deleted", "goes on where it was a few seconds ago"),
-        ("group destroyed", "goes on where it was a few seconds ago"),
-        ("all flushed", "begins at the beginning"),
+        ("stream deleted", "continues where it was a few seconds ago"),
+        ("group destroyed", "continues where it was a few seconds ago"),
+        ("all flushed", "starts at the beginning"),
     ],
 )
 def test_a_lost_group_is_made_again_and_misses_nothing(redis, bridge, loss, where):
@@ -115,7 +115,7 @@ def test_a_lost_group_is_made_again_and_misses_nothing(redis, bridge, loss, wher
     assert consumer.sink.ids == ids
     assert redis.hget(COUNTERS, "groups_recreated") == b"1"
     assert consumer.said[1] == (
-        f"The group “warehouse” of “orders” was gone from Redis. It was made again and {where}, so events may come "
+        f"The group “warehouse” of “orders” was gone from Redis. It was created again and {where}, so events may come "
         "twice."
     )
 

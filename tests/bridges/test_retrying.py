@@ -179,7 +179,7 @@ def test_no_new_events_are_read_while_too_many_are_scheduled_for_retry(redis, br
     assert places(redis) == {"waiting": 5}
     assert redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode() == ids[4]
     status = consumer.worker.progress.status()
-    assert (status.state, "wait to come again" in status.reason) == ("waiting", True)
+    assert (status.state, "scheduled for retry or blocked" in status.reason) == ("waiting", True)
     assert consumer.worker.pause > 0
     sink.refuses = lambda _: False
     make_due(redis)

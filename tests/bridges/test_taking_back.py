@@ -157,7 +157,8 @@ def test_an_event_that_was_cut_while_pending_is_counted_and_never_delivered(redi
 
     assert consumer.sink.ids == ids[2:]
     assert consumer.said[1] == (
-        "2 events were trimmed from “orders” before the group “warehouse” had settled them: lost, and counted as such."
+        "2 events were trimmed from “orders” before the group “warehouse” had acknowledged "
+        "them: lost, and counted as such."
     )
     assert consumer.worker.progress.lost == 2
     assert places(redis) == {"done": 1, "lost_trimmed": 2}

@@ -186,7 +186,7 @@ def test_all_errors_are_reported_at_once_with_their_lines_and_nothing_is_written
     with pytest.raises(BadCatalog) as refused:
         catalog(text).apply()
 
-    assert refused.value.detail == "file.yaml has 6 mistakes"
+    assert refused.value.detail == "file.yaml has 6 errors"
     assert [line.split(": ")[:2] for line in refused.value.problems] == [
         ["line 3", "streams[0].layout"],
         ["line 9", "streams[0].event_types[0].schema /properties/number/type"],
@@ -204,5 +204,5 @@ def test_a_grant_may_name_a_stream_of_the_database_or_a_pattern():
 
     apply("services: [{name: shop, publishes: [{stream: orders}, {stream: 'not-yet-*'}]}]")
 
-    with pytest.raises(BadCatalog, match="one mistake"):
+    with pytest.raises(BadCatalog, match="one error"):
         catalog("streams: []\nservices: [{name: market, publishes: [{stream: orders}]}]").plan(delete=True)

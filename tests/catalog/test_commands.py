@@ -125,7 +125,7 @@ def test_errors_are_printed_a_line_each_and_nothing_is_written(file):
         run("apply", file)
 
     assert str(refused.value).splitlines() == [
-        f"{file} has 3 mistakes; nothing was changed.",
+        f"{file} has 3 errors; nothing was changed.",
         "  line 1: streams[1].nam: there is no such key; did you mean “name”?",
         "  line 1: streams[1]: “name” is missing",
         "  line 2: service: there is no such key; did you mean “services”?",

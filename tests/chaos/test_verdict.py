@@ -95,7 +95,7 @@ def test_an_event_that_is_delivered_twice_breaks_a_promise_only_where_nothing_wa
 def test_an_event_left_in_any_place_at_the_end_counts_as_not_settled(place):
     stock = replace(STOCK, places=replace(SETTLED, **{place: 2}))
 
-    assert broken(stock=stock) == {"not settled": 2}
+    assert broken(stock=stock) == {"not acknowledged": 2}
 
 
 def test_keys_that_stay_and_wrong_counts_are_told():

@@ -72,7 +72,7 @@ class TestMaking:
     def test_an_invalid_start_of_a_group_is_reported_on_the_form(self, admin_client, orders):
         answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "<soon>"})
 
-        assert "“<soon>” is no place to begin at" in text_of(answer)
+        assert "“<soon>” is not a start position" in text_of(answer)
         assert b"<soon>" not in answer.content
 
 

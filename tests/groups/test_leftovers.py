@@ -122,7 +122,7 @@ def test_each_of_our_keys_names_its_owner(name, owner):
 
 
 def test_a_plan_says_what_deleted_bridges_and_streams_leave_and_apply_asks(owed, tmp_path, monkeypatch):
-    of_bridge = "The group “warehouse” of “orders” is owed events: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead"
+    of_bridge = "The group “warehouse” of “orders” has a backlog: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead"
     assert of_bridge in catalog(tmp_path, "bridges: []", "plan")
     told = catalog(tmp_path, "streams: []", "plan")
     assert told.count(of_bridge) == 1
@@ -163,7 +163,7 @@ def test_while_redis_is_away_apply_asks_as_well(orders, no_redis, tmp_path):
 
 def test_the_admin_says_what_stays_before_it_deletes(admin_client, owed):
     page = admin_client.get(f"/admin/bridges/bridge/{owed.pk}/delete/").content.decode()
-    assert "is owed events: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead letter." in page
+    assert "has a backlog: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead letter." in page
     assert "manage.py leftovers" in page
     owed.delete()
 
@@ -177,7 +177,7 @@ def test_the_admin_says_what_stays_of_each_before_it_deletes_several(admin_clien
 
     page = admin_client.post("/admin/bridges/bridge/", chosen).content.decode()
 
-    assert page.count("is owed events: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead letter.") == 1
+    assert page.count("has a backlog: 1 unread, 1 in flight, 1 scheduled for retry, 1 dead letter.") == 1
     assert page.count("manage.py leftovers") == 1
     assert Bridge.objects.count() == 2
     chosen["_selected_action"] = [orders.pk]

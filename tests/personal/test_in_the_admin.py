@@ -152,9 +152,9 @@ def test_a_draft_is_tested_on_masked_events_and_the_page_says_so(operator, insid
     def tested(client):
         return text_of(client.post(url("contracts.contract", "back_test", owner.pk), {"last": "10"}))
 
-    assert "What is personal was masked" not in tested(insider)
+    assert "PII was masked" not in tested(insider)
     User.objects.get().user_permissions.clear()
     text = tested(operator)
-    assert "What is personal was masked (•••) before it was looked at" in text
+    assert "PII was masked (•••) before the events were tested" in text
     assert "It would refuse 1 of 1 events" in text
     assert [after["personal"] for _, _, _, after in seen()] == [True, False]

@@ -93,7 +93,7 @@ def test_the_rest_of_a_masked_event_is_judged_as_it_is_and_the_answer_says_so(cl
 
     assert [found["message"] for found in answer["violations"]] == ["“n” must be 5 or less, but is 7."]
     assert answer["masked"] is True
-    assert answer["note"].startswith("What is personal was masked (•••) before it was looked at")
+    assert answer["note"].startswith("PII was masked (•••) before the events were tested")
 
 
 @pytest.mark.parametrize("path", [BACK_TEST, DRAFT])

@@ -1,7 +1,7 @@
 """Redriving and discarding, on a page that says first how many it would be. Each POST does a part.
 
 With scripts, `progress.js` posts part after part and moves the bar; without them each answer is a page with the button
-that goes on.
+for the next part.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ PART = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What a part came to: how many it was done with, how many not, and where to go on."""
+    """The result of one part: how many were done, how many were not, and the cursor of the next part."""
 
     done: int
     passed: int
@@ -45,13 +45,13 @@ class Progress:
 
     @property
     def share(self) -> int:
-        """What the bar shows: never more than there is."""
+        """The progress that the bar shows: never more than the total."""
         return min(self.done + self.passed, self.total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a request is about: the action is also the name of its template."""
+    """The subject of a request: the action is also the name of its template."""
 
     admin: Any
     request: HttpRequest
@@ -61,7 +61,7 @@ class Question:
 
     @property
     def given(self) -> QueryDict:
-        """What the form, or the link to it, says."""
+        """The values of the form, or of the link to it."""
         return self.request.POST if self.request.method == "POST" else self.request.GET
 
     @property
@@ -179,7 +179,7 @@ def _asked(question: Question, *, refused: Problem | None = None, progress: Prog
 
 
 def _begun(given: QueryDict) -> Progress | None:
-    """Return how far it had come when a part was refused: the button goes on there."""
+    """Return the progress before a refused part: the button continues there."""
     cursor = given.get("cursor", "")
     if not cursor:
         return None

@@ -62,7 +62,7 @@ class Action:
 
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Show the state of a group with links to its actions, and its charts; with `figures` in the query only figures."""
+    """Show the state of a group with links to actions, and charts; with `figures` in the query only numbers."""
     stream = selection.found(admin, request, pk)
     if "figures" in request.GET:
         return _show(admin, request, "facts", stream, group, trend=group_statistics.trend_of(stream.name, group))

@@ -42,9 +42,9 @@ _acts = partial(endpoint, tag="dead letters", requires=ACTING)
     ],
 )
 def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any]:
-    """They go out again with all attempts before them, the newest first, up to 1,000 in a request. To go on, send the
-    same with the answer's `cursor`, until that is null. What dies again meanwhile is not met again. One that is not
-    there (any more) is counted as `gone`."""
+    """They are delivered again with all attempts available, the newest first, up to 1,000 in a request. To continue,
+    repeat the request with the answer's `cursor`, until that is null. Events that fail again meanwhile are not redriven
+    twice. One that is not there (any more) is counted as `gone`."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
     dead_letters.check_place(stream, group)

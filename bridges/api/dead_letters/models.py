@@ -138,7 +138,7 @@ class DeadLetterPage(Answer):
 
     stream: str
     group: str
-    total: int = about("How many the group has, whatever was asked for.")
+    total: int = about("How many the group has, without the filters.")
     dead_letters: list[DeadLetterSummary]
     order: Literal["newest", "oldest"]
     next: str | None = about("The value of `before` (newest first) or `after` (oldest first) for the next page.")
@@ -205,7 +205,7 @@ def _check_true(value: bool | None) -> bool | None:
 
 
 class WhichAsked(Body):
-    """One of `ids`, `filter` and `all`; how many at a time, and where to go on."""
+    """One of `ids`, `filter` and `all`; how many at a time, and the cursor to continue at."""
 
     ids: Annotated[
         list[Annotated[str, AfterValidator(_check_id)]] | None,
@@ -221,7 +221,7 @@ class WhichAsked(Body):
     )
     dry_run: bool | None = maybe("Only say how many it would be.")
     count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
-    cursor: str = about("The cursor of the answer before: go on there.", default="")
+    cursor: str = about("The cursor of the previous answer: continue there.", default="")
 
     def which(self) -> Ids | Wanted:
         """Return the dead letters that are asked for.
@@ -277,7 +277,7 @@ class Redriven(Answer):
     broken: int
     results: list[RedriveResult] = maybe("With `ids`: the result of each.")
     left: int = about("How many dead letters the group has now.")
-    cursor: str | None = about("To go on with; null when all of them were looked at.")
+    cursor: str | None = about("The cursor to continue at; null when all were visited.")
 
 
 class Discarded(Answer):

@@ -79,7 +79,7 @@ _queries = partial(endpoint, tag="dead letters", requires=READING, problems=PROB
 def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Response:
     """A page of them, newest first unless asked otherwise; for the next page send the same query with `before` (newest
     first) or `after` (oldest first) set to `next`. At most 10,000 are looked at for one page: `complete` is false when
-    that was not enough, and `next` goes on from there."""
+    that was not enough, and `next` continues there."""
     stream, group, query = call.params["stream"], call.params["group"], call.query
     wanted = query.wanted
     cursor = "before" if query.order == "newest" else "after"

@@ -19,8 +19,8 @@ from synapse.problems import Problem
 from synapse.runtime import process
 
 EXAMPLES = """
-Each event goes to one consumer of each group, and is settled once it is printed or handled. A group keeps its place: a
-restarted consumer goes on where the last one was.
+Each event goes to one consumer of each group, and is acknowledged once it is printed or handled. A group keeps its
+position: a restarted consumer continues where the last one was.
 
   manage.py consume inference-events
   manage.py consume inference-events --group audit --from 2025-12-24T10:00:00Z
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             help="where a new group begins: beginning (default), new, the id of an event, or a time (ISO 8601, UTC)",
         )
         parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
-        parser.add_argument("--personal", action="store_true", help="print what is personal, too")
+        parser.add_argument("--personal", action="store_true", help="print PII unmasked")
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
         parser.add_argument("--count", type=_count, metavar="N", help="stop after N events")
         parser.add_argument("--consumer", type=_name, metavar="NAME", help="its name in the group (default: its own)")
@@ -120,7 +120,7 @@ def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
         say(f"{bridge.name}: delivered {_events(status.delivered)} of “{bridge.stream}”.")
         failed += [bridge.name] if status.state == "failed" else []
     if not ended:
-        raise CommandError("Some bridges did not finish in time; what they had in hand comes again.")
+        raise CommandError("Some bridges did not finish in time; their events in flight will be delivered again.")
     if failed and options["drain"]:
         raise CommandError(f"Not all is delivered: see above for {', '.join(failed)}.")
 

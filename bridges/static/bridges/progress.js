@@ -58,11 +58,11 @@
       try {
         await goOn();
         if (!going) {
-          button.textContent = "Go on";
+          button.textContent = "Continue";
         }
       } catch (error) {
         going = false;
-        button.textContent = form.elements.cursor.value === "" ? name : "Go on";
+        button.textContent = form.elements.cursor.value === "" ? name : "Continue";
         say(error.message);
       }
     });

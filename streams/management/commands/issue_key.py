@@ -15,8 +15,8 @@ from synapse.formats import durations
 
 class Command(AnsweringCommand):
     help = (
-        "Issue a key for a service and print it, once: only a digest of it is kept. What the key may do is what the "
-        "service's grants allow, and the scopes beside them."
+        "Issue a key for a service and print it, once: only a digest of it is kept. The key has the rights of "
+        "the service's grants, and its scopes."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

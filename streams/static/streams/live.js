@@ -36,7 +36,7 @@
     );
     const json = element("pre", "s-json s-hostile", JSON.stringify(message.event, null, 2));
     json.tabIndex = 0;
-    const link = element("a", "", "The whole message, and how it lies in Redis");
+    const link = element("a", "", "The whole message, and its entry in Redis");
     link.href = `${location.pathname}${message.id}/`;
     const about = element("p", "s-quiet", "");
     about.append(link);

@@ -53,7 +53,7 @@ def load(path: str, listed: Sequence[str]) -> Callable[..., Any]:
 
     Raises:
         BadHandler: when it may not be used or is no function.
-        Exception: whatever importing its module raises.
+        Exception: an error of importing its module.
     """
     if why := complaint(path, listed):
         raise BadHandler(why)

@@ -37,7 +37,7 @@ class Board:
         self._notes = memoryview(self._memory)[_NOTES:]
 
     def clear(self, count: int) -> None:
-        """Begin anew with `count` events."""
+        """Begin again with `count` events."""
         self._memory[_STOP] = 0
         self._notes[:count] = bytes(count)
 

@@ -1,4 +1,4 @@
-"""What the webhook sink stands on: signed requests to an address that was looked at first.
+"""The base of the webhook sink: signed requests to an address that was checked first.
 
 - `target`     which URLs and addresses may be called
 - `resolver`   names to addresses, each of them checked

@@ -56,7 +56,7 @@ class TimeLimit:
             self._timer = self._loop.call_at(end, self._look)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        """Let the task go on.
+        """Let the task continue.
 
         Raises:
             TimeoutError: when it took too long.

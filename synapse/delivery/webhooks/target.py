@@ -163,7 +163,7 @@ def read_target(url: str, allowed: Allowed) -> Target:
     """Return where a URL leads.
 
     Raises:
-        BadTarget: when nothing may be sent there, whatever its name resolves to.
+        BadTarget: when nothing may be sent there, to any address of its name.
     """
     _check_text(url)
     found = _URL.fullmatch(url)

@@ -79,8 +79,8 @@ def only_node(commands: Sequence[Command], topology: Topology) -> Place | None:
 
 
 class Call:
-    """One call: send the batches of `first`, hand each reply to `take`, then go on with `again` until there is nothing
-    more. `replies` has them all."""
+    """One call: send the batches of `first`, hand each reply to `take`, then continue with `again` until there is
+    nothing more. `replies` has them all."""
 
     def __init__(self, commands: Sequence[Command], topology: Topology) -> None:
         self._commands = commands

@@ -35,7 +35,7 @@ Fate = Literal["retry", "dead", "lost", "stale"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
     """`created`: this run made the group. `ours`: Synapse made it, now or before, and may reclaim events that other
-    consumers have held for too long. `resumed`: it was lost, and goes on at its last known position."""
+    consumers have held for too long. `resumed`: it was lost, and continues at its last known position."""
 
     created: bool
     ours: bool
@@ -137,9 +137,9 @@ def join(
     """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
 
     Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
-    make it is counted, and it goes on at its `checkpoint`, unless there is none or the stream is a new one. `run` is a
-    text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is Synapse's,
-    whoever made it.
+    make it is counted, and it continues at its `checkpoint`, unless there is none or the stream is a new one. `run` is
+    a text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is
+    Synapse's, also if another program made it.
     """
     arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
     return call(_JOIN, stream, group, arguments, _joined)
@@ -148,13 +148,13 @@ def join(
 def keep(stream: str, group: str, *, start: str, run: str) -> Command:
     """Make the group of a bridge, unless it exists, so that its backlog is kept before the first reading: `Joined`.
 
-    It begins after the id `start`; one that was lost goes on where it was, or begins at the beginning.
+    It begins after the id `start`; one that was lost continues where it was, or begins at the beginning.
     """
     return call(_JOIN, stream, group, ["", start, "keep", run, 1], _joined)
 
 
 def checkpoint(stream: str, group: str) -> Command:
-    """Note how far the group is, for the case that it is lost. The reply is the id behind which it would go on."""
+    """Note the group's position, for the case that it is lost. The reply is the id after which it would continue."""
     return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
 
 

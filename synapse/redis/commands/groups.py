@@ -21,8 +21,8 @@ END = "+"
 class Moved:
     """The result of one call.
 
-    `cursor`: where the next one goes on, "" when all is done. `skipped`: events that the group will not get; `again`:
-    unacknowledged events that are unread again; `place`: the id after which the group goes on.
+    `cursor`: where the next one continues, "" when all is done. `skipped`: events that the group will not get; `again`:
+    unacknowledged events that are unread again; `place`: the id after which the group continues.
     """
 
     cursor: str
@@ -55,7 +55,7 @@ def move(
     skips: int = SKIPPED_AT_ONCE,
     looks: int = LOOKED_AT_ONCE,
 ) -> Command:
-    """Move a group to an id, or to the `END`: `Moved`. One call does a part; the next goes on at its `cursor`.
+    """Move a group to an id, or to the `END`: `Moved`. One call does a part; the next continues at its `cursor`.
 
     Its unacknowledged events stay, unless they become unread again; with `forget_owed`, those up to `after` are
     dropped. Repeating the move from the beginning changes nothing more.

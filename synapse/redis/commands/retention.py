@@ -13,10 +13,10 @@ _HOLD_LEASE = load_script("hold_lease")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a stream may keep.
+    """The limits of a stream.
 
-    `max_length` and `max_age_ms` (0: any age) bound what nobody owes any more; past `hard_length` (0: no such bound)
-    owed entries go too. A group that is not durable holds nothing back once it was silent for `pin_for_ms`.
+    `max_length` and `max_age_ms` (0: any age) limit entries that no group needs; past `hard_length` (0: no limit)
+    unacknowledged entries go too. A group that is not durable holds nothing back once it was silent for `pin_for_ms`.
     """
 
     max_length: int
@@ -27,7 +27,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trimmed:
-    """What one call did: how many entries it cut, whether there is more to do at once, and the stream's groups.
+    """The result of one call: how many entries it cut, whether there is more to do at once, and the stream's groups.
 
     `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None when there is
     none, or no age is too old.

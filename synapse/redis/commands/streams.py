@@ -115,7 +115,8 @@ def key_type(key: str) -> Command:
 
 
 def scan(cursor: bytes, *, count: int, match: str = "*") -> Command:
-    """Read some of the server's keys: the cursor to go on with, b"0" at the end, and their names. Begin with b"0"."""
+    """Read some of the server's keys: the cursor to continue with, b"0" at the end, and their names. Begin with
+    b"0"."""
     words = ("SCAN", cursor, "MATCH", match, "COUNT", count)
     return Command(words, parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
 

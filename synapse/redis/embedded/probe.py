@@ -27,7 +27,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look showed. `said` completes the sentence "the server ..."; `loaded` counts bytes while loading."""
+    """The result of one probe. `said` completes the sentence "the server ..."; `loaded` counts bytes while loading."""
 
     state: State
     said: str

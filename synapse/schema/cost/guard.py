@@ -10,12 +10,12 @@ from synapse.formats import exact_json
 from synapse.formats.strict_json import MAX_NODES
 
 MAX_STEPS = 20_000_000
-"""What checking one event may take: some 0.2 seconds."""
+"""The limit for checking one event: some 0.2 seconds."""
 LOOP_STEPS = 500_000
-"""What checking an event, or explaining why it is refused, may take on the event loop: some 5 milliseconds. More is
+"""The limit for checking an event, or explaining its refusal, on the event loop: some 5 milliseconds. More is
 done in a child process (`synapse.sandbox`)."""
 QUICK_STEPS = 100_000
-"""What takes no longer than that, some millisecond, is checked at once: before anything else has its turn."""
+"""Events up to this limit, some millisecond, are checked at once: before anything else has its turn."""
 MAX_CHARACTERS = 256 * 1024
 # Integers that a double cannot hold hash alike, so that each is compared with each other one.
 BIG_INTEGER = 2**53

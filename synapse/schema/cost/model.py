@@ -2,8 +2,8 @@
 
 A validator follows every branch, so a schema of a few lines can ask for 2^40 checks of one value, and a leaf such as an
 `enum` of objects can cost as much as thousands of checks, for each item of an array. The cost is reckoned before a
-schema is used, as an upper bound: for the largest event that is accepted, and for an ordinary one. What is too much for
-an ordinary event is refused; what is too much for the largest only is checked up to the size for which it is not.
+schema is used, as an upper bound: for the largest event that is accepted, and for an ordinary one. A schema that is too
+costly for an ordinary event is refused; one that is too costly for the largest only is used up to a smaller size.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,8 +92,8 @@ def upper_bound(resolver: ReferenceResolver) -> Cost:
     """Return a cost that no event can exceed, found by one look at each part; infinite where that cannot be.
 
     A value meets at most one part, and one more for each fork: a part for the same value as the part around it, or a
-    keyword for items. So many times the most costly part is no less than what `CostModel` finds. What a reference
-    leads to counts each time; a schema that comes back to itself, or has many parts, is left to the model.
+    keyword for items. So many times the most costly part is no less than what `CostModel` finds. The target of a
+    reference counts each time; a schema that comes back to itself, or has many parts, is left to the model.
     """
     ways, here, here_text = 1, VALUE_STEPS, 0.0
     parts = 0

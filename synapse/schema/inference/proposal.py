@@ -36,8 +36,8 @@ def propose(
 
     `like` is a schema that people wrote for such events: its titles, descriptions and marks, and its order, are kept.
     `marks` are those of that schema, wherever it says them: what they cover is marked in the new one.
-    Unless it `quotes`, no word of an event stands in the schema. Objects stay open. What is very deep or very large is
-    described less far, so that the text is a schema that can be kept.
+    Unless it `quotes`, no word of an event stands in the schema. Objects stay open. Very deep or very large values are
+    described less deeply, so that the text is a schema that can be kept.
     """
     title = " ".join(event_type.replace("_", "-").replace(".", "-").replace(":", "-").split("-")).strip() or event_type
     for depth in _DEPTHS:

@@ -18,7 +18,7 @@ from synapse.errors.streams import Unavailable
 from synapse.runtime import long_work
 from synapse_project import catalog
 
-_STAYS = "What is told here stays in Redis, where `manage.py leftovers` lists and purges it."
+_STAYS = "These keys stay in Redis, where `manage.py leftovers` lists and purges them."
 
 
 class Command(BaseCommand):

@@ -36,7 +36,7 @@ STOP_PATIENCE = 18.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ConsumeOptions:
     """The options of one `consume` command: `begin` as in synapse.wire.start_position, None for the group's own
     position.
 
@@ -69,7 +69,7 @@ class Wanted:
 
 
 def worker_for(
-    wanted: Wanted, *, descriptor: int, say: Say, stop: Stop, colour: bool | None = None, block_ms: int = 2000
+    wanted: ConsumeOptions, *, descriptor: int, say: Say, stop: Stop, colour: bool | None = None, block_ms: int = 2000
 ) -> Worker:
     """Return the worker for the options of the command; the console prints to the file descriptor `descriptor`.
 

@@ -15,13 +15,13 @@ def main() -> None:
     # Models can be imported only now.
     from chaos.launcher import ChaosServer  # noqa: PLC0415
     from chaos.plan import Plan  # noqa: PLC0415
-    from chaos.run import Stuck, run  # noqa: PLC0415
+    from chaos.run import StateUnreadable, run  # noqa: PLC0415
 
     plan = Plan.unpacked(sys.argv[1])
     server = ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server)
     try:
         outcome = run(plan, settings.VAR_DIR, server)
-    except (EmbeddedRedisError, Stuck) as error:
+    except (EmbeddedRedisError, StateUnreadable) as error:
         sys.exit(str(error))
     finally:
         server.stop()

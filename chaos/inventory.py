@@ -22,7 +22,7 @@ _REMAINS = (STREAM, keyspace.stats(STREAM), keyspace.counters(STREAM, GROUP), ke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class EventCounts:
     """How many events of the group are where. `unread`: whether there is any that no worker has had."""
 
     unread: bool
@@ -47,7 +47,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
+class FinalState:
     """The final state in Redis. `stored`: the events' names by their ids; `left_over`: keys that should be gone;
     `trimmed`: how many events the scripts counted as lost.
     """
@@ -56,10 +56,10 @@ class Stock:
     letters: list[Letter]
     left_over: list[str]
     trimmed: int
-    places: Places
+    places: EventCounts
 
 
-def places(executor: SyncExecutor) -> Places | None:
+def places(executor: SyncExecutor) -> EventCounts | None:
     """Return where the events are, None when Redis or the group cannot be asked now."""
     try:
         info, groups, waiting, counters = executor.execute(
@@ -77,7 +77,7 @@ def places(executor: SyncExecutor) -> Places | None:
     group = next((group for group in groups if group.name == GROUP), None)
     if group is None:
         return None
-    return Places(
+    return EventCounts(
         unread=group.last_delivered_id != info["last-generated-id"],
         pending=group.pending,
         waiting=waiting,
@@ -87,10 +87,10 @@ def places(executor: SyncExecutor) -> Places | None:
     )
 
 
-def take(executor: SyncExecutor, found: Places) -> Stock:
+def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
     """Read the final state from Redis. `found`: where the events are now."""
     counters: dict[str, Any] = _ask(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
-    return Stock(
+    return FinalState(
         stored={entry.id: _name(entry.parts) for entry in _entries(executor)},
         letters=list(_letters(executor)),
         left_over=sorted(name for name in _keys(executor) if not _may_stay(name)),

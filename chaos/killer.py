@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from chaos.launcher import ChaosServer
 from chaos.plan import Plan
-from chaos.process_pool import Fleet
+from chaos.process_pool import ProcessPool
 
 # How long the server stays away at most, in seconds.
 LONGEST_AWAY = 0.5
@@ -19,7 +19,7 @@ PAST_THE_LEASE = 1.5
 
 
 @dataclass
-class Deeds:
+class FaultCounts:
     """Counts of the faults that were injected."""
 
     workers_killed: int = 0
@@ -32,9 +32,9 @@ class Killer:
     """Injects the faults of the plan, one step at a time."""
 
     plan: Plan
-    workers: Fleet
+    workers: ProcessPool
     server: ChaosServer
-    deeds: Deeds = field(default_factory=Deeds)
+    deeds: FaultCounts = field(default_factory=FaultCounts)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.plan.seed)

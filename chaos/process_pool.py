@@ -19,7 +19,7 @@ STOP_PATIENCE = 30.0
 
 
 @dataclass
-class Stops:
+class StopCounts:
     """How workers that were asked to stop did so: how often, how long the slowest took (seconds), and how many did not
     end well."""
 
@@ -34,13 +34,13 @@ def context_of(start: Start) -> ForkContext | SpawnContext:
 
 
 @dataclass
-class Fleet:
+class ProcessPool:
     """So many processes that do `work(number)`. Those that end are started again by `step`."""
 
     work: Callable[[int], None]
     size: int
     start_method: Start = USUAL_START
-    stops: Stops = field(default_factory=Stops)
+    stops: StopCounts = field(default_factory=StopCounts)
     # Those that ended by themselves, which workers never should.
     crashed: int = 0
     _running: dict[int, Process] = field(default_factory=dict)

@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.db import connections as databases
 
 from chaos import inventory, verdict, workload
-from chaos.killer import Deeds, Killer
+from chaos.killer import FaultCounts, Killer
 from chaos.launcher import ChaosServer, Progress
 from chaos.ledger import Ledger
 from chaos.plan import STREAM, Plan
-from chaos.process_pool import Fleet, Stops
+from chaos.process_pool import ProcessPool, StopCounts
 from chaos.verdict import Verdict
 from streams import connections
 from streams.models import Stream
@@ -27,7 +27,7 @@ _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.05
 
 
-class Stuck(Exception):
+class StateUnreadable(Exception):
     """The positions of the events could not be read; the message names the missing piece."""
 
 
@@ -39,8 +39,8 @@ class Outcome:
     took: float
     drained: float
     crashed: int
-    deeds: Deeds = field(default_factory=Deeds)
-    stops: Stops = field(default_factory=Stops)
+    deeds: FaultCounts = field(default_factory=FaultCounts)
+    stops: StopCounts = field(default_factory=StopCounts)
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
@@ -63,12 +63,14 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
 
     Raises:
         EmbeddedRedisError: when the server cannot run.
-        Stuck: when no worker gets so far as to make its group.
+        StateUnreadable: when no worker gets so far as to make its group.
     """
     prepare(server)
     ledger, phases = Ledger(folder), workload.Phases(plan.publishers, plan.start)
-    publishers = Fleet(partial(workload.be_publisher, plan, ledger=ledger, phases=phases), plan.publishers, plan.start)
-    workers = Fleet(partial(workload.be_worker, plan, ledger=ledger), plan.workers, plan.start)
+    publishers = ProcessPool(
+        partial(workload.be_publisher, plan, ledger=ledger, phases=phases), plan.publishers, plan.start
+    )
+    workers = ProcessPool(partial(workload.be_worker, plan, ledger=ledger), plan.workers, plan.start)
     killer, progress = Killer(plan, workers, server), Progress()
     try:
         began = time.monotonic()
@@ -108,12 +110,12 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     )
 
 
-def _published_so_far(plan: Plan, deeds: Deeds, seconds: float) -> str:
+def _published_so_far(plan: Plan, deeds: FaultCounts, seconds: float) -> str:
     killed = f"{deeds.workers_killed:,} workers and {deeds.servers_killed:,} servers killed"
     return f"publishing, {seconds:.0f} of {plan.seconds:g} s; {killed}"
 
 
-def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = False) -> inventory.Places:
+def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: bool = False) -> inventory.EventCounts:
     """Wait until all events are acknowledged, or nothing moves any more: the verdict will say so.
 
     `trickling`: sound events still come, so that some are done says nothing about the others.
@@ -125,7 +127,7 @@ def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = 
         found, late = inventory.places(connections.executor()), time.monotonic() - since > plan.patience
         if found is None:
             if late:
-                raise Stuck("Redis does not answer, or no worker made its group.")
+                raise StateUnreadable("Redis does not answer, or no worker made its group.")
         else:
             left = found.pending + found.waiting + found.parked - found.dead - (0 if trickling else found.done)
             if found.is_settled or late:
@@ -136,7 +138,7 @@ def _drain(plan: Plan, workers: Fleet, progress: Progress, *, trickling: bool = 
         time.sleep(_ASK_EVERY)
 
 
-def _left_to_do(found: inventory.Places | None, seconds: float) -> str:
+def _left_to_do(found: inventory.EventCounts | None, seconds: float) -> str:
     if found is None:
         return f"waiting for {seconds:.0f} s; Redis does not answer, or no worker made its group yet"
     parts = {"pending": found.pending, "waiting to be tried again": found.waiting, "behind their key": found.parked}

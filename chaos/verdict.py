@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos import plan as chaos_plan
-from chaos.inventory import Stock
+from chaos.inventory import FinalState
 from chaos.ledger import Acknowledged, Handled
 from chaos.plan import Plan
 from synapse.wire.ids import EntryId, parse
@@ -104,7 +104,7 @@ class Verdict:
         return promised
 
 
-def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Handled], stock: Stock) -> Verdict:
+def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Handled], stock: FinalState) -> Verdict:
     """Compare the publishers' and workers' ledgers with the final state in Redis, and count each broken promise."""
     told = {fact.name: fact for fact in acknowledged}
     names = set(stock.stored.values())

@@ -17,18 +17,18 @@ from synapse.problems import DatabaseDown
 from synapse.runtime.backoff import Backoff
 
 
-class NotThere(Exception):
+class SystemUnavailable(Exception):
     """A required system does not answer; the message states the symptom."""
 
 
 def wait_for(
     what: str, ask: Callable[[], None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Call `ask` until it does not raise `NotThere`, with longer and longer waits and a line for each."""
+    """Call `ask` until it does not raise `SystemUnavailable`, with longer and longer waits and a line for each."""
     for wait in map(Backoff().delay, itertools.count(1)):
         try:
             ask()
-        except NotThere as error:
+        except SystemUnavailable as error:
             say(f"waiting for {what} ({error}), next try in {wait:g} s")
             sleep(wait)
         else:
@@ -44,7 +44,7 @@ def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None]
         try:
             connection.ensure_connection()
         except OperationalError as error:
-            raise NotThere(reason_of(error)) from error
+            raise SystemUnavailable(reason_of(error)) from error
 
     wait_for(database_name(), ask, say, sleep)
 

@@ -21,7 +21,7 @@ from django.db import connection
 
 from bridges import snapshot as bridges
 from core import availability, catalog_version, database_lock
-from core.availability import NotThere, database_name, reason_of, wait_for
+from core.availability import SystemUnavailable, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
 from synapse.errors.streams import Unavailable
@@ -129,9 +129,9 @@ def wait_for_redis(url: str, say: Say) -> str:
         try:
             (reply,) = executor.execute([stream_commands.ping()])
         except Unavailable as error:
-            raise NotThere(reason_of(error)) from error
+            raise SystemUnavailable(reason_of(error)) from error
         if isinstance(reply, ReplyError):
-            raise NotThere(str(reply))
+            raise SystemUnavailable(str(reply))
 
     wait_for(f"Redis at {server.address()}", ask, say)
     executor.close()
@@ -159,7 +159,7 @@ def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
             try:
                 kept = kept_snapshot.file.read()
             except kept_snapshot.NotKept as why:
-                raise NotThere(f"{reason}; there is no kept catalog: {why}") from error
+                raise SystemUnavailable(f"{reason}; there is no kept catalog: {why}") from error
             holder.adopt(kept)
             say(f"{database_name()} is away ({reason}); events are published by version {kept.version} of the catalog")
 

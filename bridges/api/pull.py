@@ -10,7 +10,7 @@ from typing import Any
 
 from bridges.pull import groups, poll
 from bridges.pull.groups import REQUIRES, demand_group, may_use_any_group, stream_of
-from bridges.pull.poll import Found
+from bridges.pull.poll import PollResult
 from bridges.snapshot import holder as bridges
 from core import payload_access
 from streams import connections
@@ -22,7 +22,7 @@ from synapse.auth.principal import Principal
 from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
-from synapse.errors.delivery import NobodyPulls
+from synapse.errors.delivery import GroupNotPulled
 from synapse.errors.streams import Stopping, Unavailable
 from synapse.http.exchange import Caller, Request, Response
 from synapse.pull import acknowledgement, requests
@@ -230,7 +230,7 @@ def _may_acknowledge(place: Place, by: Principal) -> Conversation[bool]:
         return True
     try:
         yield from _group(place, by)
-    except NobodyPulls:
+    except GroupNotPulled:
         return False
     return True
 
@@ -262,7 +262,7 @@ class _Poll:
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + asked.block_ms / 1000
 
-    async def found(self) -> Found:
+    async def found(self) -> PollResult:
         """Return events; none when the time is over, the caller has gone, or the server is about to stop."""
         found = await self._look()
         if not found.held and self._asked.block_ms:
@@ -271,7 +271,7 @@ class _Poll:
             await self._give_back(found)
         return found
 
-    async def _wait(self) -> Found:
+    async def _wait(self) -> PollResult:
         try:
             with (
                 tails().bell(self._asked.stream) as bell,
@@ -279,7 +279,7 @@ class _Poll:
                 self._caller.telling(bell.ring),
             ):
                 while True:
-                    found = Found() if self._caller.left else await self._look()
+                    found = PollResult() if self._caller.left else await self._look()
                     left = self._until - self._loop.time()
                     if found.held or left <= 0 or self._caller.left or tails().stopping:
                         return found
@@ -287,16 +287,16 @@ class _Poll:
                         due = LOOK_EVERY if found.next_due_ms is None else found.next_due_ms / 1000
                         await bell.wait(min(left, max(due, _SHORTEST), LOOK_EVERY))
         except Stopping:
-            return Found()
+            return PollResult()
 
-    async def _look(self) -> Found:
+    async def _look(self) -> PollResult:
         # The group may have been changed, or the key revoked, while we waited.
         group = groups.known(self._asked) or self._group
         demand_group(group, replace(self._by, rights=current_rights(self._by)))
         types_of = _types_of(self._asked.stream)
         return await connections.async_executor().run(poll.look(group, self._asked, memory(), types_of))
 
-    async def _give_back(self, found: Found) -> None:
+    async def _give_back(self, found: PollResult) -> None:
         try:
             await connections.async_executor().run(poll.give_back(self._group, self._asked, found))
         except Unavailable:

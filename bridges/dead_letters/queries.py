@@ -32,7 +32,7 @@ from synapse.wire.masking import mask_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DeadLetterCount:
     """A group of a stream, and how many dead letters it has. `bridge` is the name of the bridge that reads as it."""
 
     stream: str
@@ -41,7 +41,7 @@ class Place:
     bridge: str = ""
 
 
-def places() -> Conversation[list[Place]]:
+def places() -> Conversation[list[DeadLetterCount]]:
     """Return the number of dead letters of each group of all streams, largest first, without groups that have none.
 
     Raises:
@@ -55,7 +55,7 @@ def places() -> Conversation[list[Place]]:
         known |= {(stream, found.name) for found in _or(reply, stream, [])}
     counts = yield from counts_of(sorted(known))
     found = [
-        Place(stream=stream, group=group, count=count, bridge=bridges.get((stream, group), ""))
+        DeadLetterCount(stream=stream, group=group, count=count, bridge=bridges.get((stream, group), ""))
         for (stream, group), count in counts.items()
         if count
     ]

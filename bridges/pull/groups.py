@@ -22,7 +22,7 @@ from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
 from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupTaken, NobodyPulls, TooManyGroups
+from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, GroupTaken, TooManyGroups
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
 from synapse.pull.requests import Place
@@ -149,13 +149,13 @@ def find(place: Place) -> BridgeDefinition:
     """Return a pulled group, from the database when this process has not loaded it yet.
 
     Raises:
-        NobodyPulls: when it was never pulled.
+        GroupNotPulled: when it was never pulled.
         GroupTaken: when a bridge with another sink reads as it.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
     found = known(place) or _asked(lambda: _row(place))
     if found is None:
-        raise NobodyPulls(place.stream, place.group)
+        raise GroupNotPulled(place.stream, place.group)
     return _pulled(found)
 
 

@@ -53,7 +53,7 @@ _MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class PollResult:
     """The result of a poll: the events now in flight, and the form in which they are answered.
 
     `more`: there may be more at once, though none was found. `next_due_ms`: after how long an event is due that waits.
@@ -71,26 +71,26 @@ class Found:
 
 def look(
     group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
-) -> Conversation[Found]:
+) -> Conversation[PollResult]:
     """Take events of the group, reclaiming those that readers held too long, without waiting for new ones.
 
     Raises:
         Unavailable, NotAStream: as their names say.
     """
     looking = _Look(group, asked, memory, types_of)
-    found = Found()
+    found = PollResult()
     for _ in range(_MOST_ROUNDS):
         try:
             found = yield from looking.once()
         except GroupLost:
             memory.lost(asked)
-            found = Found(more=True)
+            found = PollResult(more=True)
         if found.held or not found.more:
             break
     return found
 
 
-def give_back(group: BridgeDefinition, asked: PullRead, found: Found) -> Conversation[None]:
+def give_back(group: BridgeDefinition, asked: PullRead, found: PollResult) -> Conversation[None]:
     """Return events to the group when their reader disconnected before the answer. This counts as no attempt.
 
     Raises:
@@ -111,7 +111,7 @@ class _Look:
         self._place = (group.stream, group.group)
         self._count = min(asked.count, group.batch)
 
-    def once(self) -> Conversation[Found]:
+    def once(self) -> Conversation[PollResult]:
         """Poll once.
 
         Raises:
@@ -119,7 +119,7 @@ class _Look:
         """
         leased: Leased | None = yield from self._upkeep_and_lease()
         if leased is None:
-            return Found()
+            return PollResult()
         held = list(leased.events)
         room = self._count - len(held)
         read = 0
@@ -131,7 +131,7 @@ class _Look:
         shown = yield from in_parts(wanted, lambda one: orjson.dumps(pull_response.shown(one)))
         self._memory.gave(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
-        return Found(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
+        return PollResult(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
 
     def _upkeep_and_lease(self) -> Conversation[Leased | None]:
         """Do the group's upkeep where it is due, and lease events that wait. Return None when the group is paused."""

@@ -25,7 +25,7 @@ _LOOK_EVERY = 0.2
 PATIENCE = 1.0
 
 
-class Outlet:
+class NonblockingWriter:
     """Writes bytes to a file descriptor and counts those that were taken.
 
     `stopping` says whether the process was asked to stop: then a reader that takes nothing is not waited for.
@@ -99,7 +99,7 @@ class ConsoleSink(Sink):
         mask_of: Callable[[Delivery], Mask | None] = lambda _: None,
     ) -> None:
         self._mask_of = mask_of
-        self._outlet = Outlet(descriptor, stopping=stopping)
+        self._outlet = NonblockingWriter(descriptor, stopping=stopping)
         self._terminal = os.isatty(descriptor)
         self._colour = self._wants_colour() if colour is None else colour
 

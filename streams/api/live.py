@@ -6,7 +6,7 @@ from typing import NoReturn
 from streams.live import live, tickets
 from streams.snapshot import holder
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, about, endpoint
-from synapse.errors.streams import LaneOnly
+from synapse.errors.streams import EventLoopOnly
 from synapse.http.exchange import Request, Response, StreamedResponse
 from synapse.inspection.streams import READ
 from synapse.live.query import LiveQuery, asked
@@ -63,4 +63,4 @@ def watch_stream(call: Call[LiveQuery, None]) -> NoReturn:
     """Events as they are stored, as server-sent events: from now on, or from where a connection before ended. Comments
     keep the connection open. A client that reads too slowly is dropped, and can come back for the rest."""
     asked(call)
-    raise LaneOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
+    raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")

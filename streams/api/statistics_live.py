@@ -8,7 +8,7 @@ from streams.live import statistics, tickets
 from streams.snapshot import holder
 from synapse.auth.requirement import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Meaning, Query, about, endpoint
-from synapse.errors.streams import LaneOnly, UnknownStream
+from synapse.errors.streams import EventLoopOnly, UnknownStream
 from synapse.http.exchange import Request, Response, StreamedResponse
 from synapse.redis import Conversation
 from synapse.statistics.query import SERIES_PARAMETER, check_names
@@ -71,7 +71,7 @@ async def _watch(request: Request) -> Response | StreamedResponse:
 def watch_stats(call: Call[LiveStatsQuery, None]) -> NoReturn:
     """The changes of each sample, of all streams that the caller may see, over one connection."""
     _check(call)
-    raise LaneOnly("Statistics are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
+    raise EventLoopOnly("Statistics are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 
 def _check(call: Call[LiveStatsQuery, None]) -> None:

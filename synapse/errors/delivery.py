@@ -1,38 +1,38 @@
 """Errors of bridges and groups.
 
 Problem
-├── NotDefined        no stream of the catalog has this name
-├── NoSuchBridge      no bridge has this name
-├── BadConfig         a sink cannot be set up like this
-├── SecretLost        a secret cannot be read
-│   └── SecretElsewhere   the running installation has it, and this command has not
-├── SinkBroken        the sink is set up well, and still cannot be opened
-├── BadPosition       this is no place in a stream to begin at
-├── GroupExists       the group is there already: where it begins was decided when it was made
-├── UnknownGroup      the stream has no group of this name
-│   └── NobodyPulls   no client pulls as it yet
-├── NoSuchDeadLetter  the group has no dead letter of this id
-├── BadEdit           this cannot be done with a dead letter
-├── TooManyWaiting    the group has too many events scheduled for retry to add one
-├── NotOpen           no stream of this name takes events from other programs' clients
-├── GroupTaken        a bridge that brings events somewhere reads as this group
-├── GroupDisabled     the group was disabled
-├── TooManyGroups     as many groups of a stream are pulled as may
-├── GroupOwned        a bridge owns the group
-├── GroupUnowned      the group belongs to another program
-├── GroupInUse        a consumer is reading as the group now
-├── GroupOwed         the group has a backlog, which would be deleted with it
-├── CatalogAway       the database is needed, and does not answer
-└── Unavailable (of streams)
-    └── NotAStreamNow the stream's key holds something else
+├── NotDefined           no stream of the catalog has this name
+├── NoSuchBridge         no bridge has this name
+├── BadConfig            a sink cannot be set up like this
+├── SecretLost           a secret cannot be read
+│   └── SecretElsewhere  the running installation has it, and this command has not
+├── SinkBroken           the sink is set up well, and still cannot be opened
+├── BadPosition          this is no place in a stream to begin at
+├── GroupExists          the group is there already: where it begins was decided when it was made
+├── UnknownGroup         the stream has no group of this name
+│   └── GroupNotPulled   no client pulls as it yet
+├── NoSuchDeadLetter     the group has no dead letter of this id
+├── BadEdit              this cannot be done with a dead letter
+├── TooManyWaiting       the group has too many events scheduled for retry to add one
+├── StreamNotOpen        no stream of this name takes events from other programs' clients
+├── GroupTaken           a bridge that brings events somewhere reads as this group
+├── GroupDisabled        the group was disabled
+├── TooManyGroups        as many groups of a stream are pulled as may
+├── GroupOwned           a bridge owns the group
+├── GroupUnowned         the group belongs to another program
+├── GroupInUse           a consumer is reading as the group now
+├── GroupOwed            the group has a backlog, which would be deleted with it
+├── CatalogAway          the database is needed, and does not answer
+└── Unavailable          (of streams)
+    └── NotAStreamNow    the stream's key holds something else
 
 GroupLost             the group, or its stream, is gone from Redis
 
 SinkError             a sink did not take an event
-├── SinkDisabled      the receiver refuses all further events: the bridge is to be disabled
-├── SinkGone          the sink takes nothing any more
-├── SinkAway          the sink can take nothing now
-└── NotBegun          the event was read, and nothing was done with it
+├── SinkDisabled         the receiver refuses all further events: the bridge is to be disabled
+├── SinkGone             the sink takes nothing any more
+├── SinkAway             the sink can take nothing now
+└── NotBegun             the event was read, and nothing was done with it
 """
 
 from collections.abc import Mapping
@@ -150,7 +150,7 @@ class TooManyWaiting(Problem):
         super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
 
 
-class NotOpen(Problem):
+class StreamNotOpen(Problem):
     """No stream of this name takes events from other programs' clients: they know a refusal by this status."""
 
     status = 403
@@ -158,7 +158,7 @@ class NotOpen(Problem):
     title = "No such stream takes events"
 
 
-class NobodyPulls(UnknownGroup):
+class GroupNotPulled(UnknownGroup):
     """No client pulls as this group yet."""
 
     def _hint(self, stream: str, group: str) -> str:

@@ -19,8 +19,8 @@ Problem
 ├── UnknownKey              the service has no key with this id
 ├── KeyNotLive              the key is not good any more
 ├── TooManyKeys             as many keys of the service are live as one caller may issue
-├── LaneOnly                only the event loop answers this, and this server has none
-├── NotNow                  this process cannot take one more now
+├── EventLoopOnly           only the event loop answers this, and this server has none
+├── ServerBusy              this process cannot take one more now
 │   ├── TooManyWatchers     as many watch streams live as may
 │   └── Stopping            it is about to end
 └── Unavailable             Redis cannot be used now
@@ -219,7 +219,7 @@ class TooManyKeys(Problem):
         )
 
 
-class LaneOnly(Problem):
+class EventLoopOnly(Problem):
     """Only the event loop answers this, and this server has none: Django's `runserver`, or a WSGI server."""
 
     status = 501
@@ -227,7 +227,7 @@ class LaneOnly(Problem):
     title = "This server does not answer this route"
 
 
-class NotNow(Problem):
+class ServerBusy(Problem):
     """This process cannot take one more now; another one, or the same a little later, can."""
 
     status = 503
@@ -239,7 +239,7 @@ class NotNow(Problem):
         super().__init__(detail, headers={"Retry-After": str(self.retry_after)})
 
 
-class TooManyWatchers(NotNow):
+class TooManyWatchers(ServerBusy):
     """As many watch streams live as may."""
 
     slug = "too-many-watchers"
@@ -249,7 +249,7 @@ class TooManyWatchers(NotNow):
         super().__init__(f"{most} connections of this process watch streams live already, which is as many as may.")
 
 
-class Stopping(NotNow):
+class Stopping(ServerBusy):
     """The process is about to end."""
 
     slug = "stopping"

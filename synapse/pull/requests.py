@@ -9,7 +9,7 @@ from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.endpoints import Body as RequestBody
 from synapse.endpoints import Sentence, about
-from synapse.errors.delivery import NotOpen
+from synapse.errors.delivery import StreamNotOpen
 from synapse.formats.text import NAME, RULE, is_name
 from synapse.http.exchange import Request, Response
 from synapse.inspection.range_query import parse_id
@@ -162,12 +162,14 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
 
     Raises:
         Forbidden: when the caller may not publish to it.
-        NotOpen: when no such stream is defined.
+        StreamNotOpen: when no such stream is defined.
         Problem: as for `POST /events/{stream}`.
     """
     demand_right(request.principal, "publish", asked.stream)
     if asked.stream not in catalog.streams:
-        raise NotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are.")
+        raise StreamNotOpen(
+            f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are."
+        )
     stored = yield from pipeline.publish(
         request._replace(params={"stream": asked.stream}),
         catalog,

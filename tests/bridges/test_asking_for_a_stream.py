@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from bridges.consume import Wanted, worker_for
+from bridges.consume import ConsumeOptions, worker_for
 from bridges.management.commands.consume import _count, _name
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined
@@ -19,7 +19,9 @@ def ask():
 
     def ask(stream, **wanted):
         group = {"group": "console", **wanted}
-        worker = worker_for(Wanted(stream=stream, **group), descriptor=writer, say=[].append, stop=Stop(), block_ms=1)
+        worker = worker_for(
+            ConsumeOptions(stream=stream, **group), descriptor=writer, say=[].append, stop=Stop(), block_ms=1
+        )
         return worker, lambda: os.read(reader, 1 << 16)
 
     yield ask

@@ -45,7 +45,7 @@ def test_a_handler_gets_a_streams_events_in_a_group_of_its_own(redis, installati
 
 def test_a_handler_that_is_not_on_the_list_is_refused_before_anything_is_read(redis, define, handlers):
     define("orders")
-    wanted = consume.Wanted(stream="orders", handler="os.system")
+    wanted = consume.ConsumeOptions(stream="orders", handler="os.system")
 
     with pytest.raises(BadConfig, match=r"handler: “os[.]system” is not on the list of SYNAPSE_HANDLERS"):
         consume.worker_for(wanted, descriptor=1, say=print, stop=Stop())

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from bridges.sinks import console
-from bridges.sinks.console import ConsoleSink, Outlet
+from bridges.sinks.console import ConsoleSink, NonblockingWriter
 from synapse.delivery.sink import Delivery
 from synapse.delivery.text_line import json_line, terminal_line
 from synapse.errors.delivery import SinkGone
@@ -254,7 +254,7 @@ def test_an_outlet_writes_large_data_to_a_slow_reader():
 
     thread = threading.Thread(target=read_all)
     thread.start()
-    taken = Outlet(writer, stopping=lambda: False).write(data)
+    taken = NonblockingWriter(writer, stopping=lambda: False).write(data)
     thread.join()
     os.close(reader)
     os.close(writer)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaos import verdict
-from chaos.inventory import Places
+from chaos.inventory import EventCounts
 from chaos.launcher import Progress, run_apart
 from chaos.plan import Plan
 from chaos.run import _left_to_do
@@ -63,7 +63,7 @@ def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says
 def test_a_long_run_says_every_five_seconds_what_is_left(capsys):
     now = [0.0]
     progress = Progress(clock=lambda: now[0])
-    places = Places(unread=True, pending=1, waiting=2, parked=3000, done=4, dead=5)
+    places = EventCounts(unread=True, pending=1, waiting=2, parked=3000, done=4, dead=5)
 
     for seconds in range(1, 13):
         now[0] = seconds

@@ -6,7 +6,7 @@ import pytest
 
 from chaos import plan as chaos_plan
 from chaos import verdict as chaos_verdict
-from chaos.inventory import Letter, Places, Stock
+from chaos.inventory import EventCounts, FinalState, Letter
 from chaos.ledger import Acknowledged, Handled, Ledger
 from chaos.plan import Plan
 from chaos.verdict import judge
@@ -14,8 +14,8 @@ from chaos.verdict import judge
 PLAN = Plan(order="key", poison=0)
 IDS = ["1-0", "2-0", "10-0"]
 NAMES = ["a", "b", "c"]
-SETTLED = Places(unread=False, pending=0, waiting=0, parked=0, done=3, dead=0)
-STOCK = Stock(stored=dict(zip(IDS, NAMES, strict=True)), letters=[], left_over=[], trimmed=0, places=SETTLED)
+SETTLED = EventCounts(unread=False, pending=0, waiting=0, parked=0, done=3, dead=0)
+STOCK = FinalState(stored=dict(zip(IDS, NAMES, strict=True)), letters=[], left_over=[], trimmed=0, places=SETTLED)
 TOLD = [Acknowledged(name, id_, False) for id_, name in zip(IDS, NAMES, strict=True)]
 DEEDS = [Handled(what, name, "k", id_) for id_, name in zip(IDS, NAMES, strict=True) for what in ("began", "done")]
 

@@ -42,7 +42,7 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
         for found in (*vars(module).values(), TooCostly)
         if isinstance(found, type)
         and issubclass(found, Problem)
-        and found not in (stream_errors.Unavailable, stream_errors.NotNow)
+        and found not in (stream_errors.Unavailable, stream_errors.ServerBusy)
         and found.__name__ not in _NOT_OVER_HTTP
     }
     assert documented == expected

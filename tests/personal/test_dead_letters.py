@@ -16,7 +16,7 @@ from tests.definitions import contract
 from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
 
 BASE = "/streams/orders/groups/warehouse/dead-letters"
-BRIDGE = consume.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+BRIDGE = consume.ConsumeOptions(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
 
 
 class QuotingSink(KeepingSink):

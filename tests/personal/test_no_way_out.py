@@ -84,7 +84,7 @@ def scene(redis: Any, db: None, any_schema_may_follow: None) -> Scene:
             source=value, event=event, occurred_at="2026-01-01T00:00Z", published_at="2026-01-01T00:00Z",
         )  # fmt: skip
     holder.forget()
-    bridge = consume.Wanted(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
+    bridge = consume.ConsumeOptions(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
     worker = open_worker(bridge, say=lambda _: None, stop=Stop(), sink=QuotingSink(), block_ms=0)
     while worker.step():
         pass

@@ -70,7 +70,7 @@ def test_an_unavailable_service_is_asked_again_with_longer_waits() -> None:
 
     def ask() -> None:
         if len(waited) < 7:
-            raise availability.NotThere("connection refused")
+            raise availability.SystemUnavailable("connection refused")
 
     availability.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
 

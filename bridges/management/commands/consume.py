@@ -100,7 +100,7 @@ def _consume(options: dict[str, Any], stop: Stop) -> None:
         raise CommandError("Standard output is closed: there is nowhere to print to.")
     colour = True if options["force_color"] else False if options["no_color"] else None
     names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal")
-    wanted = consume.Wanted(**{name: options[name] for name in names})
+    wanted = consume.ConsumeOptions(**{name: options[name] for name in names})
     worker = consume.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
     consume.consume(worker)
     done = worker.progress.status()

@@ -32,7 +32,7 @@ _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ContractState:
     """A contract's current state: `version` and `schema` are None when no version is active.
 
     `highest` is the highest number ever given. `refers` says that the schema refers to others.
@@ -75,10 +75,10 @@ def read_schema(item: Item) -> dict[str, Any]:
     return {"schema": document}
 
 
-def standing() -> dict[str, Standing]:
+def standing() -> dict[str, ContractState]:
     """Return every contract by subject (two queries)."""
     found = {
-        row.subject: Standing(
+        row.subject: ContractState(
             description=row.description, compatibility=row.compatibility, policy=row.policy, highest=row.highest
         )
         for row in Contract.objects.order_by("subject")
@@ -175,7 +175,7 @@ def export(document: dict[str, Any]) -> None:
     document["contracts"] = contracts
 
 
-def _numbered(change: Change, found: Standing) -> Change:
+def _numbered(change: Change, found: ContractState) -> Change:
     if change.before is None or change.after is None or "schema" not in change.after:
         return change
     return replace(
@@ -185,7 +185,7 @@ def _numbered(change: Change, found: Standing) -> Change:
     )
 
 
-def _columns(found: Standing) -> dict[str, str]:
+def _columns(found: ContractState) -> dict[str, str]:
     return {"description": found.description, "compatibility": found.compatibility, "policy": found.policy}
 
 

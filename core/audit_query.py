@@ -134,7 +134,7 @@ SCOPE = "audit:read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AuditFilter:
     """A filter of audit entries, whose conditions must all hold. An empty text matches all.
 
     `actor`, `action` and `key` are exact; `target` is a part of what it names, in capitals or small letters. `since`
@@ -157,7 +157,7 @@ class Page:
     next: int | None
 
 
-def page(wanted: Wanted, *, by: Principal, count: int, before: int | None = None) -> Page:
+def page(wanted: AuditFilter, *, by: Principal, count: int, before: int | None = None) -> Page:
     """Return the newest entries that match; with `before`, those with a lower id.
 
     Raises:
@@ -172,7 +172,7 @@ def page(wanted: Wanted, *, by: Principal, count: int, before: int | None = None
     return Page(entries=entries, next=entries[-1].pk if len(found) > count else None)
 
 
-def _found(wanted: Wanted) -> QuerySet[AuditEntry]:
+def _found(wanted: AuditFilter) -> QuerySet[AuditEntry]:
     rows = AuditEntry.objects.all()
     exact = {"actor": wanted.actor, "action": wanted.action, "key": wanted.key}
     rows = rows.filter(**{name: text for name, text in exact.items() if text})

@@ -32,7 +32,7 @@ PATIENCE = 1.0
 Problems = Mapping[str, str]
 
 
-class Down(Exception):
+class SystemDown(Exception):
     """The probed system does not work; the message is a sentence for the health check."""
 
 
@@ -45,7 +45,7 @@ class Finding:
 
 
 class Probe:
-    """Probes one system and keeps the latest result. `ask` raises `Down` when the system does not work."""
+    """Probes one system and keeps the latest result. `ask` raises `SystemDown` when the system does not work."""
 
     def __init__(self, name: str, ask: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -57,7 +57,7 @@ class Probe:
         """Probe once, and keep the result."""
         try:
             self._ask()
-        except Down as down:
+        except SystemDown as down:
             problem = str(down)
         else:
             problem = ""
@@ -118,12 +118,12 @@ class Prober:
         try:
             replies = self._executor.execute(write_probes(self._executor.server))
         except BrokerDown as problem:
-            raise Down(problem.detail) from problem
+            raise SystemDown(problem.detail) from problem
         except Unavailable as problem:
-            raise Down("Redis does not answer.") from problem
+            raise SystemDown("Redis does not answer.") from problem
         refused = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
         if refused is not None:
-            raise Down(f"Redis takes no events: {refused}.")
+            raise SystemDown(f"Redis takes no events: {refused}.")
 
 
 def _ask_alone(probe: Probe) -> None:
@@ -143,7 +143,7 @@ def _select() -> None:
         # A new connection next time. The message could name users and hosts; the log has it.
         connection.close()
         logger.debug("the database: %s", error)
-        raise Down(f"The database does not answer ({type(error).__name__}).") from error
+        raise SystemDown(f"The database does not answer ({type(error).__name__}).") from error
 
 
 _running: Prober | None = None

@@ -14,7 +14,7 @@ import streams.catalog
 from core import catalog_version
 from synapse.auth.principal import Principal
 from synapse.catalog import yaml as catalog_yaml
-from synapse.catalog.file import BadCatalog, CatalogFile, Mistake
+from synapse.catalog.file import BadCatalog, CatalogError, CatalogFile
 from synapse.catalog.plan import Change
 from synapse.catalog.yaml import Source
 
@@ -126,7 +126,7 @@ class Catalog:
         changes = self._compare(delete=delete)
         return [change for change in changes if change.action == "create"] if only_new else changes
 
-    def _refuse(self, mistakes: Sequence[Mistake]) -> None:
+    def _refuse(self, mistakes: Sequence[CatalogError]) -> None:
         if not mistakes:
             return
         found = sorted((self._line_of(mistake), str(mistake)) for mistake in mistakes[:_MOST_MISTAKES])
@@ -136,7 +136,7 @@ class Catalog:
         count = "one error" if len(mistakes) == 1 else f"{len(mistakes)} errors"
         raise BadCatalog(f"{self._name} has {count}", lines)
 
-    def _line_of(self, mistake: Mistake) -> int:
+    def _line_of(self, mistake: CatalogError) -> int:
         if mistake.line is not None:
             return mistake.line
         return self._source.line_of((*mistake.place, *_parts(mistake.pointer)))

@@ -22,13 +22,13 @@ VERSIONS = 100
 
 def check(rounds: int) -> list[float]:
     """Compare the guide's largest schema with itself and an optional property more, both ways."""
-    from synapse.compatibility import Earlier, Mode, check  # noqa: PLC0415 - needs Django, as all imports here
+    from synapse.compatibility import EarlierVersion, Mode, check  # noqa: PLC0415 - needs Django, as all imports here
 
     old = _largest()
     new = _with(old, "more")
 
     def once() -> None:
-        assert check(new, [Earlier(version=1, document=old)], mode=Mode.FULL).is_compatible
+        assert check(new, [EarlierVersion(version=1, document=old)], mode=Mode.FULL).is_compatible
 
     return _timed(rounds, once)
 

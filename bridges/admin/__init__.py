@@ -12,13 +12,13 @@
 from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
 from streams.admin import tabs
-from streams.admin.tabs import Leads
+from streams.admin.tabs import PageLink
 from synapse.auth.person_rights import VIEW_PAYLOAD
 
 _LOOK, _ACT = "bridges.view_bridge", "bridges.change_bridge"
-tabs.STREAM_PAGES.append(Leads("New group", "admin:bridges_bridge_group_new", (_ACT,)))
-tabs.GROUP_PAGES.append(Leads("Manage", "admin:bridges_bridge_group", (_LOOK,)))
-tabs.GROUP_PAGES.append(Leads("Dead letters", "admin:bridges_bridge_dead_letters_group", (_LOOK, VIEW_PAYLOAD)))
+tabs.STREAM_PAGES.append(PageLink("New group", "admin:bridges_bridge_group_new", (_ACT,)))
+tabs.GROUP_PAGES.append(PageLink("Manage", "admin:bridges_bridge_group", (_LOOK,)))
+tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_letters_group", (_LOOK, VIEW_PAYLOAD)))
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
 
 __all__ = ["archive", "bridges", "secrets"]

@@ -17,11 +17,11 @@ from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.dead_letters import filters as cursors
 from synapse.dead_letters.dead_letter import (
+    DeadLetterCriteria,
     Discarded,
     Edited,
     Ids,
     Redriven,
-    Wanted,
 )
 from synapse.dead_letters.filters import Cursor
 from synapse.errors.delivery import BadEdit, TooManyWaiting
@@ -43,7 +43,7 @@ MOST_RECORDED = 100
 def redrive(
     stream: str,
     group: str,
-    what: Ids | Wanted,
+    what: Ids | DeadLetterCriteria,
     *,
     by: Principal,
     rate: float | None = None,
@@ -125,7 +125,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
 def discard(
     stream: str,
     group: str,
-    what: Ids | Wanted,
+    what: Ids | DeadLetterCriteria,
     *,
     by: Principal,
     reason: str,
@@ -151,7 +151,9 @@ def discard(
     return Discarded(count=done, gone=len(ids) - done, cursor=following)
 
 
-def _ids(stream: str, group: str, what: Ids | Wanted, *, past: str, most: int) -> tuple[list[str], str | None]:
+def _ids(
+    stream: str, group: str, what: Ids | DeadLetterCriteria, *, past: str, most: int
+) -> tuple[list[str], str | None]:
     """Return the ids of the selected dead letters, each once, and the id to continue after."""
     most = max(1, min(most, MOST_AT_ONCE))
     if isinstance(what, Ids):
@@ -164,9 +166,9 @@ def _ids(stream: str, group: str, what: Ids | Wanted, *, past: str, most: int) -
     return ids[::-1], following
 
 
-def _about(what: Ids | Wanted, ids: Sequence[str], **more: Any) -> dict[str, Any]:
+def _about(what: Ids | DeadLetterCriteria, ids: Sequence[str], **more: Any) -> dict[str, Any]:
     said = {name: value for name, value in more.items() if value is not None}
-    wanted = {"wanted": what.described()} if isinstance(what, Wanted) and what.described() else {}
+    wanted = {"wanted": what.described()} if isinstance(what, DeadLetterCriteria) and what.described() else {}
     return {"after": {"count": len(ids), "ids": list(ids[:MOST_RECORDED]), **wanted, **said}}
 
 

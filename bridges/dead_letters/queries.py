@@ -11,10 +11,10 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters.dead_letter import (
     DeadLetter,
+    DeadLetterCriteria,
     Ids,
-    Meant,
     Page,
-    Wanted,
+    Selection,
     fingerprint,
     former_fingerprint,
     is_id,
@@ -114,7 +114,7 @@ def count(stream: str, group: str) -> int:
 def page(
     stream: str,
     group: str,
-    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    wanted: DeadLetterCriteria = DeadLetterCriteria(),  # noqa: B008 - frozen
     *,
     limit: int = 50,
     order: Order = "newest",
@@ -141,7 +141,7 @@ def page(
 def scan(
     stream: str,
     group: str,
-    wanted: Wanted,
+    wanted: DeadLetterCriteria,
     keep: Callable[[DeadLetter], T],
     *,
     limit: int,
@@ -177,17 +177,17 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     return _letter(stream, group, found[0])
 
 
-def meant(stream: str, group: str, what: Ids | Wanted) -> Meant:
+def meant(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
     """Return how many dead letters a selection matches now."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(checked, what.ids)))
         there = _there(stream, group, ids)
-        return Meant(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
-    if what == Wanted():
+        return Selection(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
+    if what == DeadLetterCriteria():
         newest, _, _ = scan(stream, group, what, _id, limit=SAMPLE)
-        return Meant(count=count(stream, group), sample=tuple(newest))
+        return Selection(count=count(stream, group), sample=tuple(newest))
     ids_found, following, _ = scan(stream, group, what, _id, limit=MOST_LOOKED_AT)
-    return Meant(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
+    return Selection(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
 
 
 def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:

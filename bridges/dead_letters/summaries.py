@@ -9,7 +9,7 @@ import orjson
 from bridges.dead_letters.permissions import seen_by
 from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, walk
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters.dead_letter import DeadLetter, ErrorGroup, Errors, Wanted, pattern
+from synapse.dead_letters.dead_letter import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
 from synapse.formats import exact_json
 from synapse.wire.ids import iso_of, moment_of_ms
 
@@ -90,7 +90,7 @@ class Export:
 def export(
     stream: str,
     group: str,
-    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    wanted: DeadLetterCriteria = DeadLetterCriteria(),  # noqa: B008 - frozen
     *,
     order: Order = "newest",
     past: str = "",
@@ -118,7 +118,7 @@ def export(
 def by_error(
     stream: str,
     group: str,
-    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    wanted: DeadLetterCriteria = DeadLetterCriteria(),  # noqa: B008 - frozen
     *,
     by: Principal = SYSTEM,
     most: int = MOST_LOOKED_AT,

@@ -158,7 +158,7 @@ Outcome = Literal["empty", "invalid", "first", "unchecked", "compatible", "incom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShownDifference:
     """One difference between two schemas. A line is its position in either text, None when unknown.
 
     `meaning` says what the witness shows; `witness` is None when there is none.
@@ -172,7 +172,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class VersionCheck:
     """The result of checking a text as the next version. `problem` says why the text is not a schema, and where.
 
     `allowed` lists differences that the policy permits; `more` is the number of differences left out of the page.
@@ -184,8 +184,8 @@ class Judgement:
     problem: str = ""
     pointer: str = ""
     line: int | None = None
-    differences: Sequence[Shown] = ()
-    allowed: Sequence[Shown] = ()
+    differences: Sequence[ShownDifference] = ()
+    allowed: Sequence[ShownDifference] = ()
     more: int = 0
 
     @property
@@ -194,7 +194,7 @@ class Judgement:
         return self.outcome in ("invalid", "incompatible")
 
 
-def judge(contract: Contract | None, text: str, content: Content | None = None) -> Judgement:
+def judge(contract: Contract | None, text: str, content: Content | None = None) -> VersionCheck:
     """Return whether a text may become the next version of a contract (None: of a new contract).
 
     `content` is what it would be; without it, it is what the text would be as the draft.
@@ -202,21 +202,21 @@ def judge(contract: Contract | None, text: str, content: Content | None = None) 
     mode, policy = settings.rules(contract or Contract())
     rules: dict[str, Any] = {"mode": mode, "policy": policy.value}
     if not text.strip():
-        return Judgement(outcome="empty", **rules)
+        return VersionCheck(outcome="empty", **rules)
     try:
         content = content or registry.written(contract, text)
         has_earlier = contract is not None and registry.numbered(contract).exists()
         if contract is None or not has_earlier:
-            return Judgement(outcome="first", **rules)
+            return VersionCheck(outcome="first", **rules)
         verdict = registry.judge(contract, content)
     except BadSchema as error:
         pointer = error.members.get("pointer", "")
         line = line_of(text, pointer) if pointer else line_in(error.detail)
-        return Judgement(outcome="invalid", problem=error.detail, pointer=pointer, line=line, **rules)
+        return VersionCheck(outcome="invalid", problem=error.detail, pointer=pointer, line=line, **rules)
     if mode is CompatibilityMode.NONE:
-        return Judgement(outcome="unchecked", **rules)
+        return VersionCheck(outcome="unchecked", **rules)
     old_texts = {version.number: version.text for version in registry.numbered(contract)}
-    return Judgement(
+    return VersionCheck(
         outcome="compatible" if verdict.is_compatible else "incompatible",
         differences=[_shown(each, old_texts, text) for each in verdict.differences[:MOST_SHOWN]],
         allowed=[_shown(each, old_texts, text) for each in verdict.allowed[:MOST_SHOWN]],
@@ -237,11 +237,11 @@ def live(admin: Any, request: HttpRequest, pk: int | None = None) -> HttpRespons
     return render(request, "contracts/admin/verdict.html", context)
 
 
-def _shown(difference: Difference, old_texts: dict[int | None, str], new_text: str) -> Shown:
+def _shown(difference: Difference, old_texts: dict[int | None, str], new_text: str) -> ShownDifference:
     old = f"Version {difference.version}"
     backward = difference.direction is Direction.BACKWARD
     writer, reader = (old, "the new schema") if backward else ("The new schema", f"version {difference.version}")
-    return Shown(
+    return ShownDifference(
         difference=difference,
         old_line=line_of(old_texts.get(difference.version, ""), difference.old_pointer),
         new_line=line_of(new_text, difference.new_pointer),

@@ -15,7 +15,7 @@ from contracts.api.versions import version_of
 from contracts.models import Contract
 from contracts.registry import Content, references
 from contracts.registry.compatibility import described
-from synapse.compatibility import Verdict
+from synapse.compatibility import CompatibilityResult
 from synapse.errors.contracts import UnknownContract
 from synapse.http.exchange import Request
 
@@ -40,7 +40,7 @@ def test_compatibility(asked: Request, subject: str, version: str) -> Any:
     except UnknownContract:
         if request_parser.version(version) is not None:
             raise
-        return _answer(asked, Verdict(is_compatible=True))
+        return _answer(asked, CompatibilityResult(is_compatible=True))
     return _answer(asked, registry.judge(against.contract, content, against=against))
 
 
@@ -58,7 +58,7 @@ def test_compatibility_all_versions(asked: Request, subject: str) -> Any:
     """Compares with the versions that the subject's compatibility names, as registering does."""
     content = _checked(asked, subject)
     owner = Contract.objects.filter(subject=subject).first()
-    verdict = Verdict(is_compatible=True) if owner is None else registry.judge(owner, content)
+    verdict = CompatibilityResult(is_compatible=True) if owner is None else registry.judge(owner, content)
     return _answer(asked, verdict)
 
 
@@ -68,7 +68,7 @@ def _checked(asked: Request, subject: str) -> Content:
     return content
 
 
-def _answer(asked: Request, verdict: Verdict) -> dict[str, Any]:
+def _answer(asked: Request, verdict: CompatibilityResult) -> dict[str, Any]:
     shown: dict[str, Any] = {"is_compatible": verdict.is_compatible}
     if request_parser.flag(asked, "verbose"):
         differences = [described(difference) for difference in verdict.differences]

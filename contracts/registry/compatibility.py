@@ -8,16 +8,16 @@ from contracts.registry.content import Content
 from contracts.registry.lookup import latest_version, numbered
 from synapse import sandbox
 from synapse.compatibility import (
+    CompatibilityResult,
     Difference,
-    Earlier,
+    EarlierVersion,
     Mode,
-    Verdict,
 )
 from synapse.errors.contracts import BadSchema, Incompatible
 from synapse.schema import validator
 
 
-def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> Verdict:
+def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> CompatibilityResult:
     """Return whether the content may become the contract's next version, under its mode and policy.
 
     `against` compares with one version in place of those that the mode asks for.
@@ -28,7 +28,7 @@ def judge(of: Contract, content: Content, *, against: ContractVersion | None = N
     mode, policy = settings.rules(of)
     earlier = _earlier(of, mode) if against is None else [against]
     if mode is Mode.NONE or not earlier:
-        return Verdict(is_compatible=True)
+        return CompatibilityResult(is_compatible=True)
     return sandbox.compare(
         content.document,
         [_as_earlier(version) for version in earlier],
@@ -82,7 +82,7 @@ def described(difference: Difference) -> dict[str, Any]:
     return shown
 
 
-def _sentence(of: Contract, verdict: Verdict, mode: Mode) -> str:
+def _sentence(of: Contract, verdict: CompatibilityResult, mode: Mode) -> str:
     first = verdict.differences[0]
     count = len(verdict.differences)
     more = f" There is {count - 1} more." if count == 2 else f" There are {count - 1} more." if count > 2 else ""
@@ -99,10 +99,10 @@ def _earlier(of: Contract, mode: Mode) -> list[ContractVersion]:
     return [] if latest is None else [latest]
 
 
-def _as_earlier(version: ContractVersion) -> Earlier:
+def _as_earlier(version: ContractVersion) -> EarlierVersion:
     schema = version.schema
     if schema is None or version.number is None:
         raise ValueError(f"{version} is no numbered version")
-    return Earlier(
+    return EarlierVersion(
         version=version.number, document=validator.kept(schema.text), references=references.documents_of(schema)
     )

@@ -17,7 +17,7 @@ from django.utils import timezone
 from core import audit_query
 from core.admin.base import RestrictedAdmin, person
 from core.admin.revisions import Row, json_difference
-from core.audit_query import Wanted
+from core.audit_query import AuditFilter
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
 
@@ -41,7 +41,7 @@ def story(admin: Any, request: HttpRequest) -> HttpResponse:
     query = {name: text for name in _FILTERS if (text := request.GET.get(name, "").replace("\0", "").strip())}
     length = SPANS[span][1]
     since = None if length is None else timezone.now() - length
-    wanted = Wanted(
+    wanted = AuditFilter(
         actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
     )
     found = audit_query.page(wanted, by=person(request), count=PAGE_SIZE, before=_before(request.GET.get("before", "")))

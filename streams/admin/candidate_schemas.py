@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from contracts.admin import extensions
 from contracts.admin.contract import ContractAdmin
-from contracts.admin.extensions import Offer
+from contracts.admin.extensions import ActionLink
 from contracts.models import Contract
 from contracts.registry import draft_of
 from core import payload_access
@@ -92,9 +92,11 @@ def _result(tested: Tested, text: str) -> dict[str, Any]:
     }
 
 
-def _offer(request: HttpRequest, contract: Contract) -> Iterator[Offer]:
+def _offer(request: HttpRequest, contract: Contract) -> Iterator[ActionLink]:
     if draft_of(contract) is not None and request.user.has_perms(_RIGHTS):
-        yield Offer(title="Back-test the draft…", url=reverse("admin:contracts_contract_back_test", args=[contract.pk]))
+        yield ActionLink(
+            title="Back-test the draft…", url=reverse("admin:contracts_contract_back_test", args=[contract.pk])
+        )
 
 
 ContractAdmin.pages.append(Page(path="<int:pk>/back-test/", name="back_test", view=back_test))

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from contracts import registry
 from contracts.admin import extensions
-from contracts.admin.extensions import Use
+from contracts.admin.extensions import ContractUse
 from contracts.models import Contract
 from core.admin.base import AuditedAdmin, Page, RelatedFilter
 from core.admin.json_field import JsonValue, refuse
@@ -133,12 +133,12 @@ _EFFECTS = {
 }
 
 
-def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[Use]:
+def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[ContractUse]:
     """Yield the event types of a contract, with the errors of their examples under a schema."""
     for found in EventType.objects.filter(contract=contract).select_related("stream"):
         stream = found.stream
         complaints = [] if schema is None else _complaints(found, contract, schema)
-        yield Use(
+        yield ContractUse(
             name=str(found),
             url=reverse("admin:streams_eventtype_change", args=[found.pk]),
             effect=_EFFECTS[stream.enforcement].format(stream=stream.name, name=found.name),

@@ -12,7 +12,7 @@ from synapse.auth.person_rights import PUBLISH, VIEW_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)
-class Leads:
+class PageLink:
     """A tab: its title, the name of a URL, and the permissions without which nobody gets there."""
 
     title: str
@@ -22,21 +22,21 @@ class Leads:
 
 # Their URLs take the stream's primary key.
 STREAM_PAGES = [
-    Leads("Statistics", "admin:streams_stream_statistics"),
-    Leads("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
-    Leads("Groups", "admin:streams_stream_groups"),
-    Leads("Definition", "admin:streams_stream_change"),
+    PageLink("Statistics", "admin:streams_stream_statistics"),
+    PageLink("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
+    PageLink("Groups", "admin:streams_stream_groups"),
+    PageLink("Definition", "admin:streams_stream_change"),
 ]
 # Their URLs take the stream's primary key and a group's name.
-GROUP_PAGES: list[Leads] = []
+GROUP_PAGES: list[PageLink] = []
 SERVICE_PAGES = [
-    Leads("Definition", "admin:streams_service_change"),
-    Leads("Keys", "admin:streams_service_keys", ("streams.view_key",)),
+    PageLink("Definition", "admin:streams_service_change"),
+    PageLink("Keys", "admin:streams_service_keys", ("streams.view_key",)),
 ]
 EVENT_TYPE_PAGES = [
-    Leads("Definition", "admin:streams_eventtype_change"),
-    Leads("Publish a test event", "admin:streams_eventtype_publish", ("streams.view_stream", PUBLISH)),
-    Leads("Draft from traffic", "admin:streams_eventtype_draft", ("streams.view_stream", VIEW_PAYLOAD)),
+    PageLink("Definition", "admin:streams_eventtype_change"),
+    PageLink("Publish a test event", "admin:streams_eventtype_publish", ("streams.view_stream", PUBLISH)),
+    PageLink("Draft from traffic", "admin:streams_eventtype_draft", ("streams.view_stream", VIEW_PAYLOAD)),
 ]
 
 
@@ -60,7 +60,7 @@ def of_event_type(request: HttpRequest, event_type: EventType, active: str) -> l
     return _tabs(request, EVENT_TYPE_PAGES, [event_type.pk], active)
 
 
-def _tabs(request: HttpRequest, pages: Iterable[Leads], arguments: Sequence[object], active: str = "") -> list[Tab]:
+def _tabs(request: HttpRequest, pages: Iterable[PageLink], arguments: Sequence[object], active: str = "") -> list[Tab]:
     return [
         Tab(title=page.title, url=reverse(page.url, args=arguments), active=page.title == active)
         for page in pages

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from core import audit, audit_query
-from core.audit_query import Wanted
+from core.audit_query import AuditFilter
 from synapse.auth.requirement import Requirement
 from synapse.endpoints import Answer, Call, Example, Query, QueryInt, Sentence, about, endpoint
 from synapse.inspection.range_query import QueryTime
@@ -85,7 +85,7 @@ class AuditQuery(Query):
 def list_audit_entries(call: Call[AuditQuery, None]) -> dict[str, Any]:
     """The newest entries first; for the next page send the same query with `before` set to `next`."""
     query = call.query
-    wanted = Wanted(
+    wanted = AuditFilter(
         **{name: getattr(query, name).replace("\0", "") for name in ("actor", "action", "target", "key")},
         since=None if query.since is None else _moment(query.since.first.ms, "since"),
         until=None if query.until is None else _moment(query.until.last.ms + 1, "until"),

@@ -7,7 +7,7 @@ from django.db import close_old_connections
 
 from core import payload_access
 from streams.live.process_tails import tails
-from streams.live.session import Following
+from streams.live.session import ViewerFrames
 from synapse.auth.principal import Principal
 from synapse.endpoints import Call
 from synapse.http.exchange import StreamedResponse
@@ -30,7 +30,7 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
                 say.
     """
     stream, by = call.stream, call.by
-    following = Following(stream.name, asked(call), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
+    following = ViewerFrames(stream.name, asked(call), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
     if by.kind == "person":
         await asyncio.to_thread(_record, by, stream.name)
     chunks = following.chunks()

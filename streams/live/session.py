@@ -9,7 +9,7 @@ from typing import Any
 
 from streams import connections
 from streams.live.process_tails import render
-from streams.live.session_revalidation import Pass, guard
+from streams.live.session_revalidation import ViewerPermission, guard
 from synapse.auth.principal import PERSONAL, Principal
 from synapse.errors.streams import NotAStream, Unavailable
 from synapse.live import (
@@ -116,7 +116,7 @@ _WHY: Mapping[Ended, str] = {
 }
 
 
-class Following:
+class ViewerFrames:
     """Writes the frames of one viewer.
 
     First it reads the stream in pages, at the viewer's pace. Near the end it opens a queue that the read loop fills,
@@ -131,7 +131,7 @@ class Following:
         self._heartbeat = heartbeat
         self._pages = Pages(stream, asked.after or FIRST, was_seen=asked.was_seen)
         self._written = 0.0
-        self._pass = Pass(principal, stream)
+        self._pass = ViewerPermission(principal, stream)
         self._caller = caller_of(principal)
         self._is_shut_out = False
         self._watcher: Watcher | None = None

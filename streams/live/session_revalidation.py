@@ -29,7 +29,7 @@ Person = tuple[str, str]
 logger = logging.getLogger(__name__)
 
 
-class Pass:
+class ViewerPermission:
     """The permission of one caller to watch a stream. `rights` are those of the current catalog."""
 
     def __init__(self, principal: Principal, stream: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,12 +77,12 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._checks: dict[Callable[[], None], Pass] = {}
+        self._checks: dict[Callable[[], None], ViewerPermission] = {}
         self._task: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
 
     @contextmanager
-    def calling(self, check: Callable[[], None], pass_: Pass) -> Iterator[None]:
+    def calling(self, check: Callable[[], None], pass_: ViewerPermission) -> Iterator[None]:
         """Call `check` repeatedly while the block lasts, renewing a person's pass before each call."""
         self._checks[check] = pass_
         if self._task is None or self._task.done():

@@ -10,7 +10,7 @@ from streams import connections
 from streams.live import EVENT_STREAM, HEADERS
 from streams.live.process_tails import tails
 from streams.live.session import RETRY_MS
-from streams.live.session_revalidation import Pass, guard
+from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.requirement import is_visible
@@ -69,7 +69,7 @@ async def _ask() -> Sample | None:
     return latest.unpacked(reply) if isinstance(reply, bytes) else None
 
 
-class StatisticsPass(Pass):
+class StatisticsPass(ViewerPermission):
     """The right of one caller to watch statistics."""
 
     def _may_watch(self) -> bool:

@@ -35,7 +35,7 @@ class BadCatalog(Problem):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
+class CatalogError:
     """One thing that is wrong. `pointer` is a JSON Pointer into the schema or the example at `place`.
 
     `line` is set when only the reader of the text knows it.
@@ -54,7 +54,9 @@ class Mistake:
 class CatalogFile:
     """The definitions of a catalog file, by kind and name, and the errors in it."""
 
-    def __init__(self, document: dict[str, Any], sections: Collection[str], mistakes: Sequence[Mistake] = ()) -> None:
+    def __init__(
+        self, document: dict[str, Any], sections: Collection[str], mistakes: Sequence[CatalogError] = ()
+    ) -> None:
         self.mistakes = list(mistakes)
         self._wanted: dict[str, dict[str, Values]] = {}
         self._places: dict[tuple[str, str], Place] = {}
@@ -88,7 +90,7 @@ class CatalogFile:
 
     def refuse(self, place: Place, message: str, pointer: str = "") -> None:
         """Record an error."""
-        self.mistakes.append(Mistake(place=place, message=message, pointer=pointer))
+        self.mistakes.append(CatalogError(place=place, message=message, pointer=pointer))
 
 
 class Item:

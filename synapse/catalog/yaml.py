@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from synapse.catalog.file import LARGEST_NUMBER, BadCatalog, Mistake, Place, quoted
+from synapse.catalog.file import LARGEST_NUMBER, BadCatalog, CatalogError, Place, quoted
 
 try:
     # libyaml, where PyYAML was built with it: ten times faster.
@@ -117,7 +117,7 @@ class Source:
     """The value of a YAML text, the errors in it, and the line of each part."""
 
     def __init__(self, root: Node) -> None:
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[CatalogError] = []
         self._root = root
         self.value = self._convert(root, ())
 
@@ -184,7 +184,7 @@ class Source:
         return text
 
     def _refuse(self, node: Node, place: Place, message: str) -> None:
-        self.mistakes.append(Mistake(place=place, message=message, line=node.start_mark.line + 1))
+        self.mistakes.append(CatalogError(place=place, message=message, line=node.start_mark.line + 1))
 
 
 def read(data: bytes) -> Source:

@@ -8,12 +8,22 @@ rule.
 from synapse.compatibility.checker import check, obstacle
 from synapse.compatibility.result import (
     NO_WITNESS,
+    CompatibilityResult,
     Difference,
     Direction,
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
-    Verdict,
 )
 
-__all__ = ["NO_WITNESS", "Difference", "Direction", "Earlier", "Mode", "Policy", "Verdict", "check", "obstacle"]
+__all__ = [
+    "NO_WITNESS",
+    "CompatibilityResult",
+    "Difference",
+    "Direction",
+    "EarlierVersion",
+    "Mode",
+    "Policy",
+    "check",
+    "obstacle",
+]

@@ -133,7 +133,7 @@ def are_impossible(prover: ProverLike, shape: Shape) -> bool:
     if written.most is not None and written.least > written.most:
         return True
     for index in range(min(written.least, written.tail + 1)):
-        if prover.emptiness.is_empty(written.part(index)):
+        if prover.satisfiability.is_empty(written.part(index)):
             return True
     for contains in written.contains:
         if contains.most is not None and contains.least > contains.most:

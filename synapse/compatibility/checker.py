@@ -9,10 +9,18 @@ from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.documents import Library, Unusable, trouble_with
 from synapse.compatibility.findings import Finding, Findings
 from synapse.compatibility.prover import Prover
-from synapse.compatibility.result import NO_WITNESS, Difference, Direction, Earlier, Mode, Policy, Verdict
+from synapse.compatibility.result import (
+    NO_WITNESS,
+    CompatibilityResult,
+    Difference,
+    Direction,
+    EarlierVersion,
+    Mode,
+    Policy,
+)
 from synapse.compatibility.rules import CANNOT_DECIDE, Rule
 from synapse.compatibility.shape import Shape
-from synapse.compatibility.witness import Court, Sampler
+from synapse.compatibility.witness import Sampler, WitnessVerifier
 
 _SHARE_OF_THE_PROOF = 0.6
 """How many of the steps a proof may take; what is left is for witnesses."""
@@ -40,8 +48,8 @@ def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callabl
         return [(finding, NO_WITNESS) for finding in _distinct(findings)]
     if writer.validator is None or reader.validator is None:
         return [(_undecided(_NOT_COMPILED), NO_WITNESS)]
-    court = Court(writer.validator, reader.validator, budget)
-    return list(_with_witnesses(prover, court, writer, _distinct(findings), proves))
+    verifier = WitnessVerifier(writer.validator, reader.validator, budget)
+    return list(_with_witnesses(prover, verifier, writer, _distinct(findings), proves))
 
 
 def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
@@ -70,7 +78,11 @@ def _findings(prover: Prover, writer: Library, reader: Library) -> Findings:
 
 
 def _with_witnesses(
-    prover: Prover, court: Court, writer: Library, findings: Sequence[Finding], proves: Callable[[Rule], bool]
+    prover: Prover,
+    verifier: WitnessVerifier,
+    writer: Library,
+    findings: Sequence[Finding],
+    proves: Callable[[Rule], bool],
 ) -> Iterator[Proven]:
     sampler = Sampler(prover)
     shape = _whole(prover, writer)
@@ -79,12 +91,12 @@ def _with_witnesses(
         if not proves(finding.rule):
             yield finding, NO_WITNESS
             continue
-        witness = court.witness(finding, sampler)
+        witness = verifier.witness(finding, sampler)
         if witness is NO_WITNESS and not has_any and shape is not None:
             anything = Finding(
                 rule=finding.rule, writer="", reader="", candidates=lambda sampler: sampler.values(shape)
             )
-            witness = court.witness(anything, sampler)
+            witness = verifier.witness(anything, sampler)
         has_any = has_any or witness is not NO_WITNESS
         yield finding, witness
 
@@ -126,13 +138,13 @@ Schemas = Mapping[str, Mapping[str, Any]]
 
 def check(
     candidate: Mapping[str, Any],
-    earlier: Sequence[Earlier],
+    earlier: Sequence[EarlierVersion],
     *,
     mode: Mode,
     policy: Policy = Policy.LENIENT,
     references: Schemas = _NO_REFERENCES,
     steps: int = STEPS,
-) -> Verdict:
+) -> CompatibilityResult:
     """Return whether the candidate may follow the earlier versions (oldest first).
 
     The earlier versions are valid schemas; a candidate that is none is never compatible with any.
@@ -165,7 +177,7 @@ def check(
                 else:
                     told.add(same)
                     allowed.setdefault((direction, difference.rule, difference.description), difference)
-    return Verdict(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
+    return CompatibilityResult(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
 
 
 def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) -> str | None:

@@ -190,7 +190,7 @@ def _are_among(prover: ProverLike, members: Sequence[Node], others: Sequence[Nod
     """Say whether each of the members says the same as another one of the others, in any order."""
     left = list(others)
     for member in members:
-        same = next((other for other in left if prover.sameness.are_same(member, other)), None)
+        same = next((other for other in left if prover.equivalence.are_same(member, other)), None)
         if same is None:
             return False
         left.remove(same)
@@ -212,7 +212,7 @@ def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
         results.append(result)
     if results and are_soft(best := fewest(results)):
         return best
-    if prover.emptiness.is_empty(shape):
+    if prover.satisfiability.is_empty(shape):
         return []
     if not splits:
         return [_nothing_fits(shape, results)]

@@ -30,7 +30,7 @@ _PAIRS_A_STEP = 4
 Pair = tuple[Node, Node]
 
 
-class Sameness:
+class EquivalenceChecker:
     """Compares, and remembers."""
 
     def __init__(self, budget: Budget) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from synapse.compatibility import keywords
 from synapse.compatibility.budget import Budget
-from synapse.compatibility.equivalence import Sameness
+from synapse.compatibility.equivalence import EquivalenceChecker
 from synapse.compatibility.rules import Rule
 from synapse.compatibility.schema_model import Node, Properties
 from synapse.compatibility.shape import Shape, Shapes
@@ -69,7 +69,7 @@ class SamplerLike(Protocol):
         """Return values of the shape that its own schemas accept, of these types."""
 
 
-class EmptinessLike(Protocol):
+class SatisfiabilityCheckerLike(Protocol):
     """The satisfiability check: finds shapes that have no value."""
 
     def is_empty(self, shape: Shape) -> bool:
@@ -81,12 +81,12 @@ class ProverLike(Protocol):
 
     budget: Budget
     listed: dict[Shape, list[Any] | None]
-    sameness: Sameness
+    equivalence: EquivalenceChecker
     shapes: Shapes
     tells_integers: bool
 
     @property
-    def emptiness(self) -> EmptinessLike:
+    def satisfiability(self) -> SatisfiabilityCheckerLike:
         """Which shapes have no value."""
 
     def below(self, shape: Shape, reader: Node) -> "Findings":

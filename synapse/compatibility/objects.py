@@ -78,7 +78,7 @@ class WrittenObject:
     @cached_property
     def has_others(self) -> bool:
         """Whether there can be other properties."""
-        return self.listed is None and not self._prover.emptiness.is_empty(self.others)
+        return self.listed is None and not self._prover.satisfiability.is_empty(self.others)
 
     def with_dependents(self, names: object) -> dict[str, None]:
         """Return names with the properties that they require by `dependentRequired`."""
@@ -118,7 +118,7 @@ class WrittenObject:
             return False
         if any(self._prover.shapes.accepts(node, name) is False for node in self.names):
             return False
-        return not self._prover.emptiness.is_empty(self.part(name))
+        return not self._prover.satisfiability.is_empty(self.part(name))
 
     def count(self) -> int | None:
         """Return how many properties there can be at most."""

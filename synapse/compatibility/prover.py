@@ -12,7 +12,7 @@ from typing import Any
 
 from synapse.compatibility import arrays, combinations, keywords, objects, rules, scalars, validators
 from synapse.compatibility.budget import Budget, OutOfBudget
-from synapse.compatibility.equivalence import Sameness
+from synapse.compatibility.equivalence import EquivalenceChecker
 from synapse.compatibility.findings import Finding, Findings, are_soft, fewest
 from synapse.compatibility.schema_model import Node
 from synapse.compatibility.shape import Shape, Shapes
@@ -21,7 +21,7 @@ _DEEPEST_CASES = 2
 _FEW_CHOICES = 4
 
 
-class Emptiness:
+class SatisfiabilityChecker:
     """Looks for contradictions, and remembers."""
 
     def __init__(self, prover: "Prover") -> None:
@@ -111,8 +111,8 @@ class Prover:
         self.budget = budget
         self.tells_integers = tells_integers
         self.shapes = Shapes(budget)
-        self.sameness = Sameness(budget)
-        self.emptiness = Emptiness(self)
+        self.equivalence = EquivalenceChecker(budget)
+        self.satisfiability = SatisfiabilityChecker(self)
         self._answers: dict[Question, Findings] = {}
         self._asked: dict[Question, tuple[int, int]] = {}
         self.leans_on: float = math.inf
@@ -158,7 +158,7 @@ class Prover:
 
     def excludes(self, shape: Shape, node: Node) -> bool:
         """Say whether provably no value of the shape is accepted by the node."""
-        return not self.shapes.possible(shape.tags, [node]) or self.emptiness.is_empty(shape.also(node))
+        return not self.shapes.possible(shape.tags, [node]) or self.satisfiability.is_empty(shape.also(node))
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
         """Say the same for a part of the value."""
@@ -207,7 +207,7 @@ class Prover:
         if not (facets.groups or facets.conditions or facets.nots or facets.opaque):
             # The parts tell; comparing word for word first would only be more work.
             return False
-        return any(self.sameness.are_same(node, reader) for node in shape.nodes)
+        return any(self.equivalence.are_same(node, reader) for node in shape.nodes)
 
     def _assume(self, question: Question, reader: Node, shape: Shape) -> Findings:
         index, level = self._asked[question]
@@ -231,7 +231,7 @@ class Prover:
             return scalars.listed_within(self, shape, allowed, reader)
         own, combined = self._directly(shape, reader), combinations.within(self, shape, reader)
         # Whether there are such values at all takes longer to say, and matters only now.
-        if not (own or combined) or self.emptiness.is_empty(shape):
+        if not (own or combined) or self.satisfiability.is_empty(shape):
             return []
         # What is combined has made cases of its own.
         return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
@@ -244,7 +244,7 @@ class Prover:
         if allowed is not None and reader.validator is not None:
             return scalars.listed_within(self, shape, allowed, reader)
         own = self._directly(shape, reader)
-        if not own or self.emptiness.is_empty(shape):
+        if not own or self.satisfiability.is_empty(shape):
             return []
         return self.by_cases(shape, reader, own) if shape.choices else own
 
@@ -268,7 +268,7 @@ class Prover:
     def _of_types(self, shape: Shape, reader: Node) -> Findings:
         missing = shape.types & ~reader.facets.types
         for mask in keywords.EACH:
-            if missing & mask and self.emptiness.has_no(mask, shape):
+            if missing & mask and self.satisfiability.has_no(mask, shape):
                 missing &= ~mask
         if not missing:
             return []
@@ -290,7 +290,7 @@ class Prover:
         for mask, look in _LOOKS:
             if both & mask:
                 findings = look(self, self._only(shape, mask) if mask in _IN_PARTS else shape, reader)
-                if findings and not self.emptiness.has_no(mask, shape):
+                if findings and not self.satisfiability.has_no(mask, shape):
                     found += findings
         return found
 

@@ -71,7 +71,7 @@ NO_WITNESS: Final = NoWitness.NO_WITNESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class EarlierVersion:
     """A version that the new schema is compared with. `references` are the schemas it refers to, by name."""
 
     version: int
@@ -112,7 +112,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CompatibilityResult:
     """The result of a check: whether the new schema is compatible, the differences, and those allowed by the LENIENT
     policy."""
 

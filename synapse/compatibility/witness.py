@@ -70,7 +70,7 @@ class Sampler:
     def _plain(self, shape: Shape, depth: int = 0) -> Iterator[Shape]:
         """Return shapes in which the choices are made, one way or another."""
         self._prover.budget.spend()
-        if self._prover.emptiness.is_empty(shape):
+        if self._prover.satisfiability.is_empty(shape):
             return
         if not shape.choices or depth > 40:
             yield shape
@@ -233,7 +233,7 @@ _MOST_SHRINKS = 120
 _COST_OF_A_CANDIDATE = 2
 
 
-class Court:
+class WitnessVerifier:
     """Hears both validators about documents."""
 
     def __init__(self, writer: jsonschema_rs.Validator, reader: jsonschema_rs.Validator, budget: Budget) -> None:

@@ -126,7 +126,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeadLetterCriteria:
     """A filter of dead letters: all given conditions must hold.
 
     `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure.
@@ -174,7 +174,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meant:
+class Selection:
     """The number of matching dead letters (at least so many, unless `exact`), the first of them, and the number of
     requested ids that do not exist."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synapse.dead_letters.dead_letter import Wanted, is_id
+from synapse.dead_letters.dead_letter import DeadLetterCriteria, is_id
 from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
@@ -16,7 +16,7 @@ SLOWEST, FASTEST = 0.1, 10_000.0
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
-def wanted(query: Mapping[str, str]) -> Wanted:
+def wanted(query: Mapping[str, str]) -> DeadLetterCriteria:
     """Return what `event_type`, `fingerprint`, `since` and `until` ask for; an empty one counts as not given.
 
     Raises:
@@ -26,7 +26,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
     if given["fingerprint"] and not _FINGERPRINT.fullmatch(given["fingerprint"]):
         raise BadParameter("“fingerprint” is twelve hexadecimal digits.", parameter="fingerprint")
     span = asked_range({name: given[name] for name in ("since", "until")})
-    return Wanted(
+    return DeadLetterCriteria(
         event_type=given["event_type"],
         fingerprint=given["fingerprint"],
         since_ms=span.first.ms if given["since"] else None,

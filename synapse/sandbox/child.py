@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -59,7 +59,7 @@ class Child:
         """Return whether a schema may follow earlier ones."""
         verdict = check(
             document,
-            [Earlier(**each) for each in earlier],
+            [EarlierVersion(**each) for each in earlier],
             references=references,
             mode=Mode(options["mode"]),
             policy=Policy(options["policy"]),

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from synapse.compatibility import (
+    CompatibilityResult,
     Difference,
     Direction,
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
-    Verdict,
 )
 from synapse.errors.contracts import SandboxBusy, SchemaTooCostly, TooCostly
 from synapse.sandbox.messages import UNKNOWN_SCHEMA
@@ -48,12 +48,12 @@ def check_schema(document: Document, references: Documents) -> None:
 
 def compare(
     document: Document,
-    earlier: Sequence[Earlier],
+    earlier: Sequence[EarlierVersion],
     *,
     mode: Mode,
     policy: Policy,
     references: Documents,
-) -> Verdict:
+) -> CompatibilityResult:
     """Return whether a schema may follow the earlier ones, as `synapse.compatibility.check` does.
 
     Raises:
@@ -63,7 +63,7 @@ def compare(
     versions = [{"version": each.version, "document": each.document, "references": each.references} for each in earlier]
     options = {"mode": mode, "policy": policy}
     answer = QUESTIONS.ask("compare", document, references, versions, options)
-    return Verdict(
+    return CompatibilityResult(
         is_compatible=answer["is_compatible"],
         differences=tuple(_difference(each) for each in answer["differences"]),
         allowed=tuple(_difference(each) for each in answer["allowed"]),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bridges import dead_letters
-from bridges.dead_letters import Ids, Meant, Wanted, actions, queries, summaries
+from bridges.dead_letters import DeadLetterCriteria, Ids, Selection, actions, queries, summaries
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
 from synapse.dead_letters.dead_letter import fingerprint, pattern
@@ -50,7 +50,7 @@ def die(redis, send, orders):
 
 
 def letters(**wanted):
-    return dead_letters.page(*PLACE, Wanted(**wanted)).letters
+    return dead_letters.page(*PLACE, DeadLetterCriteria(**wanted)).letters
 
 
 def recorded():
@@ -102,8 +102,8 @@ class TestLooking:
         monkeypatch.setattr(summaries, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
 
-        first = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")))
-        second = dead_letters.page(*PLACE, Wanted(fingerprint=fingerprint("rare")), past=first.next)
+        first = dead_letters.page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")))
+        second = dead_letters.page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")), past=first.next)
 
         assert first.letters == ()
         assert not first.complete
@@ -236,11 +236,11 @@ class TestRedriving:
         die("refused")
         refused, other = letters()
 
-        assert dead_letters.meant(*PLACE, Wanted()) == Meant(count=2, sample=(refused.id, other.id))
-        assert dead_letters.meant(*PLACE, Wanted(fingerprint=fingerprint("refused"))) == Meant(
+        assert dead_letters.meant(*PLACE, DeadLetterCriteria()) == Selection(count=2, sample=(refused.id, other.id))
+        assert dead_letters.meant(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("refused"))) == Selection(
             count=1, sample=(refused.id,)
         )
-        assert dead_letters.meant(*PLACE, Ids((other.id, "1-1"))) == Meant(count=1, sample=(other.id,), gone=1)
+        assert dead_letters.meant(*PLACE, Ids((other.id, "1-1"))) == Selection(count=1, sample=(other.id,), gone=1)
         assert redis.exists(DUE) == 0
         assert recorded() == []
 
@@ -251,7 +251,7 @@ class TestRedriving:
         parts, cursor = [], ""
         while cursor is not None:
             redriven = dead_letters.redrive(
-                *PLACE, Wanted(), by=OPERATOR, rate=10, cursor=cursor, most=2, clock=lambda: begun / 1000
+                *PLACE, DeadLetterCriteria(), by=OPERATOR, rate=10, cursor=cursor, most=2, clock=lambda: begun / 1000
             )
             parts.append(redriven.moved)
             cursor = redriven.cursor
@@ -267,10 +267,10 @@ class TestRedriving:
     def test_an_event_that_dies_during_a_redrive_is_not_redriven_again(self, redis, die):
         for _ in range(3):
             die()
-        first = dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR, most=2)
+        first = dead_letters.redrive(*PLACE, DeadLetterCriteria(), by=OPERATOR, most=2)
         again = die()
 
-        second = dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR, most=2, cursor=first.cursor)
+        second = dead_letters.redrive(*PLACE, DeadLetterCriteria(), by=OPERATOR, most=2, cursor=first.cursor)
 
         assert (first.moved, second.moved, second.cursor) == (2, 1, None)
         assert [letter.event_id for letter in letters()] == [again]
@@ -300,7 +300,7 @@ class TestRedriving:
         monkeypatch.setattr(actions, "MAX_WAITING", 0)
 
         with pytest.raises(TooManyWaiting, match="wait already"):
-            dead_letters.redrive(*PLACE, Wanted(), by=OPERATOR)
+            dead_letters.redrive(*PLACE, DeadLetterCriteria(), by=OPERATOR)
         assert dead_letters.count(*PLACE) == 1
         assert recorded() == []
 
@@ -361,7 +361,7 @@ class TestDiscarding:
         die("refused")
 
         gone = dead_letters.discard(
-            *PLACE, Wanted(fingerprint=fingerprint("refused")), by=OPERATOR, reason=" known\nbug "
+            *PLACE, DeadLetterCriteria(fingerprint=fingerprint("refused")), by=OPERATOR, reason=" known\nbug "
         )
 
         assert gone.count == 1
@@ -378,7 +378,7 @@ class TestDiscarding:
         die()
 
         with pytest.raises(BadEdit, match="Say why"):
-            dead_letters.discard(*PLACE, Wanted(), by=OPERATOR, reason=" \n")
+            dead_letters.discard(*PLACE, DeadLetterCriteria(), by=OPERATOR, reason=" \n")
         assert dead_letters.count(*PLACE) == 1
 
 

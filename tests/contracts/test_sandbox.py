@@ -9,7 +9,7 @@ import pytest
 
 from synapse.compatibility import (
     Direction,
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -183,7 +183,7 @@ def test_the_place_of_what_is_wrong_comes_along():
 
 def test_a_verdict_is_the_same_as_without_the_child():
     new = {**INTEGERS, "required": ["n", "m"], "properties": {"n": {"type": "integer", "maximum": 10**15}}}
-    earlier = [Earlier(version=3, document=INTEGERS)]
+    earlier = [EarlierVersion(version=3, document=INTEGERS)]
     options = {"mode": Mode.FULL, "policy": Policy.STRICT, "references": {}}
 
     verdict = requests.compare(new, earlier, **options)

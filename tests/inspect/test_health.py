@@ -8,7 +8,7 @@ import pytest
 from django.db import connections as databases
 
 from streams import health
-from streams.health import FRESH, Down, Probe
+from streams.health import FRESH, Probe, SystemDown
 from tests.patience import eventually
 
 AS_IN_LIFE = {name: getattr(health, name) for name in ("ANSWER_WITHIN", "PATIENCE", "FRESH")}
@@ -129,7 +129,7 @@ def test_a_change_is_told_once(caplog):
 
     def ask():
         if problem := next(answers):
-            raise Down(problem)
+            raise SystemDown(problem)
 
     probe = Probe("It", ask)
     with caplog.at_level("INFO"):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synapse.compatibility import Earlier, Mode, check
+from synapse.compatibility import EarlierVersion, Mode, check
 from synapse.schema.validator import compile_schema
 from tests.definitions import define
 from tests.personal.conftest import CONTRACT, EVENT, MASK
@@ -61,7 +61,7 @@ def test_a_mark_is_no_change_of_what_is_accepted():
     marked = {**CONTRACT, "properties": {**CONTRACT["properties"], "n": {"type": "integer", "x-pii": True}}}
 
     assert compile_schema(marked).accepts(EVENT)
-    assert check(marked, [Earlier(version=1, document=CONTRACT)], mode=Mode.FULL).is_compatible
+    assert check(marked, [EarlierVersion(version=1, document=CONTRACT)], mode=Mode.FULL).is_compatible
 
 
 def test_guesses_in_a_candidate_schema_do_not_reveal_pii(client, redis, orders, impersonal):

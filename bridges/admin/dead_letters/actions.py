@@ -14,7 +14,7 @@ from django.shortcuts import redirect as redirect_to
 
 from bridges import dead_letters
 from bridges.admin.dead_letters import selection
-from bridges.dead_letters import Ids, Wanted
+from bridges.dead_letters import DeadLetterCriteria, Ids
 from core.admin.base import person
 from core.templatetags.synapse import number
 from streams.models import Stream
@@ -70,7 +70,7 @@ class Question:
         return self.request.headers.get("Accept", "").startswith("application/json")
 
 
-Work = Callable[[Question, Ids | Wanted], Part]
+Work = Callable[[Question, Ids | DeadLetterCriteria], Part]
 
 
 def redrive(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
@@ -85,7 +85,7 @@ def discard(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespon
     return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="discard"), _discard)
 
 
-def _redrive(asked_for: Question, what: Ids | Wanted) -> Part:
+def _redrive(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
     form = asked_for.given
     done = dead_letters.redrive(
         asked_for.stream.name,
@@ -99,7 +99,7 @@ def _redrive(asked_for: Question, what: Ids | Wanted) -> Part:
     return Part(done=done.moved, passed=done.gone + done.waiting + done.broken, cursor=done.cursor)
 
 
-def _discard(asked_for: Question, what: Ids | Wanted) -> Part:
+def _discard(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
     form = asked_for.given
     done = dead_letters.discard(
         asked_for.stream.name,

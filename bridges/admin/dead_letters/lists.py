@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 
 from bridges import dead_letters
 from bridges.admin.dead_letters import selection
-from bridges.dead_letters import DeadLetter, Errors, Page, Verdict, Wanted
+from bridges.dead_letters import DeadLetter, DeadLetterCriteria, Errors, Page, Verdict
 from bridges.dead_letters.queries import places
 from core import payload_access
 from core.admin.base import person
@@ -94,7 +94,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
     return answer
 
 
-def _page(stream: Stream, group: str, request: HttpRequest, wanted: Wanted) -> Page:
+def _page(stream: Stream, group: str, request: HttpRequest, wanted: DeadLetterCriteria) -> Page:
     past = request.GET.get("past", "")
     return dead_letters.page(
         stream.name,

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 
 from bridges import dead_letters
-from bridges.dead_letters import Ids, Wanted
+from bridges.dead_letters import DeadLetterCriteria, Ids
 from bridges.models import Bridge
 from core import payload_access
 from streams.models import Stream
@@ -61,7 +61,7 @@ def filters_of(query: QueryDict) -> dict[str, str]:
     return {name: text for name in filters.FILTERS if (text := query.get(name, "").strip())}
 
 
-def meant(query: QueryDict) -> Ids | Wanted:
+def meant(query: QueryDict) -> Ids | DeadLetterCriteria:
     """Return which dead letters are meant: those that are ticked, or those of the filters.
 
     Raises:

@@ -7,7 +7,7 @@ from bridges import dead_letters
 from bridges.api.dead_letters import models
 from bridges.api.dead_letters.queries import ID, PATH
 from bridges.api.dead_letters.queries import PROBLEMS as SEEN
-from bridges.dead_letters import Ids, Meant
+from bridges.dead_letters import Ids, Selection
 from bridges.dead_letters.permissions import ACTING
 from synapse.endpoints import Call, Example, endpoint
 from synapse.errors.delivery import NoSuchDeadLetter
@@ -156,7 +156,7 @@ def _edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any
     return {"id": id_, "result": _word(result), "check": verdict.as_dict()}
 
 
-def _counted(found: Meant) -> dict[str, Any]:
+def _counted(found: Selection) -> dict[str, Any]:
     return {
         "dry_run": True,
         "count": found.count,

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
 from synapse.dead_letters import filters
-from synapse.dead_letters.dead_letter import Ids, Wanted, is_id
+from synapse.dead_letters.dead_letter import DeadLetterCriteria, Ids, is_id
 from synapse.dead_letters.filters import FASTEST, FILTERS, MOST_IDS, SLOWEST
 from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
 from synapse.inspection.answers import Texts
@@ -223,7 +223,7 @@ class WhichAsked(Body):
     count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
     cursor: str = about("The cursor of the previous answer: continue there.", default="")
 
-    def which(self) -> Ids | Wanted:
+    def which(self) -> Ids | DeadLetterCriteria:
         """Return the dead letters that are asked for.
 
         Raises:

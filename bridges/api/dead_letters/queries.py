@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from bridges import dead_letters
 from bridges.api.dead_letters import models
-from bridges.dead_letters import Wanted, summaries
+from bridges.dead_letters import DeadLetterCriteria, summaries
 from bridges.dead_letters.permissions import READING
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
@@ -54,7 +54,7 @@ class DeadLettersQuery(Query):
     )
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> DeadLetterCriteria:
         """The filter that the query is."""
         return filters.wanted({name: getattr(self, name) for name in filters.FILTERS})
 
@@ -124,7 +124,7 @@ def show_dead_letter(call: Call[Query, None]) -> dict[str, Any]:
     return {**shown, "check": verdict.as_dict()}
 
 
-def _together(stream: str, group: str, wanted: Wanted, by: Principal) -> dict[str, Any]:
+def _together(stream: str, group: str, wanted: DeadLetterCriteria, by: Principal) -> dict[str, Any]:
     errors = dead_letters.by_error(stream, group, wanted, by=by)
     events = sum(found.count for found in errors.groups)
     _record(by, stream, group, [found.newest for found in errors.groups], events=events)

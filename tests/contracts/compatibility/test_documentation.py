@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -37,7 +37,7 @@ def test_the_rules_that_lenient_lets_through_are_marked():
 def test_an_example_breaks_its_rule(rule):
     _, old, new = ROWS[rule]
 
-    earlier = [Earlier(version=1, document=json.loads(old))]
+    earlier = [EarlierVersion(version=1, document=json.loads(old))]
     verdict = check(json.loads(new), earlier, mode=Mode.BACKWARD, policy=Policy.STRICT)
 
     assert rule in {difference.rule for difference in verdict.differences}

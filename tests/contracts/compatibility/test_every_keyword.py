@@ -10,7 +10,7 @@ import pytest
 
 from synapse.compatibility import (
     Direction,
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -37,7 +37,7 @@ def test_a_change_of_a_keyword_is_judged(case, draft, direction):
     old, new = ({"$schema": DRAFTS[draft], **case[which]} for which in ("old", "new"))
     expected = case.get(direction.lower(), [])
 
-    verdict = check(new, [Earlier(version=1, document=old)], mode=Mode(direction), policy=Policy.STRICT)
+    verdict = check(new, [EarlierVersion(version=1, document=old)], mode=Mode(direction), policy=Policy.STRICT)
 
     rules = [difference.rule for difference in verdict.differences]
     if case.get(f"{direction.lower()}_any") and expected:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -90,13 +90,13 @@ HOSTILE = {
 @pytest.mark.parametrize(("old", "new"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_pair_is_refused_before_it_can_hurt(old, new):
     with that_ends():
-        verdict = check(new, [Earlier(version=1, document=old)], mode=Mode.FULL, policy=Policy.STRICT)
+        verdict = check(new, [EarlierVersion(version=1, document=old)], mode=Mode.FULL, policy=Policy.STRICT)
 
     assert not verdict.is_compatible
 
 
 def test_a_hundred_hostile_versions_are_refused_together_before_they_can_hurt():
-    versions = [Earlier(version=i, document=choices(20, f"b{i}")) for i in range(100)]
+    versions = [EarlierVersion(version=i, document=choices(20, f"b{i}")) for i in range(100)]
     with that_ends():
         verdict = check(choices(20, "x"), versions, mode=Mode.FULL_TRANSITIVE)
 
@@ -104,7 +104,9 @@ def test_a_hundred_hostile_versions_are_refused_together_before_they_can_hurt():
 
 
 def test_a_comparison_that_takes_too_much_work_is_reported_as_undecided():
-    verdict = check(choices(24, "c"), [Earlier(version=7, document=choices(24, "b"))], mode=Mode.BACKWARD, steps=0)
+    verdict = check(
+        choices(24, "c"), [EarlierVersion(version=7, document=choices(24, "b"))], mode=Mode.BACKWARD, steps=0
+    )
 
     [difference] = verdict.differences
     assert difference.rule == "CANNOT_DECIDE"
@@ -114,13 +116,13 @@ def test_a_comparison_that_takes_too_much_work_is_reported_as_undecided():
 
 
 def test_a_schema_that_cannot_be_compiled_is_not_decided():
-    verdict = check({"type": "objekt"}, [Earlier(version=1, document={})], mode=Mode.FULL)
+    verdict = check({"type": "objekt"}, [EarlierVersion(version=1, document={})], mode=Mode.FULL)
 
     assert {difference.rule for difference in verdict.differences} == {"CANNOT_DECIDE"}
 
 
 def test_the_same_hostile_schema_again_is_compatible_at_once():
-    verdict = check(LOOP, [Earlier(version=1, document=LOOP)], mode=Mode.FULL_TRANSITIVE, policy=Policy.STRICT)
+    verdict = check(LOOP, [EarlierVersion(version=1, document=LOOP)], mode=Mode.FULL_TRANSITIVE, policy=Policy.STRICT)
 
     assert verdict.is_compatible
 
@@ -132,7 +134,7 @@ def test_a_question_that_the_work_ran_out_for_is_not_taken_for_answered():
     with pytest.raises(OutOfBudget), prover.budget.limited(0):
         prover.within(shape, reader.main.root)
     with pytest.raises(OutOfBudget), prover.budget.limited(0):
-        prover.emptiness.is_empty(prover.shapes.of([reader.main.root]))
+        prover.satisfiability.is_empty(prover.shapes.of([reader.main.root]))
 
     # Further down, a question that is being asked counts as answered with yes.
     assert [finding.rule.name for finding in prover.below(shape, reader.main.root)] == ["TYPE_NARROWED"]

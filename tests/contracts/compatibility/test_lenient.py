@@ -3,7 +3,7 @@
 import pytest
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -32,7 +32,7 @@ REFUSED = {
 
 
 def verdict_of(old, new, policy):
-    return check(new, [Earlier(version=1, document=old)], mode=Mode.BACKWARD, policy=policy)
+    return check(new, [EarlierVersion(version=1, document=old)], mode=Mode.BACKWARD, policy=policy)
 
 
 @pytest.mark.parametrize("rule", LET_THROUGH)

@@ -5,7 +5,7 @@ import pytest
 from synapse.compatibility import (
     NO_WITNESS,
     Direction,
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -17,7 +17,7 @@ STRING = {"type": "string"}
 
 
 def versions(*documents):
-    return [Earlier(version=number, document=document) for number, document in enumerate(documents, start=1)]
+    return [EarlierVersion(version=number, document=document) for number, document in enumerate(documents, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_null_can_be_a_witness():
 
 
 def test_references_are_followed_and_named():
-    old = Earlier(
+    old = EarlierVersion(
         version=1, document={"properties": {"a": {"$ref": "common#/$defs/s"}}}, references=common(maxLength=9)
     )
     new = {"properties": {"a": {"$ref": "common#/$defs/s"}}}
@@ -82,7 +82,7 @@ def test_references_are_followed_and_named():
 
 def test_equal_text_with_other_references_is_another_schema():
     document = {"$ref": "common#/$defs/s"}
-    old = Earlier(version=1, document=document, references=common(type="string"))
+    old = EarlierVersion(version=1, document=document, references=common(type="string"))
 
     verdict = check(document, [old], mode=Mode.BACKWARD, references=common(type="integer"), policy=Policy.STRICT)
 

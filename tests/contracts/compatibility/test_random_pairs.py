@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -30,7 +30,7 @@ def test_verdicts_on_schemas_of_the_official_suite_hold(suite: Path) -> None:
     wrong = []
     for writer, reader, documents in pairs(suite, chance, PAIRS):
         accepts, reads = validator_of(writer), validator_of(reader)
-        verdict = check(reader, [Earlier(version=1, document=writer)], mode=Mode.BACKWARD, policy=Policy.STRICT)
+        verdict = check(reader, [EarlierVersion(version=1, document=writer)], mode=Mode.BACKWARD, policy=Policy.STRICT)
         seen["pairs"] += 1
         seen["differ"] += writer != reader
         if verdict.is_compatible:

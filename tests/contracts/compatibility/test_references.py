@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.compatibility import Earlier, Mode, check
+from synapse.compatibility import EarlierVersion, Mode, check
 from synapse.schema.validator import DRAFTS
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
@@ -21,7 +21,7 @@ def schema(draft, address, reference, **parts):
 
 def rules(new, old, references=None, old_references=None):
     """Return the rules that the new schema breaks after the old one, in both directions."""
-    earlier = Earlier(version=1, document=old, references=old_references or references or {})
+    earlier = EarlierVersion(version=1, document=old, references=old_references or references or {})
     verdict = check(new, [earlier], mode=Mode.FULL, references=references or {})
     return [(str(difference.direction), difference.rule) for difference in verdict.differences]
 

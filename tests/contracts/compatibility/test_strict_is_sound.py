@@ -11,10 +11,10 @@ from hypothesis import given
 
 from synapse.compatibility import (
     NO_WITNESS,
-    Earlier,
+    CompatibilityResult,
+    EarlierVersion,
     Mode,
     Policy,
-    Verdict,
     check,
 )
 from tests.contracts.compatibility.conftest import profile
@@ -22,8 +22,8 @@ from tests.contracts.compatibility.events import documents_for
 from tests.contracts.compatibility.schemas import pairs, validator_of
 
 
-def compare(writer: dict[str, Any], reader: dict[str, Any], policy: Policy = Policy.STRICT) -> Verdict:
-    earlier = [Earlier(version=1, document=writer)]
+def compare(writer: dict[str, Any], reader: dict[str, Any], policy: Policy = Policy.STRICT) -> CompatibilityResult:
+    earlier = [EarlierVersion(version=1, document=writer)]
     return check(reader, earlier, mode=Mode.BACKWARD, policy=policy)
 
 
@@ -78,7 +78,9 @@ def no_document_is_lost(writer: dict[str, Any], reader: dict[str, Any]) -> int:
     return len(accepted)
 
 
-def a_witness_proves_each_decided_difference(writer: dict[str, Any], reader: dict[str, Any], verdict: Verdict) -> None:
+def a_witness_proves_each_decided_difference(
+    writer: dict[str, Any], reader: dict[str, Any], verdict: CompatibilityResult
+) -> None:
     for difference in verdict.differences:
         assert difference.decided == (difference.witness is not NO_WITNESS)
         if difference.decided:
@@ -86,7 +88,7 @@ def a_witness_proves_each_decided_difference(writer: dict[str, Any], reader: dic
             assert not validator_of(reader).is_valid(difference.witness)
 
 
-def lenient_differs_by_its_list_alone(strict: Verdict, lenient: Verdict) -> None:
+def lenient_differs_by_its_list_alone(strict: CompatibilityResult, lenient: CompatibilityResult) -> None:
     assert not strict.allowed
     assert {it.rule for it in lenient.allowed} <= LENIENT_RULES
     assert not {it.rule for it in lenient.differences} & LENIENT_RULES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synapse.compatibility import (
-    Earlier,
+    EarlierVersion,
     Mode,
     Policy,
     check,
@@ -36,7 +36,7 @@ def new(old):
 def test_an_optional_field_is_gained(old, new):
     new["properties"]["region"] = {"type": "string", "maxLength": 40}
 
-    verdict = check(new, [Earlier(version=1, document=old)], mode=Mode.BACKWARD)
+    verdict = check(new, [EarlierVersion(version=1, document=old)], mode=Mode.BACKWARD)
 
     assert verdict.is_compatible
     [allowed] = verdict.allowed
@@ -48,7 +48,7 @@ def test_an_optional_field_is_gained(old, new):
 def test_a_required_field_is_lost_under_forward(old, new):
     new["required"].remove("latency_ms")
 
-    verdict = check(new, [Earlier(version=3, document=old)], mode=Mode.FORWARD)
+    verdict = check(new, [EarlierVersion(version=3, document=old)], mode=Mode.FORWARD)
 
     [difference] = verdict.differences
     assert difference.rule == "REQUIRED_PROPERTY_ADDED"
@@ -61,7 +61,7 @@ def test_a_required_field_is_removed_under_forward(old, new):
     new["required"].remove("latency_ms")
     del new["properties"]["latency_ms"]
 
-    verdict = check(new, [Earlier(version=3, document=old)], mode=Mode.FORWARD)
+    verdict = check(new, [EarlierVersion(version=3, document=old)], mode=Mode.FORWARD)
 
     assert "REQUIRED_PROPERTY_ADDED" in {difference.rule for difference in verdict.differences}
     assert all(difference.has_witness for difference in verdict.differences)
@@ -71,6 +71,6 @@ def test_a_required_field_is_removed_under_forward(old, new):
 def test_each_schema_may_follow_itself_in_other_words(schema):
     other_words = json.loads(json.dumps({"description": "New.", "$defs": {}, **schema}).replace("Identifier", "Id"))
 
-    verdict = check(other_words, [Earlier(version=1, document=schema)], mode=Mode.FULL, policy=Policy.STRICT)
+    verdict = check(other_words, [EarlierVersion(version=1, document=schema)], mode=Mode.FULL, policy=Policy.STRICT)
 
     assert verdict.is_compatible

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from synapse.compatibility import (
-    Earlier,
+    CompatibilityResult,
+    EarlierVersion,
     Mode,
     Policy,
-    Verdict,
     check,
 )
 from tests.contracts.compatibility.schemas import DRAFTS, validator_of
@@ -25,8 +25,8 @@ ADDED = {"PROPERTY_ADDED_TO_OPEN_OBJECT"}
 Schema = dict[str, Any]
 
 
-def compare(old: Schema, new: Schema, old_references: Any = None, references: Any = None) -> Verdict:
-    earlier = [Earlier(version=1, document=old, references=old_references or {})]
+def compare(old: Schema, new: Schema, old_references: Any = None, references: Any = None) -> CompatibilityResult:
+    earlier = [EarlierVersion(version=1, document=old, references=old_references or {})]
     return check(new, earlier, mode=Mode.BACKWARD, policy=Policy.LENIENT, references=references or {})
 
 
@@ -63,7 +63,7 @@ def test_a_union_gains_a_member_or_one_member_gains_an_optional_property(word, c
     union = members(count, tag)
     old = {word: union, **DEFINITIONS}
 
-    assert compare(old, {word: members(count + 1, tag), **DEFINITIONS}) == Verdict(is_compatible=True)
+    assert compare(old, {word: members(count + 1, tag), **DEFINITIONS}) == CompatibilityResult(is_compatible=True)
     noted = compare(old, {word: with_note(union), **DEFINITIONS})
     assert noted.is_compatible
     assert {it.rule for it in noted.allowed} == ADDED
@@ -136,7 +136,7 @@ def test_alternatives_that_are_told_apart_by_their_type_are_paired():
     old = {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}, {"type": "array"}, {"type": "object"}]}
     new = {"oneOf": [{"type": "boolean"}, *old["oneOf"][::-1]]}
 
-    assert compare(old, new) == Verdict(is_compatible=True)
+    assert compare(old, new) == CompatibilityResult(is_compatible=True)
 
 
 def test_alternatives_that_are_told_apart_by_the_one_property_that_they_allow_are_paired():
@@ -146,7 +146,9 @@ def test_alternatives_that_are_told_apart_by_the_one_property_that_they_allow_ar
 
     old = {"oneOf": [wrapping(number) for number in range(30)]}
 
-    assert compare(old, {"oneOf": [wrapping(number) for number in range(31)][::-1]}) == Verdict(is_compatible=True)
+    assert compare(old, {"oneOf": [wrapping(number) for number in range(31)][::-1]}) == CompatibilityResult(
+        is_compatible=True
+    )
 
 
 def test_an_object_of_many_kinds_may_become_a_union_and_back():
@@ -217,7 +219,7 @@ def nested_chain(count: int, last: Any, noted: int | None = None) -> Schema:
 def test_a_chain_of_conditions_is_evolved(count, requires):
     old = chain(count, requires=requires)
 
-    assert compare(old, chain(count + 1, requires=requires)) == Verdict(is_compatible=True)
+    assert compare(old, chain(count + 1, requires=requires)) == CompatibilityResult(is_compatible=True)
     noted = compare(old, chain(count, noted=1, requires=requires))
     assert noted.is_compatible
     assert {it.rule for it in noted.allowed} == ADDED
@@ -249,14 +251,14 @@ def test_a_union_becomes_a_chain_of_conditions_and_back():
 
 
 QUESTIONS = """
-from synapse.compatibility import Earlier, Mode, check
+from synapse.compatibility import EarlierVersion, Mode, check
 from tests.contracts.compatibility.test_hostile_schemas import HOSTILE
 from tests.contracts.compatibility.test_unions import members, with_note
 
 pairs = [HOSTILE["an anyOf whose two arms come back"], HOSTILE["2^24 combinations on one side"]]
 pairs += [({"oneOf": members(count)}, {"oneOf": with_note(members(count + 1))}) for count in (20, 150)]
 for old, new in pairs:
-    print(check(new, [Earlier(version=1, document=old)], mode=Mode.FULL))
+    print(check(new, [EarlierVersion(version=1, document=old)], mode=Mode.FULL))
 """
 
 

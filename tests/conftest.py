@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import httpx
 import pytest
@@ -32,6 +33,8 @@ LONG = (
 
 # What answers late, on a machine that is busy with something else, is no failure: five seconds by default.
 httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
+# A call reads the certificates of all authorities, which takes longer than all else of it: tests ask by the thousand.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 # Nor is a document that such a machine takes long to generate: Hypothesis judges that by the clock.
 hypothesis_settings.register_profile("any-machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 hypothesis_settings.load_profile("any-machine")

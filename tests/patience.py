@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 def eventually(look: Callable[[], T], *, within: float = 180.0, despite: type[Exception] = AssertionError) -> T:
     """Return the first truthy answer of `look`; `despite` is an error that means "not yet"."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
+    deadline = began + within
     while True:
         try:
             if found := look():
@@ -19,7 +20,8 @@ def eventually(look: Callable[[], T], *, within: float = 180.0, despite: type[Ex
             if time.monotonic() > deadline:
                 raise
         assert time.monotonic() < deadline, f"still not so after {within} seconds"
-        time.sleep(0.01)
+        # Looking takes the processor from what is waited for: the longer that takes, the less often.
+        time.sleep(min(0.1, 0.01 + (time.monotonic() - began) / 20))
 
 
 @contextmanager

@@ -5,6 +5,9 @@ import os
 import platform
 import sys
 
+# The pages of the admin are a third of what Django loads, and these commands show none.
+WITHOUT_PAGES = ("up", "consume", "catalog")
+
 
 def main() -> None:
     if sys.platform == "win32":
@@ -12,6 +15,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
     try:
         import django  # noqa: PLC0415 - a missing venv is explained below
+        from django.contrib import admin  # noqa: PLC0415
         from django.core.management import execute_from_command_line  # noqa: PLC0415
         from django.db import Error as DatabaseError  # noqa: PLC0415
     except ImportError:
@@ -22,6 +26,8 @@ def main() -> None:
         print(f"Synapse {VERSION} (Django {django.get_version()}, Python {platform.python_version()})")
         return
     installation.adopt(sys.argv, os.environ)
+    if sys.argv[1:2] and sys.argv[1] in WITHOUT_PAGES:
+        admin.autodiscover = lambda: None
     try:
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then

@@ -67,8 +67,8 @@ def pytest_collection() -> Iterator[None]:
 # Before xdist takes the tests that `-m` leaves over.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its ring, sample products, and begin with the folders that take longest."""
-    if not FULL and (left := left_out(items)):
+    """Give each test its ring, leave out what only the full run has, and begin with the folders that take longest."""
+    if not FULL and (left := left_out(items) | {item for item in items if item.get_closest_marker("nightly")}):
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=[*left])
     for item in items:

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.chaos.profile import FULL
 from tests.patience import eventually
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
 PUBLISHERS = 4
-SINGLE_EVENTS, BATCHED_EVENTS = (10_000, 90_000) if FULL else (3_000, 28_000)
+SINGLE_EVENTS, BATCHED_EVENTS = 10_000, 90_000
 BATCH = 500
 
 

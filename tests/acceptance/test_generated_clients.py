@@ -1,7 +1,4 @@
-"""Clients that generators make of the OpenAPI document compile, and publish to the real server process.
-
-One for TypeScript and one for Python; `SYNAPSE_TESTS=full` tries three for TypeScript.
-"""
+"""Clients that generators make of the OpenAPI document compile, and publish to the real server process."""
 
 import importlib.util
 import json
@@ -14,10 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chaos.profile import FULL
 from tests.conftest import need
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
 NODE = Path(__file__).parent / "node"
 BIN = NODE / "node_modules" / ".bin"
@@ -52,7 +48,6 @@ TYPESCRIPT = {
               .then(({{ data, status }}) => console.log(status, data.stream));""",
     ),
 }
-PROGRAMS = TYPESCRIPT if FULL else {"openapi-fetch": TYPESCRIPT["openapi-fetch"]}
 PYTHON = f"""
 import os
 from client import Client
@@ -94,11 +89,11 @@ def folder(hub, tmp_path_factory):
 def compiled(hub, folder):
     """The folder with the programs in TypeScript and their clients, compiled at once; and what the compiler said."""
     need(shutil.which("node"), "Node")
-    for program, (generate, text) in PROGRAMS.items():
+    for program, (generate, text) in TYPESCRIPT.items():
         need((BIN / generate[0]).exists(), generate[0])
         run([BIN / generate[0], *generate[1:]], folder, hub)
         (folder / f"{program}.ts").write_text(text)
-    files = [f"{program}.ts" for program in PROGRAMS]
+    files = [f"{program}.ts" for program in TYPESCRIPT]
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": COMPILING, "files": files}))
     return folder, run([BIN / "tsc", "--pretty", "false"], folder, hub, may_fail=True)
 
@@ -109,7 +104,7 @@ def test_generated_clients_for_typescript_compile(compiled):
     assert complaints == ""
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", TYPESCRIPT)
 def test_a_generated_client_for_typescript_publishes(hub, compiled, program):
     folder, _ = compiled
 

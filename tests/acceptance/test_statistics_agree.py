@@ -4,15 +4,13 @@ import pytest
 
 from benchmarks.agreement import LONGEST_GAP, Scrape, compare, run
 from tests.acceptance.hub import running_hub
-from tests.chaos.profile import FULL
 
 
 @pytest.mark.process
+@pytest.mark.nightly
 def test_samples_and_metrics_agree_while_each_process_is_killed(tmp_path):
-    seconds, kills = (600, 5) if FULL else (75, 1)
-
     with running_hub(tmp_path) as hub:
-        report = run(hub, seconds=seconds, kills=kills)
+        report = run(hub, seconds=600, kills=5)
 
     assert report.compared >= 2
     assert report.wrong == []

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PREPARE = """
 import sys
 import django
+from django.contrib import admin
+admin.autodiscover = lambda: None
 django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)

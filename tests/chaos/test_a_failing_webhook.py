@@ -1,7 +1,7 @@
 """`make run`, a webhook whose receiver fails half of the time, and everything is killed: each event arrives.
 
 The dead letters are exactly those that the receiver never takes, and when it does, redriving them in the admin delivers
-them. `SYNAPSE_TESTS=full` does it with 10,000 events, ten killings of the bridges' process and two of Valkey.
+them.
 """
 
 import os
@@ -16,13 +16,12 @@ from tests.acceptance.hub import Hub
 from tests.bridges.sinks import SECRET
 from tests.chaos.admin_pages import Person
 from tests.chaos.failing_shop import FailingShop, Publisher
-from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.ports import free_port
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
-EVENTS, BRIDGE_KILLS, VALKEY_KILLS = (10_000, 10, 2) if FULL else (400, 2, 1)
+EVENTS, BRIDGE_KILLS, VALKEY_KILLS = 10_000, 10, 2
 ATTEMPTS = 12
 # None among the last: an event that nobody takes is tried its twelve times while others succeed, as in a live stream.
 POISON = frozenset(range(7, EVENTS * 9 // 10, 97))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import orjson
 
+from tests.chaos.profile import FULL
 from tests.connection import request
 from tests.patience import eventually
 from tests.rough.server import Synapse
@@ -18,13 +19,15 @@ from tests.rough.server import Synapse
 # Against a server that hangs; an answer takes a fraction of it.
 PATIENCE = 30
 BREATH = 0.01
+# Seconds that a publisher waits before its next event: beside other tests, whose processor a crowd would take whole.
+PAUSE = 0.0 if FULL else 0.05
 # No two of a run are the same; smaller ones are the tests' own.
 FIRST = 1_000_000
 _numbers = itertools.count(FIRST)
 
 
 class Crowd:
-    """Publishers on connections of their own, each of which sends its next event as soon as it was answered.
+    """Publishers on connections of their own, each of which sends its next event a moment after it was answered.
 
     Every event has a number. Half of the publishers send an `Idempotency-Key`, and the same event again until it is
     acknowledged; the others go on with the next one. `stored` has the id of each number that was acknowledged. After
@@ -103,8 +106,8 @@ class Crowd:
                 if connection:
                     connection[1].close()
                 connection = None
-            if not acknowledged:
-                await asyncio.sleep(BREATH)  # what is refused at once is not asked for in a tight loop
+            # What is refused at once is not asked for in a tight loop.
+            await asyncio.sleep(PAUSE if acknowledged else max(PAUSE, BREATH))
             if acknowledged or not has_key:
                 number = next(_numbers)
             if connection and nth % self._life == 0:

@@ -1,16 +1,16 @@
-"""A worker is killed while all publish: the other one's connections go on, and it is started again.
-
-`SYNAPSE_TESTS=full` does it twelve times, with more publishers.
-"""
+"""A worker is killed while all publish: the other one's connections go on, and it is started again."""
 
 import os
 import signal
 
-from tests.chaos.profile import FULL
+import pytest
+
 from tests.patience import eventually
 from tests.rough.load import crowd
 
-TIMES, SIZE = (12, 256) if FULL else (2, 64)
+pytestmark = pytest.mark.nightly
+
+TIMES, SIZE = 12, 256
 
 
 def test_the_others_go_on_and_acknowledged_events_are_stored_once(synapse, capsys):

@@ -51,8 +51,8 @@ class Publishers:
                     self.stored[answer.json()["id"]] = number
                 else:
                     assert answer.headers["retry-after"], answer.text
-                    # Bounded: what is refused at once is not asked for in a tight loop.
-                    self._stop.wait(0.01)
+                # No tight loop when it is refused at once; and other tests have a processor too.
+                self._stop.wait(0.01)
 
 
 @contextmanager

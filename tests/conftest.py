@@ -19,7 +19,7 @@ from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
-from tests.chaos.profile import FULL
+from tests.chaos.profile import FULL, examples
 from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
@@ -36,7 +36,9 @@ httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
 # A call reads the certificates of all authorities, which takes longer than all else of it: tests ask by the thousand.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 # Nor is a document that such a machine takes long to generate: Hypothesis judges that by the clock.
-hypothesis_settings.register_profile("any-machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+hypothesis_settings.register_profile(
+    "any-machine", suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(100)
+)
 hypothesis_settings.load_profile("any-machine")
 
 

@@ -19,6 +19,7 @@ from streams.models import EventType, Grant, Service, Stream
 from synapse_project.roles import ROLES
 from tests.admin.pages import text_of, url
 from tests.admin.test_permissions import MODELS as TABLE
+from tests.chaos.profile import FULL
 
 ADMINS = sorted(admin.site._registry.items(), key=lambda pair: pair[0]._meta.label)
 LABELS = [model._meta.label_lower for model, _ in ADMINS]
@@ -136,7 +137,11 @@ def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, model, of, 
     address = url(model._meta.label_lower)
     plain = client.get(address)
     fields: list[Any] = [field for field in model._meta.get_fields() if isinstance(field, Field)]
-    tried = [f"{field.name}__{lookup}" for field in fields for lookup in ("startswith", "gt", "regex")]
+    # One of them for each field, in turn: which of all there are is allowed is asked above, without a page.
+    kinds = ("startswith", "gt", "regex")
+    tried = [
+        f"{field.name}__{lookup}" for n, field in enumerate(fields) for lookup in (kinds if FULL else kinds[n % 3 :: 3])
+    ]
     tried += [f"{field.name}__user_id__startswith" for field in fields if isinstance(field, JSONField)]
 
     wrong = []
@@ -152,7 +157,8 @@ def test_filters_that_a_list_offers_work(admin_client, rows):
         address = url(model._meta.label_lower)
         page = admin_client.get(address)
         for spec in page.context["cl"].filter_specs:
-            for choice in spec.choices(page.context["cl"]):
+            choices = [*spec.choices(page.context["cl"])]
+            for choice in choices if FULL else [*choices[:2], *choices[2:][-1:]]:
                 answer = admin_client.get(address + choice.get("query_string", "?"))
                 assert answer.status_code == 200, (model, choice)
         for more in ("?o=1.-2", "?p=1", "?all=", "?e=1", "?_popup=1", "?_to_field=id", "?_facets=True", "?q=a"):

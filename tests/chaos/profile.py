@@ -1,5 +1,10 @@
-"""`SYNAPSE_TESTS=full`, as `make chaos` sets it: more, and for longer."""
+"""`SYNAPSE_TESTS=full`, as `make test-full` and `make chaos` set it: more, and for longer."""
 
 import os
 
 FULL = os.environ.get("SYNAPSE_TESTS") == "full"
+
+
+def examples(count: int) -> int:
+    """Return how many examples Hypothesis tries of the `count` of the full run: a third in others."""
+    return count if FULL else count // 3

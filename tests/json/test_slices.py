@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from synapse.formats import json_slices, strict_json
 from synapse.formats.json_slices import Oversized
+from tests.chaos.profile import examples
 from tests.json.test_strict_json import VALUES
 
 TEXTS = st.text(st.sampled_from('[]{},:"\\ \n\té€😀a'), max_size=12)
@@ -68,7 +69,7 @@ SIZES = st.fixed_dictionaries(
 
 
 @given(damaged(), SIZES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @example(b"[1,2\n, ]", {"SLICE": 2})
 @example(b'[{"a":1},{"b":2},', {"SLICE": 4})
 @example(b'["a,b","c],[d","\\",{"]', {"SLICE": 3, "_BLOCK": 2})

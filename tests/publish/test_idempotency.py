@@ -15,6 +15,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.http.exchange import Request
 from synapse.publishing import pipeline
+from tests.chaos.profile import examples
 from tests.lanes import DjangoAlone
 
 PLACED = {"event_type": "order-placed", "order_id": 7}
@@ -314,7 +315,7 @@ _TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size
 _EVENTS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 2) | _TEXTS, max_size=3)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=_EVENTS, second=_EVENTS)
 def test_whatever_differs_is_something_else(redis, executor, define, first, second):
     define("loose")

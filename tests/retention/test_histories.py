@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synapse.redis import keyspace
+from tests.chaos.profile import examples
 
 GROUPS = ("billing", "mailing", "terminal")
 DURABLE = {"billing"}
@@ -145,7 +146,7 @@ def small_nodes(redis):
 
 
 @settings(
-    max_examples=300,
+    max_examples=examples(300),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -4,9 +4,11 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.chaos.profile import examples
+
 _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 PROFILES = {
-    "default": settings(max_examples=300, derandomize=True, **_SHARED),
+    "default": settings(max_examples=examples(300), derandomize=True, **_SHARED),
     "nightly": settings(max_examples=10_000, database=None, **_SHARED),
 }
 

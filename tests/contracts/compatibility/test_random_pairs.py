@@ -20,7 +20,7 @@ from tests.contracts.compatibility.schemas import validator_of
 from tests.contracts.compatibility.suite import pairs
 from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture
 
-PAIRS = 20_000 if FULL else 300
+PAIRS = 20_000 if FULL else 100
 CHANGES = 20
 
 

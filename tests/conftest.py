@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import redis as redis_py
 from django.db import transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from core import catalog_version
 from streams import connections, health
@@ -25,9 +27,12 @@ from tests.products import left_out
 from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
 
+# Folders whose files share a server: one process runs all of each, and the server is started once.
+OF_ONE_SERVER = ("acceptance", "hostile", "browser", "rough")
 # What takes longest, longest first: begun at the end, it would leave one of two workers with nothing to do.
 LONG = (
-    *("rough", "acceptance", "scaling", "chaos", "browser", "bridges", "hostile", "contracts", "admin", "cluster"),
+    *OF_ONE_SERVER,
+    *("scaling", "chaos", "bridges", "contracts", "admin", "cluster"),
     *("delivery", "pull", "live", "access", "flows", "embedded", "publish", "retention"),
 )
 
@@ -64,6 +69,19 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+class ByFile(LoadFileScheduling):
+    """Hands a file to one process, or a folder whose files share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "/".join(nodeid.split("/")[:2])
+        return folder if folder in {f"tests/{each}" for each in OF_ONE_SERVER} else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """Keep together what shares a server."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 # Before xdist takes the tests that `-m` leaves over.

@@ -22,11 +22,11 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
 from core import availability
+from core.thread_connections import checked_connections
 from streams import access
 from streams.access import identification
 from streams.connections import shares_of
@@ -126,8 +126,8 @@ async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None
     return None if person is None else caller_of(person)
 
 
+@checked_connections()
 def _of_session(headers: Mapping[str, str], address: str) -> Principal | None:
-    close_old_connections()
     return identification.of_session(headers, address=address)
 
 

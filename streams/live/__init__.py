@@ -3,9 +3,9 @@
 import asyncio
 
 from django.conf import settings
-from django.db import close_old_connections
 
 from core import payload_access
+from core.thread_connections import checked_connections
 from streams.live.process_tails import tails
 from streams.live.session import ViewerFrames
 from synapse.auth.principal import Principal
@@ -39,6 +39,6 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)
 
 
+@checked_connections()
 def _record(by: Principal, stream: str) -> None:
-    close_old_connections()
     payload_access.record_watching(by, f"stream {stream}")

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from django.db import Error as DatabaseProblem
-from django.db import close_old_connections
 
+from core.thread_connections import checked_connections
 from streams.access import identification
 from streams.access.identification import current_rights
 from streams.snapshot import holder
@@ -123,8 +123,8 @@ class Guard:
                 check()
 
 
+@checked_connections()
 def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
-    close_old_connections()
     return {person: None if (now := _still(person)) is None else now.rights for person in those}
 
 

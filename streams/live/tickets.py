@@ -14,8 +14,8 @@ import secrets
 from typing import Any
 
 import orjson
-from django.db import close_old_connections
 
+from core.thread_connections import checked_connections
 from streams import connections
 from streams.access import identification, identify, is_a_persons
 from streams.access.identification import principal_of_key
@@ -94,13 +94,13 @@ async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
     return identify({}, address=address)
 
 
+@checked_connections()
 def _of_session(request: Request) -> Principal | None:
-    close_old_connections()
     return identification.of_session(request.headers, address=request.principal.address)
 
 
+@checked_connections()
 def _person(name: str, session: str, address: str) -> Principal | None:
-    close_old_connections()
     return (
         identification.logged_in(session, address=address) if session else identification.named(name, address=address)
     )

@@ -85,7 +85,7 @@ class AsgiCycle:
     async def _run(self) -> None:
         try:
             await self._app(self.scope, self._receive, self._send)
-            if not self.response_complete and not self._is_gone:
+            if not (self.response_complete or self._is_gone or self._connection.transport.is_closing()):
                 raise RuntimeError("the application ended without a whole answer")
         except BaseException as error:
             # Also when the server stops and cancels it: the client gets a response.

@@ -1,6 +1,9 @@
 """Workers for the tests: by hand, without waiting."""
 
+import os
+import ssl
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -48,9 +51,15 @@ def handlers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNAPSE_VAR", str(settings.VAR_DIR))
 
 
+@cache
+def _tls(authorities: str, create: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> ssl.SSLContext:
+    return create()
+
+
 @pytest.fixture
-def webhooks(settings: Any) -> None:
-    """Webhooks may reach this machine, and there is a secret to sign with."""
+def webhooks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webhooks may reach this machine, there is a secret to sign with, and the authorities are read once for all."""
+    monkeypatch.setattr(ssl, "create_default_context", lambda: _tls(os.environ.get("SSL_CERT_FILE", "")))
     settings.WEBHOOK_ALLOW = target.read_allowed(["127.0.0.1"])
     settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET}
 

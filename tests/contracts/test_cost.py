@@ -74,11 +74,18 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
-@pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES.keys())
+@pytest.mark.product("around")
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("leaf", LEAVES)
 def test_a_costly_leaf_for_many_values_is_refused(leaf, around):
     with that_ends(), pytest.raises(BadSchema, match="could take some"):
-        validator.compile_schema(around(leaf))
+        validator.compile_schema(AROUND[around](LEAVES[leaf]))
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_costly_leaf_is_refused_wherever_it_is(around):
+    with that_ends(), pytest.raises(BadSchema, match="could take some"):
+        validator.compile_schema(AROUND[around](LEAVES["const"]))
 
 
 ORDINARY = {

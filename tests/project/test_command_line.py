@@ -20,8 +20,9 @@ def hub(tmp_path_factory):
     return Hub(folder=tmp_path_factory.mktemp("serve"), port=free_port(), others=others)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def migrated(hub):
+    """The database of the last tests of this file, which those before them find without tables."""
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=hub.environment, check=True)
 
 

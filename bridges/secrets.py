@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from bridges.models import Secret
+from core import audit
+from synapse.auth.principal import Principal
 from synapse.catalog.file import quoted
+from synapse.delivery.webhooks import signature
 from synapse.errors.delivery import SecretElsewhere, SecretLost
 
 
@@ -56,6 +59,23 @@ def change(row: Secret, value: str, *, keep_previous: bool) -> None:
     """
     row.previous = row.value if keep_previous else ""
     row.value = seal(value, settings.SECRETS_KEYS)
+
+
+def free_name(bridge: str) -> str:
+    """Return a name for the secret of a bridge that no other secret has."""
+    names = [bridge, *(f"{bridge[:90]}-{number}" for number in range(2, 100))]
+    there = set(Secret.objects.filter(name__in=names).values_list("name", flat=True))
+    return next(name for name in names if name not in there and variable_of(name) not in settings.BRIDGE_SECRETS)
+
+
+def make(name: str, *, by: Principal) -> str:
+    """Make a secret that signs webhooks, record it, and return its value, which is shown once."""
+    value = signature.generate()
+    row = Secret(name=name)
+    change(row, value, keep_previous=False)
+    row.save()
+    audit.record(by, "create", row, after=audit.describe_without(row, "value", "previous") | {"value": "(secret)"})
+    return value
 
 
 _PURPOSE = b"synapse: secrets at rest"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-from synapse.catalog.fields import Choice, Count, Field, Rows
+from synapse.catalog.fields import ADVANCED, Choice, Count, Field, Rows
 
 
 def column_options(field: Field) -> dict[str, Any]:
@@ -29,13 +29,18 @@ def column_options(field: Field) -> dict[str, Any]:
 def fieldsets(
     fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
 ) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, by their headings (None: no heading).
+    """Return the admin's fieldsets, by their headings (None: no heading). What few need is folded away, and comes last.
 
     Args:
         fields: the settings; each stands below the heading that it names, in this order.
         first: the columns that are no settings, by heading; headings come in this order, before further ones.
     """
-    sections = {title: list(names) for title, names in first.items()}
+    sections: dict[str | None, list[str]] = {title: list(names) for title, names in first.items()}
     for field in fields:
         sections.setdefault(field.section or None, []).append(field.name)
-    return [(title, {"fields": names}) for title, names in sections.items()]
+    if ADVANCED in sections:
+        sections[ADVANCED] = sections.pop(ADVANCED)
+    return [
+        (title, {"fields": names, "classes": ["collapse"] if title == ADVANCED else []})
+        for title, names in sections.items()
+    ]

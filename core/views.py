@@ -133,10 +133,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Answer with an HTML page where a browser asks for the admin, else with a problem document."""
-    if not request.path.startswith(reverse("admin:index")) or "text/html" not in request.headers.get("Accept", ""):
+    if not _is_for_people(request):
         return to_django(problem_response(problem))
     values = {**admin.site.each_context(request), "problem": problem}
     return render(request, "core/admin/refused.html", values, status=problem.status)
+
+
+def _is_for_people(request: HttpRequest) -> bool:
+    """Say whether a browser asks for a page of the admin."""
+    return request.path.startswith(reverse("admin:index")) and "text/html" in request.headers.get("Accept", "")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -163,4 +168,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     problem = availability.database_problem(sys.exc_info()[1])
     if problem is not None:
         return _unavailable(request, problem)
-    return to_django(problem_response(Problem("Something went wrong inside Synapse; its log says more.")))
+    broken = Problem("Something went wrong inside Synapse; its log says more.")
+    # What failed may be what the frame of a page is made from.
+    return _unavailable(request, broken) if _is_for_people(request) else to_django(problem_response(broken))

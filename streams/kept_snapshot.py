@@ -42,7 +42,7 @@ from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import CompiledSchema
 
 # Raised when the packed form changes: what another version of Synapse wrote is not read.
-FORMAT = 1
+FORMAT = 2
 NOTE_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
 Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]

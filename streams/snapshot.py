@@ -81,6 +81,11 @@ class SnapshotHolder:
         """Return the snapshot, without a query once it is loaded."""
         return self._snapshot or self.refresh()
 
+    @property
+    def loaded(self) -> Snapshot | None:
+        """The snapshot that was loaded last, without a query; None before any was."""
+        return self._snapshot
+
     def refresh(self) -> Snapshot:
         """Load the catalog when its version number rose, and return the snapshot."""
         with self._lock:

@@ -75,8 +75,12 @@ UNFOLD: dict[str, object] = {
                     _page("Streams", "waves", "streams.stream"),
                     _page("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
                     _page("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),
-                    _page("Archived events", "inventory_2", "bridges.archivedevent", apart="inference"),
-                    _page("Inference summary", "monitoring", "bridges.archivedevent", "inference"),
+                    _page("Archived events", "inventory_2", "bridges.archivedevent", apart="summaries"),
+                    {
+                        **_page("Summaries", "monitoring", "bridges.archivedevent", "summaries"),
+                        # By its name: models are not loaded yet when the settings are.
+                        "permission": "bridges.admin.summary.is_offered",
+                    },
                     _page("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],
             },

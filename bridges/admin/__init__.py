@@ -5,20 +5,23 @@
 - `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read
-- `summary`  what the archived inference events say together
+- `summary`  the summaries of archived events that streams declare
 - `home`     their part of the first page
 """
 
 from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
 from streams.admin import tabs
-from streams.admin.tabs import PageLink
+from streams.admin.tabs import AdditionLink, PageLink
 from synapse.auth.person_rights import VIEW_PAYLOAD
 
 _LOOK, _ACT = "bridges.view_bridge", "bridges.change_bridge"
 tabs.STREAM_PAGES.append(PageLink("New group", "admin:bridges_bridge_group_new", (_ACT,)))
 tabs.GROUP_PAGES.append(PageLink("Manage", "admin:bridges_bridge_group", (_LOOK,)))
 tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_letters_group", (_LOOK, VIEW_PAYLOAD)))
+tabs.STREAM_ADDITIONS.append(
+    AdditionLink("Add a bridge", lambda stream: tabs.adding("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
+)
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
 
 __all__ = ["archive", "bridges", "secrets"]

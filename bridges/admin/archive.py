@@ -48,7 +48,7 @@ class ArchivedEventAdmin(RestrictedAdmin):
     list_filter = [("bridge", RelatedFilter), EventTypeFilter, "published_at"]
     list_filter_submit = False
     list_select_related = ["bridge"]
-    list_per_page = 50
+    list_per_page = 25
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     search_fields = ["=entry_id", "=source"]
@@ -58,11 +58,16 @@ class ArchivedEventAdmin(RestrictedAdmin):
     change_form_template = "bridges/admin/archived_event.html"
 
     def get_urls(self) -> list[Any]:
-        page = Page(path="inference/", name="inference", view=summary.inference)
+        page = Page(path="summaries/", name="summaries", view=summary.show_summaries)
         return [*summary.urls(self, page), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ArchiveList]:
         return ArchiveList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        more = {**(extra_context or {}), "has_summaries": bool(summary.declared())}
+        shown: HttpResponse = super().changelist_view(request, more)
+        return shown
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

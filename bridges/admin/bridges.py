@@ -5,21 +5,24 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untyped]
 
-from bridges.admin import dead_letters, group_statistics, groups
+from bridges import secrets
+from bridges.admin import bridge_actions, dead_letters, group_statistics, groups
 from bridges.admin.failure_reasons import attach_reasons
+from bridges.admin.routing_fields import FiltersField, ScheduleField
+from bridges.admin.sink_form import MADE_ON_SAVING, Offered, SinkForm, SinkSettingsField, offered_to, sink_field
 from bridges.models import Bridge
+from bridges.secrets import free_name
 from bridges.sinks import registry
 from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
-from core.admin.base import AuditedAdmin, Page, RelatedFilter, Tab
-from core.admin.json_field import JsonValue
+from core.admin.base import AuditedAdmin, Page, RelatedFilter, Tab, person
+from core.admin.list_fields import NamesField
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import number
 from streams import leftovers
@@ -29,7 +32,8 @@ from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.person_rights import VIEW_PERSONAL
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS, RETRY_SCHEDULE
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, FILTERS
+from synapse.catalog.fields import ADVANCED
 from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
@@ -69,66 +73,80 @@ class BridgeList(LiveList):
 class BridgeForm(forms.ModelForm):
     """A bridge. The sink's own settings are checked as the sink will read them."""
 
-    event_types = JsonValue(required=False, help_text="A list of names, such as [“inference-complete”]; empty: all.")
-    filters = JsonValue(
-        required=False,
-        help_text="A list such as [{“property”: “total”, “op”: “gt”, “value”: 100}]: all must hold; empty: all events.",
+    event_types = NamesField(required=False, options_of="stream", help_text=EVENT_TYPES.help)
+    filters = FiltersField(required=False, help_text=FILTERS.help)
+    retry_schedule = ScheduleField(
+        required=False, help_text="Fixed waits between attempts; the last one repeats. Empty: each is twice as long."
     )
-    retry_schedule = JsonValue(
-        required=False,
-        help_text=RETRY_SCHEDULE.help,
-    )
-    config = JsonValue(required=False, help_text="The sink's settings by name: see docs/bridges.md.")
+    config = SinkSettingsField(required=False, label="Settings")
 
     class Meta:
         model = Bridge
-        fields = ["name", "stream", "group", "sink", "config", *(field.name for field in BRIDGE_FIELDS)]
+        fields = ["sink", "config", "name", "stream", "group", *(field.name for field in BRIDGE_FIELDS)]
 
-    # Whether the person may see PII, and so say where it goes.
+    # Whether the person may see PII, and so say where it goes; and what the settings of sinks may name.
     may_see_pii = False
+    offered = Offered()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # The secrets to be made, by the setting that names each.
+        self.new_secrets: dict[str, str] = {}
+        if "group" in self.fields:
+            self.fields["group"].required = False
+            self.fields["group"].help_text += " Empty: the name of the bridge."
         if "sink" in self.fields:
-            names = [(name, name) for name in registry.names()]
-            self.fields["sink"] = forms.ChoiceField(
-                choices=names, widget=UnfoldAdminSelectWidget(choices=names), help_text="Where the events go."
-            )
-
-    def clean_event_types(self) -> Any:
-        """Nothing is an empty list."""
-        found = self.cleaned_data["event_types"]
-        return [] if found is None else found
-
-    def clean_filters(self) -> Any:
-        """Nothing is an empty list."""
-        found = self.cleaned_data["filters"]
-        return [] if found is None else found
-
-    def clean_retry_schedule(self) -> Any:
-        """Nothing is an empty list."""
-        found = self.cleaned_data["retry_schedule"]
-        return [] if found is None else found
-
-    def clean_config(self) -> Any:
-        """Nothing is no settings."""
-        found = self.cleaned_data["config"]
-        return {} if found is None else found
+            self.fields["sink"] = sink_field()
+            chosen = self.initial.get("sink")
+            self.sinks = {
+                name: SinkForm(
+                    registry.find(name),
+                    self.offered,
+                    self.data if self.is_bound and self.data.get("sink") == name else None,
+                    prefix=f"config-{name}",
+                    initial=self.initial.get("config") or {} if name == chosen else {},
+                )
+                for name in registry.names()
+            }
+            self.fields["config"].widget.forms = self.sinks
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        if "group" in values and not values["group"]:
+            del values["group"]
+            if "name" in values:
+                values["group"] = values["name"]
+        self._name_new_secrets(values)
         self._keep_pii(values)
         # A bridge whose sink cannot be opened any more can still be disabled.
         begins = bool(values.get("enabled")) and "enabled" in self.changed_data
         matters = begins or {"sink", "config", "stream"} & set(self.changed_data)
         if {"sink", "config"} <= values.keys() and matters:
             stream = values.get("stream")
-            for field, text in sink_errors(values["sink"], values["config"], stream=stream and stream.name).items():
+            found = sink_errors(values["sink"], values["config"], stream=stream and stream.name)
+            found |= {
+                f"config.{setting}": f"there is no stream {quoted(name)}"
+                for setting, name in streams_of(values["sink"], values["config"]).items()
+                if not Stream.objects.filter(name=name).exists()
+            }
+            for field, text in found.items():
                 column, _, name = field.partition(".")
-                self.add_error(column, f"{name}: {text}" if name else text)
-            if "config" in values:
-                self._check_streams(values)
+                if name not in self.new_secrets:
+                    self._refuse(values["sink"], column, name, text)
         return values
+
+    def _refuse(self, sink: str, column: str, setting: str, text: str) -> None:
+        if setting in self.sinks[sink].fields:
+            self.sinks[sink].add_error(setting, text)
+        self.add_error(column, f"{setting}: {text}" if setting else text)
+
+    def _name_new_secrets(self, values: dict[str, Any]) -> None:
+        """Give the secrets that are to be made a name, in the settings too."""
+        for setting, value in (values.get("config") or {}).items():
+            if value == MADE_ON_SAVING:
+                name = free_name(str(values.get("name") or "webhook"))
+                self.new_secrets[setting] = name
+                values["config"] = {**values["config"], setting: name}
 
     def _keep_pii(self, values: dict[str, Any]) -> None:
         """Refuse to let PII go elsewhere when the person may not see it. Pausing and resuming is everybody's."""
@@ -144,11 +162,6 @@ class BridgeForm(forms.ModelForm):
         ]
         for column in changed if before else ["stream"]:
             self.add_error(column, _HOLDS_PII.format(quoted(with_pii[0])))
-
-    def _check_streams(self, values: dict[str, Any]) -> None:
-        for setting, name in streams_of(values["sink"], values["config"]).items():
-            if not Stream.objects.filter(name=name).exists():
-                self.add_error("config", f"{setting}: there is no stream {quoted(name)}")
 
 
 def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -184,12 +197,13 @@ class BridgeAdmin(AuditedAdmin):
     list_before_template = "bridges/admin/bridge_list.html"
     change_form_template = "bridges/admin/bridge.html"
     pages = (
+        *bridge_actions.PAGES,
         *dead_letters.PAGES,
         *groups.PAGES,
         Page(path="<int:pk>/statistics/", name="statistics", view=_statistics),
     )
     fieldsets = fieldsets(
-        BRIDGE_FIELDS, {None: ["name", "stream", "group"], "Which events": [], "Sink": ["sink", "config"]}
+        BRIDGE_FIELDS, {"Where the events go": ["sink", "config"], None: ["name", "stream"], ADVANCED: ["group"]}
     )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
@@ -198,7 +212,14 @@ class BridgeAdmin(AuditedAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)
         form.may_see_pii = request.user.has_perm(VIEW_PERSONAL)
+        form.offered = offered_to(request.user)
         return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        for name in form.new_secrets.values():
+            value = secrets.make(name, by=person(request))
+            messages.warning(request, f"The receiver needs the secret “{name}”, and it is shown only now: {value}")
+        super().save_model(request, obj, form, change)
 
     def said_before_deletion(self, row: Any) -> list[str]:
         return describe_leftovers(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
@@ -209,6 +230,8 @@ class BridgeAdmin(AuditedAdmin):
                 "problem": attach_overviews([bridge], overviews),
                 "bridge": bridge,
                 "tabs": tabs_of(request, bridge, "Definition"),
+                "may_act": self.has_change_permission(request, bridge),
+                "can_try_out": bridge_actions.can_try_out(bridge),
             }
             attach_reasons(request, [bridge])
         shown: HttpResponse = super().render_change_form(request, context, **options)

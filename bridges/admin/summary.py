@@ -1,4 +1,4 @@
-"""The page that says what the archived inference events tell: the last hour, the last day."""
+"""The page with the summaries that streams declare of their archived events: the last hour, the last day."""
 
 from datetime import timedelta
 from functools import partial
@@ -10,8 +10,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from bridges import inference_summary
+from bridges import archive_summary
 from core.admin.base import Page, person
+from streams.snapshot import holder
+from synapse.catalog import summaries
 
 SPANS = (("The last hour", timedelta(hours=1)), ("The last day", timedelta(days=1)))
 
@@ -22,20 +24,39 @@ def urls(model_admin: Any, page: Page) -> list[URLPattern]:
     return [path(page.path, model_admin.admin_site.admin_view(partial(page.view, model_admin)), name=name)]
 
 
-def inference(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show count, mean and p95 latency and errors of the archived inference events, by model."""
+def is_offered(request: HttpRequest) -> bool:
+    """Say whether a person may see summaries, and any stream declares one (the sidebar's permission)."""
+    streams = holder.loaded.streams.values() if holder.loaded else ()
+    return request.user.has_perm("bridges.view_archivedevent") and any(stream.summaries for stream in streams)
+
+
+def declared() -> list[tuple[str, summaries.Summary]]:
+    """Return the summaries of all streams, with the stream of each."""
+    streams = holder.current().streams.values()
+    return [(stream.name, summary) for stream in streams for summary in summaries.read(stream.summaries)]
+
+
+def show_summaries(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show of each summary how often its work completed and failed, and its measure."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    now = timezone.now()
+    now, by = timezone.now(), person(request)
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(
         request,
-        "bridges/admin/inference.html",
+        "bridges/admin/summaries.html",
         {
             **model_admin.admin_site.each_context(request),
-            "title": "Archived inference events",
+            "title": "Summaries",
             "opts": model_admin.opts,
-            "spans": [(title, inference_summary.since(now - span, by=person(request))) for title, span in SPANS],
-            "most": inference_summary.MOST_EVENTS,
+            "summaries": [
+                (
+                    stream,
+                    summary,
+                    [(span, archive_summary.since(stream, summary, now - long, by=by)) for span, long in SPANS],
+                )
+                for stream, summary in declared()
+            ],
+            "most": archive_summary.MOST_EVENTS,
         },
     )

@@ -88,6 +88,8 @@ class ConsoleSink(Sink):
     is not to be printed of an event: what bridges print ends in logs.
     """
 
+    label = "Console"
+    about = "Prints each event as a line, where the bridges run."
     Config = ConsoleConfig
 
     def __init__(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
@@ -14,7 +14,7 @@ from bridges.archive import archive_bytes, delete_oldest, row_of, row_without_ev
 from bridges.database import close_stale_connections
 from bridges.models import ArchivedEvent
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.delivery import (
     NotBegun,
     SinkAway,
@@ -34,7 +34,9 @@ _TIDIED_AT_ONCE = 2_000
 class DatabaseConfig(SinkConfig):
     """`keep_days`: rows of events that were published longer ago are removed; None keeps them."""
 
-    keep_days: int | None = None
+    keep_days: Annotated[
+        int | None, Setting("After how many days an event is removed; empty keeps all that the archive has room for.")
+    ] = None
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         if self.keep_days is not None and not 1 <= self.keep_days <= MOST_DAYS:
@@ -44,6 +46,8 @@ class DatabaseConfig(SinkConfig):
 class DatabaseSink(Sink):
     """Inserts a batch at once. A row that is there already stays as it is: the event was delivered before."""
 
+    label = "Archive"
+    about = "Keeps each event in the database, to be looked up later."
     Config = DatabaseConfig
 
     def __init__(

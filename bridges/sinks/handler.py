@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from django.conf import settings
 
@@ -12,7 +12,7 @@ from bridges.handlers.process import HandlerProcess
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.handlers import invocation
 from synapse.delivery.handlers.pipe_protocol import Order
-from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ class HandlerConfig(SinkConfig):
     It is called with an event and its delivery; with `batch`, with a list of events and a list of their deliveries.
     """
 
-    handler: str
-    batch: bool = False
+    handler: Annotated[str, Setting("The function, such as shop.events.on_order; SYNAPSE_HANDLERS allows it.")]
+    batch: Annotated[bool, Setting("Call it with many events at once.")] = False
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         if complaint := invocation.complaint(self.handler, settings.BRIDGE_HANDLERS):
@@ -39,6 +39,8 @@ class HandlerSink(Sink):
     With several processes, each takes of a batch what it gets done.
     """
 
+    label = "Python function"
+    about = "Calls a function of your own for each event, in a process beside."
     Config = HandlerConfig
 
     def __init__(self, order: Order, *, processes: int = 1, stopping: Callable[[], bool]) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.delivery.field_mapping import FieldMapping
-from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import (
     NotBegun,
@@ -47,12 +47,18 @@ class StreamConfig(SinkConfig):
     """`stream`: where the events go. The rest says what becomes of them (synapse.delivery.field_mapping): `event_type`
     is the type they have there, `set` gives properties a value."""
 
-    stream: str
-    event_type: str | None = None
-    keep: list[str] | None = None
-    drop: list[str] = field(default_factory=list)
-    rename: dict[str, str] = field(default_factory=dict)
-    set: dict[str, Any] = field(default_factory=dict)
+    stream: Annotated[str, Setting("Where the events go.", names="stream")]
+    event_type: Annotated[str | None, Setting("Their type there; empty keeps what they have.")] = None
+    keep: Annotated[list[str] | None, Setting("Only these properties go along; empty means all.", is_advanced=True)] = (
+        None
+    )
+    drop: Annotated[list[str], Setting("Properties that are left out.", is_advanced=True)] = field(default_factory=list)
+    rename: Annotated[dict[str, str], Setting("Properties, and their names there.", is_advanced=True)] = field(
+        default_factory=dict
+    )
+    set: Annotated[dict[str, Any], Setting("Properties, and the values that they get, as JSON.", is_advanced=True)] = (
+        field(default_factory=dict)
+    )
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         if not is_name(self.stream):
@@ -79,6 +85,8 @@ class StreamSink(Sink):
     not go in circles.
     """
 
+    label = "Another stream"
+    about = "Publishes each event to another stream, with properties left out, renamed or set."
     Config = StreamConfig
 
     def __init__(self, config: StreamConfig, bridge: BridgeDefinition) -> None:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, cast
 
 import uvloop
 from django.conf import settings
@@ -15,9 +15,9 @@ from bridges import secrets as bridges_secrets
 from bridges.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.sink import Delivery, MayBegin, Outcome, Sink, SinkConfig
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig, Trial
 from synapse.delivery.webhooks import signature, target
-from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header
+from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header, is_taken
 from synapse.delivery.webhooks.resolver import Lookup, system_lookup
 from synapse.delivery.webhooks.sender import Sender
 from synapse.errors.delivery import (
@@ -31,7 +31,10 @@ from synapse.errors.delivery import (
 )
 
 MOST_AT_ONCE = 256
-_FORMS = ("envelope", "event")
+_FORMS = {
+    "envelope": "type, timestamp and data, as Standard Webhooks has it",
+    "event": "the event alone",
+}
 # RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
@@ -46,13 +49,22 @@ class WebhookConfig(SinkConfig):
     after which an event is not sent again.
     """
 
-    url: str
-    secret: str
-    body: str = "envelope"
-    headers: dict[str, str] = field(default_factory=dict)
-    secret_headers: dict[str, str] = field(default_factory=dict)
-    concurrency: int | None = None
-    permanent_statuses: list[int] = field(default_factory=list)
+    url: Annotated[str, Setting("The address that takes a POST for each event.")]
+    secret: Annotated[str, Setting("The secret that signs, so that the receiver can tell.", names="secret")]
+    body: Annotated[str, Setting("What is sent.", choices=_FORMS)] = "envelope"
+    headers: Annotated[dict[str, str], Setting("Headers that are sent as they are.", is_advanced=True)] = field(
+        default_factory=dict
+    )
+    secret_headers: Annotated[
+        dict[str, str],
+        Setting("Headers, and the names of the secrets that are sent in them.", names="secret", is_advanced=True),
+    ] = field(default_factory=dict)
+    concurrency: Annotated[
+        int | None, Setting("How many requests are under way at once; empty: as the bridge.", is_advanced=True)
+    ] = None
+    permanent_statuses: Annotated[
+        list[int], Setting("Answers after which an event is not sent again, such as 400, 422.", is_advanced=True)
+    ] = field(default_factory=list)
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
         try:
@@ -118,6 +130,9 @@ class _Secrets:
 class WebhookSink(Sink):
     """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are under way at once."""
 
+    label = "Webhook"
+    about = "Posts each event to a URL, signed, and tries again when it fails."
+    can_try_out = True
     Config = WebhookConfig
 
     def __init__(self, config: WebhookConfig, bridge: BridgeDefinition, *, lookup: Lookup = system_lookup) -> None:
@@ -147,6 +162,16 @@ class WebhookSink(Sink):
             return [NotBegun() for _ in batch]
         sender = self._ready()
         return self._loop.run_until_complete(self._deliver(batch, may_begin, sender))
+
+    def try_out(self, delivery: Delivery) -> Trial:
+        sender = self._ready()
+        headers, body = self._messages.of(delivery, time.time())
+        begun = time.monotonic()
+        try:
+            answer = self._loop.run_until_complete(sender.ask(headers, body))
+        except SinkError as error:
+            return Trial(is_taken=False, ms=int((time.monotonic() - begun) * 1000), said=str(error))
+        return Trial(is_taken=is_taken(answer.status), ms=answer.ms, status=answer.status, text=answer.text)
 
     def close(self) -> None:
         if self._loop.is_closed():

@@ -102,7 +102,7 @@ class AuditEntryAdmin(RestrictedAdmin):
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     list_before_template = "core/admin/audit_list.html"
-    list_per_page = 50
+    list_per_page = 25
     change_form_template = "core/admin/audit_entry.html"
 
     def get_urls(self) -> list[URLPattern]:

@@ -111,7 +111,7 @@ class AuditedAdmin(RestrictedAdmin):
     delete_confirmation_template = "core/admin/deletion.html"
     pages: ClassVar[Sequence[Page]] = ()
     secret_columns: ClassVar[Collection[str]] = ()
-    list_per_page = 50
+    list_per_page = 25
     list_filter_submit = False
     compressed_fields = True
     # As high as what stands in it.

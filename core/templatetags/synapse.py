@@ -102,6 +102,19 @@ def clock(at: datetime | None) -> str:
     return f"{exact.strftime(form)}.{exact.microsecond // 1000:03}"
 
 
+@register.filter
+def clock_time(at: datetime | None) -> str:
+    """Format a moment as `clock` does, to be shown in the zone of the person's machine."""
+    if at is None:
+        return "—"
+    exact = at.astimezone(UTC)
+    shown = exact.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00") + " UTC"
+    part = f".{exact.microsecond // 1000:03}"
+    return format_html(
+        '<time datetime="{}" title="{}" data-clock="{}">{}</time>', exact.isoformat(), shown, part, clock(at)
+    )
+
+
 @register.simple_tag
 def querystring_of(query: Mapping[str, str], *without: str) -> str:
     """Return the query string of an address without the named parameters."""

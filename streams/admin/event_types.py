@@ -5,20 +5,26 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
+from unfold.widgets import UnfoldBooleanWidget  # type: ignore[import-untyped]
 
 from contracts import registry
 from contracts.admin import extensions
 from contracts.admin.extensions import ContractUse
 from contracts.models import Contract
-from core.admin.base import AuditedAdmin, Page, RelatedFilter
+from core.admin.base import AuditedAdmin, Page, RelatedFilter, person
 from core.admin.json_field import JsonValue, refuse
 from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType
 from synapse.auth.person_rights import VIEW_PERSONAL
+from synapse.problems import Problem
+from synapse.schema import validator
+from synapse.schema.inference.observation import Observation
+from synapse.schema.inference.proposal import propose
 
 _KEPT = (
     "Versions of the contract mark personal data in events of this type. Changing that needs the permission "
@@ -32,6 +38,12 @@ class EventTypeForm(forms.ModelForm):
     """
 
     example = JsonValue(required=False, help_text="An event as a publisher sends it. Test events begin with it.")
+    make_contract = forms.BooleanField(
+        required=False,
+        widget=UnfoldBooleanWidget(),
+        label="Make a contract from the example",
+        help_text="Its properties and their types are demanded from then on. It can be changed like any other.",
+    )
 
     class Meta:
         model = EventType
@@ -39,12 +51,17 @@ class EventTypeForm(forms.ModelForm):
 
     # Whether the person may take marks of personal data away.
     may_unmask = False
+    may_make_contracts = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if "contract" in self.fields:
             # A contract with versions cannot be deleted; its own page says so, a link beside the field would not.
             self.fields["contract"].widget.can_delete_related = False
+        if not self.may_make_contracts:
+            del self.fields["make_contract"]
+        elif self.instance.pk is None:
+            self.initial.setdefault("make_contract", True)
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -58,6 +75,8 @@ class EventTypeForm(forms.ModelForm):
                 contract=values.get("contract"),
             )
             refuse(self, "example", self["example"].data or "", found)
+        if values.get("contract") or not values.get("example"):
+            values["make_contract"] = False
         return values
 
     def _keep_marks(self) -> None:
@@ -79,8 +98,9 @@ class EventTypeAdmin(AuditedAdmin):
     autocomplete_fields = ["stream", "contract"]
     change_form_template = "streams/admin/event_type.html"
     fieldsets = [
-        (None, {"fields": ["stream", "name", "description", "contract"]}),
-        (None, {"fields": ["example"], "classes": ["s-wide"]}),
+        (None, {"fields": ["stream", "name", "description"]}),
+        (None, {"fields": ["example", "make_contract"], "classes": ["s-wide"]}),
+        (None, {"fields": ["contract"]}),
     ]
     pages = (
         Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),
@@ -99,7 +119,17 @@ class EventTypeAdmin(AuditedAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)
         form.may_unmask = request.user.has_perm(VIEW_PERSONAL)
+        form.may_make_contracts = may_make_contracts(request)
         return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: EventType | None = None) -> Any:
+        may_make = may_make_contracts(request) and (obj is None or obj.contract_id is None)
+        if may_make and (obj is None or self.has_change_permission(request, obj)):
+            return self.fieldsets
+        return [
+            (title, {**about, "fields": [name for name in about["fields"] if name != "make_contract"]})
+            for title, about in self.fieldsets
+        ]
 
     def has_delete_permission(self, request: HttpRequest, obj: EventType | None = None) -> bool:
         # Also asked of the event types that go with a stream.
@@ -114,12 +144,33 @@ class EventTypeAdmin(AuditedAdmin):
         return shown
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if form.cleaned_data.get("make_contract"):
+            give_contract(request, obj)
         super().save_model(request, obj, form, change)
         for pointer, mistake in mistakes(
             stream=obj.stream.name, name=obj.name, example=obj.example, contract=obj.contract
         ):
             warning = f"The example is no longer an event that “{obj.stream}” takes: {sentence(pointer, mistake)}"
             self.message_user(request, warning, messages.WARNING)
+
+
+def may_make_contracts(request: HttpRequest) -> bool:
+    """Say whether a person may make a contract and have events checked against it."""
+    return request.user.has_perms(("contracts.add_contract", "contracts.change_contract"))
+
+
+def give_contract(request: HttpRequest, event_type: EventType) -> None:
+    """Register what the example of an event type suggests as its contract; say so when that is not possible."""
+    seen = Observation()
+    seen.see(event_type.example)
+    text = validator.canonical_text(propose(seen, event_type.name))
+    try:
+        with transaction.atomic():
+            version = registry.register(event_type.own_subject, text, by=person(request))
+    except Problem as problem:
+        messages.error(request, f"No contract was made for “{event_type.name}”: {problem.detail}")
+    else:
+        event_type.contract = version.contract
 
 
 def _has_marks(event_type: EventType) -> bool:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from core.admin.base import Tab
 from core.templatetags.synapse import number, span
 from streams.admin import charts, tabs
+from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_stats
@@ -123,6 +124,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     return {
         "may_see": True,
         "may_add": request.user.has_perm("streams.add_stream"),
+        "steps": [] if isinstance(answer, Problem) else find_steps(request, known),
         "problem": answer if isinstance(answer, Problem) else None,
         "attention": [_line(request, finding, streams) for finding in findings[:MOST_FINDINGS]],
         "further": len(findings[MOST_FINDINGS:]),

@@ -1,5 +1,7 @@
 """The keys of a service in the admin: their scopes and last use; forms to issue, rotate and revoke them."""
 
+import json
+import shlex
 from datetime import timedelta
 from typing import Any
 
@@ -7,18 +9,23 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 
-from core.admin.base import person
+from core.admin.base import MOST_CHOICES, Tab, person
 from streams.access import key_issuance
 from streams.admin import tabs
-from streams.models import Key, Service
-from synapse.auth.key_rights import WORDS
+from streams.models import EventType, Grant, Key, Service, Stream
+from streams.snapshot import granted_to
+from synapse.auth import key_rights
+from synapse.auth.key_rights import WORDS, sentence_of
 from synapse.problems import Problem
 
 TITLE = "Keys"
 _SEE, _ISSUE, _CHANGE = "streams.view_key", "streams.add_key", "streams.change_key"
 _DAYS = (7, 30, 90, 365)
+_MOST_COMMANDS = 4
+_JSON = "-H 'Content-Type: application/json'"
 
 
 def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -37,6 +44,14 @@ def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         except Problem as problem:
             refused = problem
     return _shown(admin, request, service, issued=issued, refused=refused)
+
+
+def issue_first(admin: Any, request: HttpRequest, service: Service) -> HttpResponse:
+    """Issue the first key of a new service, and show it."""
+    try:
+        return _shown(admin, request, service, issued=key_issuance.issue(service.name, by=person(request)))
+    except Problem as refused:
+        return _shown(admin, request, service, refused=refused)
 
 
 def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpResponse:
@@ -103,8 +118,11 @@ def _shown(
         row=service,
         service=service,
         tabs=tabs.of_service(request, service, TITLE),
-        keys=list(service.keys.all()),
+        keys=[(key, [sentence_of(scope) for scope in key.scopes]) for key in service.keys.all()],
         words=WORDS.items(),
+        granted=_granted(service),
+        streams=_streams(request, service),
+        commands=_commands(request, service, issued) if issued else [],
         days=_DAYS,
         issued=issued,
         refused=refused,
@@ -112,6 +130,55 @@ def _shown(
         may_change=request.user.has_perm(_CHANGE),
     )
     return answer
+
+
+def _granted(service: Service) -> list[tuple[str, str]]:
+    """Return the scope and the sentence of each stream that the service may publish to or read."""
+    actions = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
+    scopes = dict.fromkeys(f"{actions[Grant.Action(grant.action)]}:{grant.stream}" for grant in service.grants.all())
+    return [(scope, sentence_of(scope)) for scope in scopes]
+
+
+def _streams(request: HttpRequest, service: Service) -> list[Tab]:
+    """Return the pages of the streams that grants of the service name."""
+    if not request.user.has_perm("streams.view_stream"):
+        return []
+    names = [grant.stream for grant in service.grants.all()]
+    found = Stream.objects.filter(name__in=names)[:MOST_CHOICES]
+    return [Tab(title=stream.name, url=reverse("admin:streams_stream_change", args=[stream.pk])) for stream in found]
+
+
+def _commands(request: HttpRequest, service: Service, issued: key_issuance.Issued) -> list[tuple[str, str]]:
+    """Return commands that use a new key, each with its title: publish, and read, where the service may."""
+    url, header = request.build_absolute_uri("/").rstrip("/"), f"-H 'Authorization: Bearer {issued.text}'"
+    found: list[tuple[str, str]] = []
+    for grant in service.grants.filter(action__in=Grant.Action.values):
+        is_publish = grant.action == Grant.Action.PUBLISH
+        if len(found) < _MOST_COMMANDS and "*" not in grant.stream and _allows(issued, grant):
+            if is_publish:
+                event = _example(grant)
+                command = f"curl {url}/events/{grant.stream} {header} {_JSON} -d {shlex.quote(event)}"
+            else:
+                reader = {"consumer_group": service.name, "consumer_name": f"{service.name}-1", "count": 10}
+                asked = json.dumps({"stream": grant.stream, **reader})
+                command = f"curl {url}/v1/read {header} {_JSON} -d {shlex.quote(asked)}"
+            found.append((f"{'Publish to' if is_publish else 'Read'} {grant.stream}", command))
+    return found
+
+
+def _allows(issued: key_issuance.Issued, grant: Grant) -> bool:
+    rights = key_rights.KeyRights(granted_to(issued.key.service), issued.key.scopes)
+    return rights.may("publish" if grant.action == Grant.Action.PUBLISH else "read", grant.stream)
+
+
+def _example(grant: Grant) -> str:
+    """Return an event that the service may publish: the example of an event type, if it fits."""
+    types = EventType.objects.filter(stream__name=grant.stream)
+    if "*" not in grant.event_type:
+        types = types.filter(name=grant.event_type)
+    found = types.exclude(example=None).first() or types.first()
+    name = found.name if found else grant.event_type.replace("*", "") or "test"
+    return json.dumps((found and found.example) or {"event_type": name})
 
 
 def _asked(admin: Any, request: HttpRequest, service: Service, **about: Any) -> HttpResponse:
@@ -141,8 +208,11 @@ def _key(service: Service, key_id: str) -> Key:
 
 
 def _scopes(request: HttpRequest) -> list[str]:
-    """Return the ticked scopes and the typed patterns, which are separated by white space."""
-    return [*request.POST.getlist("scopes"), *request.POST.get("patterns", "").split()]
+    """Return the ticked scopes and the typed patterns, which are separated by white space; of streams only those that
+    are to narrow the key.
+    """
+    narrowed = request.POST.getlist("streams") if request.POST.get("reach") == "some" else []
+    return [*request.POST.getlist("scopes"), *narrowed, *request.POST.get("patterns", "").split()]
 
 
 def _expiry(days: str) -> Any:

@@ -36,6 +36,8 @@ from synapse.inspection.lag import Lag
 from synapse.problems import Problem
 from synapse.retention.janitor import durable_groups
 
+# The button that saves a new service and issues its first key.
+ISSUE = "_issue"
 # Services on a page; streams that are named for each; and names that belong to no service.
 PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
 
@@ -139,6 +141,18 @@ class GrantInline(AuditedInline):
     hide_title = True
     fields = ("action", "stream", "event_type")
 
+    def get_extra(self, request: HttpRequest, obj: Service | None = None, **options: Any) -> int:
+        return 0 if obj else max(1, len(_grants_asked(request)))
+
+
+def _grants_asked(request: HttpRequest) -> list[dict[str, str]]:
+    """Return the grants that the address of a new service's form suggests, as `?publish=orders`."""
+    return [
+        {"action": action, "stream": stream, "event_type": "*"}
+        for action in Grant.Action.values
+        for stream in request.GET.getlist(action)
+    ]
+
 
 @admin.register(Service)
 class ServiceAdmin(AuditedAdmin):
@@ -158,6 +172,18 @@ class ServiceAdmin(AuditedAdmin):
         services: QuerySet[Service] = super().get_queryset(request)
         return services.prefetch_related("grants")
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: Service, inline: Any, prefix: str) -> dict[str, Any]:
+        options: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        # Of what is sent, initial values would count as unchanged, and not be saved.
+        asked: list[dict[str, str]] = _grants_asked(request) if request.method == "GET" and obj.pk is None else []
+        return {**options, "initial": asked} if asked else options
+
+    def response_add(self, request: HttpRequest, obj: Service, post_url_continue: str | None = None) -> HttpResponse:
+        if ISSUE in request.POST and request.user.has_perm("streams.add_key"):
+            return keys.issue_first(self, request, obj)
+        shown: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return shown
+
     def save_model(self, request: HttpRequest, obj: Service, form: Any, change: bool) -> None:
         before = Service.objects.get(pk=obj.pk).name if change else obj.name
         super().save_model(request, obj, form, change)
@@ -170,6 +196,7 @@ class ServiceAdmin(AuditedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         service = options.get("obj")
+        context["may_issue"] = service is None and request.user.has_perm("streams.add_key")
         if service is not None and request.user.has_perm("streams.view_key"):
             context |= {"tabs": tabs.of_service(request, service, "Definition")}
         shown: HttpResponse = super().render_change_form(request, context, **options)

@@ -1,24 +1,33 @@
 """Streams in the admin: the list with their states, and their definitions."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
+from unfold.widgets import TEXTAREA_CLASSES  # type: ignore[import-untyped]
 
 from core import payload_access
 from core.admin.base import AuditedAdmin, AuditedInline, Page
+from core.admin.json_field import JsonValue, refuse
+from core.admin.list_fields import Column, RowsField
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, statistics, tabs
+from streams.admin.event_types import give_contract, may_make_contracts
 from streams.admin.messages import LiveList, attach_overviews
+from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_fields import STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
 
@@ -57,14 +66,75 @@ class EventTypeInline(AuditedInline):
         return False
 
 
+class NewEventTypeForm(forms.ModelForm):
+    """An event type of a new stream: its name, and an example from which its contract is made."""
+
+    example = JsonValue(required=False, widget=forms.Textarea({"rows": 1, "class": " ".join(TEXTAREA_CLASSES)}))
+
+    class Meta:
+        model = EventType
+        fields = ["name", "example"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("name") and values.get("example") is not None:
+            found = mistakes(stream="new", name=values["name"], example=values["example"], contract=None)
+            refuse(self, "example", self["example"].data or "", found)
+        return values
+
+
+class NewEventTypeInline(AuditedInline):
+    """The event types of a stream that is being made."""
+
+    model = EventType
+    form = NewEventTypeForm
+    fields = ("name", "example")
+    extra = 3
+    verbose_name_plural = "Event types, each with an example event from which its contract is made"
+
+
+class SummariesField(RowsField):
+    """The summaries of a stream (synapse.catalog.summaries), one a row."""
+
+    columns = (
+        Column(name="title", label="Title", placeholder="Inferences"),
+        Column(name="completed", label="Completed: event types", placeholder="inference-complete"),
+        Column(name="failed", label="Failed: event types", placeholder="inference-error"),
+        Column(name="by", label="By: property", placeholder="model_name"),
+        Column(name="measure", label="Measure: property", placeholder="latency_ms"),
+        Column(name="unit", label="Unit", placeholder="ms"),
+    )
+
+    def value_of(self, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+        return [
+            {
+                name: re.split(r"[,\s]+", text.strip()) if name in ("completed", "failed") else text.strip()
+                for name, text in row.items()
+                if text.strip()
+            }
+            for row in rows
+        ]
+
+    def rows_of(self, value: Any) -> list[dict[str, str]]:
+        return [
+            {name: ", ".join(each) if isinstance(each, list) else each for name, each in row.items()} for row in value
+        ]
+
+
+class StreamForm(forms.ModelForm):
+    """A stream. What it sums up is written in rows."""
+
+    summaries = SummariesField(required=False, help_text=SUMMARIES.help)
+
+
 @admin.register(Stream)
 class StreamAdmin(AuditedAdmin):
+    form = StreamForm
     list_display = ["named", "length", "last_event", "rate", "groups", "lag", "refused", "checks"]
     list_filter = ["enforcement", "layout", "unknown_event_types"]
     search_fields = ["name", "purpose"]
     list_before_template = "streams/admin/stream_list_problem.html"
     change_form_template = "streams/admin/stream.html"
-    inlines = [EventTypeInline]
     fieldsets = fieldsets(STREAM_FIELDS, {None: ["name"]})
     pages = (
         Page(path="<int:pk>/statistics/", name="statistics", view=statistics.statistics),
@@ -83,9 +153,28 @@ class StreamAdmin(AuditedAdmin):
                 "tabs": tabs.of_stream(request, stream, "Definition"),
                 "problem": problem,
                 "overview": stream.overview,
+                "additions": tabs.additions(request, stream),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
+
+    def get_inlines(self, request: HttpRequest, obj: Stream | None) -> list[Any]:
+        return [NewEventTypeInline] if obj is None else [EventTypeInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        if not change and may_make_contracts(request):
+            for row in formset.forms:
+                if row.has_changed() and row.instance.example is not None:
+                    give_contract(request, row.instance)
+        super().save_formset(request, form, formset, change)
+
+    def response_add(self, request: HttpRequest, obj: Stream, post_url_continue: str | None = None) -> HttpResponse:
+        # Its page has what comes next: who publishes, who reads, where events go.
+        if {"_addanother", "_continue", IS_POPUP_VAR} & set(request.POST):
+            shown: HttpResponse = super().response_add(request, obj, post_url_continue)
+            return shown
+        self.message_user(request, f"The stream “{obj.name}” is there. Say who publishes to it and who reads.")
+        return redirect(self.page_url("change", obj.pk))
 
     def said_before_deletion(self, row: Any) -> list[str]:
         return describe_leftovers(lambda: leftovers.left_by_stream(row.name))

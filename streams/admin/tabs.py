@@ -1,7 +1,8 @@
 """The pages of one stream, side by side. Apps above this one may add theirs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -38,6 +39,46 @@ EVENT_TYPE_PAGES = [
     PageLink("Publish a test event", "admin:streams_eventtype_publish", ("streams.view_stream", PUBLISH)),
     PageLink("Draft from traffic", "admin:streams_eventtype_draft", ("streams.view_stream", VIEW_PAYLOAD)),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class AdditionLink:
+    """A page that adds something to a stream: its title, its address (None: not for this stream), the permission."""
+
+    title: str
+    url: Callable[[Stream], str | None]
+    permission: str
+
+
+def _publish(stream: Stream) -> str | None:
+    event_type = stream.event_types.first()
+    return None if event_type is None else reverse("admin:streams_eventtype_publish", args=[event_type.pk])
+
+
+STREAM_ADDITIONS = [
+    AdditionLink("Publish a test event", _publish, PUBLISH),
+    AdditionLink(
+        "Add an event type", lambda stream: adding("streams_eventtype", stream=stream.pk), "streams.add_eventtype"
+    ),
+    AdditionLink(
+        "Add a publisher", lambda stream: adding("streams_service", publish=stream.name), "streams.add_service"
+    ),
+    AdditionLink(
+        "Add a reader", lambda stream: adding("streams_service", subscribe=stream.name), "streams.add_service"
+    ),
+]
+
+
+def adding(model: str, **values: object) -> str:
+    """Return the address of the form that adds a row, with some values in it."""
+    query = f"?{urlencode(values)}" if values else ""
+    return f"{reverse(f'admin:{model}_add')}{query}"
+
+
+def additions(request: HttpRequest, stream: Stream) -> list[Tab]:
+    """Return the pages that add something to a stream, as far as the person may use them."""
+    offered = [each for each in STREAM_ADDITIONS if request.user.has_perm(each.permission)]
+    return [Tab(title=each.title, url=url) for each in offered if (url := each.url(stream))]
 
 
 def of_stream(request: HttpRequest, stream: Stream, active: str) -> list[Tab]:

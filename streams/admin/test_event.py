@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from contracts import registry
 from contracts.models import Contract
 from core import audit
-from core.admin.base import person
+from core.admin.base import MOST_CHOICES, Tab, person
 from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
@@ -22,6 +22,7 @@ from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.inspection import stream_stats
+from synapse.inspection.sample import sample
 from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
 
@@ -77,13 +78,24 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         media=admin.media + form.media,
         overview=None if isinstance(found, Problem) else found[stream.name],
         answer=answer,
+        others=[
+            Tab(title=each.name, url=admin.page_url("publish", each.pk), active=each == event_type)
+            for each in EventType.objects.filter(stream=stream)[:MOST_CHOICES]
+        ],
     )
     return page
 
 
 def _first(event_type: EventType) -> str:
-    example = event_type.example or {"event_type": event_type.name}
+    """Return the event to begin with: the example, else what the contract asks for."""
+    example = event_type.example or _of_contract(event_type) or {"event_type": event_type.name}
     return orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
+
+
+def _of_contract(event_type: EventType) -> dict[str, Any] | None:
+    active = None if event_type.contract is None else registry.active_version(event_type.contract)
+    found = None if active is None else sample(orjson.loads(active.text))
+    return {"event_type": event_type.name, **found} if isinstance(found, dict) else None
 
 
 def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, Any]:

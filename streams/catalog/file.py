@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from contracts import catalog as contracts
 from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
+from synapse.catalog import summaries
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Values
 from synapse.catalog.stream_fields import STREAM_FIELDS
@@ -39,6 +40,10 @@ def _read_stream(item: Item) -> None:
     item.only(*STREAM_KEYS)
     values = {field.name: item.setting(field) for field in STREAM_FIELDS}
     _check_lengths(item, values)
+    try:
+        summaries.read(values["summaries"])
+    except summaries.BadSummary as problem:
+        item.refuse("summaries", str(problem))
     name = item.name("name")
     if name is not None:
         item.file.add(STREAM, name, values, item.place)

@@ -11,7 +11,7 @@ from contracts.models import Contract
 from core.definition_fields import column_options
 from core.models import CatalogModel
 from core.validators import validate_name
-from synapse.catalog import stream_fields
+from synapse.catalog import stream_fields, summaries
 from synapse.catalog.fields import Duration
 from synapse.formats import strict_json
 
@@ -29,6 +29,14 @@ def validate_age(age: timedelta) -> None:
 def validate_window(window: timedelta) -> None:
     """Refuse a window that no client could use, or whose keys would fill the memory (a Django validator)."""
     _refuse(stream_fields.IDEMPOTENCY_WINDOW, window)
+
+
+def validate_summaries(values: object) -> None:
+    """Refuse a value that is not a list of summaries (a Django validator)."""
+    try:
+        summaries.read(values)
+    except summaries.BadSummary as problem:
+        raise ValidationError(str(problem)) from problem
 
 
 def validate_example(example: Any) -> None:
@@ -59,6 +67,7 @@ class Stream(CatalogModel):
     idempotency_key = models.CharField(max_length=10, **column_options(stream_fields.IDEMPOTENCY_KEY))
     durability = models.CharField(max_length=10, **column_options(stream_fields.DURABILITY))
     replicas = models.PositiveSmallIntegerField(**column_options(stream_fields.REPLICAS))
+    summaries = models.JSONField(**column_options(stream_fields.SUMMARIES), validators=[validate_summaries])
 
     class Meta:
         ordering = ["name"]

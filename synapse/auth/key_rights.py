@@ -35,6 +35,15 @@ class BadScope(ValueError):
     """A text is not a scope; the message explains it to a person."""
 
 
+def sentence_of(scope: str) -> str:
+    """Return what a scope allows, as a person reads it: “publish to orders”, “see dead letters”."""
+    action, _, stream = scope.partition(":")
+    if action in ACTIONS and scope not in WORDS:
+        streams = "all streams" if stream == "*" else stream
+        return f"publish to {streams}" if action == "publish" else f"read {streams}"
+    return WORDS.get(scope, "see the catalog" if scope == CATALOG_READ else scope)
+
+
 class Pattern:
     """A name, in which `*` stands for any characters. Matching takes time in proportion to both lengths at most.
 

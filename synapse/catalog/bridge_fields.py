@@ -1,8 +1,8 @@
 """The settings of a bridge, beside its name, stream, group and sink, in the order of files and forms."""
 
-from synapse.catalog.fields import Choice, Count, Field, Flag, Rows, Text
+from synapse.catalog.fields import ADVANCED, Choice, Count, Field, Flag, Rows, Text
 
-_EVENTS, _ORDER, _FAILURE = "Which events", "Order and speed", "When it fails"
+_EVENTS, _FAILURE = "Which events", "When it fails"
 
 EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
 FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
@@ -10,17 +10,20 @@ ENABLED = Flag(
     name="enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
 )
 PAUSED = Flag(
-    name="paused", default=False, help="Whether delivery is paused: the consumers stay in the group, and read nothing."
+    name="paused",
+    section=ADVANCED,
+    default=False,
+    help="Whether delivery is paused: the consumers stay in the group, and read nothing.",
 )
 START = Text(
     name="start",
-    section=_EVENTS,
+    section=ADVANCED,
     default="beginning",
     help="Where a new group begins: beginning, new, an id, or a time.",
 )
 ORDER = Choice(
     name="order",
-    section=_ORDER,
+    section=ADVANCED,
     default="none",
     choices={
         "none": "none: as fast as it goes",
@@ -29,25 +32,33 @@ ORDER = Choice(
     },
     help="Which events wait for the one before them.",
 )
-ORDER_KEY = Text(name="order_key", section=_ORDER, help="The top-level property that is the key, with the order “key”.")
+ORDER_KEY = Text(
+    name="order_key",
+    section=ADVANCED,
+    help="The top-level property that is the key, with the order “key”.",
+)
 CONCURRENCY = Count(
     name="concurrency",
-    section=_ORDER,
+    section=ADVANCED,
     default=1,
     most=64,
     help="How many events the sink may have in flight at once, in each process.",
 )
 RATE_LIMIT = Count(
     name="rate_limit",
-    section=_ORDER,
+    section=ADVANCED,
     help="How many events a second each process delivers at most; empty means any number.",
 )
 BATCH_SIZE = Count(
-    name="batch_size", section=_ORDER, default=500, most=1000, help="How many events are read at once, at most."
+    name="batch_size",
+    section=ADVANCED,
+    default=500,
+    most=1000,
+    help="How many events are read at once, at most.",
 )
 LEASE_SECONDS = Count(
     name="lease_seconds",
-    section=_FAILURE,
+    section=ADVANCED,
     default=60,
     least=2,
     most=3600,
@@ -55,7 +66,7 @@ LEASE_SECONDS = Count(
 )
 HANDLER_TIMEOUT_SECONDS = Count(
     name="handler_timeout_seconds",
-    section=_FAILURE,
+    section=ADVANCED,
     default=15,
     most=3600,
     help="How long a handler may take; at most half the lease.",
@@ -71,7 +82,7 @@ MAX_ATTEMPTS = Count(
 )
 BACKOFF_BASE_SECONDS = Count(
     name="backoff_base_seconds",
-    section=_FAILURE,
+    section=ADVANCED,
     default=5,
     least=0,
     most=86_400,
@@ -79,7 +90,7 @@ BACKOFF_BASE_SECONDS = Count(
 )
 BACKOFF_CAP_SECONDS = Count(
     name="backoff_cap_seconds",
-    section=_FAILURE,
+    section=ADVANCED,
     default=3600,
     least=0,
     most=604_800,

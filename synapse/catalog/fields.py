@@ -11,6 +11,9 @@ from typing import Any
 
 from synapse.formats import durations
 
+# The heading below which stands what few need: forms fold it away.
+ADVANCED = "Advanced"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:

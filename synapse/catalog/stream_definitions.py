@@ -1,6 +1,6 @@
 """The catalog's definitions as values: what the hot path reads instead of the database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -49,6 +49,8 @@ class StreamDefinition:
     idempotency_key: Literal["optional", "required"] = "optional"
     durability: Literal["server", "local", "replicated"] = "server"
     replicas: int = 1
+    # As `synapse.catalog.summaries` reads them.
+    summaries: Sequence[Mapping[str, object]] = ()
     # How long a publish waits for that safety.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from synapse.catalog.fields import Choice, Count, Duration, Field, Text
+from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Field, Rows, Text
 
-_EVENTS, _STORING, _KEEPING = "Events", "Storing", "How long they are kept"
+_EVENTS, _KEEPING = "Events", "How long they are kept"
 
 PURPOSE = Text(name="purpose", help="The purpose of the stream.")
 LAYOUT = Choice(
     name="layout",
-    section=_EVENTS,
+    section=ADVANCED,
     default="flat",
     choices={"flat": "flat: one field a property", "dual": "dual: flat, and one typed copy in payload"},
     help="The format of an event in Redis.",
@@ -27,7 +27,7 @@ ENFORCEMENT = Choice(
 )
 UNKNOWN_EVENT_TYPES = Choice(
     name="unknown_event_types",
-    section=_EVENTS,
+    section=ADVANCED,
     default="accept",
     choices={"accept": "accept events of types that are not defined here", "reject": "reject them"},
 )
@@ -49,19 +49,19 @@ MAX_AGE = Duration(
 )
 HARD_LENGTH = Count(
     name="hard_length",
-    section=_KEEPING,
+    section=ADVANCED,
     default=1_000_000,
     help="The length at which “when full” decides, regardless of unacknowledged events.",
 )
 WHEN_FULL = Choice(
     name="when_full",
-    section=_KEEPING,
+    section=ADVANCED,
     default="drop_oldest",
     choices={"drop_oldest": "drop the oldest events, even unread ones", "reject": "refuse new events"},
 )
 IDEMPOTENCY_WINDOW = Duration(
     name="idempotency_window",
-    section=_STORING,
+    section=ADVANCED,
     default=timedelta(days=1),
     least=timedelta(minutes=1),
     most=timedelta(days=7),
@@ -70,7 +70,7 @@ IDEMPOTENCY_WINDOW = Duration(
 )
 IDEMPOTENCY_KEY = Choice(
     name="idempotency_key",
-    section=_STORING,
+    section=ADVANCED,
     default="optional",
     choices={
         "optional": "optional: events may come without one",
@@ -80,7 +80,7 @@ IDEMPOTENCY_KEY = Choice(
 )
 DURABILITY = Choice(
     name="durability",
-    section=_STORING,
+    section=ADVANCED,
     default="server",
     choices={
         "server": "server: as Redis is set up",
@@ -91,14 +91,21 @@ DURABILITY = Choice(
 )
 REPLICAS = Count(
     name="replicas",
-    section=_STORING,
+    section=ADVANCED,
     default=1,
     most=100,
     help="How many replicas must have it, where durability is “replicated”.",
+)
+
+SUMMARIES = Rows(
+    name="summaries",
+    section=ADVANCED,
+    help="What the admin sums up of its archived events: how often work completed and failed, and a measure of it.",
 )
 
 STREAM_FIELDS: tuple[Field, ...] = (
     *(PURPOSE, LAYOUT, ENFORCEMENT, UNKNOWN_EVENT_TYPES),
     *(MAX_LENGTH, MAX_AGE, HARD_LENGTH, WHEN_FULL),
     *(IDEMPOTENCY_WINDOW, IDEMPOTENCY_KEY, DURABILITY, REPLICAS),
+    SUMMARIES,
 )

@@ -5,9 +5,9 @@ Settings are a frozen dataclass beside the sink, read from JSON, with each error
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from types import UnionType
-from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of, nearest
@@ -98,6 +98,23 @@ _WORDS: dict[type, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How forms show a setting of a sink. It stands in the field's annotation: `url: Annotated[str, Setting("...")]`.
+
+    Attributes:
+        help: a sentence on what it does.
+        names: what a text names, so that forms offer those that there are: a secret or a stream; "" for any text.
+        choices: the words that it may be, each with the label that forms show; none for any text.
+        is_advanced: whether few need it, so that forms fold it away.
+    """
+
+    help: str = ""
+    names: Literal["", "secret", "stream"] = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    is_advanced: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkConfig:
     """The settings of a sink. Its fields are texts, numbers, true or false, lists of these, mappings of names to these
@@ -129,16 +146,16 @@ class SinkConfig:
     @classmethod
     def _errors(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         hints = get_type_hints(cls)
-        known = [field.name for field in fields(cls)]
+        known = [each.name for each in fields(cls)]
         for name in values:
             if name not in known:
                 yield name[:100], f"there is no such setting; {nearest(name, known)}"
-        for field in fields(cls):
-            if field.name not in values:
-                if field.default is MISSING and field.default_factory is MISSING:
-                    yield field.name, "is missing"
-            elif wrong := _mistyped(hints[field.name], values[field.name]):
-                yield field.name, wrong
+        for each in fields(cls):
+            if each.name not in values:
+                if each.default is MISSING and each.default_factory is MISSING:
+                    yield each.name, "is missing"
+            elif wrong := _mistyped(hints[each.name], values[each.name]):
+                yield each.name, wrong
 
 
 def _mistyped(hint: Any, value: Any) -> str:
@@ -160,9 +177,28 @@ Outcome = SinkError | None
 MayBegin = Callable[[], bool]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The result of a test event: whether the sink took it, after how many milliseconds, and what a receiver answered.
+
+    `status` is None where nothing answered. `said`: the error, "" without one; `text`: the beginning of the answer.
+    """
+
+    is_taken: bool
+    ms: int
+    status: int | None = None
+    said: str = ""
+    text: str = ""
+
+
 class Sink(ABC):
     """Takes events, many at once."""
 
+    # Its name in forms, and a sentence on where events go.
+    label: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    # Whether it can be sent a test event, which no stream holds: `try_out` is there.
+    can_try_out: ClassVar[bool] = False
     # Its settings: a subclass of SinkConfig.
     Config: ClassVar[type[SinkConfig]] = SinkConfig
     # How many events it has in flight at once, where its own settings limit that; None: as many as its bridge allows.
@@ -192,6 +228,14 @@ class Sink(ABC):
         Raises:
             SinkAway: when the sink can take no event now. None of the events was begun then.
         """
+
+    def try_out(self, delivery: Delivery) -> Trial:
+        """Deliver a test event, and return what happened.
+
+        Raises:
+            SinkAway: when the sink can take no event now.
+        """
+        raise NotImplementedError
 
     def is_gone(self) -> bool:
         """Say whether the sink takes nothing any more: then nothing is read for it."""
@@ -234,6 +278,8 @@ class PullConfig(SinkConfig):
 class PullSink(Sink):
     """The sink of groups that clients read with POST /v1/read. It is never opened, since nothing is pushed anywhere."""
 
+    label = "Pulled over HTTP"
+    about = "Programs ask for the events with POST /v1/read; nothing runs here."
     Config = PullConfig
 
     @classmethod

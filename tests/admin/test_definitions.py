@@ -1,11 +1,13 @@
 """Definitions are edited in the admin; each change is recorded and obeyed by the next publish."""
 
+import json
+
 import pytest
 
 from core.models import AuditEntry
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
-from tests.admin.pages import no_rows, url
+from tests.admin.pages import no_rows, text_of, url
 from tests.definitions import define
 
 STREAM = {"layout": "flat", "enforcement": "enforce", "unknown_event_types": "accept", "when_full": "drop_oldest"}
@@ -35,6 +37,68 @@ def test_a_stream_is_made_in_the_admin_and_takes_events_at_once(admin_client, re
     assert (saved.status_code, published.status_code) == (302, 201)
     assert latest_change() == ("person:admin", "create", "stream orders")
     assert AuditEntry.objects.first().after["purpose"] == "To sell"
+
+
+def rows_of_event_types(*rows):
+    found = {"event_types-TOTAL_FORMS": str(len(rows)), "event_types-INITIAL_FORMS": "0"}
+    for place, (name, example) in enumerate(rows):
+        found |= {f"event_types-{place}-name": name, f"event_types-{place}-example": example}
+    return found
+
+
+def publish(client, stream, **event):
+    holder.refresh()
+    return client.post(f"/events/{stream}", json.dumps(event), content_type="application/json").status_code
+
+
+def test_a_stream_is_made_with_event_types_whose_contracts_follow_from_examples(admin_client, redis):
+    rows = rows_of_event_types(("sold", '{"event_type": "sold", "total": 1.5}'), ("sent", ""), ("", ""))
+
+    saved = admin_client.post(url("streams.stream", "add"), STREAM | rows)
+
+    stream = Stream.objects.get()
+    assert saved["location"] == url("streams.stream", "change", stream.pk)
+    contracts = dict(stream.event_types.values_list("name", "contract__subject"))
+    assert contracts == {"sold": "orders.sold", "sent": None}
+    assert publish(admin_client, "orders", event_type="sold", total=2) == 201
+    assert publish(admin_client, "orders", event_type="sold", total="two") == 422
+    assert publish(admin_client, "orders", event_type="sent", anything=1) == 201
+
+
+def test_an_example_of_another_event_type_is_refused_in_its_row(admin_client, redis):
+    rows = rows_of_event_types(("sold", '{"event_type": "sent"}'))
+
+    page = admin_client.post(url("streams.stream", "add"), STREAM | rows)
+
+    assert "is an event of type “sent”, not “sold”" in text_of(page)
+    assert not Stream.objects.exists()
+
+
+def test_an_event_type_is_added_with_a_contract_from_its_example(admin_client, redis):
+    stream = define("orders", {"sold": {"required": ["n"]}})
+    page = admin_client.get(url("streams.stream", "change", stream.pk)).content.decode()
+    form = {"stream": stream.pk, "name": "sent", "description": "", "contract": "", "make_contract": "on"}
+
+    admin_client.post(url("streams.eventtype", "add"), form | {"example": '{"event_type": "sent", "id": 7}'})
+
+    assert f"{url('streams.eventtype', 'add')}?stream={stream.pk}" in page
+    made = EventType.objects.get(name="sent")
+    assert made.contract.subject == "orders.sent"
+    assert publish(admin_client, "orders", event_type="sent", id="x") == 422
+    again = admin_client.get(url("streams.eventtype", "change", made.pk))
+    assert "Make a contract from the example" not in text_of(again)
+
+
+def test_a_person_who_may_not_make_contracts_adds_an_event_type_without_one(client_who_may, redis):
+    stream = define("orders")
+    client = client_who_may("streams.add_eventtype", "streams.view_eventtype", "streams.view_stream")
+    form = {"stream": stream.pk, "name": "sent", "description": "", "contract": "", "make_contract": "on"}
+
+    page = client.get(url("streams.eventtype", "add"))
+    client.post(url("streams.eventtype", "add"), form | {"example": '{"event_type": "sent"}'})
+
+    assert "Make a contract from the example" not in text_of(page)
+    assert EventType.objects.get().contract is None
 
 
 def test_a_save_that_changes_nothing_leaves_no_record(admin_client, redis):

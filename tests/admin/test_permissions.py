@@ -126,6 +126,8 @@ class Scene:
         elif model == "contracts.contract" and name in PAGES:
             is_numbered = page in ("version", "deprecate", "restore", "delete_version", "schema", "python")
             arguments = [self.numbered.pk, *([1] if is_numbered else [])]
+        elif page in ("pause", "resume", "try_out"):
+            arguments = [self.rows[model].pk]
         elif page in ("publish", "draft"):
             arguments = [self.event_type.pk]
         elif model == "streams.service" and name in PAGES and page != "integration":

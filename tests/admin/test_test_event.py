@@ -37,12 +37,15 @@ def test_the_form_begins_with_the_example(admin_client, event_type):
     assert "(1 group now)" not in text_of(page)
 
 
-def test_without_an_example_it_begins_with_the_type(admin_client, event_type):
+def test_without_an_example_it_begins_with_what_the_contract_demands(admin_client, event_type):
     EventType.objects.update(example=None)
 
     page = admin_client.get(page_of(event_type))
+    EventType.objects.update(contract=None)
+    bare = admin_client.get(page_of(event_type))
 
-    assert orjson.loads(page.context["form"]["event"].value()) == {"event_type": "order-placed"}
+    assert orjson.loads(page.context["form"]["event"].value()) == {"event_type": "order-placed", "n": 0}
+    assert orjson.loads(bare.context["form"]["event"].value()) == {"event_type": "order-placed"}
 
 
 def test_a_published_event_is_in_the_stream_with_the_person_as_its_source(admin_client, redis, event_type):

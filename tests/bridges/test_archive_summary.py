@@ -1,16 +1,26 @@
-"""The summary of archived inference events, added up by the database."""
+"""The summaries of archived events that streams declare, added up by the database."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from bridges import inference_summary
-from bridges.inference_summary import Row
+from bridges import archive_summary
+from bridges.archive_summary import Row
 from bridges.models import ArchivedEvent, Bridge
 from streams.models import Stream
+from synapse.catalog.summaries import BadSummary, Summary, read
 
 pytestmark = pytest.mark.django_db
+STREAM = "inference-events"
+INFERENCES = Summary(
+    title="Inferences",
+    completed=("inference-complete",),
+    failed=("inference-error",),
+    by="model_name",
+    measure="latency_ms",
+)
 
 
 @pytest.fixture
@@ -44,8 +54,8 @@ def keep():
     return keep
 
 
-def last_hour():
-    return inference_summary.since(timezone.now() - timedelta(hours=1))
+def last_hour(summary=INFERENCES):
+    return archive_summary.since(STREAM, summary, timezone.now() - timedelta(hours=1))
 
 
 def inference(latency, model="classifier"):
@@ -59,12 +69,12 @@ def test_count_mean_and_95th_percentile_of_each_model_and_of_all(keep):
 
     found = last_hour()
 
-    assert found.models == [
-        Row(model="classifier", complete=100, errors=0, mean_ms=50.5, p95_ms=95.0),
-        Row(model="writer", complete=2, errors=1, mean_ms=1500.0, p95_ms=2000.0),
+    assert found.rows == [
+        Row(name="classifier", completed=100, failed=0, mean=50.5, p95=95.0),
+        Row(name="writer", completed=2, failed=1, mean=1500.0, p95=2000.0),
     ]
-    assert (found.total.complete, found.total.errors, found.total.p95_ms) == (102, 1, 97.0)
-    assert found.total.mean_ms == pytest.approx((5050 + 3000) / 102)
+    assert (found.total.completed, found.total.failed, found.total.p95) == (102, 1, 97.0)
+    assert found.total.mean == pytest.approx((5050 + 3000) / 102)
     assert found.cut is False
 
 
@@ -72,7 +82,7 @@ def test_count_mean_and_95th_percentile_of_each_model_and_of_all(keep):
 def test_the_percentile_is_the_smallest_that_95_of_100_do_not_exceed(keep, count, p95):
     keep(*(inference(n) for n in range(count, 0, -1)))
 
-    assert last_hour().total.p95_ms == p95
+    assert last_hour().total.p95 == p95
 
 
 def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
@@ -80,8 +90,8 @@ def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
     keep(inference(500), ago=3700)
     keep({"model_name": "classifier"}, type_="model-loaded")
 
-    assert last_hour().total == Row(model="", complete=1, errors=0, mean_ms=5.0, p95_ms=5.0)
-    assert inference_summary.since(timezone.now() - timedelta(days=1)).total.complete == 2
+    assert last_hour().total == Row(name="", completed=1, failed=0, mean=5.0, p95=5.0)
+    assert archive_summary.since(STREAM, INFERENCES, timezone.now() - timedelta(days=1)).total.completed == 2
 
 
 def test_latencies_that_are_no_numbers_and_models_that_are_no_names_count_as_missing(keep):
@@ -90,7 +100,7 @@ def test_latencies_that_are_no_numbers_and_models_that_are_no_names_count_as_mis
 
     found = last_hour()
 
-    assert {row.model: (row.complete, row.mean_ms) for row in found.models} == {
+    assert {row.name: (row.completed, row.mean) for row in found.rows} == {
         "classifier": (5, 1.5),
         "": (4, 3.5),
     }
@@ -100,31 +110,62 @@ def test_an_event_that_two_bridges_keep_counts_once(keep):
     ids = keep(inference(5), inference(7))
     keep(inference(5), inference(7), bridge="another", ids=ids)
 
-    assert last_hour().total.complete == 2
+    assert last_hour().total.completed == 2
 
 
 def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
-    monkeypatch.setattr(inference_summary, "MOST_EVENTS", 10)
+    monkeypatch.setattr(archive_summary, "MOST_EVENTS", 10)
     keep(*(inference(1) for _ in range(10)), ago=10)
     keep(*(inference(1000) for _ in range(10)), ago=20)
 
     found = last_hour()
 
-    assert (found.total.complete, found.total.mean_ms, found.cut) == (10, 1.0, True)
+    assert (found.total.completed, found.total.mean, found.cut) == (10, 1.0, True)
 
 
 def test_an_empty_archive_has_an_empty_summary():
-    assert last_hour() == inference_summary.Summary(
-        total=Row(model="", complete=0, errors=0, mean_ms=None, p95_ms=None), models=[], cut=False
+    assert last_hour() == archive_summary.Totals(
+        total=Row(name="", completed=0, failed=0, mean=None, p95=None), rows=[], cut=False
     )
 
 
 def test_a_summary_that_did_not_look_at_all_events_says_so(keep, monkeypatch):
-    monkeypatch.setattr(inference_summary, "MOST_EVENTS", 4)
+    monkeypatch.setattr(archive_summary, "MOST_EVENTS", 4)
     ids = keep(inference(1), inference(2))
     assert last_hour().cut is False
 
     keep(inference(1), inference(2), bridge="another", ids=ids)
 
-    assert last_hour().total.complete == 2
+    assert last_hour().total.completed == 2
     assert last_hour().cut is True
+
+
+def test_a_summary_of_other_types_and_properties_counts_those(keep):
+    keep({"dataset": "a", "n-items": 3}, {"dataset": "a", "n-items": 5}, type_="dataset-ready")
+    trainings = Summary(title="Data", completed=("dataset-ready", "other"), by="dataset", measure="n-items")
+
+    assert last_hour(trainings).rows == [Row(name="a", completed=2, failed=0, mean=4.0, p95=5.0)]
+    assert last_hour(Summary(title="Data", completed=("dataset-ready",))) == archive_summary.Totals(
+        total=Row(name="", completed=2, failed=0, mean=None, p95=None), rows=[], cut=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("inferences", "A list of summaries"),
+        ([{"title": "A", "completed": ["a"]}] * 6, "At most 5"),
+        (["a"], "must be a mapping"),
+        ([{"completed": ["a"]}], "“title” is missing"),
+        ([{"title": "A"}], "“completed” is missing"),
+        ([{"title": "A", "completed": "a"}], "“completed” must be a list"),
+        ([{"title": "A", "completed": ["a b"]}], "“completed” must be a list"),
+        ([{"title": "A", "completed": ["a"], "by": "x') --"}], "“by” must be the name"),
+        ([{"title": "A", "completed": ["a"], "measure": 7}], "“measure” must be the name"),
+        ([{"title": "A", "completed": ["a"], "mesure": "x"}], "did you mean “measure”?"),
+        ([{"title": "A\u202e", "completed": ["a"]}], "“title” must be text"),
+    ],
+)
+def test_what_is_no_summary_is_refused_with_the_reason(values, said):
+    with pytest.raises(BadSummary, match=re.escape(said)):
+        read(values)

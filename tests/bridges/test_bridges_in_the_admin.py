@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from html.parser import HTMLParser
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,14 +13,17 @@ from django.utils import timezone
 from bridges import auto_disable
 from bridges.admin import failure_reasons
 from bridges.models import ArchivedEvent, Bridge
+from bridges.secrets import values_of
 from bridges.snapshot import definition_of
 from core.models import AuditEntry, Role
 from streams import connections
 from streams.models import EventType
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.status import Overview, Status, pack
+from synapse.delivery.webhooks import target
 from synapse.redis.commands import participants
 from tests.admin.pages import messages_of, text_of, url
+from tests.bridges.receiver import Receiver, answer
 from tests.definitions import define
 
 BRIDGE, ARCHIVED = "bridges.bridge", "bridges.archivedevent"
@@ -43,7 +47,6 @@ def form_of(bridge=None, **values):
         "group": "shop",
         "event_types": "",
         "sink": "console",
-        "config": "",
         "enabled": "on",
         "start": "new",
         "batch_size": "500",
@@ -191,40 +194,73 @@ def test_error_texts_of_a_bridge_are_escaped(admin_client, redis, archive):
 
 
 def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
-    given = form_of(archive, event_types='["inference-error"]', config="{}")
+    given = form_of(archive, event_types="inference-error, inference-complete", group="")
+    rows = {
+        "filters-property": ["latency_ms", "model", "source", ""],
+        "filters-op": ["gt", "in", "exists", "eq"],
+        "filters-value": ["100", "a, 7", "", ""],
+        "retry_schedule-wait": ["5", "2h", ""],
+    }
 
-    admin_client.post(url(BRIDGE, "add"), given)
+    admin_client.post(url(BRIDGE, "add"), given | rows)
 
     row = Bridge.objects.get(name="to-shop")
-    assert (row.event_types, row.config, row.sink, row.start) == (["inference-error"], {}, "console", "new")
+    assert (row.group, row.config, row.sink, row.start) == ("to-shop", {}, "console", "new")
+    assert row.event_types == ["inference-error", "inference-complete"]
+    assert row.retry_schedule == [5, "2h"]
+    assert row.filters == [
+        {"property": "latency_ms", "op": "gt", "value": 100},
+        {"property": "model", "op": "in", "value": ["a", 7]},
+        {"property": "source", "op": "exists"},
+    ]
     assert AuditEntry.objects.filter(target="bridge to-shop", action="create").exists()
 
 
 @pytest.mark.parametrize(
     ("values", "field", "said"),
     [
-        ({"sink": "handler"}, "config", "handler: is missing"),
+        ({"sink": "handler"}, "config.handler", "is missing"),
         (
-            {"sink": "handler", "config": '{"handler": "os.system"}'},
-            "config",
-            "handler: “os.system” is not on the list",
+            {"sink": "handler", "config-handler-handler": "os.system"},
+            "config.handler",
+            "“os.system” is not on the list",
+        ),
+        ({"sink": "database", "config-database-keep_days": "seven"}, "config.keep_days", "Enter a whole number"),
+        ({"sink": "database", "config-database-keep_days": "0"}, "config.keep_days", "must be from 1 to"),
+        ({"sink": "stream", "config-stream-stream": "nowhere"}, "config.stream", "there is no stream “nowhere”"),
+        (
+            {"sink": "stream", "config-stream-stream": "inference-events"},
+            "config.stream",
+            "is the stream that the bridge",
+        ),
+        ({"sink": "webhook"}, "config.url", "is missing"),
+        (
+            {"sink": "webhook", "config-webhook-url": "https://localhost/", "config-webhook-secret": " new"},
+            "config.url",
+            "must not lead to this machine",
         ),
         (
-            {"sink": "database", "config": '{"keep_days": "7"}'},
-            "config",
-            "keep_days: must be a whole number or nothing",
+            {"sink": "webhook", "config-webhook-url": "https://a.example/", "config-webhook-secret": "nobody"},
+            "config.secret",
+            "there is no secret “nobody”",
         ),
-        ({"config": '{"x": 1}'}, "config", "x: there is no such setting"),
-        ({"config": "[1]"}, "config", "must hold the sink's settings by name"),
-        ({"config": "{"}, "config", "line 1"),
+        (
+            {"sink": "webhook", "config-webhook-headers-name": "", "config-webhook-headers-value": "7"},
+            "config.headers",
+            "“7” has no name",
+        ),
         ({"sink": "paper"}, "sink", "Select a valid choice"),
-        ({"event_types": '["a b"]'}, "event_types", "“a b” is no event type"),
-        ({"event_types": '{"a": 1}'}, "event_types", "A list of event types"),
+        ({"event_types": "ok, a b"}, "event_types", "“a b” is no event type"),
+        ({"event_types": '["a", 1]'}, "event_types", "A list of event types"),
         ({"handler_timeout_seconds": "31"}, "handler_timeout_seconds", "At most half of the lease."),
         ({"group": "archive"}, "__all__", "already exists"),
-        ({"filters": '[{"property": "a"}]'}, "filters", "Filter 1: “op” is nothing"),
-        ({"filters": "7"}, "filters", "A list of filters"),
-        ({"retry_schedule": '["soon"]'}, "retry_schedule", "A wait is a number of seconds"),
+        (
+            {"filters-property": "a", "filters-op": "gt", "filters-value": ""},
+            "filters",
+            "Filter 1: “value” is missing: what gt compares with.",
+        ),
+        ({"filters-property": "a", "filters-op": "like", "filters-value": "7"}, "filters", "Filter 1: “op” is"),
+        ({"retry_schedule-wait": "soon"}, "retry_schedule", "A wait is a number of seconds"),
         ({"order": "key"}, "order_key", "needs one"),
         ({"order": "key", "order_key": "a/b"}, "order_key", "one top-level property"),
         ({"start": "yesterday"}, "start", "not a start position"),
@@ -237,7 +273,10 @@ def test_an_unusable_bridge_setting_is_refused_on_its_field(admin_client, redis,
     answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, **values))
 
     assert answer.status_code == 200
-    assert said in " ".join(answer.context["adminform"].form.errors[field])
+    form = answer.context["adminform"].form
+    column, _, setting = field.partition(".")
+    assert column in form.errors
+    assert said in " ".join((form.sinks[values["sink"]] if setting else form).errors[setting or field])
     assert Bridge.objects.count() == 1
 
 
@@ -290,29 +329,49 @@ def test_archived_events_are_listed_filtered_and_shown_and_never_changed(admin_c
     assert admin_client.get(url(ARCHIVED, "add")).status_code == 403
 
 
-def test_the_inference_events_are_summed_up_by_model(admin_client, redis, archive):
+SUMMARY = {
+    "title": "Inferences",
+    "completed": ["inference-complete"],
+    "failed": ["inference-error"],
+    "by": "model_name",
+    "measure": "latency_ms",
+    "unit": "ms",
+}
+
+
+def test_archived_events_are_summed_up_as_their_stream_declares(admin_client, redis, archive):
+    define("inference-events", summaries=[SUMMARY])
     for latency in (10, 20, 30):
         keep(archive, {"model_name": "classifier", "latency_ms": latency})
     keep(archive, {"model_name": "classifier"}, event_type="inference-error")
     hours = timezone.now() - timedelta(hours=5)
     keep(archive, {"model_name": "writer", "latency_ms": 1000}, published_at=hours)
 
-    text = text_of(admin_client.get(url(ARCHIVED, "inference")))
+    text = text_of(admin_client.get(url(ARCHIVED, "summaries")))
 
     hour, day = text.split("The last day")
-    assert "classifier 3 20.0 ms 30.0 ms 1 All 3 20.0 ms 30.0 ms 1" in hour
+    assert "Inferences: The last hour inference-events" in hour
+    assert "classifier 3 1 20.0 ms 30.0 ms All 3 1 20.0 ms 30.0 ms" in hour
     assert "writer" not in hour
-    assert "writer 1 1000.0 ms 1000.0 ms 0" in day
+    assert "writer 1 0 1000.0 ms 1000.0 ms" in day
 
 
-def test_the_summary_of_nothing_says_so(admin_client, redis, archive):
-    assert text_of(admin_client.get(url(ARCHIVED, "inference"))).count("No inference event of that time") == 2
+def test_summaries_are_offered_where_a_stream_declares_one(admin_client, redis, archive):
+    address = url(ARCHIVED, "summaries")
+    assert "No stream declares a summary" in text_of(admin_client.get(address))
+    assert address not in admin_client.get(url(ARCHIVED)).content.decode()
+
+    define("inference-events", summaries=[SUMMARY])
+
+    assert text_of(admin_client.get(address)).count("No such event of that time") == 2
+    assert admin_client.get(url(ARCHIVED)).content.decode().count(address) == 2
+    assert address in admin_client.get("/admin/").content.decode()
 
 
 def test_only_people_with_permission_see_bridges_and_archived_events(client, django_user_model, redis, archive):
     client.force_login(django_user_model.objects.create_user("someone", password="x", is_staff=True))
 
-    for page in (url(BRIDGE), url(ARCHIVED), url(ARCHIVED, "inference")):
+    for page in (url(BRIDGE), url(ARCHIVED), url(ARCHIVED, "summaries")):
         assert client.get(page).status_code == 403
     assert "archive" not in text_of(client.get("/admin/"))
 
@@ -325,7 +384,7 @@ def test_the_first_page_names_each_bridge_and_its_state(admin_client, redis, arc
 
 
 def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
-    admin_client.post(url(BRIDGE, "add"), form_of(archive, config="{}"))
+    admin_client.post(url(BRIDGE, "add"), form_of(archive))
 
     assert json.dumps(AuditEntry.objects.get(target="bridge to-shop").after)
 
@@ -333,9 +392,10 @@ def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
 def test_a_bridge_whose_handler_is_not_allowed_any_more_can_be_disabled(admin_client, archive):
     values = {"sink": "handler", "config": {"handler": "shop.gone"}}
     Bridge.objects.filter(pk=archive.pk).update(**values)
-    form = form_of(archive, name="archive", group="archive", sink="handler", config=json.dumps(values["config"]))
+    form = form_of(archive, name="archive", group="archive", sink="handler")
+    form |= {"config-handler-handler": "shop.gone"}
 
-    refused = admin_client.post(url(BRIDGE, "change", archive.pk), {**form, "config": '{"handler": "shop.other"}'})
+    refused = admin_client.post(url(BRIDGE, "change", archive.pk), {**form, "config-handler-handler": "shop.other"})
     saved = admin_client.post(url(BRIDGE, "change", archive.pk), {**form, "enabled": ""})
 
     assert "not on the list" in text_of(refused)
@@ -343,27 +403,132 @@ def test_a_bridge_whose_handler_is_not_allowed_any_more_can_be_disabled(admin_cl
     assert Bridge.objects.get(pk=archive.pk).enabled is False
 
 
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
-        ("nowhere", "stream: there is no stream “nowhere”"),
-        ("inference-events", "stream: is the stream that the bridge reads"),
-    ],
-)
-def test_a_bridge_that_writes_to_no_other_stream_is_refused(admin_client, archive, target, words):
-    values = form_of(archive, sink="stream", config=json.dumps({"stream": target}))
-
-    answer = admin_client.post(url(BRIDGE, "add"), values)
-
-    assert words in text_of(answer)
-    assert Bridge.objects.count() == 1
+@pytest.fixture
+def receiver():
+    """A webhook's receiver on this machine."""
+    running = Receiver()
+    yield running
+    running.close()
 
 
-def test_a_webhook_that_must_not_be_is_refused_with_what_is_wrong(admin_client, archive, webhooks):
-    config = {"url": "https://localhost/", "secret": "nobody"}
+@pytest.fixture
+def to_shop(redis, archive, settings, receiver):
+    """A webhook bridge that leads to the receiver, made with the form; the page that followed it."""
+    settings.WEBHOOK_ALLOW = target.read_allowed(["127.0.0.1"])
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    form = form_of(archive, sink="webhook") | {
+        "config-webhook-url": receiver.url,
+        "config-webhook-secret": " new",
+        "config-webhook-body": "envelope",
+        "config-webhook-headers-name": "X-Shop",
+        "config-webhook-headers-value": "7",
+    }
+    return client, client.post(url(BRIDGE, "add"), form, follow=True)
 
-    answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, sink="webhook", config=json.dumps(config)))
 
-    assert "url: must not lead to this machine" in text_of(answer)
-    assert "secret: There is no secret “nobody”" in text_of(answer)
-    assert Bridge.objects.count() == 1
+def test_the_secret_of_a_webhook_is_made_with_it_and_shown_once(to_shop, receiver):
+    client, page = to_shop
+
+    bridge = Bridge.objects.get(name="to-shop")
+    assert bridge.config == {"url": receiver.url, "secret": "to-shop", "headers": {"X-Shop": "7"}}
+    (value,) = re.findall(r"whsec_\S+", " ".join(messages_of(page)))
+    assert values_of("to-shop") == [value]
+    entry = AuditEntry.objects.get(target="secret to-shop")
+    assert (entry.action, entry.actor) == ("create", "person:root")
+    assert value not in json.dumps([entry.after, AuditEntry.objects.get(target="bridge to-shop").after])
+    assert value not in client.get(url(BRIDGE, "change", bridge.pk)).content.decode()
+
+
+def test_saving_a_bridge_as_it_is_changes_nothing(to_shop, receiver):
+    client, _ = to_shop
+    bridge = Bridge.objects.get(name="to-shop")
+    Bridge.objects.filter(pk=bridge.pk).update(
+        config={**bridge.config, "body": "envelope", "permanent_statuses": [400]},
+        filters=[{"property": "a", "op": "eq", "value": "7"}, {"property": "b", "op": "in", "value": ["x", 1.5, True]}],
+        retry_schedule=[1, "5m"],
+    )
+    before = Bridge.objects.filter(pk=bridge.pk).values().get()
+
+    saved = client.post(url(BRIDGE, "change", bridge.pk), sent_as_shown(client.get(url(BRIDGE, "change", bridge.pk))))
+
+    assert saved.status_code == 302
+    assert Bridge.objects.filter(pk=bridge.pk).values().get() == before
+    assert not AuditEntry.objects.filter(target="bridge to-shop", action="change").exists()
+
+
+def sent_as_shown(page):
+    """Return what a browser sends when a person saves a form as it came."""
+    form = ShownForm()
+    form.feed(page.content.decode())
+    return {
+        name: [one[0] if isinstance(one, list) else one for one in values if one != []]
+        for name, values in form.sent.items()
+    }
+
+
+class ShownForm(HTMLParser):
+    """The inputs of a page with their values."""
+
+    def __init__(self):
+        super().__init__()
+        self.sent, self._options = {}, []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        name, kind = given.get("name"), given.get("type")
+        is_switch = kind in ("checkbox", "radio")
+        if tag == "select":
+            self._options = []
+            self.sent.setdefault(name, []).append(self._options)
+        elif tag == "option":
+            # A browser sends the first one where none is selected.
+            self._options.insert(0 if "selected" in given else len(self._options), given.get("value", ""))
+        elif tag == "input" and name and (not is_switch or "checked" in given):
+            self.sent.setdefault(name, []).append(given.get("value", "on" if is_switch else ""))
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_a_test_event_says_what_the_receiver_answered_and_is_recorded(to_shop, receiver, redis, status):
+    client, _ = to_shop
+    bridge = Bridge.objects.get(name="to-shop")
+    receiver.answers = lambda _: answer(status, body=b"" if status == 204 else b"no <b>room</b>")
+
+    page = client.post(url(BRIDGE, "try_out", bridge.pk))
+
+    (request,) = receiver.got
+    assert request.is_signed_with(values_of("to-shop")[0])
+    assert request.headers["x-shop"] == "7"
+    assert request.json["data"] == {"event_type": "test", "test": True}
+    assert redis.exists("inference-events") == 0
+    text = text_of(page)
+    assert re.search(rf"{status} The receiver {'took it' if status == 204 else 'did not take it'}, after \d+ ms", text)
+    assert ("no <b>room</b>" in text) == (status == 500)
+    entry = AuditEntry.objects.get(action="test", target="bridge to-shop")
+    assert (entry.after["status"], entry.after["taken"]) == (status, status == 204)
+
+
+def test_a_test_event_reaches_no_address_that_webhooks_may_not(to_shop, receiver, settings):
+    client, _ = to_shop
+    settings.WEBHOOK_ALLOW = target.read_allowed([])
+
+    page = client.post(url(BRIDGE, "try_out", Bridge.objects.get(name="to-shop").pk), {"event": '{"event_type": "a"}'})
+
+    assert "SYNAPSE_WEBHOOK_ALLOW can allow its host" in text_of(page)
+    assert receiver.got == []
+
+
+def test_pause_and_resume_are_buttons_on_the_page_of_a_bridge(admin_client, viewer, redis, archive):
+    page = url(BRIDGE, "change", archive.pk)
+    pause, resume = url(BRIDGE, "pause", archive.pk), url(BRIDGE, "resume", archive.pk)
+
+    assert pause in admin_client.get(page).content.decode()
+    assert pause not in viewer.get(page).content.decode()
+    admin_client.get(pause)
+    assert Bridge.objects.get().paused is False
+    assert viewer.post(pause).status_code == 403
+    assert "“archive” is paused" in messages_of(admin_client.post(pause, follow=True))[0]
+    assert Bridge.objects.get().paused is True
+    assert AuditEntry.objects.filter(action="pause", target="bridge archive").exists()
+    admin_client.post(resume)
+    assert Bridge.objects.get().paused is False

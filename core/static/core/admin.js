@@ -28,6 +28,57 @@
     }
   };
 
+  // Fields in the rows of a table have no label but the head of their column.
+  const labelCells = () => {
+    for (const field of document.querySelectorAll("td[data-label] :is(input:not([type=hidden]), select, textarea)")) {
+      if (field.labels?.length === 0 && !field.hasAttribute("aria-label")) {
+        field.setAttribute("aria-label", field.closest("td").dataset.label);
+      }
+    }
+  };
+
+  // What the theme and its libraries leave without a name, and the names that it gets.
+  const NAMES = [
+    ["a[href$='/admin/']:has(> .material-symbols-outlined:only-child)", "Overview"],
+    ["#searchbar-submit", "Search"],
+    ["[x-on\\:click*=openTheme]", "Light or dark"],
+    ["[x-on\\:click*=openRelatedWidgetWrapper]", "Add, change or view"],
+    ["[x-on\\:click*=openTabsDropdown]", "More tabs"],
+    ["[x-on\\:click*=showActions]", "More actions"],
+  ];
+
+  const nameParts = () => {
+    for (const [selector, name] of NAMES) {
+      for (const part of document.querySelectorAll(`:is(${selector}):not([aria-label])`)) {
+        part.setAttribute("aria-label", name);
+      }
+    }
+    for (const tip of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) {
+      tip.setAttribute("role", "img");
+    }
+    for (const box of document.querySelectorAll(".select2-selection:not([aria-label])")) {
+      const label = box.closest(".select2")?.previousElementSibling?.labels?.[0]?.textContent.trim().replace(/:$/, "");
+      for (const part of [box, ...box.querySelectorAll("[role=textbox]")]) {
+        part.setAttribute("aria-label", label || "Choose");
+        part.removeAttribute("aria-labelledby");
+      }
+    }
+  };
+
+  // What scrolls is reached with the keyboard, too.
+  const reachScrolled = () => {
+    for (const text of document.querySelectorAll(".cm-content:not([tabindex])")) {
+      text.tabIndex = 0;
+    }
+    for (const part of document.querySelectorAll(".s-scroll, .s-diff, pre.s-json")) {
+      part.tabIndex = 0;
+      if (part.tagName !== "PRE" && !part.hasAttribute("role")) {
+        part.setAttribute("role", "region");
+        part.setAttribute("aria-label", part.closest("section")?.querySelector("h2")?.textContent.trim() ?? "Table");
+      }
+    }
+  };
+
   // ---- The parts of a page that say what goes on now are kept up to date: all with an id and data-live="SECONDS".
   //
   // With a sample of statistics that the server pushes, the parts that are older than that are fetched, from the page
@@ -111,6 +162,88 @@
     window.followStatistics();
   };
 
+  // ---- Times come in UTC, and are shown in the zone of the person's machine, with UTC to be pointed at.
+
+  const twoDigits = (number) => String(number).padStart(2, "0");
+
+  const inTheirZone = (time) => {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) {
+      return;
+    }
+    const day = `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}`;
+    const clock = `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}:${twoDigits(at.getSeconds())}`;
+    const zone = at.toLocaleTimeString("en", { timeZoneName: "short" }).split(" ").pop();
+    if ("clock" in time.dataset) {
+      const today = new Date().toDateString() === at.toDateString();
+      time.textContent = `${today ? "" : `${day} `}${clock}${time.dataset.clock}`;
+    } else {
+      time.title = `${day} ${clock} ${zone} (${time.title})`;
+    }
+    time.dataset.shown = "";
+  };
+
+  const showTimes = () => {
+    document.querySelectorAll("time[datetime]:not([data-shown])").forEach(inTheirZone);
+  };
+
+  // A label with [data-utc] has an input of a time in UTC: it is shown and typed in the zone of the machine, too.
+  const askInTheirZone = (word) => {
+    const input = word.closest("label")?.querySelector("input[type=datetime-local]");
+    if (!input) {
+      return;
+    }
+    const shifted = (text, sign) => {
+      const at = new Date(`${text}Z`);
+      const off = new Date(at.getTime() - sign * at.getTimezoneOffset() * 60_000);
+      return Number.isNaN(off.getTime()) ? text : off.toISOString().slice(0, 19);
+    };
+    word.remove();
+    input.value = input.value && shifted(input.value, 1);
+    input.form.addEventListener("submit", () => {
+      input.value = input.value && shifted(input.value, -1);
+    });
+  };
+
+  // ---- [data-copy="ID"] copies the text of that part.
+
+  const copyText = async (button) => {
+    const part = document.getElementById(button.dataset.copy);
+    document.getSelection().selectAllChildren(part);
+    try {
+      await navigator.clipboard.writeText(part.textContent);
+    } catch {
+      // Without TLS the browser has no clipboard for pages; the text is selected all the same.
+      if (!document.execCommand("copy")) {
+        return;
+      }
+    }
+    document.getSelection().removeAllRanges();
+    const label = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => {
+      button.textContent = label;
+    }, 2000);
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button !== null) {
+      copyText(button);
+    }
+  });
+
+  // ---- The first field with an error has the focus.
+
+  const focusOnError = () => {
+    const wrong = "[aria-invalid=true]:not([type=hidden], [hidden]), .errors :is(input, select, textarea):not([type=hidden], [hidden])";
+    const field = [...document.querySelectorAll(`#content :is(${wrong})`)].find((each) => each.closest("[hidden]") === null);
+    if (field !== undefined) {
+      field.closest("details")?.setAttribute("open", "");
+      field.focus();
+    }
+  };
+
   // ---- Of the theme's own libraries: no styles that the pages' policy refuses, and no code from texts.
 
   if (window.htmx) {
@@ -121,6 +254,18 @@
   document.addEventListener("DOMContentLoaded", () => {
     makeButtons();
     silenceIcons();
+    labelCells();
     keepUpToDate();
+    const onChange = () => {
+      showTimes();
+      nameParts();
+      reachScrolled();
+    };
+    onChange();
+    document.addEventListener("formset:added", labelCells);
+    document.querySelectorAll("[data-utc]").forEach(askInTheirZone);
+    new MutationObserver(onChange).observe(document.body, { childList: true, subtree: true });
+    // After the scripts of the form, which put other inputs in the place of some.
+    setTimeout(focusOnError);
   });
 })();

@@ -22,13 +22,23 @@
 
   const clock = (id) => {
     const at = new Date(Number(id.split("-")[0]));
-    return Number.isNaN(at.getTime()) ? "—" : at.toISOString().slice(11, 23);
+    if (Number.isNaN(at.getTime())) {
+      return "—";
+    }
+    // As core.templatetags.synapse.clock_time: the page's script shows it in the zone of the machine.
+    const time = element("time", "", at.toISOString().slice(11, 23));
+    time.dateTime = at.toISOString();
+    time.title = `${time.dateTime.replace("T", " ").replace("Z", "")} UTC`;
+    time.dataset.clock = time.dateTime.slice(19, 23);
+    return time;
   };
 
   const row = (message) => {
     const summary = element("summary", "s-message-row", "");
+    const when = element("span", "s-message-time s-number", "");
+    when.append(clock(message.id));
     summary.append(
-      element("span", "s-message-time s-number", clock(message.id)),
+      when,
       element("span", "s-message-id s-mono", message.id),
       element("span", "s-message-type s-hostile", message.event_type ?? "(no type)"),
       element("span", "s-message-source s-hostile", message.source ?? "—"),

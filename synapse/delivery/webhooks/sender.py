@@ -156,12 +156,26 @@ class Sender:
                 if response.content.at_eof() and messages.is_taken(response.status):
                     # The connection went back already, with the last byte.
                     return
-                answer = await self._answer(response, int((time.monotonic() - begun) * 1000))
+                answer = await _answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             failure: FailureClass = "timeout" if isinstance(error, TimeoutError) else "connection"
             raise SinkError(self._explained(error), failure=failure) from error
-        if answer is not None:
+        if not messages.is_taken(answer.status):
             raise messages.failure(answer, permanent=self._permanent, now=time.time())
+
+    async def ask(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one event, and return the answer, whatever its status.
+
+        Raises:
+            SinkError: when there is none.
+        """
+        begun = time.monotonic()
+        try:
+            with self._limit:
+                response = await self._response(headers, body)
+                return await _answer(response, int((time.monotonic() - begun) * 1000))
+        except (TimeoutError, ClientError, OSError) as error:
+            raise SinkError(self._explained(error)) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -183,19 +197,6 @@ class Sender:
             if not connection.is_reused or _is_answered(error):
                 raise
         return await self._fresh.post(self._url, **options)
-
-    async def _answer(self, response: ClientResponse, ms: int) -> Answer | None:
-        """Return the answer when it is no success; it began after so many milliseconds."""
-        async with response:
-            text = b"" if response.content.at_eof() else await _beginning(response)
-            if messages.is_taken(response.status):
-                return None
-            return Answer(
-                status=response.status,
-                text=messages.beginning(text, is_all=response.content.at_eof()),
-                ms=ms,
-                retry_after=response.headers.get("Retry-After", ""),
-            )
 
     def _explained(self, error: Exception) -> str:
         place = f"{self._target.host}:{self._target.port}"
@@ -235,6 +236,18 @@ def _noting_reuse() -> TraceConfig:
 def _is_answered(error: Exception) -> bool:
     """Say whether a connection ended in the middle of an answer."""
     return isinstance(error, ServerDisconnectedError) and not isinstance(error.message, str)
+
+
+async def _answer(response: ClientResponse, ms: int) -> Answer:
+    """Return the answer, which began after so many milliseconds."""
+    async with response:
+        text = b"" if response.content.at_eof() else await _beginning(response)
+        return Answer(
+            status=response.status,
+            text=messages.beginning(text, is_all=response.content.at_eof()),
+            ms=ms,
+            retry_after=response.headers.get("Retry-After", ""),
+        )
 
 
 async def _beginning(response: ClientResponse) -> bytes:

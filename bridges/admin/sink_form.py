@@ -1,0 +1,217 @@
+"""The part of a bridge's form that chooses a sink and sets it up, made from what each sink declares of its settings."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from unfold.widgets import (  # type: ignore[import-untyped]
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from bridges.models import Secret
+from bridges.sinks import registry
+from core.admin.list_fields import MappingField, NamesField
+from streams.models import Stream
+from synapse.delivery.sink import Setting, Sink, SinkConfig
+
+# Of how many streams and secrets the names are offered; where there are more, they are typed.
+MOST_OFFERED = 500
+# The choice of a secret that is made when the bridge is saved. No name has a space.
+MADE_ON_SAVING = " new"
+_WRONG = "The sink cannot be set up like this: see the fields that are marked."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """The names that the settings may name, as far as the person may know them."""
+
+    streams: Sequence[str] = ()
+    secrets: Sequence[str] | None = None
+    may_make_secrets: bool = False
+
+
+def offered_to(user: Any) -> Offered:
+    """Return what the forms of a person offer: two queries. `secrets` None: they may not see which there are."""
+    may_see_streams = user.has_perm("streams.view_stream")
+    streams = list(Stream.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]) if may_see_streams else []
+    secrets = None
+    if user.has_perm("bridges.view_secret"):
+        stored = Secret.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]
+        secrets = sorted({*stored, *_secrets_of_environment()})
+    return Offered(
+        streams=streams if len(streams) <= MOST_OFFERED else (),
+        secrets=secrets if secrets is not None and len(secrets) <= MOST_OFFERED else None,
+        may_make_secrets=user.has_perm("bridges.add_secret"),
+    )
+
+
+def _secrets_of_environment() -> Collection[str]:
+    names = [variable.removeprefix(settings.SECRETS_PREFIX).lower() for variable in settings.BRIDGE_SECRETS]
+    return [name for name in names if not name.endswith("_previous")]
+
+
+class SinkCards(forms.RadioSelect):
+    """Sinks to choose from: each with its name and a sentence."""
+
+    template_name = "bridges/admin/sink_cards.html"
+
+    def create_option(self, name: str, value: Any, *others: Any, **more: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *others, **more)
+        sink = registry.find(str(value))
+        about = sink.about or (sink.__doc__ or "").strip().partition("\n")[0]
+        return option | {"about": about}
+
+
+def sink_field() -> forms.ChoiceField:
+    """Return the field that chooses a sink."""
+    choices = [(name, registry.find(name).label or name) for name in registry.names()]
+    return forms.ChoiceField(choices=choices, widget=SinkCards(choices=choices), label="Sink")
+
+
+class SinkForm(forms.Form):
+    """The settings of one sink."""
+
+    def __init__(
+        self, sink: type[Sink], offered: Offered, data: Any, *, prefix: str, initial: Mapping[str, Any]
+    ) -> None:
+        super().__init__(data, prefix=prefix, initial=dict(initial))
+        self._config_class, self._stored = sink.Config, set(initial)
+        self.settings = _settings_of(sink.Config)
+        for name, (hint, setting) in self.settings.items():
+            self.fields[name] = _field(hint, setting, offered, self.initial.get(name))
+            self.fields[name].label = name.replace("_", " ").capitalize()
+            self.fields[name].help_text = setting.help
+        for each in fields(sink.Config):
+            is_required = each.default is MISSING and each.default_factory is MISSING
+            self.fields[each.name].required = is_required
+            self.fields[each.name].error_messages["required"] = "is missing"
+            if not is_required and each.name not in self.initial:
+                self.initial[each.name] = _default_of(each)
+
+    @property
+    def usual(self) -> list[forms.BoundField]:
+        """The settings that most need."""
+        return [self[name] for name, (_, setting) in self.settings.items() if not setting.is_advanced]
+
+    @property
+    def advanced(self) -> list[forms.BoundField]:
+        """The settings that few need."""
+        return [self[name] for name, (_, setting) in self.settings.items() if setting.is_advanced]
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the settings that few need are to be seen: one is set, or wrong."""
+        return any(field.errors or field.initial for field in self.advanced)
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings as a bridge has them: without those that have their default, unless they were there."""
+        given = {name: _unless_empty(self.cleaned_data.get(name), self.settings[name][0]) for name in self.settings}
+        defaults = {each.name: _default_of(each) for each in fields(self._config_class)}
+        return {name: value for name, value in given.items() if value != defaults[name] or name in self._stored}
+
+
+def _default_of(each: Any) -> Any:
+    """Return the default of a setting, MISSING when it has none."""
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+def _settings_of(config: type[SinkConfig]) -> dict[str, tuple[Any, Setting]]:
+    """Return the type and the declaration of each setting, by its name."""
+    found: dict[str, tuple[Any, Setting]] = {}
+    for each in fields(config):
+        hint = get_type_hints(config, include_extras=True)[each.name]
+        setting = Setting()
+        if get_origin(hint) is Annotated:
+            hint, *about = get_args(hint)
+            setting = next((one for one in about if isinstance(one, Setting)), setting)
+        found[each.name] = hint, setting
+    return found
+
+
+def _kind(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the type of a setting that is not None, and the types of its parts."""
+    one = next((each for each in get_args(hint) if each is not NoneType), hint) if NoneType in get_args(hint) else hint
+    return get_origin(one) or one, get_args(one)
+
+
+def _field(hint: Any, setting: Setting, offered: Offered, now: Any) -> forms.Field:
+    kind, parts = _kind(hint)
+    secrets = offered.secrets or ()
+    if kind is bool:
+        return forms.BooleanField(widget=UnfoldBooleanWidget())
+    if kind is int:
+        return forms.IntegerField(widget=UnfoldAdminIntegerFieldWidget())
+    if kind is float:
+        return forms.FloatField(widget=UnfoldAdminIntegerFieldWidget(attrs={"step": "any"}))
+    if kind is list:
+        return NamesField(of=int if parts == (int,) else str)
+    if kind is dict:
+        options = secrets if setting.names == "secret" else ()
+        return MappingField(is_json=parts[-1] is not str, options=options)
+    if setting.names == "secret" and offered.secrets is not None:
+        made = [(MADE_ON_SAVING, "A new one, shown once when you save")] if offered.may_make_secrets else []
+        return _choice([*made, *_named(secrets, now)], "there is no secret “%(value)s”")
+    if setting.names == "stream" and offered.streams:
+        return _choice([("", "Choose a stream"), *_named(offered.streams, now)], "there is no stream “%(value)s”")
+    if setting.choices:
+        return _choice(list(setting.choices.items()), "“%(value)s” is none of these")
+    return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}))
+
+
+def _named(names: Collection[str], now: Any) -> list[tuple[str, str]]:
+    """Return the choices of names, the present one among them."""
+    return [(name, name) for name in sorted({*names, *([now] if isinstance(now, str) and now else [])})]
+
+
+def _choice(choices: Sequence[tuple[str, str]], refusal: str) -> forms.ChoiceField:
+    widget = UnfoldAdminSelectWidget(choices=list(choices))
+    return forms.ChoiceField(choices=choices, widget=widget, error_messages={"invalid_choice": refusal})
+
+
+def _unless_empty(value: Any, hint: Any) -> Any:
+    """Return None in place of an empty value, where None is allowed."""
+    return None if NoneType in get_args(hint) and value in ("", [], {}) else value
+
+
+class SinkSettings(forms.Widget):
+    """The settings of each sink, of which the form shows those of the chosen one. `forms`: by the sink's name."""
+
+    template_name = "bridges/admin/sink_settings.html"
+    forms: Mapping[str, SinkForm]
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        return {**super().get_context(name, value, attrs), "forms": self.forms}
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, Any] | None:
+        form = self.forms.get(data.get("sink", ""))
+        return form.config() if form is not None and form.is_valid() else None
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return False
+
+    def id_for_label(self, id_: str) -> str:
+        return ""
+
+    class Media:
+        js = ["core/forms.js"]
+
+
+class SinkSettingsField(forms.Field):
+    """The settings of the chosen sink, as a bridge has them."""
+
+    widget = SinkSettings
+
+    def clean(self, value: Any) -> Any:
+        if value is None:
+            raise ValidationError(_WRONG)
+        return value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data != (initial or {}))

@@ -1,0 +1,103 @@
+"""The first steps of a new installation: publish, consume, define a stream. They tick themselves off."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import HttpRequest
+
+from core.models import AuditEntry
+from streams.admin import tabs
+from streams.models import EventType, Stream
+from synapse.inspection import groups
+from synapse.inspection.stream_stats import Overview
+
+# What the installation begins with is defined within so long.
+_BEGINNING = timedelta(minutes=5)
+# Steps that were found done: what has happened once stays so, and is not asked for again.
+_done: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step: its title, what to do, a command and a page that do it ("": none)."""
+
+    title: str
+    text: str
+    is_done: bool
+    command: str = ""
+    url: str = ""
+
+
+def find_steps(request: HttpRequest, overviews: Mapping[str, Overview]) -> list[Step]:
+    """Return the three steps; none when all are done. A query or two, until then."""
+    checks = {
+        "publish": lambda: any(one.last_ms for one in overviews.values()),
+        "consume": lambda: _is_read(overviews),
+        "define": _is_defined,
+    }
+    for name, check in checks.items():
+        if name not in _done and check():
+            _done.add(name)
+    if _done >= checks.keys():
+        return []
+    event_type = EventType.objects.select_related("stream").first()
+    stream = event_type.stream if event_type else Stream.objects.first()
+    name = stream.name if stream else "orders"
+    event = (event_type and event_type.example) or {"event_type": event_type.name if event_type else "order-placed"}
+    url = request.build_absolute_uri("/").rstrip("/")
+    reader = {"stream": name, "consumer_group": "first-steps", "consumer_name": "me", "count": 10}
+    post = "-H 'Content-Type: application/json'"
+    if settings.AUTH != "open":
+        post = f"-H 'Authorization: Bearer KEY' {post}"
+    may_add = request.user.has_perm("streams.add_stream")
+    return [
+        Step(
+            title="Publish an event",
+            text="Any program that speaks HTTP can." if stream else "Once there is a stream, the command is here.",
+            is_done="publish" in _done,
+            command=f"curl {url}/events/{name} {post} -d {shlex.quote(json.dumps(event))}" if stream else "",
+        ),
+        Step(
+            title="Read it as a consumer",
+            text="Each group gets every event, and has it until it acknowledges it.",
+            is_done="consume" in _done,
+            command=f"curl {url}/v1/read {post} -d {shlex.quote(json.dumps(reader))}" if stream else "",
+        ),
+        Step(
+            title="Define a stream of your own",
+            text="A name, its event types, an example of each: contracts follow from the examples.",
+            is_done="define" in _done,
+            url=tabs.adding("streams_stream") if may_add else "",
+        ),
+    ]
+
+
+def forget() -> None:
+    """Look anew at what is done."""
+    _done.clear()
+
+
+def _is_read(overviews: Mapping[str, Overview]) -> bool:
+    """Say whether somebody reads who is no bridge of the installation."""
+    owners = groups.owners()
+    bridged: dict[str, int] = {}
+    for (stream, _), owner in owners.items():
+        if owner.kind == "pull":
+            return True
+        bridged[stream] = bridged.get(stream, 0) + 1
+    return any(one.figures.groups > bridged.get(name, 0) for name, one in overviews.items())
+
+
+def _is_defined() -> bool:
+    """Say whether there is a stream that the installation did not begin with."""
+    made = AuditEntry.objects.filter(action="create", target__startswith="stream ")
+    first = made.order_by("pk").first()
+    if first is None:
+        return False
+    later = Q(at__gt=first.at + _BEGINNING) | Q(kind__in=("person", "service", "anonymous"))
+    return settings.CATALOG_FILE is None or made.filter(later).exists()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos.plan import GROUP, STREAM
-from synapse.errors.streams import Unavailable
 from synapse.redis import (
     Command,
+    RedisUnavailable,
     ReplyError,
     SyncExecutor,
     keyspace,
@@ -70,7 +70,7 @@ def places(executor: SyncExecutor) -> EventCounts | None:
                 stream_commands.hgetall(keyspace.counters(STREAM, GROUP)),
             ]
         )
-    except Unavailable:
+    except RedisUnavailable:
         return None
     if any(isinstance(reply, ReplyError) for reply in (info, groups, waiting, counters)):
         return None

@@ -20,8 +20,7 @@ from streams import connections
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, OneByOne
 from synapse.errors.delivery import SinkError
-from synapse.errors.streams import Unavailable
-from synapse.redis import Command, ReplyError, SyncExecutor
+from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor
 from synapse.redis.commands.publishing import Once, publish_once
 
 # Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so whatever has to
@@ -103,7 +102,7 @@ class Publisher:
         """Try to store the events. Return None when it is unknown whether all are stored."""
         try:
             answers = self._executor.execute([self._command(n) for n in numbers])
-        except Unavailable:
+        except RedisUnavailable:
             return None
         if any(isinstance(answer, ReplyError) for answer in answers):
             return None

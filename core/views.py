@@ -21,7 +21,9 @@ from core import availability
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.exchange import Request, Response, expression, problem_response
 from synapse.http.hosts import bad_host
+from synapse.http.redis_problems import problem_of
 from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
+from synapse.redis.errors import RedisFailure
 
 
 def route(path: str, view: Any, name: str) -> URLPattern:
@@ -95,8 +97,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 def as_problem(error: Exception, request: Any) -> Problem | None:
     """Return the problem for an exception, None for an unexpected one."""
     match error:
-        case Problem():
-            return error
+        case Problem() | RedisFailure():
+            return problem_of(error)
         case exceptions.MethodNotAllowed():
             view = request.parser_context["view"]
             return MethodNotAllowed(request.method, view.allowed_methods)

@@ -98,7 +98,7 @@ def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = U
         BadSchema: when it cannot be a contract's schema.
         SandboxBusy: when too many schemas are being worked on.
         UnknownContract, NothingToTest: when it is about none.
-        NotAStream, Unavailable: as their names say.
+        WrongType, RedisUnavailable: as their names say.
     """
     with trial(candidate) as found:
         for event_type in event_types_of(subject):

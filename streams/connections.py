@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.problems import Problem
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
 from synapse.redis.async_executor import do_in_a_thread
@@ -107,10 +107,11 @@ def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
     A page is shown even when Redis is away.
     """
     try:
-        return executor().run(together(conversations))
-    except Problem as problem:
+        found = executor().run(together(conversations, failures=FAILURES))
+    except FAILURES as failure:
         # Raised before anything could be asked, such as by a locator that knows of no server.
-        return dict.fromkeys(conversations, problem)
+        found = dict.fromkeys(conversations, failure)
+    return {key: problem_of(each) if isinstance(each, FAILURES) else each for key, each in found.items()}
 
 
 @cache

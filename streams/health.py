@@ -15,9 +15,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from streams import connections
-from synapse.errors.streams import BrokerDown, Unavailable
 from synapse.http.exchange import Response, json_response
-from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis import RedisUnavailable, RedisUnreachable, ReplyError, Server, SyncExecutor
 from synapse.redis.server_checks import write_probes
 from synapse.runtime.periodic import Periodic
 
@@ -117,9 +116,9 @@ class Prober:
     def _ask_redis(self) -> None:
         try:
             replies = self._executor.execute(write_probes(self._executor.server))
-        except BrokerDown as problem:
+        except RedisUnreachable as problem:
             raise SystemDown(problem.detail) from problem
-        except Unavailable as problem:
+        except RedisUnavailable as problem:
             raise SystemDown("Redis does not answer.") from problem
         refused = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
         if refused is not None:

@@ -33,8 +33,7 @@ from synapse.catalog.stream_definitions import (
 )
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
-from synapse.errors.streams import Unavailable
-from synapse.redis import ReplyError, SyncExecutor
+from synapse.redis import RedisUnavailable, ReplyError, SyncExecutor
 from synapse.redis.commands import shared_values
 from synapse.schema import validator
 from synapse.schema.pii import Marks, marks_of
@@ -80,7 +79,7 @@ class SnapshotFile:
             return
         try:
             (reply,) = self._executor().execute([shared_values.note_catalog_number(snapshot.version)])
-        except Unavailable:
+        except RedisUnavailable:
             # Nobody could say later that the file is old: a key that was revoked must not come back with it.
             with suppress(NotKept, OSError):
                 if self._packed()["version"] < snapshot.version:
@@ -98,7 +97,7 @@ class SnapshotFile:
         packed = self._packed()
         try:
             (noted,) = self._executor().execute([shared_values.catalog_number()])
-        except Unavailable as error:
+        except RedisUnavailable as error:
             raise NotKept(f"whether it is the last one is not known: {error.detail}") from error
         if noted != packed["version"]:
             raise NotKept(f"it is version {packed['version']}, and Redis knows of version {noted}")

@@ -13,10 +13,8 @@ from core import audit
 from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
-from synapse.errors.streams import NotAStream, Unavailable
 from synapse.inspection.groups import Standing, owners, standings
-from synapse.problems import Problem
-from synapse.redis import answer, ask, keyspace
+from synapse.redis import RedisFailure, RedisUnavailable, WrongType, answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.sync_executor import keys_of
 
@@ -50,7 +48,7 @@ def find() -> list[Leftover]:
     """Return the leftovers by name.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in keys_of(connections.server(), match=keyspace.OF_STREAMS):
@@ -76,7 +74,7 @@ def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
     """Delete the keys, with `events` also an undefined stream, and record it. Return the number of keys.
 
     Raises:
-        Unavailable: when Redis cannot be used. The keys that are left are found again.
+        RedisUnavailable: when Redis cannot be used. The keys that are left are found again.
     """
     gone = [*leftover.keys, *([leftover.stream] if events and not leftover.group and not leftover.is_defined else [])]
     target = f"group {leftover.group} of {leftover.stream}" if leftover.group else f"stream {leftover.stream}"
@@ -92,7 +90,7 @@ def left_by_group(stream: str, group: str) -> str:
     """Return a sentence on what Redis keeps of a group whose bridge is deleted, "" when it has no backlog.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     return "".join(_owed_to(stream, found) for found in _standings(stream, group))
 
@@ -101,7 +99,7 @@ def left_by_stream(stream: str) -> list[str]:
     """Return sentences on what Redis keeps of a deleted stream: its events, and the backlogs of its groups.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     events = _events(stream, "")
     return [
@@ -113,7 +111,7 @@ def left_by_stream(stream: str) -> list[str]:
 def _standings(stream: str, group: str | None) -> list[Standing]:
     try:
         return connections.executor().run(standings(stream, only=group))
-    except NotAStream:
+    except WrongType:
         return []
 
 
@@ -158,7 +156,7 @@ def _or_nothing(reply: object, stream: str, nothing: object) -> Any:
     """Return a reply; a key of another type in place of ours counts as nothing."""
     try:
         return answer(reply, stream, absent=nothing)
-    except Problem:
+    except RedisFailure:
         return nothing
 
 
@@ -176,6 +174,6 @@ def describe_leftovers(left: Callable[[], list[str]]) -> list[str]:
     """Return the sentences of `left`, followed by the way to delete the leftovers."""
     try:
         said = [sentence for sentence in left() if sentence]
-    except Unavailable as problem:
+    except RedisUnavailable as problem:
         said = [f"What is left in Redis is not known: {problem.detail}"]
     return [*said, _STAYS] if said else []

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 
-from synapse.errors.streams import BrokerDown
+from synapse.redis import RedisUnreachable
 from synapse.redis.embedded import recorded_endpoint
 from synapse.redis.embedded.endpoint import write_private
 from synapse.runtime import private_files
@@ -185,13 +185,13 @@ def redis_url() -> str:
     """Return the URL of Redis (`settings.REDIS_LOCATOR` names this function): `REDIS_URL`, else the embedded one's.
 
     Raises:
-        BrokerDown: when none is configured and the embedded one was never started here.
+        RedisUnreachable: when none is configured and the embedded one was never started here.
     """
     if django_settings.REDIS_URL:
         return str(django_settings.REDIS_URL)
     endpoint = recorded_endpoint(django_settings.EMBEDDED_REDIS_DIR)
     if endpoint is None:
-        raise BrokerDown("No Redis is configured and the embedded one was never started: run `make run` first.")
+        raise RedisUnreachable("No Redis is configured and the embedded one was never started: run `make run` first.")
     return endpoint.url
 
 

@@ -13,7 +13,8 @@ from streams import connections
 from synapse.auth.client_ip import FORWARDING
 from synapse.http.exchange import problem_response
 from synapse.http.hosts import allowed_host_mistake
-from synapse.problems import BadRequest, Problem
+from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.problems import BadRequest
 from synapse.server import request_guard
 from synapse_project.server_config import server_config
 
@@ -72,8 +73,8 @@ def guard_middleware(get_response: Answer) -> Answer:
                     run=connections.executor().run,
                 )
             request_guard.check_origin(config, request.method or "", headers, scheme=request.scheme or "http")
-        except Problem as problem:
-            return to_django(problem_response(problem))
+        except FAILURES as failure:
+            return to_django(problem_response(problem_of(failure)))
         preflight = request_guard.preflight(config, request.method or "", headers)
         response = get_response(request) if preflight is None else to_django(preflight)
         for name, text in told.items():

@@ -24,8 +24,7 @@ from core import availability, catalog_version, database_lock
 from core.availability import SystemUnavailable, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
-from synapse.errors.streams import Unavailable
-from synapse.redis import ReplyError, Server, SyncExecutor
+from synapse.redis import RedisUnavailable, ReplyError, Server, SyncExecutor
 from synapse.redis.address import is_loopback
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import long_work, ports, private_files, process
@@ -128,7 +127,7 @@ def wait_for_redis(url: str, say: Say) -> str:
     def ask() -> None:
         try:
             (reply,) = executor.execute([stream_commands.ping()])
-        except Unavailable as error:
+        except RedisUnavailable as error:
             raise SystemUnavailable(reason_of(error)) from error
         if isinstance(reply, ReplyError):
             raise SystemUnavailable(str(reply))

@@ -23,12 +23,12 @@ from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
 from synapse.errors.delivery import GroupNotPulled
-from synapse.errors.streams import Stopping, Unavailable
+from synapse.errors.streams import Stopping
 from synapse.http.exchange import Caller, Request, Response
 from synapse.pull import acknowledgement, requests
 from synapse.pull.cache import memory
 from synapse.pull.requests import Place, PullAck, PullExtend, PullNack, PullPublish, PullRead
-from synapse.redis import Conversation, Job
+from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
 
 # Another process may give events back, and only Redis knows: how often a waiting read looks, in seconds.
@@ -299,6 +299,6 @@ class _Poll:
     async def _give_back(self, found: PollResult) -> None:
         try:
             await connections.async_executor().run(poll.give_back(self._group, self._asked, found))
-        except Unavailable:
+        except RedisUnavailable:
             return
         memory().ring(self._asked)

@@ -25,9 +25,8 @@ from synapse.dead_letters.dead_letter import (
 )
 from synapse.dead_letters.filters import Cursor
 from synapse.errors.delivery import BadEdit, TooManyWaiting
-from synapse.errors.streams import Unavailable
 from synapse.publishing import validation
-from synapse.redis import Command, answer, keyspace
+from synapse.redis import Command, RedisUnavailable, answer, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import MAX_WAITING, netstring
@@ -63,7 +62,7 @@ def redrive(
         BadParameter: when the cursor is invalid.
         NoSuchDeadLetter: when one of the names cannot be an id.
         TooManyWaiting: when the group has such a backlog that it reads nothing new.
-        Unavailable: when Redis cannot be used. `OutcomeUnknown`: it may have happened; repeating the call is safe.
+        RedisUnavailable: when Redis cannot be used. `ReplyLost`: it may have happened; repeating the call is safe.
     """
     permit_acting(by, stream)
     begun = cursors.read(cursor)
@@ -95,7 +94,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         NoSuchDeadLetter: when there is none of this id.
         UnknownStream: when the stream is not defined any more.
         Problem: when the event would be refused (see synapse.publishing.validation).
-        TooManyWaiting, Unavailable: as `redrive` does.
+        TooManyWaiting, RedisUnavailable: as `redrive` does.
     """
     permit_acting(by, stream)
     letter = get(stream, group, id_)
@@ -136,7 +135,7 @@ def discard(
 
     Raises:
         BadEdit: when no reason is given, or more than a thousand are named.
-        BadParameter, NoSuchDeadLetter, Unavailable: as `redrive` does.
+        BadParameter, NoSuchDeadLetter, RedisUnavailable: as `redrive` does.
     """
     permit_acting(by, stream)
     reason = " ".join(reason.split())[:MOST_REASON]
@@ -177,7 +176,7 @@ def _recorded(by: Principal, action: str, place: tuple[str, str], about: dict[st
     try:
         (reply,) = connections.executor().execute([command])
         return answer(reply, place[0])
-    except Unavailable as problem:
+    except RedisUnavailable as problem:
         audit.record(by, f"{action} failed", _target(place), after={"detail": problem.detail})
         raise
 

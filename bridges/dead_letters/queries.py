@@ -21,8 +21,7 @@ from synapse.dead_letters.dead_letter import (
 )
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.problems import Problem
-from synapse.redis import Command, Conversation, answer, ask
+from synapse.redis import Command, Conversation, RedisFailure, answer, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.dead_letters import StoredLetter
@@ -45,7 +44,7 @@ def places() -> Conversation[list[DeadLetterCount]]:
     """Return the number of dead letters of each group of all streams, largest first, without groups that have none.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     streams = sorted(holder.current().streams)
     bridges = {(bridge.stream, bridge.group): bridge.name for bridge in snapshot.holder.current().values()}
@@ -73,7 +72,7 @@ def _or(reply: Any, stream: str, otherwise: Any) -> Any:
     """Return a reply; a key of another type in place of ours counts as empty instead of failing."""
     try:
         return answer(reply, stream, absent=otherwise)
-    except Problem:
+    except RedisFailure:
         return otherwise
 
 
@@ -93,7 +92,7 @@ def check_place(stream: str, group: str) -> None:
 
     Raises:
         UnknownStream, UnknownGroup: when there is none.
-        NotAStream, Unavailable: when Redis cannot be used for this, as for all of these.
+        WrongType, RedisUnavailable: when Redis cannot be used for this, as for all of these.
     """
     if stream not in holder.current().streams:
         raise UnknownStream(stream)

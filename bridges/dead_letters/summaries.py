@@ -100,7 +100,7 @@ def export(
 
     Raises:
         NoSuchDeadLetter: when `past` is no id.
-        NotAStream, Unavailable: when Redis cannot be used for this.
+        WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     lines = bytearray()
     ids: list[str] = []
@@ -126,7 +126,7 @@ def by_error(
     """Group the matching dead letters by error, the most frequent first; only the newest `most` are counted.
 
     Raises:
-        NotAStream, Unavailable: when Redis cannot be used for this.
+        WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     found: dict[str, _Counted] = {}
     complete = True

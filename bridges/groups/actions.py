@@ -56,7 +56,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
         BadParameter: when the name is none.
         BadPosition: when `at` is no place.
         GroupExists, GroupOwned: when there is one, or a bridge will make it.
-        Forbidden, UnknownStream, NotAStream, Unavailable: as their names say.
+        Forbidden, UnknownStream, WrongType, RedisUnavailable: as their names say.
     """
     permit(by, stream)
     check_stream(stream)
@@ -103,7 +103,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         GroupInUse: when its events are being delivered now.
         UnknownStream, UnknownGroup: when there is none.
         Forbidden: when the caller may not act on groups.
-        NotAStream, Unavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
+        WrongType, RedisUnavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
     """
     permit(by, stream)
     after = checks.asked(to, now=datetime.now(UTC))
@@ -141,7 +141,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         GroupInUse, GroupOwed: when it has live consumers, or a backlog, and `force` is not given.
         UnknownStream, UnknownGroup: when there is none.
         Forbidden: when they may not.
-        NotAStream, Unavailable: when Redis cannot be used for this.
+        WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     permit(by, stream)
     check_place(stream, group)

@@ -131,7 +131,7 @@ def standing(stream: str, group: str) -> Standing:
 
     Raises:
         UnknownStream, UnknownGroup: when there is none.
-        NotAStream, Unavailable: when Redis cannot be used for this.
+        WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     check_stream(stream)
     found = connections.executor().run(standings(stream, only=group))
@@ -204,7 +204,7 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
     Raises:
         BadPosition: when `to` is no place.
         UnknownStream, UnknownGroup: when there is none.
-        NotAStream, Unavailable: when Redis cannot be used for this.
+        WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     after = asked(to, now=datetime.now(UTC))
     found = standing(stream, group)

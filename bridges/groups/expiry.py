@@ -32,7 +32,7 @@ def expire(now: datetime) -> list[str]:
     """Delete groups that were not read for `PULL_GROUP_DAYS`, and their bridges. Return the bridges' names.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     limit = now - timedelta(days=settings.PULL_GROUP_DAYS)
     rows = OpenedGroup.objects.filter(read_at__lt=limit).select_related("bridge__stream")

@@ -75,7 +75,7 @@ def look(
     """Take events of the group, reclaiming those that readers held too long, without waiting for new ones.
 
     Raises:
-        Unavailable, NotAStream: as their names say.
+        RedisUnavailable, WrongType: as their names say.
     """
     looking = _Look(group, asked, memory, types_of)
     found = PollResult()
@@ -94,7 +94,7 @@ def give_back(group: BridgeDefinition, asked: PullRead, found: PollResult) -> Co
     """Return events to the group when their reader disconnected before the answer. This counts as no attempt.
 
     Raises:
-        Unavailable: when Redis cannot be used; then they are delivered again when their lease is over.
+        RedisUnavailable: when Redis cannot be used; then they are delivered again when their lease is over.
     """
     held = [(one.id, one.token) for one in found.held]
     yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]

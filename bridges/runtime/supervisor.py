@@ -21,9 +21,8 @@ from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import ThreadStop
 from synapse.delivery.status import FRESH_MS, Status, pack
 from synapse.delivery.worker import Worker
-from synapse.errors.streams import Unavailable
-from synapse.problems import Problem
-from synapse.redis import SyncExecutor
+from synapse.http.redis_problems import FAILURES
+from synapse.redis import RedisUnavailable, SyncExecutor
 from synapse.redis.commands import participants
 
 logger = logging.getLogger(__name__)
@@ -88,8 +87,8 @@ class ThreadRun:
     def _work(self) -> None:
         try:
             self._until_over()
-        except Problem as problem:
-            self._fail(problem.detail)
+        except FAILURES as failure:
+            self._fail(failure.detail)
         except Exception as error:
             # A fault of ours, or of a sink's: this bridge says so and is tried again, the others go on.
             logger.exception("The bridge %s stopped working", self.bridge.name)
@@ -254,7 +253,7 @@ def reporter(
                 told[place] = (one.status, now)
         try:
             executor().execute(asked)
-        except Unavailable:
+        except RedisUnavailable:
             told.clear()
 
     return note

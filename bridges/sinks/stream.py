@@ -18,7 +18,7 @@ from synapse.errors.delivery import (
     SinkBroken,
     SinkError,
 )
-from synapse.errors.streams import StreamFull, Unavailable
+from synapse.errors.streams import StreamFull
 from synapse.formats.text import RULE, cut, is_name
 from synapse.problems import Problem
 from synapse.publishing import (
@@ -28,7 +28,7 @@ from synapse.publishing import (
     validation,
 )
 from synapse.publishing.validation import Accepted
-from synapse.redis import Command, ReplyError
+from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import Once, publish_once
 from synapse.wire import encoding
 
@@ -192,7 +192,7 @@ class StreamSink(Sink):
         barrier = storage.barrier_of(target) if commands else None
         try:
             replies = connections.executor_for(target).execute([*commands, barrier] if barrier else commands)
-        except Unavailable as problem:
+        except RedisUnavailable as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
         why = storage.shortfall(target, replies.pop()) if barrier else ""
         return replies, SinkError(f"“{self._to}” may have it, but {why}") if why else None

@@ -25,11 +25,11 @@ from streams.candidate_schemas import subject_of
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.auth.person_rights import VIEW_PAYLOAD
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import draft_from_traffic
 from synapse.inspection.backtest import Tested
 from synapse.inspection.draft_from_traffic import Proposal
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
-from synapse.problems import Problem
 
 _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
@@ -49,8 +49,8 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and draft is not None:
         try:
             results = _results(request, contract.subject, draft.text, asked_last(last))
-        except Problem as refused:
-            problem = refused
+        except FAILURES as failure:
+            problem = problem_of(failure)
     page: HttpResponse = admin.show(
         request,
         "streams/admin/back_test.html",
@@ -132,8 +132,8 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
             return _saved(admin, request, event_type, subject)
         if request.method == "POST":
             proposal = _proposed(request, event_type, asked_last(last))
-    except Problem as refused:
-        problem = refused
+    except FAILURES as failure:
+        problem = problem_of(failure)
     page: HttpResponse = admin.show(
         request,
         "streams/admin/proposal.html",

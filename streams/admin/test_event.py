@@ -21,6 +21,7 @@ from streams.models import EventType
 from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import stream_stats
 from synapse.inspection.sample import sample
 from synapse.problems import Problem, document
@@ -113,7 +114,8 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
     only_check = "check" in request.POST
     try:
         answer = _answer(asked, only_check=only_check)
-    except Problem as problem:
+    except FAILURES as failure:
+        problem = problem_of(failure)
         return _shown(problem.status, document(problem), text, problem=problem)
     body = exact_json.loads(answer.whole_body)
     if not only_check:

@@ -10,7 +10,6 @@ from streams import connections
 from streams.snapshot import holder
 from synapse.endpoints import Endpoint, EventLoop
 from synapse.http.exchange import Direct, Done, Failed, Handler, Request, Response, Route, nobody
-from synapse.problems import Problem
 from synapse.publishing import body
 from synapse.redis import AsyncExecutor, Conversation
 from synapse.shares import caller_of
@@ -59,12 +58,8 @@ def _direct(endpoint: Endpoint, loop: EventLoop) -> Direct:
     def direct(request: Request, done: Done, failed: Failed) -> bool:
         if size is not None and size(request):
             return False
-        try:
-            executor, conversation = begun(request)
-        except Problem as problem:
-            failed(problem)
-        else:
-            executor.begin(conversation, done, failed)
+        executor, conversation = begun(request)
+        executor.begin(conversation, done, failed)
         return True
 
     return direct

@@ -26,7 +26,7 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
 
     Raises:
         BadParameter: when an id or a time cannot be used.
-        Forbidden, UnknownStream, NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names
+        Forbidden, UnknownStream, WrongType, RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names
                 say.
     """
     stream, by = call.stream, call.by

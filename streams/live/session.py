@@ -11,7 +11,6 @@ from streams import connections
 from streams.live.process_tails import render
 from streams.live.session_revalidation import ViewerPermission, guard
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.errors.streams import NotAStream, Unavailable
 from synapse.live import (
     Frame,
     Tail,
@@ -21,7 +20,7 @@ from synapse.live import (
 )
 from synapse.live.query import Asked
 from synapse.live.watcher import MOST_WAITING, Ended
-from synapse.redis import Conversation, answer, ask
+from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.runtime.turn_queue import TURN, turn_queue
@@ -64,7 +63,7 @@ class Pages:
         """Return the next page, up to an id.
 
         Raises:
-            NotAStream, Unavailable: as their names say; the same page can be asked for again.
+            WrongType, RedisUnavailable: as their names say; the same page can be asked for again.
         """
         page = await connections.async_executor().run(self._ask(until))
         if page.entries:
@@ -141,7 +140,7 @@ class ViewerFrames:
         disconnects.
 
         Raises:
-            NotAStream, Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
+            WrongType, RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
         """
         with self._tails.seat(self._stream, self._caller) as tail, guard.calling(self._check, self._pass):
             yield await self._opening()
@@ -217,7 +216,7 @@ class ViewerFrames:
             before = self._pages.after
             try:
                 page = await self._pages.next(until)
-            except (Unavailable, NotAStream):
+            except RedisFailure:
                 await asyncio.sleep(min(_PAUSE, self._heartbeat))
             else:
                 is_last = page.is_last

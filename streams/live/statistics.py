@@ -14,9 +14,8 @@ from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.requirement import is_visible
-from synapse.errors.streams import Unavailable
 from synapse.http.exchange import StreamedResponse
-from synapse.redis import ask
+from synapse.redis import RedisUnavailable, ask
 from synapse.redis.commands import statistics as commands
 from synapse.shares import caller_of
 from synapse.statistics import latest
@@ -36,7 +35,7 @@ async def live(streams: Collection[str], names: Collection[str], by: Principal) 
         by: the caller.
 
     Raises:
-        Unavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
+        RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
     """
     chunks = Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT).chunks()
     # What is wrong shows before the first chunk, and is then answered as everywhere else.
@@ -55,7 +54,7 @@ class LatestSample:
         """Return the latest sample, None when there is none.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
         """
         now = asyncio.get_running_loop().time()
         # A moment less: those who wait so long between two looks begin another one.
@@ -94,7 +93,7 @@ class Session:
         disconnects.
 
         Raises:
-            Unavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
+            RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
         """
         clock = asyncio.get_running_loop().time
         with tails().seated(self._caller), guard.calling(self._check, self._pass):
@@ -105,7 +104,7 @@ class Session:
                 await asyncio.sleep(min(LOOK_EVERY, self._heartbeat))
                 try:
                     sample = await SAMPLES.get()
-                except Unavailable:
+                except RedisUnavailable:
                     sample = None
                 if sample is not None and sample.at != sent:
                     sent, written = sample.at, clock()

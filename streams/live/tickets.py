@@ -38,7 +38,7 @@ def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
     """Return a new ticket for a caller to watch a stream.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     ticket = secrets.token_urlsafe(_BYTES)
     value = {
@@ -58,7 +58,7 @@ async def watcher(request: Request) -> Principal:
 
     Raises:
         Unauthenticated: when none of them is good.
-        Unavailable: when Redis cannot be asked about the ticket.
+        RedisUnavailable: when Redis cannot be asked about the ticket.
     """
     address = request.principal.address
     if is_a_persons(request.headers):

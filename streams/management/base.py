@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from core.templatetags.synapse import visible
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.recent_events import asked_last
-from synapse.problems import BadParameter, Problem
+from synapse.problems import BadParameter
 
 # Of what a command was given, nothing could be used: not the same as an answer that is no.
 UNUSABLE = 2
@@ -69,7 +70,8 @@ class AnsweringCommand(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             status = self.answer(options)
-        except Problem as problem:
+        except FAILURES as failure:
+            problem = problem_of(failure)
             place = problem.members.get("pointer")
             where = f" (at {place})" if place else ""
             raise CommandError(visible(problem.detail + where), returncode=UNUSABLE) from None

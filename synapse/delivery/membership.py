@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 from synapse.catalog.bridge_definitions import Order
 from synapse.delivery.retry import Policy
-from synapse.errors.delivery import GroupLost, NotAStreamNow
-from synapse.errors.streams import BrokerRefused
-from synapse.redis import Command, ReplyError, SyncExecutor
+from synapse.errors.delivery import GroupLost
+from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, WrongType
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
@@ -98,8 +97,8 @@ class Subscription:
 class Membership:
     """A consumer in a group. `clock` gives seconds.
 
-    Every method raises GroupLost when the group is gone from Redis, and synapse.errors.streams.Unavailable when Redis
-    cannot be reached or refuses.
+    Every method raises GroupLost when the group is gone from Redis, and RedisFailure when Redis cannot be reached or
+    refuses.
     """
 
     def __init__(
@@ -272,5 +271,5 @@ class Membership:
         if reply.code == "NOGROUP" or "no such key" in str(reply).lower():
             raise GroupLost
         if reply.code == "WRONGTYPE":
-            raise NotAStreamNow(self.subscription.stream)
-        raise BrokerRefused(f"Redis refused a command: {reply}.")
+            raise WrongType(self.subscription.stream, reply.code)
+        raise RedisRefused(f"Redis refused a command: {reply}.")

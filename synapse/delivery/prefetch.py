@@ -45,7 +45,7 @@ class ReadAhead:
         """Return the prefetched events, None when there are none.
 
         Raises:
-            GroupLost, Unavailable: as raised by the reading.
+            GroupLost, RedisFailure: as raised by the reading.
         """
         batch, self._batch = self._batch, None
         # An empty answer is an old one: events may have come while the sink was at work.
@@ -55,7 +55,7 @@ class ReadAhead:
         """Return the ids of a prefetched batch that will not be begun, to be released.
 
         Raises:
-            GroupLost, Unavailable: as raised by the reading.
+            GroupLost, RedisFailure: as raised by the reading.
         """
         taken = self.take()
         return [one.id for one in taken[0]] if taken else []

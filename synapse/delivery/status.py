@@ -13,8 +13,7 @@ import orjson
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.inspection import lag
 from synapse.inspection.lag import Lag
-from synapse.problems import Problem
-from synapse.redis import Conversation, ReplyError, answer, ask, keyspace
+from synapse.redis import Conversation, RedisFailure, ReplyError, answer, ask, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
@@ -166,7 +165,7 @@ class Overview:
     lag_seconds: float = 0.0
     last_done_ms: int = 0
     failed_lately: int = 0
-    problem: Problem | None = None
+    problem: RedisFailure | None = None
 
     @property
     def health(self) -> Health:
@@ -231,7 +230,7 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     events. An error with one bridge becomes its `problem`.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     known = list(bridges)
     if not known:
@@ -275,11 +274,11 @@ class _Found:
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
         self._waiting, self._dead = (0 if isinstance(size, ReplyError) else size for size in sizes)
-        self._problem: Problem | None = None
+        self._problem: RedisFailure | None = None
         try:
             rows: list[Group] = answer(groups, bridge.stream, absent=[])
-        except Problem as problem:
-            rows, self._problem = [], problem
+        except RedisFailure as failure:
+            rows, self._problem = [], failure
         self.group = next((row for row in rows if row.name == bridge.group), None)
 
     def overview(self, now_ms: int, lags: Mapping[lag.Name, Lag]) -> Overview:

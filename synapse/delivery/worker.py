@@ -17,9 +17,8 @@ from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.status import Progress
-from synapse.errors.delivery import GroupLost, NotAStreamNow, SinkAway
-from synapse.errors.streams import Unavailable
-from synapse.redis import SyncExecutor
+from synapse.errors.delivery import GroupLost, SinkAway
+from synapse.redis import RedisFailure, SyncExecutor, WrongType
 from synapse.redis.commands.delivery import MAX_WAITING, Held, Leased
 from synapse.wire.encoding import TopLevelTypes
 
@@ -143,8 +142,8 @@ class Worker:
             self._ahead.forget()
             self._joining.lost_group()
             return True
-        except Unavailable as problem:
-            self._lose_redis(problem)
+        except RedisFailure as failure:
+            self._lose_redis(failure)
             return False
         except SinkAway as reason:
             self._rest(str(reason))
@@ -171,7 +170,7 @@ class Worker:
         where Redis cannot be used, the next consumer on this host reclaims them, as after a kill."""
         self._sink.close()
         # Entries whose reading got no reply are released with all that is pending under its name.
-        with contextlib.suppress(GroupLost, Unavailable):
+        with contextlib.suppress(GroupLost, RedisFailure):
             self._handover.give_back(self._ahead.give_up())
         self._ahead.close()
         if self._joining.ever_joined:
@@ -185,7 +184,7 @@ class Worker:
             if not self._joining.has_twin:
                 Upkeep(membership, time.monotonic).retire(self.subscription.consumer)
                 membership.leave(self.subscription.consumer)
-        except (Unavailable, GroupLost):
+        except (RedisFailure, GroupLost):
             return
 
     def _turn(self) -> bool:
@@ -294,15 +293,15 @@ class Worker:
             self.progress.dead += dead
             self._say(group_upkeep.dead(dead))
 
-    def _lose_redis(self, problem: Unavailable) -> None:
+    def _lose_redis(self, failure: RedisFailure) -> None:
         self._failures += 1
         # Entries of the lost reply are reclaimed with all that is pending under this name.
         self._ahead.forget()
         self._joining.lost_redis()
         self._membership.reconnect()
         self.pause = RECONNECT.delay(self._failures, random.random())
-        self.progress.waits_for(problem.detail, broken=isinstance(problem, NotAStreamNow))
-        self._say(f"{problem.detail.rstrip('.')}. Next try in {self.pause:.1f} s.")
+        self.progress.waits_for(failure.detail, broken=isinstance(failure, WrongType))
+        self._say(f"{failure.detail.rstrip('.')}. Next try in {self.pause:.1f} s.")
 
     def _found_redis(self) -> None:
         if self._failures:

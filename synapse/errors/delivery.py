@@ -22,9 +22,7 @@ Problem
 ├── GroupUnowned         the group belongs to another program
 ├── GroupInUse           a consumer is reading as the group now
 ├── GroupOwed            the group has a backlog, which would be deleted with it
-├── CatalogAway          the database is needed, and does not answer
-└── Unavailable          (of streams)
-    └── NotAStreamNow    the stream's key holds something else
+└── CatalogAway          the database is needed, and does not answer
 
 GroupLost             the group, or its stream, is gone from Redis
 
@@ -38,7 +36,6 @@ SinkError             a sink did not take an event
 from collections.abc import Mapping
 from typing import Literal
 
-from synapse.errors.streams import BrokerRefused
 from synapse.problems import DatabaseDown, Problem
 
 
@@ -252,19 +249,6 @@ class CatalogAway(DatabaseDown):
     def __init__(self) -> None:
         super().__init__(
             "A group's first read needs the database, which does not answer. Groups in use are not affected."
-        )
-
-
-class NotAStreamNow(BrokerRefused):
-    """The stream's key holds something else. That may be put right, so it is a reason to try again."""
-
-    slug = "not-a-stream"
-    title = "Redis holds something else under the stream's name"
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(
-            f"The Redis key “{stream}” does not hold a stream (WRONGTYPE). Rename or delete it there; nothing here "
-            "will do that."
         )
 
 

@@ -85,11 +85,6 @@ class NotAStream(Problem):
     slug = "not-a-stream"
     title = "Redis holds something else under the stream's name"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"The Redis key “{name}” does not hold a stream. Rename or delete it there; nothing here will do that."
-        )
-
 
 class BadEvent(Problem):
     """The event cannot be read as one."""

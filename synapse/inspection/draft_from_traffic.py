@@ -64,7 +64,7 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
     Raises:
         UnknownStream: when no stream of this name is defined.
         NoEvents: when no event of the type was found.
-        NotAStream, Unavailable: as their names say.
+        WrongType, RedisUnavailable: as their names say.
     """
     definition = defined(catalog, stream)
     seen = Observation()

@@ -10,8 +10,7 @@ from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection import answers, lag
 from synapse.inspection.lag import Lag
 from synapse.inspection.range_query import parse_id
-from synapse.problems import Problem
-from synapse.redis import Command, Conversation, answer, ask, keyspace
+from synapse.redis import Command, Conversation, RedisFailure, answer, ask, keyspace
 from synapse.redis.commands import groups as broker_groups
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Consumer, Group
@@ -140,8 +139,8 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
     One pipeline for all of them, and some more to count unread events.
 
     Raises:
-        NotAStream: when the key holds something else.
-        Unavailable: when Redis cannot be used.
+        WrongType: when the key holds something else.
+        RedisUnavailable: when Redis cannot be used.
     """
     (reply,) = yield from ask([stream_commands.xinfo_groups(stream)])
     rows: list[Group] = answer(reply, stream, absent=[])
@@ -201,7 +200,7 @@ def _or(stream: str, reply: Any, otherwise: Any) -> Any:
     """Return a reply, or `otherwise` when it is an error: a foreign key in the place of ours is no reason to fail."""
     try:
         return answer(reply, stream, absent=otherwise)
-    except Problem:
+    except RedisFailure:
         return otherwise
 
 

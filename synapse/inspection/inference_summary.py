@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.errors.streams import NotAStream
 from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import Scan
-from synapse.redis import Conversation, ReplyError, answer, ask
+from synapse.redis import Conversation, ReplyError, WrongType, answer, ask
 from synapse.redis.commands.streams import Entry
 from synapse.wire import encoding
 from synapse.wire.encoding import pairs
@@ -39,7 +38,7 @@ class Inference:
         """Return `inference_metrics` of `/metrics`. `now` is in seconds since 1970.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
         """
         sample = self._sample
         if sample is None or not 0 <= now - sample.at < KEPT_SECONDS:
@@ -65,7 +64,7 @@ def _entries(reply: Any) -> list[Entry]:
         return []
     try:
         found: list[Entry] = answer(reply, STREAM, absent=[])
-    except NotAStream:
+    except WrongType:
         return []
     return found
 

@@ -14,8 +14,7 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.inspection import lag
 from synapse.inspection.lag import Lag
 from synapse.inspection.range_query import Scan
-from synapse.problems import Problem
-from synapse.redis import Conversation, ReplyError, answer, ask, together
+from synapse.redis import Conversation, RedisFailure, ReplyError, answer, ask, together
 from synapse.redis.commands import participants
 from synapse.redis.commands.participants import Reader, Readers
 from synapse.schema.pii import MASK
@@ -90,7 +89,7 @@ class Seen:
     consumed: Mapping[str, Sequence[Consumed]]
     fresh: Mapping[participants.Publisher, int] = field(default_factory=dict)
     unseen: int = 0
-    problems: Mapping[str, Problem] = field(default_factory=dict)
+    problems: Mapping[str, RedisFailure] = field(default_factory=dict)
 
 
 def names_of(service: str) -> tuple[str, ...]:
@@ -114,16 +113,16 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     under the contracts of its time.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     noted, *replies = yield from ask([participants.publishers(), *map(participants.readers, streams)])
-    problems: dict[str, Problem] = {}
+    problems: dict[str, RedisFailure] = {}
     readers: dict[str, Readers] = {}
     for stream, reply in zip(streams, replies, strict=True):
         try:
             readers[stream] = answer(reply, stream, absent=Readers())
-        except Problem as problem:
-            problems[stream] = problem
+        except RedisFailure as failure:
+            problems[stream] = failure
     last: dict[participants.Publisher, int] = {}
     explained: dict[str, int] = {}
     names = frozenset(known)
@@ -145,7 +144,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     asked = {stream: _sources(stream, catalog.shown(stream)) for stream in picked}
     fresh: dict[participants.Publisher, int] = {}
     for stream, part in (yield from together(asked)).items():
-        if isinstance(part, Problem):
+        if isinstance(part, RedisFailure):
             problems[stream] = part
             continue
         fresh |= {(stream, source): ms for source, ms in part.items()}
@@ -164,7 +163,7 @@ def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[lag.Name, Lag]]:
     """Count how far these groups are behind.
 
     Raises:
-        NotAStream, Unavailable: as synapse.inspection.lag does.
+        WrongType, RedisUnavailable: as synapse.inspection.lag does.
     """
     places = {(each.stream, each.group): each for each in consumed}
     behind = yield from lag.of(

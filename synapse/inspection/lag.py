@@ -44,8 +44,8 @@ def of(groups: Mapping[Name, str], *, most: int = MOST_ENTRIES) -> Conversation[
     The entries of a stream are walked once for all of its groups.
 
     Raises:
-        NotAStream: when a key holds something else.
-        Unavailable: when Redis cannot be used.
+        WrongType: when a key holds something else.
+        RedisUnavailable: when Redis cannot be used.
     """
     places = {name: parse(delivered) for name, delivered in groups.items()}
     by_stream: dict[str, set[EntryId]] = {}

@@ -105,7 +105,7 @@ def walk(
     """Show the newest events of a type to `see`, newest first, at most `last` of them, each as `hide` leaves it.
 
     Raises:
-        NotAStream, Unavailable: as their names say.
+        WrongType, RedisUnavailable: as their names say.
     """
     until = time.monotonic() + MOST_SECONDS
     scan = Scan(stream, Range(), order="newest", most=MOST_SCANNED, most_bytes=MOST_BYTES)

@@ -12,11 +12,9 @@ from typing import Any, get_args
 
 from synapse.auth.principal import EVERY_TYPE, Rights, sees
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.errors.streams import NotAStream
 from synapse.inspection.lag import Lag
-from synapse.problems import Problem
 from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
-from synapse.redis import Conversation, ReplyError, answer, ask, keyspace, together
+from synapse.redis import Conversation, RedisFailure, ReplyError, WrongType, answer, ask, keyspace, together
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry, Group
 from synapse.wire.encoding import decode, pairs, text_fields
@@ -58,7 +56,7 @@ class Figures:
     counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     refused_by_reason: Mapping[str, int] = field(default_factory=dict)
     live_dropped: int = 0
-    problem: Problem | None = None
+    problem: RedisFailure | None = None
 
     @property
     def length(self) -> int:
@@ -105,7 +103,7 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
     continue.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
     asked = [
@@ -139,7 +137,7 @@ def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[An
 def _figures(name: str, info: Any, counters: Any) -> Figures:
     try:
         found = answer(info, name, absent=NOTHING)
-    except NotAStream as problem:
+    except WrongType as problem:
         return Figures(
             counters=_counters(counters, COUNTED), refused_by_reason=_refused_by_reason(counters), problem=problem
         )
@@ -193,7 +191,7 @@ class Overview:
     rate: Rate
     worst: Lag | None
     now_ms: int
-    problem: Problem | None = None
+    problem: RedisFailure | None = None
 
     @property
     def behind_seconds(self) -> float | None:
@@ -205,12 +203,12 @@ def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conver
     """Return the activity of the streams by name. An error with one stream becomes its `problem`.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
     found = yield from together({"figures": of(names), "newest": _newest(names)})
     for part in found.values():
-        if isinstance(part, Problem):
+        if isinstance(part, RedisFailure):
             raise part
     now = int(time.time() * 1000) if now_ms is None else now_ms
     return {name: _overview(found["figures"][name], *found["newest"][name], now_ms=now) for name in names}
@@ -236,7 +234,7 @@ def _newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], l
 def _or_none(reply: Any, name: str) -> Any:
     try:
         return answer(reply, name, absent=[])
-    except Problem:
+    except RedisFailure:
         # The statistics of the stream name the error.
         return []
 

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from synapse.errors.streams import OutcomeUnknown
 from synapse.live import sse
 from synapse.live.query import Place
 from synapse.live.sse import Frame
 from synapse.live.watcher import Bell, Ended, Watcher
-from synapse.problems import Problem
-from synapse.redis import AsyncExecutor, Command, answer
+from synapse.redis import AsyncExecutor, Command, RedisFailure, ReplyLost, answer
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.runtime.backoff import Backoff
@@ -110,8 +108,8 @@ class Tail:
             while True:
                 try:
                     await self._step()
-                except Problem as problem:
-                    self._failed(problem)
+                except RedisFailure as failure:
+                    self._failed(failure)
                     failures += 1
                     await asyncio.sleep(_RECONNECT.delay(failures, random.random()))
                 else:
@@ -170,14 +168,14 @@ class Tail:
         for bell in self._bells:
             bell.ring()
 
-    def _failed(self, problem: Problem) -> None:
+    def _failed(self, failure: RedisFailure) -> None:
         self._place.sure = False
         # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
         self._executor.close()
         # The first loss of a connection is reported by other users of Redis, and is harmless when the next try works.
-        if problem.detail != self._failure and not isinstance(problem, OutcomeUnknown):
-            logger.warning("the live tail of %s waits: %s", self.stream, problem.detail)
-            self._failure = problem.detail
+        if failure.detail != self._failure and not isinstance(failure, ReplyLost):
+            logger.warning("the live tail of %s waits: %s", self.stream, failure.detail)
+            self._failure = failure.detail
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

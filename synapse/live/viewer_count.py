@@ -23,7 +23,7 @@ class Audience:
         """Report the number of viewers by stream; also a number that fell to zero.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
         """
         streams = self._told | watching.keys()
         until = now_ms + _SECONDS * 1000
@@ -41,7 +41,7 @@ def sizes(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]
     """Return how many watch each of the streams now.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
     replies = (yield from ask([stream_commands.hgetall(keyspace.watchers(name)) for name in names])) if names else []

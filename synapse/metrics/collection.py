@@ -59,7 +59,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     """Ask Redis for everything that is measured.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     streams = yield from stream_stats.of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]

@@ -52,7 +52,7 @@ def metrics(
 
     Raises:
         Forbidden: when the caller may not see metrics.
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     demand_scope(request.principal, "metrics:read")
     accept = request.headers.get("accept", "")

@@ -8,8 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
-from synapse.errors.streams import OutcomeUnknown, Unavailable
-from synapse.redis import Command, Conversation, ReplyError, keyspace
+from synapse.redis import Command, Conversation, RedisUnavailable, ReplyError, ReplyLost, keyspace
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.runtime import histogram
@@ -105,10 +104,10 @@ class Tally:
             return
         try:
             replies = yield asked
-        except OutcomeUnknown:
+        except ReplyLost:
             # It may have taken them: counted twice would be worse than a second's counting lost.
             raise
-        except Unavailable:
+        except RedisUnavailable:
             # Durations are not kept: what is shown of them are parts of all, and the next second has others.
             self._kept.update(counts)
             raise

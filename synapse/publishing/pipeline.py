@@ -17,6 +17,7 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import BadParameter, Problem
 from synapse.publishing import (
     batch_response,
@@ -56,7 +57,7 @@ def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | N
     Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
 
     Raises:
-        Problem: for everything else, each with its own status (see synapse.errors.streams).
+        Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
     """
     stream, begun = _stream(request, catalog), time.perf_counter()
     try:
@@ -96,8 +97,8 @@ def _publish_one(
         else:
             keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
             fates = yield from storage.store(stream, [write.entry(accepted)], keys=keys)
-    except Problem as problem:
-        _count_unstored(tally, stream, [problem])
+    except FAILURES as failure:
+        _count_unstored(tally, stream, [problem_of(failure)])
         raise
     (stored,) = fates
     _count(tally, stream, [accepted], fates, write.sources)
@@ -154,8 +155,8 @@ def _publish_batch(
             if key is not None and together:
                 keys = [idempotency.of_all(request, key, keys)]
             fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
-    except Problem as problem:
-        _count_unstored(tally, stream, [problem] * len(good))
+    except FAILURES as failure:
+        _count_unstored(tally, stream, [problem_of(failure)] * len(good))
         raise
     if len(outcomes) > MANY:
         yield ()

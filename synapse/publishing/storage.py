@@ -11,18 +11,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.errors.streams import (
-    BrokerDown,
-    BrokerRefused,
-    EventTooLarge,
-    IdempotencyKeyReused,
-    NotAStream,
-    NotDurable,
-    StreamFull,
-    Unavailable,
-)
+from synapse.errors.streams import EventTooLarge, IdempotencyKeyReused, NotDurable, StreamFull
+from synapse.http.redis_problems import problem_of
 from synapse.problems import Problem
-from synapse.redis import Command, Conversation, ReplyError, in_parts
+from synapse.redis import (
+    Command,
+    Conversation,
+    RedisFailure,
+    RedisRefused,
+    RedisUnavailable,
+    RedisUnreachable,
+    ReplyError,
+    WrongType,
+    in_parts,
+)
 from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.publishing import (
@@ -112,22 +114,22 @@ def _sent(appends: Sequence[Command], barrier: Command | None = None) -> Convers
     """Send commands, many of them in parts, and the barrier behind the last; return a reply for each.
 
     What is sent at once holds up all others on the connection, and a server that syncs each write takes long for much.
-    When Redis goes away behind the first part, what it has is known: the others' replies are the problem.
+    When Redis goes away behind the first part, what it has is known: the others' replies are the failure.
 
     Raises:
-        Unavailable: when it goes away before anything is known.
+        RedisUnavailable: when it goes away before anything is known.
     """
     replies: list[Any] = []
     for part in _parts(appends):
         is_last = len(replies) + len(part) == len(appends)
         try:
             replies += yield [*part, barrier] if is_last and barrier is not None else part
-        except Unavailable as problem:
+        except RedisUnavailable as failure:
             if not replies:
                 raise
             rest = len(appends) - len(replies) - len(part)
-            replies += [problem.with_traceback(None)] * len(part)
-            replies += [BrokerDown("It was not sent: Redis went away while the batch was stored.")] * rest
+            replies += [failure.with_traceback(None)] * len(part)
+            replies += [RedisUnreachable("It was not sent: Redis went away while the batch was stored.")] * rest
             if barrier is not None:
                 replies.append(0)  # nobody is known to have any of it
             break
@@ -261,14 +263,14 @@ def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -
 
 
 def _fate(stream: StreamDefinition, reply: Any) -> Fate:
-    if isinstance(reply, Problem):
-        return reply
+    if isinstance(reply, RedisFailure):
+        return problem_of(reply)
     if isinstance(reply, str):
         return Stored(id=reply)
     if isinstance(reply, ReplyError):
         if reply.code == "WRONGTYPE":
-            return NotAStream(stream.name)
-        return BrokerRefused(f"Redis did not store the event: {reply}.")
+            return problem_of(WrongType(stream.name))
+        return problem_of(RedisRefused(f"Redis did not store the event: {reply}."))
     if isinstance(reply, Together):
         reply = Once(outcome=reply.outcome, id=reply.ids[0] if reply.ids else "")
     return _fate_of_script(stream, reply)

@@ -5,9 +5,18 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 """
 
 from synapse.redis.async_executor import AsyncExecutor
-from synapse.redis.command import Command, Conversation, Job, ReplyError, value
+from synapse.redis.command import Command, Conversation, Job, value
 from synapse.redis.connection import Server
 from synapse.redis.conversations import MANY, answer, ask, in_parts, together
+from synapse.redis.errors import (
+    RedisFailure,
+    RedisRefused,
+    RedisUnavailable,
+    RedisUnreachable,
+    ReplyError,
+    ReplyLost,
+    WrongType,
+)
 from synapse.redis.sync_executor import SyncExecutor
 
 __all__ = [
@@ -16,9 +25,15 @@ __all__ = [
     "Command",
     "Conversation",
     "Job",
+    "RedisFailure",
+    "RedisRefused",
+    "RedisUnavailable",
+    "RedisUnreachable",
     "ReplyError",
+    "ReplyLost",
     "Server",
     "SyncExecutor",
+    "WrongType",
     "answer",
     "ask",
     "in_parts",

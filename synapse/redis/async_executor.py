@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from synapse.errors.streams import BrokerDown, Unavailable
-from synapse.problems import Problem
 from synapse.redis.async_node import MAX_PENDING, AsyncNode
 from synapse.redis.cluster.async_nodes import AsyncCluster
-from synapse.redis.command import Command, Conversation, Job, ReplyError
+from synapse.redis.command import Command, Conversation, Job
 from synapse.redis.connection import Server
+from synapse.redis.errors import RedisUnavailable, RedisUnreachable, ReplyError
 from synapse.redis.pipeline import PipelinedConnection
 from synapse.runtime.turn_queue import turn_queue
 
@@ -58,8 +57,8 @@ class AsyncExecutor:
             while True:
                 try:
                     replies = await answer
-                except Problem as problem:
-                    asked = conversation.throw(problem)
+                except Exception as error:  # the conversation's, to handle or to raise
+                    asked = conversation.throw(error)
                 else:
                     asked = conversation.send(replies)
                 answer = self._answer(asked)
@@ -75,9 +74,9 @@ class AsyncExecutor:
         ReplyError, for each.
 
         Raises:
-            BrokerDown: when the server cannot be reached; nothing was sent.
-            Busy: when too many commands wait already; nothing was sent.
-            OutcomeUnknown: when the connection broke or timed out after sending.
+            RedisUnreachable: when the server cannot be reached; nothing was sent.
+            QueueFull: when too many commands wait already; nothing was sent.
+            ReplyLost: when the connection broke or timed out after sending.
         """
         if not commands:
             await turn_queue.turn()
@@ -132,7 +131,7 @@ class _Talk(Generic[T]):
     def _take(
         self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any] | Exception
     ) -> None:
-        if isinstance(replies, Unavailable):
+        if isinstance(replies, RedisUnavailable):
             self.go_on(partial(self._conversation.throw, replies))
         elif isinstance(replies, Exception):
             self._failed(replies)
@@ -156,4 +155,4 @@ class _Talk(Generic[T]):
         if error is None:
             self._done(task.result())
         else:
-            self._failed(error if isinstance(error, Exception) else BrokerDown("The server stops."))
+            self._failed(error if isinstance(error, Exception) else RedisUnreachable("The server stops."))

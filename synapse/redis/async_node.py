@@ -7,9 +7,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from synapse.errors.streams import BrokerDown, Busy
 from synapse.redis.command import Command, is_no_primary, missing_scripts
 from synapse.redis.connection import Server, unreachable
+from synapse.redis.errors import QueueFull, RedisUnreachable
 from synapse.redis.pipeline import PipelinedConnection
 
 # More than this waiting means that Redis is slower than the callers: they are told at once, and memory stays flat.
@@ -27,7 +27,7 @@ class AsyncNode:
         self._max_pending = max_pending
         self._connection: PipelinedConnection | None = None
         self._opening: asyncio.Task[PipelinedConnection] | None = None
-        self._failed: tuple[float, BrokerDown] | None = None
+        self._failed: tuple[float, RedisUnreachable] | None = None
 
     def ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
         """Return the connection, when the commands can go out on it at once and in one piece."""
@@ -45,15 +45,15 @@ class AsyncNode:
         """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
 
         Raises:
-            BrokerDown: when the server cannot be reached; nothing was sent.
-            Busy: when too many commands wait already; nothing was sent.
-            OutcomeUnknown: when the connection broke or timed out after sending.
+            RedisUnreachable: when the server cannot be reached; nothing was sent.
+            QueueFull: when too many commands wait already; nothing was sent.
+            ReplyLost: when the connection broke or timed out after sending.
         """
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._reconnect()
         if self._is_full(connection, commands):
-            raise Busy(f"{connection.pending} commands are waiting for Redis already.")
+            raise QueueFull(f"{connection.pending} commands are waiting for Redis already.")
         return await self.finish(connection, commands, await self._sent(connection, commands))
 
     async def finish(
@@ -91,7 +91,7 @@ class AsyncNode:
         """Return a new connection: all callers of the moment share one attempt, and none is cancelled by another."""
         now = asyncio.get_running_loop().time()
         if self._failed is not None and now - self._failed[0] < PAUSE_AFTER_FAILURE:
-            raise BrokerDown(self._failed[1].detail)
+            raise RedisUnreachable(self._failed[1].detail)
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._opened)
@@ -102,11 +102,11 @@ class AsyncNode:
             async with asyncio.timeout(self._server.timeout):
                 opened = await self._server.open()
         except (RedisError, OSError, TimeoutError) as error:
-            raise BrokerDown(unreachable(error)) from error
+            raise RedisUnreachable(unreachable(error)) from error
         # redis-py keeps the stream pair private; a test notices when that changes.
         writer = opened._writer
         if writer is None:
-            raise BrokerDown("The connection to Redis was lost while it was opened.")
+            raise RedisUnreachable("The connection to Redis was lost while it was opened.")
         opened._reader = opened._writer = None
         # Kept here, not when the task is looked at: between the two the node may be closed.
         self._connection = PipelinedConnection(writer, timeout=self._server.timeout)
@@ -115,7 +115,7 @@ class AsyncNode:
     def _opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
         self._opening = None
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, BrokerDown):
+        if isinstance(error, RedisUnreachable):
             self._failed = (asyncio.get_running_loop().time(), error)
         elif error is None and not task.cancelled():
             self._failed = None

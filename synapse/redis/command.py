@@ -10,24 +10,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple, TypeVar
 
+from synapse.redis.errors import ReplyError
 from synapse.shares.counter import CallerId
 
 Argument = bytes | str | int | float
 T = TypeVar("T")
-
-
-class ReplyError(Exception):
-    """Redis answered one command with an error. `code` is its first word, such as WRONGTYPE, OOM or NOSCRIPT.
-
-    Some of Redis' errors end with a full stop; here none does, so that each can stand in a sentence.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text.rstrip("."))
-
-    @property
-    def code(self) -> str:
-        return str(self).partition(" ")[0]
 
 
 def as_it_is(reply: Any) -> Any:
@@ -59,7 +46,7 @@ class Job(NamedTuple):
 
     Attributes:
         caller: whose share of such work it takes; None: of nobody's, because it is soon done.
-        work: what is to be called, in any thread; it may raise a Problem.
+        work: what is to be called, in any thread; what it raises is thrown into the conversation.
     """
 
     caller: CallerId | None
@@ -68,9 +55,9 @@ class Job(NamedTuple):
 
 # Yields the commands of one round trip and is sent their replies; returns what was found out. No commands at all means
 # "let others go first": long work on the event loop is done in parts. A job in place of commands is done elsewhere, and
-# what it returns is sent; a Problem that it raises is thrown in. Written once, it runs on either executor. A reply is
-# the command's parsed value or a ReplyError. When the server cannot be used, the executor throws the matching
-# synapse.errors.streams.Unavailable in at the yield.
+# what it returns is sent; what it raises is thrown in. Written once, it runs on either executor. A reply is the
+# command's parsed value or a ReplyError. When the server cannot be used, the executor throws a RedisUnavailable in at
+# the yield.
 Conversation = Generator[Sequence[Command] | Job, list[Any], T]
 
 

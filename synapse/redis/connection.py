@@ -19,9 +19,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from synapse.errors.streams import BrokerDown
 from synapse.redis import address
 from synapse.redis.address import Address, Place
+from synapse.redis.errors import RedisUnreachable
 
 # How long one Sentinel may take, in seconds: when some of them are away, the next ones are asked within a request.
 SENTINEL_TIMEOUT = 0.25
@@ -116,7 +116,7 @@ class Server:
     """The server of the events.
 
     `locate` returns its URL, again for each connection (the embedded server can move to another port), or raises
-    `synapse.errors.streams.BrokerDown` when there is none. `timeout` is how many seconds an answer may take.
+    `synapse.redis.errors.RedisUnreachable` when there is none. `timeout` is how many seconds an answer may take.
     """
 
     locate: Callable[[], str]
@@ -130,7 +130,7 @@ class Server:
         """Say whether it is a cluster: then there is no one server to open connections to."""
         try:
             return self.address().kind == "cluster"
-        except BrokerDown:  # the embedded one, which was never started
+        except RedisUnreachable:  # the embedded one, which was never started
             return False
 
     def node(self, place: Place) -> "Server":

@@ -1,15 +1,14 @@
 """Conversations that only read, several at once, and long work in turns: others go first every few milliseconds.
 
-Errors of Redis become problems here.
+An error in place of a reply is raised here, as one of synapse.redis.errors.
 """
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from synapse.errors.streams import BrokerDown, BrokerRefused, NotAStream, OutcomeUnknown
-from synapse.problems import Problem
-from synapse.redis.command import Command, Conversation, ReplyError
+from synapse.redis.command import Command, Conversation
+from synapse.redis.errors import RedisFailure, RedisRefused, RedisUnreachable, ReplyError, ReplyLost, WrongType
 from synapse.runtime.turn_queue import TURN
 
 
@@ -17,20 +16,20 @@ def ask(commands: Sequence[Command]) -> Conversation[list[Any]]:
     """Return the replies to commands that only read.
 
     Raises:
-        Unavailable: when Redis cannot be used. A lost answer is no unknown outcome here: nothing was to happen.
+        RedisUnavailable: when Redis cannot be used. A lost answer is no unknown outcome here: nothing was to happen.
     """
     try:
         return (yield commands)
-    except OutcomeUnknown as problem:
-        raise BrokerDown("Redis did not answer in time, or the connection to it was lost.") from problem
+    except ReplyLost as failure:
+        raise RedisUnreachable("Redis did not answer in time, or the connection to it was lost.") from failure
 
 
 def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
     """Return a reply about a stream, and `absent` when Redis has no such key or group.
 
     Raises:
-        NotAStream: when the key holds something else.
-        BrokerRefused: when Redis answered with any other error.
+        WrongType: when the key holds something else.
+        RedisRefused: when Redis answered with any other error.
     """
     if not isinstance(reply, ReplyError):
         return reply
@@ -38,30 +37,32 @@ def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
     if "no such key" in str(reply) or reply.code == "NOGROUP":
         return absent
     if reply.code == "WRONGTYPE":
-        raise NotAStream(stream)
-    raise BrokerRefused(f"Redis answered: {reply}.")
+        raise WrongType(stream)
+    raise RedisRefused(f"Redis answered: {reply}.")
 
 
 K = TypeVar("K", bound=Hashable)
 
 
-def together(conversations: Mapping[K, Conversation[Any]]) -> Conversation[dict[K, Any]]:
+def together(
+    conversations: Mapping[K, Conversation[Any]], *, failures: tuple[type[Exception], ...] = (RedisFailure,)
+) -> Conversation[dict[K, Any]]:
     """Hold the conversations at once: each round trip is one pipeline with what all of them ask then.
 
-    Return what each found out, or the problem that ended it.
+    Return what each found out, or the one of `failures` that ended it.
     """
     found: dict[K, Any] = {}
     asking: dict[K, Sequence[Command]] = {}
 
-    def go_on(key: K, told: list[Any] | Problem | None) -> None:
+    def go_on(key: K, told: list[Any] | Exception | None) -> None:
         asking.pop(key, None)
         conversation: Any = conversations[key]
         try:
-            asking[key] = conversation.throw(told) if isinstance(told, Problem) else conversation.send(told)
+            asking[key] = conversation.throw(told) if isinstance(told, Exception) else conversation.send(told)
         except StopIteration as end:
             found[key] = end.value
-        except Problem as problem:
-            found[key] = problem
+        except failures as failure:
+            found[key] = failure
 
     for key in conversations:
         go_on(key, None)
@@ -69,9 +70,9 @@ def together(conversations: Mapping[K, Conversation[Any]]) -> Conversation[dict[
         asked = dict(asking)
         try:
             replies = yield [command for commands in asked.values() for command in commands]
-        except Problem as problem:
+        except RedisFailure as failure:
             for key in asked:
-                go_on(key, problem)
+                go_on(key, failure)
             continue
         for key, commands in asked.items():
             go_on(key, replies[: len(commands)])

@@ -18,8 +18,8 @@ from typing import Any
 
 import hiredis
 
-from synapse.errors.streams import BrokerDown, OutcomeUnknown
-from synapse.redis.command import Argument, Command, ReplyError
+from synapse.redis.command import Argument, Command
+from synapse.redis.errors import RedisUnreachable, ReplyError, ReplyLost
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PipelinedConnection(asyncio.Protocol):
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         """Queue the commands for this tick's write. The future has a raw reply, or a ReplyError, for each.
 
-        It fails with OutcomeUnknown when the connection ends after the write, and with BrokerDown when it had ended
+        It fails with ReplyLost when the connection ends after the write, and with RedisUnreachable when it had ended
         before.
         """
         future: asyncio.Future[list[Any]] = self._loop.create_future()
@@ -78,7 +78,7 @@ class PipelinedConnection(asyncio.Protocol):
     def send_for(self, commands: Sequence[Command], take: Taker) -> None:
         """Queue the commands as `send` does. `take` is called as soon as the replies are there: no task is woken."""
         if self.closed:
-            take(BrokerDown("The connection to Redis was just lost."))
+            take(RedisUnreachable("The connection to Redis was just lost."))
             return
         # Packed before anything is queued: a command that cannot be packed must not shift the replies of others.
         packed = b"".join([each.packed or hiredis.pack_command(each.words) for each in commands])  # type: ignore[arg-type]
@@ -135,9 +135,9 @@ class PipelinedConnection(asyncio.Protocol):
         barriers = [_Waiting(1, 0, partial(_settle, future)) for future in self._barriers.values()]
         for call in [*waiting, *barriers]:
             if call.since == math.inf:
-                _hand(call, BrokerDown(f"The connection to Redis was lost{reason}; nothing was sent."))
+                _hand(call, RedisUnreachable(f"The connection to Redis was lost{reason}; nothing was sent."))
             else:
-                _hand(call, OutcomeUnknown(f"The connection to Redis was lost before its answer came{reason}."))
+                _hand(call, ReplyLost(f"The connection to Redis was lost before its answer came{reason}."))
 
     def _flush(self) -> None:
         if self._holding:

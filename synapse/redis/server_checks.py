@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from synapse.errors.streams import Unavailable
 from synapse.redis import ReplyError, SyncExecutor, keyspace
 from synapse.redis.address import Address, Place
 from synapse.redis.cluster import routing
@@ -18,6 +17,7 @@ from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
 from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
+from synapse.redis.errors import RedisUnavailable
 
 # So many keys are tried at the most, to find one of each node.
 _MOST_TRIED = 20_000
@@ -27,7 +27,7 @@ def write_probes(server: Server) -> list[Command]:
     """Return a command for each node of the server that takes writes.
 
     Raises:
-        BrokerDown: when the nodes of a cluster are not known, or none has a slot.
+        RedisUnreachable: when the nodes of a cluster are not known, or none has a slot.
     """
     if not server.is_cluster():
         return [_probe(0)]
@@ -66,7 +66,7 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
     """Return the faults in the server's settings, a sentence for each.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     info, fsync = executor.execute([server_commands.info(), server_commands.config_get("appendfsync")])
     if isinstance(info, ReplyError):
@@ -105,7 +105,7 @@ class ServerCheck:
             executor = self._executor()
             on_the_way = transport_warning(executor.server.address())
             found = [*([on_the_way] if on_the_way else []), *server_warnings(executor)]
-        except Unavailable:
+        except RedisUnavailable:
             return
         for warning in found:
             if warning not in self._said:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
-from synapse.problems import Problem
 from synapse.redis.cluster.sync_nodes import SyncCluster
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command, Conversation, Job, value
@@ -33,8 +32,8 @@ class SyncExecutor:
             while True:
                 try:
                     replies = asked.work() if isinstance(asked, Job) else self.execute(asked)
-                except Problem as problem:
-                    asked = conversation.throw(problem)
+                except Exception as error:  # the conversation's, to handle or to raise
+                    asked = conversation.throw(error)
                 else:
                     asked = conversation.send(replies)
         except StopIteration as end:
@@ -46,8 +45,8 @@ class SyncExecutor:
         ReplyError, for each.
 
         Raises:
-            BrokerDown: when the server cannot be reached; nothing was sent.
-            OutcomeUnknown: when the connection broke or timed out after sending.
+            RedisUnreachable: when the server cannot be reached; nothing was sent.
+            ReplyLost: when the connection broke or timed out after sending.
         """
         if not commands:
             return []
@@ -70,7 +69,7 @@ def keys_of(server: Server, *, match: str) -> Iterator[str]:
     """Give the names of the keys that match a pattern, in no order; one that is made meanwhile may be missing.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     for node in _nodes_of(server):
         with closing(SyncExecutor(node)) as executor:

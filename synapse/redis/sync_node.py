@@ -23,9 +23,9 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from synapse.errors.streams import BrokerDown, OutcomeUnknown
-from synapse.redis.command import Command, ReplyError, is_no_primary, missing_scripts
+from synapse.redis.command import Command, is_no_primary, missing_scripts
 from synapse.redis.connection import Server, unreachable
+from synapse.redis.errors import RedisUnreachable, ReplyError, ReplyLost
 
 # redis-py takes the code off the errors that it has a class for. Some are subclasses of those behind them.
 _CODES = {
@@ -59,8 +59,8 @@ class SyncNode:
         """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
 
         Raises:
-            BrokerDown: when the server cannot be reached; nothing was sent.
-            OutcomeUnknown: when the connection broke or timed out after sending.
+            RedisUnreachable: when the server cannot be reached; nothing was sent.
+            ReplyLost: when the connection broke or timed out after sending.
         """
         return self.begin(commands)()
 
@@ -68,8 +68,8 @@ class SyncNode:
         """Send the commands. Call the returned function once: it waits for the replies, and raises as `ask`.
 
         Raises:
-            BrokerDown: when the server cannot be reached; nothing was sent.
-            OutcomeUnknown: when the connection broke while sending.
+            RedisUnreachable: when the server cannot be reached; nothing was sent.
+            ReplyLost: when the connection broke while sending.
         """
         replies = self._begin(commands)
 
@@ -112,7 +112,7 @@ class SyncNode:
             connection = pool.get_connection()
         except (RedisError, OSError) as error:
             self._forget(pool)
-            raise BrokerDown(unreachable(error)) from error
+            raise RedisUnreachable(unreachable(error)) from error
         self._used.add(connection)
         using = _Using(pool, connection, self._used)
         using.do(lambda: connection.send_packed_command(_packed(connection, commands)))
@@ -140,10 +140,10 @@ class _Using:
             ended = last
             return done
         except BusyLoadingError as error:
-            raise BrokerDown("Redis is still loading its data.") from error
+            raise RedisUnreachable("Redis is still loading its data.") from error
         except (RedisError, OSError) as error:
             self._connection.disconnect()
-            raise OutcomeUnknown(f"The connection to Redis failed after the command was sent: {error}.") from error
+            raise ReplyLost(f"The connection to Redis failed after the command was sent: {error}.") from error
         except BaseException:
             # Interrupted between a command and its reply: the next user must not read our answer.
             self._connection.disconnect()

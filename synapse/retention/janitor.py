@@ -151,7 +151,7 @@ class Janitor:
         Return whether this process is the janitor now.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
         # The process belongs to the name: a forked child has the same token.

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.errors.streams import BrokerRefused
 from synapse.redis import (
     Command,
     Conversation,
+    RedisRefused,
     ReplyError,
     SyncExecutor,
     answer,
@@ -27,8 +27,8 @@ def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
     """Make the streams that Redis does not have. Return those whose key holds something else; it is left alone.
 
     Raises:
-        BrokerRefused: when Redis answers with an error.
-        Unavailable: when it cannot be used.
+        RedisRefused: when Redis answers with an error.
+        RedisUnavailable: when it cannot be used.
     """
     asked = list(names)
     if not asked:
@@ -57,7 +57,7 @@ def _make(name: str) -> list[Command]:
 def _check(reply: object) -> None:
     for part in reply if isinstance(reply, list) else [reply]:
         if isinstance(part, ReplyError):
-            raise BrokerRefused(f"Redis did not make a stream: {part}.")
+            raise RedisRefused(f"Redis did not make a stream: {part}.")
 
 
 class Keeper:
@@ -80,7 +80,7 @@ class Keeper:
         """Return False when there was nothing to do.
 
         Raises:
-            Unavailable: when Redis cannot be used; the next step tries again.
+            RedisUnavailable: when Redis cannot be used; the next step tries again.
         """
         catalog, now = self._catalog(), self._clock()
         if catalog.version == self._seen and now < self._again:

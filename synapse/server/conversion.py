@@ -15,6 +15,7 @@ from synapse.http.exchange import (
     StreamedResponse,
     problem_response,
 )
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 from synapse.server.config import ServerConfig
 
@@ -112,8 +113,8 @@ def header_pairs(config: ServerConfig, response: Response | StreamedResponse, as
 
 def failed(config: ServerConfig, request: Request, error: Exception) -> Response:
     """Return the response to a request whose handler failed; unexpected errors go to the log."""
-    if isinstance(error, Problem):
-        return problem_response(error)
+    if isinstance(error, FAILURES):
+        return problem_response(problem_of(error))
     if (away := config.database_problem(error)) is not None:
         return problem_response(away)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)

@@ -21,7 +21,7 @@ from synapse.http.exchange import (
     compiled,
     problem_response,
 )
-from synapse.problems import Problem
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.server import request_guard
 from synapse.server.body_limits import Body, ClientGone
 from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, Sender, ServerConfig
@@ -93,8 +93,8 @@ class FrontDoor:
             preflight = request_guard.preflight(self.config, scope["method"], headers)
             is_early = preflight is not None
             response = preflight or await self._answered(scope, headers, receive)
-        except Problem as problem:
-            response, is_early = problem_response(problem), True
+        except FAILURES as failure:
+            response, is_early = problem_response(problem_of(failure)), True
         except ClientGone:
             return
         if is_early and "expect" in headers:
@@ -166,7 +166,7 @@ async def _handled(
             request = request._replace(principal=await route.identify(request))
             _identify(scope, caller_of(request.principal))
         return await route.handler(request)
-    except Problem:
+    except FAILURES:
         raise
     except Exception as error:
         return failed(config, request, error)

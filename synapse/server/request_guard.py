@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from synapse.auth.client_ip import FORWARDING, one_caller
-from synapse.errors.streams import TooManyRequests, Unavailable
+from synapse.errors.streams import TooManyRequests
 from synapse.formats.durations import Rate
 from synapse.http.exchange import Response
 from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_authority
 from synapse.http.hosts import is_foreign as is_foreign_page
 from synapse.problems import ForeignOrigin, Problem
-from synapse.redis import Conversation, ReplyError
+from synapse.redis import Conversation, RedisUnavailable, ReplyError
 from synapse.redis.commands.shared_values import Taken, take_token
 from synapse.server.config import Headers, Scope, ServerConfig
 
@@ -257,7 +257,7 @@ def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
     """
     try:
         (taken,) = yield [take_token(kind, whose, count=rate.count, seconds=rate.seconds)]
-    except Unavailable:
+    except RedisUnavailable:
         return {}
     if isinstance(taken, ReplyError):
         return {}

@@ -92,7 +92,7 @@ class Collector:
             memory: whether to measure memory again.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
         """
         self._streams = {name: self._streams.get(name) or _Stream(name) for name in names}
         asked = [stream.commands(memory=memory) for stream in self._streams.values()]

@@ -64,7 +64,7 @@ def read(
         now: the time in seconds since 1970.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     # The step before the first one tells from where counters grew; a later block tells what was before it.
     begin, end = (span.first - 1) // STEPS, max(now // span.resolution.seconds, span.last) // STEPS

@@ -106,7 +106,7 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
     """Read the last hour of streams.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     if not streams:
         return {}
@@ -160,7 +160,7 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
     """Read how many attempts failed lately, by stream and group; groups without failures are left out.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     if not streams:
         return {}

@@ -57,7 +57,7 @@ class Sampler:
         """Take a sample if it is time for one. Return whether this process is the sampler now.
 
         Raises:
-            Unavailable: when Redis cannot be used.
+            RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
         # The process belongs to the name: a forked child has the same token.

@@ -4,8 +4,10 @@ import pytest
 
 from streams.connections import ask_all
 from synapse.errors.streams import BrokerDown, UnknownStream
+from synapse.http.redis_problems import FAILURES
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.conversations import together
+from synapse.redis.errors import RedisUnreachable
 
 
 def asks(*steps):
@@ -43,7 +45,7 @@ def test_each_round_trip_carries_what_all_ask_then():
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_failing_conversation_yields_its_error_in_place_of_a_result(after):
-    _, found = hold(together({"bad": fails(after), "good": asks("a", "b")}), str)
+    _, found = hold(together({"bad": fails(after), "good": asks("a", "b")}, failures=FAILURES), str)
 
     assert isinstance(found["bad"], UnknownStream)
     assert found["good"] == ["a", "b"]
@@ -54,9 +56,9 @@ def test_a_lost_connection_is_the_problem_of_all_that_asked():
     next(conversation)
 
     with pytest.raises(StopIteration) as end:
-        conversation.throw(BrokerDown("It is gone."))
+        conversation.throw(RedisUnreachable("It is gone."))
 
-    assert [type(found) for found in end.value.value.values()] == [BrokerDown, BrokerDown, list]
+    assert [type(found) for found in end.value.value.values()] == [RedisUnreachable, RedisUnreachable, list]
 
 
 def test_asking_a_server_that_is_not_there_is_no_exception(no_redis):

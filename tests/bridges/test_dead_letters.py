@@ -12,14 +12,10 @@ from core.models import AuditEntry
 from synapse.auth.principal import Principal
 from synapse.dead_letters.dead_letter import fingerprint, pattern
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
-from synapse.errors.streams import (
-    ContractViolated,
-    NotAStream,
-    Unavailable,
-    UnknownStream,
-)
+from synapse.errors.streams import ContractViolated, UnknownStream
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure
+from synapse.redis.errors import RedisUnavailable, WrongType
 from tests.bridges.cast import COUNTERS, DEAD, DUE, PLACE, STREAM, made_by_us, now_ms, places, read_and_die
 from tests.definitions import define
 
@@ -214,7 +210,7 @@ class TestLooking:
     def test_a_key_that_holds_something_else_is_told(self, redis, orders):
         redis.set(DEAD, "text")
 
-        with pytest.raises(NotAStream):
+        with pytest.raises(WrongType):
             letters()
 
 
@@ -310,7 +306,7 @@ class TestRedriving:
             id_ = redis.xadd(DEAD, {"id": "1-1", "body": b""}).decode()
         own_valkey.kill()
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(RedisUnavailable):
             dead_letters.discard(*PLACE, Ids((id_,)), by=OPERATOR, reason="old")
 
         assert [action for _, action, _, _ in recorded()] == ["discard", "discard failed"]

@@ -7,6 +7,7 @@ from synapse.delivery import worker as runtime
 from synapse.delivery.retry import Policy
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.redis import RedisUnavailable
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.runtime.backoff import Backoff
 from tests.bridges.cast import (
@@ -139,7 +140,7 @@ def test_an_answer_to_redis_that_is_lost_on_the_way_is_given_again(redis, bridge
         fates = settle(**what)
         if not lost:
             lost.append(True)
-            raise runtime.Unavailable("the reply was lost")
+            raise RedisUnavailable("the reply was lost")
         return fates
 
     monkeypatch.setattr(consumer.worker._membership, "settle", settle_and_lose)

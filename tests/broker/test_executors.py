@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from synapse.errors.streams import BrokerDown, OutcomeUnknown
 from synapse.redis import (
     AsyncExecutor,
     ReplyError,
@@ -16,6 +15,7 @@ from synapse.redis import (
 )
 from synapse.redis.command import Job, Script, load_script
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.errors import RedisUnreachable, ReplyLost
 from synapse.shares import AllInUse, CallerId
 from tests.patience import eventually
 from tests.ports import free_port
@@ -134,14 +134,14 @@ def test_a_conversation_asks_in_steps(either):
 def test_a_server_that_is_not_there_is_down(connect, url):
     executor = connect(url.format(f"127.0.0.1:{free_port()}"))
 
-    with pytest.raises(BrokerDown):
+    with pytest.raises(RedisUnreachable):
         executor.execute([stream_commands.ping()])
 
 
 def test_a_wrong_password_is_said_to_be_one(connect, valkey_of_session):
     executor = connect(f"redis://:wrong@127.0.0.1:{valkey_of_session.port}")
 
-    with pytest.raises(BrokerDown, match=r"(?i)password"):
+    with pytest.raises(RedisUnreachable, match=r"(?i)password"):
         executor.execute([stream_commands.ping()])
 
 
@@ -151,7 +151,7 @@ def test_a_conversation_hears_that_the_server_is_down(connect):
     def careful():
         try:
             yield [stream_commands.ping()]
-        except BrokerDown:
+        except RedisUnreachable:
             return "heard"
 
     assert executor.run(careful()) == "heard"
@@ -163,7 +163,7 @@ def test_an_answer_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_t
         executor.execute([stream_commands.ping()])
         proxy.drop_replies = True
 
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(ReplyLost):
             executor.execute([stream_commands.xadd("s", [b"n", b"1"])])
 
     assert redis.xlen("s") == 1
@@ -175,7 +175,7 @@ def test_a_frozen_server_is_given_up_on_after_the_timeout(connect, own_valkey):
     executor.execute([stream_commands.ping()])
     os.kill(own_valkey.process.pid, signal.SIGSTOP)
 
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(ReplyLost):
         executor.execute([stream_commands.xadd("s", [b"n", b"1"])])
 
     os.kill(own_valkey.process.pid, signal.SIGCONT)
@@ -203,13 +203,13 @@ def test_a_server_that_came_back_is_used_again(connect, own_valkey):
     executor = connect(own_valkey.url)
     executor.execute([stream_commands.ping()])
     own_valkey.kill()
-    with pytest.raises((BrokerDown, OutcomeUnknown)):
+    with pytest.raises((RedisUnreachable, ReplyLost)):
         executor.execute([stream_commands.ping()])
-    with pytest.raises(BrokerDown):
+    with pytest.raises(RedisUnreachable):
         executor.execute([stream_commands.ping()])
     own_valkey.start()
 
-    assert eventually(lambda: executor.execute([stream_commands.ping()]), despite=BrokerDown) == ["PONG"]
+    assert eventually(lambda: executor.execute([stream_commands.ping()]), despite=RedisUnreachable) == ["PONG"]
 
 
 def test_a_job_is_done_off_the_event_loop_and_its_result_is_sent_to_the_conversation(either):

@@ -11,8 +11,8 @@ from streams.models import EventType, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_fields import STREAM_FIELDS
-from synapse.errors.streams import BrokerDown
 from synapse.redis.commands import shared_values
+from synapse.redis.errors import RedisUnreachable
 from tests.definitions import define, key_of
 
 pytestmark = pytest.mark.django_db
@@ -172,7 +172,7 @@ def test_a_snapshot_that_was_adopted_is_replaced_as_soon_as_the_database_answers
 
 
 def without_redis():
-    raise BrokerDown("Redis is away.")
+    raise RedisUnreachable("Redis is away.")
 
 
 def test_a_command_that_cannot_tell_redis_of_its_change_deletes_the_older_file(file, catalog, tmp_path):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from synapse.errors.streams import Unavailable
 from synapse.redis import Server, SyncExecutor
 from synapse.redis.commands.publishing import publish_once
+from synapse.redis.errors import RedisUnavailable
 from tests.bridges.cast import STREAM
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
 from tests.chaos.profile import FULL
@@ -58,7 +58,7 @@ def test_an_act_on_a_group_whose_reply_was_lost_can_be_repeated(scene, executor,
     in_every_place(scene, executor)
     proxy.fault = Fault(kind, lambda words: asked(words) == ACTS[act].script, seconds=2 * TIMEOUT)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         ACTS[act].do(through)
 
     does_it_again(scene, executor, ACTS[act])
@@ -70,7 +70,7 @@ def test_an_event_is_stored_once_though_its_publisher_had_to_ask_again(redis, pr
     command = publish_once(STREAM, [b"n", b"1"], who="shop", key="k", fingerprint="f", window_ms=60_000)
     redis.script_load(command.otherwise.words[1])
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         through.execute([command])
     (once,) = through.execute([command])
 

@@ -4,7 +4,7 @@ import pytest
 
 from streams import connections
 from streams.snapshot import holder
-from synapse.errors.streams import Unavailable
+from synapse.redis.errors import RedisUnavailable
 from synapse.retention.stream_creation import LOOK_AGAIN, Keeper, ensure_streams
 
 
@@ -96,7 +96,7 @@ def test_while_redis_is_away_the_next_step_tries_again(define, own_valkey, clock
     define("orders")
     keeper = Keeper(connections.executor, holder.current, clock)
     own_valkey.kill()
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         keeper.step()
 
     own_valkey.start()

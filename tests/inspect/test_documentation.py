@@ -23,7 +23,6 @@ _NOT_OVER_HTTP = {
     "SinkBroken",
     "NoSuchBridge",
     "NotDefined",
-    "NotAStreamNow",
 }
 REFERENCE = Path(__file__, "../../../docs/reference/http-api.md").resolve().read_text(encoding="utf-8")
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from synapse.errors.streams import NotAStream
 from synapse.inspection import lag
 from synapse.inspection.groups import standings
+from synapse.redis.errors import WrongType
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def test_each_stream_is_counted_by_itself(executor, redis):
 def test_a_key_that_is_no_stream_has_no_lag(executor, redis):
     redis.set("orders", "text")
 
-    with pytest.raises(NotAStream):
+    with pytest.raises(WrongType):
         executor.run(lag.of({("orders", "a"): "0-0"}))
 
 

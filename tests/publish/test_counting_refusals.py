@@ -6,11 +6,11 @@ import pytest
 from streams import background_tasks
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
-from synapse.errors.streams import BrokerDown, OutcomeUnknown, Unavailable
 from synapse.http.exchange import Request
 from synapse.publishing.counters import Tally
 from synapse.publishing.pipeline import publish
 from synapse.redis.command import ReplyError
+from synapse.redis.errors import RedisUnavailable, RedisUnreachable, ReplyLost
 from tests.admin.pages import text_of, url
 
 PLACED = {"event_type": "order-placed", "n": 1}
@@ -107,9 +107,9 @@ def test_a_reason_that_another_program_wrote_is_passed_over(ask, redis):
 @pytest.mark.parametrize(
     ("answer", "counts"),
     [
-        (BrokerDown("It is gone."), {"refused": 1, "refused:redis-down": 1}),
+        (RedisUnreachable("It is gone."), {"refused": 1, "refused:redis-down": 1}),
         ([ReplyError("OOM command not allowed")], {"refused": 1, "refused:redis-refused": 1}),
-        (OutcomeUnknown("It is gone."), {}),
+        (ReplyLost("It is gone."), {}),
     ],
 )
 def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is_not(define, answer, counts):
@@ -121,7 +121,7 @@ def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is
     publishing = publish(request, holder.current(), tally)
     next(publishing)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(RedisUnavailable):
         publishing.throw(answer) if isinstance(answer, Exception) else publishing.send(answer)
 
     assert {what: count for (_, what), count in tally.take_counts().items()} == counts

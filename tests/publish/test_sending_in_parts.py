@@ -6,6 +6,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BrokerDown, OutcomeUnknown
 from synapse.publishing import storage
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.errors import ReplyLost
 
 STREAM = StreamDefinition(name="orders")
 APPENDS = [stream_commands.xadd_packed_now("orders", ["event_type", "order-placed", "text", "x" * 10_000])] * 60
@@ -51,20 +52,21 @@ def test_few_events_go_at_once_for_any_content():
 
 
 def test_events_of_parts_that_were_answered_are_stored_and_the_others_say_what_became_of_them():
-    lost = OutcomeUnknown("The connection was lost.")
+    lost = ReplyLost("The connection was lost.")
 
     asked, fates = hold(storage.append(STREAM, APPENDS), None, lost)
 
     first, second = map(len, asked)
     assert all(isinstance(fate, storage.Stored) for fate in fates[:first])
-    assert fates[first : first + second] == [lost] * second
+    assert [str(fate) for fate in fates[first : first + second]] == [str(lost)] * second
+    assert {type(fate) for fate in fates[first : first + second]} == {OutcomeUnknown}
     assert {type(fate) for fate in fates[first + second :]} == {BrokerDown}
     assert len(fates) == 60
 
 
 def test_redis_that_goes_away_before_anything_is_known_is_a_problem_of_the_whole_batch():
-    with pytest.raises(OutcomeUnknown):
-        hold(storage.append(STREAM, APPENDS), OutcomeUnknown("The connection was lost."))
+    with pytest.raises(ReplyLost):
+        hold(storage.append(STREAM, APPENDS), ReplyLost("The connection was lost."))
 
 
 def test_a_barrier_goes_behind_the_last_part_and_doubt_is_told_of_all_when_it_is_lost():
@@ -72,7 +74,7 @@ def test_a_barrier_goes_behind_the_last_part_and_doubt_is_told_of_all_when_it_is
     entries = [["event_type", "order-placed", "text", "x" * 10_000]] * 30
 
     asked, _ = hold(storage.store(stream, entries))
-    _, fates = hold(storage.store(stream, entries), None, OutcomeUnknown("The connection was lost."))
+    _, fates = hold(storage.store(stream, entries), None, ReplyLost("The connection was lost."))
 
     assert [part[-1].barrier for part in asked] == [False] * (len(asked) - 1) + [True]
     assert fates[0].doubt is not None

@@ -7,7 +7,6 @@ from threading import Event, Thread
 import pytest
 from redis.crc import key_slot
 
-from synapse.errors.streams import BrokerDown
 from synapse.redis import (
     AsyncExecutor,
     ReplyError,
@@ -19,6 +18,7 @@ from synapse.redis.cluster.topology import Topology
 from synapse.redis.commands import publishing as publish_commands
 from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.errors import RedisUnreachable
 from tests.scaling.cluster import clustered
 
 ONCE = {"who": "shop", "fingerprint": "f", "window_ms": 60_000}
@@ -237,9 +237,9 @@ def test_a_thread_that_comes_while_a_cluster_is_looked_for_the_first_time_waits_
 def test_a_cluster_that_did_not_answer_the_first_look_is_not_asked_again_at_once():
     topology = Topology("redis+cluster://127.0.0.1:1")
 
-    with pytest.raises(BrokerDown, match="cannot be reached: "):
+    with pytest.raises(RedisUnreachable, match="cannot be reached: "):
         topology.look()
-    with pytest.raises(BrokerDown, match="cannot be reached: "):
+    with pytest.raises(RedisUnreachable, match="cannot be reached: "):
         topology.places()
 
     assert not topology.is_due

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from synapse.errors.streams import BrokerDown
 from synapse.redis import AsyncExecutor, Server, SyncExecutor
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.errors import RedisUnreachable
 from synapse.redis.server_checks import transport_warning
 from tests.scaling.tls import secured
 
@@ -58,12 +58,12 @@ def test_a_server_is_trusted_whose_authority_the_system_knows(ask, place, monkey
 
 
 def test_a_server_without_a_trusted_certificate_is_not_asked(ask, place):
-    with pytest.raises(BrokerDown, match="certificate verify failed"):
+    with pytest.raises(RedisUnreachable, match="certificate verify failed"):
         ask(place.url_with())
 
 
 def test_a_certificate_for_another_name_is_refused(ask, under_another_name):
-    with pytest.raises(BrokerDown, match=r"certificate verify failed.*127\.0\.0\.1"):
+    with pytest.raises(RedisUnreachable, match=r"certificate verify failed.*127\.0\.0\.1"):
         ask(under_another_name.url)
 
 

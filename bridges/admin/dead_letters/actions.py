@@ -19,6 +19,7 @@ from core.admin.base import person
 from core.templatetags.synapse import number
 from streams.models import Stream
 from synapse.dead_letters import filters as dead_letters_filters
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 
 # So many in a part: a few seconds of work at most, and enough steps for a bar.
@@ -128,7 +129,8 @@ def _answer(question: Question, work: Work) -> HttpResponse:
     try:
         selection.check(question.stream, question.group)
         part = work(question, selection.meant(given))
-    except Problem as problem:
+    except FAILURES as failure:
+        problem = problem_of(failure)
         if question.wants_json:
             return JsonResponse({"detail": problem.detail}, status=problem.status)
         return _asked(question, refused=problem, progress=_begun(given))
@@ -157,8 +159,8 @@ def _asked(question: Question, *, refused: Problem | None = None, progress: Prog
     try:
         selection.check(question.stream, question.group)
         found = dead_letters.meant(question.stream.name, question.group, selection.meant(given))
-    except Problem as problem:
-        refused = refused or problem
+    except FAILURES as failure:
+        refused = refused or problem_of(failure)
     return selection.show(
         question.admin,
         question.request,

@@ -22,6 +22,7 @@ from streams.models import EventType, Stream
 from synapse.auth.person_rights import VIEW_PERSONAL
 from synapse.dead_letters import filters
 from synapse.errors.delivery import NoSuchDeadLetter
+from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import asked_id, asked_order
 from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
@@ -61,7 +62,8 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         payload_access.record(
             person(request), f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters]
         )
-    except Problem as problem:
+    except FAILURES as failure:
+        problem = problem_of(failure)
         values["refused" if problem.status == 400 else "problem"] = problem
     return selection.show(
         admin,
@@ -86,8 +88,8 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
         selection.check(stream, group)
         wanted = filters.wanted(selection.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
-    except Problem as problem:
-        return selection.show(admin, request, "refused", stream, group, refused=problem)
+    except FAILURES as failure:
+        return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))
     payload_access.record(person(request), f"dead letters {stream.name}/{group}", found.ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
@@ -141,8 +143,8 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     except NoSuchDeadLetter:
         messages.warning(request, "This dead letter does not exist any more: it was redriven or discarded.")
         return redirect(admin.page_url("dead_letters_group", stream.pk, group))
-    except Problem as problem:
-        return selection.show(admin, request, "refused", stream, group, refused=problem)
+    except FAILURES as failure:
+        return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))
     by = person(request)
     may_edit = letter.mask is None or request.user.has_perm(VIEW_PERSONAL)
     if request.method == "POST" and not may_edit:
@@ -159,8 +161,8 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
                 return _redriven(admin, request, stream, letter, form.value)
             except NoSuchDeadLetter:
                 raise Http404 from None
-            except Problem as problem:
-                refused = problem
+            except FAILURES as failure:
+                refused = problem_of(failure)
     text = form.cleaned_data["event"] if form.is_bound and form.is_valid() else _text(seen)
     return selection.show(
         admin,

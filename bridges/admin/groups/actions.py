@@ -20,8 +20,8 @@ from streams.connections import executor
 from streams.models import Stream
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.problems import Problem
 from synapse.statistics.overview import group_health, read_failures
+from synapse.http.redis_problems import FAILURES, problem_of
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -32,8 +32,8 @@ def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         try:
             groups.create(stream.name, name, at, by=person(request))
-        except Problem as problem:
-            refused = problem
+        except FAILURES as failure:
+            refused = problem_of(failure)
         else:
             messages.success(request, f"The group “{name}” was created.")
             return redirect(reverse("admin:streams_stream_groups", args=[pk]))
@@ -90,8 +90,8 @@ def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
             plan = groups.plan(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
         except (UnknownGroup, UnknownStream):
             raise Http404 from None
-        except Problem as problem:
-            refused = problem
+        except FAILURES as failure:
+            refused = problem_of(failure)
     return _show(admin, request, "move", stream, group, plan=plan, refused=refused)
 
 
@@ -133,8 +133,8 @@ def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action
             messages.success(request, action.work(request, stream.name, group))
         except (UnknownGroup, UnknownStream):
             raise Http404 from None
-        except Problem as problem:
-            refused = problem
+        except FAILURES as failure:
+            refused = problem_of(failure)
         else:
             stays = action.name != "delete"
             return redirect(
@@ -162,8 +162,8 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
         )
     except (UnknownGroup, UnknownStream):
         raise Http404 from None
-    except Problem as found:
-        problem = found
+    except FAILURES as failure:
+        problem = problem_of(failure)
     given = request.POST if request.method == "POST" else request.GET
     titles = {
         "one": "Group",

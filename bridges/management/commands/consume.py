@@ -15,7 +15,7 @@ from core import availability
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
 from synapse.formats.text import RULE, is_name
-from synapse.problems import Problem
+from synapse.http.redis_problems import FAILURES
 from synapse.runtime import process
 
 EXAMPLES = """
@@ -76,8 +76,8 @@ class Command(BaseCommand):
                 _run_bridges(options, stop)
         except Interrupted:
             return
-        except Problem as problem:
-            raise CommandError(harmless(problem.detail)) from None
+        except FAILURES as failure:
+            raise CommandError(harmless(failure.detail)) from None
         except DatabaseError as error:
             raise CommandError(
                 f"The catalog cannot be read ({error}). Run `make run` first, or `manage.py migrate`."

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from synapse.errors.streams import BrokerDown, Unavailable
 from synapse.redis.address import Place
 from synapse.redis.async_node import MAX_PENDING, AsyncNode
 from synapse.redis.cluster.routing import (
@@ -17,6 +16,7 @@ from synapse.redis.cluster.routing import (
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
 from synapse.redis.connection import Server
+from synapse.redis.errors import RedisUnavailable, RedisUnreachable
 from synapse.redis.pipeline import PipelinedConnection
 
 
@@ -37,7 +37,7 @@ class AsyncCluster:
             return None
         try:
             place = only_node(commands, topology)
-        except BrokerDown:  # said by `ask`
+        except RedisUnreachable:  # said by `ask`
             return None
         node = None if place is None else self._nodes.get(place)
         return None if node is None else node.ready(commands)
@@ -46,9 +46,9 @@ class AsyncCluster:
         """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each.
 
         Raises:
-            BrokerDown: when no node that is needed can be reached; nothing was sent.
-            Busy: when too many commands wait already; nothing was sent.
-            OutcomeUnknown: when a connection broke or timed out after sending.
+            RedisUnreachable: when no node that is needed can be reached; nothing was sent.
+            QueueFull: when too many commands wait already; nothing was sent.
+            ReplyLost: when a connection broke or timed out after sending.
         """
         if self._topology.is_due:
             await self._look()
@@ -83,7 +83,7 @@ class AsyncCluster:
             batches = call.again()
         return call.replies()
 
-    async def _answer(self, batch: Batch) -> list[Any] | Unavailable:
+    async def _answer(self, batch: Batch) -> list[Any] | RedisUnavailable:
         node = self._nodes.get(batch.node)
         if node is None:
             server = self._server.node(batch.node)
@@ -91,8 +91,8 @@ class AsyncCluster:
         sent = words_of(batch)
         try:
             return replies_of(sent, await node.ask(sent))
-        except Unavailable as problem:
-            return problem
+        except RedisUnavailable as failure:
+            return failure
 
     async def _look(self) -> None:
         """Load the topology in a thread, which asks one node after the other. A call waits for it only when no topology

@@ -9,10 +9,10 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from synapse.errors.streams import Busy, OutcomeUnknown, Unavailable
 from synapse.redis.address import Place
 from synapse.redis.cluster.topology import Topology
-from synapse.redis.command import Argument, Command, ReplyError
+from synapse.redis.command import Argument, Command
+from synapse.redis.errors import QueueFull, RedisUnavailable, ReplyError, ReplyLost
 
 # They name no key. Any node can answer the first; PING is asked of all, because each has to answer; the others belong
 # to the commands that stand beside them.
@@ -86,7 +86,7 @@ class Call:
         self._commands = commands
         self._topology = topology
         self._replies: list[Any] = [_MISSING] * len(commands)
-        self._failures: list[Unavailable] = []
+        self._failures: list[RedisUnavailable] = []
         self._again: dict[tuple[Place, bool], list[int]] = {}
         self._hops = 0
 
@@ -94,7 +94,7 @@ class Call:
         """Return the batches by node.
 
         Raises:
-            BrokerDown: when no node is known to have a slot.
+            RedisUnreachable: when no node is known to have a slot.
         """
         places: dict[Place, list[int]] = {}
         nodes = self._nodes()
@@ -107,10 +107,10 @@ class Call:
         """Return the whole call as one batch for a single node."""
         return self._batch(node, range(len(self._commands)))
 
-    def take(self, batch: Batch, answer: list[Any] | Unavailable) -> None:
+    def take(self, batch: Batch, answer: list[Any] | RedisUnavailable) -> None:
         """Take a node's replies, or why there are none."""
-        if isinstance(answer, Unavailable):
-            if not isinstance(answer, Busy):
+        if isinstance(answer, RedisUnavailable):
+            if not isinstance(answer, QueueFull):
                 self._topology.doubt()
             self._failures.append(answer)
             # For a call that other nodes can answer: these commands alone were refused.
@@ -141,9 +141,9 @@ class Call:
         """Return the replies in the order of the commands.
 
         Raises:
-            Unavailable: when no node could be used, or it is not known what one of them did.
+            RedisUnavailable: when no node could be used, or it is not known what one of them did.
         """
-        unknown = [failure for failure in self._failures if isinstance(failure, OutcomeUnknown)]
+        unknown = [failure for failure in self._failures if isinstance(failure, ReplyLost)]
         answered = any(not _is_down(reply) for reply in self._replies)
         if self._failures and (unknown or not answered):
             raise [*unknown, *self._failures][0]

@@ -5,7 +5,6 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from synapse.errors.streams import Unavailable
 from synapse.redis.address import Place
 from synapse.redis.cluster.routing import (
     Batch,
@@ -16,6 +15,7 @@ from synapse.redis.cluster.routing import (
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
 from synapse.redis.connection import Server
+from synapse.redis.errors import RedisUnavailable
 from synapse.redis.sync_node import SyncNode
 
 
@@ -36,8 +36,8 @@ class SyncCluster:
         """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each.
 
         Raises:
-            BrokerDown: when no node that is needed can be reached; nothing was sent.
-            OutcomeUnknown: when a connection broke or timed out after sending.
+            RedisUnreachable: when no node that is needed can be reached; nothing was sent.
+            ReplyLost: when a connection broke or timed out after sending.
         """
         if self._topology.is_due:
             self._topology.look()
@@ -46,7 +46,7 @@ class SyncCluster:
         while batches:
             # All are asked before the first is waited for.
             begun = [_outcome(partial(self._begin, batch)) for batch in batches]
-            answers = [one if isinstance(one, Unavailable) else _outcome(one) for one in begun]
+            answers = [one if isinstance(one, RedisUnavailable) else _outcome(one) for one in begun]
             for batch, answer in zip(batches, answers, strict=True):
                 call.take(batch, answer)
             batches = call.again()
@@ -82,5 +82,5 @@ def _outcome(step: Callable[[], Any]) -> Any:
     """Return the result of a step, or the error that Redis cannot be used."""
     try:
         return step()
-    except Unavailable as problem:
-        return problem
+    except RedisUnavailable as failure:
+        return failure

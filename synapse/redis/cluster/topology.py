@@ -12,9 +12,9 @@ from redis.cluster import ClusterNode, NodesManager
 from redis.connection import parse_url
 from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
 
-from synapse.errors.streams import BrokerDown
 from synapse.redis import address
 from synapse.redis.address import Place
+from synapse.redis.errors import RedisUnreachable
 
 # How long a node may take to answer with its topology, in seconds.
 TIMEOUT = 0.4
@@ -63,7 +63,7 @@ class Topology:
         """Return where the node is that has the slot.
 
         Raises:
-            BrokerDown: when no node is known to.
+            RedisUnreachable: when no node is known to.
         """
         if (moved := self._moved.get(slot)) is not None:
             return moved
@@ -73,14 +73,14 @@ class Topology:
             node = self._known.get_node_from_slot(slot)
         except SlotNotCoveredError as error:
             self._in_doubt = True
-            raise BrokerDown(f"No node of the cluster has the slot {slot}.") from error
+            raise RedisUnreachable(f"No node of the cluster has the slot {slot}.") from error
         return node.host, node.port
 
     def places(self) -> list[Place]:
         """Return where the nodes are that take writes.
 
         Raises:
-            BrokerDown: when none is known.
+            RedisUnreachable: when none is known.
         """
         found = [] if self._known is None else self._known.get_nodes_by_server_type("primary")
         if not found:
@@ -91,7 +91,7 @@ class Topology:
         """Read the topology from the nodes, unless another thread is reading it.
 
         Raises:
-            BrokerDown: when none says so, and it was never found out before.
+            RedisUnreachable: when none says so, and it was never found out before.
         """
         if self._known is not None and self._looking.locked():
             return
@@ -111,8 +111,8 @@ class Topology:
     def _should_ask(self) -> bool:
         return self._in_doubt and self._clock() - self._looked >= PAUSE
 
-    def _unreachable(self) -> BrokerDown:
-        return BrokerDown(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")
+    def _unreachable(self) -> RedisUnreachable:
+        return RedisUnreachable(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")
 
     def _ask(self) -> None:
         self._in_doubt = False

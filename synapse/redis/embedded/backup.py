@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from synapse.errors.streams import Unavailable
-from synapse.redis.command import Command, ReplyError
+from synapse.redis.command import Command
 from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded import probe
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
+from synapse.redis.errors import RedisUnavailable, ReplyError
 from synapse.runtime import private_files
 
 # Where BGSAVE writes: the defaults of the server, whose configuration names neither.
@@ -29,7 +29,7 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
     """
     try:
         _save_snapshot(endpoint, sleep)
-    except (Unavailable, ReplyError) as error:
+    except (RedisUnavailable, ReplyError) as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot be copied: {error}") from error
     files = target / FOLDER
     for new in (target, files):  # a mode given with `parents` is the last one's alone

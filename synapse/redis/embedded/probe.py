@@ -7,11 +7,11 @@ from typing import Any
 
 import redis.exceptions
 
-from synapse.errors.streams import Unavailable
-from synapse.redis.command import Command, ReplyError, value
+from synapse.redis.command import Command, value
 from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
 from synapse.redis.embedded.endpoint import Endpoint
+from synapse.redis.errors import RedisUnavailable, ReplyError
 from synapse.redis.sync_executor import SyncExecutor
 
 # How long an answer may take, in seconds.
@@ -38,7 +38,7 @@ def ask(endpoint: Endpoint, command: Command) -> Any:
     """Return the reply to one command, on a connection of its own.
 
     Raises:
-        Unavailable: when the server cannot be reached, or its answer does not come in time.
+        RedisUnavailable: when the server cannot be reached, or its answer does not come in time.
         ReplyError: when the server refuses the command.
     """
     with closing(SyncExecutor(Server(locate=lambda: endpoint.url, timeout=PATIENCE))) as executor:
@@ -57,10 +57,10 @@ def look_at(endpoint: Endpoint) -> Look:
         known = info(endpoint)
     except ReplyError as error:
         return Look(state=State.AWAY, said=f"refuses us ({error})")
-    except Unavailable as problem:
-        if was_late(problem):
+    except RedisUnavailable as failure:
+        if was_late(failure):
             return Look(state=State.SILENT, said="gives no answer")
-        bottom = _bottom_of(problem)
+        bottom = _bottom_of(failure)
         how = "refuses us" if isinstance(bottom, redis.exceptions.AuthenticationError) else "is not there"
         return Look(state=State.AWAY, said=f"{how} ({getattr(bottom, 'strerror', None) or str(bottom).rstrip('.')})")
     if known["loading"] == "0":
@@ -69,9 +69,9 @@ def look_at(endpoint: Endpoint) -> Look:
     return Look(state=State.LOADING, loaded=int(loaded), said=f"is reading its events: {float(percent):.0f} %")
 
 
-def was_late(problem: Unavailable) -> bool:
+def was_late(failure: RedisUnavailable) -> bool:
     """Say whether the server was there, and its answer did not come in time."""
-    return isinstance(_bottom_of(problem), TimeoutError | redis.exceptions.TimeoutError)
+    return isinstance(_bottom_of(failure), TimeoutError | redis.exceptions.TimeoutError)
 
 
 def _bottom_of(error: BaseException) -> BaseException:

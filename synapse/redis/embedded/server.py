@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synapse.errors.streams import OutcomeUnknown, Unavailable
-from synapse.redis.command import Command, ReplyError
+from synapse.redis.command import Command
 from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded import probe, process
 from synapse.redis.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
 from synapse.redis.embedded.probe import State, look_at
+from synapse.redis.errors import RedisUnavailable, ReplyError, ReplyLost
 from synapse.runtime import ports, private_files
 from synapse.runtime.periodic import RetryTimer
 
@@ -187,9 +187,9 @@ class EmbeddedRedis:
     def _shut_down(self) -> bool:
         try:
             probe.ask(self._recorded(), Command(("SHUTDOWN",)))
-        except OutcomeUnknown as problem:
-            return not probe.was_late(problem)  # closing the connection is how it says yes
-        except (Unavailable, ReplyError, EmbeddedRedisError):
+        except ReplyLost as failure:
+            return not probe.was_late(failure)  # closing the connection is how it says yes
+        except (RedisUnavailable, ReplyError, EmbeddedRedisError):
             return False  # it cannot be asked this way, or refuses
         return False
 

@@ -14,7 +14,7 @@ from streams.catalog.file import STREAM
 from synapse.catalog import plan as catalog_plan
 from synapse.catalog.file import BadCatalog
 from synapse.catalog.plan import Change
-from synapse.errors.streams import Unavailable
+from synapse.redis import RedisUnavailable
 from synapse.runtime import long_work
 from synapse_project import catalog
 
@@ -109,6 +109,6 @@ def _left_by(changes: list[Change]) -> list[str]:
         owed += [said for change in gone if change.kind == STREAM for said in leftovers.left_by_stream(change.name)]
         # A bridge that goes with its stream is told of once.
         left = [said for said in dict.fromkeys(owed) if said]
-    except Unavailable as problem:
+    except RedisUnavailable as problem:
         left = [f"What the deleted bridges and streams leave in Redis is not known: {problem.detail}"]
     return [*left, _STAYS] if left else []

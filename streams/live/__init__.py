@@ -11,14 +11,8 @@ from streams.live.session import ViewerFrames
 from synapse.auth.principal import Principal
 from synapse.endpoints import Call
 from synapse.http.exchange import StreamedResponse
+from synapse.live import sse
 from synapse.live.query import LiveQuery, asked
-
-EVENT_STREAM = "text/event-stream"
-HEADERS = {
-    "Cache-Control": "no-cache, no-transform",
-    # For nginx, which otherwise holds back what it passes on.
-    "X-Accel-Buffering": "no",
-}
 
 
 async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
@@ -33,10 +27,7 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     following = ViewerFrames(stream.name, asked(call), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
     if by.kind == "person":
         await asyncio.to_thread(_record, by, stream.name)
-    chunks = following.chunks()
-    # What is wrong shows before the first chunk, and is then answered as everywhere else.
-    first = await anext(chunks)
-    return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)
+    return await sse.streamed(following.chunks())
 
 
 @checked_connections()

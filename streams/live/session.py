@@ -1,7 +1,6 @@
 """One viewer's live tail, from the first frame to the last: stored entries page by page, then entries as they come."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -105,8 +104,6 @@ class Pages:
         return oldest is None or parse(oldest.id) > self.after
 
 
-# When a browser comes back after the connection was lost: not all in the same moment.
-RETRY_MS = (1000, 3000)
 _PAUSE = 0.5
 _WHY: Mapping[Ended, str] = {
     "stopping": "the server stops",
@@ -150,7 +147,7 @@ class ViewerFrames:
                 yield chunk
             watcher = self._watcher = self._fresh_watcher()
             if why := self._why_over(tail):
-                yield sse.bye(self._pages.after, _WHY[why])
+                yield sse.bye(_WHY[why], self._pages.after)
                 return
             with tail.watched_by(watcher) as begins:
                 async for chunk in self._pages_until(begins, watcher):
@@ -186,15 +183,14 @@ class ViewerFrames:
     async def _opening(self) -> bytes:
         newest = await connections.async_executor().run(self._newest())
         at = self._asked.after
-        retry_ms = random.randint(*RETRY_MS)
         if at is None or (at > newest and not self._asked.was_seen):
             # A moment to come: a clock that is ahead means now.
             self._pages.begin_again(newest)
         elif at > newest:
             # The id is of a stream that is no more.
             self._pages.begin_again(FIRST)
-            return sse.opening(FIRST, retry_ms=retry_ms) + sse.gap("restarted", at)
-        return sse.opening(self._pages.after, retry_ms=retry_ms)
+            return sse.opening(FIRST) + sse.gap("restarted", at)
+        return sse.opening(self._pages.after)
 
     def _newest(self) -> Conversation[EntryId]:
         (reply,) = yield from ask([stream_commands.xinfo_stream(self._stream)])
@@ -239,7 +235,7 @@ class ViewerFrames:
                 yield sse.dropped(sent, limit=MOST_WAITING)
                 return
             elif watcher.ended:
-                yield sse.bye(sent, _WHY[watcher.ended])
+                yield sse.bye(_WHY[watcher.ended], sent)
                 return
             else:
                 sent = watcher.seen

@@ -1,20 +1,18 @@
 """Watching statistics: `GET /stats/live`, as server-sent events. One connection for all streams of a caller."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Collection
 
 from django.conf import settings
 
 from streams import connections
-from streams.live import EVENT_STREAM, HEADERS
 from streams.live.process_tails import tails
-from streams.live.session import RETRY_MS
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.auth.requirement import is_visible
 from synapse.http.exchange import StreamedResponse
+from synapse.live import sse
 from synapse.redis import RedisUnavailable, ask
 from synapse.redis.commands import statistics as commands
 from synapse.shares import caller_of
@@ -37,10 +35,7 @@ async def live(streams: Collection[str], names: Collection[str], by: Principal) 
     Raises:
         RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
     """
-    chunks = Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT).chunks()
-    # What is wrong shows before the first chunk, and is then answered as everywhere else.
-    first = await anext(chunks)
-    return StreamedResponse(first=first, chunks=chunks, content_type=EVENT_STREAM, headers=HEADERS)
+    return await sse.streamed(Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT).chunks())
 
 
 class LatestSample:
@@ -98,7 +93,7 @@ class Session:
         clock = asyncio.get_running_loop().time
         with tails().seated(self._caller), guard.calling(self._check, self._pass):
             sent = sample.at if (sample := await SAMPLES.get()) else 0
-            yield b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), sent)
+            yield sse.opening(sent)
             written = clock()
             while not (self._is_shut_out or tails().stopping):
                 await asyncio.sleep(min(LOOK_EVERY, self._heartbeat))
@@ -111,9 +106,9 @@ class Session:
                     yield latest.frame(sample, self._streams(sample.streams), names=self._names, step=FINEST.seconds)
                 elif clock() - written >= self._heartbeat:
                     written = clock()
-                    yield b": heartbeat\n\n"
-            yield b'event: bye\ndata: {"reason":"%s"}\n\n' % (
-                b"the server stops" if tails().stopping else b"show again who you are: your key or your rights changed"
+                    yield sse.heartbeat()
+            yield sse.bye(
+                "the server stops" if tails().stopping else "show again who you are: your key or your rights changed"
             )
 
     def _check(self) -> None:

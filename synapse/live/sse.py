@@ -1,17 +1,35 @@
-"""The live tail's wire format: server-sent events (HTML Living Standard, 9.2)."""
+"""The wire format of what is watched live: server-sent events (HTML Living Standard, 9.2), and the answer of them."""
 
-from collections.abc import Iterable, Mapping
+import random
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.http.exchange import StreamedResponse
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode, pairs
 from synapse.wire.entry_json import shown
 from synapse.wire.ids import FIRST, EntryId, parse
 from synapse.wire.masking import mask_of
+
+# When a browser comes back after the connection was lost, in milliseconds: not all in the same moment.
+_RETRY_MS = (1000, 3000)
+_HEADERS = {
+    "Cache-Control": "no-cache, no-transform",
+    # For nginx, which otherwise holds back what it passes on.
+    "X-Accel-Buffering": "no",
+}
+
+
+async def streamed(chunks: AsyncGenerator[bytes, None]) -> StreamedResponse:
+    """Return the answer that sends chunks of frames. An error before the first chunk is raised, and answered as
+    everywhere else."""
+    first = await anext(chunks)
+    return StreamedResponse(first=first, chunks=chunks, content_type="text/event-stream", headers=_HEADERS)
+
 
 GapReason = Literal["trimmed", "restarted"]
 _GAPS: Mapping[GapReason, str] = {
@@ -46,15 +64,15 @@ def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
     )
 
 
-def opening(at: EntryId, *, retry_ms: int) -> bytes:
+def opening(at: EntryId | int) -> bytes:
     """Return the first frame: when to come back after a break, and from where, even if nothing else was received."""
-    return b"retry: %d\nid: %s\n\n" % (retry_ms, str(at).encode())
+    return b"retry: %d\nid: %s\n\n" % (random.randint(*_RETRY_MS), str(at).encode())
 
 
-def heartbeat(at: EntryId) -> bytes:
-    """Return a comment that keeps the connection open, with the position in the stream: a frame without data sets a
-    browser's last event id and is handed to no listener."""
-    return b": heartbeat\nid: %s\n\n" % str(at).encode()
+def heartbeat(at: EntryId | None = None) -> bytes:
+    """Return a comment that keeps the connection open, with the position in the stream, if any: a frame without data
+    sets a browser's last event id and is handed to no listener."""
+    return b": heartbeat\n\n" if at is None else b": heartbeat\nid: %s\n\n" % str(at).encode()
 
 
 def gap(reason: GapReason, after: EntryId) -> bytes:
@@ -69,9 +87,9 @@ def dropped(at: EntryId, *, limit: int) -> bytes:
     return _named("dropped", {"reason": "slow", "last_event_id": str(at), "detail": detail})
 
 
-def bye(at: EntryId, reason: str) -> bytes:
-    """Say that the server ends the connection."""
-    return _named("bye", {"reason": reason, "last_event_id": str(at)})
+def bye(reason: str, at: EntryId | None = None) -> bytes:
+    """Say that the server ends the connection, and from where a watcher of entries can go on."""
+    return _named("bye", {"reason": reason} if at is None else {"reason": reason, "last_event_id": str(at)})
 
 
 def joined(frames: Iterable[Frame], *, personal: bool) -> bytes:

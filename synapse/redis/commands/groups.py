@@ -8,7 +8,7 @@ from synapse.redis.command import Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call
 
-_MOVE, _DELETE = load_script("move", "group"), load_script("delete", "group")
+_MOVE, _DELETE = load_script("move", "fields", "group"), load_script("delete", "fields", "group")
 
 # How many entries one call skips at most, and how many unacknowledged ones it reads: Redis serves no other client
 # meanwhile.

@@ -4,14 +4,6 @@
 --        milliseconds since one of its consumers last asked or -1 when it has none}}, or Redis' error.
 local stream = KEYS[1]
 
-local function fields_of(row)
-  local fields = {}
-  for at = 1, #row, 2 do
-    fields[row[at]] = row[at + 1]
-  end
-  return fields
-end
-
 local info = redis.pcall('XINFO', 'STREAM', stream)
 if info.err then
   return info

@@ -30,15 +30,6 @@ local function rank(id)
   return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
 end
 
--- What XINFO says of one thing, by its names.
-local function fields_of(row)
-  local fields = {}
-  for at = 1, #row, 2 do
-    fields[row[at]] = row[at + 1]
-  end
-  return fields
-end
-
 local function known(id, kind)
   return redis.call('HGET', MESSAGES, id .. kind)
 end

@@ -30,56 +30,68 @@ def answer(
     `outcomes` are the results of the checks for all events, `fates` the results of storing the accepted ones, both in
     their order; None where another event's fault kept one out.
     """
-    rest = iter(fates)
-    statuses: Counter[str] = Counter()
-    replayed = 0
-    # The first problem of each kind, in the order of the events.
-    problems_found: dict[type, Problem | None] = {}
+    if len(outcomes) > MANY:
+        yield ()
+    results = _Results(outcomes, fates)
+    parts = yield from in_parts(range(0, len(outcomes), _AT_ONCE), results.write)
+    return results.response(stream, parts)
 
-    def write(start: int) -> bytes:
-        nonlocal replayed
+
+class _Results:
+    """The results of a batch's events. They are written in parts, and counted on the way."""
+
+    def __init__(self, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> None:
+        self._outcomes = outcomes
+        self._rest = iter(fates)
+        self._statuses: Counter[str] = Counter()
+        self._replayed = 0
+        # The first problem of each kind, in the order of the events.
+        self._problems: dict[type, Problem | None] = {}
+
+    def write(self, start: int) -> bytes:
+        """Return the results of the events from a place on, as JSON with commas between."""
         results = []
-        for index, outcome in enumerate(outcomes[start : start + _AT_ONCE], start):
+        rest = self._rest
+        for index, outcome in enumerate(self._outcomes[start : start + _AT_ONCE], start):
             fate = None if isinstance(outcome, Problem) else next(rest)
             if type(fate) is Stored and not (fate[1] or fate[2] or outcome.warnings):  # type: ignore[union-attr]
                 # As `_shown` does, without calls: most events of most batches come here.
                 results.append({"index": index, "id": fate[0] or None, "status": "accepted", "errors": _NO_ERRORS})
                 continue
             problem = _problem(outcome, fate)
-            problems_found.setdefault(type(problem), problem)
+            self._problems.setdefault(type(problem), problem)
             shown = _shown(index, outcome, fate, problem)
-            statuses[shown["status"]] += 1
-            replayed += "replayed" in shown
+            self._statuses[shown["status"]] += 1
+            self._replayed += "replayed" in shown
             results.append(shown)
         return orjson.dumps(results, default=written)[1:-1]
 
-    if len(outcomes) > MANY:
-        yield ()
-    results = yield from in_parts(range(0, len(outcomes), _AT_ONCE), write)
-    accepted = len(outcomes) - statuses["rejected"] - statuses["aborted"]
-    body = {
-        "stream": stream.name,
-        "accepted": accepted,
-        "rejected": statuses["rejected"],
-        "aborted": statuses["aborted"],
-        "results": None,
-    }
-    if accepted:
-        headers = {REPLAYED: "true"} if replayed == len(outcomes) else {}
-        status = 200 if accepted == len(outcomes) else 207
-        return listing_response(body, "results", results, status=status, headers=headers)
-    refused = _refusal(list(problems_found.values()), len(outcomes))
-    document = problems.document(refused)
-    # What belongs to one event stands in its result.
-    document.pop("id", None)
-    return listing_response(
-        {**document, **body},
-        "results",
-        results,
-        status=refused.status,
-        content_type=problems.PROBLEM_JSON,
-        headers=refused.headers,
-    )
+    def response(self, stream: StreamDefinition, results: Sequence[bytes]) -> Response:
+        """Return the answer with the written results, once all of them are."""
+        count, statuses = len(self._outcomes), self._statuses
+        accepted = count - statuses["rejected"] - statuses["aborted"]
+        body = {
+            "stream": stream.name,
+            "accepted": accepted,
+            "rejected": statuses["rejected"],
+            "aborted": statuses["aborted"],
+            "results": None,
+        }
+        if accepted:
+            headers = {REPLAYED: "true"} if self._replayed == count else {}
+            return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
+        refused = _refusal(list(self._problems.values()), count)
+        document = problems.document(refused)
+        # What belongs to one event stands in its result.
+        document.pop("id", None)
+        return listing_response(
+            {**document, **body},
+            "results",
+            results,
+            status=refused.status,
+            content_type=problems.PROBLEM_JSON,
+            headers=refused.headers,
+        )
 
 
 def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:

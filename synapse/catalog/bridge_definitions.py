@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synapse.catalog import bridge_fields
+from synapse.catalog.bridge_fields import (
+    BACKOFF_BASE_SECONDS,
+    BACKOFF_CAP_SECONDS,
+    BATCH_SIZE,
+    HANDLER_TIMEOUT_SECONDS,
+    LEASE_SECONDS,
+    MAX_ATTEMPTS,
+)
 from synapse.catalog.filters import Filter
 
 # The sink of a bridge without a worker: its events are pulled over HTTP.
@@ -50,12 +57,12 @@ class BridgeDefinition:
     order_key: str = ""
     concurrency: int = 1
     rate: int | None = None
-    batch: int = bridge_fields.BATCH_SIZE.default
-    lease: float = bridge_fields.LEASE_SECONDS.default
-    timeout: float = bridge_fields.HANDLER_TIMEOUT_SECONDS.default
-    attempts: int = bridge_fields.MAX_ATTEMPTS.default
-    backoff_base: float = bridge_fields.BACKOFF_BASE_SECONDS.default
-    backoff_cap: float = bridge_fields.BACKOFF_CAP_SECONDS.default
+    batch: int = BATCH_SIZE.default
+    lease: float = LEASE_SECONDS.default
+    timeout: float = HANDLER_TIMEOUT_SECONDS.default
+    attempts: int = MAX_ATTEMPTS.default
+    backoff_base: float = BACKOFF_BASE_SECONDS.default
+    backoff_cap: float = BACKOFF_CAP_SECONDS.default
     schedule: tuple[float, ...] = ()
     opened_by: str = ""
     pk: int | None = None

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from synapse.catalog import filters
-from synapse.catalog.filters import Filter
+from synapse.catalog.filters import Filter, all_hold
 from synapse.delivery.batch_sizer import Pace
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Membership, Subscription
@@ -135,7 +134,7 @@ class Handover:
     def _is_wanted(self, delivery: Delivery) -> bool:
         if self._only and delivery.event_type not in self._only:
             return False
-        return not self._where or filters.all_hold(self._where, delivery.event)
+        return not self._where or all_hold(self._where, delivery.event)
 
     def _outcomes(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[tuple[Delivery, Outcome]]:
         try:

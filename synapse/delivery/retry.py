@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from synapse.catalog import bridge_fields
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.bridge_fields import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, MAX_ATTEMPTS
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
 from synapse.formats.numbers import is_number
@@ -56,7 +56,7 @@ def _seconds(value: object) -> float:
 LONGEST_WAIT = 86_400.0
 # The spread of the retries of events that failed at one moment, as a part of each wait of a written schedule.
 _SPREAD = 0.1
-_BACKOFF = Backoff(base=bridge_fields.BACKOFF_BASE_SECONDS.default, cap=bridge_fields.BACKOFF_CAP_SECONDS.default)
+_BACKOFF = Backoff(base=BACKOFF_BASE_SECONDS.default, cap=BACKOFF_CAP_SECONDS.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Policy:
     last one repeats. Without a schedule, `backoff` gives the waits.
     """
 
-    most_attempts: int = bridge_fields.MAX_ATTEMPTS.default
+    most_attempts: int = MAX_ATTEMPTS.default
     backoff: Backoff = _BACKOFF
     schedule: tuple[float, ...] = ()
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of, nearest
 from synapse.errors.delivery import BadConfig, NotBegun, SinkBroken, SinkError
-from synapse.wire import encoding, fast_decoder
-from synapse.wire.encoding import DecodedEntry, TopLevelTypes
+from synapse.wire.encoding import DecodedEntry, TopLevelTypes, pairs
+from synapse.wire.fast_decoder import decode_parts
 
 _NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
@@ -54,7 +54,7 @@ class Delivery:
     def entry(self) -> DecodedEntry:
         """The decoded event, and the metadata of its entry."""
         if self._entry is None:
-            self._entry = fast_decoder.decode_parts(self.parts, types_of=self.types_of)
+            self._entry = decode_parts(self.parts, types_of=self.types_of)
         return self._entry
 
     @entry.setter
@@ -64,7 +64,7 @@ class Delivery:
     @property
     def fields(self) -> dict[bytes, bytes]:
         """The fields of the entry, as stored in Redis."""
-        return encoding.pairs(self.parts)
+        return pairs(self.parts)
 
     @property
     def event(self) -> dict[str, Any]:

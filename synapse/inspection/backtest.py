@@ -13,8 +13,8 @@ from synapse.redis.commands.streams import Entry
 from synapse.sandbox import Trial
 from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report
 from synapse.schema.text_readings import Readings
-from synapse.wire import encoding, fast_decoder
-from synapse.wire.encoding import DecodedEntry
+from synapse.wire.encoding import DecodedEntry, other_readings, pairs, text_fields
+from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.masking import hiding
 
 MOST_EXAMPLES = 20
@@ -132,13 +132,13 @@ def back_test(
 
 
 def _other_readings(found: Entry, decoded: DecodedEntry) -> Mapping[str, Readings]:
-    return encoding.other_readings(encoding.text_fields(encoding.pairs(found.parts)), decoded.event)
+    return other_readings(text_fields(pairs(found.parts)), decoded.event)
 
 
 def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: DecodedEntry) -> DecodedEntry | None:
     if decoded.layout != "foreign":
         return None
-    return fast_decoder.decode_parts(found.parts, types_of=stream.types_of)
+    return decode_parts(found.parts, types_of=stream.types_of)
 
 
 def lines(tested: Tested, candidate: str) -> Iterator[str]:

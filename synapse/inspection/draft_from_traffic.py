@@ -9,9 +9,9 @@ from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NoEvents
 from synapse.inspection.recent_events import Walk, defined, walk
 from synapse.redis import Conversation
-from synapse.schema import validator
 from synapse.schema.inference.observation import Observation
 from synapse.schema.inference.proposal import propose
+from synapse.schema.validator import canonical_text
 from synapse.wire.masking import hiding
 
 
@@ -33,7 +33,7 @@ class Proposal:
     @property
     def text(self) -> str:
         """The schema as it would be kept."""
-        return validator.canonical_text(self.document)
+        return canonical_text(self.document)
 
     @property
     def difference(self) -> list[str]:
@@ -93,5 +93,5 @@ def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, las
             quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,
-        active=None if active is None else validator.canonical_text(active.schema.document),
+        active=None if active is None else canonical_text(active.schema.document),
     )

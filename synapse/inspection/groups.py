@@ -11,9 +11,8 @@ from synapse.inspection import answers, lag
 from synapse.inspection.lag import Lag
 from synapse.inspection.range_query import parse_id
 from synapse.redis import Command, Conversation, RedisFailure, answer, ask, keyspace
-from synapse.redis.commands import groups as broker_groups
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.streams import Consumer, Group
+from synapse.redis.commands.groups import first_waiting, oldest_pending
+from synapse.redis.commands.streams import Consumer, Group, hgetall, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.wire.ids import parse
 
 # A stream and a group of it.
@@ -142,7 +141,7 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
         WrongType: when the key holds something else.
         RedisUnavailable: when Redis cannot be used.
     """
-    (reply,) = yield from ask([stream_commands.xinfo_groups(stream)])
+    (reply,) = yield from ask([xinfo_groups(stream)])
     rows: list[Group] = answer(reply, stream, absent=[])
     found = [row for row in rows if only in (None, row.name)]
     asked = [_asked(stream, group.name) for group in found]
@@ -164,12 +163,12 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
 
 def _asked(stream: str, group: str) -> list[Command]:
     return [
-        stream_commands.xinfo_consumers(stream, group),
-        broker_groups.oldest_pending(stream, group),
-        stream_commands.hgetall(keyspace.counters(stream, group)),
-        stream_commands.zcard(keyspace.waiting(stream, group)),
-        broker_groups.first_waiting(stream, group, count=MOST_WAITING),
-        stream_commands.xlen(keyspace.dead_letters(stream, group)),
+        xinfo_consumers(stream, group),
+        oldest_pending(stream, group),
+        hgetall(keyspace.counters(stream, group)),
+        zcard(keyspace.waiting(stream, group)),
+        first_waiting(stream, group, count=MOST_WAITING),
+        xlen(keyspace.dead_letters(stream, group)),
     ]
 
 

@@ -10,8 +10,7 @@ from synapse.formats.numbers import is_number
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, ReplyError, WrongType, answer, ask
 from synapse.redis.commands.streams import Entry
-from synapse.wire import encoding
-from synapse.wire.encoding import pairs
+from synapse.wire.encoding import TopLevelTypes, decode, pairs
 from synapse.wire.ids import EntryId, Range
 
 STREAM, EVENT_TYPE = "inference-events", "inference-complete"
@@ -69,8 +68,8 @@ def _entries(reply: Any) -> list[Entry]:
     return found
 
 
-def _of_type(entries: Iterable[Entry], types_of: Mapping[str, encoding.TopLevelTypes]) -> list[dict[str, Any]]:
-    decoded = (encoding.decode(pairs(found.parts), types_of=types_of) for found in entries)
+def _of_type(entries: Iterable[Entry], types_of: Mapping[str, TopLevelTypes]) -> list[dict[str, Any]]:
+    decoded = (decode(pairs(found.parts), types_of=types_of) for found in entries)
     return [found.event for found in decoded if found.event_type == EVENT_TYPE]
 
 

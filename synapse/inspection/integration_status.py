@@ -18,8 +18,7 @@ from synapse.redis import Conversation, RedisFailure, ReplyError, answer, ask, t
 from synapse.redis.commands import participants
 from synapse.redis.commands.participants import Reader, Readers
 from synapse.schema.pii import MASK
-from synapse.wire import encoding
-from synapse.wire.encoding import pairs
+from synapse.wire.encoding import decode, pairs
 from synapse.wire.ids import Range, parse
 from synapse.wire.masking import mask_of, may_be_personal
 
@@ -208,7 +207,7 @@ def _sources(stream: str, definition: StreamDefinition | None) -> Conversation[d
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
         for found in scan.take(answer(reply, stream, absent=[])):
-            decoded = encoding.decode(pairs(found.parts))
+            decoded = decode(pairs(found.parts))
             mask = mask_of(definition, decoded)
             source = (mask.decoded(decoded) if mask else decoded).source or ""
             last.setdefault(source, parse(found.id).ms)

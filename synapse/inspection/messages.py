@@ -10,14 +10,12 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownEntry
 from synapse.http.exchange import Request, Response, listing_response
-from synapse.inspection import answers
+from synapse.inspection.answers import Messages, OneMessage
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
 from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, in_parts
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.streams import Entry
-from synapse.wire import encoding
-from synapse.wire.encoding import pairs
+from synapse.redis.commands.streams import Entry, xrange
+from synapse.wire.encoding import decode, pairs
 from synapse.wire.entry_json import shown
 from synapse.wire.fast_decoder import type_of_parts
 from synapse.wire.masking import mask_of
@@ -80,7 +78,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     "GET",
     "/streams/{stream}/messages",
     "Read a stream's messages",
-    answers.Messages,
+    Messages,
     query=MessagesQuery,
     on_event_loop=EventLoop(queue="reads of many messages", size=long_read),
     reveals=lambda page: [each["id"] for each in page["messages"]],
@@ -116,7 +114,7 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     "GET",
     "/streams/{stream}/messages/{id}",
     "Read one message",
-    answers.OneMessage,
+    OneMessage,
     query=Query,
     reveals=lambda message: [message["id"]],
     examples=[Example("a message", {"stream": "inference-events", **_MESSAGE}, 200)],
@@ -125,10 +123,10 @@ def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """The message with this entry id."""
     stream, rights = call.stream, call.by.rights
     id_ = str(asked_id(call.params["id"]))
-    (reply,) = yield from ask([stream_commands.xrange(stream.name, id_, id_, 1)])
+    (reply,) = yield from ask([xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
     fields = pairs(found[0].parts) if found else {}
-    decoded = encoding.decode(fields, types_of=stream.types_of)
+    decoded = decode(fields, types_of=stream.types_of)
     if not found or not sees(rights, stream.name, decoded.event_type):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
@@ -172,7 +170,7 @@ class _Page:
         if raw_type is not None and not self._wants(raw_type):
             return
         fields = pairs(found.parts)
-        decoded = encoding.decode(fields, types_of=self._stream.types_of)
+        decoded = decode(fields, types_of=self._stream.types_of)
         if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             # Written at once: no value is kept, and the whole answer is not written at a stretch.

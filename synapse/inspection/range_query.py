@@ -12,8 +12,7 @@ from pydantic import BeforeValidator, SkipValidation, WithJsonSchema
 
 from synapse.problems import BadParameter, BadRequest
 from synapse.redis import Command
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.streams import Entry
+from synapse.redis.commands.streams import Entry, xrange, xrevrange
 from synapse.wire.ids import (
     FIRST,
     LAST,
@@ -72,8 +71,8 @@ class Scan:
         self._asked = min(self._chunk(), self._most - self.entries)
         first, last = str(self._part.first), str(self._part.last)
         if self._order == "newest":
-            return stream_commands.xrevrange(self._stream, last, first, self._asked)
-        return stream_commands.xrange(self._stream, first, last, self._asked)
+            return xrevrange(self._stream, last, first, self._asked)
+        return xrange(self._stream, first, last, self._asked)
 
     def take(self, entries: list[Entry]) -> list[Entry]:
         """Count the chunk that came, and return it."""

@@ -11,8 +11,8 @@ from synapse.inspection.range_query import Scan
 from synapse.problems import BadParameter
 from synapse.redis import Conversation, answer, ask
 from synapse.redis.commands.streams import Entry
-from synapse.wire import fast_decoder
 from synapse.wire.encoding import DecodedEntry, TopLevelTypes
+from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import Range, iso_of, moment_of
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
@@ -117,7 +117,7 @@ def walk(
         (reply,) = yield from ask([scan.command()])
         for found in scan.take(answer(reply, stream, absent=[])):
             scanned += 1
-            decoded = fast_decoder.decode_parts(found.parts, types_of=types_of)
+            decoded = decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
                 shown = decoded if hide is None else hide(decoded)
                 masked = masked or shown is not decoded

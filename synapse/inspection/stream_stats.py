@@ -15,8 +15,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.inspection.lag import Lag
 from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
 from synapse.redis import Conversation, RedisFailure, ReplyError, WrongType, answer, ask, keyspace, together
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.streams import Entry, Group
+from synapse.redis.commands.streams import FIRST, LAST, Entry, Group, hgetall, xinfo_groups, xinfo_stream, xrevrange
 from synapse.wire.encoding import decode, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import EntryId, parse
@@ -106,11 +105,7 @@ def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
         RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
-    asked = [
-        command
-        for name in names
-        for command in (stream_commands.xinfo_stream(name), stream_commands.hgetall(keyspace.stats(name)))
-    ]
+    asked = [command for name in names for command in (xinfo_stream(name), hgetall(keyspace.stats(name)))]
     replies = (yield from ask(asked)) if asked else []
     return {
         name: _figures(name, info, counters)
@@ -220,8 +215,8 @@ def _newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], l
         command
         for name in names
         for command in (
-            stream_commands.xinfo_groups(name),
-            stream_commands.xrevrange(name, stream_commands.LAST, stream_commands.FIRST, LOOKED_AT),
+            xinfo_groups(name),
+            xrevrange(name, LAST, FIRST, LOOKED_AT),
         )
     ]
     replies = (yield from ask(asked)) if asked else []

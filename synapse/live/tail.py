@@ -13,8 +13,7 @@ from synapse.live.query import Place
 from synapse.live.sse import Frame
 from synapse.live.watcher import Bell, Ended, Watcher
 from synapse.redis import AsyncExecutor, Command, RedisFailure, ReplyLost, answer
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.streams import Entry
+from synapse.redis.commands.streams import Entry, xinfo_stream, xread
 from synapse.runtime.backoff import Backoff
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.wire.ids import FIRST, EntryId, parse
@@ -121,13 +120,11 @@ class Tail:
     async def _step(self) -> None:
         """Find out where the stream ends, if that is in doubt; else wait for entries and hand them out."""
         if self._place.at is None or not self._place.sure:
-            info = await self._ask(stream_commands.xinfo_stream(self.stream))
+            info = await self._ask(xinfo_stream(self.stream))
             self._look(parse(info["last-generated-id"]) if info else FIRST)
             return
         after = str(self._place.at)
-        entries = await self._ask(
-            stream_commands.xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000))
-        )
+        entries = await self._ask(xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000)))
         if entries:
             await self._hand_out(entries)
             self._count = _fitting(entries)

@@ -11,9 +11,8 @@ from synapse.inspection.lag import Name
 from synapse.inspection.stream_stats import Figures
 from synapse.live import viewer_count
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
-from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.statistics import number
-from synapse.redis.commands.streams import Group
+from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.shares import Shares
 
 # Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
@@ -63,7 +62,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     """
     streams = yield from stream_stats.of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
-    replies = (yield from ask([stream_commands.xinfo_groups(name) for name in with_groups])) if with_groups else []
+    replies = (yield from ask([xinfo_groups(name) for name in with_groups])) if with_groups else []
     groups: dict[Name, Group] = {
         (name, group.name): group
         for name, reply in zip(with_groups, replies, strict=True)
@@ -73,9 +72,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     asked = [command for name in groups for command in _asked(*name)]
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
-    lasted = (
-        (yield from ask([stream_commands.hgetall(keyspace.durations(name)) for name in streams])) if streams else []
-    )
+    lasted = (yield from ask([hgetall(keyspace.durations(name)) for name in streams])) if streams else []
     return Reading(
         durations=_durations(dict(zip(streams, lasted, strict=True))),
         streams=streams,
@@ -102,11 +99,11 @@ def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[st
 def _asked(stream: str, group: str) -> tuple[Command, ...]:
     waiting = keyspace.waiting(stream, group)
     return (
-        stream_commands.hgetall(keyspace.counters(stream, group)),
-        stream_commands.zcard(waiting),
-        stream_commands.lowest_score(waiting),
-        stream_commands.xlen(keyspace.dead_letters(stream, group)),
-        stream_commands.xinfo_consumers(stream, group),
+        hgetall(keyspace.counters(stream, group)),
+        zcard(waiting),
+        lowest_score(waiting),
+        xlen(keyspace.dead_letters(stream, group)),
+        xinfo_consumers(stream, group),
     )
 
 

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any, Literal, TypeVar
 
 from synapse.redis import Command, Conversation, RedisUnavailable, ReplyError, ReplyLost, keyspace
-from synapse.redis.commands import participants
-from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.participants import forget_publishers, note_publishers, oldest_publishers
+from synapse.redis.commands.streams import hincrby, zcard
 from synapse.runtime import histogram
 
 T = TypeVar("T")
@@ -90,9 +90,9 @@ class Tally:
         with self._lock:
             counts = self.take_counts()
             sources, self.noted = self.noted, {}
-            asked = [stream_commands.hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
+            asked = [hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
             asked += [
-                stream_commands.hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
+                hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
                 for what, by_stream in list(self._durations.items())
                 for stream, by_group in list(by_stream.items())
                 for group, durations in list(by_group.items())
@@ -114,8 +114,8 @@ class Tally:
         taken = zip(counts.items(), replies, strict=False)
         self._kept.update({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)})
         if sources and isinstance(replies[-1], int) and replies[-1] > MOST_KEPT:
-            (oldest,) = yield [participants.oldest_publishers(replies[-1] - MOST_KEPT)]
-            yield [participants.forget_publishers(oldest)]
+            (oldest,) = yield [oldest_publishers(replies[-1] - MOST_KEPT)]
+            yield [forget_publishers(oldest)]
 
     def clear(self) -> None:
         """Forget the counts (for tests)."""
@@ -144,4 +144,4 @@ def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]
         (stream, shown[:MOST_CHARACTERS]): int(entry_id.partition("-")[0])
         for (stream, _), (shown, entry_id) in sources.items()
     }
-    return [participants.note_publishers(seen), stream_commands.zcard(keyspace.PUBLISHERS)]
+    return [note_publishers(seen), zcard(keyspace.PUBLISHERS)]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from synapse import sandbox
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.contracts import TooCostly
@@ -20,6 +19,7 @@ from synapse.publishing.validation import (
     conclude,
 )
 from synapse.redis import Conversation, Job
+from synapse.sandbox import check_event
 from synapse.schema.cost.guard import LOOP_STEPS, MAX_STEPS
 from synapse.schema.explanation import OutOfBudget
 from synapse.schema.violations import Violation
@@ -146,7 +146,7 @@ def _check_here(undecided: Undecided, *, explain: bool = True) -> _Found:
 
 def _ask_child(undecided: Undecided, *, explain: bool = True) -> _Found:
     try:
-        return sandbox.check_event(undecided.contract.schema, undecided.event, explain=explain)
+        return check_event(undecided.contract.schema, undecided.event, explain=explain)
     except TooCostly as problem:
         return problem.with_traceback(None)
 

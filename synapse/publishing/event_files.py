@@ -20,7 +20,7 @@ from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation
 from synapse.publishing import body as publishing_body
 from synapse.publishing.body import JSON, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, NDJSON, Body, Slice
-from synapse.schema import validator
+from synapse.schema.validator import compile_schema
 
 _NAMES_OF_LINES = (".ndjson", ".jsonl")
 
@@ -126,8 +126,6 @@ def _stream(event_type: Values, schema: Mapping[str, Any] | None) -> StreamDefin
     name = event_type["name"]
     contract = None
     if schema is not None:
-        contract = ActiveContract(
-            subject=event_type["contract"], version=1, schema=validator.compile_schema(dict(schema))
-        )
+        contract = ActiveContract(subject=event_type["contract"], version=1, schema=compile_schema(dict(schema)))
     definition = EventTypeDefinition(name=name, contract=contract)
     return StreamDefinition(name=event_type["stream"], event_types={name: definition})

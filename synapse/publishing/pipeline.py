@@ -35,8 +35,8 @@ from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, Ruling, Undecided
 from synapse.redis import MANY, Command, Conversation
-from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.publishing import IdempotencyKey
+from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.wire import fast_encoder
@@ -275,7 +275,7 @@ class _Checks:
 
 
 class _Writer:
-    """Writes the accepted events of one request: as entries, or as `stream_commands` that append them.
+    """Writes the accepted events of one request: as entries, or as commands that append them.
 
     `sources` are the sources that were not recorded yet, each as people may see it.
     """
@@ -303,7 +303,7 @@ class _Writer:
             timestamp = _now() if event.get("timestamp") is None else ""
             found = fast_encoder.append(self._stream.name, event, timestamp, self._source, version or 0)
         if found is None:
-            found = stream_commands.xadd_packed_now(self._stream.name, self.entry(accepted))
+            found = xadd_packed_now(self._stream.name, self.entry(accepted))
         elif event.get("source") != self._last_source:
             self._note_source(accepted)
         self.commands.append(found)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from synapse.redis.cluster.sync_nodes import SyncCluster
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command, Conversation, Job, value
-from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import scan
 from synapse.redis.connection import Server
 from synapse.redis.sync_node import SyncNode
 
@@ -75,7 +75,7 @@ def keys_of(server: Server, *, match: str) -> Iterator[str]:
         with closing(SyncExecutor(node)) as executor:
             cursor = b"0"
             while True:
-                cursor, names = value(executor.execute([stream_commands.scan(cursor, count=_AT_ONCE, match=match)])[0])
+                cursor, names = value(executor.execute([scan(cursor, count=_AT_ONCE, match=match)])[0])
                 yield from names
                 if cursor == b"0":
                     break

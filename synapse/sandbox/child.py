@@ -29,8 +29,9 @@ from synapse.sandbox.messages import (
     Message,
     pack_answer,
 )
-from synapse.schema import regex_safety, validator
 from synapse.schema.backtest import BackTest
+from synapse.schema.regex_safety import refuse_exponential, refuse_foreign, refuse_large
+from synapse.schema.validator import CompiledSchema, compile_schema
 
 # A child without a question for so many seconds ends: the next question starts another one.
 IDLE_SECONDS = 60.0
@@ -45,8 +46,8 @@ class Child:
     """Answers questions. A back-test is several of them: its result so far is kept between them."""
 
     def __init__(self) -> None:
-        self._schemas: OrderedDict[str, validator.CompiledSchema] = OrderedDict()
-        self._candidate: validator.CompiledSchema
+        self._schemas: OrderedDict[str, CompiledSchema] = OrderedDict()
+        self._candidate: CompiledSchema
         self._test: BackTest
 
     def check_schema(self, document: Document, references: Documents) -> None:
@@ -73,7 +74,7 @@ class Child:
 
     def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
         """Add a registered schema to check events against; beyond the limit, the least recently used one is dropped."""
-        self._schemas[fingerprint] = validator.compile_schema(document, references, is_registered=True)
+        self._schemas[fingerprint] = compile_schema(document, references, is_registered=True)
         if len(self._schemas) > _KEPT_SCHEMAS:
             self._schemas.popitem(last=False)
 
@@ -92,7 +93,7 @@ class Child:
 
     def begin_test(self, active: list[Any] | None, examples: int) -> None:
         """Begin to test it, beside the active schema with its references."""
-        compiled = None if active is None else validator.compile_schema(active[0], active[1], is_registered=True)
+        compiled = None if active is None else compile_schema(active[0], active[1], is_registered=True)
         self._test = BackTest(self._candidate, active=compiled, examples=examples)
 
     def look(self, events: list[list[Any]]) -> list[list[Any]]:
@@ -111,11 +112,11 @@ class Child:
         """Return the result of the back-test so far."""
         return asdict(self._test.report())
 
-    def _checked(self, document: Document, references: Documents) -> validator.CompiledSchema:
-        regex_safety.refuse_large(document)
-        found = validator.compile_schema(document, references)
-        regex_safety.refuse_foreign(document)
-        regex_safety.refuse_exponential(document)
+    def _checked(self, document: Document, references: Documents) -> CompiledSchema:
+        refuse_large(document)
+        found = compile_schema(document, references)
+        refuse_foreign(document)
+        refuse_exponential(document)
         return found
 
 

@@ -20,7 +20,7 @@ from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the
 from typing import Any
 
 from synapse.errors.contracts import BadSchema
-from synapse.schema import ecma_patterns
+from synapse.schema.ecma_patterns import NotEcma, parts_beyond_the_engine
 from synapse.schema.violations import json_pointer
 
 # Repetitions up to so many turns are no danger.
@@ -105,8 +105,8 @@ def reason_of_refusal(pattern: str) -> str:
     """Return in a sentence why the validator does not take a pattern."""
     shown = f"The pattern “{pattern[:200]}” cannot be used"
     try:
-        beyond = ecma_patterns.parts_beyond_the_engine(pattern)
-    except ecma_patterns.NotEcma as error:
+        beyond = parts_beyond_the_engine(pattern)
+    except NotEcma as error:
         return f"{shown}: {error}."
     if beyond:
         return f"{shown}: {beyond[0]}."
@@ -127,8 +127,8 @@ def refuse_foreign(document: Mapping[str, Any]) -> None:
     """
     for pattern, place in _patterns(document):
         try:
-            ecma_patterns.parts_beyond_the_engine(pattern)
-        except ecma_patterns.NotEcma as error:
+            parts_beyond_the_engine(pattern)
+        except NotEcma as error:
             raise BadSchema(
                 f"The pattern “{pattern[:200]}” is no ECMA 262, so validators of other languages would take it "
                 f"otherwise, or not at all: {error}.",

@@ -24,7 +24,6 @@ from synapse.errors.contracts import (
 )
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
-from synapse.schema import regex_safety
 from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copied
 from synapse.schema.cost.model import CostModel, checked_cost
 from synapse.schema.explanation import (
@@ -35,6 +34,7 @@ from synapse.schema.explanation import (
 )
 from synapse.schema.pii.marks import Marks, marks_of
 from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
+from synapse.schema.regex_safety import reason_of_refusal
 from synapse.schema.text_readings import TYPES, Readings, accepted_reading, property_types
 from synapse.schema.violations import Violation, json_pointer
 
@@ -302,7 +302,7 @@ def _unknown_type(given: Any) -> str:
 
 def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
-        return regex_safety.reason_of_refusal(str(error.instance))
+        return reason_of_refusal(str(error.instance))
     if error.kind.name == "anyOf" and list(error.instance_path)[-1:] == ["type"]:
         return _unknown_type(error.instance) + _draft_hint(document)
     message = error.message.splitlines()[0]

@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
-from synapse.statistics import series
 from synapse.statistics.history import SUMS_OF
-from synapse.statistics.series import BY_NAME, BY_NUMBER, Series
+from synapse.statistics.series import BY_NAME, BY_NUMBER, LAG_EVENTS, LAG_INEXACT, Series
 from synapse.statistics.storage import Changes
 
 _Told = dict[str, Any]
@@ -59,7 +58,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
         if each is None:
             continue
         where = told.setdefault("groups", {}).setdefault(key.group, {}) if each.scope == "group" else told
-        if each is series.LAG_INEXACT:
+        if each is LAG_INEXACT:
             where["lag_exact"] = not value
         elif each.kind == "gauge":
             scaled = None if value is None else value / each.scale if each.scale > 1 else value
@@ -98,4 +97,4 @@ def _of_names(told: Mapping[str, Any], names: Collection[str]) -> Mapping[str, A
 
 
 def _is_exactness(name: str, names: Collection[str]) -> bool:
-    return name == "lag_exact" and series.LAG_EVENTS.name in names
+    return name == "lag_exact" and LAG_EVENTS.name in names

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from synapse.redis import Command, SyncExecutor, value
-from synapse.redis.commands import statistics as commands
+from synapse.redis.commands.statistics import hold_lease, keep_latest_sample
 from synapse.statistics import latest
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
@@ -63,7 +63,7 @@ class Sampler:
         # The process belongs to the name: a forked child has the same token.
         owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
         written = self._tracks[INSTALLATION][0].is_there() if self._tracks else []
-        held, *there = self._executor().execute([commands.hold_lease(owner, ttl_ms=LEASE_MS), *written])
+        held, *there = self._executor().execute([hold_lease(owner, ttl_ms=LEASE_MS), *written])
         if not value(held):
             self._forget()
             return False
@@ -108,7 +108,7 @@ class Sampler:
                 asked += track.follow(now, values, first.changed)
         changes = {name: first.changed for name, (first, *_) in self._tracks.items() if first.changed}
         follows = self._sampled_at == now - FINEST.seconds
-        asked.append(commands.keep_latest_sample(latest.packed(now, changes, follows=follows)))
+        asked.append(keep_latest_sample(latest.packed(now, changes, follows=follows)))
         for start in range(0, len(asked), _TOGETHER):
             for reply in self._executor().execute(asked[start : start + _TOGETHER]):
                 value(reply)

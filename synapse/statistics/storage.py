@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from synapse.redis import Command
 from synapse.redis.commands import statistics as commands
-from synapse.statistics import series
 from synapse.statistics.block import STEPS, Block, unpack
-from synapse.statistics.series import Key
+from synapse.statistics.series import SERIES, Key
 
 _DAY = 86_400
 # By series that changed: its value before and after; None where it was not there.
@@ -32,7 +31,7 @@ RESOLUTIONS = (
     Resolution(seconds=900, kept=30 * _DAY),
 )
 FINEST = RESOLUTIONS[0]
-_GAUGES = {each.number for each in series.SERIES if each.kind == "gauge"}
+_GAUGES = {each.number for each in SERIES if each.kind == "gauge"}
 
 
 class Track:

@@ -13,9 +13,9 @@ import orjson
 
 from synapse.formats.exact_json import written
 from synapse.redis import Command
-from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import packed_xadd, xadd
 from synapse.runtime.second_hit_cache import SecondHitCache
-from synapse.wire import encoding
+from synapse.wire.encoding import JSON_BEGINS, encode, may_read_as_json
 
 _Kind = tuple[str, tuple[str, ...], str, int]
 
@@ -40,7 +40,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     texts: list[int | bytes] = []
     for value in event.values():
         if type(value) is str:
-            if value[:1] in encoding.JSON_BEGINS and encoding.may_read_as_json(value):
+            if value[:1] in JSON_BEGINS and may_read_as_json(value):
                 return None
             text = value.encode()
         elif value is None:
@@ -55,7 +55,7 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     if "timestamp" not in event:
         text = timestamp.encode()
         texts += (len(text), text)
-    return stream_commands.packed_xadd(stream, form % tuple(texts))
+    return packed_xadd(stream, form % tuple(texts))
 
 
 def _new(kind: _Kind) -> bytes | None:
@@ -67,10 +67,10 @@ def _new(kind: _Kind) -> bytes | None:
 
 def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:
     """Return the packed command, with a length and a text to be filled in for each value."""
-    fields = encoding.encode(
+    fields = encode(
         dict.fromkeys(names, _HOLE), layout="flat", timestamp=_HOLE, source=source, contract_version=contract_version
     )
-    words = stream_commands.xadd(stream, fields).words
+    words = xadd(stream, fields).words
     # RESP2: an array of bulk strings.
     parts = [b"*%d\r\n" % len(words)]
     for word in words:

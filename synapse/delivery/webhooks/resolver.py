@@ -11,8 +11,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from synapse.delivery.webhooks import target
-from synapse.delivery.webhooks.target import Allowed
+from synapse.delivery.webhooks.target import Allowed, address_complaint, plain_address
 from synapse.errors.delivery import SinkError
 
 # A host's name and a port to the texts of its addresses. Raises OSError.
@@ -53,10 +52,10 @@ def check(text: str, allowed: Allowed, *, host: str = "") -> None:
     """
     if host and allowed.host(host):
         return
-    address = target.plain_address(text)
+    address = plain_address(text)
     if address is None:
         raise SinkError(f"Nothing was sent: {text[:100]} is no address that can be checked")
-    if not allowed.address(address) and (why := target.address_complaint(address)):
+    if not allowed.address(address) and (why := address_complaint(address)):
         name = f"{host} resolves to what must not be used: " if host else ""
         raise SinkError(f"Nothing was sent: {name}{why}")
 

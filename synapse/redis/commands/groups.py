@@ -5,8 +5,8 @@ from typing import Any
 
 from synapse.redis import keyspace
 from synapse.redis.command import Command, load_script
-from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call
+from synapse.redis.commands.streams import FIRST, LAST
 
 _MOVE, _DELETE = load_script("move", "fields", "group"), load_script("delete", "fields", "group")
 
@@ -77,7 +77,7 @@ def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> C
 
 def oldest_pending(stream: str, group: str) -> Command:
     """Read the id of the oldest event that is pending, "" when none is."""
-    words = ("XPENDING", stream, group, stream_commands.FIRST, stream_commands.LAST, 1)
+    words = ("XPENDING", stream, group, FIRST, LAST, 1)
     return Command(words, parse=lambda reply: _text(reply[0][0]) if reply else "")
 
 

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from synapse.redis.embedded.endpoint import EmbeddedRedisError
-from synapse.runtime import private_files
+from synapse.runtime.private_files import UMASK
 
 INSTEAD = "Set REDIS_URL to use a Redis or Valkey of your own."
 
@@ -43,7 +43,7 @@ def run(program: Path, configuration: Path, *, keep_open: int) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
-            umask=private_files.UMASK,
+            umask=UMASK,
         )
     except OSError as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot run here: {error}. {INSTEAD}") from error

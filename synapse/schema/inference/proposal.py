@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from synapse.schema import validator
 from synapse.schema.inference.observation import DEEPEST, Observation
 from synapse.schema.pii import MARK, Marks
 from synapse.schema.references import DRAFT_2020_12
+from synapse.schema.validator import MAX_SCHEMA_BYTES, canonical_text
 
 # Fewer strings than this may have a format, fewer words few values, by accident.
 ENOUGH_FOR_A_FORMAT = 5
@@ -50,7 +50,7 @@ def propose(
         if like is not None:
             document = _annotated(document, like)
         document = _marked(document, marks)
-        if len(validator.canonical_text(document).encode()) <= validator.MAX_SCHEMA_BYTES:
+        if len(canonical_text(document).encode()) <= MAX_SCHEMA_BYTES:
             break
     return document
 

@@ -18,8 +18,8 @@ from streams.access.identification import current_rights
 from streams.api.publish import Published
 from streams.live.process_tails import tails
 from streams.snapshot import holder
+from synapse.auth.permission import Requirement
 from synapse.auth.principal import Principal
-from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
 from synapse.errors.delivery import GroupNotPulled

@@ -6,9 +6,8 @@ For a caller without the right to see PII, it is masked in the event, in its fie
 from dataclasses import replace
 from typing import Any
 
-from synapse.auth.permission import demand_personal
+from synapse.auth.permission import Requirement, demand_personal
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.auth.requirement import Requirement
 from synapse.dead_letters.dead_letter import DeadLetter
 from synapse.schema.pii import MASK, redacted
 

@@ -26,8 +26,8 @@ from bridges.groups.checks import (
 from bridges.models import Bridge
 from core import audit
 from streams import connections
+from synapse.auth.permission import Requirement
 from synapse.auth.principal import Principal
-from synapse.auth.requirement import Requirement
 from synapse.errors.delivery import (
     GroupExists,
     GroupInUse,

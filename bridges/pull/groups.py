@@ -17,9 +17,8 @@ from core import audit
 from streams.connections import shares_of
 from streams.models import Stream
 from streams.snapshot import holder as catalog
-from synapse.auth.permission import demand_right, demand_scope
+from synapse.auth.permission import Requirement, demand_right, demand_scope
 from synapse.auth.principal import EVERY_TYPE, PERSONAL, Principal
-from synapse.auth.requirement import Requirement
 from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, GroupTaken, TooManyGroups

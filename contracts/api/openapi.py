@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from contracts.api import shapes
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import Endpoint, endpoint
 
 JSON, VENDOR = "application/json", "application/vnd.schemaregistry.v1+json"

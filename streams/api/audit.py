@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 
 from core import audit, audit_query
 from core.audit_query import AuditFilter
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, Example, Query, QueryInt, Sentence, about, endpoint
 from synapse.inspection.range_query import QueryTime
 from synapse.problems import BadParameter

@@ -8,7 +8,7 @@ from pydantic import Field
 from core import payload_access
 from streams import candidate_schemas, connections
 from streams.candidate_schemas import subject_of
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import JSON_SCHEMA, Answer, Call, JsonSchema, Query, QueryInt, about, endpoint
 from synapse.http.exchange import JSON, Request
 from synapse.inspection import backtest

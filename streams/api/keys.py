@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from streams.access import key_issuance
 from streams.models import Key as Row
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, endpoint, maybe
 
 LONGEST_LIFE = timedelta(days=3650)

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from streams import connections, health
 from streams.connections import all_shares
-from synapse.auth.requirement import ANYBODY, Requirement
+from synapse.auth.permission import ANYBODY, Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, about, endpoint, maybe
 from synapse.http.exchange import JSON, Done, Failed, Request, Response
 from synapse.inspection.answers import Figures

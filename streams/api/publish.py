@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from streams import connections
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
 from synapse.http.exchange import Request, Response

@@ -6,7 +6,7 @@ from typing import ClassVar, NoReturn
 
 from streams.live import statistics, tickets
 from streams.snapshot import holder
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Meaning, Query, about, endpoint
 from synapse.errors.streams import EventLoopOnly, UnknownStream
 from synapse.http.exchange import Request, Response, StreamedResponse

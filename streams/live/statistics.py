@@ -9,8 +9,8 @@ from streams import connections
 from streams.live.process_tails import tails
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
+from synapse.auth.permission import is_visible
 from synapse.auth.principal import Principal
-from synapse.auth.requirement import is_visible
 from synapse.http.exchange import StreamedResponse
 from synapse.live import sse
 from synapse.redis import RedisUnavailable, ask

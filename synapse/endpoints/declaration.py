@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from synapse.auth.permission import KNOWN, Requirement
 from synapse.auth.principal import Principal
-from synapse.auth.requirement import KNOWN, Requirement
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.endpoints.models import Body, Query
 from synapse.errors.streams import UnknownStream

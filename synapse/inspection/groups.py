@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from synapse.auth.requirement import Requirement
+from synapse.auth.permission import Requirement
 from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection import answers, lag
 from synapse.inspection.lag import Lag

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from synapse.auth.permission import Requirement, is_visible
 from synapse.auth.principal import Rights
-from synapse.auth.requirement import Requirement, is_visible
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Call, Query, endpoint

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from synapse.auth.requirement import Requirement, is_visible
+from synapse.auth.permission import Requirement, is_visible
 from synapse.endpoints import Answer, Call, Example, Query, about, endpoint, maybe
 from synapse.errors.streams import UnknownStream
 from synapse.inspection.range_query import asked_moment

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from contracts.api.urls import ENDPOINTS as REGISTRY
+from synapse.auth.permission import Requirement
 from synapse.auth.principal import EVERY_TYPE, Rights
-from synapse.auth.requirement import Requirement
 from synapse.endpoints import Endpoint
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 

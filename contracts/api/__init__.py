@@ -2,7 +2,7 @@
 
 - `urls`            every route
 - `subjects`        `versions` `schemas` `compatibility` `configuration` `modes` `server_info`   the endpoints
-- `openapi`         how they are declared; `shapes`, models of what they take and answer
+- `openapi`         how they are declared, and models of what they take and answer
 - `base`            their view, refusals as registries write them, and the JSON of versions
 - `request_parser`  reading a request; `content`, a schema in one
 - `errors`          which error code stands for what

@@ -7,7 +7,6 @@ from contracts.api import (
     errors,
     openapi,
     request_parser,
-    shapes,
 )
 from contracts.api.content import content_of
 from contracts.api.openapi import READ
@@ -24,10 +23,10 @@ from synapse.http.exchange import Request
     "POST",
     "/compatibility/subjects/{subject}/versions/{version}",
     "Compare a schema with a version",
-    shapes.Compatibility,
+    openapi.Compatibility,
     "normalize",
     "verbose",
-    request=shapes.SchemaBody,
+    request=openapi.SchemaBody,
     scope=READ,
 )
 def test_compatibility(asked: Request, subject: str, version: str) -> Any:
@@ -48,10 +47,10 @@ def test_compatibility(asked: Request, subject: str, version: str) -> Any:
     "POST",
     "/compatibility/subjects/{subject}/versions",
     "Say whether a schema would be refused",
-    shapes.Compatibility,
+    openapi.Compatibility,
     "normalize",
     "verbose",
-    request=shapes.SchemaBody,
+    request=openapi.SchemaBody,
     scope=READ,
 )
 def test_compatibility_all_versions(asked: Request, subject: str) -> Any:

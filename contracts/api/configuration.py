@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.api import openapi, request_parser, shapes
+from contracts.api import openapi, request_parser
 from contracts.api.errors import INVALID_COMPATIBILITY, NO_COMPATIBILITY, Refused
 from contracts.api.subjects import check_subject
 from contracts.models import Compatibility, Contract, Policy, RegistrySettings
@@ -23,14 +23,14 @@ _FORMS = {str: "a text", dict: "a JSON object", bool: "true or false"}
 _SETTINGS = ("compatibility", "compatibilityLevel", "compatibilityPolicy", *KEPT)
 
 
-@openapi.described("GET", "/config", "Show the compatibility of all subjects", shapes.Config)
+@openapi.described("GET", "/config", "Show the compatibility of all subjects", openapi.Config)
 def show_config(asked: Request) -> Any:
     """Shows the compatibility of every subject without its own."""
     return _shown(settings.of_all())
 
 
 @openapi.described(
-    "PUT", "/config", "Set the compatibility of all subjects", shapes.ConfigBody, request=shapes.ConfigBody
+    "PUT", "/config", "Set the compatibility of all subjects", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_config(asked: Request) -> Any:
     """Settings left out of the body stay as they are. The answer repeats the new settings."""
@@ -39,7 +39,7 @@ def set_config(asked: Request) -> Any:
     return echo
 
 
-@openapi.described("DELETE", "/config", "Take the compatibility of all subjects back", shapes.Config, refusals=[422])
+@openapi.described("DELETE", "/config", "Take the compatibility of all subjects back", openapi.Config, refusals=[422])
 def delete_config(asked: Request) -> Any:
     """Restores BACKWARD and LENIENT. The answer has the settings before that."""
     before = _shown(settings.of_all())
@@ -53,7 +53,7 @@ def delete_config(asked: Request) -> Any:
     return before
 
 
-@openapi.described("GET", "/config/{subject}", "Show a subject's compatibility", shapes.Config, "defaultToGlobal")
+@openapi.described("GET", "/config/{subject}", "Show a subject's compatibility", openapi.Config, "defaultToGlobal")
 def show_subject_config(asked: Request, subject: str) -> Any:
     """404 for a subject without settings of its own, unless `defaultToGlobal` asks for those of all instead."""
     owner = Contract.objects.filter(subject=subject).first()
@@ -65,7 +65,7 @@ def show_subject_config(asked: Request, subject: str) -> Any:
 
 
 @openapi.described(
-    "PUT", "/config/{subject}", "Set a subject's compatibility", shapes.ConfigBody, request=shapes.ConfigBody
+    "PUT", "/config/{subject}", "Set a subject's compatibility", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_subject_config(asked: Request, subject: str) -> Any:
     """Settings left out of the body stay as they are. The subject need not have a version yet."""
@@ -75,7 +75,7 @@ def set_subject_config(asked: Request, subject: str) -> Any:
     return echo
 
 
-@openapi.described("DELETE", "/config/{subject}", "Take a subject's compatibility back", shapes.Config)
+@openapi.described("DELETE", "/config/{subject}", "Take a subject's compatibility back", openapi.Config)
 def delete_subject_config(asked: Request, subject: str) -> Any:
     """The settings of all subjects apply to the subject again. The answer has its own settings before that."""
     owner = Contract.objects.filter(subject=subject).first()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.api import openapi, request_parser, shapes
+from contracts.api import openapi, request_parser
 from contracts.api.errors import (
     INVALID_MODE,
     NO_MODE,
@@ -17,13 +17,13 @@ from synapse.http.exchange import Request
 _IMPORT = "IMPORT"
 
 
-@openapi.described("GET", "/mode", "Show the mode of all subjects", shapes.ModeBody)
+@openapi.described("GET", "/mode", "Show the mode of all subjects", openapi.ModeBody)
 def show_mode(asked: Request) -> Any:
     """Shows the mode of every subject without its own."""
     return {"mode": settings.of_all().mode}
 
 
-@openapi.described("PUT", "/mode", "Set the mode of all subjects", shapes.ModeBody, "force", request=shapes.ModeBody)
+@openapi.described("PUT", "/mode", "Set the mode of all subjects", openapi.ModeBody, "force", request=openapi.ModeBody)
 def set_mode(asked: Request) -> Any:
     """READONLY_OVERRIDE also applies to subjects with a mode of their own."""
     mode = _asked(asked)
@@ -31,7 +31,7 @@ def set_mode(asked: Request) -> Any:
     return {"mode": mode}
 
 
-@openapi.described("DELETE", "/mode", "Take the mode of all subjects back", shapes.ModeBody)
+@openapi.described("DELETE", "/mode", "Take the mode of all subjects back", openapi.ModeBody)
 def delete_mode(asked: Request) -> Any:
     """Restores READWRITE. The answer has the mode before that."""
     before = settings.of_all().mode
@@ -39,7 +39,7 @@ def delete_mode(asked: Request) -> Any:
     return {"mode": before}
 
 
-@openapi.described("GET", "/mode/{subject}", "Show a subject's mode", shapes.ModeBody, "defaultToGlobal")
+@openapi.described("GET", "/mode/{subject}", "Show a subject's mode", openapi.ModeBody, "defaultToGlobal")
 def show_subject_mode(asked: Request, subject: str) -> Any:
     """404 for a subject without a mode of its own, unless `defaultToGlobal` asks for the one that applies instead."""
     owner = Contract.objects.filter(subject=subject).first()
@@ -50,7 +50,9 @@ def show_subject_mode(asked: Request, subject: str) -> Any:
     return {"mode": owner.mode}
 
 
-@openapi.described("PUT", "/mode/{subject}", "Set a subject's mode", shapes.ModeBody, "force", request=shapes.ModeBody)
+@openapi.described(
+    "PUT", "/mode/{subject}", "Set a subject's mode", openapi.ModeBody, "force", request=openapi.ModeBody
+)
 def set_subject_mode(asked: Request, subject: str) -> Any:
     """The subject need not have a version yet."""
     check_subject(subject)
@@ -59,7 +61,7 @@ def set_subject_mode(asked: Request, subject: str) -> Any:
     return {"mode": mode}
 
 
-@openapi.described("DELETE", "/mode/{subject}", "Take a subject's mode back", shapes.ModeBody)
+@openapi.described("DELETE", "/mode/{subject}", "Take a subject's mode back", openapi.ModeBody)
 def delete_subject_mode(asked: Request, subject: str) -> Any:
     """The mode of all subjects applies to the subject again. The answer has its own mode before that."""
     owner = Contract.objects.filter(subject=subject).first()

@@ -12,7 +12,6 @@ from contracts.api import (
     base,
     openapi,
     request_parser,
-    shapes,
 )
 from contracts.api.base import may_see, raw
 from contracts.api.content import JSON
@@ -33,7 +32,7 @@ def schema_types(asked: Request) -> Any:
     "GET",
     "/schemas",
     "List the versions of all subjects",
-    list[shapes.Version],
+    list[openapi.Version],
     "subjectPrefix",
     "deleted",
     "latestOnly",
@@ -56,7 +55,7 @@ def list_schemas(asked: Request) -> Any:
     return [base.version(version) for version in request_parser.page(asked, found)]
 
 
-@openapi.described("GET", "/schemas/ids/{id}", "Show a schema", shapes.Schema, "fetchMaxId")
+@openapi.described("GET", "/schemas/ids/{id}", "Show a schema", openapi.Schema, "fetchMaxId")
 def show_schema(asked: Request, id: str) -> Any:
     """Shows schemas of deleted versions too, until those are deleted for good: their events stay readable."""
     shown = base.schema(_schema(id))
@@ -90,7 +89,7 @@ def subjects_of_schema(asked: Request, id: str) -> Any:
     "GET",
     "/schemas/ids/{id}/versions",
     "List the versions of a schema",
-    list[shapes.VersionOfSchema],
+    list[openapi.VersionOfSchema],
     "subjectPrefix",
     "deleted",
     *openapi.PAGE,
@@ -104,13 +103,13 @@ def versions_of_schema(asked: Request, id: str) -> Any:
     return request_parser.page(asked, versions)
 
 
-@openapi.described("GET", "/schemas/guids/{guid}", "Show a schema by its GUID", shapes.Schema)
+@openapi.described("GET", "/schemas/guids/{guid}", "Show a schema by its GUID", openapi.Schema)
 def show_schema_by_guid(asked: Request, guid: str) -> Any:
     """The GUID is derived from the schema itself, and equal in every registry."""
     return base.schema(_by_guid(guid))
 
 
-@openapi.described("GET", "/schemas/guids/{guid}/ids", "List the ids of a GUID", list[shapes.ContextId])
+@openapi.described("GET", "/schemas/guids/{guid}/ids", "List the ids of a GUID", list[openapi.ContextId])
 def ids_of_guid(asked: Request, guid: str) -> Any:
     """Lists a single id, since there is one context."""
     return [{"context": ".", "id": _by_guid(guid).pk}]

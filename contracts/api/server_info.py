@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from contracts.api import openapi, request_parser, shapes
+from contracts.api import openapi, request_parser
 from synapse.http.exchange import Request
 
 
@@ -32,13 +32,13 @@ def associations(asked: Request, namespace: str, resource: str) -> Any:
     return []
 
 
-@openapi.described("GET", "/v1/metadata/id", "Show the registry's name", shapes.ServerId, scope=None)
+@openapi.described("GET", "/v1/metadata/id", "Show the registry's name", openapi.ServerId, scope=None)
 def registry_id(asked: Request) -> Any:
     """The registry belongs to no cluster."""
     return {"scope": {"path": [], "clusters": {}}, "id": "synapse"}
 
 
-@openapi.described("GET", "/v1/metadata/version", "Show the registry's version", shapes.ServerVersion, scope=None)
+@openapi.described("GET", "/v1/metadata/version", "Show the registry's version", openapi.ServerVersion, scope=None)
 def registry_version(asked: Request) -> Any:
     """Returns the version of Synapse."""
     return {"version": settings.SPECTACULAR_SETTINGS["VERSION"], "commitId": ""}

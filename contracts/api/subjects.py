@@ -9,7 +9,6 @@ from contracts.api import (
     base,
     openapi,
     request_parser,
-    shapes,
 )
 from contracts.api.base import may_see
 from contracts.api.content import content_of, refuse_given_ids
@@ -63,10 +62,10 @@ def list_subjects(asked: Request) -> Any:
     "POST",
     "/subjects/{subject}",
     "Look a schema up under a subject",
-    shapes.Version,
+    openapi.Version,
     "normalize",
     "deleted",
-    request=shapes.SchemaBody,
+    request=openapi.SchemaBody,
     scope=READ,
 )
 def lookup_schema(asked: Request, subject: str) -> Any:
@@ -117,9 +116,9 @@ def list_versions(asked: Request, subject: str) -> Any:
     "POST",
     "/subjects/{subject}/versions",
     "Register a schema under a subject",
-    shapes.Registered,
+    openapi.Registered,
     "normalize",
-    request=shapes.SchemaBody,
+    request=openapi.SchemaBody,
     refusals=[409],
 )
 def register_schema(asked: Request, subject: str) -> Any:
@@ -137,7 +136,7 @@ def register_schema(asked: Request, subject: str) -> Any:
     "GET",
     "/subjects/{subject}/metadata",
     "Show the newest version with some metadata",
-    shapes.Version,
+    openapi.Version,
     "key",
     "value",
     "deleted",

@@ -7,7 +7,6 @@ from contracts.api import (
     base,
     openapi,
     request_parser,
-    shapes,
 )
 from contracts.api.base import raw
 from contracts.api.errors import VERSION_DELETED, VERSION_NOT_DELETED, Refused
@@ -22,7 +21,7 @@ from synapse.errors.contracts import (
 from synapse.http.exchange import Request
 
 
-@openapi.described("GET", "/subjects/{subject}/versions/{version}", "Show a version", shapes.Version, "deleted")
+@openapi.described("GET", "/subjects/{subject}/versions/{version}", "Show a version", openapi.Version, "deleted")
 def show_version(asked: Request, subject: str, version: str) -> Any:
     """`latest` is the highest active version, else the highest that exists."""
     found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))

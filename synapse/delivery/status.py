@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 import orjson
 
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.inspection import lag
-from synapse.inspection.lag import Lag
+from synapse.inspection.lag import GroupName, Lag, lags_of
 from synapse.redis import Conversation, RedisFailure, ReplyError, answer, ask, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import participants
@@ -247,7 +246,7 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     }
     groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
     most = MOST_LAG_IN_LISTS if len(groups) > _LONG else MOST_LAG
-    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=most)
+    lags = yield from lags_of({name: group.last_delivered_id for name, group in groups.items()}, most=most)
     return {name: one.overview(now_ms, lags) for name, one in found.items()}
 
 
@@ -281,7 +280,7 @@ class _Found:
             rows, self._problem = [], failure
         self.group = next((row for row in rows if row.name == bridge.group), None)
 
-    def overview(self, now_ms: int, lags: Mapping[lag.Name, Lag]) -> Overview:
+    def overview(self, now_ms: int, lags: Mapping[GroupName, Lag]) -> Overview:
         behind = lags.get((self.bridge.stream, self.bridge.group))
         return Overview(
             bridge=self.bridge,

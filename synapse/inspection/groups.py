@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Call, Query, endpoint
-from synapse.inspection import answers, lag
-from synapse.inspection.lag import Lag
+from synapse.inspection.answers import Groups
+from synapse.inspection.lag import Lag, lags_of
 from synapse.inspection.range_query import parse_id
 from synapse.redis import Command, Conversation, RedisFailure, answer, ask, keyspace
 from synapse.redis.commands.groups import first_waiting, oldest_pending
@@ -118,7 +118,7 @@ class Standing:
     "GET",
     "/streams/{stream}/groups",
     "List a stream's consumer groups",
-    answers.Groups,
+    Groups,
     tag="streams",
     query=Query,
     of_stream=True,
@@ -146,7 +146,7 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Stan
     found = [row for row in rows if only in (None, row.name)]
     asked = [_asked(stream, group.name) for group in found]
     replies = (yield from ask([command for some in asked for command in some])) if asked else []
-    behind = yield from lag.of({(stream, group.name): group.last_delivered_id for group in found})
+    behind = yield from lags_of({(stream, group.name): group.last_delivered_id for group in found})
     whose = owners()
     size = len(replies) // len(found) if found else 0
     return [

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
-from synapse.inspection import lag
-from synapse.inspection.lag import Lag
+from synapse.inspection.lag import GroupName, Lag, lags_of
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, RedisFailure, ReplyError, answer, ask, together
-from synapse.redis.commands import participants
-from synapse.redis.commands.participants import Reader, Readers
+from synapse.redis.commands.participants import Publisher, Reader, Readers, publishers, readers_of
 from synapse.schema.pii import MASK
 from synapse.wire.encoding import decode, pairs
 from synapse.wire.ids import Range, parse
@@ -86,7 +84,7 @@ class Seen:
 
     published: Mapping[str, Sequence[Published]]
     consumed: Mapping[str, Sequence[Consumed]]
-    fresh: Mapping[participants.Publisher, int] = field(default_factory=dict)
+    fresh: Mapping[Publisher, int] = field(default_factory=dict)
     unseen: int = 0
     problems: Mapping[str, RedisFailure] = field(default_factory=dict)
 
@@ -114,7 +112,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
-    noted, *replies = yield from ask([participants.publishers(), *map(participants.readers, streams)])
+    noted, *replies = yield from ask([publishers(), *map(readers_of, streams)])
     problems: dict[str, RedisFailure] = {}
     readers: dict[str, Readers] = {}
     for stream, reply in zip(streams, replies, strict=True):
@@ -122,7 +120,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
             readers[stream] = answer(reply, stream, absent=Readers())
         except RedisFailure as failure:
             problems[stream] = failure
-    last: dict[participants.Publisher, int] = {}
+    last: dict[Publisher, int] = {}
     explained: dict[str, int] = {}
     names = frozenset(known)
     # A foreign key in the place of ours is ignored, and is no reason to fail.
@@ -141,7 +139,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     rest = [stream for stream in latest if stream not in frozenset(unseen)]
     picked = [*reversed(unseen), *random.sample(rest, len(rest))][:STREAMS_LOOKED_AT]
     asked = {stream: _sources(stream, catalog.shown(stream)) for stream in picked}
-    fresh: dict[participants.Publisher, int] = {}
+    fresh: dict[Publisher, int] = {}
     for stream, part in (yield from together(asked)).items():
         if isinstance(part, RedisFailure):
             problems[stream] = part
@@ -158,20 +156,20 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     )
 
 
-def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[lag.Name, Lag]]:
+def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[GroupName, Lag]]:
     """Count how far these groups are behind.
 
     Raises:
         WrongType, RedisUnavailable: as synapse.inspection.lag does.
     """
     places = {(each.stream, each.group): each for each in consumed}
-    behind = yield from lag.of(
+    behind = yield from lags_of(
         {name: each.delivered_id for name, each in places.items() if not each.caught_up}, most=MOST_LAG
     )
     return {name: behind.get(name, Lag(events=0, exact=True, since=None)) for name in places}
 
 
-def _by_source(last: Mapping[participants.Publisher, int]) -> dict[str, list[Published]]:
+def _by_source(last: Mapping[Publisher, int]) -> dict[str, list[Published]]:
     found: dict[str, list[Published]] = {}
     for (stream, source), ms in sorted(last.items(), key=lambda item: (-item[1], item[0])):
         found.setdefault(source, []).append(Published(stream=stream, last_ms=ms))

@@ -22,7 +22,7 @@ from synapse.wire.ids import (
 )
 
 # A stream and a group of it.
-Name = tuple[str, str]
+GroupName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Lag:
         return 0.0 if self.since is None else round(max(0.0, now_ms - self.since) / 1000, 3)
 
 
-def of(groups: Mapping[Name, str], *, most: int = MOST_ENTRIES) -> Conversation[dict[Name, Lag]]:
+def lags_of(groups: Mapping[GroupName, str], *, most: int = MOST_ENTRIES) -> Conversation[dict[GroupName, Lag]]:
     """Find out the lag of each group from the last id that was delivered to it, counting to `most`.
 
     The entries of a stream are walked once for all of its groups.

@@ -97,7 +97,7 @@ class Figures:
         return shown if self.problem is None else {**shown, "error": self.problem.detail}
 
 
-def of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
+def stats_of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
     """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others
     continue.
 
@@ -201,7 +201,7 @@ def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conver
         RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
-    found = yield from together({"figures": of(names), "newest": _newest(names)})
+    found = yield from together({"figures": stats_of(names), "newest": _newest(names)})
     for part in found.values():
         if isinstance(part, RedisFailure):
             raise part

@@ -11,8 +11,8 @@ from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Call, Query, endpoint
-from synapse.inspection import answers, stream_stats
-from synapse.inspection.stream_stats import Figures, shown_entry
+from synapse.inspection.answers import Info, Stream, Streams
+from synapse.inspection.stream_stats import Figures, shown_entry, stats_of
 from synapse.redis import Conversation, in_parts
 
 # The number of streams in one request to Redis.
@@ -26,7 +26,7 @@ _VISIBLE = Requirement(visible=True)
 _reads = partial(endpoint, tag="streams", query=Query)
 
 
-@_reads("GET", "/streams", "List the streams", answers.Streams, on_event_loop=True)
+@_reads("GET", "/streams", "List the streams", Streams, on_event_loop=True)
 def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """Lists every defined stream that is visible to the caller, with its definition and its statistics, by name. A
     stream whose statistics cannot be read has the reason in `error`; the other streams are complete."""
@@ -35,14 +35,14 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     found: list[orjson.Fragment] = []
     for begin in range(0, len(visible), _AT_ONCE):
         names = visible[begin : begin + _AT_ONCE]
-        of_names = yield from stream_stats.of(names)
+        of_names = yield from stats_of(names)
         yield ()  # many may have been answered at once
         described = partial(_written, catalog, of_names, rights)
         found += yield from in_parts(names, described)
     return {"streams": found}
 
 
-@_reads("GET", "/streams/{stream}", "Show a stream", answers.Stream, requires=_VISIBLE, of_stream=True)
+@_reads("GET", "/streams/{stream}", "Show a stream", Stream, requires=_VISIBLE, of_stream=True)
 def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """A stream's definition and its statistics."""
     found = yield from _figures(call.stream)
@@ -53,7 +53,7 @@ def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     "GET",
     "/streams/{stream}/info",
     "Show what Redis knows of a stream",
-    answers.Info,
+    Info,
     requires=_VISIBLE,
     of_stream=True,
     on_event_loop=True,
@@ -97,7 +97,7 @@ def _written(catalog: Snapshot, found: Mapping[str, Figures], rights: Rights, na
 
 
 def _figures(stream: StreamDefinition) -> Conversation[Figures]:
-    found = (yield from stream_stats.of([stream.name]))[stream.name]
+    found = (yield from stats_of([stream.name]))[stream.name]
     if found.problem is not None:
         raise found.problem
     return found

@@ -37,7 +37,7 @@ class Audience:
         self._told = set(watching)
 
 
-def sizes(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
+def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
     """Return how many watch each of the streams now.
 
     Raises:

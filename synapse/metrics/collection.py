@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.inspection import lag, stream_stats
-from synapse.inspection.lag import Name
-from synapse.inspection.stream_stats import Figures
-from synapse.live import viewer_count
+from synapse.inspection.lag import GroupName, Lag, lags_of
+from synapse.inspection.stream_stats import Figures, stats_of
+from synapse.live.viewer_count import viewer_counts
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
@@ -48,7 +47,7 @@ class Reading:
 
     streams: Mapping[str, Figures]
     limits: Mapping[str, int]
-    groups: Mapping[Name, GroupReading]
+    groups: Mapping[GroupName, GroupReading]
     watchers: Mapping[str, int]
     shares: Sequence[Shares]
     durations: Mapping[tuple[str, str, str], Mapping[str, int]]
@@ -60,15 +59,15 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
-    streams = yield from stream_stats.of(sorted(catalog.streams))
+    streams = yield from stats_of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
     replies = (yield from ask([xinfo_groups(name) for name in with_groups])) if with_groups else []
-    groups: dict[Name, Group] = {
+    groups: dict[GroupName, Group] = {
         (name, group.name): group
         for name, reply in zip(with_groups, replies, strict=True)
         for group in answer(reply, name, absent=[])
     }
-    lags = yield from lag.of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
+    lags = yield from lags_of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
     asked = [command for name in groups for command in _asked(*name)]
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
@@ -78,7 +77,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
         streams=streams,
         limits={name: catalog.streams[name].hard_length for name in streams},
         shares=shares,
-        watchers=(yield from viewer_count.sizes(streams, now_ms=int(now_ms))),
+        watchers=(yield from viewer_counts(streams, now_ms=int(now_ms))),
         groups={
             name: _group(group, lags[name], found[place : place + 5], now_ms)
             for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
@@ -107,7 +106,7 @@ def _asked(stream: str, group: str) -> tuple[Command, ...]:
     )
 
 
-def _group(group: Group, behind: lag.Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
+def _group(group: Group, behind: Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
     # A foreign key in the place of ours counts nothing; it is no reason to fail.
     counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
     texts = (counters or {}).items()

@@ -10,7 +10,7 @@ from prometheus_client.utils import floatToGoString
 
 from synapse.errors.delivery import FailureClass
 from synapse.errors.streams import ContractViolated, StreamFull
-from synapse.inspection.lag import Name
+from synapse.inspection.lag import GroupName
 from synapse.inspection.stream_stats import Figures
 from synapse.metrics.collection import MOST_LAG, GroupReading, Reading
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM
@@ -22,7 +22,7 @@ from synapse.wire.ids import parse
 # Reasons that are shown from the start, with 0.
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
 # Label values and the value, of each sample.
-Samples = Iterator[tuple[Name | tuple[str] | tuple[str, str, str], float]]
+Samples = Iterator[tuple[GroupName | tuple[str] | tuple[str, str, str], float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

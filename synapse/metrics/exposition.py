@@ -19,8 +19,8 @@ from synapse.http.exchange import (
     Response,
     json_response,
 )
-from synapse.inspection import stream_stats
 from synapse.inspection.inference_summary import Inference
+from synapse.inspection.stream_stats import stats_of
 from synapse.metrics.collection import Reading, read
 from synapse.metrics.definitions import METRICS
 from synapse.redis import Conversation
@@ -112,7 +112,7 @@ def _range(text: str) -> _Range:
 
 
 def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
-    found = yield from stream_stats.of(sorted(catalog.streams))
+    found = yield from stats_of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
     shown = {
         name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()

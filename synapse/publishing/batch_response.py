@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 
-from synapse import problems
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.streams import BatchRefused, IdempotencyKeyReused, Unavailable
 from synapse.formats.exact_json import written
 from synapse.http.exchange import Response, listing_response
-from synapse.problems import Forbidden, Problem
+from synapse.problems import PROBLEM_JSON, TYPE_PREFIX, Forbidden, Problem, document
 from synapse.publishing.idempotency import REPLAYED
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
@@ -81,15 +80,14 @@ class _Results:
             headers = {REPLAYED: "true"} if self._replayed == count else {}
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
         refused = _refusal(list(self._problems.values()), count)
-        document = problems.document(refused)
         # What belongs to one event stands in its result.
-        document.pop("id", None)
+        told = {name: value for name, value in document(refused).items() if name != "id"}
         return listing_response(
-            {**document, **body},
+            {**told, **body},
             "results",
             results,
             status=refused.status,
-            content_type=problems.PROBLEM_JSON,
+            content_type=PROBLEM_JSON,
             headers=refused.headers,
         )
 
@@ -131,7 +129,7 @@ def _refusal(found: Sequence[Problem | None], count: int) -> Problem:
 
 def _errors(problem: Problem) -> list[dict[str, str]]:
     """Return the errors of one event of a batch: each violation of its contract, or the one problem."""
-    kind = problems.TYPE_PREFIX + problem.slug
+    kind = TYPE_PREFIX + problem.slug
     own = {"id": problem.members["id"]} if "id" in problem.members else {}
     violations = problem.members.get("violations") or [{"message": problem.detail, **own}]
     return [{"type": kind, **violation} for violation in violations]

@@ -59,7 +59,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     first_part = send(group_commands.move(*PLACE, "0"))
     assert send(group_commands.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
     send(retention_commands.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
-    assert send(participants.readers(STREAM)).groups
+    assert send(participants.readers_of(STREAM)).groups
     send(participants.report(*PLACE, "me", b"I run", keep_ms=1000))
     send(delivery_commands.clean(*PLACE, keep="", idle_ms=10**9))
     send(delivery_commands.leave(*PLACE, "me"))

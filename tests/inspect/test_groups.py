@@ -157,7 +157,7 @@ def test_lag_is_what_counting_one_by_one_finds(executor, redis, seed):
     asked = chance.sample(places, 6)
     most = chance.choice((50, 100, 700, 10_000))
 
-    found = executor.run(lag.of({("orders", str(place)): f"{place[0]}-{place[1]}" for place in asked}, most=most))
+    found = executor.run(lag.lags_of({("orders", str(place)): f"{place[0]}-{place[1]}" for place in asked}, most=most))
 
     for place in asked:
         unread = [id_ for id_ in kept if id_ > place]
@@ -171,7 +171,7 @@ def test_each_stream_is_counted_by_itself(executor, redis):
     filled(redis, 5)
     filled(redis, 700, stream="invoices")
 
-    found = executor.run(lag.of({("orders", "a"): "2-1", ("invoices", "a"): "2-1", ("nothing", "a"): "0-0"}))
+    found = executor.run(lag.lags_of({("orders", "a"): "2-1", ("invoices", "a"): "2-1", ("nothing", "a"): "0-0"}))
 
     assert [found[stream, "a"].events for stream in ("orders", "invoices", "nothing")] == [3, 698, 0]
 
@@ -180,7 +180,7 @@ def test_a_key_that_is_no_stream_has_no_lag(executor, redis):
     redis.set("orders", "text")
 
     with pytest.raises(WrongType):
-        executor.run(lag.of({("orders", "a"): "0-0"}))
+        executor.run(lag.lags_of({("orders", "a"): "0-0"}))
 
 
 def test_names_that_are_no_text_do_not_break_the_list(ask, redis):

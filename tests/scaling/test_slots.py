@@ -57,7 +57,7 @@ OF_A_STREAM = [
     dead_letter_commands.letters(*PLACE, count=9),
     group_commands.move(*PLACE, "0"),
     participants.report(*PLACE, "me", b"I run", keep_ms=1000),
-    participants.readers(STREAM),
+    participants.readers_of(STREAM),
     publish_commands.publish_once(STREAM, [b"n", b"1"], who="w", key="k", fingerprint="f", window_ms=1),
     retention_commands.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
 ]

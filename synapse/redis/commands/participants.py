@@ -61,7 +61,7 @@ def forget_publishers(names: Iterable[bytes]) -> Command:
     return Command(("ZREM", keyspace.PUBLISHERS, *names))
 
 
-def readers(stream: str) -> Command:
+def readers_of(stream: str) -> Command:
     """Read the groups of a stream, and when each last asked for events: `Readers`."""
     return _READERS.call([stream], [], parse=_readers)
 

@@ -37,7 +37,7 @@ def validate_config(config: object) -> None:
 def validate_filters(values: object) -> None:
     """Refuse a value that is not a list of filters (a Django validator)."""
     try:
-        filters.read(values)
+        filters.read_filters(values)
     except filters.BadFilter as problem:
         raise ValidationError(str(problem)) from problem
 

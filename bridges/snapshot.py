@@ -93,7 +93,7 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         sink=row.sink,
         config=row.config,
         event_types=frozenset(row.event_types),
-        filters=filters.read(row.filters),
+        filters=filters.read_filters(row.filters),
         enabled=row.enabled,
         paused=row.paused,
         start=row.start,
@@ -107,7 +107,7 @@ def definition_of(row: Bridge) -> BridgeDefinition:
         attempts=row.max_attempts,
         backoff_base=row.backoff_base_seconds,
         backoff_cap=row.backoff_cap_seconds,
-        schedule=retry.read(row.retry_schedule),
+        schedule=retry.read_schedule(row.retry_schedule),
         opened_by=row.opened_by,
         pk=row.pk,
     )

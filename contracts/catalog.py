@@ -68,7 +68,7 @@ def read_schema(item: Item) -> dict[str, Any]:
     if document is None:
         return {}
     try:
-        validator.compile_schema(validator.parse(validator.canonical_text(document)))
+        validator.compile_schema(validator.parse_schema(validator.canonical_text(document)))
     except BadSchema as error:
         item.refuse("schema", error.detail, error.members.get("pointer", ""))
         return {}

@@ -46,7 +46,7 @@ class Mode(models.TextChoices):
 def validate_schema_text(text: str) -> None:
     """Refuse a text that cannot be a contract's schema, without resolving its references (a Django validator)."""
     try:
-        sandbox.check_schema(validator.parse(text), {})
+        sandbox.check_schema(validator.parse_schema(text), {})
     except UnresolvedReference:
         # What it refers to is not known here; it is when the schema becomes a version.
         return

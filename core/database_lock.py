@@ -50,7 +50,7 @@ def _take(connection: BaseDatabaseWrapper) -> Release | None:
     if connection.vendor != "sqlite" or "mode=memory" in name or name == ":memory:":
         return lambda: None
     path = Path(name)
-    descriptor = private_files.take(path.with_name(path.name + ".lock"))
+    descriptor = private_files.take_lock(path.with_name(path.name + ".lock"))
     return None if descriptor is None else (lambda: os.close(descriptor))
 
 

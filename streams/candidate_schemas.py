@@ -62,7 +62,7 @@ def of_text(subject: str, text: bytes) -> Content:
     Raises:
         BadSchema: when it is no JSON object, or too large.
     """
-    validator.parse(text)
+    validator.parse_schema(text)
     return drafts.content_of_text(_contract(subject), text.decode())
 
 

@@ -39,7 +39,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
     _refuse_foreign(parts)
     if target.exists():
         raise BackupFailed(f"{target} is there already; choose a folder that is not.")
-    lock = private_files.take(settings.VAR_DIR / LOCK)
+    lock = private_files.take_lock(settings.VAR_DIR / LOCK)
     if lock is None:
         raise BackupFailed("Another backup of this installation is being made.")
     partial = target.with_name(f"{target.name}.partial")

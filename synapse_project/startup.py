@@ -81,7 +81,7 @@ def hold_folder(folder: Path, say: Say) -> int:
     path = folder / installation.UP_LOCK
     deadline = time.monotonic() + LEFTOVERS_PATIENCE
     told = False
-    while (lock := private_files.take(path)) is None:
+    while (lock := private_files.take_lock(path)) is None:
         holder = path.read_text(encoding="ascii").strip()
         if _is_running(holder) or time.monotonic() > deadline:
             raise CannotStart(f"Synapse runs already on {folder} (process {holder}); stop it first: kill {holder}")

@@ -65,7 +65,7 @@ def redrive(
         RedisUnavailable: when Redis cannot be used. `ReplyLost`: it may have happened; repeating the call is safe.
     """
     permit_acting(by, stream)
-    begun = cursors.read(cursor)
+    begun = cursors.read_cursor(cursor)
     ids, past = _ids(stream, group, what, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
     first_ms = max(begun.due_ms, now_ms) if rate else now_ms
@@ -141,7 +141,7 @@ def discard(
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")
-    ids, following = _ids(stream, group, what, past=cursors.read(cursor).past, most=most)
+    ids, following = _ids(stream, group, what, past=cursors.read_cursor(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
     command = dead_letter_commands.discard(stream, group, ids)

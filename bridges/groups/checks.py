@@ -182,9 +182,9 @@ def _at_work(stream: str, group: str) -> list[str]:
     said, beats, now_ms = connections.executor().run(
         ask(
             [
-                participants.reports(stream, group),
-                participants.beats(),
-                participants.now(),
+                participants.read_reports(stream, group),
+                participants.read_beats(),
+                participants.read_time(),
             ]
         )
     )

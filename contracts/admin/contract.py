@@ -180,7 +180,7 @@ class ContractAdmin(AuditedAdmin):
                 "active": active,
                 "rules": compatibility.standing_settings(contract),
                 "offers": extensions.offers_of(request, contract),
-                "uses": extensions.uses_of(contract, None if active is None else validator.parse(active.text)),
+                "uses": extensions.uses_of(contract, None if active is None else validator.parse_schema(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown

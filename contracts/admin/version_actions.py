@@ -86,7 +86,7 @@ def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
     if request.method == "POST":
         return take(admin, request, contract, lambda: _restored(contract, version, content, person(request)))
     judgement = compatibility.judge(contract, version.text, content)
-    users = extensions.uses_of(contract, validator.parse(version.text))
+    users = extensions.uses_of(contract, validator.parse_schema(version.text))
     if judgement.is_refused:
         question, consequences = f"“{contract.subject}” cannot go back to version {number}", []
     else:
@@ -152,7 +152,7 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
             admin.message_user(request, changed.detail, messages.WARNING)
             return redirect(request.path)
     active = registry.active_version(contract)
-    users = extensions.uses_of(contract, validator.parse(draft.draft_text))
+    users = extensions.uses_of(contract, validator.parse_schema(draft.draft_text))
     judgement = compatibility.judge(contract, draft.draft_text)
     if judgement.is_refused:
         question, consequences = f"The draft of “{contract.subject}” cannot be activated", []

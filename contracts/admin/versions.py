@@ -20,7 +20,7 @@ from synapse.schema.codegen import generator
 
 def readable(version: ContractVersion | None) -> str:
     """Return a version's schema in canonical layout, so that only differences of content show; "" for none."""
-    return "" if version is None else validator.canonical_text(validator.parse(version.text))
+    return "" if version is None else validator.canonical_text(validator.parse_schema(version.text))
 
 
 def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -38,7 +38,9 @@ def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse
     if version.schema is None:
         raise Http404
     try:
-        made = generator.make(contract.subject, number, validator.parse(version.text), documents_of(version.schema))
+        made = generator.make(
+            contract.subject, number, validator.parse_schema(version.text), documents_of(version.schema)
+        )
     except NoPythonCode as problem:
         admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
         return redirect(admin.page_url("version", pk, number))

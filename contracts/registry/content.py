@@ -42,7 +42,7 @@ class Content:
         Raises:
             BadSchema: when the text is none.
         """
-        return validator.parse(self.text)
+        return validator.parse_schema(self.text)
 
     @property
     def has_more(self) -> bool:

@@ -127,10 +127,10 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
 
 def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
     if only_check:
-        return connections.executor().run(pipeline.validate(asked, holder.current()))
+        return connections.executor().run(pipeline.validate_events(asked, holder.current()))
     catalog = holder.current()
     executor = connections.executor_for(catalog.streams.get(asked.params["stream"]))
-    return executor.run(pipeline.publish(asked, catalog, connections.tally))
+    return executor.run(pipeline.publish_events(asked, catalog, connections.tally))
 
 
 def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def all_hold(filters: Sequence[Filter], event: Mapping[str, Any]) -> bool:
     return all(one.holds(event) for one in filters)
 
 
-def read(values: object) -> tuple[Filter, ...]:
+def read_filters(values: object) -> tuple[Filter, ...]:
     """Return the filters that a list of mappings describes.
 
     Raises:

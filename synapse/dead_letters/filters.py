@@ -16,7 +16,7 @@ SLOWEST, FASTEST = 0.1, 10_000.0
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
-def wanted(query: Mapping[str, str]) -> DeadLetterCriteria:
+def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
     """Return what `event_type`, `fingerprint`, `since` and `until` ask for; an empty one counts as not given.
 
     Raises:
@@ -34,7 +34,7 @@ def wanted(query: Mapping[str, str]) -> DeadLetterCriteria:
     )
 
 
-def rate(value: Any) -> float | None:
+def read_rate(value: Any) -> float | None:
     """Return how many a second, None for any number.
 
     Raises:
@@ -61,7 +61,7 @@ class Cursor:
         return f"{self.past}~{self.due_ms}" if self.due_ms else self.past
 
 
-def read(text: str) -> Cursor:
+def read_cursor(text: str) -> Cursor:
     """Return the cursor that a text is; "" is the beginning.
 
     Raises:

@@ -24,7 +24,7 @@ class BadWait(ValueError):
     """A value is not a list of waits; the message says why."""
 
 
-def read(values: object) -> tuple[float, ...]:
+def read_schedule(values: object) -> tuple[float, ...]:
     """Return the waits of a list in seconds: numbers of seconds, or texts such as `30s`, `5m`, `2h` and `1d`.
 
     Raises:

@@ -211,7 +211,7 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
 
     Args:
         said: the reports by consumer.
-        beats: the heartbeats of the processes, as `participants.beats` reads them, or an error.
+        beats: the heartbeats of the processes, as `participants.read_beats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
     alive = {} if isinstance(beats, ReplyError) else beats
@@ -235,8 +235,8 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     if not known:
         return {}
     asked = [
-        participants.now(),
-        participants.beats(),
+        participants.read_time(),
+        participants.read_beats(),
         *(command for bridge in known for command in _asked(bridge)),
     ]
     now_ms, beats, *replies = yield from ask(asked)
@@ -253,7 +253,7 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
 def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
     stream, group = bridge.stream, bridge.group
     return (
-        participants.reports(stream, group),
+        participants.read_reports(stream, group),
         stream_commands.hgetall(keyspace.counters(stream, group)),
         stream_commands.xinfo_groups(stream),
         stream_commands.zcard(keyspace.waiting(stream, group)),

@@ -1,8 +1,8 @@
 """The publish pipeline: from a request to commands, and from their replies to the response.
 
-Both edges call `publish` and `validate`, so both behave alike. The body is read in `body.py`, one event is checked in
-`validation.py` and, where that takes long, in `deferred_validation.py`, events are stored in `storage.py`, and the
-response to a batch is made in `batch_response.py`.
+Both edges call `publish_events` and `validate_events`, so both behave alike. The body is read in `body.py`, one event
+is checked in `validation.py` and, where that takes long, in `deferred_validation.py`, events are stored in
+`storage.py`, and the response to a batch is made in `batch_response.py`.
 """
 
 import time
@@ -50,7 +50,9 @@ _NO_EVENT: Mapping[str, Any] = {}
 _WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=known) for known in (True, False))
 
 
-def publish(request: Request, catalog: Snapshot, tally: Tally, *, body: Body | None = None) -> Conversation[Response]:
+def publish_events(
+    request: Request, catalog: Snapshot, tally: Tally, *, body: Body | None = None
+) -> Conversation[Response]:
     """Store the events of `POST /events/{stream}`. `body` is the request's, if already read.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
@@ -164,11 +166,11 @@ def _publish_batch(
     return (yield from batch_response.answer(stream, outcomes, fates))
 
 
-def validate(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
-    """Answer `POST /events/{stream}/validate`: the response of `publish` to the same body, without storing anything.
+def validate_events(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
+    """Answer `POST /events/{stream}/validate`: the response of `publish_events` to the same body; nothing is stored.
 
     Raises:
-        Problem: as `publish` does, except for refusals by Redis. An Idempotency-Key is ignored.
+        Problem: as `publish_events` does, except for refusals by Redis. An Idempotency-Key is ignored.
     """
     stream = _stream(request, catalog)
     version = publishing_body.contract_version(request)

@@ -170,7 +170,7 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
         raise StreamNotOpen(
             f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are."
         )
-    stored = yield from pipeline.publish(
+    stored = yield from pipeline.publish_events(
         request._replace(params={"stream": asked.stream}),
         catalog,
         tally,

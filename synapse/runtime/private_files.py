@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def take(path: Path) -> int | None:
+def take_lock(path: Path) -> int | None:
     """Return a descriptor that holds the lock, or None when another process holds it.
 
     Raises:

@@ -167,7 +167,7 @@ class CompiledSchema:
         return self._explainer.explain(event, limit=MAX_VIOLATIONS)
 
 
-def parse(text: str | bytes) -> dict[str, Any]:
+def parse_schema(text: str | bytes) -> dict[str, Any]:
     """Return the document of a schema's text.
 
     Raises:

@@ -56,13 +56,13 @@ EVENT = {
     ],
 )
 def test_a_filter_holds_or_not(path, op, value, holds):
-    (one,) = filters.read([{"property": path, "op": op, "value": value}])
+    (one,) = filters.read_filters([{"property": path, "op": op, "value": value}])
 
     assert one.holds(EVENT) is holds
 
 
 def test_to_exist_needs_no_value():
-    (one,) = filters.read([{"property": "total", "op": "exists"}])
+    (one,) = filters.read_filters([{"property": "total", "op": "exists"}])
 
     assert one.holds(EVENT)
 
@@ -91,7 +91,7 @@ def test_to_exist_needs_no_value():
 )
 def test_an_invalid_filter_is_refused_with_the_reason(given, said):
     with pytest.raises(BadFilter) as caught:
-        filters.read(given)
+        filters.read_filters(given)
 
     assert said in str(caught.value)
 
@@ -99,7 +99,7 @@ def test_an_invalid_filter_is_refused_with_the_reason(given, said):
 def test_events_that_fail_a_filter_are_acknowledged_and_counted_as_filtered(redis, bridge):
     ids = [redis.xadd(STREAM, {"event_type": "order-placed", "total": total}).decode() for total in (5, 50, 500)]
     redis.xadd(STREAM, {"event_type": "order-placed"})
-    where = filters.read(
+    where = filters.read_filters(
         [{"property": "total", "op": "gt", "value": 10}, {"property": "total", "op": "lt", "value": 100}]
     )
 
@@ -114,7 +114,7 @@ def test_events_that_fail_a_filter_are_acknowledged_and_counted_as_filtered(redi
     [([], ()), ([0, 5, 1.5], (0, 5, 1.5)), (["30s", "5m", "2 h", "1d", "0.5s"], (30, 300, 7200, 86_400, 0.5))],
 )
 def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
-    assert retry.read(given) == seconds
+    assert retry.read_schedule(given) == seconds
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
 )
 def test_an_invalid_retry_schedule_is_refused(given):
     with pytest.raises(BadWait):
-        retry.read(given)
+        retry.read_schedule(given)

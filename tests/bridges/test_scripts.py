@@ -314,16 +314,16 @@ class TestReport:
         send(participants.report(*PLACE, consumer, words, keep_ms=keep_ms))
 
     def heard(self, send):
-        return {name: report.words for name, report in send(participants.reports(*PLACE)).items()}
+        return {name: report.words for name, report in send(participants.read_reports(*PLACE)).items()}
 
     def test_keeps_the_last_word_of_each_consumer_and_its_time(self, redis, send):
-        begun = send(participants.now())
+        begun = send(participants.read_time())
         self.say(send, "one", b"I begin")
         self.say(send, "other", b"")
         self.say(send, "one", b"I run")
 
         assert self.heard(send) == {"one": b"I run", "other": b""}
-        assert begun <= send(participants.reports(*PLACE))["one"].at <= send(participants.now())
+        assert begun <= send(participants.read_reports(*PLACE))["one"].at <= send(participants.read_time())
 
     def test_forgets_those_that_are_gone_or_silent(self, redis, send):
         self.say(send, "gone", b"I run")

@@ -69,7 +69,7 @@ def validate(stream: str, body: str) -> dict:
         headers={"content-type": "application/json"},
         body=body.encode(),
     )
-    return json.loads(connections.executor().run(pipeline.validate(request, holder.refresh())).body)
+    return json.loads(connections.executor().run(pipeline.validate_events(request, holder.refresh())).body)
 
 
 def test_the_platform_catalog_holds_the_streams_event_types_and_services_of_the_guide(platform):

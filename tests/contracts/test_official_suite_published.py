@@ -98,7 +98,7 @@ def statuses(contract: ActiveContract, values: list[Any]) -> list[dict[str, Any]
     request = Request(
         method="POST", path="", params={"stream": "s"}, headers={"content-type": NDJSON}, body=body, principal=SYSTEM
     )
-    answer = connections.executor().run(pipeline.validate(request, catalog))
+    answer = connections.executor().run(pipeline.validate_events(request, catalog))
     results: list[dict[str, Any]] = json.loads(answer.body)["results"]
     return results
 

@@ -38,7 +38,7 @@ BAD_SCHEMAS = {
 @pytest.mark.parametrize(("text", "reason"), BAD_SCHEMAS.values(), ids=BAD_SCHEMAS.keys())
 def test_a_bad_schema_is_refused_with_a_reason(text, reason):
     with pytest.raises(BadSchema) as refused:
-        validator.compile_schema(validator.parse(text))
+        validator.compile_schema(validator.parse_schema(text))
 
     assert reason in refused.value.detail
 

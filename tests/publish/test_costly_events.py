@@ -162,7 +162,7 @@ def test_the_costly_events_of_a_batch_share_jobs(redis):
         body=body,
         principal=replace(SYSTEM, kind="anonymous", address="127.0.0.1"),
     )
-    conversation = pipeline.validate(request, holder.refresh())
+    conversation = pipeline.validate_events(request, holder.refresh())
     jobs, answer = [], None
     try:
         asked = next(conversation)

@@ -8,7 +8,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
 from synapse.publishing.counters import Tally
-from synapse.publishing.pipeline import publish
+from synapse.publishing.pipeline import publish_events
 from synapse.redis.command import ReplyError
 from synapse.redis.errors import RedisUnavailable, RedisUnreachable, ReplyLost
 from tests.admin.pages import text_of, url
@@ -118,7 +118,7 @@ def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is
     body = orjson.dumps(PLACED)
     headers = {"content-type": "application/json"}
     request = Request(method="POST", path="", params={"stream": "orders"}, headers=headers, body=body, principal=SYSTEM)
-    publishing = publish(request, holder.current(), tally)
+    publishing = publish_events(request, holder.current(), tally)
     next(publishing)
 
     with pytest.raises(RedisUnavailable):

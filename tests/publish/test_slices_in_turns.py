@@ -32,7 +32,7 @@ def test_others_go_first_between_reading_a_long_slice_and_checking_it(monkeypatc
     catalog = Snapshot(version=1, streams={"s": StreamDefinition(name="s", unknown_event_types="accept")})
     request = Request(method="POST", path="", params={"stream": "s"}, principal=SYSTEM)
 
-    conversation = pipeline.validate(request, catalog, body=Body(slices(), batch=True))
+    conversation = pipeline.validate_events(request, catalog, body=Body(slices(), batch=True))
     while next(conversation, None) is not None:
         order.append("others")
 

@@ -64,7 +64,7 @@ OF_A_STREAM = [
 ON_THEIR_OWN = [
     retention_commands.hold_janitor_lease("me", ttl_ms=1),
     participants.beat("host:1", keep_ms=1000),
-    participants.beats(),
+    participants.read_beats(),
     participants.note_publishers({(STREAM, "shop"): 1}),
     participants.publishers(),
     participants.forget_publishers([b"orders shop"]),

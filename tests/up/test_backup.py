@@ -57,5 +57,8 @@ def test_a_backup_that_fails_leaves_nothing_behind(settings, tmp_path):
 
 def test_two_backups_at_once_are_refused(settings, tmp_path):
     settings.VAR_DIR = tmp_path
-    with open(private_files.take(tmp_path / "backup.lock"), "rb"), pytest.raises(CommandError, match="Another backup"):
+    with (
+        open(private_files.take_lock(tmp_path / "backup.lock"), "rb"),
+        pytest.raises(CommandError, match="Another backup"),
+    ):
         call_command("backup", str(tmp_path / "backup"), only="database")

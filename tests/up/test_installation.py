@@ -33,7 +33,7 @@ def run(tmp_path, records):
         records.parent.parent.mkdir(exist_ok=True)
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        locks.append(private_files.take(folder / installation.UP_LOCK))
+        locks.append(private_files.take_lock(folder / installation.UP_LOCK))
         variables[installation.RECORDS] = str(records)
         installation.record(folder, variables, database=database, redis=redis)
         return locks[-1]

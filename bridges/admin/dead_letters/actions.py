@@ -117,9 +117,9 @@ def _discard(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
 def _rate(form: QueryDict) -> float | None:
     text = form.get("rate", "").strip()
     try:
-        return dead_letters_filters.rate(float(text)) if text else None
+        return dead_letters_filters.read_rate(float(text)) if text else None
     except ValueError:
-        return dead_letters_filters.rate(text)
+        return dead_letters_filters.read_rate(text)
 
 
 def _answer(question: Question, work: Work) -> HttpResponse:

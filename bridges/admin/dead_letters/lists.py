@@ -58,7 +58,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     try:
         selection.check(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
-        page = values["page"] = _page(stream, group, request, filters.wanted(query))
+        page = values["page"] = _page(stream, group, request, filters.read_criteria(query))
         payload_access.record(
             person(request), f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters]
         )
@@ -86,7 +86,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
     stream = selection.found_dead(admin, request, pk)
     try:
         selection.check(stream, group)
-        wanted = filters.wanted(selection.filters_of(request.GET))
+        wanted = filters.read_criteria(selection.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except FAILURES as failure:
         return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))

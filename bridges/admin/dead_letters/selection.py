@@ -74,7 +74,7 @@ def meant(query: QueryDict) -> Ids | DeadLetterCriteria:
         if len(ids) > filters.MOST_IDS or not all(map(is_id, ids)):
             raise BadParameter("These are not ids of dead letters.", parameter="id")
         return Ids(tuple(ids))
-    return filters.wanted(filters_of(query))
+    return filters.read_criteria(filters_of(query))
 
 
 def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:

@@ -234,7 +234,7 @@ class WhichAsked(Body):
             raise BadParameter("Say which: one of “ids”, “filter” and “all”.", parameter=given[0] if given else "ids")
         if self.ids is not None:
             return Ids(tuple(self.ids))
-        return filters.wanted({} if self.filter is None else self.filter.model_dump(exclude_none=True))
+        return filters.read_criteria({} if self.filter is None else self.filter.model_dump(exclude_none=True))
 
 
 class RedriveAsked(WhichAsked):

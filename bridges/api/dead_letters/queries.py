@@ -56,7 +56,7 @@ class DeadLettersQuery(Query):
     @property
     def wanted(self) -> DeadLetterCriteria:
         """The filter that the query is."""
-        return filters.wanted({name: getattr(self, name) for name in filters.FILTERS})
+        return filters.read_criteria({name: getattr(self, name) for name in filters.FILTERS})
 
 
 _queries = partial(endpoint, tag="dead letters", requires=READING, problems=PROBLEMS)

@@ -85,7 +85,7 @@ def _word(result: Mapping[str, Any]) -> str:
 def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Give what `POST /events/{stream}/validate` says of each event of a batch."""
     asked = Request(method="POST", path="", params={"stream": stream}, headers=headers)
-    answer = connections.executor().run(pipeline.validate(asked, holder.current(), body=part.body))
+    answer = connections.executor().run(pipeline.validate_events(asked, holder.current(), body=part.body))
     results = orjson.loads(answer.whole_body)["results"]
     for place, result in enumerate(results):
         line = {} if part.lines is None else {"line": part.lines[place]}

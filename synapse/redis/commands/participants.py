@@ -112,7 +112,7 @@ def beat(process: str, *, keep_ms: int) -> Command:
     return _REPORT.call([keyspace.PROCESSES], [process, "", keep_ms])
 
 
-def beats() -> Command:
+def read_beats() -> Command:
     """Read the heartbeats of the processes: `Report` by process, without words."""
     return Command(("HGETALL", keyspace.PROCESSES), parse=_reports)
 
@@ -122,12 +122,12 @@ def withdraw(stream: str, group: str, consumer: str) -> Command:
     return Command(("HDEL", keyspace.reports(stream, group), consumer))
 
 
-def reports(stream: str, group: str) -> Command:
+def read_reports(stream: str, group: str) -> Command:
     """Read the reports of a group's consumers: `Report` by consumer."""
     return Command(("HGETALL", keyspace.reports(stream, group)), parse=_reports)
 
 
-def now() -> Command:
+def read_time() -> Command:
     """Ask for the server's time, in milliseconds."""
     return Command(("TIME",), parse=lambda reply: int(reply[0]) * 1000 + int(reply[1]) // 1000)
 

@@ -91,12 +91,12 @@ class EmbeddedRedis:
             raise EmbeddedRedisError(f"Cannot run the embedded Redis in {self.folder}: {error}") from error
 
     def _take_supervisor_lock(self) -> int:
-        lock = private_files.take(self.folder / SUPERVISOR_LOCK)
+        lock = private_files.take_lock(self.folder / SUPERVISOR_LOCK)
         if lock is None:
             self.say("Another process is starting or stopping the embedded Redis; waiting for it.")
         while lock is None:
             time.sleep(POLL)
-            lock = private_files.take(self.folder / SUPERVISOR_LOCK)
+            lock = private_files.take_lock(self.folder / SUPERVISOR_LOCK)
         return lock
 
     def _start(self, lock: int) -> Endpoint:
@@ -164,7 +164,7 @@ class EmbeddedRedis:
         return endpoint
 
     def _take_server_lock(self) -> int | None:
-        return private_files.take(self.folder / SERVER_LOCK)
+        return private_files.take_lock(self.folder / SERVER_LOCK)
 
     def _is_gone(self) -> bool:
         lock = self._take_server_lock()

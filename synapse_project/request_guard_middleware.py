@@ -64,8 +64,8 @@ def guard_middleware(get_response: Answer) -> Answer:
         config = server_config()
         told: dict[str, str] = {}
         try:
-            if request_guard.counts(config):
-                told = request_guard.count_here(
+            if request_guard.has_rates(config):
+                told = request_guard.count_in_thread(
                     config,
                     request.path_info,
                     request.META.get("REMOTE_ADDR", ""),
@@ -75,7 +75,7 @@ def guard_middleware(get_response: Answer) -> Answer:
             request_guard.check_origin(config, request.method or "", headers, scheme=request.scheme or "http")
         except FAILURES as failure:
             return to_django(problem_response(problem_of(failure)))
-        preflight = request_guard.preflight(config, request.method or "", headers)
+        preflight = request_guard.answer_preflight(config, request.method or "", headers)
         response = get_response(request) if preflight is None else to_django(preflight)
         for name, text in told.items():
             response[name] = text

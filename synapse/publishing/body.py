@@ -57,7 +57,7 @@ class Body(NamedTuple):
         return [item for items, _ in self.slices for item in items]
 
 
-def read(request: Request) -> Body:
+def read_body(request: Request) -> Body:
     """Return the values of the request's body.
 
     Raises:

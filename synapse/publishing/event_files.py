@@ -96,7 +96,7 @@ def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
 
 
 def _read(data: bytes, kind: str) -> Body:
-    return publishing_body.read(Request(method="POST", path="", headers={"content-type": kind}, body=data))
+    return publishing_body.read_body(Request(method="POST", path="", headers={"content-type": kind}, body=data))
 
 
 def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ def publish_events(
     try:
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream)
-        body = body or publishing_body.read(request)
+        body = body or publishing_body.read_body(request)
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
         tally.refuse(stream.name, problem.slug)
@@ -174,7 +174,7 @@ def validate_events(request: Request, catalog: Snapshot, *, body: Body | None = 
     """
     stream = _stream(request, catalog)
     version = publishing_body.contract_version(request)
-    body = body or publishing_body.read(request)
+    body = body or publishing_body.read_body(request)
     outcomes = yield from _Checks(stream, version, request.principal).run(body)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)

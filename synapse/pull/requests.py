@@ -14,10 +14,9 @@ from synapse.formats.text import NAME, RULE, is_name
 from synapse.http.exchange import Request, Response
 from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
-from synapse.publishing import body as publishing_body
-from synapse.publishing import pipeline
-from synapse.publishing.body import Body, Slice
+from synapse.publishing.body import Body, Slice, read_body
 from synapse.publishing.counters import Tally
+from synapse.publishing.pipeline import publish_events
 from synapse.redis import Conversation
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
@@ -70,7 +69,7 @@ class _PullBody(RequestBody):
         """
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")
-        body = publishing_body.read(request)
+        body = read_body(request)
         value = None if body.batch else body.items()[0]
         if not isinstance(value, dict):
             raise BadRequest("The body is one JSON object.")
@@ -170,7 +169,7 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
         raise StreamNotOpen(
             f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are."
         )
-    stored = yield from pipeline.publish_events(
+    stored = yield from publish_events(
         request._replace(params={"stream": asked.stream}),
         catalog,
         tally,

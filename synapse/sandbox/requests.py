@@ -20,9 +20,8 @@ from synapse.sandbox.process import (
     QUESTIONS,
     Session,
 )
-from synapse.schema import pii
 from synapse.schema.backtest import Example, Reason, Report
-from synapse.schema.pii import Marks
+from synapse.schema.pii import Marks, personal_texts, redacted
 from synapse.schema.text_readings import Readings
 from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import Violation
@@ -129,7 +128,7 @@ class Trial:
         for place, id_, message in self._session.ask("look", events):
             shown = message
             for marks in self._marks:
-                shown = pii.redacted(shown, pii.personal_texts(events[place][1], marks))
+                shown = redacted(shown, personal_texts(events[place][1], marks))
             self._impersonal[id_, message] = shown
 
     def _reason(self, found: dict[str, Any]) -> Reason:

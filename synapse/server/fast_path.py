@@ -64,7 +64,7 @@ class FastPath:
     def __init__(self, door: FrontDoor, config: ServerConfig) -> None:
         self._door = door
         self._config = config
-        self._is_counted = request_guard.counts(config)
+        self._is_counted = request_guard.has_rates(config)
         # The method, the URL and the headers that came last, and the parsed head.
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
@@ -113,7 +113,8 @@ class FastPath:
         route, params = self._door.route(method.decode("ascii"), path)
         if route is None or route.direct is None or route.identify not in (None, nobody):
             return None
-        scope, headers = request_guard.seen(self._config, {"client": client, "headers": pairs}, headers_of(pairs))
+        asked = {"client": client, "headers": pairs}
+        scope, headers = request_guard.resolve_client(self._config, asked, headers_of(pairs))
         # A request that is refused for its origin takes the slower ASGI path, so that it costs the others nothing.
         if is_for_django(self._config, route, headers) or request_guard.is_foreign(
             self._config, route.method, headers, scheme="http"

@@ -86,11 +86,11 @@ class FrontDoor:
         headers = headers_of(scope["headers"])
         told: Mapping[str, str] = {}
         try:
-            scope, headers = request_guard.seen(self.config, scope, headers)
+            scope, headers = request_guard.resolve_client(self.config, scope, headers)
             request_guard.check_host(self.config, scope["path"], headers, version=scope["http_version"])
-            told = await request_guard.count(self.config, scope, headers)
+            told = await request_guard.count_request(self.config, scope, headers)
             request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
-            preflight = request_guard.preflight(self.config, scope["method"], headers)
+            preflight = request_guard.answer_preflight(self.config, scope["method"], headers)
             is_early = preflight is not None
             response = preflight or await self._answered(scope, headers, receive)
         except FAILURES as failure:

@@ -89,7 +89,7 @@ def _shows_credentials(config: ServerConfig, headers: Headers) -> bool:
 _ASKED_METHOD = "access-control-request-method"
 
 
-def preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> Response | None:
+def answer_preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> Response | None:
     """Return the answer to a browser that asks whether a page may send a request; None for any other request.
 
     The headers that every answer to an allowed page has, such as the origin, are added to it elsewhere.
@@ -147,7 +147,7 @@ warning = ProxyWarning()
 COUNTED = "synapse.counted"
 
 
-def seen(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
+def resolve_client(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
     """Return the request with the client's address, and with forwarding headers only from a trusted proxy."""
     peer = (scope.get("client") or ("", 0))[0]
     if FORWARDING.isdisjoint(headers):
@@ -189,26 +189,26 @@ def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme:
         raise ForeignOrigin(headers.get(ORIGIN))
 
 
-def counts(config: ServerConfig) -> bool:
+def has_rates(config: ServerConfig) -> bool:
     """Say whether requests are counted at all."""
     return config.rate_per_address is not None or config.rate_per_key is not None
 
 
-async def count(config: ServerConfig, scope: Scope, headers: Headers) -> dict[str, str]:
+async def count_request(config: ServerConfig, scope: Scope, headers: Headers) -> dict[str, str]:
     """Count a request on the event loop. Return the headers that show the caller's remaining requests.
 
     Raises:
         TooManyRequests: when none are left.
     """
     told: dict[str, str] = {}
-    if not counts(config):
+    if not has_rates(config):
         return told
     for conversation in _counts(config, scope["path"], (scope.get("client") or ("", 0))[0], headers):
         _tell(told, await config.async_executor().run(conversation))
     return told
 
 
-def count_here(
+def count_in_thread(
     config: ServerConfig, path: str, address: str, headers: Headers, run: Callable[[Any], Headers]
 ) -> dict[str, str]:
     """Do the same in a thread.

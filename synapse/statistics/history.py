@@ -50,7 +50,7 @@ class Span:
         return (self.last - self.first + 1) // self.together
 
 
-def read(
+def read_history(
     streams: Sequence[str], span: Span, wanted: Callable[[Key], bool], *, now: int
 ) -> Conversation[dict[str, Rows]]:
     """Return the values of the wanted series of each stream; None at steps at which nothing was sampled.

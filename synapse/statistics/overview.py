@@ -112,8 +112,8 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
         return {}
     now = int(time.time()) if now is None else now
     hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
-    of_hour = yield from history.read(streams, hour, _is_shown, now=now)
-    of_recent = yield from history.read(streams, recent, _is_shown, now=now)
+    of_hour = yield from history.read_history(streams, hour, _is_shown, now=now)
+    of_recent = yield from history.read_history(streams, recent, _is_shown, now=now)
     return {
         stream: StreamHistory(
             hour=of_hour.get(stream, {}),
@@ -166,7 +166,7 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
         return {}
     now = int(time.time()) if now is None else now
     recent = _ending(now, _FINE.seconds, RECENT)
-    found = yield from history.read(streams, recent, lambda key: key.number == series.FAILED.number, now=now)
+    found = yield from history.read_history(streams, recent, lambda key: key.number == series.FAILED.number, now=now)
     failed = {
         (stream, key.group): sum(filter(None, row)) for stream, rows in found.items() for key, row in rows.items()
     }

@@ -110,7 +110,7 @@ def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
     found: dict[str, Rows] = {}
     if len(streams) * span.points > MOST_VALUES // 10:
         raise _too_much(len(streams) * span.points * 10)
-    found = yield from history.read(streams, span, wanted, now=now)
+    found = yield from history.read_history(streams, span, wanted, now=now)
     values = span.points * sum(map(len, found.values()))
     if values > MOST_VALUES:
         raise _too_much(values)

@@ -53,7 +53,7 @@ class Scene:
         last = int(self.now) // seconds - 1
         span = Span(resolution=resolution, first=last - steps + 1, last=last)
         wanted = {history.BY_NUMBER[each.number].number for each in history.BY_NUMBER.values() if each.name in names}
-        asked = history.read([stream], span, lambda key: key.number in wanted, now=int(self.now))
+        asked = history.read_history([stream], span, lambda key: key.number in wanted, now=int(self.now))
         return connections.executor().run(asked)[stream]
 
     def row(self, name: str, *, seconds: int = 5, steps: int, stream: str = "orders", group: str = "") -> list:

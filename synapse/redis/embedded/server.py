@@ -15,8 +15,9 @@ from synapse.redis.embedded import probe, process
 from synapse.redis.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
 from synapse.redis.embedded.probe import State, look_at
 from synapse.redis.errors import RedisUnavailable, ReplyError, ReplyLost
-from synapse.runtime import ports, private_files
 from synapse.runtime.periodic import RetryTimer
+from synapse.runtime.ports import any_free, is_free
+from synapse.runtime.private_files import protect_tree, take_lock
 
 # Held by the server process from before it starts until it ends, so that no two ever work on one folder.
 SERVER_LOCK = "server.lock"
@@ -80,7 +81,7 @@ class EmbeddedRedis:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
-            for problem in private_files.protect_tree(self.folder):
+            for problem in protect_tree(self.folder):
                 self.say(problem)
             lock = self._take_supervisor_lock()
             try:
@@ -91,12 +92,12 @@ class EmbeddedRedis:
             raise EmbeddedRedisError(f"Cannot run the embedded Redis in {self.folder}: {error}") from error
 
     def _take_supervisor_lock(self) -> int:
-        lock = private_files.take_lock(self.folder / SUPERVISOR_LOCK)
+        lock = take_lock(self.folder / SUPERVISOR_LOCK)
         if lock is None:
             self.say("Another process is starting or stopping the embedded Redis; waiting for it.")
         while lock is None:
             time.sleep(POLL)
-            lock = private_files.take_lock(self.folder / SUPERVISOR_LOCK)
+            lock = take_lock(self.folder / SUPERVISOR_LOCK)
         return lock
 
     def _start(self, lock: int) -> Endpoint:
@@ -134,7 +135,7 @@ class EmbeddedRedis:
             last = recorded_endpoint(self.folder)
         if last and _becomes_free(last.port):
             return last
-        port = next(filter(_is_free, PORTS), None) or ports.any_free(LOOPBACK)
+        port = next(filter(_is_free, PORTS), None) or any_free(LOOPBACK)
         return Endpoint(port=port, password=last.password if last else secrets.token_urlsafe(32))
 
     def _await_ready(self, endpoint: Endpoint) -> int | None:
@@ -164,7 +165,7 @@ class EmbeddedRedis:
         return endpoint
 
     def _take_server_lock(self) -> int | None:
-        return private_files.take_lock(self.folder / SERVER_LOCK)
+        return take_lock(self.folder / SERVER_LOCK)
 
     def _is_gone(self) -> bool:
         lock = self._take_server_lock()
@@ -231,10 +232,10 @@ def _becomes_free(port: int) -> bool:
 
 
 def _is_free(port: int) -> bool:
-    if not ports.is_free(LOOPBACK, port):
+    if not is_free(LOOPBACK, port):
         return False
     try:
-        return ports.is_free("::1", port)
+        return is_free("::1", port)
     except OSError:
         return True  # no IPv6 here, so nobody listens there
 

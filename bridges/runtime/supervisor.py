@@ -56,7 +56,7 @@ class ThreadRun:
 
     def __init__(self, bridge: BridgeDefinition, *, say: Say, drain: bool = False) -> None:
         self.bridge = bridge
-        self.consumer = membership.fresh()
+        self.consumer = membership.new_consumer_name()
         self._say = say
         self._drain = drain
         self._stop = ThreadStop()
@@ -240,7 +240,7 @@ def reporter(
 
     def note(found: Sequence[Report]) -> None:
         now = clock()
-        asked = [participants.beat(membership.process(), keep_ms=FRESH_MS)]
+        asked = [participants.beat(membership.process_name(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
             last = told.pop(place, None)

@@ -62,7 +62,7 @@ def open_worker(
     subscription = Subscription(
         stream=bridge.stream,
         group=bridge.group,
-        consumer=consumer or membership.fresh(),
+        consumer=consumer or membership.new_consumer_name(),
         start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
         must_be_new=must_be_new,
         owned=bridge.pk is not None,

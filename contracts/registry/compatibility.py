@@ -104,5 +104,5 @@ def _as_earlier(version: ContractVersion) -> EarlierVersion:
     if schema is None or version.number is None:
         raise ValueError(f"{version} is no numbered version")
     return EarlierVersion(
-        version=version.number, document=validator.kept(schema.text), references=references.documents_of(schema)
+        version=version.number, document=validator.load_schema(schema.text), references=references.documents_of(schema)
     )

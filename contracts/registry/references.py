@@ -31,7 +31,7 @@ def documents(references: Iterable[Reference | Mapping[str, Any]]) -> dict[str, 
         UnresolvedReference: when one is not in the registry, or is deleted.
         BadSchema: when one name means two schemas, or there are too many.
     """
-    return {name: validator.kept(found.text) for name, found in _reached(references).items()}
+    return {name: validator.load_schema(found.text) for name, found in _reached(references).items()}
 
 
 def compiled(schema: Schema) -> CompiledSchema:
@@ -40,12 +40,14 @@ def compiled(schema: Schema) -> CompiledSchema:
     Raises:
         BadSchema: when it cannot be used any more.
     """
-    return validator.compile_schema(validator.kept(schema.text), documents_of(schema), is_registered=True)
+    return validator.compile_schema(validator.load_schema(schema.text), documents_of(schema), is_registered=True)
 
 
 def documents_of(schema: Schema) -> Documents:
     """Return the schemas that a kept schema refers to, be they deleted meanwhile."""
-    return {name: validator.kept(found.text) for name, found in _reached(schema.references, deleted=True).items()}
+    return {
+        name: validator.load_schema(found.text) for name, found in _reached(schema.references, deleted=True).items()
+    }
 
 
 def check(content: Content) -> None:

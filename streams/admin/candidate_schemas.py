@@ -156,7 +156,7 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
 
 def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
     stream, by = event_type.stream.name, person(request)
-    asked = draft_from_traffic.draft(holder.current(), stream, event_type.name, by=by, last=last)
+    asked = draft_from_traffic.draft_schema(holder.current(), stream, event_type.name, by=by, last=last)
     proposal = connections.executor().run(asked)
     payload_access.record(person(request), f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
     return proposal

@@ -26,26 +26,26 @@ _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()
 
 
-def process() -> str:
+def process_name() -> str:
     """Return the name of this process: how the names of all its consumers begin."""
     return f"{_host()}:{os.getpid()}"
 
 
-def fresh() -> str:
+def new_consumer_name() -> str:
     """Return a name that no consumer has had."""
-    name = f"{process()}:{secrets.token_hex(4)}"
+    name = f"{process_name()}:{secrets.token_hex(4)}"
     _of_this_process.add(name)
     return name
 
 
-def forget(name: str) -> None:
+def forget_consumer(name: str) -> None:
     """Record that no worker of this process reads under this name any more: its pending entries belong to a dead
     consumer."""
     _of_this_process.discard(name)
 
 
 def is_generated(name: str) -> bool:
-    """Say whether this is a name that `fresh` made, here or elsewhere."""
+    """Say whether this is a name that `new_consumer_name` made, here or elsewhere."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -175,7 +175,7 @@ class Worker:
         self._ahead.close()
         if self._joining.ever_joined:
             self._leave_group(Membership(self.subscription, executor, run=self._run))
-        delivery_membership.forget(self.subscription.consumer)
+        delivery_membership.forget_consumer(self.subscription.consumer)
         self._membership.reconnect()
 
     def _leave_group(self, membership: Membership) -> None:

@@ -55,7 +55,9 @@ class Proposal:
         }
 
 
-def draft(catalog: Snapshot, stream: str, event_type: str, *, by: Principal, last: int) -> Conversation[Proposal]:
+def draft_schema(
+    catalog: Snapshot, stream: str, event_type: str, *, by: Principal, last: int
+) -> Conversation[Proposal]:
     """Propose a schema from the newest events of a type, at most `last`.
 
     The type need not be defined: a stream may carry others. Descriptions and order come from the active version. Where

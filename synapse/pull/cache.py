@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
-from synapse.delivery import membership
+from synapse.delivery.membership import new_consumer_name
 from synapse.delivery.status import Status
 from synapse.pull.requests import Place
 
@@ -35,7 +35,7 @@ class Memory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
-        self.consumer = membership.fresh()
+        self.consumer = new_consumer_name()
 
     def is_joined(self, place: Place) -> bool:
         """Say whether the group is known to be there, and Synapse's."""

@@ -186,8 +186,8 @@ def parse_schema(text: str | bytes) -> dict[str, Any]:
     return document
 
 
-def kept(text: str) -> dict[str, Any]:
-    """Return the document of a text that `parse` accepted before it was kept."""
+def load_schema(text: str) -> dict[str, Any]:
+    """Return the document of a text that `parse_schema` accepted before it was kept."""
     document: dict[str, Any] = orjson.loads(text)
     return document
 

@@ -90,7 +90,7 @@ def name_of_the_dead() -> str:
     """Return the name of a consumer of this host whose process has ended."""
     process = subprocess.Popen(["true"])
     process.wait()
-    host, _, _ = membership.fresh().rpartition(":")[0].rpartition(":")
+    host, _, _ = membership.new_consumer_name().rpartition(":")[0].rpartition(":")
     return f"{host}:{process.pid}:0123abcd"
 
 

@@ -95,7 +95,7 @@ def bridge() -> Iterator[Callable[..., Bridge]]:
             of_worker.setdefault("clock", lambda: 0.0)
             options.setdefault("retry", AT_ONCE)
         subscription = Subscription(
-            **{"stream": STREAM, "group": GROUP, "consumer": membership.fresh(), "block_ms": 0, **options}
+            **{"stream": STREAM, "group": GROUP, "consumer": membership.new_consumer_name(), "block_ms": 0, **options}
         )
         worker = Worker(subscription, executor=executor, sink=sink, say=kept.append, **of_worker)
         return Bridge(worker, sink, kept)

@@ -20,7 +20,7 @@ class Scene:
     def __init__(self, redis):
         self.redis, self.now, self.sent = redis, 0.0, []
         self.bridge = definition("console", group="warehouse")
-        self.consumer = membership.fresh()
+        self.consumer = membership.new_consumer_name()
         self._note = reporter(lambda: self, lambda: self.now)
 
     def execute(self, commands):
@@ -86,7 +86,7 @@ def test_an_old_status_holds_while_its_process_lives(scene):
 def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
     scene.say()
     scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
-    scene.grow_old(keyspace.PROCESSES, membership.process())
+    scene.grow_old(keyspace.PROCESSES, membership.process_name())
 
     assert scene.state == "not running"
 
@@ -94,8 +94,8 @@ def test_an_old_status_of_a_process_that_fell_silent_holds_no_more(scene):
 def test_an_old_status_of_another_process_holds_no_more(scene):
     scene.say()
     scene.grow_old(keyspace.reports(*PLACE), scene.consumer)
-    scene.redis.hset(keyspace.PROCESSES, "elsewhere:1", scene.redis.hget(keyspace.PROCESSES, membership.process()))
-    scene.redis.hdel(keyspace.PROCESSES, membership.process())
+    scene.redis.hset(keyspace.PROCESSES, "elsewhere:1", scene.redis.hget(keyspace.PROCESSES, membership.process_name()))
+    scene.redis.hdel(keyspace.PROCESSES, membership.process_name())
 
     assert scene.state == "not running"
 

@@ -51,7 +51,7 @@ def test_a_predecessor_that_ended_and_was_not_waited_for_is_dead_too(redis, brid
     made_by_us(redis)
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    host = delivery_membership.fresh().rpartition(":")[0].rpartition(":")[0]
+    host = delivery_membership.new_consumer_name().rpartition(":")[0].rpartition(":")[0]
     read_and_die(redis, f"{host}:{process.pid}:0123abcd")
 
     assert sorted(bridge().run_dry().sink.ids) == ids
@@ -87,7 +87,7 @@ def test_events_that_a_killed_predecessor_had_reclaimed_are_delivered_at_once(re
 def test_the_same_process_number_in_a_new_container_is_a_dead_predecessor(redis, bridge):
     made_by_us(redis)
     ids = publish(redis, 2)
-    host_and_pid, _, _ = delivery_membership.fresh().rpartition(":")
+    host_and_pid, _, _ = delivery_membership.new_consumer_name().rpartition(":")
     read_and_die(redis, f"{host_and_pid}:ffffffff")
 
     assert f":{os.getpid()}" in host_and_pid

@@ -111,7 +111,7 @@ class Scene:
         subscription = Subscription(
             stream=STREAM,
             group=GROUP,
-            consumer=membership.fresh(),
+            consumer=membership.new_consumer_name(),
             block_ms=0,
             order=self.order,
             order_key="key" if self.order == "key" else "",

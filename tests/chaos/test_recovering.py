@@ -27,7 +27,7 @@ PROMISED = 10.0 if FULL else 180.0
 def delivered(durable_valkey):
     """Yield the events delivered by a worker that runs in a thread and rejoins after each failure."""
     stop, sink = ThreadStop(), KeepingSink()
-    subscription = Subscription(stream=STREAM, group=GROUP, consumer=membership.fresh(), block_ms=500)
+    subscription = Subscription(stream=STREAM, group=GROUP, consumer=membership.new_consumer_name(), block_ms=500)
     executor = connections.blocking_executor(0.5)
     worker = Worker(subscription, executor=executor, sink=sink, say=lambda _: None, stop=stop)
     thread = threading.Thread(target=worker.run, daemon=True)

@@ -49,7 +49,7 @@ class Command(AnsweringCommand):
         if replace and not save:
             raise CommandError("--replace goes with --save.", returncode=base.UNUSABLE)
         proposal = connections.executor().run(
-            draft_from_traffic.draft(
+            draft_from_traffic.draft_schema(
                 holder.current(), options["stream"], options["event_type"], by=SYSTEM, last=options["last"]
             )
         )

@@ -45,7 +45,7 @@ def validate_filters(values: object) -> None:
 def validate_schedule(values: object) -> None:
     """Refuse a value that is not a list of retry waits (a Django validator)."""
     try:
-        delivery_retry_schedule.read(values)
+        delivery_retry_schedule.read_schedule(values)
     except delivery_retry_schedule.BadWait as problem:
         raise ValidationError(str(problem)) from problem
 

@@ -128,7 +128,7 @@ def draft_from_traffic(call: Call[LastQuery, None]) -> dict[str, Any]:
     """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
     active version. Nothing is saved."""
     stream, event_type = call.params["stream"], call.params["event_type"]
-    conversation = drafts.draft(call.catalog, stream, event_type, by=call.by, last=call.query.last)
+    conversation = drafts.draft_schema(call.catalog, stream, event_type, by=call.by, last=call.query.last)
     proposal = connections.executor().run(conversation)
     payload_access.record(call.by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
     return {**proposal.as_dict(), "subject": subject_of(stream, event_type)}

@@ -122,7 +122,7 @@ def test_a_large_batch_that_is_sent_again_under_its_key_is_stored_once(ask, redi
 def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
     at_work, most = 0, 0
-    read = publishing_body.read
+    read = publishing_body.read_body
 
     def counted(request):
         nonlocal at_work, most
@@ -137,7 +137,7 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
 
         return found._replace(slices=slices())
 
-    monkeypatch.setattr(publishing_body, "read", counted)
+    monkeypatch.setattr(publishing_body, "read_body", counted)
     monkeypatch.setitem(
         event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=len(body) * 2, patience=60)
     )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from synapse.problems import Problem
 from synapse.redis import keyspace
 from synapse.redis.command import ReplyError
+from synapse.redis.errors import RedisFailure
 from synapse.statistics.collection import MOST_GROUPS
 
 
@@ -173,7 +173,7 @@ def test_a_redis_that_is_away_leaves_a_gap(own_valkey):
         scene = Scene(client)
         scene.publish(3)
         scene.sample(2)
-        with own_valkey.frozen(), pytest.raises(Problem):
+        with own_valkey.frozen(), pytest.raises(RedisFailure):
             scene.sampler.step()
         scene.now += 5
         scene.redis.delete(keyspace.SAMPLER_LEASE)

@@ -12,6 +12,7 @@ from core.admin.base import person
 from streams.admin import charts
 from streams.connections import ask_all
 from streams.models import Stream
+from synapse.http.redis_problems import FAILURES
 from synapse.problems import Problem
 from synapse.statistics.charts import OF_GROUP
 from synapse.statistics.overview import read_trend
@@ -50,6 +51,6 @@ def _errors(request: HttpRequest, stream: Stream, group: str) -> Any:
         return None
     try:
         found = dead_letters.by_error(stream.name, group, by=person(request), most=_MOST_LETTERS)
-    except Problem:
+    except FAILURES:
         return None
     return {"groups": found.groups[:_MOST_ERRORS], "further": len(found.groups[_MOST_ERRORS:]), "most": _MOST_LETTERS}

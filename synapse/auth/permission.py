@@ -1,4 +1,4 @@
-"""What a caller may do: operations and endpoints refuse those without the required right here, in one wording."""
+"""Rights of callers: operations and endpoints refuse those without the required right here, in one wording."""
 
 from dataclasses import dataclass
 

@@ -88,7 +88,7 @@ def dropped(at: EntryId, *, limit: int) -> bytes:
 
 
 def bye(reason: str, at: EntryId | None = None) -> bytes:
-    """Say that the server ends the connection, and from where a watcher of entries can go on."""
+    """Say that the server ends the connection, and from where a watcher of entries can continue."""
     return _named("bye", {"reason": reason} if at is None else {"reason": reason, "last_event_id": str(at)})
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with Redis. No error here knows an HTTP answer: the edges have that of synapse.http.redis_problems.
+"""The failures of Redis. None knows an HTTP answer: the edges take that from synapse.http.redis_problems.
 
 RedisFailure
 ├── WrongType              the key holds something else than a stream

@@ -196,14 +196,14 @@ def read_charts(
         was sampled.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     numbers = {each.number for definition in definitions for each in definition.series}
 
     def is_shown(key: Key) -> bool:
         return key.number in numbers and (group is None or not key.group or key.group == group)
 
-    found = yield from history.read([stream], window.span, is_shown, now=now)
+    found = yield from history.read_history([stream], window.span, is_shown, now=now)
     rows = found[stream]
     window = _without_unsampled_end(window, rows)
     latest = yield from _read_latest(stream, is_shown, now=now)
@@ -222,7 +222,9 @@ def read_charts(
 def _read_latest(stream: str, wanted: Callable[[Key], bool], *, now: int) -> Conversation[Mapping[Key, int]]:
     """Return the present values of gauges: a point of a chart is the highest one within its time."""
     tick = now // FINEST.seconds
-    found = yield from history.read([stream], Span(resolution=FINEST, first=tick - 1, last=tick), wanted, now=now)
+    found = yield from history.read_history(
+        [stream], Span(resolution=FINEST, first=tick - 1, last=tick), wanted, now=now
+    )
     return {key: value for key, row in found[stream].items() for value in row if value is not None}
 
 

@@ -177,12 +177,14 @@ def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
     """Read in words how the backlog of a group develops, as `describe_trend` says it; "" where nothing was sampled.
 
     Raises:
-        Unavailable: when Redis cannot be used.
+        RedisUnavailable: when Redis cannot be used.
     """
     backlog = (series.LAG_EVENTS, series.IN_FLIGHT, series.SCHEDULED, series.BLOCKED)
     numbers = {each.number for each in backlog}
     recent = _ending(now, _FINE.seconds, RECENT)
-    found = yield from history.read([stream], recent, lambda key: key.group == group and key.number in numbers, now=now)
+    found = yield from history.read_history(
+        [stream], recent, lambda key: key.group == group and key.number in numbers, now=now
+    )
     row = add_rows(found[stream].values())
     return describe_trend(row, _FINE.seconds) if any(row) else ""
 

@@ -20,8 +20,8 @@ from streams.connections import executor
 from streams.models import Stream
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.statistics.overview import group_health, read_failures
 from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.statistics.overview import group_health, read_failures
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:

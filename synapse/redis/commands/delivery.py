@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from synapse.errors.delivery import FailureClass
 from synapse.formats.text import cut
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, Script, as_it_is, load_script
@@ -101,7 +100,7 @@ class Failure:
     took_ms: int | None
     delay_ms: int
     fatal: bool = False
-    failure: FailureClass = "other"
+    failure: str = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

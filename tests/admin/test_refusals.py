@@ -107,3 +107,18 @@ class TestLoggingOut:
         settings.AUTH = "required"
 
         assert client.get("/admin/logout/", follow=True).redirect_chain[-1][0].startswith("/admin/login/")
+
+
+def test_an_error_inside_synapse_is_a_page_for_people_and_a_problem_document_for_programs(admin_client, monkeypatch):
+    def fail(request, frame):
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr("core.admin.home.context", fail)
+    admin_client.raise_request_exception = False
+
+    page, answer = admin_client.get("/admin/", headers=BROWSER), admin_client.get("/admin/")
+
+    assert (page.status_code, answer.status_code) == (500, 500)
+    assert "Something went wrong inside Synapse" in text_of(page)
+    assert "no such luck" not in page.content.decode()
+    assert answer["content-type"] == "application/problem+json"

@@ -277,8 +277,9 @@ def test_services_that_are_unknown_are_named_without_pii(scene, impersonal_clien
         (["model_name", "latency_ms"], [""], None),
     ],
 )
-def test_the_summary_of_inferences_leaves_pii_out(db, admin_client, marked, models, mean):
-    stream = Stream.objects.create(name="inference-events")
+def test_the_summary_of_archived_events_leaves_pii_out(db, admin_client, marked, models, mean):
+    summary = {"title": "All", "completed": ["inference-complete"], "by": "model_name", "measure": "latency_ms"}
+    stream = Stream.objects.create(name="inference-events", summaries=[summary])
     version = contract(
         "inference-events.inference-complete", {"properties": {name: {"x-pii": True} for name in marked}}
     )
@@ -294,7 +295,8 @@ def test_the_summary_of_inferences_leaves_pii_out(db, admin_client, marked, mode
     holder.forget()
 
     def rows(client: Client) -> Any:
-        return client.get("/admin/bridges/archivedevent/inference/").context["spans"][0][1].models
+        ((_, _, spans),) = client.get("/admin/bridges/archivedevent/summaries/").context["summaries"]
+        return spans[0][1].rows
 
-    assert [(row.model, row.mean_ms) for row in rows(viewer)] == [(models[0], mean)]
-    assert [(row.model, row.mean_ms) for row in rows(admin_client)] == [("classifier", 5.0)]
+    assert [(row.name, row.mean) for row in rows(viewer)] == [(models[0], mean)]
+    assert [(row.name, row.mean) for row in rows(admin_client)] == [("classifier", 5.0)]

@@ -178,7 +178,7 @@
       const today = new Date().toDateString() === at.toDateString();
       time.textContent = `${today ? "" : `${day} `}${clock}${time.dataset.clock}`;
     } else {
-      time.title = `${day} ${clock} ${zone} (${time.title})`;
+      time.title = `${day} ${clock} ${zone} · ${time.title}`;
     }
     time.dataset.shown = "";
   };

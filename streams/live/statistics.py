@@ -76,8 +76,8 @@ class Session:
     def __init__(
         self, streams: Collection[str], names: Collection[str], principal: Principal, *, heartbeat: float
     ) -> None:
-        self._asked = streams
-        self._names = names
+        # Sets: each sample looks every stream and series up in them, however often a query names one.
+        self._asked, self._names = frozenset(streams), frozenset(names)
         self._heartbeat = heartbeat
         self._caller = caller_of(principal)
         self._pass = StatisticsPass(principal, "")

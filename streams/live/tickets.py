@@ -2,9 +2,6 @@
 
 Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
 Redis keeps a digest of it.
-
-Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
-Redis keeps a digest of it.
 """
 
 import asyncio

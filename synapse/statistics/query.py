@@ -168,6 +168,9 @@ def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
                 f"“step” is a multiple of {kept[0].seconds} s that far back, such as step={kept[0].seconds}s.",
                 parameter="step",
             )
+        if step > max(ends - begins, kept[0].seconds):
+            # All that such a step is made of would be read, back to its begin.
+            raise BadParameter("“step” is longer than the time from “from” to “to”.", parameter="step")
     else:
         step = next((nice for nice in _NICE if nice * usual >= ends - begins and nice >= kept[0].seconds), _NICE[-1])
         fitting = [one for one in kept if step % one.seconds == 0]

@@ -258,6 +258,9 @@ def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -
         done = replies[-1]
         if isinstance(done, Together) and done.ids:
             return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
+        if isinstance(done, ReplyError):
+            # A transaction is discarded for what Redis said of a command in it: that is the reason to tell.
+            done = next(reply for reply in replies if isinstance(reply, ReplyError))
         replies = done if isinstance(done, list) else [done] * together
     return (yield from in_parts(replies, partial(_fate, stream), at_once=50))
 

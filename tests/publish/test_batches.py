@@ -88,6 +88,19 @@ def test_an_atomic_batch_that_would_overfill_the_stream_stores_none(ask, redis, 
     assert redis.xlen("orders") == 0
 
 
+@pytest.mark.parametrize("query", ["", "?atomic=true"])
+def test_a_batch_that_a_full_redis_refuses_tells_why(ask, redis, query):
+    redis.config_set("maxmemory", 1)
+    try:
+        answer = ask("POST", f"/events/orders{query}", orjson.dumps([GOOD] * 2))
+    finally:
+        redis.config_set("maxmemory", 0)
+
+    assert answer.status == 503
+    assert "OOM" in answer.json["detail"]
+    assert redis.xlen("orders") == 0
+
+
 def test_a_batch_that_overfills_the_stream_stores_what_fits(ask, redis, define):
     define("orders", when_full="reject", hard_length=3)
 

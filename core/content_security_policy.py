@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.templatetags.static import static
 
 from synapse.http.exchange import DATA_POLICY, NO_STORE
 
@@ -49,6 +50,10 @@ ADMIN: Directives = {
     "style-src-attr": [UNSAFE_INLINE],
 }
 API_DOCS: Directives = _PAGE
+# The script that pages also run as a shared worker: a worker has the policy of its script, and this one asks the server
+# for samples.
+WORKER = "core/live-statistics.js"
+WORKER_POLICY = f"connect-src 'self'; {DATA_POLICY.decode()}"
 
 # Features of the browser that no page of ours needs, and so no script in one gets.
 _FEATURES = (
@@ -64,7 +69,8 @@ class ContentPolicyMiddleware(CSPMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if getattr(response, "_csp_config", None) is None and not _is_admin_page(request):
             # Written as the event loop does: the parent writes directives in any order.
-            response.headers.setdefault("Content-Security-Policy", DATA_POLICY.decode())
+            policy = WORKER_POLICY if request.path == static(WORKER) else DATA_POLICY.decode()
+            response.headers.setdefault("Content-Security-Policy", policy)
             return response
         return super().process_response(request, response)
 

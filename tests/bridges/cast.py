@@ -162,7 +162,12 @@ def places(redis: redis_py.Redis) -> dict[str, int]:
     holders = {id_.decode() for id_ in redis.hvals(LOCKS)}
     assert holders <= pending | waiting, "a key is held by an event that is gone"
     assert not holders & set(behind), "an event has the turn and lies behind itself"
-    counters = {name.decode(): int(n) for name, n in redis.hgetall(COUNTERS).items() if name not in _NO_COUNTS}
+    counters = {
+        name.decode(): int(n)
+        for name, n in redis.hgetall(COUNTERS).items()
+        # Failures are counted by kind beside.
+        if name not in _NO_COUNTS and not name.startswith(b"failed:")
+    }
     assert counters.get("parked", 0) == len(aside), "a wrong count of what is parked"
     found = {"pending": len(pending), "waiting": len(waiting), **counters}
     return {name: count for name, count in found.items() if count and name not in _ON_THE_WAY}
